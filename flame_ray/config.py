@@ -1,0 +1,246 @@
+"""The settings of a run: one small frozen model a stage, checked when the file is loaded and never changed after.
+
+In: a job YAML (sparse overrides of the defaults below). Out: a `Config`, or a `ConfigError` that names the
+setting's path. Ranges live in the types. Imports no torch, vllm, deepspeed or ray.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from flame_ray.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Workers(Settings):
+    """N actors of one kind, and what each asks of the cluster."""
+
+    workers: Positive = 1
+    cpus: Annotated[float, Field(ge=0)] = 0.25
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    threads: Annotated[int, Field(ge=0, description="compute threads an actor; 0: as many as the machine has cores")] = 0
+
+
+class RunConfig(Settings):
+    """Where the run is written and what makes its random streams; without an id, one is made from name and time."""
+
+    name: Name = "run"
+    id: Name | None = None
+    root: Path = Path("runs")
+    seed: int = 0
+    rounds: Positive = 3
+    save_merged: Annotated[bool, Field(description="beside the adapter, write whole safetensors after each round")] = False
+
+
+class ClusterConfig(Settings):
+    """Which Ray: `local` starts one on this machine (loopback, token on); `auto` joins RAY_ADDRESS; else an address."""
+
+    address: str = "auto"
+    dashboard: bool = True
+    object_store_gib: Annotated[float, Field(gt=0)] = 2.0
+    start_timeout_s: Positive = 300
+
+
+class ModelConfig(Settings):
+    """A built-in name (`smollm2-135m`), a local folder, or a hub id."""
+
+    policy: str = "smollm2-135m"
+    revision: str | None = None
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    max_length: Positive = 512
+    trust_remote_code: bool = False
+
+
+class PromptSource(Settings):
+    """One set of prompts: built in (`factbook`, `open-ended`), a JSONL or Parquet file, or a `datasets` name.
+
+    `limit` and `heldout_limit` cap each split (None: all). A user's set is split by `heldout_fraction`, or by a
+    column `split` with the words train and heldout where there is one. `label_column` says which rows need facts.
+    """
+
+    source: str
+    column: str = "prompt"
+    label_column: str | None = None
+    heldout_fraction: Fraction = 0.2
+    limit: Positive | None = None
+    heldout_limit: Positive | None = None
+
+
+class PromptsConfig(Settings):
+    """The sets that make up the run, and how many prompts a round takes from their union (drawn anew each round)."""
+
+    sources: Annotated[tuple[PromptSource, ...], Field(min_length=1)] = (
+        PromptSource(source="factbook"),
+        PromptSource(source="open-ended"),
+    )
+    per_round: Positive = 96
+
+
+class ClassifyConfig(Settings):
+    """Which prompts need facts: `model` asks the model (P(yes) of yes and no, against `threshold`); `label` trusts the column."""
+
+    by: Literal["model", "label"] = "model"
+    threshold: Fraction = 0.5
+
+
+class RolloutConfig(Workers):
+    """Sampling. Paper: 4 responses, temperature 0.7, top-p 0.9. `top_k` 0 is off; top-p sorts the vocabulary, slow on a CPU."""
+
+    samples: Annotated[int, Field(ge=2)] = 4
+    temperature: Annotated[float, Field(gt=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    top_k: Annotated[int, Field(ge=0)] = 0
+    max_tokens: Positive = 96
+    batch_prompts: Annotated[int, Field(ge=1, description="prompts sent to a worker at a time")] = 16
+    max_sequences: Positive = 96
+    kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
+    gpu_memory: Fraction = 0.8
+
+
+class FactualityConfig(Workers):
+    """The factuality reward: which corpus, how much evidence, and which checker decides."""
+
+    corpus: str = "factbook"
+    title_column: str = "title"
+    text_column: str = "text"
+    retrieve: Positive = 20
+    decompose: Literal["rule", "sentence"] = "rule"
+    checker: Literal["lexical"] = "lexical"
+    threshold: Annotated[Fraction | None, Field(description="support score from which a fact counts as true; None: the checker's own")] = None
+
+
+class JudgeConfig(Workers):
+    """The instruction-following reward. `rubric`: five additive points, `samples` judgements averaged (paper: 3).
+
+    `backtranslation`: log-likelihood of the instruction given the response, nats a token; a small model can do this one.
+    """
+
+    backend: Literal["rubric", "backtranslation"] = "backtranslation"
+    model: Annotated[str | None, Field(description="None: the policy's initial model")] = None
+    samples: Positive = 3
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    max_tokens: Positive = 128
+    max_sequences: Positive = 64
+    kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
+    gpu_memory: Fraction = 0.4
+
+
+class PairsConfig(Settings):
+    """How scores become pairs. `max_judge_gap` drops a factuality pair whose sides differ by more than this in RM_IF.
+
+    The paper's gap is 0.5 on its 5-point scale; None keeps all. `min_fact_gap`: smallest difference in RM_fact.
+    """
+
+    max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
+    min_fact_gap: Fraction = 0.0
+    drop_truncated: bool = True
+    kinds: Annotated[tuple[Literal["instruction", "factuality"], ...], Field(min_length=1)] = ("instruction", "factuality")
+
+
+class LoraConfig(Settings):
+    r: Positive = 16
+    alpha: Positive = 32
+    dropout: Fraction = 0.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+class LearnerConfig(Workers):
+    """DPO on DeepSpeed (paper: beta 0.1, batch 64, rate 1e-6 decayed to 1e-7, full parameters). `workers` is the rank count."""
+
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    lr: Annotated[float, Field(gt=0)] = 1e-4
+    lr_final: Annotated[float, Field(ge=0)] = 1e-5
+    epochs: Positive = 1
+    batch_pairs: Annotated[int, Field(ge=1, description="pairs an optimizer step, over all ranks")] = 8
+    micro_batch_pairs: Annotated[int, Field(ge=1, description="pairs a forward pass, a rank")] = 4
+    reference: Literal["round", "initial"] = "round"
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
+    lora: LoraConfig | None = LoraConfig()
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    grad_clip: Annotated[float, Field(gt=0)] = 1.0
+    gradient_checkpointing: bool = False
+    canary_tolerance: Annotated[float, Field(gt=0, description="mean nats a token by which learner and sampler may differ")] = 0.1
+
+    @model_validator(mode="after")
+    def batch_divides(self) -> "LearnerConfig":
+        if self.batch_pairs % (self.workers * self.micro_batch_pairs):
+            raise ValueError(
+                f"batch_pairs ({self.batch_pairs}) must be a multiple of workers x micro_batch_pairs "
+                f"({self.workers} x {self.micro_batch_pairs})"
+            )
+        return self
+
+
+class EvaluationConfig(Settings):
+    """The held-out prompts, greedy. `bootstrap`: resamples behind each 95 % interval."""
+
+    max_tokens: Positive | None = None
+    bootstrap: Annotated[int, Field(ge=100)] = 1000
+
+
+class Config(Settings):
+    """A whole job. Every section has defaults; a job file names only what differs."""
+
+    run: RunConfig = RunConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    model: ModelConfig = ModelConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    classify: ClassifyConfig = ClassifyConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    factuality: FactualityConfig = FactualityConfig()
+    judge: JudgeConfig = JudgeConfig()
+    pairs: PairsConfig = PairsConfig()
+    learner: LearnerConfig = LearnerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def load_config(path: Path | str, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a job YAML; each override is `section.key=value` with a YAML value. Raises ConfigError."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError("a job file (YAML)", f"nothing at {path}", "give the path of a file such as jobs/quickstart.yaml")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("a job file in YAML", f"{path}: {error}", "correct the line that is named") from error
+    if not isinstance(tree, dict):
+        raise ConfigError("sections such as `run:` and `rollout:`", f"{path} holds a {type(tree).__name__}", "see jobs/quickstart.yaml")
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, str(path))
+
+
+def parse_config(tree: dict, where: str) -> Config:
+    """Check a tree of settings; `where` names its origin in errors."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("settings that this version knows", _describe(error, where), "see flame_ray/config.py for every setting and its range") from error
+
+
+def _apply(tree: dict, override: str) -> None:
+    key, equals, value = override.partition("=")
+    *sections, leaf = key.split(".")
+    if not equals or not sections:
+        raise ConfigError("--set section.key=value", override, "name the section, as in --set rollout.workers=2")
+    for section in sections:
+        node = tree.setdefault(section, {})
+        if not isinstance(node, dict):
+            raise ConfigError("a section", f"`{section}` in {override} is a value", "name the section, then the setting")
+        tree = node
+    tree[leaf] = yaml.safe_load(value)
+
+
+def _describe(error: ValidationError, where: str) -> str:
+    lines = (f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given {item['input']!r:.80})" for item in error.errors())
+    return f"in {where}: " + "; ".join(lines)
