@@ -86,7 +86,7 @@ class PromptsConfig(Settings):
 
 
 class ClassifyConfig(Settings):
-    """Which prompts need facts: `model` asks the model (P(yes) of yes and no, against `threshold`); `label` trusts the column."""
+    """Which prompts need facts: `model` asks it (P(yes) of yes and no, against `threshold`); `label` trusts the column."""
 
     by: Literal["model", "label"] = "model"
     threshold: Fraction = 0.5
@@ -115,7 +115,9 @@ class FactualityConfig(Workers):
     retrieve: Positive = 20
     decompose: Literal["rule", "sentence"] = "rule"
     checker: Literal["lexical"] = "lexical"
-    threshold: Annotated[Fraction | None, Field(description="support score from which a fact counts as true; None: the checker's own")] = None
+    threshold: Annotated[
+        Fraction | None, Field(description="support score from which a fact counts as true; None: the checker's own")
+    ] = None
 
 
 class JudgeConfig(Workers):
@@ -169,7 +171,9 @@ class LearnerConfig(Workers):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
     gradient_checkpointing: bool = False
-    canary_tolerance: Annotated[float, Field(gt=0, description="mean nats a token by which learner and sampler may differ")] = 0.1
+    canary_tolerance: Annotated[float, Field(gt=0, description="mean nats a token by which learner and sampler may differ")] = (
+        0.1
+    )
 
     @model_validator(mode="after")
     def batch_divides(self) -> "LearnerConfig":
@@ -214,7 +218,9 @@ def load_config(path: Path | str, overrides: tuple[str, ...] = ()) -> Config:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError("a job file in YAML", f"{path}: {error}", "correct the line that is named") from error
     if not isinstance(tree, dict):
-        raise ConfigError("sections such as `run:` and `rollout:`", f"{path} holds a {type(tree).__name__}", "see jobs/quickstart.yaml")
+        raise ConfigError(
+            "sections such as `run:` and `rollout:`", f"{path} holds a {type(tree).__name__}", "see jobs/quickstart.yaml"
+        )
     for override in overrides:
         _apply(tree, override)
     return parse_config(tree, str(path))
@@ -225,7 +231,11 @@ def parse_config(tree: dict, where: str) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("settings that this version knows", _describe(error, where), "see flame_ray/config.py for every setting and its range") from error
+        raise ConfigError(
+            "settings that this version knows",
+            _describe(error, where),
+            "see flame_ray/config.py for every setting and its range",
+        ) from error
 
 
 def _apply(tree: dict, override: str) -> None:
@@ -234,13 +244,18 @@ def _apply(tree: dict, override: str) -> None:
     if not equals or not sections:
         raise ConfigError("--set section.key=value", override, "name the section, as in --set rollout.workers=2")
     for section in sections:
-        node = tree.setdefault(section, {})
+        node = tree[section] = {} if tree.get(section) is None else tree[section]
         if not isinstance(node, dict):
             raise ConfigError("a section", f"`{section}` in {override} is a value", "name the section, then the setting")
         tree = node
-    tree[leaf] = yaml.safe_load(value)
+    try:
+        tree[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError("--set section.key=value with a YAML value", f"{override}: {error}", "quote the value") from error
 
 
 def _describe(error: ValidationError, where: str) -> str:
-    lines = (f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given {item['input']!r:.80})" for item in error.errors())
+    lines = (
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given {item['input']!r:.80})" for item in error.errors()
+    )
     return f"in {where}: " + "; ".join(lines)

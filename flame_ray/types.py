@@ -123,6 +123,14 @@ class FactScore:
         return self.count(VerdictLabel.SUPPORTED)
 
     @property
+    def contradicted(self) -> int:
+        return self.count(VerdictLabel.CONTRADICTED)
+
+    @property
+    def not_found(self) -> int:
+        return self.count(VerdictLabel.NOT_FOUND)
+
+    @property
     def unsupported(self) -> int:
         """Facts that the evidence contradicts or does not mention."""
         return len(self.verdicts) - self.supported
@@ -227,6 +235,14 @@ class Evaluation:
     response_tokens: Interval
     prompts: int
     missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The held-out answers of a round, scored, and what they add up to."""
+
+    scored_P: tuple[ScoredResponse, ...]
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""What the project asks of a text engine: small records in, small records out, no engine's own types.
+
+Every token id here is the engine's tokenizer's; nothing is tokenized twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off."""
+
+    prompt_token_ids: tuple[int, ...]
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the engine sampled: `logprobs` [T] at temperature 1; `finish_reason` is "stop" or "length"."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A fixed text to score: the log-probability of each of `token_ids` after `prompt_token_ids`."""
+
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+
+
+Message = Mapping[str, str]
+
+
+class TextEngine(Protocol):
+    """A model that samples and scores; `weight_version` names the weights that it holds."""
+
+    weight_version: int
+
+    def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a chat, with the opening of the assistant's turn."""
+        ...
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of plain text, without special tokens."""
+        ...
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]: ...
+
+    def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
+        """Natural log-probability of each continuation's tokens."""
+        ...
+
+    def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
+        """For each prompt, the log-probability of each of `token_ids` as its next token."""
+        ...
+
+    def load_weights(self, chunks: Sequence[Any], version: int) -> None:
+        """Replace all weights by those in the chunks (see weights.py), drop cached state, take the version."""
+        ...

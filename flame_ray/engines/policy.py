@@ -1,0 +1,142 @@
+"""The policy as transformers and PEFT hold it: loading, its trainable part, and its weights under their hub names.
+
+In: a model folder (safetensors) and the learner's settings. Out: a module to train, merged weights, and folders that
+`from_pretrained` and vLLM load. Knows no loss and no optimizer. Under ZeRO-3 the parameters are split over ranks: the
+caller passes `gather`, which makes a few of them whole for the length of a `with`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from huggingface_hub import save_torch_state_dict
+from peft import LoraConfig as PeftLoraConfig
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.errors import ModelError
+
+Gather = Callable[[list[nn.Parameter]], AbstractContextManager]
+ADAPTER = "default"
+_PEFT_PREFIX = "base_model.model."
+
+
+def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool, resume_from: str | None = None) -> nn.Module:
+    """The module to train. `resume_from`: a folder that `save` wrote, whose weights replace the initial ones."""
+    if config.lora is None:
+        return _checkpointing(load_model(resume_from or path, config.dtype, trust_remote_code), config)
+    model = load_model(path, config.dtype, trust_remote_code)
+    if resume_from:
+        return _checkpointing(PeftModel.from_pretrained(model, resume_from, is_trainable=True), config)
+    return _checkpointing(get_peft_model(model, _peft_config(config.lora)), config)
+
+
+def load_model(path: str, dtype: str, trust_remote_code: bool) -> nn.Module:
+    """A causal model from safetensors only: no pickled weights are ever read."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            trust_remote_code=trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "a causal model in safetensors at `model.policy`", f"{path}: {error}", "give a folder or hub id that has them"
+        ) from error
+
+
+def merged_weights(model: nn.Module, gather: Gather) -> Iterator[tuple[str, Tensor]]:
+    """(name in a plain checkpoint, tensor), one decoder layer gathered at a time; the model itself is not changed.
+
+    A LoRA layer gives base + B A scale, added in float32 and cast back. A head tied to the embeddings is left out, as it
+    is in the checkpoint. Each tensor is a copy when the parameters are split, so it outlives its gathering.
+    """
+    adapted = {f"{name}.base_layer.weight": layer for name, layer in model.named_modules() if isinstance(layer, LoraLayer)}
+    tied = _tied_names(model)
+    parameters = [(name, value) for name, value in model.named_parameters() if ".lora_" not in name]
+    for _, chunk in groupby(parameters, key=lambda item: _chunk(item[0])):
+        items = list(chunk)
+        needed = [value for _, value in items] + [p for name, _ in items if name in adapted for p in _factors(adapted[name])]
+        with gather(needed), torch.no_grad():
+            whole = [(plain_name(name), _merge(value, adapted.get(name))) for name, value in items]
+        yield from ((name, value) for name, value in whole if name not in tied)
+
+
+def plain_name(name: str) -> str:
+    return name.removeprefix(_PEFT_PREFIX).replace(".base_layer.", ".")
+
+
+def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
+    """The adapter's tensors under the names that `PeftModel.from_pretrained` expects."""
+    factors = {name: value for name, value in model.named_parameters() if ".lora_" in name}
+    with gather(list(factors.values())), torch.no_grad():
+        whole = {name: value.detach().clone().cpu().contiguous() for name, value in factors.items()}
+    return get_peft_model_state_dict(model, state_dict=whole, save_embedding_layers=False)
+
+
+def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) -> None:
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = model.peft_config[ADAPTER]
+    training, config.inference_mode = config.inference_mode, True  # what is saved is for use, not for training
+    config.save_pretrained(str(folder))
+    config.inference_mode = training
+
+
+def write_model(
+    model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
+) -> None:
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    save_torch_state_dict({name: value.cpu().contiguous() for name, value in weights.items()}, folder)
+    base.config.save_pretrained(folder)
+    if base.generation_config is not None:
+        base.generation_config.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tokenizer_path, trust_remote_code=trust_remote_code).save_pretrained(folder)
+
+
+def _peft_config(lora: LoraConfig) -> PeftLoraConfig:
+    targets = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    return PeftLoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+
+
+def _checkpointing(model: nn.Module, config: LearnerConfig) -> nn.Module:
+    """Recompute activations in the backward pass. ZeRO-3 needs the re-entrant kind: it frees parameters in between."""
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": config.zero_stage == 3})
+        model.enable_input_require_grads()
+    return model
+
+
+def _chunk(name: str) -> str:
+    """Parameters of one decoder layer share a chunk; the others (embeddings, final norm, head) have one each."""
+    layer = re.match(r".*?\.\d+\.", name)
+    return layer.group() if layer else name
+
+
+def _factors(layer: LoraLayer) -> list[nn.Parameter]:
+    return [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
+
+
+def _merge(weight: nn.Parameter, layer: LoraLayer | None) -> Tensor:
+    if layer is None:
+        return weight.detach().clone() if hasattr(weight, "ds_id") else weight.detach()
+    a, b = (factor.detach().float() for factor in _factors(layer))
+    delta = b @ a * layer.scaling[ADAPTER]
+    delta = delta.T if getattr(layer, "fan_in_fan_out", False) else delta
+    return (weight.detach().float() + delta).to(weight.dtype)
+
+
+def _tied_names(model: nn.Module) -> set[str]:
+    """Names that share a tensor with the embeddings; `named_parameters` already yields each tensor once."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    return {"lm_head.weight"} if getattr(base.config, "tie_word_embeddings", False) else set()

@@ -1,0 +1,76 @@
+"""A backend of vLLM's weight-transfer API that reads weights from the Ray object store, on any machine.
+
+In: `update_weights({"chunk": ref})`, where `ref` leads to a `WeightArrays`. Out: the model holds those weights. Built-in
+backends of vLLM 0.32 all need a GPU. Knows nothing of who sent the weights.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
+
+from flame_ray.learner.arrays import to_tensors
+
+BACKEND = "object_store"
+
+
+@dataclass
+class NoInit(WeightTransferInitInfo):
+    """The object store needs no rendezvous."""
+
+
+@dataclass
+class ChunkUpdate(WeightTransferUpdateInfo):
+    """A `WeightArrays`, or a Ray reference to one."""
+
+    chunk: Any
+
+
+class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
+    """Loads chunks of hub-named weights through vLLM's layer-wise reload."""
+
+    init_info_cls = NoInit
+    update_info_cls = ChunkUpdate
+
+    def init_transfer_engine(self, init_info: NoInit) -> None:
+        """Nothing to set up."""
+
+    def start_weight_update(self) -> None:
+        initialize_layerwise_reload(self.model)
+
+    def update_weights(self, update_info: dict[str, Any]) -> None:
+        """As the base class, without its `torch.accelerator.synchronize()`, which fails where there is no accelerator."""
+        self.receive_weights(self.parse_update_info(update_info))
+
+    def receive_weights(self, update_info: ChunkUpdate) -> None:
+        chunk = update_info.chunk
+        chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
+        self.model.load_weights(to_tensors(chunk))
+
+    def finish_weight_update(self) -> None:
+        finalize_layerwise_reload(self.model, self.model_config)
+        _refresh_tied_head(self.model)
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+
+def _refresh_tied_head(model: Any) -> None:
+    """Pack a tied `lm_head` again from the new embedding.
+
+    vLLM 0.32 on CPU keeps the head's prepacked product on the old weights through a layer-wise reload: outputs
+    change, and yet differ from those of an engine started from the same checkpoint.
+    """
+    head, inner = getattr(model, "lm_head", None), getattr(model, "model", None)
+    embedding = getattr(inner, "embed_tokens", None)
+    if not getattr(model.config, "tie_word_embeddings", False) or head is None or embedding is None:
+        return
+    if head is not embedding:
+        head.weight = embedding.weight
+    head.quant_method.process_weights_after_loading(head)

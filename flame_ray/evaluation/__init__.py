@@ -1,0 +1,1 @@
+"""How true and how helpful: `metrics` turns scored held-out responses into means with intervals. Pure."""

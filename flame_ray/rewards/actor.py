@@ -1,0 +1,32 @@
+"""One factuality worker (made a Ray actor by runtime/workers.py): it reads the corpus and indexes it once.
+
+In: prompts and their responses. Out: one FactScore a response, or `Missing` with the reason. In a file of its own: bm25s
+brings numba, and vLLM 0.32 cannot start in a process that has imported it.
+"""
+
+from collections.abc import Sequence
+
+from flame_ray.config import FactualityConfig
+from flame_ray.rewards.check import LexicalChecker
+from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.factuality import FactualityReward
+from flame_ray.rewards.retrieve import Bm25Retriever
+from flame_ray.types import FactScore, Missing, Prompt, Response
+
+
+class FactualityActor:
+    """RM_fact: sentences -> facts -> evidence -> check."""
+
+    def __init__(self, config: FactualityConfig):
+        corpus = load_corpus(config.corpus, config.title_column, config.text_column)
+        checker = LexicalChecker(config.threshold)
+        self._reward = FactualityReward(Bm25Retriever(corpus), checker, config.retrieve, config.decompose)
+        self._passages = len(corpus)
+
+    def ready(self) -> int:
+        """How many passages serve as evidence."""
+        return self._passages
+
+    def score(self, groups: Sequence[tuple[Prompt, Sequence[Response]]]) -> list[tuple[FactScore | Missing, ...]]:
+        """Scores of each prompt's responses."""
+        return [self._reward.score(prompt, responses_G) for prompt, responses_G in groups]

@@ -1,0 +1,247 @@
+"""A response as the facts that it states: short, self-contained, each stated once.
+
+In: the text of a response, and whether the model finished it. Out: facts, with the index of their sentence; none for a
+response that states nothing checkable. Knows English word order by rules, no grammar: where a rule does not fit, the
+clause stays whole, which makes the fact harder to support and never easier. Knows nothing of evidence.
+
+Ways to look factual without being so are met here: a fact said twice counts once, and praise that no evidence could
+check, questions, greetings and refusals count for nothing. A hedge (`I think that ...`) does not hide what follows it.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+import sentencex
+import Stemmer
+
+from flame_ray.types import Fact
+
+ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
+BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
+MARKUP = re.compile(r"[*_#`]{1,6}")
+NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
+VERBS = ["is", "are", "was", "were", "has", "have", "had", "will", "can", "became", "become", "becomes", "borders", "shares", "covers", "includes", "contains", "lies", "gained", "produces", "exports", "imports", "consists", "speaks", "uses", "operates", "belongs", "joined", "declared", "remains", "serves", "holds", "ranks", "features", "stretches", "boasts", "comprises", "spans", "relies", "depends", "experiences", "receives", "ended", "began", "won", "lost", "lives", "died", "makes", "made", "established", "founded"]
+VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
+HEDGE = re.compile(
+    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|it is (?:important|worth|interesting) \w+ ?(?:to note )?that"
+    r"|(?:as far as|to the best of)[^,]*,|additionally,|furthermore,|moreover,|however,|overall,|in conclusion,|also,|finally,"
+    r"|in addition,|(?:sure|certainly|of course|yes|no)[!,.]) ?",
+    re.IGNORECASE,
+)
+REFUSAL = re.compile(
+    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b"
+    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's|here (?:is|are|['’]s))\b",
+    re.IGNORECASE,
+)
+PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:important|possible|believed|estimated))")
+THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
+POSSESSIVE = {"Its", "Their", "His", "Her"}
+# Words of which a claim can consist without saying anything that evidence could show to be false.
+EMPTY = set(
+    ["a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "and", "or", "but", "as", "that", "this", "these", "those", "its", "their", "it", "they", "which", "who", "is", "are", "was", "were", "be", "been", "has", "have", "had", "do", "does", "will", "can", "may", "very", "more", "most", "such", "also", "both", "other", "some", "many", "much", "all", "well", "known", "home", "located", "situated", "place", "world", "country", "nation", "state", "people", "population", "region", "area", "land", "city", "rich", "diverse", "vibrant", "beautiful", "unique", "cultural", "culture", "heritage", "history", "historical", "traditional", "tradition", "strong", "significant", "important", "popular", "famous", "great", "wide", "range", "variety", "various", "number", "landscape", "natural", "economy", "economic", "society", "social", "political", "system", "government", "climate", "geography", "environment", "life", "way", "part", "complex", "dynamic", "fascinating", "stunning", "warm", "welcoming", "friendly", "hospitable", "modern", "ancient", "long", "deep", "proud", "thriving", "growing", "influence", "influenced", "shaped", "blend", "mix", "mixture", "years", "centuries", "time", "community", "communities", "beauty", "full", "offers", "different", "several", "one", "make", "makes", "made", "key", "major", "role", "plays", "factor", "factors", "characterized", "world's", "including", "include", "includes", "ability", "resources", "quality", "high", "standard", "living", "strongly", "highly", "among", "there"]
+)
+NEGATIONS = {"not", "no", "never", "without"}
+_stem = Stemmer.Stemmer("english").stemWord
+_EMPTY_STEMS = {_stem(word) for word in EMPTY}
+
+
+def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> tuple[Fact, ...]:
+    """The facts of a response in its own order; `rule` splits sentences into clauses and list items.
+
+    >>> [fact.text for fact in decompose("Peru is bordered by Chile, Brazil and Ecuador. It has a rich culture.", "rule")]
+    ['Peru is bordered by Chile', 'Peru is bordered by Brazil', 'Peru is bordered by Ecuador']
+    """
+    facts: list[Fact] = []
+    seen: set[frozenset[str]] = set()
+    said_by_stem: dict[str, list[frozenset[str]]] = {}
+    topic = subject = ""
+    for index, sentence in enumerate(sentences(text, finished)):
+        claim = _claim(sentence)
+        if not claim:
+            continue
+        claim = _resolve(claim, subject, topic)
+        subject = _subject(claim) or subject
+        topic = topic or _first_name(claim)
+        for piece in _clauses(claim) if mode == "rule" else (claim,):
+            key = _content(piece)
+            if not _checkable(piece, key, topic) or key in seen or _said(key, said_by_stem):
+                continue
+            seen.add(key)
+            for stem in key:
+                said_by_stem.setdefault(stem, []).append(key)
+            facts.append(Fact(piece, index))
+    return tuple(facts)
+
+
+def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
+    """Sentences and list items without markup; short items are joined to the line with a colon that leads them in.
+
+    `finished=False` says that the text was cut: a last fragment without end punctuation is left out.
+    """
+    found: list[str] = []
+    lead = ""
+    for line in text.splitlines():
+        is_item = bool(BULLET.match(line))
+        line = " ".join(MARKUP.sub("", BULLET.sub("", line)).split())
+        if not line:
+            continue
+        if line.endswith(":"):
+            lead = line[:-1]
+        elif lead and is_item and len(line.split()) <= 6:
+            found.append(f"{lead} {line}")
+        else:
+            lead = lead if is_item else ""
+            found += [part.strip() for part in sentencex.segment("en", line) if part.strip()]
+    if not finished and found and not found[-1].endswith(ENDS):
+        found.pop()
+    return tuple(found)
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def _claim(sentence: str) -> str:
+    """What the sentence claims, without a hedge or its full stop; empty for a question, a greeting or a refusal."""
+    before = None
+    while before != sentence:
+        before, sentence = sentence, HEDGE.sub("", sentence)
+    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(sentence):
+        return ""
+    sentence = sentence.rstrip(" .!…\"”")
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _resolve(claim: str, subject: str, topic: str) -> str:
+    """`It has ...` -> `Peru has ...`, `The country's ...` -> `Peru's ...`, from what came before."""
+    if topic and (match := THE_COUNTRY.match(claim)):
+        owner = f"{topic}'s" if match[3] or (match[1] in POSSESSIVE and match[3]) else topic
+        return owner + claim[match.end() :]
+    if subject and (match := PRONOUN.match(claim)):
+        if match[1] in POSSESSIVE:
+            return f"{topic or subject}'s{claim[match.end() :]}"
+        if match[1] not in ("This", "These") or VERB.match(claim[match.end() :].lstrip()):
+            return subject + claim[match.end() :]
+    return claim
+
+
+def _subject(claim: str) -> str:
+    """The words before the first verb, when they are few and name something."""
+    start = re.match(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ", claim)
+    rest = claim[start.end() :] if start else claim
+    verb = VERB.search(rest)
+    head = rest[: verb.start()].strip(" ,") if verb else ""
+    if 0 < len(head.split()) <= 7 and "," not in head:
+        return head[:1].upper() + head[1:]
+    return ""
+
+
+def _first_name(claim: str) -> str:
+    names = [name for name in re.findall(NAME, claim) if name.split()[0].lower() not in _STARTERS or len(name.split()) > 1]
+    names = [re.sub(r"^(?:The|In|On|At|From|Since) ", "", name) for name in names]
+    return re.sub(r"['’]s$", "", names[0]) if names else ""
+
+
+_STARTERS = EMPTY | set(["however", "despite", "although", "while", "since", "during", "when", "if", "there", "here", "some", "most", "he", "she", "we"])
+
+
+# --- clauses and lists ----------------------------------------------------------------------------------------------
+
+# Where a sentence turns to its next claim, and what stands before that claim once it is alone ({} is the subject).
+TURNS = (
+    (re.compile(r";\s+"), ""),
+    (re.compile(r",?\s+(?:and|but|while|whereas)\s+(?=(?:it|they|he|she)\s+[a-z]+)"), "pronoun"),
+    (re.compile(rf",?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{'|'.join(VERBS)})\s)"), "{} "),
+    (re.compile(r",\s+which\s+(?=\w+)"), "antecedent"),
+    (re.compile(r",\s+with\s+(?=(?:an?|the|over|about|approximately|around|more|some|\d)\b)"), "{} has "),
+    (re.compile(r",\s+making it\s+"), "{} is "),
+    (re.compile(r",\s+(?=(?:known|located|situated|bordered|surrounded|followed|founded|established)\s)"), "{} is "),
+)
+
+
+def _clauses(claim: str) -> Iterator[str]:
+    prefix = re.match(r"^(?:In|On|At|Since|During) [^,]{1,60}, ", claim)
+    scope = prefix[0] if prefix and prefix.end() < len(claim) else ""
+    subject = _subject(claim)
+    for clause in _turns(claim, subject):
+        for item in _items(clause):
+            yield item if not scope or item.startswith(scope) else f"{scope}{item}"
+
+
+def _turns(claim: str, subject: str) -> Iterator[str]:
+    """Split at the first turn, then again in what follows it."""
+    turns = [(match.start(), match, how) for pattern, how in TURNS if (match := pattern.search(claim))]
+    if not turns or not subject:
+        yield claim
+        return
+    _, match, how = min(turns, key=lambda turn: turn[0])
+    head, tail = claim[: match.start()].strip(), claim[match.end() :].strip()
+    if how == "pronoun":
+        tail = _resolve(tail[:1].upper() + tail[1:], subject, subject)
+    elif how == "antecedent":
+        last = re.search(rf"({NAME})$", head)
+        tail = f"{last[1] if last else subject} {tail}"
+    elif how:
+        tail = how.format(subject) + tail
+    yield head
+    yield from _turns(tail, subject)
+
+
+SEPARATOR = re.compile(r",\s+(?:and\s+|or\s+|as well as\s+)?(?!\d{4}\b)|\s+as well as\s+")
+LEADS = re.compile(
+    r"\b(?:by|are|is|include|includes|including|as|exports|imports|produces|between|with|has|have|borders|of|from|for|in|on|like|to)\s+(?:the\s+)?"
+)
+
+
+def _items(clause: str) -> Iterator[str]:
+    """`X is bordered by A, B and C` -> one fact an item; anything that is not plainly a list stays whole."""
+    parts = [part for part in SEPARATOR.split(clause) if part]
+    closes = re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause)
+    if pair := re.match(r"^(.*\S)\s+(?:and|or)\s+(.+)$", parts[-1]):
+        names = re.search(rf"{NAME}[^,A-Z]*$", pair[1]) and re.match(NAME, pair[2])
+        if (len(parts) > 1 and not closes) or (len(parts) == 1 and names):
+            parts[-1:] = [pair[1], pair[2]]
+            closes = True
+    stem = _stem_of_list(parts) if closes and len(parts) > 1 else None
+    if stem is None:
+        yield clause
+        return
+    yield parts[0]
+    for item in parts[1:]:
+        yield f"{stem}{item}"
+
+
+def _stem_of_list(parts: list[str]) -> str | None:
+    """What all items share: the text before the first one. None when the parts are not items of one list."""
+    first, *rest = parts
+    if any(len(item.split()) > 7 or VERB.search(item) for item in rest):
+        return None
+    verb = VERB.search(first)
+    from_here = verb.end() if verb else 0
+    if all(item[:1].isupper() for item in rest):
+        names = [match for match in re.finditer(NAME, first) if match.start() > from_here]
+        return first[: names[-1].start()] if names else None
+    leads = [match for match in LEADS.finditer(first) if match.end() > from_here and match.end() < len(first)]
+    if leads:
+        return first[: leads[-1].end()]
+    return f"{first[:from_here]} " if verb else None
+
+
+# --- what counts ----------------------------------------------------------------------------------------------------
+
+
+def _content(piece: str) -> frozenset[str]:
+    words = re.findall(r"\d[\d.,]*\d|\w+(?:['’]\w+)?", piece.lower())
+    stems = (_stem(re.sub(r"['’]s$", "", word)) for word in words)
+    return frozenset(stem for stem in stems if stem not in _EMPTY_STEMS or stem in NEGATIONS)
+
+
+def _checkable(piece: str, content: frozenset[str], topic: str) -> bool:
+    """Whether something is said of the topic besides praise: a number, a name, or a word with content."""
+    return bool(content - _content(topic) - NEGATIONS) and len(piece.split()) > 2
+
+
+def _said(key: frozenset[str], said_by_stem: dict[str, list[frozenset[str]]]) -> bool:
+    """Whether an earlier fact says all of this one."""
+    rarest = min((said_by_stem.get(stem, []) for stem in key), key=len)
+    return any(key <= earlier for earlier in rarest)

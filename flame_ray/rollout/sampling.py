@@ -1,0 +1,67 @@
+"""What to ask an engine for, and what its answers become. Pure: knows no engine and no actor.
+
+In: prompts and settings. Out: sample requests, each with its own random stream; then `Response` records.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flame_ray.engines.base import Sample, SampleRequest
+from flame_ray.types import Prompt, Response, ResponseId
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingPlan:
+    """How a round samples: `samples` responses a prompt, each seeded by (run seed, round, prompt, index)."""
+
+    round: int
+    seed: int
+    samples: int
+    max_tokens: int
+    temperature: float
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+def greedy_plan(round: int, max_tokens: int) -> SamplingPlan:
+    """One greedy response a prompt, as evaluations use."""
+    return SamplingPlan(round=round, seed=0, samples=1, max_tokens=max_tokens, temperature=0.0)
+
+
+def sample_seed(seed: int, id: ResponseId) -> int:
+    """The random stream of one sample, in [0, 2^63): the same whatever worker draws it, and in whatever order."""
+    digest = hashlib.sha256(f"{seed}\x1f{id.round}\x1f{id.prompt_id}\x1f{id.index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def response_ids(prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[ResponseId]:
+    """Names of the samples of a plan, [P * G], prompt by prompt."""
+    return [ResponseId(plan.round, prompt.id, index) for prompt in prompts_P for index in range(plan.samples)]
+
+
+def requests(ids: Sequence[ResponseId], rendered: dict[str, tuple[int, ...]], plan: SamplingPlan) -> list[SampleRequest]:
+    """One request a sample; `rendered` holds each prompt's token ids."""
+    return [
+        SampleRequest(
+            prompt_token_ids=rendered[id.prompt_id],
+            max_tokens=plan.max_tokens,
+            temperature=plan.temperature,
+            top_p=plan.top_p,
+            top_k=plan.top_k,
+            seed=sample_seed(plan.seed, id) if plan.temperature > 0 else None,
+        )
+        for id in ids
+    ]
+
+
+def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_version: int) -> Response:
+    return Response(
+        id=id,
+        text=sample.text,
+        prompt_token_ids=request.prompt_token_ids,
+        token_ids=sample.token_ids,
+        logprobs=sample.logprobs,
+        finish_reason=sample.finish_reason,
+        weight_version=weight_version,
+    )

@@ -1,0 +1,96 @@
+"""The question that sorts instructions, and what becomes of its answer."""
+
+import math
+
+import pytest
+
+from flame_ray.errors import DataError
+from flame_ray.prompts.classify import (
+    DEMONSTRATIONS,
+    NO,
+    YES,
+    accuracy,
+    classification_messages,
+    decide,
+    decide_by_label,
+    probability_of_yes,
+)
+from flame_ray.prompts.factbook import factbook_prompts
+from flame_ray.prompts.open_ended import open_ended_prompts
+from flame_ray.types import Prompt
+
+FISH = Prompt(id="fish", text="What do herons eat?", label=True)
+POEM = Prompt(id="poem", text="Write a poem.", label=False)
+
+
+def test_the_messages_end_with_the_instruction_so_that_the_next_token_is_the_answer():
+    messages = classification_messages("What do herons eat?")
+    assert messages[-1]["role"] == "user" and "What do herons eat?" in messages[-1]["content"]
+    assert {message["content"] for message in messages if message["role"] == "assistant"} == {YES, NO}
+
+
+def test_all_instructions_share_the_same_prefix():
+    assert classification_messages("one")[:-1] == classification_messages("two")[:-1]
+
+
+def test_an_instruction_with_braces_or_percent_signs_is_kept_as_it_is():
+    assert "{x} 100 %s" in classification_messages("{x} 100 %s")[-1]["content"]
+
+
+def test_no_demonstration_is_one_of_the_built_in_prompts():
+    texts = {prompt.text for prompt in factbook_prompts() + open_ended_prompts()}
+    assert not texts & {instruction for instruction, _ in DEMONSTRATIONS}
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "p"), [(math.log(0.3), math.log(0.1), 0.75), (-5.0, -5.0, 0.5), (-1.0, -2000.0, 1.0), (-2000.0, -1.0, 0.0)]
+)
+def test_the_probability_of_yes_is_among_the_two_answers_only(yes, no, p):
+    assert probability_of_yes(yes, no) == pytest.approx(p)
+
+
+def test_an_answer_outside_the_vocabulary_decides_for_the_other():
+    assert probability_of_yes(-math.inf, -1.0) == 0.0
+    assert probability_of_yes(-1.0, -math.inf) == 1.0
+
+
+def test_log_probabilities_that_cannot_be_compared_are_an_error():
+    with pytest.raises(ValueError, match="can be compared"):
+        probability_of_yes(-math.inf, -math.inf)
+    with pytest.raises(ValueError, match="can be compared"):
+        probability_of_yes(math.nan, -1.0)
+
+
+def test_a_prompt_needs_facts_when_its_probability_reaches_the_threshold():
+    assert [prompt.fact_based for prompt in decide([FISH, POEM, POEM], [0.5, 0.49, 0.9], 0.5)] == [True, False, True]
+
+
+def test_deciding_keeps_everything_else_of_a_prompt():
+    (decided,) = decide([FISH], [0.9], 0.5)
+    assert (decided.id, decided.text, decided.label) == (FISH.id, FISH.text, FISH.label)
+
+
+def test_a_probability_for_every_prompt_is_required():
+    with pytest.raises(ValueError):
+        decide([FISH, POEM], [0.5], 0.5)
+
+
+def test_labels_decide_when_they_are_trusted():
+    assert [prompt.fact_based for prompt in decide_by_label([FISH, POEM])] == [True, False]
+
+
+def test_a_prompt_without_a_label_cannot_be_decided_by_it():
+    with pytest.raises(DataError, match="1 of 2 without one, such as 'bare'"):
+        decide_by_label([FISH, Prompt(id="bare", text="Hm?")])
+
+
+def test_accuracy_counts_prompts_that_have_a_label_and_a_decision():
+    decided = decide([FISH, FISH, FISH, POEM], [0.9, 0.9, 0.1, 0.9], 0.5)
+    found = accuracy([*decided, Prompt(id="bare", text="Hm?", fact_based=True), POEM])
+    assert (found.correct, found.labelled) == (2, 4)
+    assert found.balanced == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_balanced_accuracy_is_unknown_when_only_one_label_occurs():
+    assert accuracy(decide([FISH], [0.9], 0.5)) == (1, 1, None)
+    assert accuracy([]) == (0, 0, None)

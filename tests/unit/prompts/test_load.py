@@ -1,0 +1,282 @@
+"""Prompt sources, their faults, their limits, and the round's draw."""
+
+import json
+import logging
+import subprocess
+import sys
+from collections import Counter
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from flame_ray.config import PromptsConfig, PromptSource
+from flame_ray.errors import DataError
+from flame_ray.prompts.load import draw, load_prompts
+from flame_ray.types import Prompt, Split
+
+BOTH = [{"prompt": "Name a fish.", "split": "train"}, {"prompt": "Name a bird.", "split": "heldout"}]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write lines (objects or raw text) to a JSONL file and return its path."""
+
+    def write(*lines, name="mine.jsonl"):
+        path = tmp_path / name
+        path.write_text(
+            "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n", encoding="utf-8"
+        )
+        return str(path)
+
+    return write
+
+
+def load(*sources, **settings):
+    return load_prompts(PromptsConfig(sources=tuple(PromptSource(source=source, **settings) for source in sources)))
+
+
+def fault(*sources, **settings):
+    with pytest.raises(DataError) as caught:
+        load(*sources, **settings)
+    return str(caught.value)
+
+
+def test_the_built_in_sources_load_by_name():
+    prompts = load_prompts(PromptsConfig())
+    assert {prompt.label for prompt in prompts} == {True, False}
+    assert Counter(prompt.split for prompt in prompts) == {Split.TRAIN: 976, Split.HELDOUT: 334}
+
+
+def test_limits_apply_to_each_split_of_each_source():
+    prompts = load("factbook", "open-ended", limit=30, heldout_limit=7)
+    assert Counter((prompt.split, prompt.label) for prompt in prompts) == {
+        (Split.TRAIN, True): 30,
+        (Split.TRAIN, False): 30,
+        (Split.HELDOUT, True): 7,
+        (Split.HELDOUT, False): 7,
+    }
+
+
+def test_columns_are_named_by_the_settings(file):
+    rows = [{"question": row["prompt"], "facts": True, "split": row["split"], "id": f"q{n}"} for n, row in enumerate(BOTH)]
+    prompts = load(file(*rows), column="question", label_column="facts")
+    assert prompts == (
+        Prompt(id="q0", text="Name a fish.", split=Split.TRAIN, label=True),
+        Prompt(id="q1", text="Name a bird.", split=Split.HELDOUT, label=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        (True, True),
+        (1, True),
+        ("1", True),
+        ("Yes", True),
+        ("TRUE", True),
+        (False, False),
+        (0, False),
+        ("no", False),
+        (" false ", False),
+    ],
+)
+def test_labels_are_read_from_the_usual_words(file, written, label):
+    prompts = load(file(*(row | {"fact": written} for row in BOTH)), label_column="fact")
+    assert [prompt.label for prompt in prompts] == [label, label]
+
+
+@pytest.mark.parametrize("written", ["maybe", "", None, 2, 1.0, [True]])
+def test_another_word_for_a_label_is_an_error_with_its_line(file, written):
+    message = fault(file(BOTH[0] | {"fact": 1}, BOTH[1] | {"fact": written}), label_column="fact")
+    assert "mine.jsonl:2" in message and "true, yes, 1, false, no, 0" in message and "'fact'" in message
+
+
+def test_without_a_label_column_labels_are_unknown(file):
+    assert {prompt.label for prompt in load(file(*BOTH))} == {None}
+
+
+def test_without_a_split_column_the_text_decides_wherever_it_stands(file):
+    rows = [{"prompt": f"Count to {number}."} for number in range(50)]
+    forward = {prompt.text: prompt.split for prompt in load(file(*rows), heldout_fraction=0.3)}
+    backward = {prompt.text: prompt.split for prompt in load(file(*reversed(rows)), heldout_fraction=0.3)}
+    assert forward == backward
+    assert 5 <= sum(split == Split.HELDOUT for split in forward.values()) <= 25
+
+
+def test_ids_without_an_id_column_stay_when_rows_move(file):
+    rows = [{"prompt": f"Count to {number}."} for number in range(50)]
+    assert {p.text: p.id for p in load(file(*rows))} == {p.text: p.id for p in load(file(*rows[::-1]))}
+
+
+def test_another_word_for_a_split_is_an_error_with_its_line(file):
+    message = fault(file(*BOTH, {"prompt": "Name a tree.", "split": "test"}))
+    assert "mine.jsonl:3: 'test'" in message and "train, heldout" in message
+
+
+def test_a_missing_file_is_named_with_the_setting(tmp_path):
+    message = fault(str(tmp_path / "none.jsonl"))
+    assert "nothing at" in message and "none.jsonl" in message and "prompts.sources" in message
+
+
+def test_a_file_of_another_format_is_an_error(file):
+    assert "a .jsonl or .parquet file" in fault(file("prompt", name="mine.csv"))
+
+
+def test_a_missing_column_is_an_error_that_names_those_that_exist(file):
+    message = fault(file({"question": "Name a fish.", "topic": "animals"}))
+    assert "a column 'prompt'" in message and "question, topic" in message and "mine.jsonl:1" in message
+
+
+def test_a_missing_label_column_names_its_setting(file):
+    assert "prompts.sources: label_column" in fault(file(*BOTH), label_column="fact")
+
+
+@pytest.mark.parametrize("line", ['{"prompt": "Name', "[1, 2]", '"Name a fish."', "nonsense"])
+def test_a_malformed_row_is_an_error_with_its_line(file, line):
+    message = fault(file(BOTH[0], "", line))
+    assert "mine.jsonl:3" in message and "one JSON object a line" in message
+
+
+def test_bytes_that_are_not_utf8_are_an_error_with_their_line(tmp_path):
+    path = tmp_path / "latin.jsonl"
+    path.write_bytes(b'{"prompt": "Name a caf\xe9."}\n')
+    assert "latin.jsonl:1" in fault(str(path))
+
+
+@pytest.mark.parametrize("text", ["", "  \t", None, 7, ["Name a fish."]])
+def test_a_prompt_that_is_blank_or_no_text_is_an_error_with_its_line(file, text):
+    message = fault(file(*BOTH, {"prompt": text, "split": "train"}))
+    assert "mine.jsonl:3" in message and "text in column 'prompt'" in message
+
+
+def test_a_line_separator_inside_a_text_does_not_end_its_line(file):
+    rows = [json.dumps(row | {"prompt": row["prompt"] + "\u2028Twice."}, ensure_ascii=False) for row in BOTH]
+    assert len(load(file(*rows))) == 2
+
+
+def test_an_empty_file_is_an_error(file):
+    assert "no rows" in fault(file(""))
+
+
+def test_a_set_without_training_prompts_is_an_error(file):
+    assert "at least one training prompt" in fault(file(BOTH[1]))
+
+
+def test_a_set_without_heldout_prompts_is_an_error(file):
+    message = fault(file(BOTH[0]))
+    assert "at least one held-out prompt" in message and "1 training and 0 held-out" in message
+
+
+def test_ids_used_twice_are_an_error(file):
+    assert "'a'" in fault(file(*(row | {"id": "a"} for row in BOTH)))
+
+
+def test_repeated_texts_are_dropped_and_counted(file, caplog):
+    with caplog.at_level(logging.WARNING):
+        prompts = load(file(*BOTH, {"prompt": " name a  FISH. ", "split": "train"}))
+    assert [prompt.text for prompt in prompts] == ["Name a fish.", "Name a bird."]
+    assert "dropped 1 repeated prompts, 0 of them held-out copies" in caplog.text
+
+
+def test_a_prompt_in_both_splits_is_removed_from_the_heldout_ones_and_counted(file, caplog):
+    first = file(
+        {"prompt": "Name a bird.", "split": "train"}, {"prompt": "Name a tree.", "split": "heldout"}, name="first.jsonl"
+    )
+    with caplog.at_level(logging.WARNING):
+        prompts = load(file(*BOTH), first)
+    assert {prompt.text: prompt.split for prompt in prompts}["Name a bird."] == Split.TRAIN
+    assert len(prompts) == 3
+    assert "1 of them held-out copies of training prompts" in caplog.text
+
+
+def test_parquet_reads_like_jsonl(tmp_path):
+    path = tmp_path / "mine.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row | {"fact": True} for row in BOTH]), path)
+    prompts = load(str(path), label_column="fact")
+    assert [(prompt.text, prompt.split, prompt.label) for prompt in prompts] == [
+        ("Name a fish.", Split.TRAIN, True),
+        ("Name a bird.", Split.HELDOUT, True),
+    ]
+
+
+def test_a_fault_in_parquet_is_an_error_with_its_row(tmp_path):
+    path = tmp_path / "mine.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"prompt": ["Name a fish.", None]}), path)
+    assert "mine.parquet: row 2: None" in fault(str(path))
+
+
+def test_a_broken_parquet_file_is_an_error(tmp_path):
+    (tmp_path / "mine.parquet").write_bytes(b"not parquet")
+    assert "a readable Parquet file" in fault(str(tmp_path / "mine.parquet"))
+
+
+def test_a_folder_of_files_loads_as_a_data_set(file, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, BOTH)), encoding="utf-8")
+    assert [prompt.text for prompt in load(str(folder))] == ["Name a fish.", "Name a bird."]
+
+
+def test_a_data_set_that_cannot_be_loaded_is_an_error(tmp_path):
+    message = fault(str(tmp_path / "no-such-set"))
+    assert "no-such-set" in message and "factbook, open-ended" in message
+
+
+def pool(facts, others):
+    return tuple(
+        Prompt(id=f"{kind}/{n}", text=f"{kind} {n}", label=kind == "f")
+        for kind, size in (("f", facts), ("o", others))
+        for n in range(size)
+    )
+
+
+def test_a_draw_keeps_the_pools_proportion_of_fact_based_prompts():
+    drawn = draw(pool(90, 30), 40, seed=0, round=1)
+    assert Counter(prompt.label for prompt in drawn) == {True: 30, False: 10}
+
+
+def test_a_proportion_that_does_not_divide_is_rounded_to_the_nearest():
+    assert Counter(prompt.label for prompt in draw(pool(70, 30), 9, seed=0, round=1)) == {True: 6, False: 3}
+
+
+def test_what_was_decided_counts_before_the_label():
+    decided = tuple(Prompt(id=str(n), text=str(n), label=True, fact_based=n < 10) for n in range(20))
+    assert sum(prompt.fact_based for prompt in draw(decided, 10, seed=0, round=1)) == 5
+
+
+def test_a_draw_is_without_replacement_and_differs_by_round_and_seed():
+    drawn = [draw(pool(60, 60), 20, seed, round) for seed, round in ((0, 1), (0, 2), (1, 1))]
+    assert all(len({prompt.id for prompt in each}) == 20 for each in drawn)
+    assert len({tuple(prompt.id for prompt in each) for each in drawn}) == 3
+
+
+def test_a_draw_does_not_depend_on_the_order_of_the_pool():
+    assert draw(pool(30, 30), 20, 0, 1) == draw(pool(30, 30)[::-1], 20, 0, 1)
+
+
+def test_a_draw_takes_training_prompts_only():
+    mixed = (*pool(5, 5), Prompt(id="h", text="held out", split=Split.HELDOUT, label=True))
+    assert all(prompt.split == Split.TRAIN for prompt in draw(mixed, 11, 0, 1))
+
+
+def test_a_pool_smaller_than_the_round_is_taken_whole():
+    assert len(draw(pool(3, 2), 96, 0, 1)) == 5
+
+
+def test_an_empty_pool_gives_nothing():
+    assert draw((), 5, 0, 1) == ()
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1234"])
+def test_a_draw_is_the_same_in_every_process(hash_seed):
+    program = (
+        "from flame_ray.config import PromptsConfig; from flame_ray.prompts.load import draw, load_prompts;"
+        "print(ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()), 24, 3, 2)]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()), 24, 3, 2)])

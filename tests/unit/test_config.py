@@ -1,0 +1,314 @@
+"""What a job file may say, what it is told when it says something else, and that reading one loads nothing heavy."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import flame_ray.errors
+from flame_ray.config import Config, PromptSource, load_config
+from flame_ray.errors import ConfigError, FlameError
+
+HEAVY = ("torch", "vllm", "deepspeed", "ray", "transformers", "datasets")
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Writes a job file and gives its path; a string is written as it is, anything else as YAML."""
+
+    def write(content) -> str:
+        path = tmp_path / "job.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def refusal(path: str, overrides: tuple[str, ...] = ()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    return str(caught.value)
+
+
+def sections(model: BaseModel, path: str = "config") -> list[tuple[str, BaseModel]]:
+    inner = [(f"{path}.{name}", getattr(model, name)) for name in type(model).model_fields]
+    return [(path, model), *(found for name, value in inner if isinstance(value, BaseModel) for found in sections(value, name))]
+
+
+# Loading
+
+
+@pytest.mark.parametrize("content", ["", "# nothing but a comment\n", "{}\n"])
+def test_a_job_that_says_nothing_is_the_defaults(job, content):
+    assert load_config(job(content)) == Config()
+
+
+def test_a_job_changes_what_it_names_and_nothing_else(job):
+    config = load_config(job({"rollout": {"samples": 8}}))
+    assert config.rollout.samples == 8
+    assert config == Config(rollout={"samples": 8})
+    assert config.rollout.temperature == Config().rollout.temperature
+
+
+def test_a_small_number_may_be_written_without_a_point_though_yaml_reads_it_as_text(job):
+    assert load_config(job("learner:\n  lr: 1e-6\n")).learner.lr == 1e-6
+
+
+def test_lists_of_a_job_become_tuples_that_nobody_can_append_to(job):
+    config = load_config(job({"pairs": {"kinds": ["factuality"]}, "prompts": {"sources": [{"source": "factbook"}]}}))
+    assert config.pairs.kinds == ("factuality",)
+    assert config.prompts.sources == (PromptSource(source="factbook"),)
+
+
+def test_lora_can_be_turned_off(job):
+    assert load_config(job("learner:\n  lora: null\n")).learner.lora is None
+
+
+# What is refused, and what is said of it
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ({"rolout": {"samples": 8}}, "rolout"),
+        ({"rollout": {"sample": 8}}, "rollout.sample"),
+        ({"learner": {"lora": {"rank": 8}}}, "learner.lora.rank"),
+        ({"prompts": {"sources": [{"source": "factbook"}, {"source": "mine.jsonl", "colum": "q"}]}}, "prompts.sources.1.colum"),
+        ({"samples": 8}, "samples"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_by_its_path(job, content, path):
+    assert f"job.yaml: {path}: Extra inputs are not permitted" in refusal(job(content))
+
+
+@pytest.mark.parametrize("section", [name for name, _ in sections(Config())])
+def test_no_section_takes_a_setting_that_it_does_not_know(section):
+    model = dict(sections(Config()))[section]
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        type(model).model_validate({**model.model_dump(), "no_such_setting": 1})
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "given"),
+    [
+        ({"rollout": {"samples": "four"}}, "rollout.samples", "'four'"),
+        ({"rollout": {"samples": 4.5}}, "rollout.samples", "4.5"),
+        ({"run": {"rounds": None}}, "run.rounds", "None"),
+        ({"run": {"name": "two words"}}, "run.name", "'two words'"),
+        ({"run": {"name": "../escape"}}, "run.name", "'../escape'"),
+        ({"run": {"id": ""}}, "run.id", "''"),
+        ({"rollout": 4}, "rollout", "4"),
+        ({"rollout": None}, "rollout", "None"),
+        ({"judge": {"backend": "oracle"}}, "judge.backend", "'oracle'"),
+        ({"pairs": {"kinds": ["factual"]}}, "pairs.kinds.0", "'factual'"),
+        ({"pairs": {"kinds": []}}, "pairs.kinds", "[]"),
+        ({"prompts": {"sources": []}}, "prompts.sources", "[]"),
+        ({"prompts": {"sources": [{"column": "prompt"}]}}, "prompts.sources.0.source", "{'column': 'prompt'}"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_its_path_and_shown(job, content, path, given):
+    message = refusal(job(content))
+    assert f"job.yaml: {path}: " in message
+    assert f"(given {given})" in message
+
+
+# The last value on the right side of each bound, and the first on the wrong side.
+RANGES = [
+    ("rollout.samples", 2, 1),
+    ("rollout.temperature", 0.01, 0),
+    ("rollout.top_p", 1, 1.01),
+    ("rollout.top_p", 0.01, 0),
+    ("rollout.top_k", 0, -1),
+    ("rollout.workers", 1, 0),
+    ("rollout.gpus", 0, -0.5),
+    ("rollout.gpu_memory", 1, 1.1),
+    ("judge.temperature", 0, -0.1),
+    ("judge.samples", 1, 0),
+    ("classify.threshold", 1, 1.01),
+    ("factuality.retrieve", 1, 0),
+    ("factuality.threshold", 0, -0.01),
+    ("pairs.max_judge_gap", 0, -0.1),
+    ("pairs.min_fact_gap", 1, 1.1),
+    ("prompts.per_round", 1, 0),
+    ("run.rounds", 1, 0),
+    ("cluster.object_store_gib", 0.5, 0),
+    ("learner.beta", 0.001, 0),
+    ("learner.lr", 1e-9, 0),
+    ("learner.lr", 1, ".nan"),
+    ("learner.lr_final", 0, -1e-9),
+    ("learner.zero_stage", 3, 4),
+    ("learner.grad_clip", 0.1, 0),
+    ("learner.lora.dropout", 1, 1.1),
+    ("learner.lora.r", 1, 0),
+    ("learner.canary_tolerance", 0.01, 0),
+    ("evaluation.bootstrap", 100, 99),
+]
+
+
+@pytest.mark.parametrize(("path", "inside", "outside"), RANGES, ids=[f"{path}={outside}" for path, _, outside in RANGES])
+def test_a_range_ends_where_it_should_and_the_refusal_names_the_setting(job, path, inside, outside):
+    empty = job("")
+    value = load_config(empty, (f"{path}={inside}",))
+    for name in path.split("."):
+        value = getattr(value, name)
+    assert value == inside
+    assert f"job.yaml: {path}: " in refusal(empty, (f"{path}={outside}",))
+
+
+def test_every_fault_of_a_file_is_told_at_once(job):
+    message = refusal(job({"rollout": {"samples": 1, "top_p": 2}, "learnr": {}}))
+    assert all(f"{path}: " in message for path in ("rollout.samples", "rollout.top_p", "learnr"))
+
+
+def test_a_long_value_is_cut_short_in_the_message(job):
+    message = refusal(job({"run": {"name": "x" * 5000}}))
+    assert len(message) < 500
+
+
+def test_a_batch_that_the_ranks_cannot_share_is_refused_with_the_numbers(job):
+    message = refusal(job({"learner": {"batch_pairs": 64, "workers": 3, "micro_batch_pairs": 4}}))
+    assert "job.yaml: learner: " in message
+    assert "batch_pairs (64) must be a multiple of workers x micro_batch_pairs (3 x 4)" in message
+
+
+@pytest.mark.parametrize(("batch", "workers", "micro"), [(8, 1, 4), (8, 2, 4), (64, 8, 8), (1, 1, 1)])
+def test_a_batch_that_the_ranks_can_share_is_taken(job, batch, workers, micro):
+    learner = load_config(job({"learner": {"batch_pairs": batch, "workers": workers, "micro_batch_pairs": micro}})).learner
+    assert learner.batch_pairs == batch
+
+
+def test_a_missing_file_is_named(tmp_path):
+    message = refusal(str(tmp_path / "absent.yaml"))
+    assert "absent.yaml" in message and "jobs/quickstart.yaml" in message
+
+
+def test_a_folder_is_no_job_file(tmp_path):
+    assert f"nothing at {tmp_path}" in refusal(str(tmp_path))
+
+
+def test_broken_yaml_is_told_with_its_line(job):
+    message = refusal(job("run:\n  name: ok\n rollout: [\n"))
+    assert "job.yaml" in message and "line 3" in message
+
+
+def test_bytes_that_are_not_text_are_told_as_broken_yaml(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_bytes(b"run: \xff\xfe\n")
+    assert "a job file in YAML" in refusal(str(path))
+
+
+@pytest.mark.parametrize(("content", "found"), [("- rollout\n- learner\n", "list"), ("just words\n", "str"), ("42\n", "int")])
+def test_a_file_that_is_no_mapping_is_told_what_it_is(job, content, found):
+    assert f"job.yaml holds a {found}" in refusal(job(content))
+
+
+def test_yaml_cannot_build_python_objects(job):
+    assert "a job file in YAML" in refusal(job("run: !!python/object/apply:os.getcwd []\n"))
+
+
+# Overrides
+
+
+def test_an_override_wins_over_the_file_and_the_last_one_over_the_first(job):
+    path = job({"rollout": {"samples": 8, "top_p": 0.5}})
+    config = load_config(path, ("rollout.samples=6", "rollout.samples=7"))
+    assert (config.rollout.samples, config.rollout.top_p) == (7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("model.policy=some/model", "some/model"),
+        ("learner.lora.r=4", 4),
+        ("learner.lr=5e-7", 5e-7),
+        ("pairs.max_judge_gap=null", None),
+        ("pairs.kinds=[factuality]", ("factuality",)),
+        ("learner.lora=null", None),
+        ("cluster.address=ray://head:10001", "ray://head:10001"),
+        ("model.policy=/models/a=b", "/models/a=b"),
+    ],
+)
+def test_the_value_of_an_override_is_yaml(job, override, value):
+    config = load_config(job(""), (override,))
+    for name in override.partition("=")[0].split("."):
+        config = getattr(config, name)
+    assert config == value
+
+
+@pytest.mark.parametrize("override", ["rollout.samples", "samples=8", "=8", ""])
+def test_an_override_without_a_section_or_a_value_is_refused_with_an_example(job, override):
+    message = refusal(job(""), (override,))
+    assert "--set rollout.workers=2" in message
+
+
+def test_an_override_below_a_value_is_refused(job):
+    message = refusal(job({"rollout": {"samples": 8}}), ("rollout.samples.more=1",))
+    assert "`samples` in rollout.samples.more=1 is a value" in message
+
+
+def test_a_mistyped_override_is_refused_by_its_path(job):
+    assert "job.yaml: rollout.sampels: " in refusal(job(""), ("rollout.sampels=8",))
+
+
+def test_an_override_is_checked_against_the_rest_of_the_file(job):
+    assert "learner: " in refusal(job({"learner": {"workers": 2, "batch_pairs": 8}}), ("learner.batch_pairs=7",))
+
+
+# After loading
+
+
+@pytest.mark.parametrize("section", [name for name, _ in sections(Config())])
+def test_no_setting_changes_after_loading(job, section):
+    model = dict(sections(load_config(job(""))))[section]
+    for name in type(model).model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(model, name, getattr(model, name))
+
+
+def test_loading_a_file_twice_gives_the_same_settings_and_leaves_the_defaults_alone(job):
+    before = Config().model_dump()
+    path = job({"learner": {"lora": {"r": 64}}, "prompts": {"per_round": 7}})
+    assert load_config(path) == load_config(path)
+    assert Config().model_dump() == before
+
+
+def test_settings_survive_a_trip_through_yaml_and_through_pickle(job):
+    config = load_config(job({"run": {"id": "a-1"}, "learner": {"lora": None}, "pairs": {"kinds": ["factuality"]}}))
+    assert load_config(job(config.model_dump(mode="json"))) == config
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_importing_the_package_and_loading_a_job_imports_nothing_heavy(job):
+    code = "import sys, flame_ray; flame_ray.load_config(sys.argv[1]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, job("")], capture_output=True, text=True, check=True, timeout=60)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "flame_ray" in loaded
+    assert not loaded & set(HEAVY)
+
+
+# Errors
+
+ERRORS = [value for value in vars(flame_ray.errors).values() if isinstance(value, type) and issubclass(value, FlameError)]
+
+
+def test_every_class_of_error_is_among_those_tested():
+    assert len(ERRORS) >= 8 and FlameError in ERRORS and ConfigError in ERRORS
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_an_error_is_the_same_after_pickling(error, protocol):
+    before = error("samples >= 2", "1", "set rollout.samples to 2 or more")
+    after = pickle.loads(pickle.dumps(before, protocol))
+    assert type(after) is error
+    assert vars(after) == vars(before) and after.args == before.args
+    assert str(after) == str(before) == "expected samples >= 2; found 1. To fix: set rollout.samples to 2 or more."
+    assert after.exit_code == before.exit_code
+
+
+def test_every_kind_of_error_ends_the_command_with_its_own_code():
+    codes = [error.exit_code for error in ERRORS]
+    assert len(set(codes)) == len(codes) and all(0 < code < 64 for code in codes)
