@@ -1,0 +1,33 @@
+# The two commands of a newcomer: `make quickstart` and `make test`. Both make .venv when it is not there.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+TORCH := torch==2.13.0+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: quickstart test lint install clean
+
+quickstart: install
+	$(BIN)/flame-ray run jobs/quickstart.yaml
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(READY)
+
+# The lock is complete, so nothing is resolved; PyTorch's own index is asked only where the machine's lacks the CPU build.
+$(READY): clusters/cpu.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --no-deps $(TORCH) || $(BIN)/pip install --quiet --no-deps --index-url $(TORCH_INDEX) $(TORCH)
+	$(BIN)/pip install --quiet --no-deps --requirement clusters/cpu.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build *.egg-info
