@@ -9,7 +9,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 .PHONY: quickstart test lint install clean
 
 quickstart: install
-	$(BIN)/flame-ray run jobs/quickstart.yaml
+	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest

@@ -1,4 +1,7 @@
-"""The command line. An expected failure is one message on stderr and the exit code of its kind; anything else is a bug and shows its trace."""
+"""The command line.
+
+An expected failure is one message on stderr and the exit code of its kind; anything else is a bug and shows its trace.
+"""
 
 import logging
 import sys

@@ -62,8 +62,8 @@ class DeepSpeedEngine:
     def token_logps(self, prompt_ids: list[int], response_ids: list[int]) -> list[float]:
         """Log-probability of each response token under the current weights: a canary for the samplers' copy of them."""
         with torch.no_grad(), self._weights(False) as module:
-            logits, ids, _ = self._forward(module, left_padded([(prompt_ids, response_ids)]))
-            return token_logps(logits, ids)[0].tolist()
+            logits, ids, mask = self._forward(module, left_padded([(prompt_ids, response_ids)]))
+            return token_logps(logits, ids, mask)[0].tolist()
 
     def forget_moments(self) -> None:
         """Start AdamW anew: a round then depends on the weights it starts from, not on the rounds before it.
@@ -116,8 +116,10 @@ class DeepSpeedEngine:
         return values.cpu()
 
     def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [2D, R, V] that predict the response columns, with their ids and mask: the head runs on no other column."""
+        """Logits [2D, R + 1, V] with the response ids and mask [2D, R]: the head runs on no other column."""
         batch = batch.to(self.device)
+        if self.device.type == "cpu":
+            policy.suit_attention(self._frozen if module is self._frozen else self.module, batch.token_ids.shape[1])
         responses = batch.response_mask.shape[1]
         logits = module(
             input_ids=batch.token_ids,
@@ -126,7 +128,7 @@ class DeepSpeedEngine:
             use_cache=False,
             logits_to_keep=responses + 1,
         ).logits
-        return logits[:, :-1], batch.response_ids, batch.response_mask
+        return logits, batch.response_ids, batch.response_mask
 
     def _weights(self, reference: bool) -> AbstractContextManager[nn.Module]:
         """A context that gives the module to run, in evaluation mode: current weights, or those before any training."""
@@ -180,8 +182,6 @@ def _join(rank: int, world: int, init_method: str) -> torch.device:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(0)  # Ray shows each rank its own GPU alone
-    else:
-        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     backend = "nccl" if cuda else "gloo"
     torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")

@@ -4,6 +4,7 @@ In: named tensors. Out: `WeightArrays`, and tensors again on the other side. Num
 as the same bits under uint16, the only type that no model weight has. Knows no engine.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -31,7 +32,9 @@ def to_arrays(named: Iterable[tuple[str, Tensor]], dtype: str) -> WeightArrays:
 def to_tensors(weights: WeightArrays) -> Iterator[tuple[str, Tensor]]:
     """Tensors that share the arrays' memory; arrays out of the object store are read-only, so only read them."""
     for name, array in weights.arrays.items():
-        tensor = torch.from_numpy(array)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            tensor = torch.from_numpy(array)
         yield name, tensor.view(torch.bfloat16) if array.dtype == np.uint16 else tensor
 
 

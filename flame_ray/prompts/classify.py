@@ -13,11 +13,14 @@ from typing import NamedTuple
 from flame_ray.errors import DataError
 from flame_ray.types import Prompt
 
-YES, NO = "Yes", "No"  # one token each in SmolLM2's vocabulary, as the first of an assistant turn
+# The answers' first tokens are "Knowledge" and "Creat" in SmolLM2's vocabulary. A model of 135M parameters separates these
+# words by what the instruction asks for; "Yes" and "No" it gives by the shape of the sentence.
+YES, NO = "Knowledge", "Creativity"
 
-QUESTION = "Does a good answer to the instruction need facts about the real world? Reply Yes or No."
+QUESTION = "Does this ask for knowledge or creativity?"
 
-# Turns of a conversation: a small model follows these far better than the same demonstrations inside one message.
+# Turns of a conversation: a small model follows these far better than the same demonstrations inside one message. Their
+# order and number matter to it: these put its decision boundary near P(yes) = 0.5, as measured on prompts of this project.
 # The prefix is the same for every instruction, so that an engine with a prefix cache reads it once.
 DEMONSTRATIONS = (
     ("Explain how vaccines work.", YES),
@@ -25,7 +28,7 @@ DEMONSTRATIONS = (
     ("Is it nicer to walk or to ride a bike? Tell me what you think.", NO),
     ("Make up a story about a talking spoon in two sentences.", NO),
     ("Tell me about the history of the Olympic Games.", YES),
-    ("Give me two ideas for a birthday present.", NO),
+    ("Can you explain how magnets work?", YES),
     ("Which river runs through Vienna?", YES),
 )
 
@@ -51,7 +54,7 @@ def classification_messages(instruction: str) -> list[dict[str, str]]:
 
 
 def _question(instruction: str) -> dict[str, str]:
-    return {"role": "user", "content": f"Instruction: {instruction}\n{QUESTION}"}
+    return {"role": "user", "content": f"{instruction}\n\n{QUESTION}"}
 
 
 def probability_of_yes(yes_logprob: float, no_logprob: float) -> float:

@@ -47,10 +47,25 @@ class Features(NamedTuple):
     matched: float  # log(1 + words in the window, title aside): ten words of twelve say more than two of three
 
 
-# Fitted on one half of each development set by tests/benchmarks/lexical_checker.py, as was the threshold.
-INTERCEPT = -1.41
-COEFFICIENTS = Features(0.86, -0.1, 1.05, -0.1, -0.74, -0.33, -0.82, -0.1, -0.86, -0.36, -0.1, 0.73)
-THRESHOLD = 0.55
+# Fitted on one half of each development set of tests/benchmarks/lexical_checker.py: the rounded mean of five random searches
+# on balanced accuracy, with signs fixed and with a wrong number or a denial made decisive. Nothing rewards length itself: a
+# feature for it gained two points on WiCE, and let generic sentences pass on any country's evidence.
+INTERCEPT = -3.0
+COEFFICIENTS = Features(
+    plain=2.1,
+    no_plain=-0.1,
+    pairs=0.3,
+    names_missed=-0.3,
+    names_absent=-2.4,
+    subject_missed=-1.7,
+    numbers_missed=-4.0,
+    numbers_elsewhere=-0.5,
+    opposites=-1.8,
+    denial=-3.6,
+    plain_absent=-1.8,
+    matched=2.4,
+)
+THRESHOLD = 0.5
 ABOUT = 0.5  # share of plain words from which a window that conflicts is about the same thing
 
 
@@ -128,7 +143,7 @@ LIGHT = _words(
 NEGATIONS = _words("not no never none neither nor without cannot lack lacks lacked failed fails")
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 # "one" is left out: it is more often a pronoun than a count.
-COUNTS = {"zero": 0, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12}
+COUNTS = {"zero": 0, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western northeast/southwest northwest/southeast
     increase/decrease rise/fall highest/lowest largest/smallest biggest/smallest first/last before/after male/female
     majority/minority import/export urban/rural win/lose won/lost birth/death open/closed older/younger more/fewer
@@ -213,7 +228,7 @@ def _read(text: str, label: str = "") -> _Reading:
                 if is_name:
                     (subject if opening else names).add(stem)
                 opening = opening and is_name
-                weights[stem] = 0.3 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
+                weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
     return _Reading(
         tuple(order), frozenset(order), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies
     )
@@ -274,13 +289,13 @@ def _units(line: str) -> Iterator[tuple[str, str]]:
     match = LABEL.match(line)
     label, body = (f"{match[1]}: ", line[match.end() :]) if match else ("", line)
     sentences = [part for part in SENTENCE_END.split(body) if part]
-    items = [item for part in sentences for item in re.split(r", (?!\d{4}\b)", part)] if label else []
-    is_list = len(items) > 1
-    yield (label + re.sub(r"\d[\d,.]*|\([^)]*\)", "", body), "") if is_list else (line, label)
-    if len(sentences) > 1:
-        yield from ((label + part, "") for part in sentences)
-    if is_list:
-        yield from ((label + item, label) for item in items)
+    for part in [body, *sentences] if len(sentences) > 1 else sentences:
+        items = re.split(r"(?<=;) |, (?!\d{4}\b)", part) if label else [part]
+        if len(items) > 1:
+            yield label + re.sub(r"\d[\d,.]*|\([^)]*\)", "", part), ""
+            yield from ((label + item, label) for item in items)
+        else:
+            yield label + part, label
 
 
 # --- comparing ------------------------------------------------------------------------------------------------------

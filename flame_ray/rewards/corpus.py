@@ -22,7 +22,6 @@ MIN_WORDS, MAX_WORDS = 60, 150
 
 # Where the Factbook's "conventional short form" is not what people write, by the Factbook's own country code.
 TITLES = {
-    "bm": "Myanmar",
     "cf": "Republic of the Congo",
     "cg": "Democratic Republic of the Congo",
     "dr": "Dominican Republic",
@@ -37,7 +36,7 @@ TITLES = {
 # Names in common use that the Factbook's name and nationality fields lack.
 ALIASES = {
     "ae": ("UAE",),
-    "bm": ("Burma",),
+    "bm": ("Myanmar",),
     "cf": ("Congo-Brazzaville", "Congo"),
     "cg": ("DR Congo", "DRC", "Congo-Kinshasa", "Congo"),
     "cv": ("Cape Verde",),
@@ -247,5 +246,5 @@ def _plain(html: str) -> str:
     parser.feed(html)
     parser.close()
     lines = (" ".join(line.split()) for line in "".join(parser.parts).split("\n"))
-    joined = "; ".join(line for line in lines if line)
+    joined = "; ".join(line for line in lines if line).replace("&nbsp", " ")  # some are escaped twice
     return re.sub(r"([.;:,]);", r"\1", joined).rstrip("; ")

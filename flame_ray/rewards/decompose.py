@@ -21,25 +21,46 @@ ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "�
 BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
 MARKUP = re.compile(r"[*_#`]{1,6}")
 NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
-VERBS = ["is", "are", "was", "were", "has", "have", "had", "will", "can", "became", "become", "becomes", "borders", "shares", "covers", "includes", "contains", "lies", "gained", "produces", "exports", "imports", "consists", "speaks", "uses", "operates", "belongs", "joined", "declared", "remains", "serves", "holds", "ranks", "features", "stretches", "boasts", "comprises", "spans", "relies", "depends", "experiences", "receives", "ended", "began", "won", "lost", "lives", "died", "makes", "made", "established", "founded"]
+
+
+def _vocabulary(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+VERBS = _vocabulary(
+    """is are was were has have had will can became become becomes borders shares covers includes contains lies gained
+    produces exports imports consists speaks uses operates belongs joined declared remains serves holds ranks
+    features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
+    makes made established founded"""
+)
 VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
 HEDGE = re.compile(
-    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|it is (?:important|worth|interesting) \w+ ?(?:to note )?that"
-    r"|(?:as far as|to the best of)[^,]*,|additionally,|furthermore,|moreover,|however,|overall,|in conclusion,|also,|finally,"
-    r"|in addition,|(?:sure|certainly|of course|yes|no)[!,.]) ?",
+    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|(?:as far as|to the best of)[^,]*,"
+    r"|it is (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
+    r"|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally),"
+    r"|(?:sure|certainly|of course|yes|no)[!,.]) ?",
     re.IGNORECASE,
 )
 REFUSAL = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b"
-    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's|here (?:is|are|['’]s))\b",
+    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b|^here (?:is|are)\b"
+    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
     re.IGNORECASE,
 )
-PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:important|possible|believed|estimated))")
+PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
 THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
 POSSESSIVE = {"Its", "Their", "His", "Her"}
 # Words of which a claim can consist without saying anything that evidence could show to be false.
-EMPTY = set(
-    ["a", "an", "the", "of", "in", "on", "at", "to", "for", "from", "by", "with", "and", "or", "but", "as", "that", "this", "these", "those", "its", "their", "it", "they", "which", "who", "is", "are", "was", "were", "be", "been", "has", "have", "had", "do", "does", "will", "can", "may", "very", "more", "most", "such", "also", "both", "other", "some", "many", "much", "all", "well", "known", "home", "located", "situated", "place", "world", "country", "nation", "state", "people", "population", "region", "area", "land", "city", "rich", "diverse", "vibrant", "beautiful", "unique", "cultural", "culture", "heritage", "history", "historical", "traditional", "tradition", "strong", "significant", "important", "popular", "famous", "great", "wide", "range", "variety", "various", "number", "landscape", "natural", "economy", "economic", "society", "social", "political", "system", "government", "climate", "geography", "environment", "life", "way", "part", "complex", "dynamic", "fascinating", "stunning", "warm", "welcoming", "friendly", "hospitable", "modern", "ancient", "long", "deep", "proud", "thriving", "growing", "influence", "influenced", "shaped", "blend", "mix", "mixture", "years", "centuries", "time", "community", "communities", "beauty", "full", "offers", "different", "several", "one", "make", "makes", "made", "key", "major", "role", "plays", "factor", "factors", "characterized", "world's", "including", "include", "includes", "ability", "resources", "quality", "high", "standard", "living", "strongly", "highly", "among", "there"]
+EMPTY = _vocabulary(
+    """a an the of in on at to for from by with and or but as that this these those its their it they which who is are
+    was were be been has have had do does will can may very more most such also both other some many much all well
+    known home located situated place world country nation state people population region area land city rich
+    diverse vibrant beautiful unique cultural culture heritage history historical traditional tradition strong
+    significant important popular famous great wide range variety various number landscape natural economy economic
+    society social political system government climate geography environment life way part complex dynamic
+    fascinating stunning warm welcoming friendly hospitable modern ancient long deep proud thriving growing
+    influence influenced shaped blend mix mixture years centuries time community communities beauty full offers
+    different several one make makes made key major role plays factor factors characterized world's including
+    include includes ability resources quality high standard living strongly highly among there"""
 )
 NEGATIONS = {"not", "no", "never", "without"}
 _stem = Stemmer.Stemmer("english").stemWord
@@ -108,14 +129,14 @@ def _claim(sentence: str) -> str:
         before, sentence = sentence, HEDGE.sub("", sentence)
     if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(sentence):
         return ""
-    sentence = sentence.rstrip(" .!…\"”")
+    sentence = sentence.rstrip(' .!…"”')
     return sentence[:1].upper() + sentence[1:]
 
 
 def _resolve(claim: str, subject: str, topic: str) -> str:
     """`It has ...` -> `Peru has ...`, `The country's ...` -> `Peru's ...`, from what came before."""
     if topic and (match := THE_COUNTRY.match(claim)):
-        owner = f"{topic}'s" if match[3] or (match[1] in POSSESSIVE and match[3]) else topic
+        owner = f"{topic}'s" if match[3] else topic
         return owner + claim[match.end() :]
     if subject and (match := PRONOUN.match(claim)):
         if match[1] in POSSESSIVE:
@@ -142,19 +163,24 @@ def _first_name(claim: str) -> str:
     return re.sub(r"['’]s$", "", names[0]) if names else ""
 
 
-_STARTERS = EMPTY | set(["however", "despite", "although", "while", "since", "during", "when", "if", "there", "here", "some", "most", "he", "she", "we"])
+_STARTERS = {*EMPTY, *_vocabulary("however despite although while since during when if there here some most he she we")}
 
 
 # --- clauses and lists ----------------------------------------------------------------------------------------------
 
-# Where a sentence turns to its next claim, and what stands before that claim once it is alone ({} is the subject).
+# Where a sentence turns to its next claim, and what stands before that claim once it is alone ({} is the subject;
+# an antecedent is the name just before the turn).
+KINDS = "|".join(f"(?<={kind})" for kind in ("country", "nation", "state", "republic", "island", "city"))
 TURNS = (
     (re.compile(r";\s+"), ""),
-    (re.compile(r",?\s+(?:and|but|while|whereas)\s+(?=(?:it|they|he|she)\s+[a-z]+)"), "pronoun"),
+    (re.compile(r",?\s+(?:and|but|while|whereas)\s+(?:it|they|he|she)\s+(?=[a-z]+)"), "{} "),
     (re.compile(rf",?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{'|'.join(VERBS)})\s)"), "{} "),
-    (re.compile(r",\s+which\s+(?=\w+)"), "antecedent"),
+    (re.compile(r",\s+(?:which|who)\s+(?=\w+)"), "antecedent"),
     (re.compile(r",\s+with\s+(?=(?:an?|the|over|about|approximately|around|more|some|\d)\b)"), "{} has "),
     (re.compile(r",\s+making it\s+"), "{} is "),
+    (re.compile(r",\s+(?=(?!including|being|depending|according|making)[a-z]+ing\s)"), "{} is "),
+    (re.compile(r",\s+(?=an?\s+[a-z])"), "appositive"),
+    (re.compile(rf"(?:{KINDS})\s+(?:(?:located|situated)\s+)?(?=in (?:the )?[A-Z])"), "{} is located "),
     (re.compile(r",\s+(?=(?:known|located|situated|bordered|surrounded|followed|founded|established)\s)"), "{} is "),
 )
 
@@ -165,41 +191,44 @@ def _clauses(claim: str) -> Iterator[str]:
     subject = _subject(claim)
     for clause in _turns(claim, subject):
         for item in _items(clause):
-            yield item if not scope or item.startswith(scope) else f"{scope}{item}"
+            yield item if not scope or item.startswith(scope) else f"{scope}{item[:1].lower()}{item[1:]}"
 
 
 def _turns(claim: str, subject: str) -> Iterator[str]:
-    """Split at the first turn, then again in what follows it."""
-    turns = [(match.start(), match, how) for pattern, how in TURNS if (match := pattern.search(claim))]
-    if not turns or not subject:
-        yield claim
-        return
-    _, match, how = min(turns, key=lambda turn: turn[0])
-    head, tail = claim[: match.start()].strip(), claim[match.end() :].strip()
-    if how == "pronoun":
-        tail = _resolve(tail[:1].upper() + tail[1:], subject, subject)
-    elif how == "antecedent":
-        last = re.search(rf"({NAME})$", head)
-        tail = f"{last[1] if last else subject} {tail}"
-    elif how:
-        tail = how.format(subject) + tail
-    yield head
-    yield from _turns(tail, subject)
+    """Split at every turn; `opening` is what the next clause needs before it to stand alone."""
+    opening = ""
+    while turn := _first_turn(claim) if subject else None:
+        match, how = turn
+        yield opening + claim[: match.start()].strip()
+        head, claim = claim[: match.start()], claim[match.end() :].strip()
+        if how in ("antecedent", "appositive"):
+            last = re.search(rf"({NAME})\s*$", head)
+            opening = f"{last[1] if last else subject} {'is ' if how == 'appositive' else ''}"
+        else:
+            opening = how.format(subject)
+    yield opening + claim
 
 
+def _first_turn(claim: str) -> tuple[re.Match[str], str] | None:
+    turns = [(match, how) for pattern, how in TURNS if (match := pattern.search(claim)) and match.start() > 0]
+    return min(turns, key=lambda turn: turn[0].start(), default=None)
+
+
+ITEM_NAME = re.compile(rf"(?:the )?{NAME}")
 SEPARATOR = re.compile(r",\s+(?:and\s+|or\s+|as well as\s+)?(?!\d{4}\b)|\s+as well as\s+")
 LEADS = re.compile(
-    r"\b(?:by|are|is|include|includes|including|as|exports|imports|produces|between|with|has|have|borders|of|from|for|in|on|like|to)\s+(?:the\s+)?"
+    r"\b(?:by|are|is|includ(?:e|es|ing)|as|exports|imports|produces|between|with|has|have|borders|of|from|for|in|on|like|to)"
+    r"\s+(?:the\s+)?"
 )
 
 
 def _items(clause: str) -> Iterator[str]:
     """`X is bordered by A, B and C` -> one fact an item; anything that is not plainly a list stays whole."""
     parts = [part for part in SEPARATOR.split(clause) if part]
-    closes = re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause)
+    closes = bool(re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause))
     if pair := re.match(r"^(.*\S)\s+(?:and|or)\s+(.+)$", parts[-1]):
-        names = re.search(rf"{NAME}[^,A-Z]*$", pair[1]) and re.match(NAME, pair[2])
-        if (len(parts) > 1 and not closes) or (len(parts) == 1 and names):
+        names = re.search(rf"{NAME}[^,A-Z]*$", pair[1]) and ITEM_NAME.match(pair[2]) and "between " not in pair[1]
+        if (len(parts) > 1 and not closes and "between " not in pair[1]) or (len(parts) == 1 and names):
             parts[-1:] = [pair[1], pair[2]]
             closes = True
     stem = _stem_of_list(parts) if closes and len(parts) > 1 else None
@@ -208,7 +237,7 @@ def _items(clause: str) -> Iterator[str]:
         return
     yield parts[0]
     for item in parts[1:]:
-        yield f"{stem}{item}"
+        yield stem + re.sub(r"^(?:including|such as|particularly|especially|notably)\s+(?:in\s+)?", "", item)
 
 
 def _stem_of_list(parts: list[str]) -> str | None:
@@ -218,8 +247,8 @@ def _stem_of_list(parts: list[str]) -> str | None:
         return None
     verb = VERB.search(first)
     from_here = verb.end() if verb else 0
-    if all(item[:1].isupper() for item in rest):
-        names = [match for match in re.finditer(NAME, first) if match.start() > from_here]
+    if all(ITEM_NAME.match(item) for item in rest):
+        names = [match for match in re.finditer(rf"(?:the )?{NAME}", first) if match.start() > from_here]
         return first[: names[-1].start()] if names else None
     leads = [match for match in LEADS.finditer(first) if match.end() > from_here and match.end() < len(first)]
     if leads:

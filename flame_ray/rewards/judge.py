@@ -36,8 +36,9 @@ SCORE_AT_END = re.compile(
 
 BACKTRANSLATION = "Here is an answer that somebody wrote:\n\n%s\n\nWrite the instruction that it answers."
 
-# The shortest run of words that counts as copied from the instruction. See `strip_quoted`.
-QUOTED_WORDS = 5
+# The shortest run of words that counts as copied from the instruction. With 5, an instruction cut into pieces of three words
+# still beats an honest answer (95 % of 40 AlpacaEval items); with 3 it does not (17 %), and relevance is told as well (97 %).
+QUOTED_WORDS = 3
 WORD = re.compile(r"\w+")
 
 

@@ -43,11 +43,9 @@ class Bm25Retriever:
 
     def retrieve(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages that share a term with the query; ties keep the corpus's order."""
-        tokens = self._tokens([fold(query)])[0]
-        if not tokens:
-            return ()
-        scores = np.array(self._bm25.get_scores(tokens))
-        named = self._named(query)
+        named, others = self._named(query)
+        tokens = self._tokens([" ".join(others)])[0]
+        scores = np.array(self._bm25.get_scores(tokens)) if tokens else np.zeros(len(self._passages))
         scores[named] += scores.max() + 1.0
         best = np.argsort(-scores, kind="stable")[:k]
         return tuple(self._passages[index] for index in best if scores[index] > 0)
@@ -55,17 +53,21 @@ class Bm25Retriever:
     def _tokens(self, texts: list[str]) -> list[list[str]]:
         return bm25s.tokenize(texts, stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False)
 
-    def _named(self, query: str) -> list[int]:
-        """Passages whose whole title stands in the query, case and all; a longer title hides one inside it."""
-        words, found, start = WORD.findall(fold(query)), [], 0
+    def _named(self, query: str) -> tuple[list[int], list[str]]:
+        """Passages whose whole title stands in the query, case and all, and the words left; the longest title wins.
+
+        The words of a title are not searched for again: every passage under it has them, the short ones the most.
+        """
+        words, found, others, start = WORD.findall(fold(query)), [], [], 0
         while start < len(words):
-            for size in range(min(self._longest, len(words) - start), 0, -1):
-                if hits := self._by_title.get(tuple(words[start : start + size])):
-                    found += hits
-                    start += size - 1
-                    break
-            start += 1
-        return found
+            sizes = range(min(self._longest, len(words) - start), 0, -1)
+            size = next((size for size in sizes if tuple(words[start : start + size]) in self._by_title), 0)
+            if size:
+                found += self._by_title[tuple(words[start : start + size])]
+            else:
+                others.append(words[start])
+            start += max(size, 1)
+        return found, others
 
 
 def fold(text: str) -> str:

@@ -3,11 +3,13 @@
     python tests/benchmarks/lexical_checker.py [folder of data]
 
 In: WiCE, FoolMeTwice and symmetric FEVER (../shared/data), and true Factbook statements with edited false twins, made
-here. Each set is halved by a hash of the claim. One threshold is chosen on the first halves (the mean balanced accuracy
-of the four sets); the table is of the other halves, with 95 % bootstrap intervals. Skips, with exit status 0, where the
-data is absent. Nothing here trains anything.
+here. Each set is halved by a hash of the claim. Thresholds are chosen on the first halves, and the table is of the other
+halves, with 95 % bootstrap intervals: at the one threshold that is best for the mean of the four sets, and at the one
+that is best for each set. The checker's coefficients were fitted on the same first halves (a random search on balanced
+accuracy, signs fixed). Skips, with exit status 0, where the data is absent.
 """
 
+# ruff: noqa: T201
 import hashlib
 import json
 import random
@@ -44,31 +46,35 @@ def main(data: Path) -> None:
     if not data.is_dir():
         print(f"skipped: no development sets at {data}")
         return
-    sets = {"WiCE": wice(data), "FM2": fool_me_twice(data), "FEVER-sym": fever_symmetric(data), "Factbook twins": factbook_twins()}
+    sets = {
+        "WiCE": wice(data),
+        "FM2": fool_me_twice(data),
+        "FEVER-sym": fever_symmetric(data),
+        "Factbook twins": factbook_twins(),
+    }
     scored = {name: score(list(examples)) for name, examples in sets.items()}
-    threshold = choose(scored)
+    threshold = choose(list(scored.values()))
     print(f"threshold {threshold:.2f}, chosen on the first halves (the checker's default is {LexicalChecker().threshold})\n")
-    print("| set | n | supported | balanced accuracy (95 %) | floor | at its own best threshold | ms a claim |")
+    print("| set | n | supported | one threshold (95 %) | own threshold (95 %) | floor | ms a claim |")
     print("|---|---|---|---|---|---|---|")
-    for name, (examples, scores, milliseconds) in scored.items():
-        print(row(name, examples, scores, threshold, milliseconds))
+    for name, one in scored.items():
+        print(row(name, one, threshold))
 
 
-def score(examples: list[Example]) -> tuple[list[Example], np.ndarray, float]:
+Scored = tuple[list[Example], np.ndarray, float]  # the examples, their scores, milliseconds a claim
+
+
+def score(examples: list[Example]) -> Scored:
     checker = LexicalChecker()
     start = time.perf_counter()
     scores = [checker.check((Fact(example.claim, 0),), example.evidence)[0].score for example in examples]
     return examples, np.array(scores), 1000 * (time.perf_counter() - start) / len(examples)
 
 
-def choose(scored: dict) -> float:
+def choose(scored: list[Scored]) -> float:
     """The threshold with the best mean over the sets' first halves; the middle one of equals."""
-
-    def mean(threshold: float) -> float:
-        return float(np.mean([balanced(*half(examples, scores, True), threshold) for examples, scores, _ in scored.values()]))
-
-    grid = np.round(np.arange(0.2, 0.96, 0.01), 2)
-    means = np.array([mean(threshold) for threshold in grid])
+    grid = np.round(np.arange(0.05, 0.96, 0.01), 2)
+    means = np.array([np.mean([balanced(*half(*one[:2], choosing=True), t) for one in scored]) for t in grid])
     best = np.flatnonzero(means >= means.max() - 1e-9)
     return float(grid[best[len(best) // 2]])
 
@@ -83,13 +89,15 @@ def balanced(labels: np.ndarray, scores: np.ndarray, threshold: float) -> float:
     return 50 * (said[labels].mean() + (~said[~labels]).mean())
 
 
-def row(name: str, examples: list[Example], scores: np.ndarray, threshold: float, milliseconds: float) -> str:
-    labels, scores = half(examples, scores, False)
-    value = balanced(labels, scores, threshold)
-    low, high = interval(labels, scores, threshold)
-    own = max(balanced(labels, scores, t) for t in np.arange(0.2, 0.96, 0.01))
-    floor = FLOORS.get(name, "-")
-    return f"| {name} | {len(labels)} | {labels.mean():.0%} | {value:.1f} ({low:.1f}-{high:.1f}) | {floor} | {own:.1f} | {milliseconds:.2f} |"
+def row(name: str, one: Scored, threshold: float) -> str:
+    labels, scores = half(*one[:2], choosing=False)
+    cells = []
+    for t in (threshold, choose([one])):
+        low, high = interval(labels, scores, t)
+        cells.append(f"{balanced(labels, scores, t):.1f} ({low:.1f}-{high:.1f})")
+    return (
+        f"| {name} | {len(labels)} | {labels.mean():.0%} | {cells[0]} | {cells[1]} | {FLOORS.get(name, '-')} | {one[2]:.2f} |"
+    )
 
 
 def interval(labels: np.ndarray, scores: np.ndarray, threshold: float, resamples: int = 1000) -> tuple[float, float]:
@@ -111,7 +119,7 @@ def rows(path: Path) -> Iterator[dict]:
 
 
 def wice(data: Path) -> Iterator[Example]:
-    """Wikipedia sentences against their cited pages; the chunk of the page that holds the evidence. Supported against the rest."""
+    """Wikipedia sentences against the part of their cited page that holds the evidence. Supported against the rest."""
     for r in rows(data / "wice" / "oracle_chunks_claim_dev.jsonl"):
         yield Example(r["claim"], (Passage("wice", "", "\n".join(r["evidence"])),), r["label"] == "supported")
 

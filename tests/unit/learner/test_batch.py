@@ -52,7 +52,7 @@ def run(model, batch):
         position_ids=batch.position_ids,
         logits_to_keep=columns + 1,
     ).logits
-    return response_logps(logits[:, :-1], batch.response_ids, batch.response_mask)
+    return response_logps(logits, batch.response_ids, batch.response_mask)
 
 
 def slow_logp(model, response):

@@ -39,7 +39,16 @@ def test_a_field_reads_as_name_and_value(factbook):
 
 
 @pytest.mark.parametrize(
-    "title", ["Peru", "The Bahamas", "Vatican City", "Democratic Republic of the Congo", "Dominican Republic", "Myanmar", "United Arab Emirates"]
+    "title",
+    [
+        "Peru",
+        "The Bahamas",
+        "Vatican City",
+        "Democratic Republic of the Congo",
+        "Dominican Republic",
+        "Burma",
+        "United Arab Emirates",
+    ],
 )
 def test_titles_are_the_names_that_people_write(factbook, title):
     assert _text(factbook, title)
@@ -47,7 +56,13 @@ def test_titles_are_the_names_that_people_write(factbook, title):
 
 @pytest.mark.parametrize(
     ("title", "name"),
-    [("Peru", "Peruvian"), ("Peru", "Republic of Peru"), ("Myanmar", "Burma"), ("Netherlands", "Dutch"), ("Côte d'Ivoire", "Ivory Coast")],
+    [
+        ("Peru", "Peruvian"),
+        ("Peru", "Republic of Peru"),
+        ("Burma", "Myanmar"),
+        ("Netherlands", "Dutch"),
+        ("Côte d'Ivoire", "Ivory Coast"),
+    ],
 )
 def test_other_names_stand_in_the_heading_of_every_passage(factbook, title, name):
     assert all(name in passage.text.split("\n")[0] for passage in factbook if passage.title == title)
@@ -59,7 +74,9 @@ def _jsonl(path, *rows):
 
 
 def test_a_jsonl_file_gives_one_passage_a_row(tmp_path):
-    source = _jsonl(tmp_path / "facts.jsonl", {"name": "Lima", "body": "A city.\u2028In Peru."}, {"name": "Cusco", "body": "Another."})
+    source = _jsonl(
+        tmp_path / "facts.jsonl", {"name": "Lima", "body": "A city.\u2028In Peru."}, {"name": "Cusco", "body": "Another."}
+    )
     passages = load_corpus(source, title_column="name", text_column="body")
     assert [(p.id, p.title) for p in passages] == [("facts/1", "Lima"), ("facts/2", "Cusco")]
 

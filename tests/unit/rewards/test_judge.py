@@ -110,7 +110,8 @@ QUESTION = "What is the capital of Peru, and what kind of government does it hav
             "Lima. What is the capital of Peru? Lima, and what kind of government does it have? A republic.",
             "Lima. … Lima, … A republic.",
         ),
-        ("The capital of Peru is Lima.", "The capital of Peru is Lima."),
+        ("The capital of Peru is Lima.", "… is Lima."),
+        ("Peru: the capital is Lima, and it is a republic.", "Peru: the capital is Lima, and it is a republic."),
         ("", ""),
     ],
 )

@@ -1,0 +1,9 @@
+"""Loaded before any test module, because Ray reads its environment when it is first imported."""
+
+import os
+
+from flame_ray.config import ClusterConfig
+from flame_ray.runtime.prepare import prepare_ray
+
+os.environ.pop("RAY_ADDRESS", None)
+prepare_ray(ClusterConfig(address="local"))

@@ -1,0 +1,122 @@
+"""A whole run on the real parts: two vLLM actors, two DeepSpeed ranks, two rounds."""
+
+import json
+import math
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from flame_ray.config import parse_config
+
+EVALUATION = {
+    "factual_precision",
+    "correct_facts",
+    "erroneous_facts",
+    "abstention_rate",
+    "instruction_score",
+    "response_tokens",
+}
+
+
+def table(run, round: int, name: str) -> list[dict]:
+    return pq.read_table(run.folder / f"rounds/{round:04d}/{name}.parquet").to_pylist()
+
+
+def test_the_summary_holds_every_promised_key(tiny_run):
+    summary = tiny_run.summary
+    assert summary["run_id"] == "tiny" and summary["status"] == "complete" and summary["wall_seconds"] > 0
+    assert [item["round"] for item in summary["rounds"]] == [0, 1, 2]
+    for item in summary["rounds"]:
+        assert EVALUATION | {"prompts", "ci95"} <= item["evaluation"].keys()
+        assert item["evaluation"]["ci95"].keys() == EVALUATION
+    for item in summary["rounds"][1:]:
+        assert item["pairs"].keys() == {"factuality", "instruction", "dropped"}
+        assert item["training"].keys() >= {"loss", "accuracy", "steps"}
+        assert math.isfinite(item["training"]["loss"])
+        assert item["timings"].keys() >= {"sample", "score", "train", "sync", "evaluate"}
+        assert item["weight_version"] == item["round"]
+
+
+def test_the_screen_shows_one_line_a_stage_and_a_closing_table(tiny_run):
+    lines = tiny_run.printed.splitlines()
+    for stage in ("classify", "sample", "score", "pair", "train", "sync", "evaluate"):
+        assert sum(line.startswith(f"round 1 {stage} ") for line in lines) == 1, stage
+    assert "labels (" in next(line for line in lines if line.startswith("round 1 classify"))
+    assert any("factual precision" in line for line in lines)
+
+
+def test_the_folder_holds_settings_environment_and_metrics(tiny_run):
+    config = parse_config(yaml.safe_load((tiny_run.folder / "config.yaml").read_text()), "config.yaml")
+    assert config.rollout.workers == 2 and config.learner.workers == 2
+    environment = json.loads((tiny_run.folder / "environment.json").read_text())
+    assert {"ray", "torch", "deepspeed", "transformers"} <= environment["packages"].keys()
+    rounds = [json.loads(line) for line in (tiny_run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert rounds == tiny_run.summary["rounds"]
+
+
+def test_every_response_names_its_prompt_its_tokens_and_the_weights_that_made_it(tiny_run):
+    for round in (1, 2):
+        prompts = {row["prompt_id"] for row in table(tiny_run, round, "prompts")}
+        responses = table(tiny_run, round, "responses")
+        assert len(responses) == 40 and {row["prompt_id"] for row in responses} <= prompts
+        for row in responses:
+            assert row["round"] == round and row["weight_version"] == round - 1
+            assert len(row["token_ids"]) == len(row["logprobs"]) and row["prompt_token_ids"]
+            assert row["finish_reason"] in {"stop", "length"}
+            assert all(value <= 0 for value in row["logprobs"])
+
+
+def test_pairs_join_responses_of_one_prompt_and_follow_their_scores(tiny_run):
+    for round in (1, 2):
+        responses = {row["response_id"]: row for row in table(tiny_run, round, "responses")}
+        pairs = table(tiny_run, round, "pairs")
+        assert pairs
+        for pair in pairs:
+            chosen, rejected = responses[pair["chosen_id"]], responses[pair["rejected_id"]]
+            assert chosen["prompt_id"] == rejected["prompt_id"] == pair["prompt_id"]
+            column = "precision" if pair["kind"] == "factuality" else "instruction_score"
+            assert chosen[column] > rejected[column]
+        counted = tiny_run.summary["rounds"][round]["pairs"]
+        assert len(pairs) == counted["factuality"] + counted["instruction"]
+
+
+def test_every_fact_of_a_response_can_be_audited(tiny_run):
+    facts = table(tiny_run, 0, "heldout_facts")
+    supported = [row for row in facts if row["verdict"] == "supported"]
+    assert facts and all(row["passage_id"] for row in supported)
+    counts = {row["response_id"]: row["supported"] for row in table(tiny_run, 0, "heldout_responses")}
+    assert sum(count or 0 for count in counts.values()) == len(supported)
+
+
+def test_no_country_is_both_trained_on_and_held_out(tiny_run):
+    def countries(round: int, name: str) -> set[str]:
+        ids = {row["prompt_id"] for row in table(tiny_run, round, name)}
+        return {id.split("/")[1] for id in ids if id.startswith("factbook/")}
+
+    held_out = countries(0, "prompts")
+    assert held_out and not held_out & (countries(1, "prompts") | countries(2, "prompts"))
+
+
+def test_the_adapter_and_the_merged_model_load_and_say_the_same(tiny_run, model):
+    torch = pytest.importorskip("torch")
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    checkpoint = tiny_run.folder / "checkpoints" / "round-0002"
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint / "merged")
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Which countries border Peru?"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=False,
+    )
+    merged = AutoModelForCausalLM.from_pretrained(checkpoint / "merged", dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(base, checkpoint / "adapter")
+    with torch.no_grad():
+        distance = (merged(ids).logits.log_softmax(-1) - adapted(ids).logits.log_softmax(-1)).abs().max()
+        with adapted.disable_adapter():
+            moved = (merged(ids).logits - adapted(ids).logits).abs().max()
+    assert distance < 0.25, "merging rounds to bfloat16, no more"
+    assert moved > 0, "the adapter must not be empty"

@@ -1,0 +1,143 @@
+"""Model folders, checked before anything is placed; the tokenizer is a tiny one made here."""
+
+import hashlib
+import json
+
+import pytest
+
+from flame_ray.config import ModelConfig
+from flame_ray.engines.models import MANIFEST, _intact, cache_dir, check_prompts, fingerprint, resolve_model
+from flame_ray.errors import ModelError
+from flame_ray.types import Prompt
+
+TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}[ANSWER]{% endif %}"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that looks like a model's."""
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"max_position_embeddings": 64}))
+    (path / "model.safetensors").write_bytes(b"weights")
+    return path
+
+
+def add_tokenizer(folder, template: str | None = TEMPLATE):
+    """One token a word; the template adds two."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(WordLevel({"[UNK]": 0, "[BEGIN]": 1, "[ANSWER]": 2, "word": 3}, unk_token="[UNK]"))
+    words.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
+
+
+def words(count: int) -> Prompt:
+    return Prompt(f"prompt of {count}", " ".join(["word"] * count))
+
+
+def test_a_folder_with_config_and_safetensors_is_itself(folder):
+    assert resolve_model(str(folder), ModelConfig()) == folder
+
+
+def test_a_folder_without_config_json_is_refused(folder):
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"config\.json; found none in .*model.*save_pretrained"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_a_folder_with_weights_of_another_format_is_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"\*\.safetensors \(no other format is read\); found none in .*model"):
+        resolve_model(str(folder), ModelConfig())
+
+
+@pytest.mark.parametrize("name", ["smollm3", "./no/such", "/no/such/folder", "~/model", "a/b/c"])
+def test_a_name_that_is_no_model_is_refused_without_asking_a_hub(name):
+    with pytest.raises(ModelError) as caught:
+        resolve_model(name, ModelConfig())
+    assert name in caught.value.found
+    assert "smollm2-135m" in caught.value.expected
+
+
+def manifest(folder, files: dict[str, bytes]) -> None:
+    checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    (folder / MANIFEST).write_text(json.dumps({"source": "x.gguf", "sha256": checksums}))
+
+
+def test_a_cached_model_is_intact_when_every_file_has_its_checksum(folder):
+    manifest(folder, {"model.safetensors": b"weights"})
+    assert _intact(folder)
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no manifest"])
+def test_a_damaged_cached_model_is_not_intact(folder, damage):
+    manifest(folder, {"model.safetensors": b"weights", "config.json": (folder / "config.json").read_bytes()})
+    assert _intact(folder)
+    match damage:
+        case "changed":
+            (folder / "model.safetensors").write_bytes(b"weighty")
+        case "cut":
+            (folder / "model.safetensors").write_bytes(b"weigh")
+        case "gone":
+            (folder / "config.json").unlink()
+        case "no manifest":
+            (folder / MANIFEST).unlink()
+    assert not _intact(folder)
+
+
+def test_the_built_in_model_is_taken_from_the_cache_when_it_is_intact(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path))
+    folder = tmp_path / "models" / "smollm2-135m"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    manifest(folder, {"model.safetensors": b"weights"})
+    assert resolve_model("smollm2-135m", ModelConfig()) == folder
+
+
+def test_the_cache_is_where_the_variables_say(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLAME_RAY_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "flame-ray"
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "mine"))
+    assert cache_dir() == tmp_path / "mine"
+
+
+def test_a_models_fingerprint_changes_with_its_manifest_or_its_weight_files(folder):
+    plain = fingerprint(folder)
+    assert plain == fingerprint(folder)
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    changed = fingerprint(folder)
+    manifest(folder, {"model.safetensors": b"other weights"})
+    made = fingerprint(folder)
+    manifest(folder, {"model.safetensors": b"yet other weights"})
+    assert len({plain, changed, made, fingerprint(folder)}) == 4
+
+
+def test_a_model_without_a_chat_template_is_refused(folder):
+    add_tokenizer(folder, template=None)
+    with pytest.raises(ModelError, match=r"a chat template; found none in .*chat_template\.jinja"):
+        check_prompts(folder, [words(1)], ModelConfig(), max_tokens=8)
+
+
+def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder):
+    add_tokenizer(folder)
+    config = ModelConfig(max_length=20)  # 20 less 8 for the response: 12, of which the template takes 2
+    check_prompts(folder, [words(10)], config, max_tokens=8)
+    with pytest.raises(ModelError) as caught:
+        check_prompts(folder, [words(3), words(11)], config, max_tokens=8)
+    assert "at most 12 tokens" in caught.value.expected and "rollout.max_tokens 8" in caught.value.expected
+    assert "`prompt of 11` of 13 tokens" in caught.value.found
+    assert "model.max_length" in caught.value.fix
+
+
+def test_the_models_own_positions_are_a_limit_too(folder):
+    add_tokenizer(folder)
+    check_prompts(folder, [words(54)], ModelConfig(max_length=512), max_tokens=8)
+    with pytest.raises(ModelError, match="at most 56 tokens"):
+        check_prompts(folder, [words(55)], ModelConfig(max_length=512), max_tokens=8)

@@ -1,0 +1,122 @@
+"""Held-out means by hand, and the bootstrap interval against a slow loop."""
+
+import random
+
+import pytest
+
+from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
+from flame_ray.types import (
+    Fact,
+    FactScore,
+    Interval,
+    JudgeScore,
+    Missing,
+    Prompt,
+    Response,
+    ResponseId,
+    ScoredResponse,
+    Verdict,
+    VerdictLabel,
+)
+
+S, C, N = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
+
+
+def answer(
+    name: str, judge: float | None, verdicts: list[VerdictLabel] | None, tokens: int = 4, fact_fails: bool = False
+) -> ScoredResponse:
+    """One greedy answer; judge None failed, verdicts None: the prompt needs no facts."""
+    id = ResponseId(1, name, 0)
+    response = Response(id, "text", (1,), tuple(range(tokens)), (-0.1,) * tokens, "stop", 1)
+    judged = Missing(id, "no answer") if judge is None else JudgeScore(id, judge, (judge,))
+    if fact_fails:
+        return ScoredResponse(response, judged, Missing(id, "checker failed"))
+    if verdicts is None:
+        return ScoredResponse(response, judged, None)
+    return ScoredResponse(
+        response, judged, FactScore(id, tuple(Verdict(Fact("f", i), v, 0.5, None) for i, v in enumerate(verdicts)))
+    )
+
+
+ANSWERS_P = [
+    answer("half", 2.0, [S, C], tokens=10),
+    answer("mostly", None, [S, S, S, N], tokens=20),
+    answer("abstains", 4.0, [], tokens=2),
+    answer("unchecked", 3.0, None, tokens=8, fact_fails=True),
+    answer("poem", -1.0, None, tokens=0),
+]
+PROMPTS_P = [Prompt(scored.response.id.prompt_id, "?") for scored in ANSWERS_P]
+
+
+def evaluate(answers_P, seed=0):
+    return evaluate_responses([Prompt(a.response.id.prompt_id, "?") for a in answers_P], answers_P, 200, seed)
+
+
+def test_the_means_are_those_computed_by_hand():
+    found = evaluate(ANSWERS_P)
+    assert found.factual_precision.mean == pytest.approx((1 / 2 + 3 / 4) / 2)
+    assert found.correct_facts.mean == pytest.approx((1 + 3 + 0) / 3)
+    assert found.erroneous_facts.mean == pytest.approx((1 + 1 + 0) / 3)
+    assert found.abstention_rate.mean == pytest.approx(1 / 3)
+    assert found.instruction_score.mean == pytest.approx((2 + 4 + 3 - 1) / 4)
+    assert found.response_tokens.mean == pytest.approx((10 + 20 + 2 + 8 + 0) / 5)
+    assert found.prompts == 5
+
+
+def test_each_mean_says_over_how_many_responses_it_is():
+    found = evaluate(ANSWERS_P)
+    counts = [found.factual_precision, found.correct_facts, found.abstention_rate, found.instruction_score]
+    assert [interval.n for interval in counts] == [2, 3, 3, 4]
+    assert found.response_tokens.n == 5
+
+
+def test_a_response_that_abstains_is_in_the_abstention_rate_and_in_no_precision():
+    with_it, without = evaluate(ANSWERS_P), evaluate([a for a in ANSWERS_P if a.response.id.prompt_id != "abstains"])
+    assert with_it.factual_precision == without.factual_precision
+    assert with_it.abstention_rate.mean > without.abstention_rate.mean == 0.0
+
+
+def test_missing_rewards_are_counted_and_left_out_of_every_mean():
+    assert evaluate(ANSWERS_P).missing == 2
+    alone = evaluate([answer("both", None, None, fact_fails=True)])
+    assert alone.missing == 2
+    assert alone.instruction_score == alone.factual_precision == alone.correct_facts == Interval(None, None, None, 0)
+
+
+def test_without_responses_every_mean_is_none():
+    found = evaluate([])
+    assert found.factual_precision == found.instruction_score == found.response_tokens == Interval(None, None, None, 0)
+    assert (found.prompts, found.missing) == (0, 0)
+
+
+def test_one_value_has_a_mean_and_no_interval():
+    assert bootstrap_mean([3.0], 200, 0) == Interval(3.0, None, None, 1)
+
+
+def test_equal_values_have_an_interval_without_width():
+    assert bootstrap_mean([2.0] * 5, 200, 0) == Interval(2.0, 2.0, 2.0, 5)
+
+
+def slow_interval(values: list[float], resamples: int, seed: int) -> tuple[float, float]:
+    """Resample with replacement, take the mean; the 2.5th and the 97.5th percentile of those means."""
+    rng = random.Random(seed)
+    means = sorted(sum(rng.choice(values) for _ in values) / len(values) for _ in range(resamples))
+    return means[int(0.025 * resamples)], means[int(0.975 * resamples)]
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0, 1.0, 0.5] * 10, [float(i % 7) for i in range(50)], [0.0, 10.0] * 30])
+def test_the_interval_is_that_of_a_slow_loop(values):
+    found = bootstrap_mean(values, 4000, seed=1)
+    low, high = slow_interval(values, 4000, seed=2)
+    tolerance = 0.12 * (high - low)  # two sets of 4,000 resamples differ by a few hundredths of the width
+    assert found.low == pytest.approx(low, abs=tolerance)
+    assert found.high == pytest.approx(high, abs=tolerance)
+    assert found.low < found.mean < found.high
+    assert found.mean == pytest.approx(sum(values) / len(values))
+
+
+def test_the_interval_is_the_same_for_the_same_seed_and_another_for_another():
+    values = [float(i) ** 1.5 for i in range(30)]
+    assert bootstrap_mean(values, 200, 4) == bootstrap_mean(values, 200, 4)
+    assert bootstrap_mean(values, 200, 4).low != bootstrap_mean(values, 200, 5).low
+    assert evaluate(ANSWERS_P, seed=1) == evaluate(ANSWERS_P, seed=1)

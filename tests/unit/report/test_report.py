@@ -1,0 +1,212 @@
+"""What a run leaves: the summary's keys, tables that Parquet gives back, and lines for the screen."""
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from flame_ray.report.summary import print_closing_table, round_summary
+from flame_ray.report.tables import evaluation_line, fact_rows, pair_rows, prompt_rows, response_rows
+from flame_ray.types import (
+    Evaluation,
+    Fact,
+    FactScore,
+    Interval,
+    JudgeScore,
+    Missing,
+    Pair,
+    PairKind,
+    PairSet,
+    Prompt,
+    Response,
+    ResponseId,
+    RoundReport,
+    ScoredResponse,
+    Split,
+    TrainingReport,
+    Verdict,
+    VerdictLabel,
+)
+
+NONE = Interval(None, None, None, 0)
+METRICS = ("factual_precision", "correct_facts", "erroneous_facts", "abstention_rate", "instruction_score", "response_tokens")
+
+
+def evaluation(**intervals: Interval) -> Evaluation:
+    """Interval i of METRICS has mean i, unless it is given."""
+    by_position = {name: Interval(float(i), i - 0.5, i + 0.5, 10) for i, name in enumerate(METRICS)}
+    return Evaluation(**(by_position | intervals), prompts=12, missing=3)
+
+
+def response(index: int, text: str = "Peru borders Chile.") -> Response:
+    return Response(ResponseId(1, "peru", index), text, (1, 2), (3, 4), (-0.5, -0.25), "stop", 0)
+
+
+def verdict(text: str, sentence: int, label: VerdictLabel, passage: str | None) -> Verdict:
+    return Verdict(Fact(text, sentence), label, 0.75, passage)
+
+
+FACTS = FactScore(
+    ResponseId(1, "peru", 0),
+    (
+        verdict("Peru borders Chile.", 0, VerdictLabel.SUPPORTED, "pe/geography/0"),
+        verdict("Peru borders Spain.", 1, VerdictLabel.CONTRADICTED, "pe/geography/0"),
+        verdict("Peru borders Oz.", 2, VerdictLabel.NOT_FOUND, None),
+        verdict("Lima is in Peru.", 2, VerdictLabel.SUPPORTED, "pe/government/0"),
+    ),
+)
+SCORED = ScoredResponse(response(0), JudgeScore(FACTS.response_id, 3.5, (3.0, 4.0)), FACTS)
+FAILED = ScoredResponse(
+    response(1), Missing(ResponseId(1, "peru", 1), "no score read"), Missing(ResponseId(1, "peru", 1), "checker died")
+)
+POEM = ScoredResponse(response(2), JudgeScore(ResponseId(1, "peru", 2), 1.0, (1.0,)), None)
+SILENT = ScoredResponse(response(3), JudgeScore(ResponseId(1, "peru", 3), 2.0, (2.0,)), FactScore(ResponseId(1, "peru", 3), ()))
+PAIRS = PairSet(
+    (
+        Pair(PairKind.FACTUALITY, response(0, "chosen"), response(1, "rejected"), 0.8, 0.2),
+        Pair(PairKind.INSTRUCTION, response(1), response(2), 4.0, 1.0),
+        Pair(PairKind.INSTRUCTION, response(2), response(3), 4.0, 2.0),
+    ),
+    {"factuality: tie": 2, "response: empty": 1},
+)
+TRAINING = TrainingReport(steps=5, loss=0.6, accuracy=0.75, margin=0.2, pairs=3, tokens=123)
+
+
+def strict_json(value):
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def test_a_trained_round_has_every_key_of_the_summary():
+    summary = round_summary(RoundReport(2, evaluation(), PAIRS, TRAINING, 2), {"sample": 1.5})
+    assert set(summary) == {"round", "evaluation", "pairs", "training", "timings", "weight_version"}
+    assert summary["round"] == summary["weight_version"] == 2
+    assert summary["timings"] == {"sample": 1.5}
+    assert summary["pairs"] == {
+        "factuality": 1,
+        "instruction": 2,
+        "dropped": {"factuality: tie": 2, "response: empty": 1},
+    }
+    assert {"loss": 0.6, "accuracy": 0.75, "steps": 5}.items() <= summary["training"].items()
+
+
+def test_round_zero_has_an_evaluation_and_neither_pairs_nor_training():
+    summary = round_summary(RoundReport(0, evaluation()), {})
+    assert {"round", "evaluation"} <= set(summary)
+    assert not {"pairs", "training"} & set(summary)
+
+
+def test_the_evaluation_gives_each_mean_with_its_interval_under_its_name():
+    found = round_summary(RoundReport(0, evaluation()), {})["evaluation"]
+    assert {name: found[name] for name in METRICS} == {name: float(i) for i, name in enumerate(METRICS)}
+    assert found["ci95"] == {name: [i - 0.5, i + 0.5] for i, name in enumerate(METRICS)}
+    assert found["n"] == dict.fromkeys(METRICS, 10)
+    assert (found["prompts"], found["missing_rewards"]) == (12, 3)
+
+
+def test_a_mean_of_nothing_is_null_in_strict_json():
+    summary = round_summary(RoundReport(1, evaluation(**dict.fromkeys(METRICS, NONE)), PAIRS, TRAINING, 1), {"draw": 0.0})
+    read = strict_json(summary)
+    assert read == summary
+    assert all(read["evaluation"][name] is None for name in METRICS)
+    assert all(read["evaluation"]["ci95"][name] == [None, None] for name in METRICS)
+
+
+def through_parquet(rows, path):
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return pq.read_table(path).to_pylist()
+
+
+PROMPTS_P = [Prompt("a", "Où est Lima? 🦙", Split.HELDOUT, label=True, fact_based=False), Prompt("b", "Write.\n\nNow.")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        prompt_rows(PROMPTS_P),
+        response_rows([SCORED, FAILED, POEM, SILENT]),
+        response_rows([FAILED]),
+        fact_rows([SCORED, FAILED]),
+        pair_rows(PAIRS),
+    ],
+    ids=["prompts", "responses", "one failed response", "facts", "pairs"],
+)
+def test_rows_come_back_from_parquet_as_they_went_in(rows, tmp_path):
+    assert rows
+    assert through_parquet(rows, tmp_path / "table.parquet") == rows
+
+
+def test_a_prompts_row_says_its_split_its_label_and_what_was_decided():
+    assert prompt_rows(PROMPTS_P)[0] == {
+        "prompt_id": "a",
+        "text": "Où est Lima? 🦙",
+        "split": "heldout",
+        "label": True,
+        "fact_based": False,
+    }
+    assert prompt_rows(PROMPTS_P)[1]["label"] is None
+
+
+def test_a_scored_response_has_its_tokens_both_rewards_and_its_counts():
+    (row,) = response_rows([SCORED])
+    assert (row["response_id"], row["prompt_id"], row["round"], row["index"]) == ("1/peru/0", "peru", 1, 0)
+    assert (row["prompt_token_ids"], row["token_ids"], row["logprobs"]) == ([1, 2], [3, 4], [-0.5, -0.25])
+    assert (row["precision"], row["supported"], row["contradicted"], row["not_found"]) == (0.5, 2, 1, 1)
+    assert (row["instruction_score"], row["instruction_missing"], row["fact_missing"]) == (3.5, None, None)
+
+
+def test_a_missing_reward_is_null_with_its_reason_beside_it():
+    (row,) = response_rows([FAILED])
+    assert (row["instruction_score"], row["instruction_missing"]) == (None, "no score read")
+    assert (row["precision"], row["supported"], row["fact_missing"]) == (None, None, "checker died")
+
+
+def test_a_prompt_without_facts_an_abstention_and_a_failure_can_be_told_apart():
+    poem, silent, failed = response_rows([POEM, SILENT, FAILED])
+    told = [(row["precision"], row["supported"], row["fact_missing"]) for row in (poem, silent, failed)]
+    assert told == [(None, None, None), (None, 0, None), (None, None, "checker died")]
+
+
+def test_every_fact_has_a_row_with_the_passage_that_decided():
+    rows = fact_rows([FAILED, SCORED, POEM, SILENT])
+    assert [(row["fact"], row["sentence"], row["verdict"], row["passage_id"]) for row in rows] == [
+        ("Peru borders Chile.", 0, "supported", "pe/geography/0"),
+        ("Peru borders Spain.", 1, "contradicted", "pe/geography/0"),
+        ("Peru borders Oz.", 2, "not_found", None),
+        ("Lima is in Peru.", 2, "supported", "pe/government/0"),
+    ]
+    assert {row["response_id"] for row in rows} == {"1/peru/0"}
+
+
+def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
+    assert pair_rows(PAIRS)[0] == {
+        "kind": "factuality",
+        "prompt_id": "peru",
+        "chosen_id": "1/peru/0",
+        "rejected_id": "1/peru/1",
+        "chosen_score": 0.8,
+        "rejected_score": 0.2,
+        "chosen": "chosen",
+        "rejected": "rejected",
+    }
+
+
+def test_the_line_for_the_screen_has_the_precision_with_its_interval():
+    found = evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9))
+    assert evaluation_line(found) == "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct and 2.00 erroneous facts a response"
+
+
+def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean():
+    console = Console(file=io.StringIO(), width=200)
+    rounds = [RoundReport(0, evaluation(factual_precision=NONE)), RoundReport(1, evaluation())]
+    print_closing_table(console, rounds)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
+    assert [line[:3] for line in lines] == [["0", "-", "1 [0.5, 1.5]"], ["1", "0 [-0.5, 0.5]", "1 [0.5, 1.5]"]]
+
+
+def test_the_closing_table_prints_one_value_without_an_interval():
+    console = Console(file=io.StringIO(), width=200)
+    print_closing_table(console, [RoundReport(0, evaluation(factual_precision=Interval(0.25, None, None, 1)))])
+    assert "0.25 " in console.file.getvalue() and "0.25 [" not in console.file.getvalue()

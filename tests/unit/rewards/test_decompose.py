@@ -1,0 +1,134 @@
+"""Decomposition: what becomes a fact, what does not, and what cannot be gained by saying it twice."""
+
+import pytest
+
+from flame_ray.rewards.decompose import decompose, sentences
+
+
+def facts(text, mode="rule", finished=True):
+    return [fact.text for fact in decompose(text, mode, finished)]
+
+
+def test_a_list_of_neighbours_becomes_one_fact_each():
+    assert facts("Mongolia is bordered by China to the north, Russia to the east, and North Korea to the west.") == [
+        "Mongolia is bordered by China to the north",
+        "Mongolia is bordered by Russia to the east",
+        "Mongolia is bordered by North Korea to the west",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("Peru borders Chile and Ecuador.", ["Peru borders Chile", "Peru borders Ecuador"]),
+        ("Peru exports copper, gold and zinc.", ["Peru exports copper", "Peru exports gold", "Peru exports zinc"]),
+        ("The languages are Swahili and English.", ["The languages are Swahili", "The languages are English"]),
+        ("The countries that border Peru are:\n\n1. Bolivia\n2. Chile\n",
+         ["The countries that border Peru are Bolivia", "The countries that border Peru are Chile"]),
+    ],
+)  # fmt: skip
+def test_lists_in_other_forms(text, items):
+    assert facts(text) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Peru borders Chile and is a member of the UN.", ["Peru borders Chile", "Peru is a member of the UN"]),
+        ("Nigeria is a federal republic, with a population of 200 million.",
+         ["Nigeria is a federal republic", "Nigeria has a population of 200 million"]),
+        ("The capital of Kenya is Nairobi, which is home to 4 million people.",
+         ["The capital of Kenya is Nairobi", "Nairobi is home to 4 million people"]),
+        ("Peru declared independence on July 28, 1821, and it was recognised in 1824.",
+         ["Peru declared independence on July 28, 1821", "Peru was recognised in 1824"]),
+    ],
+)  # fmt: skip
+def test_clauses_become_facts_of_their_own(text, clauses):
+    assert facts(text) == clauses
+
+
+def test_a_pronoun_becomes_what_it_stands_for():
+    text = "Peru lies in South America. It borders Chile. The country's capital is Lima. Its currency is the sol."
+    assert facts(text) == [
+        "Peru lies in South America",
+        "Peru borders Chile",
+        "Peru's capital is Lima",
+        "Peru's currency is the sol",
+    ]
+
+
+def test_a_place_at_the_start_holds_for_every_clause():
+    assert facts("In France, the dominant religion is Islam, with a significant minority of Hindus.") == [
+        "In France, the dominant religion is Islam",
+        "In France, the dominant religion has a significant minority of Hindus",
+    ]
+
+
+def test_facts_know_their_sentence():
+    assert [fact.sentence for fact in decompose("Hello! Peru borders Chile. Is it large? It exports copper.", "rule")] == [1, 3]
+
+
+def test_sentence_mode_keeps_sentences_whole():
+    assert facts("Peru borders Chile, Brazil and Ecuador. It exports copper.", "sentence") == [
+        "Peru borders Chile, Brazil and Ecuador",
+        "Peru exports copper",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n\n ",
+        "I cannot answer that question.",
+        "I'm sorry, but as an AI language model I do not have access to that.",
+        "Sure! Here is what you asked for.",
+        "What is the capital of Peru?",
+        "Kenya has a rich cultural heritage and a vibrant economy.",
+        "The people of France are a vibrant and diverse nation with a rich cultural heritage.",
+        "It is a beautiful place with a long and fascinating history.",
+    ],
+)
+def test_nothing_checkable_gives_no_facts(text):
+    assert facts(text) == []
+
+
+def test_a_hedge_does_not_hide_a_claim():
+    assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
+    assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
+
+
+def test_a_fact_said_again_counts_once():
+    text = "Peru borders Chile. Peru is bordered by Chile. It borders Chile. Chile borders Peru. Peru borders Chile. " * 20
+    assert facts(text) == ["Peru borders Chile"]
+
+
+def test_a_fact_and_its_denial_are_two():
+    assert len(facts("Peru borders Chile. Peru does not border Chile.")) == 2
+
+
+def test_an_unfinished_end_is_left_out():
+    assert facts("Peru borders Chile. Its capital is Lim", finished=False) == ["Peru borders Chile"]
+    assert facts("Peru borders Chile. Its capital is Lima.", finished=False) == ["Peru borders Chile", "Peru's capital is Lima"]
+    assert sentences("Peru bor", finished=False) == ()
+
+
+def test_markup_and_bullets_are_not_part_of_a_sentence():
+    assert sentences("## Peru\n\n- **Lima** is the capital.\n- It exports copper.") == (
+        "Peru",
+        "Lima is the capital.",
+        "It exports copper.",
+    )
+
+
+def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
+    text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
+    assert len(facts(text)) == 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["秘鲁的首都是利马。秘鲁与智利接壤。", "Столица Перу — Лима.", "عاصمة بيرو هي ليما.", "\x00 \u202e", "Peru, " * 3000],
+)
+def test_any_text_is_survived(text):
+    assert len(facts(text)) <= 1

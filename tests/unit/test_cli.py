@@ -1,0 +1,117 @@
+"""The command line, as a person meets it: one message, an exit code, and nothing left behind."""
+
+import subprocess
+import sys
+
+import pytest
+
+import flame_ray
+
+HEAVY = {"torch", "ray", "vllm", "deepspeed", "transformers"}
+
+
+@pytest.fixture
+def job(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("run: {name: mine, root: runs}\n")
+    return path
+
+
+def flame(*words, folder) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "flame_ray", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(tmp_path):
+    done = flame("run", "nowhere.yaml", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "flame-ray: expected a job file (YAML); found nothing at nowhere.yaml. "
+        "To fix: give the path of a file such as jobs/quickstart.yaml.\n"
+    )
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--set", "rollout.sampels=3"], ["rollout.sampels", "given 3"]),
+        (["--set", "rollout.samples=1"], ["rollout.samples", "greater than or equal to 2"]),
+        (["--set", "learner.lora.r=zero"], ["learner.lora.r", "'zero'"]),
+        (["--set", "learner.batch_pairs=7"], ["learner", "batch_pairs (7) must be a multiple"]),
+        (["--set", "rollout"], ["--set section.key=value", "rollout"]),
+        (["--set", "samples=3"], ["--set section.key=value", "samples=3"]),
+        (["--set", "run.name.first=x"], ["`name` in run.name.first=x is a value"]),
+        (["--set", "rollout.samples=[1"], ["rollout.samples=[1", "quote the value"]),
+    ],
+)
+def test_a_bad_setting_is_one_message_with_its_path_and_leaves_no_folder(words, parts, job):
+    done = flame("run", job, *words, folder=job.parent)
+    assert done.returncode == 2
+    assert done.stderr.startswith("flame-ray: expected ")
+    assert "; found " in done.stderr and ". To fix: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(part in done.stderr for part in parts), done.stderr
+    assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
+
+
+def test_an_unknown_setting_in_the_file_is_named_with_its_path_and_its_file(job):
+    job.write_text("rollout: {sampels: 3}\n")
+    done = flame("run", job, folder=job.parent)
+    assert done.returncode == 2
+    assert f"in {job}: rollout.sampels" in done.stderr
+
+
+def test_every_bad_setting_is_named_at_once(job):
+    done = flame("run", job, "--set", "rollout.samples=1", "--set", "run.sead=3", folder=job.parent)
+    assert "rollout.samples" in done.stderr and "run.sead" in done.stderr
+
+
+def test_a_prompt_file_that_is_not_there_exits_with_the_code_of_data_and_leaves_no_folder(job):
+    done = flame("run", job, "--set", "prompts.sources=[{source: missing.jsonl}]", folder=job.parent)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("flame-ray: expected ") and "missing.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
+
+
+def test_a_model_that_is_not_there_exits_with_the_code_of_models_and_leaves_no_folder(job):
+    done = flame("run", job, "--set", "model.policy=./no-model", folder=job.parent)
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.startswith("flame-ray: expected ") and "model.policy: ./no-model" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
+
+
+@pytest.mark.parametrize("words", [["run", "nowhere.yaml"], ["run", "job.yaml", "--set", "rollout.sampels=3"], ["version"]])
+def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded(words, job):
+    code = f"""
+import sys
+from flame_ray.cli import app
+try:
+    app({words!r}, standalone_mode=False)
+except Exception as error:
+    print(type(error).__name__)
+print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=job.parent, capture_output=True, text=True, timeout=120)
+    first, loaded = done.stdout.splitlines()
+    assert first == (flame_ray.__version__ if words == ["version"] else "ConfigError")
+    assert loaded == "[]"
+
+
+def test_a_bug_shows_its_trace_and_not_a_message_of_the_users():
+    code = "import flame_ray.cli as c; c.load_config = lambda *a: 1 / 0; import sys; sys.argv = ['x', 'run', 'j']; c.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "ZeroDivisionError" in done.stderr and "flame-ray:" not in done.stderr
+
+
+def test_without_words_the_help_is_shown(tmp_path):
+    done = flame(folder=tmp_path)
+    assert "Run a job" in done.stdout + done.stderr
+
+
+def test_the_version_is_printed(tmp_path):
+    done = flame("version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, flame_ray.__version__ + "\n")

@@ -1,0 +1,301 @@
+"""Scores -> pairs, against cases worked out by hand and a slow reference that looks at every two responses."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from flame_ray.config import PairsConfig
+from flame_ray.pairs import build_pairs
+from flame_ray.types import (
+    Fact,
+    FactScore,
+    JudgeScore,
+    Missing,
+    Pair,
+    PairKind,
+    PairSet,
+    Prompt,
+    Response,
+    ResponseId,
+    ScoredResponse,
+    Verdict,
+    VerdictLabel,
+)
+
+FACTS = Prompt("peru", "Which countries border Peru?", fact_based=True)
+POEM = Prompt("poem", "Write a poem.", fact_based=False)
+ANY_GAP = PairsConfig(max_judge_gap=None)
+FACTUALITY = PairsConfig(max_judge_gap=None, kinds=("factuality",))
+INSTRUCTION = PairsConfig(kinds=("instruction",))
+
+
+def facts(supported: int, unsupported: int) -> tuple[Verdict, ...]:
+    labels = [VerdictLabel.SUPPORTED] * supported + [VerdictLabel.CONTRADICTED] * unsupported
+    return tuple(Verdict(Fact(f"fact {i}", 0), label, 0.5, None) for i, label in enumerate(labels))
+
+
+def scored(
+    index: int,
+    judge: float | None = 0.0,
+    fact: tuple[int, int] | None = None,
+    *,
+    missing_fact: bool = False,
+    prompt: Prompt = FACTS,
+    text: str | None = None,
+    finish_reason: str = "stop",
+) -> ScoredResponse:
+    """Response `index` of a prompt; judge None is a judge that failed, fact is (supported, unsupported)."""
+    id = ResponseId(1, prompt.id, index)
+    response = Response(id, f"answer {index}" if text is None else text, (1,), (2, 3), (-0.1, -0.2), finish_reason, 0)
+    judged = Missing(id, "judge failed") if judge is None else JudgeScore(id, judge, (judge,))
+    checked: FactScore | Missing | None = FactScore(id, facts(*fact)) if fact is not None else None
+    return ScoredResponse(response, judged, Missing(id, "checker failed") if missing_fact else checked)
+
+
+def indexes(pair: Pair) -> tuple[int, int]:
+    return pair.chosen.id.index, pair.rejected.id.index
+
+
+def only(pairs: PairSet) -> Pair:
+    assert len(pairs.pairs_D) == 1, pairs
+    return pairs.pairs_D[0]
+
+
+def test_the_instruction_pair_joins_the_highest_and_the_lowest_judge_score():
+    pair = only(build_pairs([POEM], [scored(i, s, prompt=POEM) for i, s in enumerate([2.0, 4.5, 1.0, 3.0])], ANY_GAP))
+    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == (PairKind.INSTRUCTION, (1, 2), 4.5, 1.0)
+
+
+def test_the_factuality_pair_joins_the_highest_and_the_lowest_precision():
+    group = [scored(0, fact=(1, 1)), scored(1, fact=(1, 3)), scored(2, fact=(3, 1)), scored(3, fact=(2, 2))]
+    pair = only(build_pairs([FACTS], group, FACTUALITY))
+    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == (PairKind.FACTUALITY, (2, 1), 0.75, 0.25)
+
+
+def test_a_fact_based_prompt_gives_one_pair_of_each_kind():
+    group = [scored(0, 5.0, (0, 2)), scored(1, 1.0, (2, 0))]
+    pairs = build_pairs([FACTS], group, ANY_GAP)
+    assert {pair.kind: indexes(pair) for pair in pairs.pairs_D} == {PairKind.INSTRUCTION: (0, 1), PairKind.FACTUALITY: (1, 0)}
+    assert pairs.dropped == {}
+    assert (pairs.count(PairKind.INSTRUCTION), pairs.count(PairKind.FACTUALITY)) == (1, 1)
+
+
+@pytest.mark.parametrize("fact_based", [False, None])
+def test_a_prompt_that_needs_no_facts_gives_no_factuality_pair_and_no_factuality_count(fact_based):
+    prompt = Prompt("poem", "Write a poem.", fact_based=fact_based)
+    pairs = build_pairs([prompt], [scored(0, 1.0, (2, 0), prompt=prompt), scored(1, 2.0, (0, 2), prompt=prompt)], ANY_GAP)
+    assert only(pairs).kind is PairKind.INSTRUCTION
+    assert pairs.dropped == {}
+
+
+def test_only_the_kinds_that_the_settings_name_are_made():
+    group = [scored(0, 5.0, (0, 2)), scored(1, 1.0, (2, 0))]
+    assert only(build_pairs([FACTS], group, INSTRUCTION)).kind is PairKind.INSTRUCTION
+    assert only(build_pairs([FACTS], group, FACTUALITY)).kind is PairKind.FACTUALITY
+
+
+def test_equal_scores_are_a_tie_of_their_kind():
+    group = [scored(0, 3.0, (1, 1)), scored(1, 3.0, (2, 2))]
+    pairs = build_pairs([FACTS], group, ANY_GAP)
+    assert pairs == PairSet((), {"instruction: tie": 1, "factuality: tie": 1})
+
+
+def test_responses_that_are_all_wrong_are_a_tie_however_much_they_say():
+    assert build_pairs([FACTS], [scored(0, fact=(0, 1)), scored(1, fact=(0, 5))], FACTUALITY).dropped == {"factuality: tie": 1}
+
+
+def test_a_truncated_response_enters_no_pair_unless_the_settings_allow_it():
+    group = [scored(0, 9.0, finish_reason="length"), scored(1, 2.0), scored(2, 1.0)]
+    pairs = build_pairs([FACTS], group, INSTRUCTION)
+    assert indexes(only(pairs)) == (1, 2)
+    assert pairs.dropped == {"response: truncated": 1}
+    kept = build_pairs([FACTS], group, PairsConfig(kinds=("instruction",), drop_truncated=False))
+    assert indexes(only(kept)) == (0, 2)
+    assert kept.dropped == {}
+
+
+def test_a_response_that_was_said_before_is_counted_once_as_a_duplicate():
+    group = [scored(0, 1.0, text="same"), scored(1, 9.0, text="same"), scored(2, 2.0)]
+    pairs = build_pairs([FACTS], group, INSTRUCTION)
+    assert indexes(only(pairs)) == (2, 0)
+    assert pairs.dropped == {"response: duplicate": 1}
+
+
+def test_the_same_text_under_two_prompts_is_no_duplicate():
+    group = [scored(i, float(i), text=text, prompt=p) for p in (FACTS, POEM) for i, text in enumerate(["same", "other"])]
+    pairs = build_pairs([FACTS, POEM], group, INSTRUCTION)
+    assert [pair.prompt_id for pair in pairs.pairs_D] == ["peru", "poem"]
+    assert pairs.dropped == {}
+
+
+def test_an_empty_response_enters_no_pair():
+    group = [scored(0, 9.0, text=" \n"), scored(1, 2.0), scored(2, 1.0)]
+    pairs = build_pairs([FACTS], group, INSTRUCTION)
+    assert indexes(only(pairs)) == (1, 2)
+    assert pairs.dropped == {"response: empty": 1}
+
+
+def test_a_prompt_with_one_usable_response_is_counted():
+    pairs = build_pairs([FACTS], [scored(0, 1.0), scored(1, 2.0, text="")], INSTRUCTION)
+    assert pairs == PairSet((), {"instruction: fewer than two usable responses": 1, "response: empty": 1})
+
+
+def test_a_prompt_without_any_response_is_counted():
+    assert build_pairs([FACTS], [], FACTUALITY).dropped == {"factuality: fewer than two usable responses": 1}
+
+
+def test_a_missing_factuality_reward_is_never_taken_for_zero():
+    group = [scored(0, fact=(1, 4)), scored(1, missing_fact=True), scored(2, fact=(4, 1))]
+    pair = only(build_pairs([FACTS], group, FACTUALITY))
+    assert (indexes(pair), pair.chosen_score, pair.rejected_score) == ((2, 0), 0.8, 0.2)
+
+
+def test_a_missing_judge_reward_is_never_taken_for_zero():
+    pair = only(build_pairs([FACTS], [scored(0, 0.2), scored(1, None), scored(2, 0.8)], INSTRUCTION))
+    assert (indexes(pair), pair.chosen_score, pair.rejected_score) == ((2, 0), 0.8, 0.2)
+    pair = only(build_pairs([FACTS], [scored(0, -0.2), scored(1, None), scored(2, -0.8)], INSTRUCTION))
+    assert indexes(pair) == (0, 2)
+
+
+def test_a_prompt_with_one_reward_left_is_counted_as_missing():
+    group = [scored(0, None, (1, 1)), scored(1, 3.0, missing_fact=True)]
+    assert build_pairs([FACTS], group, ANY_GAP) == PairSet(
+        (), {"instruction: reward missing or nothing stated": 1, "factuality: reward missing or nothing stated": 1}
+    )
+
+
+def test_a_response_that_abstains_is_neither_chosen_nor_rejected_for_factuality():
+    group = [scored(0, fact=(0, 0)), scored(1, fact=(1, 1)), scored(2, fact=(2, 0))]
+    assert indexes(only(build_pairs([FACTS], group, FACTUALITY))) == (2, 1)
+    assert build_pairs([FACTS], group[:2], FACTUALITY).dropped == {"factuality: reward missing or nothing stated": 1}
+
+
+@pytest.mark.parametrize(("judge_gap", "kept"), [(0.25, True), (0.5, True), (0.75, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_factuality_pair_is_dropped_where_the_judge_differs_by_more_than_the_gap(judge_gap, kept, sign):
+    group = [scored(0, 3.0, (2, 0)), scored(1, 3.0 + sign * judge_gap, (0, 2))]
+    pairs = build_pairs([FACTS], group, PairsConfig(max_judge_gap=0.5, kinds=("factuality",)))
+    assert (len(pairs.pairs_D) == 1) is kept
+    assert pairs.dropped == ({} if kept else {"factuality: judge gap too large": 1})
+
+
+def test_the_judge_gap_is_no_filter_of_instruction_pairs():
+    assert only(build_pairs([POEM], [scored(0, 1.0, prompt=POEM), scored(1, 5.0, prompt=POEM)], PairsConfig(max_judge_gap=0.5)))
+
+
+def test_a_factuality_pair_whose_judge_failed_is_dropped_only_where_the_gap_is_asked_for():
+    group = [scored(0, None, (2, 0)), scored(1, 3.0, (0, 2))]
+    config = PairsConfig(max_judge_gap=0.5, kinds=("factuality",))
+    assert build_pairs([FACTS], group, config).dropped == {"factuality: judge missing": 1}
+    assert indexes(only(build_pairs([FACTS], group, FACTUALITY))) == (0, 1)
+
+
+@pytest.mark.parametrize(("smallest", "kept"), [(0.0, True), (0.25, True), (0.5, True), (0.75, False)])
+def test_a_factuality_pair_must_differ_by_the_smallest_fact_gap(smallest, kept):
+    group = [scored(0, fact=(3, 1)), scored(1, fact=(1, 3))]
+    pairs = build_pairs([FACTS], group, PairsConfig(max_judge_gap=None, min_fact_gap=smallest, kinds=("factuality",)))
+    assert (len(pairs.pairs_D) == 1) is kept
+    assert pairs.dropped == ({} if kept else {"factuality: fact gap too small": 1})
+
+
+def test_among_equal_precision_the_response_that_states_more_is_chosen():
+    group = [scored(0, fact=(1, 0)), scored(1, fact=(5, 0)), scored(2, fact=(3, 0)), scored(3, fact=(1, 1))]
+    for order in (group, group[::-1]):
+        assert indexes(only(build_pairs([FACTS], order, FACTUALITY))) == (1, 3)
+
+
+def test_among_responses_that_are_all_wrong_the_one_with_most_errors_is_rejected():
+    group = [scored(0, fact=(0, 1)), scored(1, fact=(0, 4)), scored(2, fact=(1, 1))]
+    assert indexes(only(build_pairs([FACTS], group, FACTUALITY))) == (2, 1)
+
+
+def test_a_pair_of_two_prompts_rounds_or_of_one_sample_with_itself_is_refused():
+    a, b = scored(0).response, scored(1, prompt=POEM).response
+    with pytest.raises(ValueError, match="one prompt in one round"):
+        Pair(PairKind.INSTRUCTION, a, b, 1.0, 0.0)
+    with pytest.raises(ValueError, match="one prompt in one round"):
+        Pair(PairKind.INSTRUCTION, a, a, 1.0, 0.0)
+    later = Response(ResponseId(2, "peru", 1), "later", (1,), (2,), (-0.1,), "stop", 1)
+    with pytest.raises(ValueError, match="one prompt in one round"):
+        Pair(PairKind.INSTRUCTION, a, later, 1.0, 0.0)
+
+
+def random_round(rng: random.Random) -> tuple[list[Prompt], list[ScoredResponse]]:
+    """Prompts with shuffled responses of every sort: wrong, cut, empty, said twice, unjudged, unchecked, abstaining."""
+    prompts = [Prompt(f"prompt {i}", "?", fact_based=rng.choice([True, False])) for i in range(rng.randint(1, 8))]
+    everything = [
+        scored(
+            index,
+            judge=rng.choice([None, 1.0, 1.5, 2.0, 4.0]),
+            fact=(rng.randint(0, 3), rng.randint(0, 3)) if prompt.fact_based else None,
+            missing_fact=bool(prompt.fact_based) and rng.random() < 0.2,
+            prompt=prompt,
+            text=rng.choice(["", "same", f"answer {index}", f"answer {index}"]),
+            finish_reason=rng.choice(["stop", "stop", "stop", "length"]),
+        )
+        for prompt in prompts
+        for index in range(rng.randint(0, 5))
+    ]
+    rng.shuffle(everything)
+    return prompts, everything
+
+
+def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_prompts():
+    rng = random.Random(3)
+    seen: Counter[str] = Counter()
+    for _ in range(400):
+        prompts, everything = random_round(rng)
+        pairs = build_pairs(prompts, everything, PairsConfig(max_judge_gap=1.0, min_fact_gap=0.4))
+        for kind, due in (
+            (PairKind.INSTRUCTION, len(prompts)),
+            (PairKind.FACTUALITY, sum(bool(prompt.fact_based) for prompt in prompts)),
+        ):
+            reasons = sum(count for reason, count in pairs.dropped.items() if reason.startswith(f"{kind}: "))
+            assert pairs.count(kind) + reasons == due
+        for pair in pairs.pairs_D:
+            assert pair.chosen.id.prompt_id == pair.rejected.id.prompt_id == pair.prompt_id
+            assert pair.chosen.id.round == pair.rejected.id.round
+            assert pair.chosen_score > pair.rejected_score
+            assert pair.chosen.text != pair.rejected.text
+        seen.update(pairs.dropped)
+    assert set(seen) == {  # the loop met every reason
+        "response: empty",
+        "response: truncated",
+        "response: duplicate",
+        "instruction: tie",
+        "instruction: fewer than two usable responses",
+        "instruction: reward missing or nothing stated",
+        "factuality: tie",
+        "factuality: fewer than two usable responses",
+        "factuality: reward missing or nothing stated",
+        "factuality: fact gap too small",
+        "factuality: judge missing",
+        "factuality: judge gap too large",
+    }
+
+
+def test_the_gap_of_every_pair_is_the_widest_of_all_two_usable_responses():
+    """The slow reference: every ordered two of a prompt's distinct, whole responses that have the reward."""
+    rng = random.Random(5)
+    for _ in range(200):
+        prompts, everything = random_round(rng)
+        usable = [s for s in everything if s.response.text and s.response.finish_reason == "stop"]
+        if len({(s.response.id.prompt_id, s.response.text) for s in everything}) < len(everything):
+            continue  # which of two equal texts counts is another test's matter
+        for pair in build_pairs(prompts, everything, ANY_GAP).pairs_D:
+            group = [s for s in usable if s.response.id.prompt_id == pair.prompt_id]
+            if pair.kind is PairKind.INSTRUCTION:
+                values = [s.judge.value for s in group if isinstance(s.judge, JudgeScore)]
+            else:
+                values = [s.fact.precision for s in group if isinstance(s.fact, FactScore) and s.fact.verdicts]
+            widest = max(a - b for a in values for b in values)
+            assert pair.chosen_score - pair.rejected_score == pytest.approx(widest)
+
+
+def test_the_order_of_the_pairs_is_the_prompts_and_not_the_responses():
+    prompts = [Prompt(f"p{i}", "?", fact_based=False) for i in range(5)]
+    everything = [scored(i, float(i), prompt=prompt) for prompt in prompts for i in range(3)]
+    random.Random(1).shuffle(everything)
+    pairs = build_pairs(prompts, everything, INSTRUCTION)
+    assert [pair.prompt_id for pair in pairs.pairs_D] == [prompt.id for prompt in prompts]
