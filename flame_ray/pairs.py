@@ -4,17 +4,23 @@ In: the round's prompts and their scored responses. Out: a `PairSet`. Each promp
 against lowest RM_IF) and, when it is fact-based, a factuality pair (highest against lowest RM_fact).
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from flame_ray.config import PairsConfig
-from flame_ray.types import FactScore, JudgeScore, Pair, PairKind, PairSet, Prompt, ScoredResponse
+from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredResponse
 
 Rank = tuple[float, float]
+ROUNDING = 1e-9  # 10/10 less 9/10 is a gap of 0.1
 
 
 def build_pairs(prompts_P: Sequence[Prompt], scored_PG: Sequence[ScoredResponse], config: PairsConfig) -> PairSet:
-    """At most one pair of each kind a prompt. A dropped response is counted as `response: <reason>`, a dropped pair as `<kind>: <reason>`."""
+    """At most one pair of each kind a prompt.
+
+    A dropped response is counted as `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not
+    formed as `<kind>: <reason>`.
+    """
     dropped: Counter[str] = Counter()
     groups = _by_prompt(scored_PG)
     pairs_D: list[Pair] = []
@@ -57,7 +63,8 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
             dropped["response: duplicate"] += 1
         else:
             usable.append(scored)
-        seen.add(response.text)
+            seen.add(response.text)
+            dropped.update(f"reward: {part.reason}" for part in (scored.judge, scored.fact) if isinstance(part, Missing))
     return usable
 
 
@@ -66,7 +73,7 @@ def _pair(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfi
     rank: Callable[[ScoredResponse], Rank | None] = _fact_rank if kind is PairKind.FACTUALITY else _judge_rank
     ranked = [(found, scored) for scored in scored_G if (found := rank(scored)) is not None]
     if len(ranked) < 2:
-        return "reward missing or nothing stated" if len(scored_G) >= 2 else "fewer than two usable responses"
+        return "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
     (low, _), rejected = min(ranked, key=lambda item: item[0])
     (high, _), chosen = max(ranked, key=lambda item: item[0])
     if high == low:
@@ -78,7 +85,7 @@ def _pair(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfi
 
 def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, fact_gap: float, config: PairsConfig) -> str | None:
     """The paper's filter: a factuality pair must not teach a large loss, or gain, in instruction following."""
-    if fact_gap < config.min_fact_gap:
+    if fact_gap < config.min_fact_gap - ROUNDING:
         return "fact gap too small"
     if config.max_judge_gap is None:
         return None
@@ -94,7 +101,7 @@ def _judge_score(scored: ScoredResponse) -> float | None:
 
 def _judge_rank(scored: ScoredResponse) -> Rank | None:
     value = _judge_score(scored)
-    return None if value is None else (value, 0.0)
+    return None if value is None or not math.isfinite(value) else (value, 0.0)
 
 
 def _fact_rank(scored: ScoredResponse) -> Rank | None:

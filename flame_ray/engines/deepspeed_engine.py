@@ -8,9 +8,10 @@ in the same order and with batches of the same count.
 import math
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import deepspeed
 import torch
@@ -48,7 +49,7 @@ class DeepSpeedEngine:
         self._path, self._trust = model_path, trust_remote_code
         self.device = _join(rank, world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
-        self.module = policy.load_policy(model_path, config, trust_remote_code, resume_from)
+        self.module: Any = policy.load_policy(model_path, config, trust_remote_code, resume_from)
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
@@ -130,38 +131,27 @@ class DeepSpeedEngine:
         ).logits
         return logits, batch.response_ids, batch.response_mask
 
-    def _weights(self, reference: bool) -> AbstractContextManager[nn.Module]:
-        """A context that gives the module to run, in evaluation mode: current weights, or those before any training."""
+    @contextmanager
+    def _weights(self, reference: bool) -> Iterator[nn.Module]:
+        """The module to run, in evaluation mode: under the current weights, or under those before any training."""
         self.engine.eval()
         if not reference:
-            return nullcontext(self.engine)
-        if self._frozen is not None:
-            return nullcontext(self._frozen)
-        return _AdapterDisabled(self.engine, self.module)
+            yield self.engine
+        elif self._frozen is not None:
+            yield self._frozen
+        else:
+            with self.module.disable_adapter():
+                yield self.engine
 
     def _load_frozen(self) -> nn.Module | None:
         """Full-parameter training against the initial model needs a second copy; LoRA only turns its adapter off."""
         if self.config.lora is not None or self.config.reference != "initial":
             return None
-        model = policy.load_model(self._path, self.config.dtype, self._trust)
+        model: Any = policy.load_model(self._path, self.config.dtype, self._trust)
         return model.to(self.device).requires_grad_(False).eval()
 
     def _gather(self, parameters: list[nn.Parameter]) -> AbstractContextManager:
         return deepspeed.zero.GatheredParameters(parameters) if self.config.zero_stage == 3 else nullcontext()
-
-
-class _AdapterDisabled:
-    """Yields the engine while its LoRA adapter is off."""
-
-    def __init__(self, engine: nn.Module, module: nn.Module):
-        self._engine, self._off = engine, module.disable_adapter()
-
-    def __enter__(self) -> nn.Module:
-        self._off.__enter__()
-        return self._engine
-
-    def __exit__(self, *error: object) -> None:
-        self._off.__exit__(*error)
 
 
 def deepspeed_config(config: LearnerConfig) -> dict:
@@ -182,6 +172,9 @@ def _join(rank: int, world: int, init_method: str) -> torch.device:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(0)  # Ray shows each rank its own GPU alone
+    # On a CPU, DeepSpeed would compile shared-memory kernels at start: that takes a compiler and up to a minute, and they
+    # then lie idle, because only its own launcher sets the variable (LOCAL_SIZE) that turns them on.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if cuda else "gloo"
     torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")

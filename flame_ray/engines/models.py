@@ -30,16 +30,16 @@ def cache_dir() -> Path:
     return Path(os.environ.get("FLAME_RAY_CACHE", default))
 
 
-def resolve_model(name: str, config: ModelConfig) -> Path:
-    """The folder of a model. Raises ModelError."""
+def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
+    """The folder of a model; `setting` is where the name was given. Raises ModelError."""
     if name == SMOLLM2:
         return _built_in(cache_dir() / "models" / SMOLLM2)
-    if Path(name).is_dir():
-        return _checked_folder(Path(name))
+    if Path(name).expanduser().is_dir():
+        return _checked_folder(Path(name).expanduser())
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(
             f"`{SMOLLM2}`, a folder, or a hub id such as owner/name",
-            f"model.policy: {name}",
+            f"{setting}: {name}",
             "check the path for a typing error",
         )
     return _from_hub(name, config)
@@ -47,26 +47,31 @@ def resolve_model(name: str, config: ModelConfig) -> Path:
 
 def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:
     """Refuse a model without a chat template, and a prompt that leaves no room for a response. Raises ModelError."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
-    if not tokenizer.chat_template:
-        raise ModelError(
-            "a model folder with a chat template",
-            f"none in {folder}",
-            "add chat_template.jinja to it, or use an instruct model",
-        )
+    tokenizer = load_tokenizer(folder, config)
     limit = min(config.max_length, _positions(folder)) - max_tokens
     for prompt in prompts:
-        ids = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt.text}], add_generation_prompt=True, tokenize=True, return_dict=False
-        )
+        chat = [{"role": "user", "content": prompt.text}]
+        ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
         if len(ids) > limit:
             raise ModelError(
-                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less rollout.max_tokens {max_tokens})",
+                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less {max_tokens} for the response)",
                 f"prompt `{prompt.id}` of {len(ids)} tokens: {prompt.text[:60]!r}...",
                 "raise model.max_length, lower rollout.max_tokens, or shorten the prompt",
             )
+
+
+def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
+    """The tokenizer of a model that can chat. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"a tokenizer in {folder}", str(error), "save the tokenizer beside the weights") from error
+    if not tokenizer.chat_template:
+        fix = "add chat_template.jinja to it, or use an instruct model"
+        raise ModelError("a model folder with a chat template", f"none in {folder}", fix)
+    return tokenizer
 
 
 def fingerprint(folder: Path) -> str:
@@ -97,12 +102,12 @@ def _checked_folder(folder: Path) -> Path:
 
 def _from_hub(name: str, config: ModelConfig) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.txt", *(["*.py"] if config.trust_remote_code else [])]
     try:
         return _checked_folder(Path(snapshot_download(name, revision=config.revision, allow_patterns=patterns)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"the model {name} on the hub or in its cache",
             f"{type(error).__name__}: {error}",
@@ -144,9 +149,10 @@ def _convert(package: Path, folder: Path) -> None:
 def _intact(folder: Path) -> bool:
     """Whether every file of the manifest is there with its checksum; a damaged cache is made anew."""
     manifest = folder / MANIFEST
-    if not manifest.is_file():
+    try:
+        checksums = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError):  # not there, torn, or of another kind
         return False
-    checksums = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
     return all((folder / name).is_file() and _checksum(folder / name) == expected for name, expected in checksums.items())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import save_torch_state_dict
@@ -18,7 +19,7 @@ from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.errors import ModelError
@@ -39,7 +40,7 @@ def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool, resum
     return _checkpointing(get_peft_model(model, _peft_config(config.lora)), config)
 
 
-def load_model(path: str, dtype: str, trust_remote_code: bool) -> nn.Module:
+def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
     """A causal model from safetensors only: no pickled weights are ever read."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -97,7 +98,7 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) ->
 def write_model(
     model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
 ) -> None:
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = _base(model)
     save_torch_state_dict({name: value.cpu().contiguous() for name, value in weights.items()}, folder)
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
@@ -110,7 +111,7 @@ def suit_attention(model: nn.Module, columns: int) -> None:
 
     Beyond that they are no faster and hold columns x columns scores in memory, so the fused kernel serves.
     """
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = _base(model)
     wanted = "eager" if columns <= EAGER_COLUMNS else "sdpa"
     if base.config._attn_implementation != wanted:
         base.set_attn_implementation(wanted)
@@ -128,12 +129,17 @@ def _peft_config(lora: LoraConfig) -> PeftLoraConfig:
     )
 
 
-def _checkpointing(model: nn.Module, config: LearnerConfig) -> nn.Module:
+def _checkpointing(model: Any, config: LearnerConfig) -> nn.Module:
     """Recompute activations in the backward pass. ZeRO-3 needs the re-entrant kind: it frees parameters in between."""
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": config.zero_stage == 3})
         model.enable_input_require_grads()
     return model
+
+
+def _base(model: nn.Module) -> Any:
+    """The transformers model itself, inside its adapter or bare."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def _chunk(name: str) -> str:
@@ -142,7 +148,7 @@ def _chunk(name: str) -> str:
     return layer.group() if layer else name
 
 
-def _factors(layer: LoraLayer) -> list[nn.Parameter]:
+def _factors(layer: Any) -> list[nn.Parameter]:
     return [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
 
 
@@ -157,5 +163,5 @@ def _merge(weight: nn.Parameter, layer: LoraLayer | None) -> Tensor:
 
 def _tied_names(model: nn.Module) -> set[str]:
     """Names that share a tensor with the embeddings; `named_parameters` already yields each tensor once."""
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = _base(model)
     return {"lm_head.weight"} if getattr(base.config, "tie_word_embeddings", False) else set()

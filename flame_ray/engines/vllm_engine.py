@@ -14,6 +14,7 @@ from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.errors import EngineError, ModelError
 
 TESTED = "0.32"
+PREFILL_TOKENS = 8192
 log = logging.getLogger(__name__)
 
 
@@ -84,6 +85,9 @@ class VllmEngine:
                 trust_remote_code=options.trust_remote_code,
                 load_format="safetensors",
                 enable_prefix_caching=True,
+                # Whole prompts only: after half a prompt vLLM 0.32 rewinds a seeded sample's stream, which a CPU's cannot do.
+                enable_chunked_prefill=False,
+                max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
                 weight_transfer_config=transfer,
             )

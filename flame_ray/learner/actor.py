@@ -102,19 +102,22 @@ class LearnerActor:
 
     def save(self, folder: Path, merged: bool) -> None:
         """Rank 0 writes an adapter, or with `merged` (and always without LoRA) a whole model, as one atomic folder."""
-        write = self.engine.save_adapter
-        if merged or self._config.lora is None:
-            write = lambda target: self.engine.save_merged(target, self._model_path)  # noqa: E731
         if self._rank:
-            return write(folder)
+            return self._write(Path(folder), merged)
         with whole_folder(Path(folder)) as aside:
-            write(aside)
+            self._write(aside, merged)
 
     @property
     def engine(self) -> "DeepSpeedEngine":
         if self._engine is None:
             raise EngineError("a learner that is connected", "none", "call connect first")
         return self._engine
+
+    def _write(self, folder: Path, merged: bool) -> None:
+        if merged or self._config.lora is None:
+            self.engine.save_merged(folder, self._model_path)
+        else:
+            self.engine.save_adapter(folder)
 
     def _train(self, plan: list[list[Slot]], references: list, pairs: int) -> Iterator[None]:
         from flame_ray.engines.deepspeed_engine import Example

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from flame_ray.config import LearnerConfig
@@ -26,7 +25,7 @@ OnStep = Callable[[int, int], None]  # (units done, units in all)
 class LearnerGroup:
     """`actors[r]` is rank r. `timeout_s` bounds every single wait, none of which covers more than one unit of work."""
 
-    actors: tuple[ActorHandle, ...]
+    actors: tuple[Any, ...]
     timeout_s: float
 
     @classmethod
@@ -44,7 +43,7 @@ class LearnerGroup:
         options = {"num_cpus": config.cpus, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         remote = ray.remote(LearnerActor)
-        actors = tuple(
+        actors: tuple[Any, ...] = tuple(
             remote.options(name=f"{prefix}-{rank}", **options).remote(
                 model_path, config, rank, config.workers, seed, trust_remote_code, resume_from
             )

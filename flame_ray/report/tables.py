@@ -56,11 +56,13 @@ def pair_rows(pairs: PairSet) -> Rows:
 def evaluation_line(evaluation: Evaluation) -> str:
     """One line for the screen."""
     precision, correct, wrong = evaluation.factual_precision, evaluation.correct_facts, evaluation.erroneous_facts
+    missing = f"; {evaluation.missing} rewards missing" if evaluation.missing else ""
     if precision.mean is None:
-        return f"no fact was stated on {evaluation.prompts} prompts"
+        return f"no fact was scored on {evaluation.prompts} prompts{missing}"
+    interval = "" if precision.low is None else f" [{precision.low:.3f}, {precision.high:.3f}]"
     return (
-        f"precision {precision.mean:.3f} [{precision.low or 0:.3f}, {precision.high or 0:.3f}] (n {precision.n}), "
-        f"{correct.mean:.2f} correct and {wrong.mean:.2f} erroneous facts a response"
+        f"precision {precision.mean:.3f}{interval} (n {precision.n}), "
+        f"{correct.mean:.2f} correct and {wrong.mean:.2f} erroneous facts a response{missing}"
     )
 
 

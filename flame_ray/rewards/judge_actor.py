@@ -23,6 +23,7 @@ class JudgeActor:
         self._config, self._seed, self._limit = config, seed, options.max_length
 
     def ready(self) -> int:
+        """The weight version that it holds, 0 for ever."""
         return self._engine.weight_version
 
     def classify(self, prompts_P: Sequence[Prompt]) -> list[float]:
@@ -57,8 +58,11 @@ class JudgeActor:
         return request if length < self._limit else f"judge: {length} tokens do not fit its model"
 
     @staticmethod
-    def _likelihood(response: Response, logprobs: Sequence[float]) -> JudgeScore:
-        value = judge.backtranslation_score(logprobs)
+    def _likelihood(response: Response, logprobs: Sequence[float]) -> JudgeScore | Missing:
+        try:
+            value = judge.backtranslation_score(logprobs)
+        except ValueError as error:
+            return Missing(response.id, f"judge: {error}")
         return JudgeScore(response.id, value, (value,))
 
     def _rubric(self, items: Sequence[tuple[Prompt, Response]]) -> list[JudgeScore | Missing]:

@@ -74,7 +74,7 @@ def check_capacity(config: Config) -> None:
 
 
 def _capacity() -> dict[str, float]:
-    """What the cluster has now, or what its autoscaler may grow to, whichever is more (Ray has no public call for the second)."""
+    """What the cluster has now or may grow to, whichever is more (Ray has no public call for its autoscaler's limit)."""
     limit = ray._private.state.state.get_max_resources_from_cluster_config() or {}
     have = ray.cluster_resources()
     return {key: max(have.get(key, 0.0), float(limit.get(key, 0.0))) for key in have.keys() | limit.keys()}

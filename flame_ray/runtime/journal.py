@@ -66,10 +66,13 @@ class Journal:
             self._screen.begin(f"round {self._round} {name}")
             self._metrics.stage(name, self._round, running=True)
             start = time.monotonic()
-            result = stage(*args)
+            try:
+                result = stage(*args)
+            finally:
+                self._screen.close()
+                self._metrics.stage(name, self._round, running=False)
             timings = self._timings[self._round]
             timings[name] = round(timings.get(name, 0.0) + time.monotonic() - start, 2)
-            self._metrics.stage(name, self._round, running=False)
             self._screen.end(keep(result))
             return result
 

@@ -12,7 +12,7 @@ LOCAL = "local"
 
 def cluster_address(config: ClusterConfig) -> str:
     """`auto` joins the cluster that RAY_ADDRESS names, as in a submitted job, and else starts one on this machine."""
-    return os.environ.get("RAY_ADDRESS", LOCAL) if config.address == "auto" else config.address
+    return os.environ.get("RAY_ADDRESS") or LOCAL if config.address == "auto" else config.address
 
 
 def prepare_ray(config: ClusterConfig) -> None:

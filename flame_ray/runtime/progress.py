@@ -37,10 +37,14 @@ class Screen:
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, total=total)
 
-    def end(self, note: str) -> None:
-        """Close the stage; the line stays on the screen."""
+    def close(self) -> None:
+        """Take the bar away, whether the stage ended well or not."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = self._task = None
+
+    def end(self, note: str) -> None:
+        """Close the stage with a line that stays on the screen."""
+        self.close()
         seconds = time.monotonic() - self._started
         self.console.print(f"{self._label:<18} {seconds:6.1f} s  {note}", highlight=False, markup=False, soft_wrap=True)

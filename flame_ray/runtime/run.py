@@ -12,7 +12,7 @@ import ray
 from rich.console import Console
 
 from flame_ray.config import Config
-from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, resolve_model
+from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.summary import print_closing_table
@@ -59,8 +59,9 @@ def _preflight(config: Config, path: Path) -> tuple[Path, Path, tuple[Prompt, ..
     prompts = load_prompts(config.prompts)
     load_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = resolve_model(config.model.policy, config.model)
-    judge_model = resolve_model(config.judge.model, config.model) if config.judge.model else policy
-    check_prompts(policy, prompts, config.model, config.rollout.max_tokens)
+    judge_model = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
+    load_tokenizer(judge_model, config.model)
+    check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
     model_bytes = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
     RunDirectory.check(path, RESERVE_BYTES + config.run.rounds * model_bytes * config.run.save_merged)
     return policy, judge_model, prompts

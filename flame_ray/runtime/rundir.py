@@ -87,8 +87,11 @@ class RunDirectory:
         aside = target.with_name(f".{target.name}.part")
         with storing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            yield aside
-            os.replace(aside, target)
+            try:
+                yield aside
+                os.replace(aside, target)
+            finally:
+                aside.unlink(missing_ok=True)
 
 
 @contextmanager
