@@ -100,7 +100,7 @@ class RolloutConfig(Workers):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     top_k: Annotated[int, Field(ge=0)] = 0
     max_tokens: Positive = 96
-    batch_prompts: Annotated[int, Field(ge=1, description="prompts sent to a worker at a time")] = 16
+    batch_sequences: Annotated[int, Field(ge=1, description="sequences sent to a worker at a time")] = 240
     max_sequences: Positive = 96
     kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
     gpu_memory: Fraction = 0.8
@@ -139,11 +139,14 @@ class JudgeConfig(Workers):
 class PairsConfig(Settings):
     """How scores become pairs. `max_judge_gap` drops a factuality pair whose sides differ by more than this in RM_IF.
 
-    The paper's gap is 0.5 on its 5-point scale; None keeps all. `min_fact_gap`: smallest difference in RM_fact.
+    The paper's gap is 0.5 on its 5-point scale; None keeps all. `min_fact_gap` and `min_judge_gap`: the smallest
+    difference that counts as a preference. Points tie by themselves; a likelihood never does, and needs the second.
     """
 
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
+    per_prompt: Annotated[int, Field(ge=1, description="pairs of each kind from one prompt; paper: 1")] = 1
     min_fact_gap: Fraction = 0.0
+    min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
     drop_truncated: bool = True
     kinds: Annotated[tuple[Literal["instruction", "factuality"], ...], Field(min_length=1)] = ("instruction", "factuality")
 

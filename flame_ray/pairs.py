@@ -12,11 +12,12 @@ from flame_ray.config import PairsConfig
 from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredResponse
 
 Rank = tuple[float, float]
+Ranked = tuple[Rank, ScoredResponse]
 ROUNDING = 1e-9  # 10/10 less 9/10 is a gap of 0.1
 
 
 def build_pairs(prompts_P: Sequence[Prompt], scored_PG: Sequence[ScoredResponse], config: PairsConfig) -> PairSet:
-    """At most one pair of each kind a prompt.
+    """Up to `per_prompt` pairs of each kind a prompt: highest against lowest, then the next inwards.
 
     A dropped response is counted as `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not
     formed as `<kind>: <reason>`.
@@ -27,11 +28,10 @@ def build_pairs(prompts_P: Sequence[Prompt], scored_PG: Sequence[ScoredResponse]
     for prompt in prompts_P:
         usable_G = _usable(groups.get(prompt.id, []), config, dropped)
         for kind in _kinds(prompt, config):
-            outcome = _pair(kind, usable_G, config)
-            if isinstance(outcome, Pair):
-                pairs_D.append(outcome)
-            else:
-                dropped[f"{kind}: {outcome}"] += 1
+            made, reason = _pairs(kind, usable_G, config)
+            pairs_D.extend(made)
+            if reason:
+                dropped[f"{kind}: {reason}"] += 1
     return PairSet(tuple(pairs_D), dict(sorted(dropped.items())))
 
 
@@ -68,25 +68,34 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
     return usable
 
 
-def _pair(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> Pair | str:
-    """A pair, or the reason why there is none."""
+def _pairs(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
+    """The pairs of one prompt, from the outside in; the reason is why there are none, or None."""
     rank: Callable[[ScoredResponse], Rank | None] = _fact_rank if kind is PairKind.FACTUALITY else _judge_rank
-    ranked = [(found, scored) for scored in scored_G if (found := rank(scored)) is not None]
+    ranked = sorted(((found, scored) for scored in scored_G if (found := rank(scored)) is not None), key=lambda item: item[0])
     if len(ranked) < 2:
-        return "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
-    (low, _), rejected = min(ranked, key=lambda item: item[0])
-    (high, _), chosen = max(ranked, key=lambda item: item[0])
+        return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
+    depth = min(config.per_prompt, len(ranked) // 2)
+    outcomes = [_pair(kind, ranked[-1 - place], ranked[place], config) for place in range(depth)]
+    made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
+    return made, None if made else str(outcomes[0])
+
+
+def _pair(kind: PairKind, best: Ranked, worst: Ranked, config: PairsConfig) -> Pair | str:
+    """A pair, or the reason why there is none."""
+    (high, _), chosen = best
+    (low, _), rejected = worst
     if high == low:
         return "tie"
-    if kind is PairKind.FACTUALITY and (reason := _fact_filter(chosen, rejected, high - low, config)):
+    smallest = config.min_fact_gap if kind is PairKind.FACTUALITY else config.min_judge_gap
+    if high - low < smallest - ROUNDING:
+        return "gap too small"
+    if kind is PairKind.FACTUALITY and (reason := _judge_filter(chosen, rejected, config)):
         return reason
     return Pair(kind, chosen.response, rejected.response, high, low)
 
 
-def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, fact_gap: float, config: PairsConfig) -> str | None:
+def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:
     """The paper's filter: a factuality pair must not teach a large loss, or gain, in instruction following."""
-    if fact_gap < config.min_fact_gap - ROUNDING:
-        return "fact gap too small"
     if config.max_judge_gap is None:
         return None
     first, second = _judge_score(chosen), _judge_score(rejected)
@@ -96,12 +105,14 @@ def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, fact_gap: flo
 
 
 def _judge_score(scored: ScoredResponse) -> float | None:
-    return scored.judge.value if isinstance(scored.judge, JudgeScore) else None
+    """None when the reward failed, or is no number."""
+    value = scored.judge.value if isinstance(scored.judge, JudgeScore) else math.nan
+    return value if math.isfinite(value) else None
 
 
 def _judge_rank(scored: ScoredResponse) -> Rank | None:
     value = _judge_score(scored)
-    return None if value is None or not math.isfinite(value) else (value, 0.0)
+    return None if value is None else (value, 0.0)
 
 
 def _fact_rank(scored: ScoredResponse) -> Rank | None:

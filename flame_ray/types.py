@@ -155,7 +155,7 @@ class JudgeScore:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A reward that failed. It is missing, never 0: the response takes no part in pairs and is counted as `reason`."""
+    """A reward that failed. It is missing, never 0: no pair is ordered by it, and it is counted under its reason."""
 
     response_id: ResponseId
     reason: str
@@ -192,7 +192,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round, and how many prompts gave none, by kind and reason (such as `factuality: tie`)."""
+    """The pairs of a round, and what was left out, counted by reason (`factuality: tie`, `response: truncated`)."""
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]

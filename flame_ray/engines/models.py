@@ -56,7 +56,7 @@ def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, 
             raise ModelError(
                 f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less {max_tokens} for the response)",
                 f"prompt `{prompt.id}` of {len(ids)} tokens: {prompt.text[:60]!r}...",
-                "raise model.max_length, lower rollout.max_tokens, or shorten the prompt",
+                "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, or shorten the prompt",
             )
 
 
@@ -84,8 +84,11 @@ def fingerprint(folder: Path) -> str:
 
 
 def _positions(folder: Path) -> int:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(config.get("max_position_embeddings", 2**31))
+    path = folder / "config.json"
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings", 2**31))
+    except ValueError as error:
+        raise ModelError("a model's config.json", f"{path}: {error}", "save the model anew") from error
 
 
 def _checked_folder(folder: Path) -> Path:
@@ -150,8 +153,8 @@ def _intact(folder: Path) -> bool:
     """Whether every file of the manifest is there with its checksum; a damaged cache is made anew."""
     manifest = folder / MANIFEST
     try:
-        checksums = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError):  # not there, torn, or of another kind
+        checksums = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):  # not there, torn, or of another kind
         return False
     return all((folder / name).is_file() and _checksum(folder / name) == expected for name, expected in checksums.items())
 

@@ -55,14 +55,14 @@ class JudgeActor:
             return "judge: empty response"
         request = Continuation(self._engine.render(judge.backtranslation_messages(text)), self._engine.encode(prompt.text))
         length = len(request.prompt_token_ids) + len(request.token_ids)
-        return request if length < self._limit else f"judge: {length} tokens do not fit its model"
+        return request if length < self._limit else "judge: too long for its model"
 
     @staticmethod
     def _likelihood(response: Response, logprobs: Sequence[float]) -> JudgeScore | Missing:
         try:
             value = judge.backtranslation_score(logprobs)
-        except ValueError as error:
-            return Missing(response.id, f"judge: {error}")
+        except ValueError:
+            return Missing(response.id, "judge: no finite likelihood")
         return JudgeScore(response.id, value, (value,))
 
     def _rubric(self, items: Sequence[tuple[Prompt, Response]]) -> list[JudgeScore | Missing]:

@@ -48,7 +48,6 @@ class Cache:
             return
         try:
             key, value = json.loads(line)
+            self._values[str(key)] = float(value)
         except (ValueError, TypeError):  # torn: not JSON, not UTF-8, or not a pair
             log.warning("%s:%d is not complete and is asked again", self._path, number)
-            return
-        self._values[str(key)] = float(value)

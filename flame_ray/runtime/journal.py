@@ -19,7 +19,7 @@ from flame_ray.types import HeldOut, PairSet, Prompt, Response, RoundReport, Sco
 
 
 class Journal:
-    """One run's record. `wrap` gives the stages to run; `report` takes each finished round; `close` ends the record."""
+    """One run's record. `wrap` gives the stages to run; `report` takes each finished round; `write` says how the run stands."""
 
     def __init__(self, run: RunDirectory, run_id: str, screen: Screen, metrics: Metrics):
         self._run, self._id, self._screen, self._metrics = run, run_id, screen, metrics

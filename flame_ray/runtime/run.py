@@ -41,7 +41,10 @@ def run(config: Config, console: Console) -> list[RoundReport]:
     with connected(config.cluster, name) as dashboard:
         check_capacity(config)
         screen.begin("start actors")
-        workers = start_workers(config, policy, judge_model)
+        try:
+            workers = start_workers(config, policy, judge_model)
+        finally:
+            screen.close()
         screen.end(f"ready; dashboard {dashboard or 'off'}")
         run_directory = RunDirectory.create(path, config, describe_environment(ray.cluster_resources()))
         journal = Journal(run_directory, name, screen, Metrics(name))

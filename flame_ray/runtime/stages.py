@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flame_ray.config import Config
 from flame_ray.engines.base import Continuation
-from flame_ray.errors import DataError
+from flame_ray.errors import DataError, EngineError
 from flame_ray.evaluation.metrics import evaluate_responses
 from flame_ray.pairs import build_pairs
 from flame_ray.prompts.classify import decide, decide_by_label
@@ -21,7 +21,7 @@ from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.pool import ActorPool, batched
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import FactScore, HeldOut, JudgeScore, Missing, PairSet, Prompt, Response, ScoredResponse, TrainingReport
-from flame_ray.weights import sync_weights
+from flame_ray.weights import Canary, sync_weights, take_canary
 
 log = logging.getLogger(__name__)
 BATCH = 16
@@ -36,6 +36,7 @@ class ClusterStages:
     ):
         self._workers, self._config = workers, config
         self._classified, self._checkpoint, self._advance = classified, checkpoint, advance
+        self._canary: Canary | None = None
 
     def stages(self) -> Stages:
         return Stages(
@@ -86,13 +87,16 @@ class ClusterStages:
                 f"none in round {round}; dropped: {pairs.dropped}",
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )
+        self._canary = take_canary(self._workers.learner, self._workers.rollouts, _sequence(pairs))
         return self._workers.learner.train(pairs.pairs_D, round, on_step=self._advance)
 
     def sync(self, pairs: PairSet, round: int) -> int:
         """Push the weights; the version is the round's number."""
-        chosen = pairs.pairs_D[0].chosen
-        canary = Continuation(chosen.prompt_token_ids, chosen.token_ids)
-        gap = sync_weights(self._workers.learner, self._workers.rollouts, round, canary, self._config.learner.canary_tolerance)
+        if self._canary is None:
+            raise EngineError("a canary taken before training", "none", "train before sync")
+        canary, self._canary = self._canary, None
+        tolerance = self._config.learner.canary_tolerance
+        gap = sync_weights(self._workers.learner, self._workers.rollouts, round, canary, tolerance)
         log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
         return round
 
@@ -130,6 +134,12 @@ class ClusterStages:
             self._advance(finished, total)
 
         return count
+
+
+def _sequence(pairs: PairSet) -> Continuation:
+    """The chosen side of a round's first pair: text that training moves."""
+    chosen = pairs.pairs_D[0].chosen
+    return Continuation(chosen.prompt_token_ids, chosen.token_ids)
 
 
 def _groups(prompts_P: Sequence[Prompt], responses_PG: Sequence[Response]) -> list[tuple[Prompt, list[Response]]]:

@@ -52,7 +52,7 @@ def start_workers(config: Config, policy: Path, judge_model: Path) -> Workers:
             config.cluster.start_timeout_s,
             f"{len(pool.actors)} {pool.name} actor(s) ready",
         )
-    return Workers(RolloutPool(rollouts, config.rollout.batch_prompts), factuality, judge, learner)
+    return Workers(RolloutPool(rollouts, config.rollout.batch_sequences), factuality, judge, learner)
 
 
 def actor_options(name: str, role: Role) -> dict[str, Any]:

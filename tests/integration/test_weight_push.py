@@ -14,7 +14,7 @@ from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.runtime.pool import ActorPool
 from flame_ray.types import Pair, PairKind, Prompt
-from flame_ray.weights import sync_weights
+from flame_ray.weights import sync_weights, take_canary
 
 PROMPTS = tuple(
     Prompt(f"p{k}", text)
@@ -31,7 +31,7 @@ def options(folder: Path) -> VllmOptions:
 
 def rollout_pool(ray, folder: Path) -> RolloutPool:
     actor = ray.remote(RolloutActor).options(**THREADS).remote(options(folder))
-    return RolloutPool(ActorPool("rollout", [actor], timeout_s=300), batch_prompts=8)
+    return RolloutPool(ActorPool("rollout", [actor], timeout_s=300), batch_sequences=16)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def pushed(local_ray, model, tmp_path_factory):
     pairs = [Pair(PairKind.FACTUALITY, sampled[2 * k], sampled[2 * k + 1], 1.0, 0.0) for k in range(len(PROMPTS))]
     config = LearnerConfig(lr=2e-3, lr_final=2e-3, epochs=4, batch_pairs=3, micro_batch_pairs=3)
     learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "push", **THREADS}, timeout_s=300)
+    canary = take_canary(learner, sampler, Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids))
     learner.train(pairs, round=1)
-    canary = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
     stale = canary_failure(learner, sampler, canary)
     gap = sync_weights(learner, sampler, version=1, canary=canary, tolerance=0.15)
     learner.save(folder, merged=True)

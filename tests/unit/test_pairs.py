@@ -1,5 +1,6 @@
 """Scores -> pairs, against cases worked out by hand and a slow reference that looks at every two responses."""
 
+import math
 import random
 from collections import Counter
 
@@ -122,6 +123,13 @@ def test_a_response_that_was_said_before_is_counted_once_as_a_duplicate():
     assert pairs.dropped == {"response: duplicate": 1}
 
 
+def test_a_whole_response_is_no_duplicate_of_one_that_was_cut_short():
+    group = [scored(0, 1.0, text="same", finish_reason="length"), scored(1, 1.0, text="same"), scored(2, 2.0)]
+    pairs = build_pairs([FACTS], group, INSTRUCTION)
+    assert indexes(only(pairs)) == (2, 1)
+    assert pairs.dropped == {"response: truncated": 1}
+
+
 def test_the_same_text_under_two_prompts_is_no_duplicate():
     group = [scored(i, float(i), text=text, prompt=p) for p in (FACTS, POEM) for i, text in enumerate(["same", "other"])]
     pairs = build_pairs([FACTS, POEM], group, INSTRUCTION)
@@ -158,17 +166,41 @@ def test_a_missing_judge_reward_is_never_taken_for_zero():
     assert indexes(pair) == (0, 2)
 
 
-def test_a_prompt_with_one_reward_left_is_counted_as_missing():
+def test_a_prompt_with_one_reward_left_is_counted_and_each_failed_reward_under_its_reason():
     group = [scored(0, None, (1, 1)), scored(1, 3.0, missing_fact=True)]
     assert build_pairs([FACTS], group, ANY_GAP) == PairSet(
-        (), {"instruction: reward missing or nothing stated": 1, "factuality: reward missing or nothing stated": 1}
+        (),
+        {
+            "factuality: fewer than two scored responses": 1,
+            "instruction: fewer than two scored responses": 1,
+            "reward: checker failed": 1,
+            "reward: judge failed": 1,
+        },
     )
+
+
+def test_a_failed_reward_is_counted_even_where_the_other_responses_make_a_pair():
+    pairs = build_pairs([FACTS], [scored(0, 1.0), scored(1, 2.0), scored(2, None), scored(3, None)], INSTRUCTION)
+    assert indexes(only(pairs)) == (1, 0)
+    assert pairs.dropped == {"reward: judge failed": 2}
+
+
+def test_a_response_that_is_dropped_is_counted_once_and_not_for_its_failed_reward_too():
+    group = [scored(0, 1.0), scored(1, 2.0), scored(2, None, finish_reason="length"), scored(3, None, text="")]
+    assert build_pairs([FACTS], group, INSTRUCTION).dropped == {"response: empty": 1, "response: truncated": 1}
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_judge_score_that_is_not_finite_is_neither_chosen_nor_rejected(broken):
+    for order in ([broken, 1.0, 2.0], [1.0, broken, 2.0], [2.0, 1.0, broken]):
+        pair = only(build_pairs([FACTS], [scored(i, value) for i, value in enumerate(order)], INSTRUCTION))
+        assert (pair.chosen_score, pair.rejected_score) == (2.0, 1.0)
 
 
 def test_a_response_that_abstains_is_neither_chosen_nor_rejected_for_factuality():
     group = [scored(0, fact=(0, 0)), scored(1, fact=(1, 1)), scored(2, fact=(2, 0))]
     assert indexes(only(build_pairs([FACTS], group, FACTUALITY))) == (2, 1)
-    assert build_pairs([FACTS], group[:2], FACTUALITY).dropped == {"factuality: reward missing or nothing stated": 1}
+    assert build_pairs([FACTS], group[:2], FACTUALITY).dropped == {"factuality: fewer than two scored responses": 1}
 
 
 @pytest.mark.parametrize(("judge_gap", "kept"), [(0.25, True), (0.5, True), (0.75, False)])
@@ -187,7 +219,7 @@ def test_the_judge_gap_is_no_filter_of_instruction_pairs():
 def test_a_factuality_pair_whose_judge_failed_is_dropped_only_where_the_gap_is_asked_for():
     group = [scored(0, None, (2, 0)), scored(1, 3.0, (0, 2))]
     config = PairsConfig(max_judge_gap=0.5, kinds=("factuality",))
-    assert build_pairs([FACTS], group, config).dropped == {"factuality: judge missing": 1}
+    assert build_pairs([FACTS], group, config).dropped == {"factuality: judge missing": 1, "reward: judge failed": 1}
     assert indexes(only(build_pairs([FACTS], group, FACTUALITY))) == (0, 1)
 
 
@@ -196,7 +228,15 @@ def test_a_factuality_pair_must_differ_by_the_smallest_fact_gap(smallest, kept):
     group = [scored(0, fact=(3, 1)), scored(1, fact=(1, 3))]
     pairs = build_pairs([FACTS], group, PairsConfig(max_judge_gap=None, min_fact_gap=smallest, kinds=("factuality",)))
     assert (len(pairs.pairs_D) == 1) is kept
-    assert pairs.dropped == ({} if kept else {"factuality: fact gap too small": 1})
+    assert pairs.dropped == ({} if kept else {"factuality: gap too small": 1})
+
+
+def test_a_gap_of_exactly_the_smallest_is_kept_however_the_division_rounds():
+    assert 10 / 10 - 9 / 10 < 0.1
+    config = PairsConfig(max_judge_gap=None, min_fact_gap=0.1, kinds=("factuality",))
+    assert indexes(only(build_pairs([FACTS], [scored(0, fact=(10, 0)), scored(1, fact=(9, 1))], config))) == (0, 1)
+    below = [scored(0, fact=(11, 0)), scored(1, fact=(10, 1))]
+    assert build_pairs([FACTS], below, config).dropped == {"factuality: gap too small": 1}
 
 
 def test_among_equal_precision_the_response_that_states_more_is_chosen():
@@ -265,13 +305,15 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
         "response: duplicate",
         "instruction: tie",
         "instruction: fewer than two usable responses",
-        "instruction: reward missing or nothing stated",
+        "instruction: fewer than two scored responses",
         "factuality: tie",
         "factuality: fewer than two usable responses",
-        "factuality: reward missing or nothing stated",
-        "factuality: fact gap too small",
+        "factuality: fewer than two scored responses",
+        "factuality: gap too small",
         "factuality: judge missing",
         "factuality: judge gap too large",
+        "reward: judge failed",
+        "reward: checker failed",
     }
 
 
@@ -299,3 +341,23 @@ def test_the_order_of_the_pairs_is_the_prompts_and_not_the_responses():
     random.Random(1).shuffle(everything)
     pairs = build_pairs(prompts, everything, INSTRUCTION)
     assert [pair.prompt_id for pair in pairs.pairs_D] == [prompt.id for prompt in prompts]
+
+
+def test_several_pairs_a_prompt_are_taken_from_the_outside_in():
+    group = [scored(index, judge=value) for index, value in enumerate([0.1, 0.9, 0.5, 0.3, 0.7])]
+    pairs = build_pairs([POEM], group, PairsConfig(per_prompt=3)).pairs_D
+    assert [(pair.chosen_score, pair.rejected_score) for pair in pairs] == [(0.9, 0.1), (0.7, 0.3)]
+
+
+def test_an_inner_tie_gives_no_second_pair_and_no_reason_since_the_prompt_has_one():
+    group = [scored(index, judge=value) for index, value in enumerate([0.1, 0.5, 0.5, 0.9])]
+    pairs = build_pairs([POEM], group, PairsConfig(per_prompt=2))
+    assert len(pairs.pairs_D) == 1 and pairs.dropped == {}
+
+
+@pytest.mark.parametrize(("smallest", "kept"), [(0.4, True), (0.6, False)])
+def test_judge_scores_nearer_than_the_smallest_judge_gap_are_a_tie(smallest, kept):
+    group = [scored(0, judge=1.0), scored(1, judge=1.5)]
+    pairs = build_pairs([POEM], group, PairsConfig(min_judge_gap=smallest))
+    assert (len(pairs.pairs_D) == 1) is kept
+    assert pairs.dropped == ({} if kept else {"instruction: gap too small": 1})

@@ -1,5 +1,6 @@
 """The handshake and the canary, with workers that lie, lag and break."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,18 +9,19 @@ import pytest
 
 from flame_ray.engines.base import Continuation
 from flame_ray.errors import WeightSyncError
-from flame_ray.weights import check_canary, sync_weights
+from flame_ray.weights import Canary, check_canary, sync_weights, take_canary
 
-CANARY = Continuation((1, 2), (3, 4))
+SEQUENCE = Continuation((1, 2), (3, 4))
 OLD, NEW, OTHER = (-1.0, -2.0), (-1.5, -1.0), (-3.0, -5.0)
+SMALL_STEP = (-1.02, -2.02)  # 0.02 from OLD: a round that moved the canary by much less than the tolerance
 TOLERANCE = 0.1
 
 
 @dataclass
 class FakeLearner:
-    """Holds NEW; exports a token in place of tensors, and notes on what it was asked for its canary."""
+    """Holds OLD until it trains; exports its log-probabilities in place of tensors, and notes its canary's questions."""
 
-    weights: tuple[float, ...] = NEW
+    weights: tuple[float, ...] = OLD
     asked: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
 
     def export(self) -> Any:
@@ -31,16 +33,19 @@ class FakeLearner:
 
 
 class FakeWorker:
-    """A sampler whose log-probabilities are its weights; `takes` says what it makes of those that it is sent."""
+    """A sampler whose log-probabilities are its weights and `noise`; `takes` says what it makes of those that it is sent."""
 
-    def __init__(self, takes=lambda sent: sent, reports=lambda version: version):
+    def __init__(self, takes=lambda sent: sent, reports=lambda version: version, noise: float = 0.0):
         self.weights: tuple[float, ...] = OLD
-        self.takes, self.reports = takes, reports
+        self.takes, self.reports, self.noise = takes, reports, noise
 
     def load_weights(self, chunks: list[Any], version: int) -> int:
         (sent,) = chunks
         self.weights = self.takes(sent)
         return self.reports(version)
+
+    def canary(self) -> tuple[float, ...]:
+        return tuple(weight + self.noise for weight in self.weights)
 
 
 class FakeRollouts:
@@ -53,13 +58,17 @@ class FakeRollouts:
         return [worker.load_weights(chunks, version) for worker in self.workers]
 
     def canary(self, continuation: Continuation) -> list[Sequence[float]]:
-        assert continuation == CANARY
+        assert continuation == SEQUENCE
         self.calls.append("canary")
-        return [worker.weights for worker in self.workers]
+        return [worker.canary() for worker in self.workers]
 
 
-def sync(*workers: FakeWorker, version: int = 3) -> float:
-    return sync_weights(FakeLearner(), FakeRollouts(*workers), version, CANARY, TOLERANCE)
+def sync(*workers: FakeWorker, version: int = 3, weights: tuple[float, ...] = NEW) -> float:
+    """A round that trains the learner from OLD to `weights`."""
+    learner, rollouts = FakeLearner(), FakeRollouts(*workers)
+    canary = take_canary(learner, rollouts, SEQUENCE)
+    learner.weights = weights
+    return sync_weights(learner, rollouts, version, canary, TOLERANCE)
 
 
 def test_workers_that_take_the_weights_pass_and_the_gap_is_told():
@@ -71,11 +80,13 @@ def test_the_gap_is_the_largest_of_the_workers_mean_distances():
     assert sync(FakeWorker(), near) == pytest.approx(0.03)
 
 
-def test_the_canary_is_asked_before_and_after_the_push_and_of_the_learner():
+def test_both_sides_are_asked_of_one_sequence_before_training_and_after_the_push():
     learner, rollouts = FakeLearner(), FakeRollouts(FakeWorker())
-    sync_weights(learner, rollouts, 3, CANARY, TOLERANCE)
+    canary = take_canary(learner, rollouts, SEQUENCE)
+    assert canary == Canary(SEQUENCE, OLD, [OLD])
+    sync_weights(learner, rollouts, 3, canary, TOLERANCE)
     assert rollouts.calls == ["canary", "load", "canary"]
-    assert learner.asked == [((1, 2), (3, 4))]
+    assert learner.asked == [((1, 2), (3, 4))] * 2
 
 
 def test_a_worker_that_reports_another_version_is_refused_with_all_versions_named():
@@ -83,43 +94,62 @@ def test_a_worker_that_reports_another_version_is_refused_with_all_versions_name
         sync(FakeWorker(), FakeWorker(reports=lambda version: version - 1))
 
 
+@pytest.mark.parametrize("weights", [NEW, SMALL_STEP])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_worker_that_claims_the_version_and_keeps_the_old_weights_is_caught_wherever_it_stands(place):
+@pytest.mark.parametrize("noise", [0.0, 0.0001, -0.0001, 0.02])
+def test_a_worker_that_claims_the_version_and_keeps_the_old_weights_is_caught(weights, place, noise):
+    """Wherever it stands, however little the round moved, and whatever its engine's noise."""
     workers = [FakeWorker(), FakeWorker()]
-    workers[place] = FakeWorker(takes=lambda sent: OLD)
-    with pytest.raises(WeightSyncError, match="nothing changed"):
-        sync(*workers)
+    workers[place] = FakeWorker(takes=lambda sent: OLD, noise=noise)
+    with pytest.raises(WeightSyncError, match=r"the sampler's by 0\.0000"):
+        sync(*workers, weights=weights)
+
+
+@pytest.mark.parametrize("noise", [0.0001, -0.0001, 0.02, 0.04, 0.09])
+@pytest.mark.parametrize("weights", [OLD, (-1.001, -2.001), SMALL_STEP, NEW])
+def test_honest_workers_pass_though_their_engines_differ_and_however_far_the_round_moved(noise, weights):
+    assert sync(FakeWorker(), FakeWorker(noise=noise), weights=weights) == pytest.approx(abs(noise))
 
 
 def test_a_worker_that_moved_to_the_wrong_weights_is_caught():
     with pytest.raises(WeightSyncError) as caught:
         sync(FakeWorker(), FakeWorker(takes=lambda sent: OTHER))
-    assert "a gap of 2.7500" in str(caught.value)
-    assert "nothing changed" not in str(caught.value)
+    assert "a gap of 2.7500" in caught.value.found and "the sampler's by 2.5000" in caught.value.found
     assert "learner.canary_tolerance" in str(caught.value)
-
-
-def test_stale_weights_are_caught_when_the_round_moved_the_canary_by_less_than_the_tolerance():
-    expected = [-1.05, -2.05]  # 0.05 from OLD: below the tolerance, above a quarter of it
-    with pytest.raises(WeightSyncError, match="nothing changed"):
-        check_canary(expected, before=OLD, found=OLD, tolerance=TOLERANCE)
-    assert check_canary(expected, before=OLD, found=expected, tolerance=TOLERANCE) == 0.0
-
-
-def test_a_round_that_moved_nothing_passes():
-    assert check_canary(OLD, before=OLD, found=OLD, tolerance=TOLERANCE) == 0.0
 
 
 @pytest.mark.parametrize(("gap", "passes"), [(0.09, True), (0.11, False)])
 def test_the_tolerance_is_of_the_mean_distance_a_token(gap, passes):
-    found = (NEW[0], NEW[1] + 2 * gap)
+    off = FakeWorker(takes=lambda sent: (sent[0], sent[1] + 2 * gap))
     if passes:
-        assert check_canary(NEW, OLD, found, TOLERANCE) == pytest.approx(gap)
+        assert sync(off) == pytest.approx(gap)
     else:
         with pytest.raises(WeightSyncError, match=r"within 0\.1 nats a token"):
-            check_canary(NEW, OLD, found, TOLERANCE)
+            sync(off)
+
+
+def test_a_worker_that_moved_a_quarter_as_far_as_the_learner_is_the_bound():
+    assert check_canary(gap=0.03, moved=0.011, learner_moved=0.04, tolerance=TOLERANCE) == 0.03
+    with pytest.raises(WeightSyncError):
+        check_canary(gap=0.03, moved=0.009, learner_moved=0.04, tolerance=TOLERANCE)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # inf less inf
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_log_probability_that_is_not_finite_is_never_near_enough(broken):
+    for bad in ((broken, -1.0), (broken, broken)):
+        with pytest.raises(WeightSyncError, match="a gap of inf"):
+            sync(FakeWorker(takes=lambda sent, bad=bad: bad))
+        with pytest.raises(WeightSyncError, match="a gap of inf"):
+            sync(FakeWorker(), weights=bad)
+
+
+@pytest.mark.parametrize("found", [(), (-1.5,), (-1.5, -1.0, -1.0)])
+def test_an_answer_of_another_length_is_refused(found):
+    with pytest.raises(WeightSyncError, match="a gap of inf"):
+        sync(FakeWorker(takes=lambda sent: found))
 
 
 def test_distances_of_opposite_sign_do_not_cancel():
     with pytest.raises(WeightSyncError):
-        check_canary((-1.0, -1.0), OLD, (-2.0, 0.0), TOLERANCE)
+        sync(FakeWorker(takes=lambda sent: (sent[0] - 0.5, sent[1] + 0.5)))

@@ -10,32 +10,6 @@ from flame_ray.engines.models import MANIFEST, _intact, cache_dir, check_prompts
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
 
-TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}[ANSWER]{% endif %}"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder that looks like a model's."""
-    path = tmp_path / "model"
-    path.mkdir()
-    (path / "config.json").write_text(json.dumps({"max_position_embeddings": 64}))
-    (path / "model.safetensors").write_bytes(b"weights")
-    return path
-
-
-def add_tokenizer(folder, template: str | None = TEMPLATE):
-    """One token a word; the template adds two."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import WhitespaceSplit
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(WordLevel({"[UNK]": 0, "[BEGIN]": 1, "[ANSWER]": 2, "word": 3}, unk_token="[UNK]"))
-    words.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]")
-    tokenizer.chat_template = template
-    tokenizer.save_pretrained(folder)
-
 
 def words(count: int) -> Prompt:
     return Prompt(f"prompt of {count}", " ".join(["word"] * count))
@@ -65,6 +39,26 @@ def test_a_name_that_is_no_model_is_refused_without_asking_a_hub(name):
     assert "smollm2-135m" in caught.value.expected
 
 
+def test_the_setting_that_named_the_model_is_in_the_message():
+    with pytest.raises(ModelError, match=r"found model\.policy: \./no-model\."):
+        resolve_model("./no-model", ModelConfig())
+    with pytest.raises(ModelError) as caught:
+        resolve_model("./no-judge", ModelConfig(), "judge.model")
+    assert caught.value.found == "judge.model: ./no-judge"
+    assert "model.policy" not in str(caught.value)
+
+
+def test_a_hub_id_that_cannot_be_one_is_refused(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match=r"the model owner/na me on the hub.*HFValidationError.*check the id"):
+        resolve_model("owner/na me", ModelConfig())
+
+
+def test_a_name_with_a_tilde_is_a_folder_of_the_users(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert resolve_model("~/model", ModelConfig()) == folder
+
+
 def manifest(folder, files: dict[str, bytes]) -> None:
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     (folder / MANIFEST).write_text(json.dumps({"source": "x.gguf", "sha256": checksums}))
@@ -88,6 +82,12 @@ def test_a_damaged_cached_model_is_not_intact(folder, damage):
             (folder / "config.json").unlink()
         case "no manifest":
             (folder / MANIFEST).unlink()
+    assert not _intact(folder)
+
+
+@pytest.mark.parametrize("text", ['{"source": "x.gguf", "sha2', "", "{}", '{"source": "x.gguf"}'])
+def test_a_cached_model_whose_manifest_is_torn_or_empty_is_not_intact(folder, text):
+    (folder / MANIFEST).write_text(text)
     assert not _intact(folder)
 
 
@@ -119,24 +119,32 @@ def test_a_models_fingerprint_changes_with_its_manifest_or_its_weight_files(fold
     assert len({plain, changed, made, fingerprint(folder)}) == 4
 
 
-def test_a_model_without_a_chat_template_is_refused(folder):
+def test_a_folder_without_a_tokenizer_is_refused(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 64}))
+    with pytest.raises(ModelError) as caught:
+        check_prompts(folder, [], ModelConfig(), max_tokens=8)
+    assert caught.value.expected == f"a tokenizer in {folder}"
+    assert caught.value.fix == "save the tokenizer beside the weights"
+
+
+def test_a_model_without_a_chat_template_is_refused(folder, add_tokenizer):
     add_tokenizer(folder, template=None)
     with pytest.raises(ModelError, match=r"a chat template; found none in .*chat_template\.jinja"):
         check_prompts(folder, [words(1)], ModelConfig(), max_tokens=8)
 
 
-def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder):
+def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder, add_tokenizer):
     add_tokenizer(folder)
     config = ModelConfig(max_length=20)  # 20 less 8 for the response: 12, of which the template takes 2
     check_prompts(folder, [words(10)], config, max_tokens=8)
     with pytest.raises(ModelError) as caught:
         check_prompts(folder, [words(3), words(11)], config, max_tokens=8)
-    assert "at most 12 tokens" in caught.value.expected and "rollout.max_tokens 8" in caught.value.expected
+    assert "at most 12 tokens" in caught.value.expected and "less 8 for the response" in caught.value.expected
     assert "`prompt of 11` of 13 tokens" in caught.value.found
     assert "model.max_length" in caught.value.fix
 
 
-def test_the_models_own_positions_are_a_limit_too(folder):
+def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):
     add_tokenizer(folder)
     check_prompts(folder, [words(54)], ModelConfig(max_length=512), max_tokens=8)
     with pytest.raises(ModelError, match="at most 56 tokens"):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -194,8 +195,23 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
 
 
 def test_the_line_for_the_screen_has_the_precision_with_its_interval():
-    found = evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9))
+    found = replace(evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9)), missing=0)
     assert evaluation_line(found) == "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct and 2.00 erroneous facts a response"
+
+
+def test_the_line_for_the_screen_shows_no_interval_of_one_value():
+    found = evaluation(factual_precision=Interval(1.0, None, None, 1))
+    assert evaluation_line(found).startswith("precision 1.000 (n 1), ")
+
+
+def test_the_line_for_the_screen_counts_the_rewards_that_failed():
+    assert evaluation_line(evaluation()).endswith(" erroneous facts a response; 3 rewards missing")
+
+
+@pytest.mark.parametrize(("missing", "told"), [(0, ""), (24, "; 24 rewards missing")])
+def test_the_line_for_the_screen_does_not_say_that_nothing_was_stated_where_the_checks_failed(missing, told):
+    found = replace(evaluation(**dict.fromkeys(METRICS, NONE)), missing=missing)
+    assert evaluation_line(found) == f"no fact was scored on 12 prompts{told}"
 
 
 def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean():

@@ -39,6 +39,7 @@ TRAIN_P = (Prompt("train", "question", label=True),)
 HELDOUT_P = (Prompt("held out", "question"),)
 INTERVAL = Interval(0.5, 0.25, 0.75, 4)
 EVALUATION = Evaluation(*([INTERVAL] * 6), prompts=1, missing=0)
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 NAMES = ("draw", "classify", "sample", "score", "pair", "train", "sync", "save", "evaluate")
 
 
@@ -200,6 +201,16 @@ def test_a_stage_that_fails_raises_its_own_error_and_the_rounds_before_it_are_ke
             recorded.journal.report(report)
     assert [entry["round"] for entry in recorded.summary()["rounds"]] == [0]
     assert recorded.table("0001/pairs.parquet")
+
+
+def test_a_stage_that_fails_gives_the_terminal_back_and_is_no_longer_shown_as_running(recorded):
+    terminal = io.StringIO()
+    journal = Journal(recorded.run, "mine", Screen(Console(file=terminal, force_terminal=True)), recorded.metrics)
+    with pytest.raises(EngineError):
+        journal.wrap(stages(train=fail(EngineError("a learner", "none", "start one")))).train(None, 1)
+    written = terminal.getvalue()
+    assert -1 < written.rfind(HIDE_CURSOR) < written.rfind(SHOW_CURSOR)
+    assert recorded.metrics.stages == [("train", 0, True), ("train", 0, False)]
 
 
 ONE_ROUND = Config(run=RunConfig(rounds=1))

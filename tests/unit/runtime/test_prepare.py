@@ -24,13 +24,14 @@ def clean_environment(monkeypatch):
     ("setting", "variable", "address"),
     [
         ("auto", None, "local"),
+        ("auto", "", "local"),
         ("auto", "10.0.0.1:6379", "10.0.0.1:6379"),
         ("local", "10.0.0.1:6379", "local"),
         ("ray://head:10001", None, "ray://head:10001"),
     ],
 )
 def test_auto_joins_the_cluster_of_ray_address_and_every_other_setting_means_itself(setting, variable, address, monkeypatch):
-    if variable:
+    if variable is not None:
         monkeypatch.setenv("RAY_ADDRESS", variable)
     assert cluster_address(ClusterConfig(address=setting)) == address
 

@@ -1,0 +1,78 @@
+"""What the package shows, and the habits of its files that a reader relies on."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flame_ray
+import flame_ray.config
+import flame_ray.errors
+
+PACKAGE = Path(flame_ray.__file__).parent
+FILES = {str(path.relative_to(PACKAGE)): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+SOURCES = pytest.mark.parametrize("name", FILES)
+
+
+def parsed(name: str) -> ast.Module:
+    return ast.parse(FILES[name], name)
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The top package of every import, wherever in the file it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def caught(handler: ast.ExceptHandler) -> set[str]:
+    """The names that a handler catches; a bare `except` catches BaseException."""
+    if handler.type is None:
+        return {"BaseException"}
+    each = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {ast.unparse(name) for name in each}
+
+
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def test_the_public_names_are_the_settings_the_error_and_the_loader():
+    assert set(flame_ray.__all__) == {"Config", "FlameError", "load_config"}
+    assert flame_ray.Config is flame_ray.config.Config
+    assert flame_ray.load_config is flame_ray.config.load_config
+    assert flame_ray.FlameError is flame_ray.errors.FlameError
+
+
+@SOURCES
+def test_every_module_says_what_it_is_for(name):
+    assert (ast.get_docstring(parsed(name)) or "").strip()
+
+
+@SOURCES
+def test_no_file_is_longer_than_a_person_reads_at_once(name):
+    assert len(FILES[name].splitlines()) <= 400
+
+
+@SOURCES
+def test_vllm_and_deepspeed_are_imported_by_engines_alone(name):
+    if not name.startswith("engines/"):
+        assert not {"vllm", "deepspeed"} & set(imported(parsed(name)))
+
+
+def test_the_look_at_imports_finds_those_of_the_engines():
+    found = {package for name in FILES if name.startswith("engines/") for package in imported(parsed(name))}
+    assert {"vllm", "deepspeed"} <= found
+
+
+@SOURCES
+def test_no_error_is_swallowed_by_a_broad_except_but_in_the_factuality_reward(name):
+    handlers = [node for node in ast.walk(parsed(name)) if isinstance(node, ast.ExceptHandler)]
+    everything = [handler for handler in handlers if "BaseException" in caught(handler)]
+    assert all(raises_again(handler) for handler in everything)
+    if name != "rewards/factuality.py":
+        assert not any("Exception" in caught(handler) for handler in handlers)
