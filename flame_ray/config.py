@@ -144,7 +144,7 @@ class PairsConfig(Settings):
     """
 
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
-    per_prompt: Annotated[int, Field(ge=1, description="pairs of each kind from one prompt; paper: 1")] = 1
+    factuality_per_prompt: Annotated[int, Field(ge=1, description="widest gaps first; paper: 1, and all in its table 7")] = 1
     min_fact_gap: Fraction = 0.0
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
     drop_truncated: bool = True

@@ -4,9 +4,10 @@ In: the round's prompts and their scored responses. Out: a `PairSet`. Each promp
 against lowest RM_IF) and, when it is fact-based, a factuality pair (highest against lowest RM_fact).
 """
 
+import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from flame_ray.config import PairsConfig
 from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredResponse
@@ -17,7 +18,7 @@ ROUNDING = 1e-9  # 10/10 less 9/10 is a gap of 0.1
 
 
 def build_pairs(prompts_P: Sequence[Prompt], scored_PG: Sequence[ScoredResponse], config: PairsConfig) -> PairSet:
-    """Up to `per_prompt` pairs of each kind a prompt: highest against lowest, then the next inwards.
+    """Highest against lowest for each kind and prompt; for factuality also the next widest gaps, if the settings ask.
 
     A dropped response is counted as `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not
     formed as `<kind>: <reason>`.
@@ -69,15 +70,21 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 
 
 def _pairs(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
-    """The pairs of one prompt, from the outside in; the reason is why there are none, or None."""
-    rank: Callable[[ScoredResponse], Rank | None] = _fact_rank if kind is PairKind.FACTUALITY else _judge_rank
+    """The pairs of one prompt, widest gap first; the reason is why there are none, or None."""
+    rank, most = (_fact_rank, config.factuality_per_prompt) if kind is PairKind.FACTUALITY else (_judge_rank, 1)
     ranked = sorted(((found, scored) for scored in scored_G if (found := rank(scored)) is not None), key=lambda item: item[0])
     if len(ranked) < 2:
         return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
-    depth = min(config.per_prompt, len(ranked) // 2)
-    outcomes = [_pair(kind, ranked[-1 - place], ranked[place], config) for place in range(depth)]
+    candidates = sorted(itertools.combinations(ranked, 2), key=_width, reverse=True)
+    outcomes = [_pair(kind, best, worst, config) for worst, best in candidates[:most]]
     made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
     return made, None if made else str(outcomes[0])
+
+
+def _width(candidate: tuple[Ranked, Ranked]) -> tuple[float, float]:
+    """How far apart two responses are; among equals, what the ranks say beside the score."""
+    (low, detail), (high, more) = candidate[0][0], candidate[1][0]
+    return high - low, more - detail
 
 
 def _pair(kind: PairKind, best: Ranked, worst: Ranked, config: PairsConfig) -> Pair | str:

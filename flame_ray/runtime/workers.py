@@ -59,7 +59,7 @@ def actor_options(name: str, role: Role) -> dict[str, Any]:
     """What an actor is called in the dashboard, what it takes of the cluster, and how many threads it computes with."""
     threads = role.threads or os.cpu_count() or 1
     # Passive: threads that spin while they wait take the cores from the other actors, up to twenty times slower.
-    environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
     return {
         "name": name,
         "num_cpus": role.cpus,

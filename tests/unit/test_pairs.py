@@ -343,21 +343,30 @@ def test_the_order_of_the_pairs_is_the_prompts_and_not_the_responses():
     assert [pair.prompt_id for pair in pairs.pairs_D] == [prompt.id for prompt in prompts]
 
 
-def test_several_pairs_a_prompt_are_taken_from_the_outside_in():
-    group = [scored(index, judge=value) for index, value in enumerate([0.1, 0.9, 0.5, 0.3, 0.7])]
-    pairs = build_pairs([POEM], group, PairsConfig(per_prompt=3)).pairs_D
-    assert [(pair.chosen_score, pair.rejected_score) for pair in pairs] == [(0.9, 0.1), (0.7, 0.3)]
+def test_several_factuality_pairs_a_prompt_are_taken_widest_gap_first():
+    group = [scored(index, fact=(supported, 4 - supported)) for index, supported in enumerate([0, 4, 2, 1])]
+    config = PairsConfig(max_judge_gap=None, factuality_per_prompt=3, kinds=("factuality",))
+    pairs = build_pairs([FACTS], group, config).pairs_D
+    assert [(pair.chosen_score, pair.rejected_score) for pair in pairs] == [(1.0, 0.0), (1.0, 0.25), (0.5, 0.0)]
 
 
-def test_an_inner_tie_gives_no_second_pair_and_no_reason_since_the_prompt_has_one():
-    group = [scored(index, judge=value) for index, value in enumerate([0.1, 0.5, 0.5, 0.9])]
-    pairs = build_pairs([POEM], group, PairsConfig(per_prompt=2))
-    assert len(pairs.pairs_D) == 1 and pairs.dropped == {}
+def test_further_pairs_must_reach_the_smallest_gap_too_and_the_prompt_needs_no_reason():
+    group = [scored(index, fact=(supported, 4 - supported)) for index, supported in enumerate([0, 4, 1])]
+    config = PairsConfig(max_judge_gap=None, min_fact_gap=0.5, factuality_per_prompt=9, kinds=("factuality",))
+    pairs = build_pairs([FACTS], group, config)
+    assert [(pair.chosen_score, pair.rejected_score) for pair in pairs.pairs_D] == [(1.0, 0.0), (1.0, 0.25)]
+    assert pairs.dropped == {}
+
+
+def test_a_prompt_gives_one_instruction_pair_however_many_factuality_pairs_are_asked_for():
+    group = [scored(index, judge=value) for index, value in enumerate([0.1, 0.5, 0.3, 0.9])]
+    pairs = build_pairs([FACTS], group, PairsConfig(factuality_per_prompt=4, kinds=("instruction",))).pairs_D
+    assert [(pair.chosen_score, pair.rejected_score) for pair in pairs] == [(0.9, 0.1)]
 
 
 @pytest.mark.parametrize(("smallest", "kept"), [(0.4, True), (0.6, False)])
 def test_judge_scores_nearer_than_the_smallest_judge_gap_are_a_tie(smallest, kept):
     group = [scored(0, judge=1.0), scored(1, judge=1.5)]
-    pairs = build_pairs([POEM], group, PairsConfig(min_judge_gap=smallest))
+    pairs = build_pairs([FACTS], group, PairsConfig(kinds=("instruction",), min_judge_gap=smallest))
     assert (len(pairs.pairs_D) == 1) is kept
     assert pairs.dropped == ({} if kept else {"instruction: gap too small": 1})

@@ -1,0 +1,59 @@
+"""Every command of the README is run by a test: here, or where `ELSEWHERE` says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+
+ELSEWHERE = {
+    "make quickstart": "the fixture tiny_run, at a small size",
+    "make test": "what runs this",
+    "ray job submit --working-dir . -- python -m flame_ray run jobs/quickstart.yaml": "test_submit.py, at a small size",
+}
+INDEX = re.compile(r" --extra-index-url \S+")  # the README's index for machines with the public network
+
+
+def test_the_readme_begins_with_the_two_commands():
+    assert COMMANDS[:2] == ["make quickstart", "make test"]
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("pip ")])
+def test_an_install_command_names_a_package_and_extra_that_exist(command):
+    """Resolved, not installed: a whole installation is what `make test` begins with."""
+    words = INDEX.sub("", command).replace('"', "").split()[1:]
+    dry = [sys.executable, "-m", "pip", *words, "--dry-run", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(dry, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "does not provide the extra" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("python ")])
+def test_a_benchmark_command_runs(command):
+    done = subprocess.run([sys.executable, *command.split()[1:]], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "skipped" in done.stdout or "| WiCE |" in done.stdout
+
+
+def test_the_run_command_is_what_the_tiny_run_runs(tiny_run):
+    (command,) = [command for command in COMMANDS if command.startswith("flame-ray run")]
+    given = dict(word.split("=", 1) for word in command.split() if "=" in word)
+    assert {"rollout.workers": "2", "learner.workers": "2"}.items() <= given.items()
+    assert tiny_run.summary["status"] == "complete"
+
+
+def test_no_command_is_left_out():
+    here = ("pip ", "python ", "flame-ray run ")
+    assert [command for command in COMMANDS if not command.startswith(here) and command not in ELSEWHERE] == []
+    assert ELSEWHERE.keys() <= set(COMMANDS)
+
+
+def test_every_file_that_the_readme_names_is_there():
+    for name in re.findall(r"`((?:flame_ray|clusters|jobs|tests)/[\w./-]+)`", README):
+        assert (REPOSITORY / name).exists(), name
