@@ -145,6 +145,7 @@ class PairsConfig(Settings):
 
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
     factuality_per_prompt: Annotated[int, Field(ge=1, description="widest gaps first; paper: 1, and all in its table 7")] = 1
+    gamma: Annotated[float, Field(ge=0, description="FActScore's length penalty below this many facts; paper: none")] = 0.0
     min_fact_gap: Fraction = 0.0
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
     drop_truncated: bool = True

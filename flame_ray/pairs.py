@@ -71,12 +71,15 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 
 def _pairs(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
     """The pairs of one prompt, widest gap first; the reason is why there are none, or None."""
-    rank, most = (_fact_rank, config.factuality_per_prompt) if kind is PairKind.FACTUALITY else (_judge_rank, 1)
-    ranked = sorted(((found, scored) for scored in scored_G if (found := rank(scored)) is not None), key=lambda item: item[0])
+    is_fact = kind is PairKind.FACTUALITY
+    ranks = [_fact_rank(scored, config.gamma) if is_fact else _judge_rank(scored) for scored in scored_G]
+    ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=lambda item: item[0])
     if len(ranked) < 2:
         return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
     candidates = sorted(itertools.combinations(ranked, 2), key=_width, reverse=True)
-    outcomes = [_pair(kind, best, worst, config) for worst, best in candidates[:most]]
+    outcomes = [
+        _pair(kind, best, worst, config) for worst, best in candidates[: config.factuality_per_prompt if is_fact else 1]
+    ]
     made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
     return made, None if made else str(outcomes[0])
 
@@ -122,12 +125,22 @@ def _judge_rank(scored: ScoredResponse) -> Rank | None:
     return None if value is None else (value, 0.0)
 
 
-def _fact_rank(scored: ScoredResponse) -> Rank | None:
-    """By precision; among equals the one that states more, so that the chosen side is not the one that says least.
+def _fact_rank(scored: ScoredResponse, gamma: float) -> Rank | None:
+    """By factuality; among equals the one that states more, so that the chosen side is not the one that says least.
 
     None when the reward failed (missing) and when the response states no fact (it abstains: nothing to rank).
     """
     score = scored.fact
     if not isinstance(score, FactScore) or score.precision is None:
         return None
-    return score.precision, float(score.supported if score.precision > 0 else -score.unsupported)
+    value = score.precision * length_penalty(len(score.verdicts), gamma)
+    return value, float(score.supported if value > 0 else -score.unsupported)
+
+
+def length_penalty(facts: int, gamma: float) -> float:
+    """FActScore's factor for a response that states fewer than `gamma` facts (Min et al. 2023, arXiv 2305.14251, section 3.1).
+
+    >>> length_penalty(3, gamma=3.0), round(length_penalty(1, gamma=3.0), 3)
+    (1.0, 0.135)
+    """
+    return math.exp(1 - gamma / facts) if facts < gamma else 1.0

@@ -51,7 +51,8 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
     def receive_weights(self, update_info: ChunkUpdate) -> None:
         chunk = update_info.chunk
         chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
-        self.model.load_weights(to_tensors(chunk))
+        load: Any = self.model.load_weights
+        load(to_tensors(chunk))
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)

@@ -6,6 +6,7 @@ In: cluster settings. Out: a connected Ray, or a PlacementError before anything 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
@@ -31,7 +32,7 @@ def connected(config: ClusterConfig, namespace: str) -> Iterator[str]:
         ray.shutdown()
 
 
-def _start_local(config: ClusterConfig, namespace: str) -> ray.runtime_context.RuntimeContext:
+def _start_local(config: ClusterConfig, namespace: str) -> Any:
     """A Ray of this run's own: its dashboard on loopback only (see `prepare.py` for the token)."""
     return ray.init(
         address="local",
@@ -44,7 +45,7 @@ def _start_local(config: ClusterConfig, namespace: str) -> ray.runtime_context.R
     )
 
 
-def _join(address: str, namespace: str) -> ray.runtime_context.RuntimeContext:
+def _join(address: str, namespace: str) -> Any:
     try:
         return ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:

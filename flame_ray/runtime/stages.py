@@ -7,6 +7,7 @@ gives `advance`, which hears of finished items.
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from flame_ray.config import Config
 from flame_ray.engines.base import Continuation
@@ -72,6 +73,8 @@ class ClusterStages:
         """Both rewards of every response, the factuality reward for fact-based prompts only."""
         groups = _groups(prompts_P, responses_PG)
         needing = [group for group in groups if group[0].fact_based]
+        facts: dict[ResponseId, FactScore | Missing]
+        judged: dict[ResponseId, JudgeScore | Missing]
         facts = {score.response_id: score for score in self._rewards(self._workers.factuality, needing)}
         judged = {score.response_id: score for score in self._rewards(self._workers.judge, groups)}
         return [
@@ -117,7 +120,7 @@ class ClusterStages:
     def _generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[Response]:
         return self._workers.rollouts.generate(prompts_P, plan, self._counter(len(prompts_P)))
 
-    def _rewards(self, pool: ActorPool, groups: Sequence) -> list[FactScore | JudgeScore | Missing]:
+    def _rewards(self, pool: ActorPool, groups: Sequence) -> list[Any]:
         return [score for scores_G in self._map(pool, "score", batched(groups, BATCH)) for score in scores_G]
 
     def _map(self, pool: ActorPool, method: str, batches: Sequence[Sequence]) -> list:

@@ -58,8 +58,9 @@ def start_workers(config: Config, policy: Path, judge_model: Path) -> Workers:
 def actor_options(name: str, role: Role) -> dict[str, Any]:
     """What an actor is called in the dashboard, what it takes of the cluster, and how many threads it computes with."""
     threads = role.threads or os.cpu_count() or 1
-    # Passive: threads that spin while they wait take the cores from the other actors, up to twenty times slower.
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    if role.workers > 1:  # threads that spin while they wait would take the cores from the others of their kind
+        environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
         "name": name,
         "num_cpus": role.cpus,
@@ -69,7 +70,7 @@ def actor_options(name: str, role: Role) -> dict[str, Any]:
 
 
 def _start(name: str, actor: type, role: Role, *args: Any) -> ActorPool:
-    remote = ray.remote(actor)
+    remote: Any = ray.remote(actor)
     return ActorPool(
         name, [remote.options(**actor_options(f"{name}-{index}", role)).remote(*args) for index in range(role.workers)]
     )

@@ -75,8 +75,11 @@ def test_pairs_join_responses_of_one_prompt_and_follow_their_scores(tiny_run):
         for pair in pairs:
             chosen, rejected = responses[pair["chosen_id"]], responses[pair["rejected_id"]]
             assert chosen["prompt_id"] == rejected["prompt_id"] == pair["prompt_id"]
-            column = "precision" if pair["kind"] == "factuality" else "instruction_score"
-            assert chosen[column] > rejected[column]
+            assert pair["chosen_score"] > pair["rejected_score"]
+            if pair["kind"] == "instruction":
+                assert pair["chosen_score"] == chosen["instruction_score"] > rejected["instruction_score"]
+            else:
+                assert chosen["supported"] > 0 and rejected["precision"] is not None
         counted = tiny_run.summary["rounds"][round]["pairs"]
         assert len(pairs) == counted["factuality"] + counted["instruction"]
 

@@ -370,3 +370,13 @@ def test_judge_scores_nearer_than_the_smallest_judge_gap_are_a_tie(smallest, kep
     pairs = build_pairs([FACTS], group, PairsConfig(kinds=("instruction",), min_judge_gap=smallest))
     assert (len(pairs.pairs_D) == 1) is kept
     assert pairs.dropped == ({} if kept else {"instruction: gap too small": 1})
+
+
+def test_the_length_penalty_prefers_several_facts_to_a_single_true_one():
+    """gamma 3: 1 of 1 is worth exp(-2) = 0.135, 2 of 4 is worth 0.5."""
+    group = [scored(0, fact=(1, 0)), scored(1, fact=(2, 2))]
+    config = PairsConfig(max_judge_gap=None, kinds=("factuality",))
+    assert indexes(only(build_pairs([FACTS], group, config))) == (0, 1)
+    pair = only(build_pairs([FACTS], group, config.model_copy(update={"gamma": 3.0})))
+    assert indexes(pair) == (1, 0)
+    assert (pair.chosen_score, pair.rejected_score) == pytest.approx((0.5, 0.1353), abs=1e-4)
