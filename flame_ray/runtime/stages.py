@@ -21,7 +21,18 @@ from flame_ray.round import Stages
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.pool import ActorPool, batched
 from flame_ray.runtime.workers import Workers
-from flame_ray.types import FactScore, HeldOut, JudgeScore, Missing, PairSet, Prompt, Response, ScoredResponse, TrainingReport
+from flame_ray.types import (
+    FactScore,
+    HeldOut,
+    JudgeScore,
+    Missing,
+    PairSet,
+    Prompt,
+    Response,
+    ResponseId,
+    ScoredResponse,
+    TrainingReport,
+)
 from flame_ray.weights import Canary, sync_weights, take_canary
 
 log = logging.getLogger(__name__)
