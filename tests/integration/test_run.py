@@ -101,25 +101,17 @@ def test_no_country_is_both_trained_on_and_held_out(tiny_run):
     assert held_out and not held_out & (countries(1, "prompts") | countries(2, "prompts"))
 
 
-def test_the_adapter_and_the_merged_model_load_and_say_the_same(tiny_run, model):
+def test_the_merged_model_is_the_adapter_on_the_initial_model_in_bfloat16(tiny_run, model):
     torch = pytest.importorskip("torch")
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     checkpoint = tiny_run.folder / "checkpoints" / "round-0002"
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint / "merged")
-    ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "Which countries border Peru?"}],
-        add_generation_prompt=True,
-        return_tensors="pt",
-        return_dict=False,
-    )
-    merged = AutoModelForCausalLM.from_pretrained(checkpoint / "merged", dtype=torch.float32)
+    assert AutoTokenizer.from_pretrained(checkpoint / "merged").chat_template
+    merged = AutoModelForCausalLM.from_pretrained(checkpoint / "merged", dtype=torch.float32).state_dict()
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    adapted = PeftModel.from_pretrained(base, checkpoint / "adapter")
-    with torch.no_grad():
-        distance = (merged(ids).logits.log_softmax(-1) - adapted(ids).logits.log_softmax(-1)).abs().max()
-        with adapted.disable_adapter():
-            moved = (merged(ids).logits - adapted(ids).logits).abs().max()
-    assert distance < 0.25, "merging rounds to bfloat16, no more"
-    assert moved > 0, "the adapter must not be empty"
+    initial = {name: weight.clone() for name, weight in base.state_dict().items()}
+    expected = PeftModel.from_pretrained(base, checkpoint / "adapter").merge_and_unload().state_dict()
+    for name, weight in merged.items():
+        torch.testing.assert_close(weight, expected[name].bfloat16().float(), rtol=2**-7, atol=1e-6, msg=name)
+    assert any(not torch.equal(weight, initial[name]) for name, weight in merged.items()), "the adapter must not be empty"

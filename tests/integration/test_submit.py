@@ -43,6 +43,7 @@ def head(tmp_path_factory):
     token.write_text("0123456789abcdef" * 4)
     token.chmod(0o600)
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment["PATH"] = f"{BIN}:{environment['PATH']}"  # as in an activated environment: a job's `python` is found there
     environment.pop("RAY_ADDRESS", None)
     # A short folder: Ray's sockets lie in it, and a socket's path has at most 107 characters.
     with subprocess.Popen(
