@@ -99,7 +99,7 @@ def write_model(
     model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
 ) -> None:
     base = _base(model)
-    save_torch_state_dict({name: value.cpu().contiguous() for name, value in weights.items()}, folder)
+    save_torch_state_dict({name: value.detach().cpu().clone() for name, value in weights.items()}, folder)
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)
