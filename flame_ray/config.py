@@ -4,8 +4,9 @@ In: a job YAML (sparse overrides of the defaults below). Out: a `Config`, or a `
 setting's path. Ranges live in the types. Imports no torch, vllm, deepspeed or ray.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,20 +26,38 @@ class Workers(Settings):
     """N actors of one kind, and what each asks of the cluster."""
 
     workers: Positive = 1
+    min_workers: Annotated[
+        Positive | None, Field(description="enough to begin with, the others join when there is room; None: all of them")
+    ] = None
     cpus: Annotated[float, Field(ge=0)] = 0.25
     gpus: Annotated[float, Field(ge=0)] = 0.0
     threads: Annotated[int, Field(ge=0, description="compute threads an actor; 0: as many as the machine has cores")] = 0
 
+    @property
+    def least(self) -> int:
+        """How many workers are enough to begin."""
+        return self.min_workers or self.workers
+
+    @model_validator(mode="after")
+    def least_is_least(self) -> "Workers":
+        if self.least > self.workers:
+            raise ValueError(f"min_workers ({self.min_workers}) must not be more than workers ({self.workers})")
+        return self
+
 
 class RunConfig(Settings):
-    """Where the run is written and what makes its random streams; without an id, one is made from name and time."""
+    """Where the run is written and what makes its random streams; without an id, one is made from name and time.
+
+    `root` is a path, or a URL that fsspec knows (`s3://`, `gs://`). `keep_checkpoints`: so many last rounds' (None: all).
+    """
 
     name: Name = "run"
     id: Name | None = None
-    root: Path = Path("runs")
+    root: str = "runs"
     seed: int = 0
     rounds: Positive = 3
     save_merged: Annotated[bool, Field(description="beside the adapter, write whole safetensors after each round")] = False
+    keep_checkpoints: Positive | None = None
 
 
 class ClusterConfig(Settings):
@@ -104,6 +123,7 @@ class RolloutConfig(Workers):
     max_sequences: Positive = 96
     kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
     gpu_memory: Fraction = 0.8
+    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs an engine; set gpus to the same number")] = 1
 
 
 class FactualityConfig(Workers):
@@ -141,11 +161,15 @@ class PairsConfig(Settings):
 
     The paper's gap is 0.5 on its 5-point scale; None keeps all. `min_fact_gap` and `min_judge_gap`: the smallest
     difference that counts as a preference. Points tie by themselves; a likelihood never does, and needs the second.
+    `recall_at` K ranks by F1@K, so that a response does not win by saying less; None, as in the paper, by precision.
+    `max_fact_loss` drops an instruction pair whose chosen side is less factual by more than this; None keeps all (paper).
     """
 
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
     factuality_per_prompt: Annotated[int, Field(ge=1, description="widest gaps first; paper: 1, and all in its table 7")] = 1
     gamma: Annotated[float, Field(ge=0, description="FActScore's length penalty below this many facts; paper: none")] = 0.0
+    recall_at: Positive | None = None
+    max_fact_loss: Fraction | None = None
     min_fact_gap: Fraction = 0.0
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
     drop_truncated: bool = True
@@ -165,6 +189,9 @@ class LearnerConfig(Workers):
     beta: Annotated[float, Field(gt=0)] = 0.1
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
+    lr_round_factor: Annotated[
+        float, Field(gt=0, le=1, description="each round's rates are those of the round before times this")
+    ] = 1.0
     epochs: Positive = 1
     batch_pairs: Annotated[int, Field(ge=1, description="pairs an optimizer step, over all ranks")] = 8
     micro_batch_pairs: Annotated[int, Field(ge=1, description="pairs a forward pass, a rank")] = 4
@@ -175,6 +202,14 @@ class LearnerConfig(Workers):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
     gradient_checkpointing: bool = False
+    offload: Annotated[
+        Literal["none", "optimizer", "parameters"],
+        Field(description="kept in the machine's memory instead of the GPU's; parameters: and the optimizer"),
+    ] = "none"
+    checkpoint_steps: Annotated[
+        Positive | None,
+        Field(description="optimizer steps between durable states inside a round; None: only at the end of a round"),
+    ] = None
     canary_tolerance: Annotated[float, Field(gt=0, description="mean nats a token by which learner and sampler may differ")] = (
         0.1
     )
@@ -187,6 +222,30 @@ class LearnerConfig(Workers):
                 f"({self.workers} x {self.micro_batch_pairs})"
             )
         return self
+
+    @model_validator(mode="after")
+    def offload_has_its_stage(self) -> "LearnerConfig":
+        lowest = {"none": 0, "optimizer": 1, "parameters": 3}[self.offload]
+        if self.zero_stage < lowest:
+            raise ValueError(f"offload {self.offload!r} needs zero_stage {lowest} or more (given {self.zero_stage})")
+        return self
+
+
+class WeightsConfig(Settings):
+    """How weights reach the samplers. `object_store`: through Ray, on any machine. `checkpoint`: through the merged folder
+    that each round writes. `lora`: the adapter's folder alone, swapped in place over the initial weights.
+
+    `chunk_mib` bounds what the learner gathers, and copies, at a time.
+    """
+
+    backend: Literal["object_store", "checkpoint", "lora"] = "object_store"
+    chunk_mib: Positive = 512
+
+
+class PipelineConfig(Settings):
+    """What runs side by side. `staleness` 1: a round is sampled, by weights one version behind, while the last one trains."""
+
+    staleness: Annotated[int, Field(ge=0, le=1)] = 0
 
 
 class EvaluationConfig(Settings):
@@ -210,6 +269,16 @@ class Config(Settings):
     pairs: PairsConfig = PairsConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    weights: WeightsConfig = WeightsConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+
+    @model_validator(mode="after")
+    def weights_have_their_folder(self) -> "Config":
+        if self.weights.backend == "lora" and self.learner.lora is None:
+            raise ValueError("weights.backend lora needs learner.lora (given null)")
+        if self.weights.backend == "checkpoint" and self.learner.lora is not None and not self.run.save_merged:
+            raise ValueError("weights.backend checkpoint needs run.save_merged true, which writes the folder")
+        return self
 
 
 def load_config(path: Path | str, overrides: tuple[str, ...] = ()) -> Config:
@@ -240,6 +309,32 @@ def parse_config(tree: dict, where: str) -> Config:
             _describe(error, where),
             "see flame_ray/config.py for every setting and its range",
         ) from error
+
+
+WHERE_NOT_WHAT = re.compile(
+    r"cluster\..*|run\.(id|root|keep_checkpoints)"
+    r"|(rollout|factuality|judge|learner)\.(workers|min_workers|cpus|gpus|threads)"
+    r"|(rollout|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)"
+    r"|weights\..*|rollout\.tensor_parallel"
+    r"|learner\.(zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
+)
+
+
+def changed_settings(before: Config, after: Config) -> list[str]:
+    """`path: before -> after` of each setting that says what is learned; those that say where and how fast may change."""
+    old, new = _leaves(before.model_dump(mode="json")), _leaves(after.model_dump(mode="json"))
+    return [
+        f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and not WHERE_NOT_WHAT.fullmatch(path)
+    ]
+
+
+def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return leaves
 
 
 def _apply(tree: dict, override: str) -> None:

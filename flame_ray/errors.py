@@ -63,3 +63,21 @@ class EngineError(FlameError):
     """An engine (vLLM, DeepSpeed) of a version, or in a state, that cannot go on."""
 
     exit_code = 8
+
+
+class EngineDied(EngineError):
+    """The engine inside a worker is dead: the worker is of no use any more, and its work goes to another."""
+
+
+class LearnerDied(EngineError):
+    """A rank of the learner is gone, and the others with it: the learner can be started again from its last state."""
+
+
+class WorkLost(EngineError):
+    """One piece of work that brought down one worker after another."""
+
+
+class Interrupted(FlameError):
+    """The run was asked to stop, and stored where it stands. The exit code says: not finished, run it again with --resume."""
+
+    exit_code = 75

@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,10 @@ from torch import Tensor, nn
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines import policy
+from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
-from flame_ray.learner.batch import Batch, left_padded
+from flame_ray.learner.batch import PAD, Batch, Example, left_padded
 from flame_ray.learner.dpo import DpoSums, dpo_loss, response_logps, token_logps
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One micro-batch with its reference log-probabilities [2D]."""
-
-    batch: Batch
-    reference_logps_2D: Tensor
 
 
 class DeepSpeedEngine:
@@ -43,16 +36,17 @@ class DeepSpeedEngine:
         init_method: str,
         seed: int,
         trust_remote_code: bool = False,
-        resume_from: str | None = None,
     ):
         self.config, self.rank, self.world = config, rank, world
         self._path, self._trust = model_path, trust_remote_code
         self.device = _join(rank, world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
-        self.module: Any = policy.load_policy(model_path, config, trust_remote_code, resume_from)
+        self.module: Any = policy.load_policy(model_path, config, trust_remote_code)
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
+        self._state = ZeroState(self.engine, self.module)
+        self.forget_moments()  # of an empty step, which DeepSpeed 0.19 takes at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
@@ -67,12 +61,8 @@ class DeepSpeedEngine:
             return token_logps(logits, ids, mask)[0].tolist()
 
     def forget_moments(self) -> None:
-        """Start AdamW anew: a round then depends on the weights it starts from, not on the rounds before it.
-
-        It also undoes an empty step that DeepSpeed 0.19 takes at start in bfloat16 without ZeRO, which would leave Adam's
-        count of steps one too high and its bias correction wrong (updates came out 20 % too short).
-        """
-        self.engine.basic_optimizer.state.clear()
+        """Start AdamW anew: a round then depends on the weights it starts from, not on the rounds before it."""
+        self._state.forget_moments()
 
     def step(self, examples: list[Example], normaliser: float, lr: float) -> DpoSums:
         """One optimizer step; the update is that of the loss's sum over all ranks' pairs divided by `normaliser`."""
@@ -111,6 +101,18 @@ class DeepSpeedEngine:
         if self.rank == 0:
             policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
 
+    def save_state(self, folder: Path) -> None:
+        """Masters and Adam's moments as `state.safetensors`, for any number of ranks and ZeRO stage. Rank 0 writes."""
+        self._state.save(folder / STATE if self.rank == 0 else None)
+
+    def load_state(self, folder: Path) -> None:
+        """Go on from what `save_state` wrote; every rank reads."""
+        if saved_steps(folder / STATE):
+            self._make_moments()
+        else:
+            self.forget_moments()
+        self._state.load(folder / STATE)
+
     def sum_over_ranks(self, values: Tensor) -> Tensor:
         values = values.to(self.device)
         torch.distributed.all_reduce(values)
@@ -143,6 +145,12 @@ class DeepSpeedEngine:
             with self.module.disable_adapter():
                 yield self.engine
 
+    def _make_moments(self) -> None:
+        """Adam makes its moments at its first step, and ZeRO links them: so take one without a loss, at rate 0."""
+        row = left_padded([((PAD,), (PAD,))] * 2)
+        nothing = Example(replace(row, weights_D=torch.zeros(1)), torch.zeros(2))
+        self.step([nothing] * self.engine.gradient_accumulation_steps(), normaliser=1.0, lr=0.0)
+
     def _load_frozen(self) -> nn.Module | None:
         """Full-parameter training against the initial model needs a second copy; LoRA only turns its adapter off."""
         if self.config.lora is not None or self.config.reference != "initial":
@@ -161,10 +169,18 @@ def deepspeed_config(config: LearnerConfig) -> dict:
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": config.grad_clip,
         "bf16": {"enabled": config.dtype == "bfloat16"},
-        "zero_optimization": {"stage": config.zero_stage},
+        "zero_optimization": {"stage": config.zero_stage, **_offload(config)},
         "zero_allow_untested_optimizer": True,  # the plain torch AdamW that we hand over
+        "zero_force_ds_cpu_optimizer": False,  # with offload too: DeepSpeed's own would be compiled at start
         "steps_per_print": 10**9,
     }
+
+
+def _offload(config: LearnerConfig) -> dict:
+    """What rests in the memory of the machine instead of the GPU's; parameters only ever together with their optimizer."""
+    on_cpu = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    parts = {"none": (), "optimizer": ("offload_optimizer",), "parameters": ("offload_optimizer", "offload_param")}
+    return {part: on_cpu for part in parts[config.offload]}
 
 
 def _join(rank: int, world: int, init_method: str) -> torch.device:
@@ -176,7 +192,8 @@ def _join(rank: int, world: int, init_method: str) -> torch.device:
     # then lie idle, because only its own launcher sets the variable (LOCAL_SIZE) that turns them on.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if cuda else "gloo"
-    torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
+    if not torch.distributed.is_initialized():  # a later engine of this process meets in the same group
+        torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")
     deepspeed.init_distributed(backend, dist_init_required=False)
     return torch.device(get_accelerator().current_device_name())

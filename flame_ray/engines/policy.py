@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
-from flame_ray.errors import ModelError
+from flame_ray.errors import ConfigError, ModelError
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager]
 ADAPTER = "default"
@@ -30,14 +30,10 @@ EAGER_COLUMNS = 256
 _PEFT_PREFIX = "base_model.model."
 
 
-def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool, resume_from: str | None = None) -> nn.Module:
-    """The module to train. `resume_from`: a folder that `save` wrote, whose weights replace the initial ones."""
-    if config.lora is None:
-        return _checkpointing(load_model(resume_from or path, config.dtype, trust_remote_code), config)
-    model = load_model(path, config.dtype, trust_remote_code)
-    if resume_from:
-        return _checkpointing(PeftModel.from_pretrained(model, resume_from, is_trainable=True), config)
-    return _checkpointing(get_peft_model(model, _peft_config(config.lora)), config)
+def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool) -> nn.Module:
+    """The module to train: the model's own parameters, or a new adapter over them."""
+    model: Any = load_model(path, config.dtype, trust_remote_code)
+    return _checkpointing(model if config.lora is None else _adapted(model, config.lora), config)
 
 
 def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
@@ -120,6 +116,15 @@ def suit_attention(model: nn.Module, columns: int) -> None:
 def _contiguous(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The response columns are a strided slice; on those torch multiplies row by row, copying the head for each one."""
     return tuple(value.contiguous() for value in inputs)
+
+
+def _adapted(model: PreTrainedModel, lora: LoraConfig) -> nn.Module:
+    try:
+        return get_peft_model(model, _peft_config(lora))
+    except ValueError as error:
+        raise ConfigError(
+            "layers of the model in learner.lora.target_modules", str(error), "name layers that it has, or `all-linear`"
+        ) from error
 
 
 def _peft_config(lora: LoraConfig) -> PeftLoraConfig:

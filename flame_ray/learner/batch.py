@@ -59,6 +59,14 @@ class Batch:
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One micro-batch to train on, with its reference log-probabilities [2D]."""
+
+    batch: Batch
+    reference_logps_2D: Tensor
+
+
 def global_batches(pairs_D: Sequence[Pair], batch_pairs: int, seed: int | str) -> list[list[Slot]]:
     """The pairs in an order that `seed` alone decides, cut into batches; the last is filled up with weight-0 copies."""
     slots_D = slots(pairs_D)

@@ -1,24 +1,29 @@
 """N ranks of the learner as one object, on Ray.
 
-In: pairs. Out: reports, and references to weights in the object store. Knows where ranks are placed and how long to wait
-for them; knows nothing of what they compute. Every call goes to all ranks, because under ZeRO all of them take part.
+In: pairs. Out: reports, references to weights in the object store, and states on disk. Knows where ranks are placed and how
+long to wait for them; knows nothing of what they compute. Every call goes to all ranks, because under ZeRO all of them take
+part. A rank that dies takes the group with it: `LearnerDied` says so, and `start` makes another one from a state.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from flame_ray.config import LearnerConfig
-from flame_ray.errors import EngineError, FlameError, PlacementError
+from flame_ray.errors import EngineError, FlameError, LearnerDied, PlacementError
 from flame_ray.learner.actor import LearnerActor
+from flame_ray.learner.checkpoint import verify_manifest
 from flame_ray.types import Pair, TrainingReport
 
 OnStep = Callable[[int, int], None]  # (units done, units in all)
+OnCheckpoint = Callable[[int], Path]  # optimizer steps done in the round -> the folder for its state
+DEATH_S = 15.0  # the ranks that are left may report a lost connection before Ray reports the death
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class LearnerGroup:
 
     actors: tuple[Any, ...]
     timeout_s: float
+    checkpoint_steps: int | None = None
 
     @classmethod
     def start(
@@ -37,36 +43,52 @@ class LearnerGroup:
         options: dict[str, Any] | None = None,
         timeout_s: float = 1800,
         trust_remote_code: bool = False,
-        resume_from: str | None = None,
+        resume_from: Path | None = None,
     ) -> "LearnerGroup":
-        """Place the ranks, let them meet, load the model. `options`: Ray's actor options; `name` is a prefix."""
+        """Place the ranks, let them meet, load the model. `options`: Ray's actor options; `name` is a prefix.
+
+        `resume_from`: a folder of `save_state`, by a learner of any rank count and ZeRO stage, to go on from. Every rank
+        reads it. Raises StorageError before anything is placed if it is not as it was written.
+        """
+        if resume_from is not None:
+            verify_manifest(Path(resume_from))
         options = {"num_cpus": config.cpus, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         remote = ray.remote(LearnerActor)
         actors: tuple[Any, ...] = tuple(
             remote.options(name=f"{prefix}-{rank}", **options).remote(
-                model_path, config, rank, config.workers, seed, trust_remote_code, resume_from
+                model_path, config, rank, config.workers, seed, trust_remote_code
             )
             for rank in range(config.workers)
         )
-        group = cls(actors, timeout_s)
-        addresses = group._placed(options)
-        hosts = [address.rpartition(":")[0] for address in addresses]
-        ranks_at = Counter(hosts)
-        calls = [
-            actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host]) for actor, host in zip(actors, hosts, strict=True)
-        ]
-        group._wait(calls, f"{config.workers} learner ranks to meet and load {model_path}")
+        group = cls(actors, timeout_s, config.checkpoint_steps)
+        try:
+            group._connect(options, resume_from)
+        except BaseException:
+            group.stop()
+            raise
         return group
 
-    def train(self, pairs_D: Sequence[Pair], round: int, on_step: OnStep | None = None) -> TrainingReport:
-        """One round: the reference pass, then `learner.epochs` over the pairs."""
+    def train(
+        self,
+        pairs_D: Sequence[Pair],
+        round: int,
+        on_step: OnStep | None = None,
+        on_checkpoint: OnCheckpoint | None = None,
+    ) -> TrainingReport:
+        """One round: the reference pass, then `learner.epochs` over the pairs, less what was done before a resume.
+
+        With `on_checkpoint`, the state is written every `learner.checkpoint_steps` steps. A round that the state holds
+        finished is not trained again: its report comes back. Raises EngineError if the state is inside another round.
+        """
         pairs = ray.put(tuple(pairs_D))
         units = self._all("begin", pairs, round, waited=f"the learner to begin round {round}")[0]
-        for unit in range(units):
-            self._all("advance", waited=f"learner unit {unit + 1} of {units} in round {round}")
+        for unit in units:
+            step = self._all("advance", waited=f"learner unit {unit + 1} of {units.stop} in round {round}")[0]
             if on_step:
-                on_step(unit + 1, units)
+                on_step(unit + 1, units.stop)
+            if on_checkpoint and self.checkpoint_steps and step and step % self.checkpoint_steps == 0:
+                self.save_state(on_checkpoint(step))
         return self._all("finish", waited=f"the learner's report on round {round}")[0]
 
     def export(self) -> ray.ObjectRef:
@@ -75,7 +97,8 @@ class LearnerGroup:
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s, fetch_local=False)
         if len(ready) < len(calls):
             raise self._late("the learner's merged weights")
-        self._wait(calls[1:], "the learner's merged weights")
+        alive = self.actors[0].__ray_ready__.remote()  # its weights are not fetched here, so they tell no death
+        self._wait([alive, *calls[1:]], "the learner's merged weights")
         return calls[0]
 
     def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
@@ -86,9 +109,15 @@ class LearnerGroup:
         """Written by rank 0, on its own node: `folder` must lie on storage that the driver shares."""
         self._all("save", folder, merged, waited=f"the learner to write {folder}")
 
+    def save_state(self, folder: Path) -> None:
+        """What `start` can go on from, with a manifest; as `save`, written by rank 0 to storage that all nodes share."""
+        self._all("save_state", folder, waited=f"the learner to write its state to {folder}")
+
     def stop(self) -> None:
+        """End every rank, those that are dead already included; waits for nothing."""
         for actor in self.actors:
-            ray.kill(actor)
+            with suppress(RayError):
+                ray.kill(actor)
 
     def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:
         return [getattr(actor, method).remote(*args) for actor in self.actors]
@@ -102,31 +131,58 @@ class LearnerGroup:
         except GetTimeoutError as error:
             raise self._late(waited) from error
         except RayActorError as error:
-            raise EngineError(
-                waited, f"a learner rank died ({error})", "see that rank's log; resume the run once the cause is gone"
-            ) from error
-        except ray.exceptions.RayTaskError as error:
-            raise _own(error) from error
+            raise _died(waited, error) from error
+        except RayTaskError as error:
+            death = None if isinstance(error.cause, FlameError) else _death(calls)
+            raise (_died(waited, death) if death else _own(error)) from error
 
     def _late(self, waited: str) -> EngineError:
         return EngineError(
             waited, f"nothing after {self.timeout_s:g} s", "look for a rank that is stuck or slow (`ray stack` on its node)"
         )
 
+    def _connect(self, options: dict[str, Any], resume_from: Path | None) -> None:
+        addresses = self._placed(options)
+        hosts = [address.rpartition(":")[0] for address in addresses]
+        ranks_at = Counter(hosts)
+        calls = [
+            actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host], resume_from)
+            for actor, host in zip(self.actors, hosts, strict=True)
+        ]
+        self._wait(calls, f"{len(self.actors)} learner ranks to meet and load the model")
+
     def _placed(self, options: dict[str, Any]) -> list[str]:
         """Every rank's address; a wait here is a wait for room in the cluster."""
-        try:
-            return ray.get(self._call("address"), timeout=self.timeout_s)
-        except GetTimeoutError as error:
+        calls = self._call("address")
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s)
+        if len(ready) < len(calls):
             asked = f"{len(self.actors)} learner ranks of {options['num_cpus']} CPUs and {options['num_gpus']} GPUs each"
             have = {name: amount for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
             raise PlacementError(
                 f"room for {asked} within {self.timeout_s:g} s",
                 f"a cluster of {have}",
                 "lower learner.workers, cpus or gpus, or add nodes",
-            ) from error
+            )
+        return self._wait(calls, "the addresses of the learner ranks")
 
 
-def _own(error: ray.exceptions.RayTaskError) -> Exception:
+def _died(waited: str, error: RayActorError) -> LearnerDied:
+    return LearnerDied(waited, f"a learner rank died ({error})", "see that rank's log; resume the run once the cause is gone")
+
+
+def _death(calls: list[ray.ObjectRef]) -> RayActorError | None:
+    """The death of a rank among the calls, if Ray comes to know of one."""
+    ready, _ = ray.wait(calls, num_returns=len(calls), timeout=DEATH_S)
+    for call in ready:
+        try:
+            ray.get(call)
+        except RayActorError as error:
+            return error
+        except RayTaskError:
+            continue
+    return None
+
+
+def _own(error: RayTaskError) -> Exception:
     """Our own error as a rank raised it; anything else stays as Ray wrapped it."""
     return error.cause if isinstance(error.cause, FlameError) else error

@@ -1,0 +1,118 @@
+"""One Ray, a tiny random Llama, and learners on it that cost no process each."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.learner.arrays import to_tensors
+from flame_ray.learner.group import LearnerGroup
+from flame_ray.types import Pair, PairKind, Response, ResponseId
+
+VOCAB = 97  # words that occur
+SEED = 3
+BASE = {
+    "batch_pairs": 4,
+    "micro_batch_pairs": 4,
+    "dtype": "float32",
+    "zero_stage": 0,
+    "lr": 1e-3,
+    "lr_final": 1e-4,
+    "threads": 1,
+    "lora": LoraConfig(r=3, alpha=6),  # with the odd width below: factors that do not divide over two ranks
+}
+SHAPE = {
+    "vocab_size": 3200,  # so that ZeRO-3 splits the embeddings: up to 100,000 numbers it leaves whole
+    "hidden_size": 32,
+    "intermediate_size": 63,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cluster():
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="package")
+def model_path(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(initializer_range=0.2, tie_word_embeddings=True, **SHAPE)).save_pretrained(path)
+    words = {f"w{number}": number for number in range(VOCAB)}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0")), eos_token="w1")
+    tokenizer.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
+    tokenizer.save_pretrained(path)
+    return str(path)
+
+
+@pytest.fixture(scope="package")
+def make_pairs():
+    def make(count, seed=0) -> list[Pair]:
+        rnd = random.Random(seed)
+
+        def response(number, index, prompt):
+            ids = tuple(rnd.randrange(2, VOCAB) for _ in range(rnd.randrange(1, 12)))
+            return Response(ResponseId(1, f"prompt-{number}", index), "", prompt, ids, (0.0,) * len(ids), "stop", 0)
+
+        def pair(number):
+            prompt = tuple(rnd.randrange(2, VOCAB) for _ in range(rnd.randrange(2, 9)))
+            return Pair(PairKind.FACTUALITY, response(number, 0, prompt), response(number, 1, prompt), 1.0, 0.0)
+
+        return [pair(number) for number in range(count)]
+
+    return make
+
+
+@pytest.fixture(scope="package")
+def start(model_path):
+    """Starts a group as a run does, in processes of its own."""
+    groups = []
+
+    def make(resume_from: Path | None = None, name: str | None = None, **settings) -> LearnerGroup:
+        config = LearnerConfig(**{**BASE, **settings})
+        options = {"name": name or f"learner-{len(groups)}", "num_cpus": 0.1}
+        groups.append(LearnerGroup.start(model_path, config, SEED, options, timeout_s=120, resume_from=resume_from))
+        return groups[-1]
+
+    yield make
+    for group in groups:
+        group.stop()
+
+
+@pytest.fixture(scope="package")
+def learner(start, model_path):
+    """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start."""
+    standing: dict[int, LearnerGroup] = {}
+
+    def make(resume_from: Path | None = None, **settings) -> LearnerGroup:
+        config = LearnerConfig(**{**BASE, **settings})
+        ranks = config.workers
+        if ranks not in standing:
+            standing[ranks] = start(workers=ranks, micro_batch_pairs=1)
+
+        def renew(actor, rank):
+            actor.__init__(model_path, config, rank, ranks, SEED)
+            actor.connect("", resume_from=resume_from)
+
+        ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)
+        return replace(standing[ranks], checkpoint_steps=config.checkpoint_steps)
+
+    return make
+
+
+@pytest.fixture(scope="package")
+def weights():
+    """The merged weights of a group, by name."""
+    return lambda group: {name: value.clone() for name, value in to_tensors(ray.get(group.export()))}

@@ -1,0 +1,93 @@
+"""The group as a driver sees it: ranks that die, folders that were damaged, and a group that takes over."""
+
+import os
+import signal
+import time
+
+import pytest
+import ray
+
+from flame_ray.config import LoraConfig
+from flame_ray.errors import ConfigError, EngineError, LearnerDied, StorageError
+from flame_ray.learner.group import LearnerGroup
+
+SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
+
+
+def process_of(actor):
+    return ray.get(actor.__ray_call__.remote(lambda rank: os.getpid()))
+
+
+def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_round(
+    start, learner, make_pairs, weights, tmp_path
+):
+    pairs = make_pairs(9)
+    undisturbed = learner(**SETTINGS)
+    report, expected = undisturbed.train(pairs, round=1), weights(undisturbed)
+
+    group = start(name="mortal", **SETTINGS)
+    victim = process_of(group.actors[1])
+    states = []
+
+    def remember(step):
+        states.append(tmp_path / str(step))
+        return states[-1]
+
+    def kill(done, units):
+        if done == units - 1:
+            os.kill(victim, signal.SIGKILL)
+
+    with pytest.raises(LearnerDied, match="learner rank died") as caught:
+        group.train(pairs, round=1, on_step=kill, on_checkpoint=remember)
+    assert isinstance(caught.value, EngineError)
+    with pytest.raises(LearnerDied):
+        group.train(pairs, round=1)
+    began = time.monotonic()
+    group.stop()
+    group.stop()
+    assert time.monotonic() - began < 5
+
+    last = [state for state in states if state.exists()][-1]
+    successor = start(resume_from=last, name="mortal", **SETTINGS)
+    assert successor.train(pairs, round=1) == report
+    found = weights(successor)
+    assert all(value.equal(expected[name]) for name, value in found.items())
+    successor.stop()
+
+
+@pytest.mark.parametrize(("dies", "expected"), [(True, LearnerDied), (False, RuntimeError)])
+def test_a_lost_connection_is_a_death_if_another_rank_turns_out_to_be_dead(dies, expected):
+    class Rank:
+        def __init__(self, number):
+            self.number = number
+
+        def save_state(self, folder):
+            if self.number == 0:
+                raise RuntimeError("Connection closed by peer")
+            time.sleep(1)
+            if dies:
+                os._exit(1)
+
+    actors = tuple(ray.remote(Rank).options(num_cpus=0.1).remote(number) for number in range(2))
+    group = LearnerGroup(actors, timeout_s=60)
+    with pytest.raises(expected):
+        group.save_state("anywhere")
+    group.stop()
+
+
+def test_a_damaged_state_is_refused_by_its_file_before_anything_is_placed(start, learner, make_pairs, tmp_path):
+    learner().save_state(tmp_path / "state")
+    content = bytearray((tmp_path / "state" / "state.safetensors").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "state" / "state.safetensors").write_bytes(content)
+    with pytest.raises(StorageError, match=str(tmp_path / "state" / "state.safetensors")):
+        start(resume_from=tmp_path / "state", name="never")
+    with pytest.raises(ValueError, match="never-0"):
+        ray.get_actor("never-0")
+
+
+def test_a_start_that_fails_leaves_no_actor_behind(start):
+    with pytest.raises(ConfigError, match="no_such_layer"):
+        start(name="absent", lora=LoraConfig(target_modules="no_such_layer"))
+    with pytest.raises(ValueError, match="absent-0"):
+        ray.get_actor("absent-0")

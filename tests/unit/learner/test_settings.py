@@ -1,0 +1,21 @@
+"""Settings of the learner that only make sense together."""
+
+import pytest
+from pydantic import ValidationError
+
+from flame_ray.config import LearnerConfig
+
+
+@pytest.mark.parametrize(("offload", "lowest"), [("none", 0), ("optimizer", 1), ("parameters", 3)])
+def test_offload_is_refused_below_the_zero_stage_that_it_needs(offload, lowest):
+    for stage in range(lowest, 4):
+        assert LearnerConfig(offload=offload, zero_stage=stage).offload == offload
+    for stage in range(lowest):
+        with pytest.raises(ValidationError, match=f"needs zero_stage {lowest} or more \\(given {stage}\\)"):
+            LearnerConfig(offload=offload, zero_stage=stage)
+
+
+@pytest.mark.parametrize(("name", "value"), [("checkpoint_steps", 0), ("lr_round_factor", 0), ("lr_round_factor", 1.01)])
+def test_values_out_of_range_are_refused(name, value):
+    with pytest.raises(ValidationError, match=name):
+        LearnerConfig(**{name: value})
