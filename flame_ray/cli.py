@@ -12,7 +12,7 @@ import typer
 
 from flame_ray import __version__
 from flame_ray.config import load_config
-from flame_ray.errors import FlameError
+from flame_ray.errors import FlameError, PlacementError
 from flame_ray.runtime.prepare import prepare_ray
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -28,6 +28,7 @@ def root() -> None:
 def run(
     job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", help="go on with an unfinished run: its id")] = None,
 ) -> None:
     """Run a job: rounds of sampling, scoring, pairing, training and evaluation."""
     config = load_config(job, tuple(set_ or ()))
@@ -37,7 +38,24 @@ def run(
     from flame_ray.runtime.run import run as run_job
 
     console = Console()
-    run_job(config, console if console.is_terminal else Console(width=WIDTH))
+    run_job(config, console if console.is_terminal else Console(width=WIDTH), resume)
+
+
+@app.command()
+def doctor(
+    job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")] = None,
+) -> None:
+    """Say what a job lacks here and what would fit, placing nothing. Exits with 5 if it cannot run as it is."""
+    config = load_config(job, tuple(set_ or ()))
+    prepare_ray(config.cluster)
+    from rich.console import Console
+
+    from flame_ray.runtime.doctor import doctor as examine
+
+    console = Console()
+    if not examine(config, console if console.is_terminal else Console(width=WIDTH)):
+        raise typer.Exit(PlacementError.exit_code)
 
 
 @app.command()

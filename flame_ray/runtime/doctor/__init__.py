@@ -1,0 +1,64 @@
+"""What a job lacks here and what would fit, said before anything is placed: what `flame-ray doctor` prints.
+
+In: settings. Out: checks, each ok, a warning or a problem, with what was expected, what was found and what to do. Loads no
+model and starts no Ray: it joins a cluster that is named, and else describes this machine.
+
+    look -> site                          versions, auth, package      what is here
+    models -> shape -> estimate -> plan   data                         what the job names
+    fit (site, plan), disks (plan)                                     what does not fit, and what would
+    show                                                               all of it, printed
+"""
+
+from rich.console import Console
+
+from flame_ray.config import Config
+from flame_ray.runtime.cluster import roles
+from flame_ray.runtime.doctor import estimate
+from flame_ray.runtime.doctor.auth import find_auth
+from flame_ray.runtime.doctor.data import find_corpus, find_prompts
+from flame_ray.runtime.doctor.disks import find_room
+from flame_ray.runtime.doctor.findings import Check, Level, Site
+from flame_ray.runtime.doctor.fit import check_devices, check_engine_gpus, check_host, check_placement
+from flame_ray.runtime.doctor.look import find_site
+from flame_ray.runtime.doctor.memory import Plan
+from flame_ray.runtime.doctor.models import find_model
+from flame_ray.runtime.doctor.package import find_package
+from flame_ray.runtime.doctor.shape import ModelShape
+from flame_ray.runtime.doctor.show import show
+from flame_ray.runtime.doctor.versions import find_versions
+from flame_ray.runtime.prepare import cluster_address
+
+
+def doctor(config: Config, console: Console) -> bool:
+    """Look, and print what was found; whether there is no problem."""
+    with console.status("looking"):
+        found = examine(config)
+    return show(console, *found)
+
+
+def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
+    """Every check; the plan is None when a model's shape is not known."""
+    site, joined = find_site(config)
+    on_gpu = any(role.gpus for role in roles(config).values())
+    checks = [*find_versions(on_gpu, site), joined, *check_placement(config, site), *check_engine_gpus(config)]
+    policy_check, policy = find_model(config.model.policy, config.model, "model.policy")
+    judge_check, judge = policy_check, policy
+    if config.judge.model:
+        judge_check, judge = find_model(config.judge.model, config.model, "judge.model")
+    corpus_check, corpus_bytes = find_corpus(config)
+    plan = estimate.estimate(config, policy, judge, corpus_bytes) if policy and judge else None
+    checks += _memory(config, policy, judge, corpus_bytes, site) + find_room(config, plan)
+    checks += [policy_check, *([judge_check] if config.judge.model else []), *find_prompts(config), corpus_check]
+    checks += [find_package(config), find_auth(cluster_address(config.cluster))]
+    return checks, plan, site
+
+
+def _memory(config: Config, policy: ModelShape | None, judge: ModelShape | None, corpus_bytes: int, site: Site) -> list[Check]:
+    if policy is None or judge is None:
+        found = "no config.json that could be read, or one of an unknown kind"
+        return [Check(Level.WARNING, "memory", "the shape of both models", found, "see the model's line, and check again")]
+
+    def plan_of(other: Config) -> Plan:
+        return estimate.estimate(other, policy, judge, corpus_bytes)
+
+    return [check_host(config, plan_of, site), *check_devices(config, plan_of, site)]
