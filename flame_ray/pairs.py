@@ -1,38 +1,38 @@
 """Scores -> preference pairs (FLAME, section 4.3). Pure; every prompt that gives no pair is counted under a reason.
 
-In: the round's prompts and their scored responses. Out: a `PairSet`. Each prompt may give an instruction pair (highest
+In: groups, each a prompt with its scored responses. Out: a `PairSet`. Each prompt may give an instruction pair (highest
 against lowest RM_IF) and, when it is fact-based, a factuality pair (highest against lowest RM_fact).
 """
 
 import itertools
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from flame_ray.config import PairsConfig
-from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredResponse
+from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredGroup, ScoredResponse
 
 Rank = tuple[float, float]
 Ranked = tuple[Rank, ScoredResponse]
 ROUNDING = 1e-9  # 10/10 less 9/10 is a gap of 0.1
 
 
-def build_pairs(prompts_P: Sequence[Prompt], scored_PG: Sequence[ScoredResponse], config: PairsConfig) -> PairSet:
+def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
     """Highest against lowest for each kind and prompt; for factuality also the next widest gaps, if the settings ask.
 
-    A dropped response is counted as `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not
-    formed as `<kind>: <reason>`.
+    Groups may come in any order; pairs are in the order of their prompts' ids. A dropped response is counted as
+    `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not formed as `<kind>: <reason>`.
     """
     dropped: Counter[str] = Counter()
-    groups = _by_prompt(scored_PG)
     pairs_D: list[Pair] = []
-    for prompt in prompts_P:
-        usable_G = _usable(groups.get(prompt.id, []), config, dropped)
-        for kind in _kinds(prompt, config):
+    for group in groups_P:
+        usable_G = _usable(group.scored_G, config, dropped)
+        for kind in _kinds(group.prompt, config):
             made, reason = _pairs(kind, usable_G, config)
             pairs_D.extend(made)
             if reason:
                 dropped[f"{kind}: {reason}"] += 1
+    pairs_D.sort(key=lambda pair: pair.prompt_id)
     return PairSet(tuple(pairs_D), dict(sorted(dropped.items())))
 
 
@@ -41,13 +41,6 @@ def _kinds(prompt: Prompt, config: PairsConfig) -> Iterable[PairKind]:
         yield PairKind.INSTRUCTION
     if "factuality" in config.kinds and prompt.fact_based:
         yield PairKind.FACTUALITY
-
-
-def _by_prompt(scored_PG: Sequence[ScoredResponse]) -> dict[str, list[ScoredResponse]]:
-    groups: dict[str, list[ScoredResponse]] = defaultdict(list)
-    for scored in scored_PG:
-        groups[scored.response.id.prompt_id].append(scored)
-    return groups
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
@@ -72,7 +65,7 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 def _pairs(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
     """The pairs of one prompt, widest gap first; the reason is why there are none, or None."""
     is_fact = kind is PairKind.FACTUALITY
-    ranks = [_fact_rank(scored, config.gamma) if is_fact else _judge_rank(scored) for scored in scored_G]
+    ranks = [_fact_rank(scored, config) if is_fact else _judge_rank(scored) for scored in scored_G]
     ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=lambda item: item[0])
     if len(ranked) < 2:
         return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
@@ -99,7 +92,8 @@ def _pair(kind: PairKind, best: Ranked, worst: Ranked, config: PairsConfig) -> P
     smallest = config.min_fact_gap if kind is PairKind.FACTUALITY else config.min_judge_gap
     if high - low < smallest - ROUNDING:
         return "gap too small"
-    if kind is PairKind.FACTUALITY and (reason := _judge_filter(chosen, rejected, config)):
+    conflict = _judge_filter if kind is PairKind.FACTUALITY else _fact_filter
+    if reason := conflict(chosen, rejected, config):
         return reason
     return Pair(kind, chosen.response, rejected.response, high, low)
 
@@ -114,6 +108,14 @@ def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: Pair
     return "judge gap too large" if abs(first - second) > config.max_judge_gap else None
 
 
+def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:
+    """The mirror of it, ours: an instruction pair must not teach a loss of factuality. Without two scores there is none."""
+    first, second = _fact_rank(chosen, config), _fact_rank(rejected, config)
+    if config.max_fact_loss is None or first is None or second is None:
+        return None
+    return "less factual" if second[0] - first[0] > config.max_fact_loss else None
+
+
 def _judge_score(scored: ScoredResponse) -> float | None:
     """None when the reward failed, or is no number."""
     value = scored.judge.value if isinstance(scored.judge, JudgeScore) else math.nan
@@ -125,7 +127,7 @@ def _judge_rank(scored: ScoredResponse) -> Rank | None:
     return None if value is None else (value, 0.0)
 
 
-def _fact_rank(scored: ScoredResponse, gamma: float) -> Rank | None:
+def _fact_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
     """By factuality; among equals the one that states more, so that the chosen side is not the one that says least.
 
     None when the reward failed (missing) and when the response states no fact (it abstains: nothing to rank).
@@ -133,8 +135,21 @@ def _fact_rank(scored: ScoredResponse, gamma: float) -> Rank | None:
     score = scored.fact
     if not isinstance(score, FactScore) or score.precision is None:
         return None
-    value = score.precision * length_penalty(len(score.verdicts), gamma)
+    value = score.precision * length_penalty(len(score.verdicts), config.gamma)
+    if config.recall_at is not None:
+        value = f1_at(config.recall_at, score.supported, len(score.verdicts))
     return value, float(score.supported if value > 0 else -score.unsupported)
+
+
+def f1_at(k: int, supported: int, facts: int) -> float:
+    """F1 of precision and recall at K: the share of K wanted facts that are there and supported (Wei et al. 2024, SAFE,
+    arXiv 2403.18802, section 5). Unlike precision, it does not rise when a response says less that is true.
+
+    >>> f1_at(3, supported=3, facts=3), round(f1_at(3, supported=1, facts=1), 3), f1_at(3, supported=0, facts=4)
+    (1.0, 0.5, 0.0)
+    """
+    precision, recall = supported / facts, min(supported / k, 1.0)
+    return 2 * precision * recall / (precision + recall) if supported else 0.0
 
 
 def length_penalty(facts: int, gamma: float) -> float:

@@ -1,13 +1,16 @@
 """THE ALGORITHM. One round of online, factuality-aware DPO, and the loop over rounds.
 
-In: `Stages`, the plain calls that do the work (runtime/stages.py makes them from Ray actors; the journal wraps each from
-outside). Out: one `RoundReport` a round. Knows no actor, no file and no screen.
+In: `Stages`, the plain calls that do the work (runtime/stages.py makes them from pools of actors; the journal wraps each
+from outside, and gives back what an earlier process has done). Out: one `RoundReport` a round. `sample` and `score` are
+streams: a group is scored as soon as it is sampled, and paired as soon as it is scored. Knows no actor, no file, no screen.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from flame_ray.types import HeldOut, PairSet, Prompt, Response, RoundReport, ScoredResponse, TrainingReport
+from flame_ray.runtime.ahead import in_order
+from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
 
 Prompts = Sequence[Prompt]
 
@@ -17,32 +20,40 @@ class Stages:
     """What a round is made of, in the order of the data's flow. `round` numbers from 1; 0 is before training."""
 
     draw: Callable[[Prompts, int], Prompts]
-    classify: Callable[[Prompts], Prompts]
-    sample: Callable[[Prompts, int], Sequence[Response]]
-    score: Callable[[Prompts, Sequence[Response]], Sequence[ScoredResponse]]
-    pair: Callable[[Prompts, Sequence[ScoredResponse]], PairSet]
+    classify: Callable[[Prompts, int], Prompts]
+    sample: Callable[[Prompts, int], Iterable[Group]]
+    score: Callable[[Iterable[Group], int], Iterable[ScoredGroup]]
+    pair: Callable[[Iterable[ScoredGroup], int], PairSet]
     train: Callable[[PairSet, int], TrainingReport]
-    sync: Callable[[PairSet, int], int]
     save: Callable[[int], None]
+    sync: Callable[[int], int]
     evaluate: Callable[[Prompts, int], HeldOut]
 
 
-def run_round(stages: Stages, train_P: Prompts, heldout_P: Prompts, round: int) -> RoundReport:
-    """Sample from the current policy, score, pair, train, push the weights back, evaluate."""
-    prompts_P = stages.classify(stages.draw(train_P, round))
-    responses_PG = stages.sample(prompts_P, round)
-    scored_PG = stages.score(prompts_P, responses_PG)
-    pairs = stages.pair(prompts_P, scored_PG)
+def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
+    """Sample from the policy, score, pair."""
+    prompts_P = stages.classify(stages.draw(train_P, round), round)
+    groups_P = stages.sample(prompts_P, round)
+    scored_P = stages.score(groups_P, round)
+    return stages.pair(scored_P, round)
+
+
+def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> RoundReport:
+    """Train on the pairs, push the weights to the samplers, evaluate."""
     training = stages.train(pairs, round)
-    version = stages.sync(pairs, round)
     stages.save(round)
+    version = stages.sync(round)
     heldout = stages.evaluate(heldout_P, round)
     return RoundReport(round, heldout.evaluation, pairs, training, version)
 
 
-def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int) -> Iterator[RoundReport]:
-    """Round 0 is the model before training; then `rounds` rounds, each on prompts drawn anew."""
-    heldout_P = stages.classify(heldout_P)
+def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0) -> Iterator[RoundReport]:
+    """Round 0 is the model before training; then `rounds` rounds, each on prompts drawn anew.
+
+    With `staleness` 1 the pairs of the next round are collected while this one trains, from weights one version behind.
+    """
+    heldout_P = stages.classify(heldout_P, 0)
     yield RoundReport(0, stages.evaluate(heldout_P, 0).evaluation)
-    for round in range(1, rounds + 1):
-        yield run_round(stages, train_P, heldout_P, round)
+    collected = in_order(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness)
+    for round, pairs in collected:
+        yield improve(stages, pairs, heldout_P, round)

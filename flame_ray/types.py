@@ -43,6 +43,13 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptSet:
+    """The prompts of a round, in the order in which they were drawn."""
+
+    prompts_P: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseId:
     """Names one sample for ever: (round, prompt, index). A pair may join only responses of one round and prompt."""
 
@@ -69,6 +76,14 @@ class Response:
     logprobs: tuple[float, ...]
     finish_reason: str
     weight_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A prompt with its responses [G]: the unit that travels from rollout to rewards, and that is durable."""
+
+    prompt: Prompt
+    responses_G: tuple[Response, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +186,14 @@ class ScoredResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredGroup:
+    """A prompt with its responses [G] and their rewards."""
+
+    prompt: Prompt
+    scored_G: tuple[ScoredResponse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One preference: `chosen` over `rejected`, by the reward that `kind` names, with the two scores that decided."""
 
@@ -239,7 +262,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The held-out answers of a round, scored, and what they add up to."""
+    """The held-out answers of a round, scored [P], and what they add up to."""
 
     scored_P: tuple[ScoredResponse, ...]
     evaluation: Evaluation

@@ -1,64 +1,57 @@
-"""Learner -> rollout workers: chunks of weights, a version handshake, and a canary.
+"""Learner -> rollout workers: weights, a version handshake, and a canary.
 
-In: the learner's merged weights in the object store. Out: every rollout worker holds them, or `WeightSyncError`. The
-canary is what makes it sure: one sequence's log-probabilities must agree between learner and sampler, and must have
-moved as the learner's did. Knows nothing of vLLM or DeepSpeed.
+In: the learner's weights, by whichever way (`Weights`). Out: a `Push`, which takes one worker to them or raises
+`WeightSyncError`. The canary is what makes it sure: one sequence's log-probabilities must agree between learner and
+sampler, and must have moved as the learner's did. Knows nothing of vLLM or DeepSpeed.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from flame_ray.engines.base import Continuation
+from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
-
-class Learner(Protocol):
-    def export(self) -> Any: ...
-    def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Sequence[float]: ...
-
-
-class Rollouts(Protocol):
-    def load_weights(self, chunks: list[Any], version: int) -> list[int]: ...
-    def canary(self, continuation: Continuation) -> Sequence[Sequence[float]]: ...
+Logps = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A sequence, and how likely learner and samplers find its tokens before a round trains; `before` is [workers][T]."""
+    """A sequence, and how likely the learner finds its tokens [T] after training, and before it if that is known."""
 
     sequence: Continuation
-    learner_before: Sequence[float]
-    before: Sequence[Sequence[float]]
+    expected: Logps
+    learner_before: Logps | None
+    tolerance: float
 
 
-def take_canary(learner: Learner, rollouts: Rollouts, sequence: Continuation) -> Canary:
-    """Ask both sides before training, so that a sampler which keeps these answers afterwards is known to be stale."""
-    return Canary(sequence, learner.canary(sequence.prompt_token_ids, sequence.token_ids), rollouts.canary(sequence))
+class Push:
+    """One version of the weights on its way; `bring` is run for every worker, also for one that joins later."""
 
+    def __init__(self, weights: Weights, version: int, canary: Canary):
+        self.version = version
+        self.largest_gap = 0.0
+        self._weights, self._canary = weights, canary
 
-def sync_weights(learner: Learner, rollouts: Rollouts, version: int, canary: Canary, tolerance: float) -> float:
-    """Send the learner's weights to every rollout worker as `version`; return the largest canary gap, in nats a token.
+    async def bring(self, actor: Any) -> None:
+        """Load the weights into one worker and check it. Raises WeightSyncError."""
+        sequence, tolerance = self._canary.sequence, self._canary.tolerance
+        before = await actor.canary.remote(sequence)
+        found = await actor.load_weights.remote(self._weights, self.version)
+        if found != self.version:
+            raise WeightSyncError(
+                f"weight version {self.version} on every rollout worker", f"version {found}", "see the log of that worker"
+            )
+        after = await actor.canary.remote(sequence)
+        gap = check_canary(_distance(self._canary.expected, after), _distance(before, after), self._learner_moved(), tolerance)
+        self.largest_gap = max(self.largest_gap, gap)
 
-    Raises WeightSyncError if a worker reports another version or fails the canary.
-    """
-    versions = rollouts.load_weights([learner.export()], version)
-    if any(found != version for found in versions):
-        raise WeightSyncError(
-            f"weight version {version} on every rollout worker",
-            f"versions {versions}",
-            "see the log of the worker that is behind",
-        )
-    expected = learner.canary(canary.sequence.prompt_token_ids, canary.sequence.token_ids)
-    learner_moved = _distance(expected, canary.learner_before)
-    after = rollouts.canary(canary.sequence)
-    return max(
-        check_canary(_distance(expected, new), _distance(old, new), learner_moved, tolerance)
-        for old, new in zip(canary.before, after, strict=True)
-    )
+    def _learner_moved(self) -> float:
+        before = self._canary.learner_before
+        return 0.0 if before is None else _distance(self._canary.expected, before)
 
 
 def check_canary(gap: float, moved: float, learner_moved: float, tolerance: float) -> float:
@@ -79,7 +72,7 @@ def check_canary(gap: float, moved: float, learner_moved: float, tolerance: floa
     return gap
 
 
-def _distance(a: Sequence[float], b: Sequence[float]) -> float:
+def _distance(a: Logps, b: Logps) -> float:
     """Mean absolute difference; infinite when the two cannot be compared, so that it passes no bound."""
     if len(a) != len(b) or not a:
         return math.inf

@@ -3,7 +3,7 @@
 Every token id here is the engine's tokenizer's; nothing is tokenized twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,28 @@ class Continuation:
     token_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Weights in the Ray object store: references, each to a `WeightArrays`."""
+
+    references: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A whole model's safetensors on storage that every node sees."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFolder:
+    """A PEFT adapter on storage that every node sees; the engine keeps its initial weights and adds this."""
+
+    path: str
+
+
+Weights = Chunks | ModelFolder | AdapterFolder
 Message = Mapping[str, str]
 
 
@@ -54,7 +76,9 @@ class TextEngine(Protocol):
         """Token ids of plain text, without special tokens."""
         ...
 
-    def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]: ...
+    def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
+        """Each request's sample as soon as it is whole, with the request's position."""
+        ...
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         """Natural log-probability of each continuation's tokens."""
@@ -64,6 +88,6 @@ class TextEngine(Protocol):
         """For each prompt, the log-probability of each of `token_ids` as its next token."""
         ...
 
-    def load_weights(self, chunks: Sequence[Any], version: int) -> None:
-        """Replace all weights by those in the chunks (see weights.py), drop cached state, take the version."""
+    def load_weights(self, weights: Weights, version: int) -> None:
+        """Compute with these weights from now on, drop cached state, take the version."""
         ...

@@ -6,12 +6,13 @@ The one home of `import vllm`; a version that was not tested is named in the err
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
-from flame_ray.errors import EngineError, ModelError
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Sample, SampleRequest, Weights
+from flame_ray.errors import EngineDied, EngineError, ModelError
 
 TESTED = "0.32"
 PREFILL_TOKENS = 8192
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
-    """What an engine is built from. `receives_weights` opens vLLM's weight-transfer API on it."""
+    """What an engine is built from. `receives_weights` opens vLLM's weight-transfer API on it, `adapter_rank` its LoRA."""
 
     model_path: str
     dtype: str
@@ -31,6 +32,8 @@ class VllmOptions:
     seed: int
     trust_remote_code: bool = False
     receives_weights: bool = False
+    adapter_rank: int | None = None
+    tensor_parallel: int = 1
 
 
 def prepare_environment(options: VllmOptions) -> None:
@@ -68,6 +71,7 @@ class VllmEngine:
                 f"none in {options.model_path}",
                 "add chat_template.jinja, or use an instruct model",
             )
+        self._adapter: Any = None
         self.weight_version = 0
 
     @staticmethod
@@ -89,6 +93,10 @@ class VllmEngine:
                 enable_chunked_prefill=False,
                 max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
+                tensor_parallel_size=options.tensor_parallel,
+                enable_lora=options.adapter_rank is not None,
+                max_lora_rank=options.adapter_rank or 16,
+                max_loras=1,
                 weight_transfer_config=transfer,
             )
         except TypeError as error:
@@ -103,7 +111,8 @@ class VllmEngine:
     def encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]:
+    def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
+        final = self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY
         params = [
             self._vllm.SamplingParams(
                 temperature=request.temperature,
@@ -112,11 +121,12 @@ class VllmEngine:
                 max_tokens=request.max_tokens,
                 seed=request.seed,
                 logprobs=0,
+                output_kind=final,
             )
             for request in requests
         ]
-        outputs = self._run([request.prompt_token_ids for request in requests], params)
-        return [self._sample(output.outputs[0]) for output in outputs]
+        for index, output in self._stream([request.prompt_token_ids for request in requests], params):
+            yield index, self._sample(output.outputs[0])
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
@@ -128,11 +138,11 @@ class VllmEngine:
         outputs = self._run(prompts, params)
         return [tuple(output.outputs[0].logprobs[0][token].logprob for token in token_ids) for output in outputs]
 
-    def load_weights(self, chunks: Sequence[Any], version: int) -> None:
-        self._llm.collective_rpc("start_weight_update")
-        for chunk in chunks:
-            self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
-        self._llm.collective_rpc("finish_weight_update")
+    def load_weights(self, weights: Weights, version: int) -> None:
+        if isinstance(weights, AdapterFolder):
+            self._adapter = self._vllm.lora.request.LoRARequest(f"version-{version}", version, weights.path)
+        else:
+            self._replace_all(weights.references if isinstance(weights, Chunks) else (weights.path,))
         self._llm.llm_engine.set_weight_version(str(version))
         if not self._llm.reset_prefix_cache():
             raise EngineError(
@@ -142,7 +152,35 @@ class VllmEngine:
             )
         self.weight_version = int(self._llm.llm_engine.get_weight_version())
 
+    def _replace_all(self, chunks: Sequence[Any]) -> None:
+        self._llm.collective_rpc("start_weight_update")
+        for chunk in chunks:
+            self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
+        self._llm.collective_rpc("finish_weight_update")
+
     def _run(self, prompts: Sequence[tuple[int, ...]], params: Any) -> list[Any]:
+        tokens = self._tokens(prompts)
+        with _living():
+            return self._llm.generate(tokens, params, use_tqdm=False, lora_request=self._adapter) if tokens else []
+
+    def _stream(self, prompts: Sequence[tuple[int, ...]], params: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Each request's output as soon as it is finished, with its position."""
+        engine = self._llm.llm_engine
+        running: dict[str, int] = {}
+        try:
+            with _living():
+                for index, (prompt, asked) in enumerate(zip(self._tokens(prompts), params, strict=True)):
+                    running[str(index)] = index
+                    engine.add_request(str(index), prompt, asked, lora_request=self._adapter)
+            while running:
+                with _living():
+                    outputs = engine.step()
+                yield from ((running.pop(output.request_id), output) for output in outputs if output.finished)
+        finally:
+            if running:
+                engine.abort_request(list(running))
+
+    def _tokens(self, prompts: Sequence[tuple[int, ...]]) -> list[Any]:
         longest = max((len(prompt) for prompt in prompts), default=0)
         if longest >= self._options.max_length:
             raise ModelError(
@@ -150,8 +188,7 @@ class VllmEngine:
                 f"one of {longest} tokens",
                 "raise model.max_length, or shorten the prompt",
             )
-        tokens = [self._vllm.TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
-        return self._llm.generate(tokens, params, use_tqdm=False) if tokens else []
+        return [self._vllm.TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
 
     @staticmethod
     def _sample(output: Any) -> Sample:
@@ -164,6 +201,17 @@ class VllmEngine:
         start = len(continuation.prompt_token_ids)
         steps = output.prompt_logprobs[start:]
         return tuple(step[token].logprob for step, token in zip(steps, continuation.token_ids, strict=True))
+
+
+@contextmanager
+def _living() -> Iterator[None]:
+    """An engine whose own process has died answers with vLLM's error for it, to each call that follows: EngineDied."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    try:
+        yield
+    except EngineDeadError as error:
+        raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
 
 
 def _weight_transfer_config() -> Any:

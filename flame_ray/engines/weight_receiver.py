@@ -4,10 +4,14 @@ In: `update_weights({"chunk": ref})`, where `ref` leads to a `WeightArrays`. Out
 backends of vLLM 0.32 all need a GPU. Knows nothing of who sent the weights.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
+import torch
+from safetensors import safe_open
 from vllm.distributed.weight_transfer.base import (
     WeightTransferEngine,
     WeightTransferInitInfo,
@@ -27,7 +31,7 @@ class NoInit(WeightTransferInitInfo):
 
 @dataclass
 class ChunkUpdate(WeightTransferUpdateInfo):
-    """A `WeightArrays`, or a Ray reference to one."""
+    """A `WeightArrays`, a Ray reference to one, or the path of a model's folder."""
 
     chunk: Any
 
@@ -52,7 +56,7 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
         chunk = update_info.chunk
         chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
         load: Any = self.model.load_weights
-        load(to_tensors(chunk))
+        load(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)
@@ -60,6 +64,14 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
 
     def shutdown(self) -> None:
         """Nothing is held."""
+
+
+def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """One tensor at a time: memory stays flat whatever the model's size."""
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (a file, not a dictionary)
+                yield name, tensors.get_tensor(name)
 
 
 def _refresh_tied_head(model: Any) -> None:

@@ -4,14 +4,14 @@ In: prompts and their responses. Out: one FactScore a response, or `Missing` wit
 brings numba, and vLLM 0.32 cannot start in a process that has imported it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from flame_ray.config import FactualityConfig
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.factuality import FactualityReward
 from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.types import FactScore, Missing, Prompt, Response
+from flame_ray.types import FactScore, Group, Missing
 
 
 class FactualityActor:
@@ -27,6 +27,7 @@ class FactualityActor:
         """How many passages serve as evidence."""
         return self._passages
 
-    def score(self, groups: Sequence[tuple[Prompt, Sequence[Response]]]) -> list[tuple[FactScore | Missing, ...]]:
-        """Scores of each prompt's responses."""
-        return [self._reward.score(prompt, responses_G) for prompt, responses_G in groups]
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[FactScore | Missing, ...]]]:
+        """Scores [G] of each group, with its position, as soon as it is checked."""
+        for position, group in enumerate(groups):
+            yield position, self._reward.score(group.prompt, group.responses_G)

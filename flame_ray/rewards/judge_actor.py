@@ -4,7 +4,8 @@ In: prompts and responses. Out: one JudgeScore a response, or `Missing` with the
 never the batch, and is never counted as 0. Knows nothing of the policy: a judge takes text, and owns its template.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Continuation, SampleRequest, TextEngine
@@ -12,7 +13,7 @@ from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.prompts.classify import NO, YES, classification_messages, probability_of_yes
 from flame_ray.rewards import judge
 from flame_ray.rollout.sampling import sample_seed
-from flame_ray.types import JudgeScore, Missing, Prompt, Response
+from flame_ray.types import Group, JudgeScore, Missing, Prompt, Response
 
 
 class JudgeActor:
@@ -26,18 +27,20 @@ class JudgeActor:
         """The weight version that it holds, 0 for ever."""
         return self._engine.weight_version
 
-    def classify(self, prompts_P: Sequence[Prompt]) -> list[float]:
-        """Probability that each prompt needs facts: P(yes) of yes and no."""
+    def classify(self, prompts_P: Sequence[Prompt]) -> Iterator[tuple[int, float]]:
+        """Probability that each prompt needs facts: P(yes) of yes and no; with the prompt's position."""
         rendered = [self._engine.render(classification_messages(prompt.text)) for prompt in prompts_P]
         answers = (self._engine.encode(YES)[0], self._engine.encode(NO)[0])
-        return [probability_of_yes(yes, no) for yes, no in self._engine.choices(rendered, answers)]
+        for position, (yes, no) in enumerate(self._engine.choices(rendered, answers)):
+            yield position, probability_of_yes(yes, no)
 
-    def score(self, groups: Sequence[tuple[Prompt, Sequence[Response]]]) -> list[tuple[JudgeScore | Missing, ...]]:
-        """Scores of each prompt's responses; the whole batch is one call of the engine."""
-        flat = [(prompt, response) for prompt, responses_G in groups for response in responses_G]
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[JudgeScore | Missing, ...]]]:
+        """Scores [G] of each group, with its position; the whole batch is one call of the engine."""
+        flat = [(group.prompt, response) for group in groups for response in group.responses_G]
         backend = self._backtranslation if self._config.backend == "backtranslation" else self._rubric
         scores = iter(backend(flat))
-        return [tuple(next(scores) for _ in responses_G) for _, responses_G in groups]
+        for position, group in enumerate(groups):
+            yield position, tuple(next(scores) for _ in group.responses_G)
 
     def _backtranslation(self, items: Sequence[tuple[Prompt, Response]]) -> list[JudgeScore | Missing]:
         asked = [self._continuation(prompt, response) for prompt, response in items]
@@ -75,7 +78,7 @@ class JudgeActor:
             if fit
             for k in range(n)
         ]
-        texts = iter([sample.text for sample in self._engine.sample(asked)])
+        texts = iter([sample.text for _, sample in sorted(self._engine.sample(asked), key=itemgetter(0))])
         return [
             self._mean(response, [next(texts) for _ in range(n)])
             if fit

@@ -1,16 +1,14 @@
 """One rollout worker: a text engine in a Ray actor (made one by runtime/workers.py).
 
-In: prompts and a sampling plan, or weights. Out: responses stamped with the weight version that made them.
+In: prompts and a sampling plan, or weights. Out: groups of responses, stamped with the weight version that made them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import ray
-
-from flame_ray.engines.base import Continuation, TextEngine
+from flame_ray.engines.base import Continuation, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
-from flame_ray.rollout.sampling import SamplingPlan, requests, response_ids, to_response
-from flame_ray.types import Prompt, Response
+from flame_ray.rollout.sampling import SamplingPlan, groups, requests, response_ids, to_response
+from flame_ray.types import Group, Prompt
 
 
 class RolloutActor:
@@ -23,18 +21,19 @@ class RolloutActor:
         """The weight version that this worker serves."""
         return self._engine.weight_version
 
-    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[Response]:
-        """Responses [P * G], prompt by prompt."""
+    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> Iterator[tuple[int, Group]]:
+        """Each prompt's group as soon as its last sample is whole, with the prompt's position."""
         rendered = {prompt.id: self._engine.render([{"role": "user", "content": prompt.text}]) for prompt in prompts_P}
         ids = response_ids(prompts_P, plan)
         asked = requests(ids, rendered, plan)
-        samples = self._engine.sample(asked)
         version = self._engine.weight_version
-        return [to_response(id, request, sample, version) for id, request, sample in zip(ids, asked, samples, strict=True)]
+        samples = self._engine.sample(asked)
+        responses = ((index, to_response(ids[index], asked[index], sample, version)) for index, sample in samples)
+        yield from groups(prompts_P, responses, plan.samples)
 
-    def load_weights(self, chunks: list[ray.ObjectRef], version: int) -> int:
-        """Take the weights that the references lead to; returns the version now served."""
-        self._engine.load_weights(chunks, version)
+    def load_weights(self, weights: Weights, version: int) -> int:
+        """Take new weights; returns the version now served."""
+        self._engine.load_weights(weights, version)
         return self._engine.weight_version
 
     def canary(self, continuation: Continuation) -> tuple[float, ...]:

@@ -1,32 +1,36 @@
 """N rollout workers as one object.
 
-In: prompts. Out: responses in the prompts' order, whichever worker made them. Knows nothing of rewards or training.
+In: prompts. Out: groups as they are done, whichever worker made them. Knows nothing of rewards or training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from flame_ray.engines.base import Continuation
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.runtime.pool import ActorPool, batched
-from flame_ray.types import Prompt, Response
+from flame_ray.runtime.pool import WorkerPool
+from flame_ray.runtime.stream import streamed
+from flame_ray.types import Group, Prompt
+from flame_ray.weights import Push
+
+AHEAD = 4  # shares that wait for each worker, so that none is ever without work
 
 
 class RolloutPool:
-    """Spreads prompts over rollout actors, a batch at a time: a worker that is done takes the next batch."""
+    """Spreads prompts over rollout workers, and takes new weights to each of them."""
 
-    def __init__(self, actors: ActorPool, batch_sequences: int):
-        self._actors = actors
-        self._batch_sequences = batch_sequences
+    def __init__(self, pool: WorkerPool):
+        self.pool = pool
 
-    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan, on_done: Callable[[int], None]) -> list[Response]:
-        """Responses [P * G], prompt by prompt; `on_done` hears of each finished batch's number of prompts."""
-        share = -(-len(prompts_P) // len(self._actors.actors))
-        batches = batched(prompts_P, max(1, min(share, self._batch_sequences // plan.samples)))
-        results = self._actors.map("generate", [(batch, plan) for batch in batches], lambda index: on_done(len(batches[index])))
-        return [response for batch in results for response in batch]
+    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan, urgent: bool = False) -> Iterator[Group]:
+        """Each prompt's group [G], in the order in which they are done. `urgent`: before what waits already."""
+        submit = partial(self._submit, plan=plan, urgent=urgent)
+        window = max(1, AHEAD * self.pool.limits.batch * self.pool.limits.workers // plan.samples)
+        return streamed(submit, prompts_P, window)
 
-    def load_weights(self, chunks: list, version: int) -> list[int]:
-        return self._actors.broadcast("load_weights", chunks, version)
+    def push(self, push: Push) -> float:
+        """Every worker serves the weights from now on, those that join later too; returns the largest canary gap so far."""
+        self.pool.bring_to(push.version, push.bring)
+        return push.largest_gap
 
-    def canary(self, continuation: Continuation) -> list[tuple[float, ...]]:
-        return self._actors.broadcast("canary", continuation)
+    def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool):
+        return self.pool.submit("generate", prompt, plan, weight=plan.samples, urgent=urgent)

@@ -4,11 +4,11 @@ In: prompts and settings. Out: sample requests, each with its own random stream;
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flame_ray.engines.base import Sample, SampleRequest
-from flame_ray.types import Prompt, Response, ResponseId
+from flame_ray.types import Group, Prompt, Response, ResponseId
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,15 @@ def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_v
         finish_reason=sample.finish_reason,
         weight_version=weight_version,
     )
+
+
+def groups(prompts_P: Sequence[Prompt], responses: Iterable[tuple[int, Response]], samples: int) -> Iterator[tuple[int, Group]]:
+    """Responses in any order, each with its place in [P * G] -> (p, group), as soon as a prompt has all of its samples."""
+    open_groups: dict[int, dict[int, Response]] = {}
+    for index, response in responses:
+        position, sample = divmod(index, samples)
+        group = open_groups.setdefault(position, {})
+        group[sample] = response
+        if len(group) == samples:
+            del open_groups[position]
+            yield position, Group(prompts_P[position], tuple(group[k] for k in range(samples)))

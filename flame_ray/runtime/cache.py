@@ -8,7 +8,7 @@ import json
 import logging
 from pathlib import Path
 
-from flame_ray.runtime.rundir import storing
+from flame_ray.runtime.storage import storing
 
 log = logging.getLogger(__name__)
 

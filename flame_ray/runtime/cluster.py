@@ -4,18 +4,20 @@ In: cluster settings. Out: a connected Ray, or a PlacementError before anything 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
-from flame_ray.config import ClusterConfig, Config, Workers
+from flame_ray.config import ClusterConfig, Config, LearnerConfig, Workers
 from flame_ray.errors import PlacementError
 from flame_ray.runtime.prepare import cluster_address
 
 log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+UNITS = {"CPU": "cpus", "GPU": "gpus"}  # Ray's name of a resource, and the setting's
 
 
 @contextmanager
@@ -59,22 +61,70 @@ def roles(config: Config) -> dict[str, Workers]:
     return {"rollout": config.rollout, "factuality": config.factuality, "judge": config.judge, "learner": config.learner}
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a job asks of one resource, by role: its `least` workers, with which it begins, and `all`. `have`: all there is."""
+
+    resource: str
+    least: Mapping[str, float]
+    all: Mapping[str, float]
+    have: float
+
+    @property
+    def least_fit(self) -> bool:
+        return self._fit(self.least)
+
+    @property
+    def all_fit(self) -> bool:
+        return self._fit(self.all)
+
+    @property
+    def fix(self) -> str:
+        count = "workers" if self.least_fit or self.least == self.all else "workers (and min_workers)"
+        return f"lower <role>.{count} or <role>.{UNITS[self.resource]} in the job, or add nodes"
+
+    def _fit(self, asked: Mapping[str, float]) -> bool:
+        return sum(asked.values()) <= self.have + 1e-9
+
+
+def demands(config: Config, have: Mapping[str, float]) -> list[Demand]:
+    """What all roles ask for together, against what there is."""
+    return [
+        Demand(
+            resource,
+            {name: least_workers(role) * getattr(role, unit) for name, role in roles(config).items()},
+            {name: role.workers * getattr(role, unit) for name, role in roles(config).items()},
+            have.get(resource, 0.0),
+        )
+        for resource, unit in UNITS.items()
+    ]
+
+
+def least_workers(role: Workers) -> int:
+    """How many workers begin without the others. The learner's ranks train together, so all of them."""
+    return role.workers if isinstance(role, LearnerConfig) else role.least
+
+
+def in_words(asked: Mapping[str, float]) -> str:
+    """As in "7.25 asked for: rollout 7, judge 0.25"."""
+    parts = ", ".join(f"{name} {amount:g}" for name, amount in asked.items() if amount)
+    return f"{sum(asked.values()):g} asked for: {parts}" if parts else "none asked for"
+
+
 def check_capacity(config: Config) -> None:
-    """Refuse what the cluster can never place, naming the kinds that ask for it. Raises PlacementError."""
-    have = _capacity()
-    for resource, unit in (("CPU", "cpus"), ("GPU", "gpus")):
-        asked = {name: role.workers * getattr(role, unit) for name, role in roles(config).items()}
-        total = sum(asked.values())
-        if total > have.get(resource, 0.0) + 1e-9:
-            parts = ", ".join(f"{name} {amount:g}" for name, amount in asked.items() if amount)
-            raise PlacementError(
-                f"at most {have.get(resource, 0.0):g} {resource} (what the cluster has or may grow to)",
-                f"{total:g} asked for: {parts}",
-                f"lower <role>.workers or <role>.{unit} in the job, or add nodes",
-            )
+    """Refuse a job whose least workers the cluster can never place; others may join later. Raises PlacementError."""
+    for demand in demands(config, capacity()):
+        if not demand.least_fit:
+            expected = f"at most {demand.have:g} {demand.resource} (what the cluster has or may grow to)"
+            raise PlacementError(expected, in_words(demand.least), demand.fix)
 
 
-def _capacity() -> dict[str, float]:
+def draining_nodes() -> set[str]:
+    """Ids of nodes that were told to go (spot notice, scale-down). Ray Train asks the same way; there is no public call."""
+    return set(ray._private.state.state.get_draining_nodes())
+
+
+def capacity() -> dict[str, float]:
     """What the cluster has now or may grow to, whichever is more (Ray has no public call for its autoscaler's limit)."""
     limit = ray._private.state.state.get_max_resources_from_cluster_config() or {}
     have = ray.cluster_resources()

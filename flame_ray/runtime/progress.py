@@ -1,50 +1,74 @@
-"""What a person sees while a run goes on: a bar for the running stage on a terminal, one line a stage elsewhere.
+"""What a person sees while a run goes on: a bar for each running stage on a terminal, one line a finished stage elsewhere.
 
 In: names, counts and a closing word. Out: the screen. Knows nothing of stages.
 """
 
+import threading
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+COLUMNS = ("{task.description:<24}",)
+
+
+class Bar:
+    """One running stage, from `Screen.begin` to `end` (a line that stays) or `close` (none)."""
+
+    def __init__(self, screen: "Screen", label: str):
+        self.label, self.started = label, time.monotonic()
+        self._screen = screen
+        self.task = screen.show(label)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def advance(self, done: int, total: int | None) -> None:
+        self._screen.update(self, done, total)
+
+    def close(self) -> None:
+        """Take the bar away, whether the stage ended well or not."""
+        self._screen.hide(self)
+
+    def end(self, note: str) -> None:
+        self.close()
+        line = f"{self.label:<18} {self.seconds:6.1f} s  {note}"
+        self._screen.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Screen:
-    """One stage at a time: `begin`, any number of `advance`, `end`."""
+    """Stages may run side by side, on several threads."""
 
     def __init__(self, console: Console):
         self.console = console
         self._bars: Progress | None = None
-        self._task: TaskID | None = None
-        self._started = 0.0
-        self._label = ""
+        self._lock = threading.Lock()
 
-    def begin(self, label: str) -> None:
-        self._label, self._started = label, time.monotonic()
-        if self.console.is_terminal:
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description:<24}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-            )
-            self._bars = Progress(*columns, console=self.console, transient=True)
-            self._task = self._bars.add_task(label, total=None)
-            self._bars.start()
+    def begin(self, label: str) -> Bar:
+        return Bar(self, label)
 
-    def advance(self, done: int, total: int) -> None:
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done, total=total)
+    def show(self, label: str):
+        with self._lock:
+            if not self.console.is_terminal:
+                return None
+            if self._bars is None:
+                columns = (SpinnerColumn(), TextColumn(*COLUMNS), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+                self._bars = Progress(*columns, console=self.console, transient=True)
+                self._bars.start()
+            return self._bars.add_task(label, total=None)
 
-    def close(self) -> None:
-        """Take the bar away, whether the stage ended well or not."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = self._task = None
+    def update(self, bar: Bar, done: int, total: int | None) -> None:
+        with self._lock:
+            if self._bars is not None and bar.task is not None:
+                self._bars.update(bar.task, completed=done, total=total)
 
-    def end(self, note: str) -> None:
-        """Close the stage with a line that stays on the screen."""
-        self.close()
-        seconds = time.monotonic() - self._started
-        self.console.print(f"{self._label:<18} {seconds:6.1f} s  {note}", highlight=False, markup=False, soft_wrap=True)
+    def hide(self, bar: Bar) -> None:
+        with self._lock:
+            if self._bars is None or bar.task is None:
+                return
+            self._bars.remove_task(bar.task)
+            bar.task = None
+            if not self._bars.tasks:
+                self._bars.stop()
+                self._bars = None

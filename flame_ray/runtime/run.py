@@ -1,11 +1,13 @@
 """A whole run: check, place, loop, record. What `flame-ray run` calls.
 
-In: a `Config`. Out: a folder under run.root, and the reports of its rounds. What can be known to fail is found before
-anything is placed; a folder is made only once every actor is ready.
+In: a `Config`, and the id of a run to go on with. Out: a folder under run.root, and the reports of its rounds. What can be
+known to fail is found before anything is placed; a new run's folder is made only once every actor is ready.
 """
 
 import hashlib
-import logging
+import os
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import ray
@@ -13,51 +15,62 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
+from flame_ray.errors import Interrupted
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.corpus import load_corpus
-from flame_ray.round import run_rounds
+from flame_ray.round import Stages, run_rounds
 from flame_ray.runtime.cache import Cache
+from flame_ray.runtime.checkpoints import Checkpoints
 from flame_ray.runtime.cluster import check_capacity, connected
 from flame_ray.runtime.environment import describe_environment
+from flame_ray.runtime.interrupt import interruptible
 from flame_ray.runtime.journal import Journal
+from flame_ray.runtime.lease import Lease
 from flame_ray.runtime.metrics import Metrics
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.rundir import RESERVE_BYTES, RunDirectory, run_id
 from flame_ray.runtime.stages import ClusterStages
-from flame_ray.runtime.workers import start_workers
-from flame_ray.types import Prompt, RoundReport, Split
+from flame_ray.runtime.storage import Storage
+from flame_ray.runtime.units import Units
+from flame_ray.runtime.workers import Workers, start_workers
+from flame_ray.types import PairSet, Prompt, RoundReport, Split
 
-log = logging.getLogger(__name__)
 
-
-def run(config: Config, console: Console) -> list[RoundReport]:
+def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
     """Carry out a job; raises a FlameError, after recording it, when it cannot go on."""
-    name = run_id(config)
-    path = config.run.root / name
-    policy, judge_model, prompts = _preflight(config, path)
-    screen = Screen(console)
-    with connected(config.cluster, name) as dashboard:
+    name = resume or run_id(config)
+    folder = RunDirectory(Storage(f"{config.run.root}/{name}"))
+    with ExitStack() as stack:
+        if resume:
+            folder.check_resumable(config)
+            stack.enter_context(_owned(folder))
+        policy, judge_model, prompts = _preflight(config, folder, is_new=not resume)
+        dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
+        stack.enter_context(interruptible(f"go on with --resume {name}"))
         check_capacity(config)
-        screen.begin("start actors")
-        try:
-            workers = start_workers(config, policy, judge_model)
-        finally:
-            screen.close()
-        screen.end(f"ready; dashboard {dashboard or 'off'}")
-        run_directory = RunDirectory.create(path, config, describe_environment(ray.cluster_resources()))
-        journal = Journal(run_directory, name, screen, Metrics(name))
-        stages = ClusterStages(
-            workers, config, _classification_cache(judge_model), run_directory.checkpoint, screen.advance
-        ).stages()
-        reports = _record(journal, config, journal.wrap(stages), prompts)
+        checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
+        screen = Screen(console)
+        workers = _place(config, screen, policy, judge_model, checkpoints, dashboard)
+        stack.callback(workers.close)
+        if not resume:
+            stack.enter_context(_owned(folder))
+            folder.create(config, describe_environment(ray.cluster_resources()))
+        journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained())
+        stages = ClusterStages(workers, config, _classification_cache(judge_model), checkpoints, journal.advance)
+        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints.trained())), prompts)
     print_closing_table(console, reports)
-    console.print(f"run {name}: {path}", highlight=False, soft_wrap=True)
+    console.print(f"run {name}: {folder.storage.url}", highlight=False, soft_wrap=True)
     return reports
 
 
-def _preflight(config: Config, path: Path) -> tuple[Path, Path, tuple[Prompt, ...]]:
+def _owned(folder: RunDirectory) -> Lease:
+    """If another process takes the run, this one stops as if it had been told to."""
+    return Lease(folder.storage, on_lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path, Path, tuple[Prompt, ...]]:
     """Model folders and prompts, checked together with the corpus and the disk."""
     prompts = load_prompts(config.prompts)
     load_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
@@ -66,18 +79,44 @@ def _preflight(config: Config, path: Path) -> tuple[Path, Path, tuple[Prompt, ..
     load_tokenizer(judge_model, config.model)
     check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
     model_bytes = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
-    RunDirectory.check(path, RESERVE_BYTES + config.run.rounds * model_bytes * config.run.save_merged)
+    needed = RESERVE_BYTES + config.run.rounds * model_bytes * config.run.save_merged
+    folder.check_new(needed) if is_new else folder.check_room(RESERVE_BYTES)
     return policy, judge_model, prompts
 
 
-def _record(journal: Journal, config: Config, stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:
+def _place(
+    config: Config, screen: Screen, policy: Path, judge_model: Path, checkpoints: Checkpoints, dashboard: str
+) -> Workers:
+    bar = screen.begin("start actors")
+    try:
+        workers = start_workers(config, policy, judge_model, checkpoints)
+    except BaseException:
+        bar.close()
+        raise
+    bar.end(f"ready; dashboard {dashboard or 'off'}")
+    return workers
+
+
+def _resumed(stages: ClusterStages, folder: RunDirectory, trained: int) -> Stages:
+    """Before anything is sampled, the samplers get the weights of the last round that was trained."""
+    if trained:
+        stages.choose_canary(Units(folder.storage).read(trained, "pairs", PairSet))
+        stages.save(trained)
+        stages.sync(trained)
+    return stages.stages()
+
+
+def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:
     train_P = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     heldout_P = [prompt for prompt in prompts if prompt.split is Split.HELDOUT]
     reports: list[RoundReport] = []
     try:
-        for report in run_rounds(stages, train_P, heldout_P, config.run.rounds):
+        for report in run_rounds(stages, train_P, heldout_P, config.run.rounds, config.pipeline.staleness):
             journal.report(report)
             reports.append(report)
+    except Interrupted as error:
+        journal.write("interrupted", str(error))
+        raise
     except BaseException as error:
         journal.write("failed", f"{type(error).__name__}: {error}")
         raise

@@ -1,15 +1,11 @@
-"""Where a run is written. A file is written aside and renamed, so that what is there under its own name is whole.
+"""A run's folder: its settings, its environment, its tables and summaries.
 
-In: settings, records. Out: `runs/<run id>/` with config.yaml, environment.json, metrics.jsonl, summary.json, rounds/ and
-checkpoints/. Any failure to write is a StorageError that names the path. Knows nothing of what the records mean.
+In: settings, records. Out: `<run.root>/<run id>/` with config.yaml, environment.json, metrics.jsonl, summary.json, rounds/ and
+checkpoints/. A folder of an earlier process is opened again only with the settings that made it. Knows nothing of stages.
 """
 
-import errno
+import io
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from flame_ray.config import Config
-from flame_ray.errors import StorageError
+from flame_ray.config import Config, changed_settings, parse_config
+from flame_ray.errors import ConfigError, StorageError
+from flame_ray.runtime.storage import Storage
 
 RESERVE_BYTES = 256 * 2**20
+CONFIG, SUMMARY = "config.yaml", "summary.json"
 
 
 def run_id(config: Config) -> str:
@@ -30,82 +28,85 @@ def run_id(config: Config) -> str:
 
 
 class RunDirectory:
-    """One run's folder."""
+    """One run's folder, on any storage."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, storage: Storage):
+        self.storage = storage
 
-    @staticmethod
-    def check(path: Path, needed_bytes: int) -> None:
-        """Refuse a folder that is there, or a disk without room. Raises StorageError."""
-        if path.exists():
+    @property
+    def checkpoints(self) -> Path:
+        """An absolute path, since learner ranks have their own working folder."""
+        if self.storage.local is None:
             raise StorageError(
-                "a run id that is new", f"{path} is there already", "choose another run.id, or remove the folder"
+                "run.root on a filesystem that every node mounts",
+                self.storage.url,
+                "learner states are not sent to object stores yet",
             )
-        parent = next(folder for folder in path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(parent).free
-        if free < needed_bytes:
+        return self.storage.local / "checkpoints"
+
+    def check_new(self, needed_bytes: int) -> None:
+        """Refuse a folder that is there, or a disk without room. Raises StorageError."""
+        self._refuse_if_there("")
+        self.check_room(needed_bytes)
+
+    def check_room(self, needed_bytes: int) -> None:
+        free = self.storage.free_bytes()
+        if free is not None and free < needed_bytes:
             raise StorageError(
-                f"{_size(needed_bytes)} free for {path}",
+                f"{_size(needed_bytes)} free for {self.storage.url}",
                 f"{_size(free)} on its disk",
                 "free some space, set run.root to another disk, or turn run.save_merged off",
             )
 
-    @classmethod
-    def create(cls, path: Path, config: Config, environment: dict[str, Any]) -> "RunDirectory":
-        run = cls(path)
-        with storing(path):
-            path.mkdir(parents=True)
-        run.write_text("config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-        run.write_json("environment.json", environment)
-        return run
+    def check_resumable(self, config: Config) -> None:
+        """Refuse a run that is complete, or that was made with other settings; the message names them."""
+        stored = parse_config(yaml.safe_load(self.storage.read(CONFIG)), self.storage.at(CONFIG))
+        if changed := changed_settings(stored, config):
+            raise ConfigError(
+                f"the settings of {self.storage.at(CONFIG)}, which made the run",
+                "; ".join(changed),
+                "set them back, or start a new run",
+            )
+        if self.summary().get("status") == "complete":
+            raise StorageError("a run that is not finished", f"{self.storage.url} is complete", "start a new run")
 
-    def checkpoint(self, round: int) -> Path:
-        """Where a round's checkpoint goes; an absolute path, since learner ranks have their own working folder."""
-        return (self.path / "checkpoints" / f"round-{round:04d}").absolute()
+    def create(self, config: Config, environment: dict[str, Any]) -> None:
+        """Raises StorageError if another process has made the run since `check_new`."""
+        self._refuse_if_there(CONFIG)
+        self.write_json("environment.json", environment)
+        self.write_text(CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def _refuse_if_there(self, name: str) -> None:
+        if self.storage.exists(name):
+            raise StorageError(
+                "a run id that is new",
+                f"{self.storage.url} is there already",
+                "choose another run.id, remove the folder, or go on with it (--resume)",
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json as an earlier process left it; {} when there is none."""
+        return self.read_json(SUMMARY, {})
+
+    def read_json(self, name: str, otherwise: Any) -> Any:
+        return json.loads(self.storage.read(name)) if self.storage.exists(name) else otherwise
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
+    def write_lines(self, name: str, values: list[Any]) -> None:
+        """One JSON object a line."""
+        self.write_text(name, "".join(json.dumps(value, allow_nan=False) + "\n" for value in values))
+
     def write_text(self, name: str, text: str) -> None:
-        with self._aside(name) as path:
-            path.write_text(text, encoding="utf-8")
+        self.storage.write(name, text.encode())
 
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Rows as Parquet; nothing is written when there are none."""
         if rows:
-            with self._aside(name) as path:
-                pq.write_table(pa.Table.from_pylist(rows), path)
-
-    def append_json(self, name: str, value: Any) -> None:
-        with storing(self.path / name), (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(value, allow_nan=False) + "\n")
-
-    @contextmanager
-    def _aside(self, name: str) -> Iterator[Path]:
-        target = self.path / name
-        aside = target.with_name(f".{target.name}.part")
-        with storing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                yield aside
-                os.replace(aside, target)
-            finally:
-                aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
-    """Turns a failure to write into a StorageError that says which path and why."""
-    try:
-        yield
-    except OSError as error:
-        fix = (
-            "free some space, or set run.root to another disk"
-            if error.errno == errno.ENOSPC
-            else "check the folder's permissions, or set run.root"
-        )
-        raise StorageError(f"to write {path}", f"{error.strerror or error}", fix) from error
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(rows), buffer)
+            self.storage.write(name, buffer.getvalue())
 
 
 def _size(count: int) -> str:

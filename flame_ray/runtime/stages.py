@@ -1,17 +1,17 @@
 """The stages of a round, done by actors: what `round.py` names, carried out on pools.
 
 In: `Workers` and settings. Out: `Stages`, plain calls. Knows nothing of files or screens; a caller that wants to watch
-gives `advance`, which hears of finished items.
+gives `advance`, which hears of the learner's finished steps.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 
 from flame_ray.config import Config
-from flame_ray.engines.base import Continuation
-from flame_ray.errors import DataError, EngineError
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
+from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses
 from flame_ray.pairs import build_pairs
 from flame_ray.prompts.classify import decide, decide_by_label
@@ -19,36 +19,25 @@ from flame_ray.prompts.load import draw
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.runtime.cache import Cache
-from flame_ray.runtime.pool import ActorPool, batched
+from flame_ray.runtime.checkpoints import Checkpoints
 from flame_ray.runtime.workers import Workers
-from flame_ray.types import (
-    FactScore,
-    HeldOut,
-    JudgeScore,
-    Missing,
-    PairSet,
-    Prompt,
-    Response,
-    ResponseId,
-    ScoredResponse,
-    TrainingReport,
-)
-from flame_ray.weights import Canary, sync_weights, take_canary
+from flame_ray.types import Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
+from flame_ray.weights import Canary, Push
 
 log = logging.getLogger(__name__)
-BATCH = 16
-Advance = Callable[[int, int], None]
+Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
+SCORING = 256  # groups that may wait for their scores
 
 
 class ClusterStages:
-    """Binds the stages to one run's workers. `advance(done, total)` is called as items of the running stage finish."""
+    """Binds the stages to one run's workers."""
 
-    def __init__(
-        self, workers: Workers, config: Config, classified: Cache, checkpoint: Callable[[int], Path], advance: Advance
-    ):
+    def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
         self._workers, self._config = workers, config
-        self._classified, self._checkpoint, self._advance = classified, checkpoint, advance
-        self._canary: Canary | None = None
+        self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
+        self._sequence: Continuation | None = None
+        self._learner_before: Sequence[float] | None = None
+        self.stale_groups = 0
 
     def stages(self) -> Stages:
         return Stages(
@@ -56,43 +45,42 @@ class ClusterStages:
             classify=self.classify,
             sample=self.sample,
             score=self.score,
-            pair=lambda prompts_P, scored_PG: build_pairs(prompts_P, scored_PG, self._config.pairs),
+            pair=lambda groups_P, round: build_pairs(groups_P, self._config.pairs),
             train=self.train,
-            sync=self.sync,
             save=self.save,
+            sync=self.sync,
             evaluate=self.evaluate,
         )
 
-    def classify(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
+    def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
         """Decide which prompts need facts; the model's answers are kept between runs."""
         if self._config.classify.by == "label":
             return decide_by_label(prompts_P)
         unknown = [prompt for prompt in prompts_P if prompt.text not in self._classified]
-        batches = batched(unknown, self._config.judge.max_sequences)
-        answers = self._map(self._workers.judge, "classify", batches)
-        self._classified.add({prompt.text: value for prompt, value in zip(unknown, answers, strict=True)})
+        asked = [self._workers.judge.submit("classify", prompt) for prompt in unknown]
+        self._classified.add({prompt.text: answer.result() for prompt, answer in zip(unknown, asked, strict=True)})
         return decide(prompts_P, [self._classified[prompt.text] for prompt in prompts_P], self._config.classify.threshold)
 
-    def sample(self, prompts_P: Sequence[Prompt], round: int) -> list[Response]:
+    def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout
         plan = SamplingPlan(
             round, self._config.run.seed, config.samples, config.max_tokens, config.temperature, config.top_p, config.top_k
         )
-        return self._generate(prompts_P, plan)
+        for group in self._workers.rollouts.generate(prompts_P, plan):
+            self._bound_staleness(group, round)
+            yield group
 
-    def score(self, prompts_P: Sequence[Prompt], responses_PG: Sequence[Response]) -> list[ScoredResponse]:
-        """Both rewards of every response, the factuality reward for fact-based prompts only."""
-        groups = _groups(prompts_P, responses_PG)
-        needing = [group for group in groups if group[0].fact_based]
-        facts: dict[ResponseId, FactScore | Missing]
-        judged: dict[ResponseId, JudgeScore | Missing]
-        facts = {score.response_id: score for score in self._rewards(self._workers.factuality, needing)}
-        judged = {score.response_id: score for score in self._rewards(self._workers.judge, groups)}
-        return [
-            ScoredResponse(response, judged[response.id], facts.get(response.id))
-            for _, responses_G in groups
-            for response in responses_G
-        ]
+    def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
+        """Both rewards of every group as soon as it comes, the factuality reward for fact-based prompts only."""
+        waiting: deque[tuple[Group, Future, Future | None]] = deque()
+        for group in groups_P:
+            judged = self._workers.judge.submit("score", group)
+            checked = self._workers.factuality.submit("score", group) if group.prompt.fact_based else None
+            waiting.append((group, judged, checked))
+            while waiting and (len(waiting) >= SCORING or _is_done(*waiting[0])):
+                yield _scored(*waiting.popleft())
+        while waiting:
+            yield _scored(*waiting.popleft())
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.pairs_D:
@@ -101,63 +89,93 @@ class ClusterStages:
                 f"none in round {round}; dropped: {pairs.dropped}",
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )
-        self._canary = take_canary(self._workers.learner, self._workers.rollouts, _sequence(pairs))
-        return self._workers.learner.train(pairs.pairs_D, round, on_step=self._advance)
-
-    def sync(self, pairs: PairSet, round: int) -> int:
-        """Push the weights; the version is the round's number."""
-        if self._canary is None:
-            raise EngineError("a canary taken before training", "none", "train before sync")
-        canary, self._canary = self._canary, None
-        tolerance = self._config.learner.canary_tolerance
-        gap = sync_weights(self._workers.learner, self._workers.rollouts, round, canary, tolerance)
-        log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
-        return round
+        self.choose_canary(pairs)
+        self._learner_before = self._canary_now()
+        try:
+            return self._workers.learner.train(
+                pairs.pairs_D, round, lambda done, total: self._advance("train", round, done, total)
+            )
+        except Interrupted:
+            self._workers.learner.interrupt(round)
+            raise
 
     def save(self, round: int) -> None:
         """The adapter and, if it is asked for or there is none, the whole model as other tools load it."""
-        folder, config = self._checkpoint(round), self._config
+        folder, config = self._checkpoints.round(round), self._config
         if config.learner.lora is not None:
-            self._workers.learner.save(folder / "adapter")
+            self._workers.learner.save(folder / "adapter", merged=False)
         if config.run.save_merged or config.learner.lora is None:
             self._workers.learner.save(folder / "merged", merged=True)
 
+    def sync(self, round: int) -> int:
+        """Push the learner's weights to the samplers; the version is the round's number."""
+        if self._sequence is None:
+            raise EngineError("a canary", "none", "choose one from the round's pairs")
+        before, self._learner_before = self._learner_before, None
+        canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
+        gap = self._workers.rollouts.push(Push(self._weights(round), round, canary))
+        log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
+        return round
+
+    def _weights(self, round: int) -> Weights:
+        folder, backend = self._checkpoints.round(round), self._config.weights.backend
+        if backend == "lora":
+            return AdapterFolder(str(folder / "adapter"))
+        if backend == "checkpoint":
+            return ModelFolder(str(folder / "merged"))
+        return Chunks((self._workers.learner.export(),))
+
     def evaluate(self, prompts_P: Sequence[Prompt], round: int) -> HeldOut:
         config = self._config.evaluation
-        responses_P = self._generate(prompts_P, greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens))
-        scored_P = tuple(self.score(prompts_P, responses_P))
+        plan = greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens)
+        groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
+        scored = {group.prompt.id: group.scored_G[0] for group in self.score(self._counted(groups_P, round, prompts_P), round)}
+        scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
         return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
 
-    def _generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[Response]:
-        return self._workers.rollouts.generate(prompts_P, plan, self._counter(len(prompts_P)))
+    def choose_canary(self, pairs: PairSet) -> None:
+        """The chosen side of a round's first pair: text that training moves."""
+        chosen = pairs.pairs_D[0].chosen
+        self._sequence = Continuation(chosen.prompt_token_ids, chosen.token_ids)
 
-    def _rewards(self, pool: ActorPool, groups: Sequence) -> list[Any]:
-        return [score for scores_G in self._map(pool, "score", batched(groups, BATCH)) for score in scores_G]
+    def _canary_now(self) -> list[float]:
+        assert self._sequence is not None
+        return self._workers.learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
 
-    def _map(self, pool: ActorPool, method: str, batches: Sequence[Sequence]) -> list:
-        done = self._counter(sum(map(len, batches)))
-        results = pool.map(method, [(batch,) for batch in batches], lambda index: done(len(batches[index])))
-        return [result for batch in results for result in batch]
+    def _bound_staleness(self, group: Group, round: int) -> None:
+        oldest = min(response.weight_version for response in group.responses_G)
+        behind = round - 1 - oldest
+        if behind > self._config.pipeline.staleness:
+            raise EngineError(
+                f"samples of round {round} from weights at most {self._config.pipeline.staleness} versions behind",
+                f"version {oldest} for prompt {group.prompt.id}",
+                "report this bug: a sampler served before it was brought up to date",
+            )
+        self.stale_groups += behind > 0
 
-    def _counter(self, total: int) -> Callable[[int], None]:
-        finished = 0
-
-        def count(items: int) -> None:
-            nonlocal finished
-            finished += items
-            self._advance(finished, total)
-
-        return count
-
-
-def _sequence(pairs: PairSet) -> Continuation:
-    """The chosen side of a round's first pair: text that training moves."""
-    chosen = pairs.pairs_D[0].chosen
-    return Continuation(chosen.prompt_token_ids, chosen.token_ids)
+    def _counted(self, groups_P: Iterable[Group], round: int, prompts_P: Sequence[Prompt]) -> Iterator[Group]:
+        for done, group in enumerate(groups_P, start=1):
+            self._advance("evaluate", round, done, len(prompts_P))
+            yield group
 
 
-def _groups(prompts_P: Sequence[Prompt], responses_PG: Sequence[Response]) -> list[tuple[Prompt, list[Response]]]:
-    by_prompt: dict[str, list[Response]] = {prompt.id: [] for prompt in prompts_P}
-    for response in responses_PG:
-        by_prompt[response.id.prompt_id].append(response)
-    return [(prompt, by_prompt[prompt.id]) for prompt in prompts_P]
+def _is_done(group: Group, judged: Future, checked: Future | None) -> bool:
+    return judged.done() and (checked is None or checked.done())
+
+
+def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup:
+    judge_G = _rewards(group, judged)
+    fact_G = [None] * len(group.responses_G) if checked is None else _rewards(group, checked)
+    return ScoredGroup(
+        group.prompt,
+        tuple(ScoredResponse(*each) for each in zip(group.responses_G, judge_G, fact_G, strict=True)),
+    )
+
+
+def _rewards(group: Group, answer: Future) -> Sequence:
+    """A group that brought down one worker after another has no reward; it does not stop the run."""
+    try:
+        return answer.result()
+    except WorkLost as error:
+        log.warning("%s", error)
+        return [Missing(response.id, "worker lost") for response in group.responses_G]

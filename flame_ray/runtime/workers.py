@@ -1,10 +1,12 @@
-"""Places the actors of a run, and waits until each is ready or says which is not.
+"""Places the actors of a run, and waits until enough of each kind serve, or says which do not.
 
 In: settings and model folders. Out: `Workers`, the pools that the stages use. Knows nothing of rounds.
 """
 
+import asyncio
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,14 @@ from flame_ray.rewards.actor import FactualityActor
 from flame_ray.rewards.judge_actor import JudgeActor
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
-from flame_ray.runtime.pool import ActorPool, get
+from flame_ray.runtime.background import Background
+from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.cluster import draining_nodes
+from flame_ray.runtime.learning import DurableLearner
+from flame_ray.runtime.pool import Limits, WorkerPool
+
+FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups that a worker is given at a time
+DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
 
 
 @dataclass(frozen=True)
@@ -26,33 +35,39 @@ class Workers:
     """Every actor of a run, as pools."""
 
     rollouts: RolloutPool
-    factuality: ActorPool
-    judge: ActorPool
-    learner: LearnerGroup
+    factuality: WorkerPool
+    judge: WorkerPool
+    learner: DurableLearner
+    background: Background
+
+    def close(self) -> None:
+        """Let go of every actor."""
+        self.background.close()
+        self.learner.group.stop()
 
 
-def start_workers(config: Config, policy: Path, judge_model: Path) -> Workers:
-    """Start all actors at once and wait for all; raises EngineError naming the kind that did not come up in time."""
+def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+    """Start all actors at once and wait for enough of them. Raises PlacementError naming the kind that is missing."""
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
-    rollouts = _start("rollout", RolloutActor, config.rollout, rollout_options)
-    factuality = _start("factuality", FactualityActor, config.factuality, config.factuality)
-    judge = _start("judge", JudgeActor, config.judge, judge_options, config.judge, config.run.seed)
-    learner = LearnerGroup.start(
-        str(policy),
-        config.learner,
-        config.run.seed,
-        options=actor_options("learner", config.learner),
-        timeout_s=config.cluster.start_timeout_s,
-        trust_remote_code=config.model.trust_remote_code,
-    )
-    for pool in (rollouts, factuality, judge):
-        get(
-            [actor.ready.remote() for actor in pool.actors],
-            config.cluster.start_timeout_s,
-            f"{len(pool.actors)} {pool.name} actor(s) ready",
-        )
-    return Workers(RolloutPool(rollouts, config.rollout.batch_sequences), factuality, judge, learner)
+    background = Background()
+    rollouts = _pool("rollout", config, config.rollout.batch_sequences, background, RolloutActor, rollout_options)
+    factuality = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, config.factuality)
+    judge = _pool("judge", config, JUDGE_BATCH, background, JudgeActor, judge_options, config.judge, config.run.seed)
+    learner = DurableLearner(partial(_learner, config, policy), checkpoints)
+    pools = (rollouts, factuality, judge)
+    for pool in pools:
+        pool.wait_ready()
+    background.start(_leave_draining_nodes(pools))
+    return Workers(RolloutPool(rollouts), factuality, judge, learner, background)
+
+
+async def _leave_draining_nodes(pools: tuple[WorkerPool, ...]) -> None:
+    while True:
+        nodes = await asyncio.to_thread(draining_nodes)
+        for pool in pools:
+            pool.leave(nodes)
+        await asyncio.sleep(DRAIN_POLL_S)
 
 
 def actor_options(name: str, role: Role) -> dict[str, Any]:
@@ -69,10 +84,30 @@ def actor_options(name: str, role: Role) -> dict[str, Any]:
     }
 
 
-def _start(name: str, actor: type, role: Role, *args: Any) -> ActorPool:
+def _pool(name: str, config: Config, batch: int, background: Background, actor: type, *args: Any) -> WorkerPool:
+    role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
-    return ActorPool(
-        name, [remote.options(**actor_options(f"{name}-{index}", role)).remote(*args) for index in range(role.workers)]
+
+    def spawn(index: int, life: int) -> Any:
+        return remote.options(**actor_options(_label(f"{name}-{index}", life), role)).remote(*args)
+
+    return WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), background)
+
+
+def _label(name: str, life: int) -> str:
+    """A name is free again only a while after its actor has died: the next one has its own."""
+    return f"{name}.{life}" if life else name
+
+
+def _learner(config: Config, policy: Path, state: Path | None, life: int) -> LearnerGroup:
+    return LearnerGroup.start(
+        str(policy),
+        config.learner,
+        config.run.seed,
+        options=actor_options(_label("learner", life), config.learner),
+        timeout_s=config.cluster.start_timeout_s,
+        trust_remote_code=config.model.trust_remote_code,
+        resume_from=state,
     )
 
 
@@ -87,4 +122,12 @@ def _engine_options(config: Config, model: Path, role: RolloutConfig | JudgeConf
         seed=config.run.seed,
         trust_remote_code=config.model.trust_remote_code,
         receives_weights=receives_weights,
+        adapter_rank=_adapter_rank(config) if receives_weights else None,
+        tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,
     )
+
+
+def _adapter_rank(config: Config) -> int | None:
+    """The rank of the adapters that samplers will be sent; None when they are sent whole weights."""
+    lora = config.learner.lora
+    return lora.r if config.weights.backend == "lora" and lora is not None else None

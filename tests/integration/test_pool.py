@@ -1,141 +1,300 @@
-"""The actor pool on a real, tiny Ray: order, who is free, and errors that arrive as themselves."""
+"""The worker pool on a real, tiny Ray: shares, deaths, replacements, quarantine, and errors that arrive as themselves."""
 
 import os
+import threading
 import time
+from concurrent.futures import wait
 
 import pytest
 import ray
 
-from flame_ray.errors import EngineError, ModelError
-from flame_ray.runtime.pool import ActorPool, get
+from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
+from flame_ray.runtime.background import Background
+from flame_ray.runtime.pool import Limits, WorkerPool
 
 
 class Worker:
-    """Does as it is told; `name` says which worker did it."""
+    """Does as its items tell it; `version` is what it was brought to."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, index: int, life: int):
+        self.name, self.version = f"{index}.{life}", 0
 
-    def echo(self, value):
-        return value
-
-    def who(self, seconds: float = 0.0) -> str:
-        time.sleep(seconds)
+    def ready(self) -> str:
         return self.name
 
-    def busy(self, seconds: float) -> tuple[float, float]:
-        start = time.monotonic()
-        time.sleep(seconds)
-        return start, time.monotonic()
+    def load(self, version: int) -> int:
+        self.version = version
+        return version
 
-    def refuse(self):
-        raise ModelError("a model", "none", "give one")
+    def lag(self) -> None:
+        raise WeightSyncError("the new weights", "the old ones", "look")
 
-    def break_down(self):
-        raise KeyError("a bug")
+    def echo(self, items, *context):
+        for position, item in reversed(list(enumerate(items))):
+            yield position, (item, *context)
 
-    def die(self):
+    def who(self, items):
+        for position, seconds in enumerate(items):
+            time.sleep(seconds)
+            yield position, (self.name, self.version, os.getpid(), len(items))
+
+    def die_once(self, items, path):
+        for position, item in enumerate(items):
+            if item == "die" and not os.path.exists(path):
+                open(path, "w").close()
+                os._exit(1)
+            yield position, item
+
+    def die(self, items):
         os._exit(1)
+        yield
+
+    def hang_once(self, items, path):
+        for position, item in enumerate(items):
+            if not os.path.exists(path):
+                open(path, "w").close()
+                time.sleep(600)
+            yield position, item
+
+    def lose_engine_once(self, items, path):
+        for position, item in enumerate(items):
+            if not os.path.exists(path):
+                open(path, "w").close()
+                raise EngineDied("an engine", "a dead one", "see its log")
+            yield position, item
+
+    def refuse(self, items):
+        raise ModelError("a model", "none", "give one")
+        yield
+
+    def break_down(self, items):
+        raise KeyError("a bug")
+        yield
+
+    def forget(self, items):
+        yield 0, "only the first"
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
 @pytest.fixture
-def workers(cluster):
+def pool_of(cluster):
     """Makes pools; their actors end with the test."""
-    made = []
+    background = Background()
+    pools = []
 
-    def make(count: int, timeout_s: float = 60.0) -> ActorPool:
-        remote = ray.remote(num_cpus=0)(Worker)
-        actors = [remote.remote(f"worker {i}") for i in range(count)]
-        made.extend(actors)
-        ray.get([actor.who.remote() for actor in actors], timeout=60)
-        return ActorPool("test", actors, timeout_s)
+    def make(workers: int, batch: int = 100, cpus: float = 0, **limits) -> WorkerPool:
+        remote = ray.remote(num_cpus=cpus)(Worker)
+        limits = Limits(workers, limits.pop("min_workers", workers), batch, **limits)
+        pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, background))
+        return pools[-1]
 
     yield make
-    for actor in made:
-        ray.kill(actor)
+    for pool in pools:
+        pool.close()
+    background.close()
 
 
-def test_results_come_in_the_order_of_the_calls_whoever_is_done_first(workers):
-    pool = workers(2)
-    done: list[int] = []
-    assert pool.map("echo", [(i,) for i in range(20)], done.append) == list(range(20))
-    assert sorted(done) == list(range(20))
+def results(futures):
+    return [future.result(timeout=60) for future in futures]
 
 
-def test_a_worker_that_is_done_takes_the_next_call_while_another_is_busy(workers):
-    pool = workers(2)
-    first, *others = pool.map("who", [(1.5,), *[(0.0,)] * 6])
-    assert len({first, *others}) == 2
-    assert others == [others[0]] * 6 and others[0] != first
+def test_each_item_gets_its_own_result_with_its_context(pool_of):
+    pool = pool_of(2, batch=3)
+    assert results([pool.submit("echo", item, "context") for item in range(20)]) == [(item, "context") for item in range(20)]
 
 
-def test_a_finished_call_is_heard_of_before_a_slower_one_that_began_earlier(workers):
-    done: list[int] = []
-    workers(2).map("who", [(1.0,), (0.0,)], done.append)
-    assert done == [1, 0]
+def test_waiting_items_are_shared_out_among_the_workers_up_to_a_batch(pool_of):
+    pool = pool_of(2, batch=4)
+    pool.wait_ready()
+    found = results([pool.submit("who", 0.05) for _ in range(12)])
+    assert len({name for name, *_ in found}) == 2
+    assert max(together for *_, together in found) == 4
 
 
-def test_a_worker_has_one_call_at_a_time_and_workers_run_side_by_side(workers):
-    (a, b, c, d) = workers(2).map("busy", [(0.4,)] * 4)
-    assert max(a[0], b[0]) < min(a[1], b[1])
-    assert min(c[0], d[0]) >= min(a[1], b[1])
+def test_a_worker_takes_no_more_weight_than_its_batch(pool_of):
+    pool = pool_of(1, batch=8)
+    pool.wait_ready()
+    assert {together for *_, together in results([pool.submit("who", 0.0, weight=4) for _ in range(6)])} == {2}
 
 
-def test_no_calls_give_no_results(workers):
-    assert workers(1).map("echo", []) == []
+def test_a_result_is_there_before_the_rest_of_its_batch(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+    first, last = pool.submit("who", 0.0), pool.submit("who", 5.0)
+    first.result(timeout=4)
+    assert not last.done()
 
 
-def test_a_broadcast_asks_every_worker_in_their_order(workers):
-    assert workers(3).broadcast("who") == ["worker 0", "worker 1", "worker 2"]
+def test_urgent_items_go_before_those_that_wait(pool_of):
+    pool, order = pool_of(1, batch=1), []
+    for name, urgent in (("first", False), ("later", False), ("urgent", True)):
+        pool.submit("who", 0.3, urgent=urgent).add_done_callback(lambda _, name=name: order.append(name))
+        time.sleep(0.1)
+    while len(order) < 3:
+        time.sleep(0.05)
+    assert order.index("urgent") < order.index("later")
 
 
-@pytest.mark.parametrize("ask", [lambda pool: pool.broadcast("refuse"), lambda pool: pool.map("refuse", [(), ()])])
-def test_a_flame_error_of_an_actor_arrives_as_itself(workers, ask):
-    with pytest.raises(ModelError) as caught:
-        ask(workers(2))
-    assert type(caught.value) is ModelError
-    assert str(caught.value) == "expected a model; found none. To fix: give one."
-    assert caught.value.exit_code == 4
+def test_a_worker_that_dies_is_replaced_and_its_items_are_done_once(pool_of, tmp_path):
+    pool = pool_of(2, batch=5)
+    items = [*range(7), "die", *range(8, 20)]
+    assert results([pool.submit("die_once", item, str(tmp_path / "died")) for item in items]) == items
+    assert pool.deaths == 1
+    pool.wait_ready()
+    assert len(pool.actors) == 2
 
 
-def test_a_bug_in_an_actor_is_raised_as_its_own_kind_with_the_actors_trace(workers):
-    with pytest.raises(KeyError) as caught:
-        workers(1).map("break_down", [()])
-    assert "in break_down" in str(caught.value)
+def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+    (_, _, pid, _) = pool.submit("who", 0.0).result(timeout=30)
+    slow = pool.submit("who", 2.0)
+    time.sleep(0.5)
+    os.kill(pid, 9)
+    name, *_ = slow.result(timeout=60)
+    assert name == "0.1"
 
 
-@pytest.mark.parametrize("ask", [lambda pool: pool.broadcast("die"), lambda pool: pool.map("die", [()])])
-def test_an_actor_that_dies_is_an_engine_error_that_names_the_call(workers, ask):
-    with pytest.raises(EngineError) as caught:
-        ask(workers(1))
-    assert caught.value.expected == "test.die"
-    assert caught.value.found.startswith("an actor that died")
+def test_a_worker_that_hangs_is_given_up_and_its_item_done_elsewhere(pool_of, tmp_path):
+    pool = pool_of(1, call_timeout_s=2.0)
+    assert results([pool.submit("hang_once", item, str(tmp_path / "hung")) for item in "abc"]) == ["a", "b", "c"]
+    assert pool.deaths == 1
 
 
-def test_an_actor_that_died_before_is_an_engine_error_at_the_next_call(workers):
-    pool = workers(2)
-    ray.kill(pool.actors[1])
-    with pytest.raises(EngineError, match="an actor that died"):
-        pool.map("who", [(0.1,)] * 4)
+def test_a_worker_whose_engine_dies_is_replaced(pool_of, tmp_path):
+    pool = pool_of(1)
+    assert results([pool.submit("lose_engine_once", item, str(tmp_path / "lost")) for item in "ab"]) == ["a", "b"]
+    assert pool.deaths == 1
 
 
-@pytest.mark.parametrize("ask", [lambda pool: pool.broadcast("who", 30.0), lambda pool: pool.map("who", [(30.0,)])])
-def test_a_call_that_does_not_answer_in_time_is_an_engine_error(workers, ask):
-    pool = workers(1, timeout_s=0.5)
-    start = time.monotonic()
-    with pytest.raises(EngineError, match=r"test\.who within 0\.5 s; found no answer"):
-        ask(pool)
-    assert time.monotonic() - start < 15
+def test_an_item_that_brings_down_every_worker_is_given_back_as_lost_by_name(pool_of):
+    pool = pool_of(2, attempts=2)
+    with pytest.raises(WorkLost, match=r"test\.die to outlive 'poison'.*2 workers gone"):
+        pool.submit("die", "poison").result(timeout=60)
 
 
-def test_a_plain_wait_ends_too(workers):
-    (actor,) = workers(1).actors
-    with pytest.raises(EngineError, match="an answer within"):
-        get(actor.who.remote(30.0), 0.2, "an answer")
+def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(cluster):
+    class Stillborn:
+        def __init__(self):
+            os._exit(1)
+
+        def ready(self):
+            return None
+
+    background = Background()
+    pool = WorkerPool("test", lambda *_: ray.remote(num_cpus=0)(Stillborn).remote(), Limits(1, 1, 1, attempts=2), background)
+    with pytest.raises(EngineError, match="2 deaths in one place without a result"):
+        pool.wait_ready()
+    with pytest.raises(EngineError, match="2 deaths"):
+        pool.submit("echo", 1).result(timeout=30)
+    background.close()
+
+
+def test_a_flame_error_of_an_actor_arrives_as_itself_and_the_worker_lives_on(pool_of):
+    pool = pool_of(1)
+    with pytest.raises(ModelError, match="expected a model; found none"):
+        pool.submit("refuse", 1).result(timeout=60)
+    assert pool.submit("echo", 1).result(timeout=60) == (1,)
+    assert pool.deaths == 0
+
+
+def test_a_bug_in_an_actor_arrives_as_its_own_kind_with_the_actors_trace(pool_of):
+    with pytest.raises(KeyError, match="a bug") as caught:
+        pool_of(1).submit("break_down", 1).result(timeout=60)
+    assert "break_down" in str(caught.value.__cause__)
+
+
+def test_a_method_that_forgets_an_item_is_an_error_not_a_wait(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+    first, second = pool.submit("forget", "a"), pool.submit("forget", "b")
+    wait([first, second], timeout=60)
+    assert first.result() == "only the first"
+    with pytest.raises(EngineError, match="1 missing"):
+        second.result()
+
+
+def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_room(pool_of):
+    blocker = ray.remote(num_cpus=3)(Worker).remote(9, 9)
+    ray.get(blocker.ready.remote(), timeout=30)
+    pool = pool_of(2, batch=1, cpus=1, min_workers=1)
+    pool.wait_ready()
+    assert len(pool.actors) == 1
+    ray.kill(blocker)
+    deadline = time.monotonic() + 60
+    while len(pool.actors) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len({name for name, *_ in results([pool.submit("who", 0.3) for _ in range(6)])}) == 2
+
+
+def test_too_few_workers_in_time_is_a_placement_error_that_says_how_many(pool_of):
+    with pytest.raises(PlacementError, match=r"1 test workers that serve within 1 s; found 0.*test\.min_workers"):
+        pool_of(1, cpus=100, start_timeout_s=1.0).wait_ready()
+
+
+def test_all_workers_are_brought_to_a_version_before_the_call_returns(pool_of):
+    pool = pool_of(3)
+    pool.wait_ready()
+
+    async def bring(actor):
+        await actor.load.remote(7)
+
+    pool.bring_to(7, bring)
+    assert {version for _, version, *_ in results([pool.submit("who", 0.1) for _ in range(9)])} == {7}
+
+
+def test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+
+    async def bring(actor):
+        await actor.load.remote(3)
+
+    pool.bring_to(3, bring)
+    ray.kill(pool.actors[0])
+    name, version, *_ = pool.submit("who", 0.0).result(timeout=60)
+    assert (name, version) == ("0.1", 3)
+
+
+def test_new_weights_wait_for_the_items_that_a_worker_has_and_come_before_the_next(pool_of):
+    pool = pool_of(1, batch=1)
+    pool.wait_ready()
+    running, queued = pool.submit("who", 1.0), pool.submit("who", 0.0)
+    time.sleep(0.3)
+
+    async def bring(actor):
+        await actor.load.remote(1)
+
+    pushing = threading.Thread(target=pool.bring_to, args=(1, bring))
+    pushing.start()
+    assert [running.result(timeout=30)[1], queued.result(timeout=30)[1]] == [0, 1]
+    pushing.join(timeout=30)
+
+
+def test_a_worker_that_fails_the_check_stops_the_run(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+
+    async def bring(actor):
+        await actor.lag.remote()
+
+    with pytest.raises(WeightSyncError, match="the old ones"):
+        pool.bring_to(1, bring)
+
+
+def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_done_elsewhere(pool_of):
+    pool = pool_of(1)
+    pool.wait_ready()
+    item = pool.submit("who", 2.0)
+    time.sleep(0.5)
+    pool.leave({ray.get_runtime_context().get_node_id()})
+    name, *_ = item.result(timeout=60)
+    assert name == "0.1"
+    pool.leave({"another node"})
+    assert pool.submit("who", 0.0).result(timeout=60)[0] == "0.1"

@@ -83,7 +83,36 @@ def test_a_model_that_is_not_there_exits_with_the_code_of_models_and_leaves_no_f
     assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
 
 
-@pytest.mark.parametrize("words", [["run", "nowhere.yaml"], ["run", "job.yaml", "--set", "rollout.sampels=3"], ["version"]])
+def test_the_doctor_says_what_a_job_lacks_exits_with_5_and_leaves_no_folder(job):
+    done = flame("doctor", job, "--set", "learner.gpus=64", "--set", "model.policy=./no-model", folder=job.parent)
+    assert done.returncode == 5, done.stderr
+    assert "learner 64" in done.stdout and "./no-model" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("not ready on this machine: ")
+    assert done.stderr == ""
+    assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
+
+
+def test_the_doctor_loads_no_engine_and_starts_no_ray(job):
+    code = f"""
+import sys
+from flame_ray.cli import app
+app(["doctor", "job.yaml"], standalone_mode=False)
+import ray
+print(sorted({HEAVY!r} & set(sys.modules)), ray.is_initialized())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=job.parent, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "['ray'] False", done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "nowhere.yaml"],
+        ["run", "job.yaml", "--set", "rollout.sampels=3"],
+        ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
+        ["version"],
+    ],
+)
 def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded(words, job):
     code = f"""
 import sys

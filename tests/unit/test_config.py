@@ -1,5 +1,6 @@
 """What a job file may say, what it is told when it says something else, and that reading one loads nothing heavy."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 import flame_ray.errors
 from flame_ray.config import Config, PromptSource, load_config
-from flame_ray.errors import ConfigError, FlameError
+from flame_ray.errors import ConfigError, EngineError, FlameError, Interrupted
 
 HEAVY = ("torch", "vllm", "deepspeed", "ray", "transformers", "datasets")
 
@@ -144,6 +145,13 @@ RANGES = [
     ("learner.lora.dropout", 1, 1.1),
     ("learner.lora.r", 1, 0),
     ("learner.canary_tolerance", 0.01, 0),
+    ("learner.checkpoint_steps", 1, 0),
+    ("learner.lr_round_factor", 1, 1.1),
+    ("rollout.min_workers", 1, 0),
+    ("run.keep_checkpoints", 1, 0),
+    ("pairs.recall_at", 1, 0),
+    ("pairs.max_fact_loss", 1, 1.1),
+    ("pipeline.staleness", 1, 2),
     ("evaluation.bootstrap", 100, 99),
 ]
 
@@ -178,6 +186,24 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused_with_the_numbers(job):
 def test_a_batch_that_the_ranks_can_share_is_taken(job, batch, workers, micro):
     learner = load_config(job({"learner": {"batch_pairs": batch, "workers": workers, "micro_batch_pairs": micro}})).learner
     assert learner.batch_pairs == batch
+
+
+def test_fewer_workers_may_be_enough_to_begin_and_all_are_unless_it_is_said(job):
+    rollout = load_config(job({"rollout": {"workers": 4}})).rollout
+    assert (rollout.least, load_config(job({"rollout": {"workers": 4, "min_workers": 2}})).rollout.least) == (4, 2)
+    message = refusal(job({"rollout": {"workers": 2, "min_workers": 3}}))
+    assert "job.yaml: rollout: " in message and "min_workers (3) must not be more than workers (2)" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({"weights": {"backend": "lora"}, "learner": {"lora": None}}, "weights.backend lora needs learner.lora"),
+        ({"weights": {"backend": "checkpoint"}}, "weights.backend checkpoint needs run.save_merged true"),
+    ],
+)
+def test_weights_that_travel_through_a_folder_need_a_round_that_writes_it(job, content, fault):
+    assert fault in refusal(job(content))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -309,6 +335,13 @@ def test_an_error_is_the_same_after_pickling(error, protocol):
     assert after.exit_code == before.exit_code
 
 
-def test_every_kind_of_error_ends_the_command_with_its_own_code():
-    codes = [error.exit_code for error in ERRORS]
-    assert len(set(codes)) == len(codes) and all(0 < code < 64 for code in codes)
+def test_every_kind_of_error_ends_the_command_with_its_own_code_and_a_finer_kind_with_that_of_its_kind():
+    codes = {error: vars(error)["exit_code"] for error in ERRORS if "exit_code" in vars(error)}
+    assert len(set(codes.values())) == len(codes)
+    assert all(0 < code < 64 for error, code in codes.items() if error is not Interrupted)
+    assert all(issubclass(error, EngineError) for error in ERRORS if error not in codes)
+
+
+def test_a_run_that_was_interrupted_ends_with_the_code_that_says_try_again():
+    """EX_TEMPFAIL of sysexits.h: a scheduler may start the command once more."""
+    assert Interrupted.exit_code == os.EX_TEMPFAIL == 75

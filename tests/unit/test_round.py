@@ -1,10 +1,15 @@
 """The algorithm, with stages that do nothing but write down what they were given."""
 
+import threading
 from typing import Any
 
-from flame_ray.round import Stages, run_round, run_rounds
+import pytest
+
+from flame_ray.errors import EngineError
+from flame_ray.round import Stages, collect, improve, run_rounds
 from flame_ray.types import (
     Evaluation,
+    Group,
     HeldOut,
     Interval,
     JudgeScore,
@@ -12,13 +17,15 @@ from flame_ray.types import (
     Prompt,
     Response,
     ResponseId,
+    ScoredGroup,
     ScoredResponse,
     TrainingReport,
 )
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
-ORDER = ["draw", "classify", "sample", "score", "pair", "train", "sync", "save", "evaluate"]
+COLLECT, IMPROVE = ["draw", "classify", "sample", "score", "pair"], ["train", "save", "sync", "evaluate"]
+PATIENCE_S = 30.0
 
 
 def evaluation_of(round: int) -> Evaluation:
@@ -27,16 +34,17 @@ def evaluation_of(round: int) -> Evaluation:
 
 
 class FakeStages:
-    """Records (name, arguments) of each call; a round draws its one prompt, by its number."""
+    """Records (name, arguments) of each call; a round draws one prompt, by its number."""
 
     def __init__(self):
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.flow: list[str] = []  # what streams say of each group that passes
 
-    def stages(self) -> Stages:
-        return Stages(**{name: self._recording(name) for name in ORDER})
+    def stages(self, **other) -> Stages:
+        return Stages(**({name: self._recording(name) for name in COLLECT + IMPROVE} | other))
 
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
+    def names(self, round: int | None = None) -> list[str]:
+        return [name for name, arguments in self.calls if round in (None, arguments[-1])]
 
     def arguments(self, name: str) -> list[tuple[Any, ...]]:
         return [arguments for found, arguments in self.calls if found == name]
@@ -51,22 +59,30 @@ class FakeStages:
     def _draw(self, prompts_P, round):
         return (prompts_P[round],)
 
-    def _classify(self, prompts_P):
+    def _classify(self, prompts_P, round):
         return tuple(Prompt(p.id, p.text, fact_based=True) for p in prompts_P)
 
     def _sample(self, prompts_P, round):
-        return [Response(ResponseId(round, p.id, 0), "text", (1,), (2,), (-0.1,), "stop", round - 1) for p in prompts_P]
+        for prompt in prompts_P:
+            self.flow.append(f"sample {prompt.id}")
+            response = Response(ResponseId(round, prompt.id, 0), "text", (1,), (2,), (-0.1,), "stop", round - 1)
+            yield Group(prompt, (response,))
 
-    def _score(self, prompts_P, responses_PG):
-        return [ScoredResponse(r, JudgeScore(r.id, 1.0, (1.0,)), None) for r in responses_PG]
+    def _score(self, groups_P, round):
+        for group in groups_P:
+            self.flow.append(f"score {group.prompt.id}")
+            (response,) = group.responses_G
+            yield ScoredGroup(group.prompt, (ScoredResponse(response, JudgeScore(response.id, 1.0, (1.0,)), None),))
 
-    def _pair(self, prompts_P, scored_PG):
-        return PairSet((), {"instruction: tie": len(scored_PG)})
+    def _pair(self, groups_P, round):
+        seen = [group.prompt for group in groups_P]
+        assert all(prompt.fact_based for prompt in seen)
+        return PairSet((), {f"instruction: tie of {prompt.id}": round for prompt in seen})
 
     def _train(self, pairs, round):
         return TrainingReport(steps=round, loss=0.5, accuracy=0.5, margin=0.0, pairs=0, tokens=0)
 
-    def _sync(self, pairs, round):
+    def _sync(self, round):
         return 10 + round
 
     def _save(self, round):
@@ -78,27 +94,22 @@ class FakeStages:
 
 def test_a_round_runs_its_stages_in_the_order_of_the_data():
     fake = FakeStages()
-    run_round(fake.stages(), TRAIN_P, HELDOUT_P, 1)
-    assert fake.names() == ORDER
+    improve(fake.stages(), collect(fake.stages(), TRAIN_P, 1), HELDOUT_P, 1)
+    assert fake.names() == COLLECT + IMPROVE
+
+
+def test_a_group_is_scored_before_the_next_one_is_sampled():
+    fake = FakeStages()
+    collect(fake.stages(draw=lambda prompts_P, round: prompts_P), TRAIN_P[:2], 1)
+    assert fake.flow == ["sample train 0", "score train 0", "sample train 1", "score train 1"]
 
 
 def test_round_zero_is_an_evaluation_of_the_model_before_training_and_nothing_else():
     fake = FakeStages()
     first = next(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 3))
     assert fake.names() == ["classify", "evaluate"]
-    assert (first.round, first.evaluation, first.pairs, first.training, first.weight_version) == (
-        0,
-        evaluation_of(0),
-        None,
-        None,
-        0,
-    )
-
-
-def test_a_report_is_given_before_the_next_round_begins():
-    fake = FakeStages()
-    for report in run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2):
-        assert fake.arguments("evaluate")[-1][1] == report.round
+    assert (first.round, first.evaluation, first.weight_version) == (0, evaluation_of(0), 0)
+    assert (first.pairs, first.training) == (None, None)
 
 
 def test_n_rounds_give_n_plus_one_reports_with_what_each_round_made():
@@ -107,7 +118,14 @@ def test_n_rounds_give_n_plus_one_reports_with_what_each_round_made():
     assert [report.weight_version for report in reports] == [0, 11, 12, 13]
     assert [report.evaluation.factual_precision.mean for report in reports] == [0.0, 1.0, 2.0, 3.0]
     assert [report.training.steps for report in reports[1:]] == [1, 2, 3]
-    assert all(report.pairs.dropped == {"instruction: tie": 1} for report in reports[1:])
+    assert [report.pairs.dropped for report in reports[1:]] == [{f"instruction: tie of train {i}": i} for i in (1, 2, 3)]
+
+
+def test_a_report_is_given_before_the_next_round_begins():
+    fake = FakeStages()
+    for report in run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2):
+        assert fake.arguments("evaluate")[-1][1] == report.round
+        assert max(arguments[-1] for _, arguments in fake.calls) == report.round
 
 
 def test_each_round_draws_anew_from_all_the_prompts_and_samples_what_it_drew():
@@ -115,30 +133,54 @@ def test_each_round_draws_anew_from_all_the_prompts_and_samples_what_it_drew():
     list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 3))
     assert fake.arguments("draw") == [(TRAIN_P, 1), (TRAIN_P, 2), (TRAIN_P, 3)]
     assert [[p.id for p in prompts_P] for prompts_P, _ in fake.arguments("sample")] == [["train 1"], ["train 2"], ["train 3"]]
-
-
-def test_what_is_sampled_scored_and_paired_are_the_classified_prompts():
-    fake = FakeStages()
-    run_round(fake.stages(), TRAIN_P, HELDOUT_P, 2)
-    for name in ("sample", "score", "pair"):
-        (arguments,) = fake.arguments(name)
-        assert all(prompt.fact_based for prompt in arguments[0]), name
-
-
-def test_responses_go_with_their_prompts_through_every_stage():
-    fake = FakeStages()
-    list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2))
-    for prompts_P, responses_PG in fake.arguments("score"):
-        assert [response.id.prompt_id for response in responses_PG] == [prompt.id for prompt in prompts_P]
-    for prompts_P, scored_PG in fake.arguments("pair"):
-        assert [scored.response.id.prompt_id for scored in scored_PG] == [prompt.id for prompt in prompts_P]
+    assert all(prompt.fact_based for prompts_P, _ in fake.arguments("sample") for prompt in prompts_P)
 
 
 def test_the_held_out_prompts_are_classified_once_and_evaluated_in_every_round_and_never_sampled():
     fake = FakeStages()
     list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2))
-    assert fake.arguments("classify")[0] == (HELDOUT_P,)
-    assert sum(arguments == (HELDOUT_P,) for arguments in fake.arguments("classify")) == 1
+    assert fake.arguments("classify")[0] == (HELDOUT_P, 0)
+    assert sum(prompts_P == HELDOUT_P for prompts_P, _ in fake.arguments("classify")) == 1
     assert [round for _, round in fake.arguments("evaluate")] == [0, 1, 2]
     assert all(prompts_P[0].fact_based and prompts_P[0].id == "held out" for prompts_P, _ in fake.arguments("evaluate"))
     assert all(prompt.id != "held out" for prompts_P, _ in fake.arguments("sample") for prompt in prompts_P)
+
+
+def test_without_staleness_a_round_is_sampled_only_when_the_one_before_it_is_evaluated():
+    fake = FakeStages()
+    list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 3))
+    assert fake.names() == ["classify", "evaluate", *(COLLECT + IMPROVE) * 3]
+
+
+def test_with_staleness_the_pairs_of_the_next_round_are_collected_while_this_one_trains():
+    fake, collected = FakeStages(), {2: threading.Event(), 3: threading.Event()}
+
+    def pair(groups_P, round):
+        pairs = fake._pair(groups_P, round)
+        if round in collected:
+            collected[round].set()
+        return pairs
+
+    def train(pairs, round):
+        assert list(pairs.dropped.values()) == [round]
+        assert all(event.wait(PATIENCE_S) for later, event in collected.items() if later == round + 1)
+        assert not any(event.is_set() for later, event in collected.items() if later > round + 1)
+        return fake._train(pairs, round)
+
+    reports = list(run_rounds(fake.stages(pair=pair, train=train), TRAIN_P, HELDOUT_P, 3, staleness=1))
+    assert reports == list(run_rounds(FakeStages().stages(), TRAIN_P, HELDOUT_P, 3))
+    assert all(fake.names(round).count(name) == 1 for round in (1, 2, 3) for name in ("draw", "sample", "save", "evaluate"))
+
+
+@pytest.mark.parametrize("staleness", [0, 1])
+def test_a_round_that_cannot_be_collected_ends_the_run_after_the_report_of_the_one_before(staleness):
+    def draw(prompts_P, round):
+        if round == 2:
+            raise EngineError("a sampler", "none", "start one")
+        return prompts_P[:1]
+
+    reports = []
+    with pytest.raises(EngineError, match="a sampler"):
+        for report in run_rounds(FakeStages().stages(draw=draw), TRAIN_P, HELDOUT_P, 3, staleness):
+            reports.append(report.round)
+    assert reports == [0, 1]

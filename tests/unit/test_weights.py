@@ -1,15 +1,14 @@
 """The handshake and the canary, with workers that lie, lag and break."""
 
+import asyncio
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from flame_ray.engines.base import Continuation
+from flame_ray.engines.base import Chunks, Continuation, Weights
 from flame_ray.errors import WeightSyncError
-from flame_ray.weights import Canary, check_canary, sync_weights, take_canary
+from flame_ray.weights import Canary, Push, check_canary
 
 SEQUENCE = Continuation((1, 2), (3, 4))
 OLD, NEW, OTHER = (-1.0, -2.0), (-1.5, -1.0), (-3.0, -5.0)
@@ -17,19 +16,14 @@ SMALL_STEP = (-1.02, -2.02)  # 0.02 from OLD: a round that moved the canary by m
 TOLERANCE = 0.1
 
 
-@dataclass
-class FakeLearner:
-    """Holds OLD until it trains; exports its log-probabilities in place of tensors, and notes its canary's questions."""
+class Remote:
+    """A method of an actor: called by `.remote`, awaited."""
 
-    weights: tuple[float, ...] = OLD
-    asked: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    def __init__(self, method):
+        self._method = method
 
-    def export(self) -> Any:
-        return self.weights
-
-    def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Sequence[float]:
-        self.asked.append((tuple(prompt_ids), tuple(response_ids)))
-        return self.weights
+    async def remote(self, *args: Any) -> Any:
+        return self._method(*args)
 
 
 class FakeWorker:
@@ -38,37 +32,34 @@ class FakeWorker:
     def __init__(self, takes=lambda sent: sent, reports=lambda version: version, noise: float = 0.0):
         self.weights: tuple[float, ...] = OLD
         self.takes, self.reports, self.noise = takes, reports, noise
+        self.calls: list[str] = []
 
-    def load_weights(self, chunks: list[Any], version: int) -> int:
-        (sent,) = chunks
+    @property
+    def load_weights(self) -> Remote:
+        return Remote(self._load_weights)
+
+    @property
+    def canary(self) -> Remote:
+        return Remote(self._canary)
+
+    def _load_weights(self, weights: Weights, version: int) -> int:
+        self.calls.append("load")
+        (sent,) = weights.references
         self.weights = self.takes(sent)
         return self.reports(version)
 
-    def canary(self) -> tuple[float, ...]:
+    def _canary(self, continuation: Continuation) -> tuple[float, ...]:
+        assert continuation == SEQUENCE
+        self.calls.append("canary")
         return tuple(weight + self.noise for weight in self.weights)
 
 
-class FakeRollouts:
-    def __init__(self, *workers: FakeWorker):
-        self.workers = workers
-        self.calls: list[str] = []
-
-    def load_weights(self, chunks: list[Any], version: int) -> list[int]:
-        self.calls.append("load")
-        return [worker.load_weights(chunks, version) for worker in self.workers]
-
-    def canary(self, continuation: Continuation) -> list[Sequence[float]]:
-        assert continuation == SEQUENCE
-        self.calls.append("canary")
-        return [worker.canary() for worker in self.workers]
-
-
-def sync(*workers: FakeWorker, version: int = 3, weights: tuple[float, ...] = NEW) -> float:
-    """A round that trains the learner from OLD to `weights`."""
-    learner, rollouts = FakeLearner(), FakeRollouts(*workers)
-    canary = take_canary(learner, rollouts, SEQUENCE)
-    learner.weights = weights
-    return sync_weights(learner, rollouts, version, canary, TOLERANCE)
+def sync(*workers: FakeWorker, version: int = 3, weights: tuple[float, ...] = NEW, before=OLD) -> float:
+    """A round that trained the learner from `before` (None: that is not known) to `weights`."""
+    push = Push(Chunks((weights,)), version, Canary(SEQUENCE, weights, before, TOLERANCE))
+    for worker in workers:
+        asyncio.run(push.bring(worker))
+    return push.largest_gap
 
 
 def test_workers_that_take_the_weights_pass_and_the_gap_is_told():
@@ -77,20 +68,18 @@ def test_workers_that_take_the_weights_pass_and_the_gap_is_told():
 
 def test_the_gap_is_the_largest_of_the_workers_mean_distances():
     near = FakeWorker(takes=lambda sent: (sent[0] + 0.02, sent[1] - 0.04))
-    assert sync(FakeWorker(), near) == pytest.approx(0.03)
+    assert sync(near, FakeWorker()) == pytest.approx(0.03)
 
 
-def test_both_sides_are_asked_of_one_sequence_before_training_and_after_the_push():
-    learner, rollouts = FakeLearner(), FakeRollouts(FakeWorker())
-    canary = take_canary(learner, rollouts, SEQUENCE)
-    assert canary == Canary(SEQUENCE, OLD, [OLD])
-    sync_weights(learner, rollouts, 3, canary, TOLERANCE)
-    assert rollouts.calls == ["canary", "load", "canary"]
-    assert learner.asked == [((1, 2), (3, 4))] * 2
+def test_a_worker_is_asked_before_it_takes_the_weights_and_after():
+    worker = FakeWorker()
+    sync(worker)
+    assert worker.calls == ["canary", "load", "canary"]
+    assert worker.weights == NEW
 
 
-def test_a_worker_that_reports_another_version_is_refused_with_all_versions_named():
-    with pytest.raises(WeightSyncError, match=r"version 3 on every rollout worker; found versions \[3, 2\]"):
+def test_a_worker_that_reports_another_version_is_refused_with_both_versions_named():
+    with pytest.raises(WeightSyncError, match=r"version 3 on every rollout worker; found version 2"):
         sync(FakeWorker(), FakeWorker(reports=lambda version: version - 1))
 
 
@@ -109,6 +98,19 @@ def test_a_worker_that_claims_the_version_and_keeps_the_old_weights_is_caught(we
 @pytest.mark.parametrize("weights", [OLD, (-1.001, -2.001), SMALL_STEP, NEW])
 def test_honest_workers_pass_though_their_engines_differ_and_however_far_the_round_moved(noise, weights):
     assert sync(FakeWorker(), FakeWorker(noise=noise), weights=weights) == pytest.approx(abs(noise))
+
+
+def test_a_worker_that_joins_later_with_other_weights_is_brought_to_these():
+    late = FakeWorker()
+    late.weights = OTHER
+    assert sync(FakeWorker(), late) == 0.0
+    assert late.weights == NEW
+
+
+def test_where_the_learners_answer_before_the_round_is_not_known_the_gap_alone_decides():
+    assert sync(FakeWorker(), before=None) == 0.0
+    with pytest.raises(WeightSyncError, match="a gap of 0"):
+        sync(FakeWorker(takes=lambda sent: OLD), before=None)
 
 
 def test_a_worker_that_moved_to_the_wrong_weights_is_caught():

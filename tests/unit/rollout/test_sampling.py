@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from flame_ray.engines.base import Sample, SampleRequest
-from flame_ray.rollout.sampling import SamplingPlan, greedy_plan, requests, response_ids, sample_seed, to_response
-from flame_ray.types import Prompt, ResponseId
+from flame_ray.rollout.sampling import SamplingPlan, greedy_plan, groups, requests, response_ids, sample_seed, to_response
+from flame_ray.types import Group, Prompt, Response, ResponseId
 
 PROMPTS_P = [Prompt(f"set/{i}", f"question {i}") for i in range(7)]
 PLAN = SamplingPlan(round=2, seed=11, samples=3, max_tokens=16, temperature=0.7, top_p=0.9, top_k=20)
@@ -83,3 +83,37 @@ def test_a_response_keeps_the_samplers_own_tokens_and_is_stamped_with_its_weight
     response = to_response(id, SampleRequest((0, 1), 2), sample, weight_version=3)
     assert (response.id, response.text, response.finish_reason, response.weight_version) == (id, "Hello", "length", 3)
     assert (response.prompt_token_ids, response.token_ids, response.logprobs) == ((0, 1), (5, 6), (-0.5, -0.25))
+
+
+def responses(prompts_P: list[Prompt]) -> list[tuple[int, Response]]:
+    """Every sample of a plan with its place, as an engine would give them one after the other."""
+    return [
+        (place, Response(id, f"answer {id}", (1,), (2,), (-0.1,), "stop", 1))
+        for place, id in enumerate(response_ids(prompts_P, PLAN))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_samples_in_any_order_become_groups_that_hold_them_by_index(seed):
+    shuffled = random.Random(seed).sample(responses(PROMPTS_P), 21)
+    found = dict(groups(PROMPTS_P, shuffled, PLAN.samples))
+    assert sorted(found) == list(range(7))
+    for position, group in found.items():
+        assert group.prompt == PROMPTS_P[position]
+        assert [response.id for response in group.responses_G] == [ResponseId(2, group.prompt.id, index) for index in range(3)]
+
+
+def test_a_group_is_given_with_its_last_sample_and_not_before():
+    arriving = responses(PROMPTS_P[:2])
+    order = [arriving[place] for place in (0, 3, 5, 1, 4, 2)]
+    seen: list[int] = []
+    done = groups(PROMPTS_P[:2], (seen.append(place) or (place, response) for place, response in order), PLAN.samples)
+    assert (next(done)[0], len(seen)) == (1, 5)
+    assert (next(done)[0], len(seen)) == (0, 6)
+    assert list(done) == []
+
+
+def test_a_group_that_lacks_a_sample_is_not_given():
+    assert [group for _, group in groups(PROMPTS_P[:2], responses(PROMPTS_P[:2])[:-1], PLAN.samples)] == [
+        Group(PROMPTS_P[0], tuple(response for _, response in responses(PROMPTS_P[:1])))
+    ]

@@ -1,243 +1,197 @@
-"""The record of a run, kept around stages that do nothing."""
+"""The record of a run, kept around stages that do nothing; what it gives back to a later process is in test_resume.py."""
 
 import io
 import json
-import time
+import uuid
 
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from flame_ray.config import Config, RunConfig
-from flame_ray.errors import EngineError
-from flame_ray.round import Stages, run_rounds
+from flame_ray.config import Config, parse_config
+from flame_ray.errors import EngineError, Interrupted
+from flame_ray.round import run_rounds
 from flame_ray.runtime.journal import Journal
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.run import _record
 from flame_ray.runtime.rundir import RunDirectory
-from flame_ray.types import (
-    Evaluation,
-    Fact,
-    FactScore,
-    HeldOut,
-    Interval,
-    JudgeScore,
-    Pair,
-    PairKind,
-    PairSet,
-    Prompt,
-    Response,
-    ResponseId,
-    ScoredResponse,
-    Split,
-    TrainingReport,
-    Verdict,
-    VerdictLabel,
-)
+from flame_ray.runtime.storage import Storage
+from flame_ray.types import Prompt, Split
 
 TRAIN_P = (Prompt("train", "question", label=True),)
-HELDOUT_P = (Prompt("held out", "question"),)
-INTERVAL = Interval(0.5, 0.25, 0.75, 4)
-EVALUATION = Evaluation(*([INTERVAL] * 6), prompts=1, missing=0)
+HELDOUT_P = (Prompt("held out", "question", split=Split.HELDOUT),)
+PROMPTS = (*TRAIN_P, *HELDOUT_P)
+ONE_ROUND: Config = parse_config({"run": {"rounds": 1}}, "here")
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-NAMES = ("draw", "classify", "sample", "score", "pair", "train", "sync", "save", "evaluate")
-
-
-class FakeMetrics:
-    """Notes what a gauge would show."""
-
-    def __init__(self):
-        self.stages: list[tuple[str, int, bool]] = []
-        self.evaluations: list[Evaluation] = []
-
-    def stage(self, name, round, running):
-        self.stages.append((name, round, running))
-
-    def evaluation(self, evaluation):
-        self.evaluations.append(evaluation)
-
-
-def answers(prompts_P, round: int, samples: int) -> list[Response]:
-    ids = [ResponseId(round, prompt.id, index) for prompt in prompts_P for index in range(samples)]
-    return [Response(id, f"answer {id}", (1,), (2, 3), (-0.1, -0.2), "stop", round) for id in ids]
-
-
-def score(prompts_P, responses_PG) -> list[ScoredResponse]:
-    verdict = Verdict(Fact("a fact", 0), VerdictLabel.SUPPORTED, 1.0, "passage")
-    return [ScoredResponse(r, JudgeScore(r.id, float(r.id.index), (1.0,)), FactScore(r.id, (verdict,))) for r in responses_PG]
-
-
-def pair(prompts_P, scored_PG) -> PairSet:
-    rejected, chosen = (scored.response for scored in scored_PG)
-    return PairSet((Pair(PairKind.INSTRUCTION, chosen, rejected, 1.0, 0.0),), {"factuality: tie": 1})
-
-
-def evaluate(prompts_P, round) -> HeldOut:
-    return HeldOut(tuple(score(prompts_P, answers(prompts_P, round, 1))), EVALUATION)
-
-
-def stages(**other) -> Stages:
-    plain = {
-        "draw": lambda prompts_P, round: prompts_P,
-        "classify": lambda prompts_P: tuple(Prompt(p.id, p.text, label=p.label, fact_based=True) for p in prompts_P),
-        "sample": lambda prompts_P, round: answers(prompts_P, round, 2),
-        "score": score,
-        "pair": pair,
-        "train": lambda pairs, round: TrainingReport(4, 0.625, 0.75, 0.1, 1, 9),
-        "sync": lambda pairs, round: round,
-        "save": lambda round: None,
-        "evaluate": evaluate,
-    }
-    return Stages(**(plain | other))
+ENDS = ["classify", "sample", "score", "pair", "train", "save", "sync", "evaluate"]  # of the stages of a round, in order
 
 
 class Recorded:
     """A journal with fakes around it, in a folder of its own."""
 
-    def __init__(self, tmp_path):
-        self.run = RunDirectory.create(tmp_path / "run", Config(), {})
-        self.metrics, self.screen = FakeMetrics(), io.StringIO()
-        console = Console(file=self.screen, width=200)
-        self.journal = Journal(self.run, "mine", Screen(console), self.metrics)
+    def __init__(self, metrics):
+        self.metrics, self.screen = metrics, io.StringIO()
+        self.storage = Storage(f"memory://{uuid.uuid4().hex}/run")
+        self.run = RunDirectory(self.storage)
+        self.journal = self.journal_on(Console(file=self.screen, width=200))
+
+    def journal_on(self, console: Console) -> Journal:
+        return Journal(self.run, "mine", Screen(console), self.metrics)
 
     def summary(self) -> dict:
-        return json.loads((self.run.path / "summary.json").read_text())
+        return json.loads(self.storage.read("summary.json"))
 
     def table(self, name: str) -> list[dict]:
-        return pq.read_table(self.run.path / "rounds" / name).to_pylist()
+        return pq.read_table(io.BytesIO(self.storage.read(f"rounds/{name}"))).to_pylist()
 
 
 @pytest.fixture
-def recorded(tmp_path) -> Recorded:
-    return Recorded(tmp_path)
+def recorded(metrics) -> Recorded:
+    return Recorded(metrics)
 
 
-def test_wrapped_stages_give_what_the_stages_give(recorded):
-    plain = list(run_rounds(stages(), TRAIN_P, HELDOUT_P, 2))
-    assert list(run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 2)) == plain
+@pytest.fixture
+def stages(fake_stages):
+    return fake_stages().stages()
 
 
-def test_the_summary_is_written_after_every_round(recorded):
-    for report in run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 2):
-        recorded.journal.report(report)
-        summary = recorded.summary()
-        assert (summary["run_id"], summary["status"]) == ("mine", "running")
-        assert [entry["round"] for entry in summary["rounds"]] == list(range(report.round + 1))
-    recorded.journal.write("complete")
-    assert recorded.summary()["status"] == "complete"
-    assert "error" not in recorded.summary()
-    assert recorded.summary()["wall_seconds"] >= 0
+@pytest.fixture
+def finished(recorded, stages) -> Recorded:
+    """A run of one round."""
+    _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(stages), PROMPTS)
+    return recorded
 
 
-def test_every_stage_of_a_round_is_timed_and_round_zero_only_has_its_own(recorded):
-    for report in run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 1):
-        recorded.journal.report(report)
-    before, after = recorded.summary()["rounds"]
-    assert set(before["timings"]) == {"classify", "evaluate"}
-    assert set(after["timings"]) == set(NAMES)
-
-
-def test_a_stages_time_is_its_own_and_adds_up_when_it_runs_twice(recorded):
-    slow = recorded.journal.wrap(stages(classify=lambda prompts_P: time.sleep(0.06) or prompts_P))
-    slow.draw(TRAIN_P, 1)
-    slow.classify(TRAIN_P)
-    slow.classify(TRAIN_P)
-    report = next(run_rounds(stages(), TRAIN_P, HELDOUT_P, 0))
-    recorded.journal.report(report)
-    timings = recorded.summary()["rounds"][0]["timings"]
-    assert timings["classify"] >= 0.12
-    assert timings["draw"] < 0.06
-
-
-def test_a_round_leaves_its_tables_and_a_line_of_metrics(recorded):
-    for report in run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 1):
-        recorded.journal.report(report)
-    written = {str(path.relative_to(recorded.run.path / "rounds")) for path in recorded.run.path.glob("rounds/*/*")}
-    heldout = {"heldout_responses.parquet", "heldout_facts.parquet", "prompts.parquet"}
-    trained = heldout | {"responses.parquet", "facts.parquet", "pairs.parquet"}
-    assert written == {f"0000/{name}" for name in heldout} | {f"0001/{name}" for name in trained}
-    assert [row["prompt_id"] for row in recorded.table("0000/prompts.parquet")] == ["held out"]
-    assert [row["prompt_id"] for row in recorded.table("0001/prompts.parquet")] == ["train"]
-    assert [row["response_id"] for row in recorded.table("0001/responses.parquet")] == ["1/train/0", "1/train/1"]
-    assert recorded.table("0001/pairs.parquet")[0]["chosen_id"] == "1/train/1"
-    lines = [json.loads(line) for line in (recorded.run.path / "metrics.jsonl").read_text().splitlines()]
-    assert lines == recorded.summary()["rounds"]
-
-
-def test_the_gauges_show_each_stage_begin_and_end_and_each_evaluation(recorded):
-    for report in run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 1):
-        recorded.journal.report(report)
-    assert recorded.metrics.stages[:4] == [
-        ("classify", 0, True),
-        ("classify", 0, False),
-        ("evaluate", 0, True),
-        ("evaluate", 0, False),
-    ]
-    assert [name for name, round, running in recorded.metrics.stages if round == 1 and running] == list(NAMES)
-    assert recorded.metrics.evaluations == [EVALUATION, EVALUATION]
-
-
-def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(recorded):
-    for report in run_rounds(recorded.journal.wrap(stages()), TRAIN_P, HELDOUT_P, 1):
-        recorded.journal.report(report)
-    lines = recorded.screen.getvalue().splitlines()
-    assert [line.split()[2] for line in lines] == ["classify", "evaluate", *NAMES]
-    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0%)" in lines[3]
-    assert "2 responses, 4 tokens" in lines[4]
-    assert "1 pairs; dropped: 1 factuality: tie" in lines[6]
-
-
-def fail(error: BaseException):
+def failing(error: BaseException):
     def stage(*_):
         raise error
 
     return stage
 
 
-def test_a_stage_that_fails_raises_its_own_error_and_the_rounds_before_it_are_kept(recorded):
-    broken = stages(train=fail(EngineError("a learner", "none", "start one")))
-    with pytest.raises(EngineError, match="a learner"):
-        for report in run_rounds(recorded.journal.wrap(broken), TRAIN_P, HELDOUT_P, 2):
-            recorded.journal.report(report)
-    assert [entry["round"] for entry in recorded.summary()["rounds"]] == [0]
-    assert recorded.table("0001/pairs.parquet")
+def test_wrapped_stages_give_what_the_stages_give(recorded, stages):
+    plain = list(run_rounds(stages, TRAIN_P, HELDOUT_P, 2))
+    assert list(run_rounds(recorded.journal.wrap(stages), TRAIN_P, HELDOUT_P, 2)) == plain
 
 
-def test_a_stage_that_fails_gives_the_terminal_back_and_is_no_longer_shown_as_running(recorded):
+def test_the_summary_is_written_after_every_round(recorded, stages):
+    for report in run_rounds(recorded.journal.wrap(stages), TRAIN_P, HELDOUT_P, 2):
+        recorded.journal.report(report)
+        summary = recorded.summary()
+        assert (summary["run_id"], summary["status"]) == ("mine", "running")
+        assert [entry["round"] for entry in summary["rounds"]] == list(range(report.round + 1))
+        lines = [json.loads(line) for line in recorded.storage.read("metrics.jsonl").splitlines()]
+        assert lines == summary["rounds"]
+
+
+def test_a_run_that_ends_is_recorded_as_complete_with_all_its_rounds(finished):
+    summary = finished.summary()
+    assert summary["status"] == "complete" and "error" not in summary
+    assert [entry["round"] for entry in summary["rounds"]] == [0, 1]
+    assert [entry["evaluation"]["factual_precision"] for entry in summary["rounds"]] == [0.0, 0.125]
+    assert summary["wall_seconds"] >= 0
+
+
+def test_every_stage_of_a_round_is_timed_and_round_zero_only_has_its_own(finished):
+    before, after = finished.summary()["rounds"]
+    assert list(before["timings"]) == ["classify", "evaluate"]
+    assert list(after["timings"]) == ENDS
+
+
+def test_a_round_leaves_its_tables_and_its_durable_units_and_no_part_of_a_stream(finished):
+    written = {name.removeprefix("rounds/") for name in finished.storage.names("rounds")}
+    heldout = {"heldout_responses.parquet", "heldout_facts.parquet", "heldout.json.gz"}
+    before = heldout | {"heldout_prompts.parquet", "heldout_prompts.json.gz"}
+    tables = {f"{name}.parquet" for name in ("prompts", "responses", "facts", "pairs")}
+    after = heldout | tables | {f"{name}.json.gz" for name in ("prompts", "pairs", "training")}
+    assert written == {f"0000/{name}" for name in before} | {f"0001/{name}" for name in after}
+
+
+def test_the_tables_hold_what_the_stages_gave(finished):
+    assert [row["prompt_id"] for row in finished.table("0000/heldout_prompts.parquet")] == ["held out"]
+    assert [row["prompt_id"] for row in finished.table("0001/prompts.parquet")] == ["train"]
+    assert [row["response_id"] for row in finished.table("0001/responses.parquet")] == ["1/train/0", "1/train/1"]
+    assert [row["response_id"] for row in finished.table("0001/heldout_responses.parquet")] == ["1/held out/0"]
+    assert finished.table("0001/pairs.parquet")[0]["chosen_id"] == "1/train/1"
+
+
+def test_the_table_of_responses_is_in_the_order_of_the_prompts_ids_whoever_was_done_first(recorded, fake_stages):
+    train_P = tuple(Prompt(name, "?") for name in ("c", "a", "b"))
+    journal = recorded.journal
+    _record(journal, ONE_ROUND, journal.wrap(fake_stages().stages()), (*train_P, *HELDOUT_P))
+    assert [row["prompt_id"] for row in recorded.table("0001/responses.parquet")] == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_the_gauges_show_each_stage_begin_and_end_and_each_evaluation(finished):
+    shown = finished.metrics.stages
+    assert [name for name, round, running in shown if round == 1 and not running] == ENDS
+    assert sorted(each for *each, running in shown if running) == sorted(each for *each, running in shown if not running)
+    assert shown[:2] == [("classify", 0, True), ("classify", 0, False)]
+    assert [evaluation.factual_precision.mean for evaluation in finished.metrics.evaluations] == [0.0, 0.125]
+
+
+def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
+    lines = finished.screen.getvalue().splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["round", round, name] for round, names in (("0", ["classify", "evaluate"]), ("1", ENDS)) for name in names
+    ]
+    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0%)" in lines[2]
+    assert "2 responses, 4 tokens" in lines[3]
+    assert "2 judged, 2 checked for facts" in lines[4]
+    assert "1 pairs; dropped: 1 factuality: tie" in lines[5]
+    assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
+    assert "checkpoints/round-0001" in lines[7]
+    assert "version 1, verified on every rollout worker" in lines[8]
+
+
+def test_a_stage_that_fails_gives_the_terminal_back_and_is_no_longer_shown_as_running(recorded, fake_stages):
     terminal = io.StringIO()
-    journal = Journal(recorded.run, "mine", Screen(Console(file=terminal, force_terminal=True)), recorded.metrics)
+    journal = recorded.journal_on(Console(file=terminal, force_terminal=True))
+    broken = fake_stages().stages(train=failing(EngineError("a learner", "none", "start one")))
     with pytest.raises(EngineError):
-        journal.wrap(stages(train=fail(EngineError("a learner", "none", "start one")))).train(None, 1)
+        journal.wrap(broken).train(None, 1)
     written = terminal.getvalue()
     assert -1 < written.rfind(HIDE_CURSOR) < written.rfind(SHOW_CURSOR)
-    assert recorded.metrics.stages == [("train", 0, True), ("train", 0, False)]
-
-
-ONE_ROUND = Config(run=RunConfig(rounds=1))
-PROMPTS = (*TRAIN_P, Prompt("held out", "question", split=Split.HELDOUT))
-
-
-def test_a_run_that_ends_is_recorded_as_complete_with_all_its_rounds(recorded):
-    reports = _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(stages()), PROMPTS)
-    assert [report.round for report in reports] == [0, 1]
-    assert recorded.summary()["status"] == "complete"
-    assert [entry["round"] for entry in recorded.summary()["rounds"]] == [0, 1]
-    assert [row["prompt_id"] for row in recorded.table("0000/prompts.parquet")] == ["held out"]
-    assert [row["prompt_id"] for row in recorded.table("0001/prompts.parquet")] == ["train"]
+    assert recorded.metrics.stages == [("train", 1, True), ("train", 1, False)]
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "status", "told"),
     [
-        (EngineError("a learner", "none", "start one"), "EngineError: expected a learner; found none. To fix: start one."),
-        (KeyError("a bug"), "KeyError: 'a bug'"),
-        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (
+            EngineError("a learner", "none", "start one"),
+            "failed",
+            "EngineError: expected a learner; found none. To fix: start one.",
+        ),
+        (KeyError("a bug"), "failed", "KeyError: 'a bug'"),
+        (KeyboardInterrupt(), "failed", "KeyboardInterrupt: "),
+        (
+            Interrupted("a run that ends by itself", "SIGTERM", "go on with --resume mine"),
+            "interrupted",
+            "expected a run that ends by itself; found SIGTERM. To fix: go on with --resume mine.",
+        ),
     ],
-    ids=["expected", "bug", "ctrl-c"],
+    ids=["expected", "bug", "ctrl-c", "interrupted"],
 )
-def test_a_run_that_fails_is_recorded_as_failed_with_its_error_and_the_error_goes_on(recorded, error, told):
+def test_a_run_that_does_not_end_is_recorded_with_its_error_and_its_rounds_and_the_error_goes_on(
+    recorded, fake_stages, error, status, told
+):
+    broken = fake_stages().stages(train=failing(error))
     with pytest.raises(type(error)):
-        _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(stages(train=fail(error))), PROMPTS)
+        _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(broken), PROMPTS)
     summary = recorded.summary()
-    assert (summary["status"], summary["error"]) == ("failed", told)
+    assert (summary["status"], summary["error"]) == (status, told)
     assert [entry["round"] for entry in summary["rounds"]] == [0]
+    assert recorded.table("0001/pairs.parquet")
+
+
+def test_a_sample_that_fails_on_its_way_through_the_streams_raises_its_own_error(recorded, fake_stages):
+    def sample(prompts_P, round):
+        yield from fake_stages().sample(prompts_P, round)
+        raise EngineError("a sampler", "none", "start one")
+
+    with pytest.raises(EngineError, match="a sampler"):
+        _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake_stages().stages(sample=sample)), PROMPTS)
+    running = [(name, round) for name, round, running in recorded.metrics.stages if running]
+    ended = [(name, round) for name, round, running in recorded.metrics.stages if not running]
+    assert sorted(running) == sorted(ended)

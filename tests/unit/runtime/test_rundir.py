@@ -1,7 +1,8 @@
-"""A run's folder: whole files or none, and errors that name the path."""
+"""A run's folder: what is written there, and which folders a process may open again."""
 
 import json
 import os
+import uuid
 from datetime import datetime
 from pathlib import Path
 
@@ -10,145 +11,172 @@ import pytest
 import yaml
 
 from flame_ray.config import Config, RunConfig, load_config, parse_config
-from flame_ray.errors import StorageError
-from flame_ray.runtime.rundir import RunDirectory, run_id, storing
+from flame_ray.errors import ConfigError, StorageError
+from flame_ray.runtime.rundir import RunDirectory, run_id
+from flame_ray.runtime.storage import Storage
 
 
 @pytest.fixture
-def run(tmp_path) -> RunDirectory:
-    return RunDirectory.create(tmp_path / "runs" / "mine", Config(), {"machine": "a fake"})
+def path(tmp_path) -> Path:
+    return tmp_path / "runs" / "mine"
 
 
-def fill_the_disk(path: Path) -> Path:
-    """Any write to this path fails as on a full disk."""
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    path.symlink_to("/dev/full")
-    return path
+@pytest.fixture
+def run(path) -> RunDirectory:
+    made = RunDirectory(Storage(path))
+    made.create(Config(), {"machine": "a fake"})
+    return made
 
 
-def test_a_new_run_holds_its_settings_and_its_environment(run, tmp_path):
-    assert load_config(run.path / "config.yaml") == Config()
-    assert json.loads((run.path / "environment.json").read_text()) == {"machine": "a fake"}
-    assert run.path == tmp_path / "runs" / "mine"
+def settings(**sections) -> Config:
+    return parse_config(sections, "here")
 
 
-def test_settings_other_than_the_defaults_are_read_back_as_they_were(tmp_path):
-    tree = {"run": {"seed": 7}, "learner": {"lora": None}, "prompts": {"sources": [{"source": "x.jsonl", "limit": 3}]}}
-    config = parse_config(tree, "here")
-    written = RunDirectory.create(tmp_path / "run", config, {}).path / "config.yaml"
-    assert load_config(written) == config
-    assert yaml.safe_load(written.read_text())["run"]["seed"] == 7
+# Making one
 
 
-def test_an_existing_run_id_is_refused_and_left_as_it_is(run):
-    with pytest.raises(StorageError, match=r"mine is there already.*run\.id"):
-        RunDirectory.check(run.path, 0)
-    before = (run.path / "environment.json").read_text()
-    with pytest.raises(StorageError, match="mine"):
-        RunDirectory.create(run.path, Config(), {"machine": "another"})
-    assert (run.path / "environment.json").read_text() == before
+def test_a_new_run_holds_its_settings_and_its_environment(run, path):
+    assert load_config(path / "config.yaml") == Config()
+    assert json.loads((path / "environment.json").read_text()) == {"machine": "a fake"}
 
 
-def test_a_new_run_id_with_room_passes_and_makes_nothing(tmp_path):
-    RunDirectory.check(tmp_path / "runs" / "new", 1)
+def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
+    config = settings(run={"seed": 7}, learner={"lora": None}, prompts={"sources": [{"source": "x.jsonl", "limit": 3}]})
+    RunDirectory(Storage(path)).create(config, {})
+    assert load_config(path / "config.yaml") == config
+    assert yaml.safe_load((path / "config.yaml").read_text())["run"]["seed"] == 7
+
+
+def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
+    with pytest.raises(StorageError, match=r"mine is there already.*run\.id.*--resume"):
+        run.check_new(0)
+    before = {file: file.read_bytes() for file in path.iterdir()}
+    with pytest.raises(StorageError, match="mine is there already"):  # made by another process since the check
+        RunDirectory(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
+    assert {file: file.read_bytes() for file in path.iterdir()} == before
+
+
+def test_a_new_run_id_with_room_passes_and_makes_nothing(path, tmp_path):
+    RunDirectory(Storage(path)).check_new(1)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_without_room_is_refused_with_both_sizes(tmp_path):
+def test_a_disk_without_room_is_refused_with_both_sizes(path):
     with pytest.raises(StorageError) as caught:
-        RunDirectory.check(tmp_path / "runs" / "new", 2**60)
-    assert f"{2**30:.1f} GiB free for {tmp_path / 'runs' / 'new'}" in caught.value.expected
+        RunDirectory(Storage(path)).check_new(2**60)
+    assert caught.value.expected == f"{2**30:.1f} GiB free for {path}"
     assert caught.value.found.endswith("GiB on its disk")
     assert "run.root" in caught.value.fix and "run.save_merged" in caught.value.fix
 
 
-def test_a_writer_that_fails_leaves_the_old_file_whole(run):
-    run.write_json("summary.json", {"round": 1})
-    with pytest.raises(ValueError):
-        run.write_json("summary.json", {"round": float("nan")})
-    with pytest.raises(UnicodeEncodeError):
-        run.write_text("summary.json", "half a file \udcff")
-    assert json.loads((run.path / "summary.json").read_text()) == {"round": 1}
-
-
-def test_a_write_replaces_the_whole_file_and_leaves_nothing_beside_it(run):
-    run.write_text("notes.txt", "a long first version")
-    run.write_text("notes.txt", "short")
-    assert (run.path / "notes.txt").read_text() == "short"
-    assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "environment.json", "notes.txt"]
-
-
-def test_a_reader_that_holds_the_old_file_open_reads_it_whole(run):
-    run.write_text("notes.txt", "old")
-    with (run.path / "notes.txt").open() as reader:
-        run.write_text("notes.txt", "new")
-        assert reader.read() == "old"
-
-
-def test_a_full_disk_is_a_storage_error_that_names_the_file_and_keeps_the_old_one(run):
-    run.write_json("summary.json", {"round": 1})
-    fill_the_disk(run.path / ".summary.json.part")
-    with pytest.raises(StorageError) as caught:
-        run.write_json("summary.json", {"round": 2})
-    assert caught.value.expected == f"to write {run.path / 'summary.json'}"
-    assert caught.value.found == "No space left on device"
-    assert "free some space" in caught.value.fix
-    assert json.loads((run.path / "summary.json").read_text()) == {"round": 1}
-
-
-def test_a_full_disk_under_a_table_is_a_storage_error_too(run):
-    run.write_table("rounds/0000/t.parquet", [{"a": 1}])
-    fill_the_disk(run.path / "rounds/0000/.t.parquet.part")
-    with pytest.raises(StorageError, match=r"t\.parquet.*No space left.*free some space"):
-        run.write_table("rounds/0000/t.parquet", [{"a": 2}])
-    assert pq.read_table(run.path / "rounds/0000/t.parquet").to_pylist() == [{"a": 1}]
-
-
-def test_a_full_disk_under_an_appended_file_is_a_storage_error_too(run):
-    fill_the_disk(run.path / "metrics.jsonl")
-    with pytest.raises(StorageError, match=r"metrics\.jsonl.*No space left.*free some space"):
-        run.append_json("metrics.jsonl", {"round": 1})
+def test_an_object_store_has_room():
+    RunDirectory(Storage(f"memory://{uuid.uuid4().hex}")).check_new(2**60)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match=r"file/run.*Not a directory.*permissions"):
-        RunDirectory.create(tmp_path / "file" / "run", Config(), {})
+    with pytest.raises(StorageError, match=r"file/run.*Not a directory"):
+        RunDirectory(Storage(tmp_path / "file" / "run")).create(Config(), {})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_a_storage_error_that_names_it(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="Permission denied"):
-        RunDirectory.create(tmp_path / "run", Config(), {})
-
-
-def test_errors_that_are_not_the_disks_pass_as_they_are(tmp_path):
-    with pytest.raises(KeyError), storing(tmp_path):
-        raise KeyError("a bug")
-
-
-def test_lines_are_appended_one_object_a_line(run):
-    run.append_json("metrics.jsonl", {"round": 0})
-    run.append_json("metrics.jsonl", {"round": 1})
-    lines = (run.path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [{"round": 0}, {"round": 1}]
-
-
-def test_a_table_without_rows_is_not_written(run):
-    run.write_table("rounds/0001/facts.parquet", [])
-    assert not (run.path / "rounds").exists()
-
-
-def test_a_checkpoint_has_an_absolute_path_that_sorts_by_round(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    run = RunDirectory(Path("runs/mine"))
-    assert run.checkpoint(3) == tmp_path / "runs/mine/checkpoints/round-0003"
-    assert sorted([run.checkpoint(10), run.checkpoint(2)])[0] == run.checkpoint(2)
+        RunDirectory(Storage(tmp_path / "run")).create(Config(), {})
 
 
 def test_the_run_id_is_that_of_the_settings_or_the_name_with_a_time():
     assert run_id(Config(run=RunConfig(id="mine", name="other"))) == "mine"
     made = run_id(Config(run=RunConfig(name="quick")))
     assert datetime.strptime(made, "quick-%Y%m%d-%H%M%S")
+
+
+def test_checkpoints_have_an_absolute_path_since_a_learner_rank_works_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert RunDirectory(Storage("runs/mine")).checkpoints == tmp_path / "runs/mine/checkpoints"
+
+
+def test_checkpoints_on_an_object_store_are_refused_with_the_setting():
+    with pytest.raises(StorageError, match=r"run\.root on a filesystem that every node mounts; found memory://runs/mine"):
+        _ = RunDirectory(Storage("memory://runs/mine")).checkpoints
+
+
+# Opening one again
+
+
+def test_an_unfinished_run_may_go_on_with_its_own_settings(run):
+    run.check_resumable(Config())
+    for status in ("running", "failed", "interrupted"):
+        run.write_json("summary.json", {"status": status})
+        run.check_resumable(Config())
+
+
+def test_a_run_may_go_on_elsewhere_and_at_another_speed(run):
+    run.check_resumable(
+        settings(
+            run={"id": "mine", "root": "/elsewhere", "keep_checkpoints": 2},
+            cluster={"address": "ray://head:10001"},
+            rollout={"workers": 4, "min_workers": 1, "gpus": 1, "batch_sequences": 8},
+            learner={"workers": 2, "zero_stage": 3, "checkpoint_steps": 5},
+        )
+    )
+
+
+def test_a_changed_setting_is_refused_by_its_name_with_both_values(run, path):
+    with pytest.raises(ConfigError) as caught:
+        run.check_resumable(settings(learner={"lr": 0.5}, run={"seed": 7}, rollout={"workers": 2}))
+    assert str(path / "config.yaml") in caught.value.expected
+    assert caught.value.found == "learner.lr: 0.0001 -> 0.5; run.seed: 0 -> 7"
+
+
+def test_a_complete_run_is_refused(run):
+    run.write_json("summary.json", {"status": "complete"})
+    with pytest.raises(StorageError, match="mine is complete"):
+        run.check_resumable(Config())
+
+
+def test_a_run_that_is_not_there_is_refused_by_its_path(path):
+    with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found nothing"):
+        RunDirectory(Storage(path)).check_resumable(Config())
+
+
+def test_settings_of_another_version_are_refused_by_their_file(run):
+    run.write_text("config.yaml", "rollout: {no_such_setting: 1}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml: rollout\.no_such_setting"):
+        run.check_resumable(Config())
+
+
+# What lies in it
+
+
+def test_what_json_cannot_say_is_refused_and_leaves_the_old_file_whole(run):
+    run.write_json("summary.json", {"round": 1})
+    with pytest.raises(ValueError):
+        run.write_json("summary.json", {"round": float("nan")})
+    with pytest.raises(UnicodeEncodeError):
+        run.write_text("summary.json", "half a file \udcff")
+    assert run.summary() == {"round": 1}
+
+
+def test_a_summary_that_is_not_there_yet_is_empty(run):
+    assert run.summary() == {}
+    assert run.read_json("timeline.json", []) == []
+
+
+def test_lines_are_one_object_each_and_replace_those_of_before(run, path):
+    run.write_lines("metrics.jsonl", [{"round": 0}])
+    run.write_lines("metrics.jsonl", [{"round": 0}, {"round": 1}])
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"round": 0}, {"round": 1}]
+
+
+def test_a_table_is_read_back_as_it_was(run, path):
+    rows = [{"a": 1, "text": "Où 🦙?", "tokens": [1, 2]}, {"a": None, "text": "", "tokens": []}]
+    run.write_table("rounds/0001/t.parquet", rows)
+    assert pq.read_table(path / "rounds/0001/t.parquet").to_pylist() == rows
+
+
+def test_a_table_without_rows_is_not_written(run, path):
+    run.write_table("rounds/0001/facts.parquet", [])
+    assert not (path / "rounds").exists()

@@ -1,0 +1,149 @@
+"""What a round costs when sampling and training overlap.
+
+    python -m tests.benchmarks.overlap
+
+NOT a GPU figure. Sampling, scoring and training are doubles that sleep, so that they have resources of their own as on a
+cluster; round.py, the pools on a real Ray, the journal and its timeline are the package's own. Printed, all from one run each:
+the rounds' mean cost with `pipeline.staleness` 0 and 1, its ratio to the longer of sampling and training, and the timeline.
+"""
+
+# ruff: noqa: T201
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import ray
+from rich.console import Console
+
+from flame_ray.config import Config
+from flame_ray.rollout.pool import RolloutPool
+from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.round import Stages, run_rounds
+from flame_ray.runtime.background import Background
+from flame_ray.runtime.journal import Journal
+from flame_ray.runtime.pool import Limits, WorkerPool
+from flame_ray.runtime.progress import Screen
+from flame_ray.runtime.rundir import RunDirectory
+from flame_ray.runtime.storage import Storage
+from flame_ray.types import (
+    Evaluation,
+    Group,
+    HeldOut,
+    Interval,
+    JudgeScore,
+    PairSet,
+    Prompt,
+    Response,
+    ResponseId,
+    ScoredGroup,
+    ScoredResponse,
+    TrainingReport,
+)
+
+ROUNDS, PROMPTS, WORKERS, BATCH = 4, 64, 4, 4
+BATCH_S, SCORE_S, TRAIN_S = 2.0, 0.05, 7.0  # sampling: 64 / 4 / 4 batches a worker, 8 s in all
+WIDTH = 96
+
+
+class SleepingSampler:
+    def ready(self):
+        return 0
+
+    def generate(self, prompts_P, plan):
+        for position, prompt in enumerate(prompts_P):
+            time.sleep(BATCH_S / len(prompts_P))
+            id = ResponseId(plan.round, prompt.id, 0)
+            yield position, Group(prompt, (Response(id, "text", (1,), (2,), (-0.5,), "stop", 0),))
+
+
+class Metrics:
+    def stage(self, name, round, running):
+        pass
+
+    def evaluation(self, evaluation):
+        pass
+
+
+def stages(rollouts: RolloutPool) -> Stages:
+    nothing = Interval(None, None, None, 0)
+
+    def score(groups_P, round):
+        for group in groups_P:
+            time.sleep(SCORE_S)
+            yield ScoredGroup(
+                group.prompt, tuple(ScoredResponse(r, JudgeScore(r.id, 0.0, (0.0,)), None) for r in group.responses_G)
+            )
+
+    def pair(groups_P, round):
+        return PairSet((), {"instruction: tie": sum(1 for _ in groups_P)})
+
+    def train(pairs, round):
+        time.sleep(TRAIN_S)
+        return TrainingReport(1, 0.7, 0.5, 0.0, 0, 0)
+
+    return Stages(
+        draw=lambda prompts_P, round: prompts_P,
+        classify=lambda prompts_P, round: prompts_P,
+        sample=lambda prompts_P, round: rollouts.generate(prompts_P, SamplingPlan(round, 0, 1, 8, 1.0)),
+        score=score,
+        pair=pair,
+        train=train,
+        save=lambda round: None,
+        sync=lambda round: round,
+        evaluate=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 6), prompts=0, missing=0)),
+    )
+
+
+def measure(staleness: int) -> list[dict]:
+    background = Background()
+    remote = ray.remote(num_cpus=0)(SleepingSampler)
+    pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), background)
+    pool.wait_ready()
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(Storage(Path(folder) / "run"))
+        run.create(Config(), {})
+        journal = Journal(run, "overlap", Screen(Console(file=io.StringIO())), Metrics())
+        prompts = tuple(Prompt(f"p{i:03d}", "a question") for i in range(PROMPTS))
+        for report in run_rounds(journal.wrap(stages(RolloutPool(pool))), prompts, (), ROUNDS, staleness):
+            journal.report(report)
+        spans = run.read_json("timeline.json", [])
+    pool.close()
+    background.close()
+    return spans
+
+
+def mean(spans: list[dict], stage: str) -> float:
+    found = [span["end"] - span["start"] for span in spans if span["stage"] == stage and span["round"]]
+    return sum(found) / len(found)
+
+
+def draw(spans: list[dict]) -> None:
+    end = max(span["end"] for span in spans)
+    for name in ("sample", "score", "train"):
+        line = [" "] * WIDTH
+        for span in spans:
+            if span["stage"] == name:
+                first, last = (round(span[edge] / end * (WIDTH - 1)) for edge in ("start", "end"))
+                line[first : last + 1] = str(span["round"]) * (last + 1 - first)
+        print(f"{name:>7} |{''.join(line)}|")
+    print(f"{'':>7}  0 s{'':>{WIDTH - 11}}{end:5.1f} s")
+
+
+def main() -> None:
+    ray.init(address="local", num_cpus=8, include_dashboard=False, log_to_driver=False)
+    for staleness in (0, 1):
+        spans = measure(staleness)
+        ends = sorted(span["end"] for span in spans if span["stage"] == "train")
+        cost = (ends[-1] - ends[0]) / (len(ends) - 1)
+        longer = max(mean(spans, "score"), mean(spans, "train"))
+        print(
+            f"staleness {staleness}: a round costs {cost:.2f} s (n {len(ends) - 1}); sampling and scoring {mean(spans, 'score'):.2f} s, "
+            f"training {mean(spans, 'train'):.2f} s; {cost / longer:.2f} x the longer"
+        )
+        draw(spans)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

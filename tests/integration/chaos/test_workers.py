@@ -1,0 +1,49 @@
+"""Workers die while a run goes on; the run neither stops nor forgets nor repeats anything."""
+
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import psutil
+
+from tests.integration.chaos.harness import assert_same_run
+
+
+def test_a_run_outlives_a_worker_of_each_kind_and_ends_as_if_nothing_had_happened(chaos, calm):
+    chaos.start()
+    chaos.kill("ray::RolloutActor.generate")
+    chaos.kill("ray::JudgeActor")
+    chaos.wait_for_file("rounds/0001/sampled/*.json.gz")
+    chaos.kill("ray::FactualityActor")
+    chaos.wait_for_file("rounds/0001/pairs.json.gz")
+    chaos.kill("ray::LearnerActor.advance")
+    chaos.wait_for_file("rounds/0002/prompts.json.gz")
+    chaos.kill("ray::RolloutActor.generate")  # its successor must get the weights of round 1 before it serves
+    assert chaos.finish() == 0, chaos.printed
+    assert chaos.printed.count("is gone and is replaced") >= 3
+    assert "starts again from its newest state" in chaos.printed
+    assert_same_run(chaos, calm)
+
+
+def test_a_worker_that_is_ten_times_slower_only_takes_longer(chaos, calm):
+    """The rollout worker stands still for nine tenths of every 0.2 s."""
+    chaos.start()
+    stop = threading.Event()
+
+    def slow_down():
+        while not stop.is_set():
+            for process in chaos.processes("ray::RolloutActor.generate"):
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGSTOP)
+                    time.sleep(0.18)
+                    process.send_signal(signal.SIGCONT)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=slow_down, daemon=True)
+    thread.start()
+    chaos.wait_for_file("rounds/0001/pairs.json.gz")
+    stop.set()
+    thread.join()
+    assert chaos.finish() == 0, chaos.printed
+    assert_same_run(chaos, calm)

@@ -1,0 +1,44 @@
+"""A rollout worker around an engine that finishes its samples in an order of its own."""
+
+from flame_ray.engines.base import Sample
+from flame_ray.rollout.actor import RolloutActor
+from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.types import Prompt, ResponseId
+
+PROMPTS_P = [Prompt("a", "one"), Prompt("b", "one two")]
+PLAN = SamplingPlan(round=2, seed=11, samples=2, max_tokens=16, temperature=0.7)
+
+
+class FakeEngine:
+    """One token a word; the last request is done first, and says what it was asked."""
+
+    weight_version = 4
+
+    def render(self, messages):
+        return tuple(range(len(messages[0]["content"].split())))
+
+    def sample(self, requests):
+        for place, request in reversed(list(enumerate(requests))):
+            yield place, Sample(f"{len(request.prompt_token_ids)} words, seed {request.seed}", (7,), (-0.5,), "stop")
+            self.weight_version = 5  # weights that come in between belong to the next call
+
+
+def worker() -> RolloutActor:
+    """An actor as its constructor leaves it, but for the engine."""
+    actor = RolloutActor.__new__(RolloutActor)
+    actor._engine = FakeEngine()
+    return actor
+
+
+def test_each_group_comes_with_its_prompts_place_as_soon_as_it_is_whole():
+    found = list(worker().generate(PROMPTS_P, PLAN))
+    assert [(place, group.prompt.id) for place, group in found] == [(1, "b"), (0, "a")]
+    for _, group in found:
+        assert [response.id for response in group.responses_G] == [ResponseId(2, group.prompt.id, index) for index in (0, 1)]
+        assert {response.text.split(",")[0] for response in group.responses_G} == {f"{len(group.prompt.text.split())} words"}
+        assert len({response.text for response in group.responses_G}) == 2
+
+
+def test_all_samples_of_a_call_carry_the_version_that_was_there_when_it_began():
+    responses = [response for _, group in worker().generate(PROMPTS_P, PLAN) for response in group.responses_G]
+    assert {response.weight_version for response in responses} == {4}
