@@ -29,6 +29,7 @@ class Workers(Settings):
     min_workers: Annotated[
         Positive | None, Field(description="enough to begin with, the others join when there is room; None: all of them")
     ] = None
+    node_labels: Annotated[dict[str, str], Field(description="only nodes with these Ray labels hold the actors")] = {}
     cpus: Annotated[float, Field(ge=0)] = 0.25
     gpus: Annotated[float, Field(ge=0)] = 0.0
     threads: Annotated[int, Field(ge=0, description="compute threads an actor; 0: as many as the machine has cores")] = 0
@@ -161,7 +162,7 @@ class PairsConfig(Settings):
 
     The paper's gap is 0.5 on its 5-point scale; None keeps all. `min_fact_gap` and `min_judge_gap`: the smallest
     difference that counts as a preference. Points tie by themselves; a likelihood never does, and needs the second.
-    `recall_at` K ranks by F1@K, so that a response does not win by saying less; None, as in the paper, by precision.
+    `recall_at` K ranks by F@K, so that a response does not win by saying less; None, as in the paper, by precision.
     `max_fact_loss` drops an instruction pair whose chosen side is less factual by more than this; None keeps all (paper).
     """
 
@@ -169,6 +170,7 @@ class PairsConfig(Settings):
     factuality_per_prompt: Annotated[int, Field(ge=1, description="widest gaps first; paper: 1, and all in its table 7")] = 1
     gamma: Annotated[float, Field(ge=0, description="FActScore's length penalty below this many facts; paper: none")] = 0.0
     recall_at: Positive | None = None
+    recall_weight: Annotated[float, Field(gt=0, description="beta: below 1, precision weighs more than recall at K")] = 1.0
     max_fact_loss: Fraction | None = None
     min_fact_gap: Fraction = 0.0
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
@@ -195,6 +197,9 @@ class LearnerConfig(Workers):
     epochs: Positive = 1
     batch_pairs: Annotated[int, Field(ge=1, description="pairs an optimizer step, over all ranks")] = 8
     micro_batch_pairs: Annotated[int, Field(ge=1, description="pairs a forward pass, a rank")] = 4
+    placement: Annotated[
+        Literal["pack", "strict_pack", "spread"], Field(description="ranks close together, on one node, or apart")
+    ] = "pack"
     reference: Literal["round", "initial"] = "round"
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
     lora: LoraConfig | None = LoraConfig()
@@ -243,8 +248,12 @@ class WeightsConfig(Settings):
 
 
 class PipelineConfig(Settings):
-    """What runs side by side. `staleness` 1: a round is sampled, by weights one version behind, while the last one trains."""
+    """What runs side by side. `staleness` 1: a round is sampled, by weights one version behind, while the last one trains.
 
+    `stream`: a group is scored while others are sampled. Where samplers and judge share a few cores it only slows both.
+    """
+
+    stream: bool = True
     staleness: Annotated[int, Field(ge=0, le=1)] = 0
 
 
@@ -313,10 +322,10 @@ def parse_config(tree: dict, where: str) -> Config:
 
 WHERE_NOT_WHAT = re.compile(
     r"cluster\..*|run\.(id|root|keep_checkpoints)"
-    r"|(rollout|factuality|judge|learner)\.(workers|min_workers|cpus|gpus|threads)"
+    r"|(rollout|factuality|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
     r"|(rollout|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)"
     r"|weights\..*|rollout\.tensor_parallel"
-    r"|learner\.(zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
+    r"|learner\.(placement|zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
 )
 
 

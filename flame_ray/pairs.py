@@ -137,19 +137,20 @@ def _fact_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
         return None
     value = score.precision * length_penalty(len(score.verdicts), config.gamma)
     if config.recall_at is not None:
-        value = f1_at(config.recall_at, score.supported, len(score.verdicts))
+        value = f_at(config.recall_at, config.recall_weight, score.supported, len(score.verdicts))
     return value, float(score.supported if value > 0 else -score.unsupported)
 
 
-def f1_at(k: int, supported: int, facts: int) -> float:
-    """F1 of precision and recall at K: the share of K wanted facts that are there and supported (Wei et al. 2024, SAFE,
-    arXiv 2403.18802, section 5). Unlike precision, it does not rise when a response says less that is true.
+def f_at(k: int, weight: float, supported: int, facts: int) -> float:
+    """F-beta of precision and recall at K, the share of K wanted facts that are there and supported; `weight` is beta.
 
-    >>> f1_at(3, supported=3, facts=3), round(f1_at(3, supported=1, facts=1), 3), f1_at(3, supported=0, facts=4)
-    (1.0, 0.5, 0.0)
+    At 1 it is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). It does not rise when a response says less.
+
+    >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
+    (1.0, 0.5, 0.556)
     """
-    precision, recall = supported / facts, min(supported / k, 1.0)
-    return 2 * precision * recall / (precision + recall) if supported else 0.0
+    precision, recall, square = supported / facts, min(supported / k, 1.0), weight**2
+    return (1 + square) * precision * recall / (square * precision + recall) if supported else 0.0
 
 
 def length_penalty(facts: int, gamma: float) -> float:

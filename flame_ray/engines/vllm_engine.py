@@ -140,7 +140,9 @@ class VllmEngine:
 
     def load_weights(self, weights: Weights, version: int) -> None:
         if isinstance(weights, AdapterFolder):
-            self._adapter = self._vllm.lora.request.LoRARequest(f"version-{version}", version, weights.path)
+            from vllm.lora.request import LoRARequest
+
+            self._adapter = LoRARequest(f"version-{version}", version, weights.path)
         else:
             self._replace_all(weights.references if isinstance(weights, Chunks) else (weights.path,))
         self._llm.llm_engine.set_weight_version(str(version))

@@ -14,11 +14,14 @@ from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from flame_ray.config import LearnerConfig
-from flame_ray.errors import EngineError, FlameError, LearnerDied, PlacementError
+from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.checkpoint import verify_manifest
+from flame_ray.learner.placement import reserve
 from flame_ray.types import Pair, TrainingReport
 
 OnStep = Callable[[int, int], None]  # (units done, units in all)
@@ -33,6 +36,7 @@ class LearnerGroup:
     actors: tuple[Any, ...]
     timeout_s: float
     checkpoint_steps: int | None = None
+    room: PlacementGroup | None = None
 
     @classmethod
     def start(
@@ -52,18 +56,20 @@ class LearnerGroup:
         """
         if resume_from is not None:
             verify_manifest(Path(resume_from))
-        options = {"num_cpus": config.cpus, "num_gpus": config.gpus, **(options or {})}
+        options = {"num_cpus": config.cpus or 0.01, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
+        options.pop("label_selector", None)  # the room is on nodes of these labels already
+        room = reserve(config, options["num_cpus"], options["num_gpus"], timeout_s)
         remote = ray.remote(LearnerActor)
         actors: tuple[Any, ...] = tuple(
-            remote.options(name=f"{prefix}-{rank}", **options).remote(
-                model_path, config, rank, config.workers, seed, trust_remote_code
-            )
+            remote.options(
+                name=f"{prefix}-{rank}", scheduling_strategy=PlacementGroupSchedulingStrategy(room, rank), **options
+            ).remote(model_path, config, rank, config.workers, seed, trust_remote_code)
             for rank in range(config.workers)
         )
-        group = cls(actors, timeout_s, config.checkpoint_steps)
+        group = cls(actors, timeout_s, config.checkpoint_steps, room)
         try:
-            group._connect(options, resume_from)
+            group._connect(resume_from)
         except BaseException:
             group.stop()
             raise
@@ -118,6 +124,8 @@ class LearnerGroup:
         for actor in self.actors:
             with suppress(RayError):
                 ray.kill(actor)
+        if self.room is not None:
+            remove_placement_group(self.room)
 
     def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:
         return [getattr(actor, method).remote(*args) for actor in self.actors]
@@ -141,8 +149,8 @@ class LearnerGroup:
             waited, f"nothing after {self.timeout_s:g} s", "look for a rank that is stuck or slow (`ray stack` on its node)"
         )
 
-    def _connect(self, options: dict[str, Any], resume_from: Path | None) -> None:
-        addresses = self._placed(options)
+    def _connect(self, resume_from: Path | None) -> None:
+        addresses = self._all("address", waited="the addresses of the learner ranks")
         hosts = [address.rpartition(":")[0] for address in addresses]
         ranks_at = Counter(hosts)
         calls = [
@@ -150,20 +158,6 @@ class LearnerGroup:
             for actor, host in zip(self.actors, hosts, strict=True)
         ]
         self._wait(calls, f"{len(self.actors)} learner ranks to meet and load the model")
-
-    def _placed(self, options: dict[str, Any]) -> list[str]:
-        """Every rank's address; a wait here is a wait for room in the cluster."""
-        calls = self._call("address")
-        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s)
-        if len(ready) < len(calls):
-            asked = f"{len(self.actors)} learner ranks of {options['num_cpus']} CPUs and {options['num_gpus']} GPUs each"
-            have = {name: amount for name, amount in ray.cluster_resources().items() if name in ("CPU", "GPU")}
-            raise PlacementError(
-                f"room for {asked} within {self.timeout_s:g} s",
-                f"a cluster of {have}",
-                "lower learner.workers, cpus or gpus, or add nodes",
-            )
-        return self._wait(calls, "the addresses of the learner ranks")
 
 
 def _died(waited: str, error: RayActorError) -> LearnerDied:

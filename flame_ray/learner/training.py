@@ -104,7 +104,8 @@ class Training:
             if self._progress.finished:
                 self._progress = self._progress.reported(pairs=len(self._reference_D2))
                 self._reference_D2 = None
-                self._engine.forget_moments()  # the next round starts from these weights alone
+                if self._config.reference == "round":  # another objective; against the initial model it is the same one
+                    self._engine.forget_moments()
             yield self._progress.step
 
     def _step(self, slots_D: list[Slot], reference_D2: Tensor) -> Progress:

@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import TypeVar
 
+from flame_ray.runtime.interrupt import result_of
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -21,7 +23,7 @@ def in_order(work: Callable[[Key], Value], keys: Iterable[Key], ahead: int) -> I
     started = deque((key, _start(work, key)) for key in islice(remaining, 1))
     while started:
         key, future = started.popleft()
-        value = future.result()
+        value = result_of(future)
         started.extend((later, _start(work, later)) for later in islice(remaining, ahead - len(started)))
         yield key, value
         if not started:

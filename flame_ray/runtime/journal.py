@@ -5,7 +5,7 @@ summary.json. Times each stage, shows it and sets its gauges. The stages do not 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from flame_ray.prompts.classify import accuracy
 from flame_ray.report.summary import round_summary
@@ -14,9 +14,11 @@ from flame_ray.round import Stages
 from flame_ray.runtime.metrics import Metrics
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.rundir import RunDirectory
-from flame_ray.runtime.timeline import Timeline
+from flame_ray.runtime.timeline import RunningStage, Timeline
 from flame_ray.runtime.units import Units
 from flame_ray.types import Group, HeldOut, PairSet, Prompt, PromptSet, RoundReport, ScoredGroup, ScoredResponse, TrainingReport
+
+Item = TypeVar("Item")
 
 
 class Journal:
@@ -97,8 +99,8 @@ class Journal:
         def scored(groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
             done = {group.prompt.id for group in self._units.stream(round, "scored", ScoredGroup)}
             yield from self._units.stream(round, "scored", ScoredGroup)
-            fresh = (group for group in groups_P if group.prompt.id not in done)
             with self._timeline.stage("score", round) as stage:
+                fresh = (group for group in _timed(groups_P, stage) if group.prompt.id not in done)
                 for group in self._units.keep(round, "scored", stage.counted(score(fresh, round), None, len(done))):
                     checked = sum(each.fact is not None for each in group.scored_G)
                     stage.add(judged=len(group.scored_G), checked_for_facts=checked)
@@ -112,7 +114,7 @@ class Journal:
                 self._forget(round)
                 return self._units.read(round, "pairs", PairSet)
             with self._timeline.stage("pair", round) as stage:
-                pairs = pair(groups_P, round)
+                pairs = pair(_timed(groups_P, stage), round)
                 stage.note(_paired(pairs))
             self._responses(round, "", [each for group in self._in_order(round) for each in group.scored_G])
             self._table(round, "pairs", pair_rows(pairs))
@@ -182,6 +184,14 @@ class Journal:
 
     def _table(self, round: int, name: str, rows: list[dict[str, Any]]) -> None:
         self._run.write_table(f"rounds/{round:04d}/{name}.parquet", rows)
+
+
+def _timed(stream: Iterable[Item], stage: RunningStage) -> Iterator[Item]:
+    """A stage's time begins with what it is given, as long as nothing has come of it."""
+    for item in stream:
+        if not stage.counts:
+            stage.restart()
+        yield item
 
 
 def _classified(prompts_P: Sequence[Prompt]) -> str:

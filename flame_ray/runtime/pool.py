@@ -18,6 +18,7 @@ import ray
 from flame_ray.errors import EngineError, PlacementError, WorkLost
 from flame_ray.runtime.background import Background
 from flame_ray.runtime.deaths import Drained, cause_of, is_death
+from flame_ray.runtime.interrupt import result_of
 from flame_ray.runtime.tasks import Task, TaskQueue
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,7 @@ class WorkerPool:
         self._tasks.nudge()
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
-        self._background.start(self._until(condition, timeout_s, late)).result()
+        result_of(self._background.start(self._until(condition, timeout_s, late)))
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
         async with self._changed:

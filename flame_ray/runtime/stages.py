@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from flame_ray.config import Config
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
@@ -20,6 +21,7 @@ from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.interrupt import check, result_of
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
 from flame_ray.weights import Canary, Push
@@ -73,6 +75,7 @@ class ClusterStages:
     def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
         """Both rewards of every group as soon as it comes, the factuality reward for fact-based prompts only."""
         waiting: deque[tuple[Group, Future, Future | None]] = deque()
+        groups_P = groups_P if self._config.pipeline.stream else list(groups_P)
         for group in groups_P:
             judged = self._workers.judge.submit("score", group)
             checked = self._workers.factuality.submit("score", group) if group.prompt.fact_based else None
@@ -92,12 +95,14 @@ class ClusterStages:
         self.choose_canary(pairs)
         self._learner_before = self._canary_now()
         try:
-            return self._workers.learner.train(
-                pairs.pairs_D, round, lambda done, total: self._advance("train", round, done, total)
-            )
+            return self._workers.learner.train(pairs.pairs_D, round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)
             raise
+
+    def _stepped(self, round: int, done: int, total: int) -> None:
+        self._advance("train", round, done, total)
+        check()
 
     def save(self, round: int) -> None:
         """The adapter and, if it is asked for or there is none, the whole model as other tools load it."""
@@ -175,7 +180,7 @@ def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup
 def _rewards(group: Group, answer: Future) -> Sequence:
     """A group that brought down one worker after another has no reward; it does not stop the run."""
     try:
-        return answer.result()
+        return result_of(answer)
     except WorkLost as error:
         log.warning("%s", error)
         return [Missing(response.id, "worker lost") for response in group.responses_G]

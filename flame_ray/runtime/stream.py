@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
 
+from flame_ray.runtime.interrupt import take
+
 Item = TypeVar("Item")
 
 
@@ -20,7 +22,7 @@ def streamed(submit: Callable[[Item], Future], items: Iterable[Item], window: in
         submit(item).add_done_callback(finished.put)
         under_way += 1
         while under_way >= window or not finished.empty():
-            yield finished.get().result()
+            yield take(finished).result()
             under_way -= 1
     for _ in range(under_way):
-        yield finished.get().result()
+        yield take(finished).result()

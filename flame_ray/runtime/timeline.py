@@ -7,7 +7,7 @@ processes of the same run. Stages may overlap. Knows nothing of what they do.
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TypeVar
@@ -33,10 +33,16 @@ class Span:
 class RunningStage:
     """What a stage says of itself while it runs."""
 
-    def __init__(self, bar: Bar):
-        self.bar = bar
+    def __init__(self, bar: Bar, clock: Callable[[], float]):
+        self.bar, self._clock = bar, clock
+        self.start = clock()
         self.counts: Counter[str] = Counter()
         self.text = ""
+
+    def restart(self) -> None:
+        """What went before was waiting for another stage."""
+        self.start = self._clock()
+        self.bar.started = time.monotonic()
 
     def note(self, text: str) -> None:
         """The closing line; without one, the counts."""
@@ -85,8 +91,7 @@ class Timeline:
 
     @contextmanager
     def stage(self, name: str, round: int) -> Iterator[RunningStage]:
-        start = self.wall_seconds()
-        running = RunningStage(self._screen.begin(f"round {round} {name}"))
+        running = RunningStage(self._screen.begin(f"round {round} {name}"), self.wall_seconds)
         self._bars[name, round] = running.bar
         self._metrics.stage(name, round, running=True)
         try:
@@ -98,7 +103,7 @@ class Timeline:
             self._metrics.stage(name, round, running=False)
             del self._bars[name, round]
         running.bar.end(running.line())
-        self._keep(Span(name, round, round_off(start), round_off(self.wall_seconds())))
+        self._keep(Span(name, round, round_off(running.start), round_off(self.wall_seconds())))
 
     def _keep(self, span: Span) -> None:
         with self._lock:

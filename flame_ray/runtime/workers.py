@@ -70,17 +70,21 @@ async def _leave_draining_nodes(pools: tuple[WorkerPool, ...]) -> None:
         await asyncio.sleep(DRAIN_POLL_S)
 
 
-def actor_options(name: str, role: Role) -> dict[str, Any]:
-    """What an actor is called in the dashboard, what it takes of the cluster, and how many threads it computes with."""
+def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str, Any]:
+    """What an actor is called in the dashboard, what it takes of the cluster, and how many threads it computes with.
+
+    `shares_cores`: others compute at the same time; threads that spin while they wait would take the cores from them.
+    """
     threads = role.threads or os.cpu_count() or 1
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-    if role.workers > 1:  # threads that spin while they wait would take the cores from the others of their kind
+    if shares_cores or role.workers > 1:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
         "name": name,
         "num_cpus": role.cpus,
         "num_gpus": role.gpus,
         "runtime_env": {"env_vars": environment},
+        **({"label_selector": dict(role.node_labels)} if role.node_labels else {}),
     }
 
 
@@ -89,7 +93,7 @@ def _pool(name: str, config: Config, batch: int, background: Background, actor: 
     remote: Any = ray.remote(actor)
 
     def spawn(index: int, life: int) -> Any:
-        return remote.options(**actor_options(_label(f"{name}-{index}", life), role)).remote(*args)
+        return remote.options(**actor_options(_label(f"{name}-{index}", life), role, config.pipeline.stream)).remote(*args)
 
     return WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), background)
 
@@ -104,7 +108,7 @@ def _learner(config: Config, policy: Path, state: Path | None, life: int) -> Lea
         str(policy),
         config.learner,
         config.run.seed,
-        options=actor_options(_label("learner", life), config.learner),
+        options=actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0),
         timeout_s=config.cluster.start_timeout_s,
         trust_remote_code=config.model.trust_remote_code,
         resume_from=state,

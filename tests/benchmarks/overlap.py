@@ -138,8 +138,8 @@ def main() -> None:
         cost = (ends[-1] - ends[0]) / (len(ends) - 1)
         longer = max(mean(spans, "score"), mean(spans, "train"))
         print(
-            f"staleness {staleness}: a round costs {cost:.2f} s (n {len(ends) - 1}); sampling and scoring {mean(spans, 'score'):.2f} s, "
-            f"training {mean(spans, 'train'):.2f} s; {cost / longer:.2f} x the longer"
+            f"staleness {staleness}: a round costs {cost:.2f} s (n {len(ends) - 1}), {cost / longer:.2f} x the longer of "
+            f"sampling and scoring ({mean(spans, 'score'):.2f} s) and training ({mean(spans, 'train'):.2f} s)"
         )
         draw(spans)
     ray.shutdown()

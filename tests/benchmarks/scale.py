@@ -51,10 +51,9 @@ def measure(workers: int, prompts: int) -> dict[str, float]:
     stream = RolloutPool(pool).generate(
         (Prompt(f"p{i}", "a question") for i in range(prompts)), SamplingPlan(1, 0, SAMPLES, TOKENS, 1.0)
     )
-    me, seen, peak = psutil.Process(), 0, 0.0
+    me, peak = psutil.Process(), 0.0
     warm = min(prompts // 4, WARM_ROUNDS * workers * BATCH)
-    for _ in stream:
-        seen += 1
+    for seen, _ in enumerate(stream, start=1):
         if seen == warm:
             start, cpu, memory = time.monotonic(), sum(me.cpu_times()[:2]), me.memory_info().rss
         if seen % 500 == 0 or seen == prompts:
@@ -86,7 +85,10 @@ def main() -> None:
     for _ in range(NODES):
         cluster.add_node(num_cpus=-(-most // NODES), object_store_memory=200 * 2**20)
     ray.init(address=cluster.address, log_to_driver=False)
-    print("| workers | prompts | prompts/s | of linear | controller CPU (cores) | RSS warm -> peak (MiB) |\n|---|---|---|---|---|---|")
+    print(
+        "| workers | prompts | prompts/s | of linear | controller CPU (cores) | RSS warm -> peak (MiB) |\n"
+        "|---|---|---|---|---|---|"
+    )
     for workers in (int(each) for each in asked.workers.split(",")):
         found = measure(workers, asked.prompts or workers * BATCH * (WARM_ROUNDS + ROUNDS + 1))
         print(

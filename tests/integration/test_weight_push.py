@@ -1,20 +1,22 @@
 """After a push, a rollout actor must be an engine freshly started from the saved checkpoint (this catches a stale lm_head)."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from flame_ray.config import LearnerConfig
-from flame_ray.engines.base import Continuation
+from flame_ray.engines.base import Chunks, Continuation
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import WeightSyncError
 from flame_ray.learner.group import LearnerGroup
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
-from flame_ray.runtime.pool import ActorPool
-from flame_ray.types import Pair, PairKind, Prompt
-from flame_ray.weights import sync_weights, take_canary
+from flame_ray.runtime.background import Background
+from flame_ray.runtime.pool import Limits, WorkerPool
+from flame_ray.types import Pair, PairKind, Prompt, Response
+from flame_ray.weights import Canary, Push
 
 PROMPTS = tuple(
     Prompt(f"p{k}", text)
@@ -29,54 +31,75 @@ def options(folder: Path) -> VllmOptions:
     return VllmOptions(str(folder), "bfloat16", 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
-def rollout_pool(ray, folder: Path) -> RolloutPool:
-    actor = ray.remote(RolloutActor).options(**THREADS).remote(options(folder))
-    return RolloutPool(ActorPool("rollout", [actor], timeout_s=300), batch_sequences=16)
+def rollout_pool(ray, folder: Path, background: Background) -> RolloutPool:
+    remote = ray.remote(RolloutActor)
+    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(options(folder)), Limits(1, 1, 16), background)
+    pool.wait_ready()
+    return RolloutPool(pool)
+
+
+def answers(rollouts: RolloutPool, plan: SamplingPlan, prompts=PROMPTS) -> list[Response]:
+    """Prompt by prompt, whichever is done first."""
+    groups = sorted(rollouts.generate(prompts, plan), key=lambda group: group.prompt.id)
+    return [response for group in groups for response in group.responses_G]
+
+
+def likelihood(ray, rollouts: RolloutPool, continuation: Continuation) -> tuple[float, ...]:
+    return ray.get(rollouts.pool.actors[0].canary.remote(continuation), timeout=120)
 
 
 @pytest.fixture(scope="module")
 def pushed(local_ray, model, tmp_path_factory):
     """One step of DPO at a rate that changes the text, pushed into a running sampler and saved whole."""
     folder = tmp_path_factory.mktemp("checkpoint") / "merged"
-    sampler = rollout_pool(local_ray, model)
-    before = sampler.generate(PROMPTS, greedy_plan(0, 40), lambda count: None)
-    sampled = sampler.generate(PROMPTS, SamplingPlan(1, 3, 2, 40, 1.0), lambda count: None)
+    background = Background()
+    sampler = rollout_pool(local_ray, model, background)
+    before = answers(sampler, greedy_plan(0, 40))
+    sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [Pair(PairKind.FACTUALITY, sampled[2 * k], sampled[2 * k + 1], 1.0, 0.0) for k in range(len(PROMPTS))]
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
     config = LearnerConfig(lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "push", **THREADS}, timeout_s=300)
-    canary = take_canary(learner, sampler, Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids))
+    sequence = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
+    learner_before = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
     learner.train(pairs, round=1)
-    stale = canary_failure(learner, sampler, canary)
-    gap = sync_weights(learner, sampler, version=1, canary=canary, tolerance=0.15)
+    expected = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
+    push = Push(Chunks((learner.export(),)), 1, Canary(sequence, expected, learner_before, tolerance=0.15))
+    stale = refusal(push, sampler.pool.actors[0])
+    gap = sampler.push(push)
     learner.save(folder, merged=True)
     learner.stop()
-    after = sampler.generate(PROMPTS, greedy_plan(0, 40), lambda count: None)
-    fresh_pool = rollout_pool(local_ray, folder)
-    fresh = fresh_pool.generate(PROMPTS, greedy_plan(0, 40), lambda count: None)
-    return {
+    after = answers(sampler, greedy_plan(0, 40))
+    fresh_pool = rollout_pool(local_ray, folder, background)
+    yield {
         "before": before,
         "after": after,
-        "fresh": fresh,
+        "fresh": answers(fresh_pool, greedy_plan(0, 40)),
         "gap": gap,
         "stale": stale,
         "sampler": sampler,
         "fresh_pool": fresh_pool,
+        "ray": local_ray,
     }
+    background.close()
 
 
-def canary_failure(learner, sampler, canary) -> WeightSyncError | None:
-    """What sync_weights says of a sampler that acknowledges new weights and goes on from the old ones."""
+def refusal(push: Push, actor) -> WeightSyncError | None:
+    """What a push says of a sampler that acknowledges new weights and goes on from the old ones."""
+
+    class Method:
+        def __init__(self, remote):
+            self.remote = remote
+
+    async def acknowledge(weights, version):
+        return version
 
     class Deaf:
-        def load_weights(self, chunks, version):
-            return [version]
-
-        def canary(self, continuation):
-            return sampler.canary(continuation)
+        load_weights = Method(acknowledge)
+        canary = actor.canary
 
     try:
-        sync_weights(learner, Deaf(), version=1, canary=canary, tolerance=0.15)
+        asyncio.run(push.bring(Deaf()))
     except WeightSyncError as error:
         return error
     return None
@@ -96,9 +119,8 @@ def test_any_text_is_as_likely_under_both(pushed):
     """Scored, not sampled: the head's stale weights show here even where greedy text happens to agree."""
     for response in pushed["before"]:
         continuation = Continuation(response.prompt_token_ids, response.token_ids)
-        assert pushed["sampler"].canary(continuation)[0] == pytest.approx(
-            pushed["fresh_pool"].canary(continuation)[0], abs=1e-6
-        )
+        mine, fresh = (likelihood(pushed["ray"], pushed[name], continuation) for name in ("sampler", "fresh_pool"))
+        assert mine == pytest.approx(fresh, abs=1e-6)
 
 
 def test_responses_carry_the_new_version(pushed):
@@ -115,7 +137,6 @@ def test_a_sampler_that_keeps_the_old_weights_stops_the_run(pushed):
 
 def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(pushed):
     plan = SamplingPlan(round=5, seed=11, samples=2, max_tokens=12, temperature=1.0)
-    together = pushed["sampler"].generate(PROMPTS, plan, lambda count: None)
-    alone = pushed["sampler"].generate(PROMPTS[1:2], plan, lambda count: None)
+    together, alone = answers(pushed["sampler"], plan), answers(pushed["sampler"], plan, PROMPTS[1:2])
     first = {str(response.id): response.token_ids[0] for response in together}
     assert all(first[str(response.id)] == response.token_ids[0] for response in alone)

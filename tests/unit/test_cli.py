@@ -144,3 +144,21 @@ def test_without_words_the_help_is_shown(tmp_path):
 def test_the_version_is_printed(tmp_path):
     done = flame("version", folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, flame_ray.__version__ + "\n")
+
+
+def test_a_run_that_was_interrupted_says_how_to_go_on_and_exits_with_the_code_for_try_again():
+    code = """
+import sys
+import flame_ray.cli as cli
+from flame_ray.errors import Interrupted
+
+def stopped(*words):
+    raise Interrupted("a run that ends by itself", "SIGTERM", "go on with --resume mine")
+
+cli.load_config = stopped
+sys.argv = ["flame-ray", "run", "job.yaml"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr == "flame-ray: expected a run that ends by itself; found SIGTERM. To fix: go on with --resume mine.\n"

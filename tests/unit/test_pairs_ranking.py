@@ -3,7 +3,7 @@
 import pytest
 
 from flame_ray.config import PairsConfig
-from flame_ray.pairs import build_pairs, f1_at
+from flame_ray.pairs import build_pairs, f_at
 from flame_ray.types import (
     Fact,
     FactScore,
@@ -93,7 +93,20 @@ def test_a_prompt_gives_one_instruction_pair_however_many_factuality_pairs_are_a
     ],
 )
 def test_f1_at_four_is_what_precision_and_recall_give_by_hand(supported, facts, f1):
-    assert f1_at(4, supported, facts) == pytest.approx(f1)
+    assert f_at(4, 1.0, supported, facts) == pytest.approx(f1)
+
+
+@pytest.mark.parametrize(
+    ("supported", "facts", "f"),
+    [
+        (1, 1, 5 / 6),  # 1.25 x 1 x 0.5 / (0.25 + 0.5)
+        (2, 4, 5 / 9),  # 1.25 x 0.5 x 1 / (0.125 + 1)
+        (1, 2, 1 / 2),  # precision and recall alike: F is they
+        (0, 2, 0.0),
+    ],
+)
+def test_with_a_weight_of_a_half_precision_counts_for_more_than_recall(supported, facts, f):
+    assert f_at(2, 0.5, supported, facts) == pytest.approx(f)
 
 
 def test_by_f1_the_response_that_says_most_that_is_true_wins_where_by_precision_the_short_one_does():

@@ -7,8 +7,8 @@ import time
 import pytest
 import ray
 
-from flame_ray.config import LoraConfig
-from flame_ray.errors import ConfigError, EngineError, LearnerDied, StorageError
+from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.errors import ConfigError, EngineError, LearnerDied, PlacementError, StorageError
 from flame_ray.learner.group import LearnerGroup
 
 SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
@@ -91,3 +91,15 @@ def test_a_start_that_fails_leaves_no_actor_behind(start):
         start(name="absent", lora=LoraConfig(target_modules="no_such_layer"))
     with pytest.raises(ValueError, match="absent-0"):
         ray.get_actor("absent-0")
+
+
+def test_a_group_that_the_cluster_has_no_room_for_is_refused_with_what_it_asked_for(cluster, model_path):
+    config = LearnerConfig(workers=2, cpus=100, placement="strict_pack", batch_pairs=2, micro_batch_pairs=1)
+    with pytest.raises(PlacementError, match=r"2 learner ranks of 100 CPUs and 0 GPUs each, strict_pack, within 1 s"):
+        LearnerGroup.start(model_path, config, seed=0, timeout_s=1)
+
+
+def test_ranks_wait_for_a_node_with_their_labels(cluster, model_path):
+    config = LearnerConfig(node_labels={"pool": "no such nodes"}, batch_pairs=2, micro_batch_pairs=1)
+    with pytest.raises(PlacementError, match=r"on nodes labelled \{'pool': 'no such nodes'\}"):
+        LearnerGroup.start(model_path, config, seed=0, timeout_s=1)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import uuid
 
 import pyarrow.parquet as pq
@@ -96,6 +97,20 @@ def test_every_stage_of_a_round_is_timed_and_round_zero_only_has_its_own(finishe
     before, after = finished.summary()["rounds"]
     assert list(before["timings"]) == ["classify", "evaluate"]
     assert list(after["timings"]) == ENDS
+
+
+def test_a_stage_that_waits_for_what_it_is_given_is_not_timed_while_nothing_has_come_of_it(recorded, fake_stages):
+    fake = fake_stages()
+
+    def sample(prompts_P, round):
+        time.sleep(0.2)
+        yield from fake.sample(prompts_P, round)
+
+    _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake.stages(sample=sample)), PROMPTS)
+    timings = recorded.summary()["rounds"][1]["timings"]
+    assert timings["sample"] >= 0.19
+    spans = {span["stage"]: span for span in json.loads(recorded.storage.read("timeline.json")) if span["round"] == 1}
+    assert min(spans["score"]["start"], spans["pair"]["start"]) >= spans["sample"]["start"] + 0.19
 
 
 def test_a_round_leaves_its_tables_and_its_durable_units_and_no_part_of_a_stream(finished):

@@ -53,19 +53,25 @@ class Life:
 
 
 class MortalStorage(Storage):
-    """Takes no more writes once the process is dead."""
+    """Takes no more writes once the process is dead. The filesystem in memory is for one thread at a time."""
 
     def __init__(self, url: str, life: Life):
         super().__init__(url)
-        self._life = life
+        self._life, self._one_at_a_time = life, threading.RLock()
 
     def write(self, name: str, data: bytes) -> None:
         self._life.spend(f"write {name}")
-        super().write(name, data)
+        with self._one_at_a_time:
+            super().write(name, data)
 
     def remove(self, prefix: str) -> None:
         self._life.spend(f"remove {prefix}")
-        super().remove(prefix)
+        with self._one_at_a_time:
+            super().remove(prefix)
+
+    def names(self, prefix: str = "") -> list[str]:
+        with self._one_at_a_time:
+            return super().names(prefix)
 
 
 class Run:
@@ -237,6 +243,20 @@ def test_a_round_whose_training_is_stored_without_its_report_is_not_trained_agai
     assert other.trained == {1, 2}
     reports, life = other.process()
     assert reports is not None and "train 2" not in life.done
+
+
+def test_the_learner_is_not_asked_about_a_round_whose_report_is_stored(new_run, fake_stages):
+    class Asked(fake_stages):
+        def train(self, pairs, round):
+            assert round == 2
+            return super().train(pairs, round)
+
+    run = new_run()
+    _, life = run.process()
+    other = new_run()
+    other.process(life.spent.index("train 2"))
+    other._stages = Asked
+    assert other.process()[0] is not None
 
 
 def test_the_samplers_are_brought_to_the_last_trained_weights_before_anything_else_is_done_and_once(new_run):

@@ -1,5 +1,7 @@
 """The stages of a round, with pools that answer from a list: no actor, no cluster."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, Wo
 from flame_ray.runtime import stages as stages_module
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.interrupt import interruptible
 from flame_ray.runtime.stages import ClusterStages
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import (
@@ -107,8 +110,8 @@ class FakeLearner:
     interrupted: list[int] = field(default_factory=list)
 
     def train(self, pairs_D, round, on_step) -> TrainingReport:
-        on_step(1, 2)
         self.during()
+        on_step(1, 2)
         self.trained += 1
         return TrainingReport(2, 0.5, 0.75, 0.1, len(pairs_D), 9)
 
@@ -189,6 +192,14 @@ def test_a_group_is_scored_before_the_next_one_comes(bound):
         assert drawn[-1] == scored.prompt.id
 
 
+def test_where_samplers_and_judge_would_slow_each_other_all_is_sampled_before_anything_is_scored(bound):
+    drawn: list[str] = []
+    groups_P = (drawn.append(prompt.id) or group(prompt, 0) for prompt in (FACTS, POEM))
+    made = bound(pipeline={"stream": False})
+    next(made.stages.score(groups_P, 1))
+    assert drawn == ["facts", "poem"]
+
+
 def test_no_more_groups_wait_for_their_scores_than_memory_is_meant_for(bound, monkeypatch):
     monkeypatch.setattr(stages_module, "SCORING", 5)
     made = bound(judge=None)
@@ -246,6 +257,15 @@ def test_a_learner_that_is_asked_to_stop_stores_where_it_stands(bound):
     with pytest.raises(Interrupted):
         made.stages.train(pairs(), 2)
     assert made.learner.interrupted == [2]
+
+
+def test_a_signal_is_heard_at_the_next_step_and_the_learner_stores_where_it_stands(bound):
+    made = bound()
+    made.learner.during = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted), interruptible("go on"):
+        made.stages.train(pairs(), 2)
+    assert made.learner.interrupted == [2]
+    assert made.heard == [("train", 2, 1, 2)]
 
 
 def test_a_learner_that_fails_otherwise_is_not_asked_for_its_state(bound):

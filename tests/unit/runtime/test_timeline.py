@@ -113,6 +113,17 @@ def test_a_process_that_was_killed_before_it_wrote_a_summary_took_as_long_as_its
     assert process().wall_seconds() >= 40
 
 
+def test_a_stage_that_had_to_wait_for_another_one_begins_when_it_says(run, process):
+    timeline = process()
+    with timeline.stage("score", 1) as stage:
+        time.sleep(0.1)
+        stage.restart()
+        time.sleep(0.02)
+    (span,) = spans(run)
+    assert span["start"] >= 0.1 - SLACK_S
+    assert stage.bar.seconds < timeline.wall_seconds() - 0.1 + SLACK_S
+
+
 def test_a_stage_that_fails_leaves_no_span_and_is_no_longer_running(run, process, metrics):
     timeline = process()
     with pytest.raises(KeyError), timeline.stage("train", 1):
