@@ -304,8 +304,8 @@ def _units(line: str) -> Iterator[tuple[str, str]]:
 def _compare(claim: _Reading, window: _Window) -> Features:
     missed = claim.stems - window.own - window.title
     plain = claim.stems - claim.names - claim.subject - window.title
-    plain_total = sum(claim.weights[stem] for stem in plain)
-    plain_got = sum(claim.weights[stem] for stem in plain - missed)
+    plain_total = math.fsum(claim.weights[stem] for stem in plain)
+    plain_got = math.fsum(claim.weights[stem] for stem in plain - missed)
     names = claim.names & missed
     ordered = list(pairwise(claim.order))
     pairs = sum(pair in window.pairs for pair in ordered) / len(ordered) if ordered else 0.0
@@ -321,7 +321,7 @@ def _compare(claim: _Reading, window: _Window) -> Features:
         numbers_elsewhere=min(2, numbers_elsewhere),
         opposites=float(any(not OPPOSITES[stem].isdisjoint(window.own) for stem in missed if stem in OPPOSITES)),
         denial=float(claim.denies != window.denies),
-        plain_absent=sum(claim.weights[stem] for stem in plain - window.passage) / plain_total if plain_total else 0.0,
+        plain_absent=math.fsum(claim.weights[stem] for stem in plain - window.passage) / plain_total if plain_total else 0.0,
         matched=math.log1p(len(claim.stems - missed - window.title)),
     )
 

@@ -41,6 +41,9 @@ class Checkpoints:
     def finished(self, round: int) -> None:
         """The round's state is whole: what it replaces may go."""
         shutil.rmtree(self.round(round) / "steps", ignore_errors=True)
+
+    def prune(self) -> None:
+        """Let go of all but the last rounds; only once the samplers have the newest, as some read it from its folder."""
         if self._keep:
             for old in self._rounds()[: -self._keep]:
                 shutil.rmtree(self.round(old))

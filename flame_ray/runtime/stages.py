@@ -60,7 +60,7 @@ class ClusterStages:
             return decide_by_label(prompts_P)
         unknown = [prompt for prompt in prompts_P if prompt.text not in self._classified]
         asked = [self._workers.judge.submit("classify", prompt) for prompt in unknown]
-        self._classified.add({prompt.text: answer.result() for prompt, answer in zip(unknown, asked, strict=True)})
+        self._classified.add({prompt.text: result_of(answer) for prompt, answer in zip(unknown, asked, strict=True)})
         return decide(prompts_P, [self._classified[prompt.text] for prompt in prompts_P], self._config.classify.threshold)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
@@ -119,6 +119,7 @@ class ClusterStages:
         before, self._learner_before = self._learner_before, None
         canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
         gap = self._workers.rollouts.push(Push(self._weights(round), round, canary))
+        self._checkpoints.prune()
         log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
         return round
 

@@ -15,6 +15,7 @@ COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.spl
 ELSEWHERE = {
     "make quickstart": "the fixture tiny_run, at a small size",
     "make test": "what runs this",
+    "flame-ray run jobs/quickstart.yaml --resume <run id>": "chaos/test_driver.py, after a driver was killed in every stage",
     "ray job submit --working-dir . -- python -m flame_ray run jobs/quickstart.yaml": "test_submit.py, at a small size",
 }
 INDEX = re.compile(r" --extra-index-url \S+")  # the README's index for machines with the public network
@@ -42,14 +43,22 @@ def test_a_benchmark_command_runs(command):
 
 
 def test_the_run_command_is_what_the_tiny_run_runs(tiny_run):
-    (command,) = [command for command in COMMANDS if command.startswith("flame-ray run")]
+    (command,) = [command for command in COMMANDS if command.startswith("flame-ray run") and "--resume" not in command]
     given = dict(word.split("=", 1) for word in command.split() if "=" in word)
     assert {"rollout.workers": "2", "learner.workers": "2"}.items() <= given.items()
     assert tiny_run.summary["status"] == "complete"
 
 
+def test_the_doctor_finds_nothing_wrong_with_the_quickstart():
+    (command,) = [command for command in COMMANDS if command.startswith("flame-ray doctor")]
+    doctor = [sys.executable, "-m", "flame_ray", *command.split()[1:]]
+    done = subprocess.run(doctor, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 problems" in done.stdout
+
+
 def test_no_command_is_left_out():
-    here = ("pip ", "python ", "flame-ray run ")
+    here = ("pip ", "python ", "flame-ray run ", "flame-ray doctor ")
     assert [command for command in COMMANDS if not command.startswith(here) and command not in ELSEWHERE] == []
     assert ELSEWHERE.keys() <= set(COMMANDS)
 

@@ -113,14 +113,14 @@ class ChaosRun:
                         found.append(process)
         return found
 
-    def kill(self, title: str, timeout_s: float = 120.0) -> int:
+    def kill(self, title: str, timeout_s: float = 240.0) -> int:
         """SIGKILL the first process of this title as soon as there is one; its pid."""
         process = self.wait_for(lambda: next(iter(self.processes(title)), None), f"a process {title}", timeout_s)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
         return process.pid
 
-    def wait_for(self, what: Callable, label: str, timeout_s: float = 180.0):
+    def wait_for(self, what: Callable, label: str, timeout_s: float = 240.0):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if found := what():

@@ -1,5 +1,8 @@
 """The lexical checker: true statements of the Factbook are supported, their edited twins are not."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -134,3 +137,20 @@ def test_evidence_is_read_once_for_all_responses(factbook):
     for _ in range(5):
         checker.check(facts, evidence)
     assert time.process_time() - start < 1.0
+
+
+def test_a_score_is_the_same_to_the_last_bit_in_every_process():
+    """Words are held in sets, whose order changes from process to process; a resumed run must not see that."""
+    code = (
+        "from flame_ray.rewards.check import LexicalChecker as C; from flame_ray.types import Fact, Passage; "
+        "e = (Passage('a', 'Estonia', 'Services and industry; electronics, wood, transport and food make the economy.'),); "
+        "f = Fact('Estonia offers a variety of services, products, transport, wood, food and sustainable innovations', 0); "
+        "print(repr(C().check([f], e)[0].score))"
+    )
+    scores = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3", "4", "5", "6")
+    }
+    assert len(scores) == 1

@@ -110,6 +110,7 @@ def test_old_rounds_go_only_when_the_settings_say_so(tmp_path, keep, left):
     for round in (1, 2, 3, 10):
         state(checkpoints.state(round))
     checkpoints.finished(10)
+    checkpoints.prune()
     assert rounds(tmp_path) == left
     assert checkpoints.newest() == checkpoints.state(10)
 
