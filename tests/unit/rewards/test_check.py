@@ -141,12 +141,15 @@ def test_evidence_is_read_once_for_all_responses(factbook):
 
 def test_a_score_is_the_same_to_the_last_bit_in_every_process():
     """Words are held in sets, whose order changes from process to process; a resumed run must not see that."""
-    code = (
-        "from flame_ray.rewards.check import LexicalChecker as C; from flame_ray.types import Fact, Passage; "
-        "e = (Passage('a', 'Estonia', 'Services and industry; electronics, wood, transport and food make the economy.'),); "
-        "f = Fact('Estonia offers a variety of services, products, transport, wood, food and sustainable innovations', 0); "
-        "print(repr(C().check([f], e)[0].score))"
-    )
+    code = """
+from flame_ray.rewards.check import LexicalChecker
+from flame_ray.types import Fact, Passage
+words = ("Estonia services industry electronics wood transport food economy harbour island river climate forest language "
+         "currency export timber textile energy tourism railway parliament president coast border population").split()
+facts = [Fact(" ".join(["Estonia has", *words[k : k + 11]]), 0) for k in range(1, 15)]
+evidence = (Passage("a", "Estonia", "Estonia: " + ", ".join(words[::3]) + "."),)
+print([verdict.score for verdict in LexicalChecker().check(facts, evidence)])
+"""
     scores = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
