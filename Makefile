@@ -6,13 +6,16 @@ READY := $(VENV)/.installed
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: quickstart test lint install clean
+.PHONY: quickstart test test-long lint install clean
 
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest
+
+test-long: install
+	$(BIN)/python -m pytest -m long
 
 lint: install
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from ray.cluster_utils import Cluster
 from tests.integration.chaos.harness import assert_same_run
 
 STORE = 200 * 2**20
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

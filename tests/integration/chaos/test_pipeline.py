@@ -6,6 +6,8 @@ import pytest
 
 from tests.integration.chaos.harness import ChaosRun
 
+pytestmark = pytest.mark.long
+
 
 def test_with_staleness_one_a_round_is_sampled_while_the_last_one_trains(chaos):
     chaos.settings = {"pipeline.staleness": "1", "run.rounds": "2"}

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 import psutil
+import pytest
 
 from tests.integration.chaos.harness import assert_same_run
 
@@ -26,6 +27,7 @@ def test_a_run_outlives_a_worker_of_each_kind_and_ends_as_if_nothing_had_happene
     assert_same_run(chaos, calm)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_ten_times_slower_only_takes_longer(chaos, calm):
     """The rollout worker stands still for nine tenths of every 0.2 s."""
     chaos.start()
