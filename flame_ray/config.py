@@ -239,12 +239,9 @@ class LearnerConfig(Workers):
 class WeightsConfig(Settings):
     """How weights reach the samplers. `object_store`: through Ray, on any machine. `checkpoint`: through the merged folder
     that each round writes. `lora`: the adapter's folder alone, swapped in place over the initial weights.
-
-    `chunk_mib` bounds what the learner gathers, and copies, at a time.
     """
 
     backend: Literal["object_store", "checkpoint", "lora"] = "object_store"
-    chunk_mib: Positive = 512
 
 
 class PipelineConfig(Settings):
