@@ -92,15 +92,15 @@ class ChaosRun:
             self.driver.wait()
 
     def kill_driver(self) -> None:
-        """SIGKILL the driver, and wait until the Ray that it started has gone as well."""
+        """SIGKILL the driver and, with it, the Ray that it started: what is left of a machine that lost its power."""
         assert self.driver is not None
         below = self.processes("")
         self.driver.kill()
         self.driver.wait()
-        psutil.wait_procs(below, timeout=30)
         for process in below:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+        psutil.wait_procs(below, timeout=30)
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Those below the driver whose title starts so; Ray titles a worker `ray::RolloutActor.generate`."""

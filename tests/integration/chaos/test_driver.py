@@ -2,7 +2,11 @@
 
 import signal
 
+import pytest
+
 from tests.integration.chaos.harness import assert_same_run, flip_a_byte
+
+pytestmark = pytest.mark.long
 
 
 def test_a_driver_that_is_killed_in_every_stage_loses_nothing_and_repeats_nothing(chaos, calm):
