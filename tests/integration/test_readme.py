@@ -15,7 +15,7 @@ COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.spl
 ELSEWHERE = {
     "make quickstart": "the fixture tiny_run, at a small size",
     "make test": "what runs this",
-    "flame-ray run jobs/quickstart.yaml --resume <run id>": "chaos/test_driver.py (make test-long), after a driver was killed in every stage",
+    "flame-ray run jobs/quickstart.yaml --resume <run id>": "chaos/test_driver.py, a long test",
     "ray job submit --working-dir . -- python -m flame_ray run jobs/quickstart.yaml": "test_submit.py, at a small size",
 }
 INDEX = re.compile(r" --extra-index-url \S+")  # the README's index for machines with the public network
