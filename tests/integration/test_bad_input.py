@@ -11,6 +11,7 @@ import pytest
 from flame_ray.cli import main
 from flame_ray.errors import StorageError
 from flame_ray.runtime.rundir import RunDirectory
+from flame_ray.runtime.storage import Storage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -141,7 +142,7 @@ def small_disk(tmp_path):
 
 
 def test_a_disk_that_fills_up_is_one_message_and_leaves_no_half_written_file(small_disk):
-    run = RunDirectory(small_disk)
+    run = RunDirectory(Storage(small_disk))
     run.write_json("summary.json", {"status": "running"})
     with pytest.raises(StorageError, match="No space left"):
         run.write_text("large.txt", "x" * 2**21)

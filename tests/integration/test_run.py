@@ -97,7 +97,7 @@ def test_no_country_is_both_trained_on_and_held_out(tiny_run):
         ids = {row["prompt_id"] for row in table(tiny_run, round, name)}
         return {id.split("/")[1] for id in ids if id.startswith("factbook/")}
 
-    held_out = countries(0, "prompts")
+    held_out = countries(0, "heldout_prompts")
     assert held_out and not held_out & (countries(1, "prompts") | countries(2, "prompts"))
 
 

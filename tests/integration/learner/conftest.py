@@ -38,14 +38,14 @@ SHAPE = {
 }
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def cluster():
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
     yield
     ray.shutdown()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def model_path(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def model_path(tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def make_pairs():
     def make(count, seed=0) -> list[Pair]:
         rnd = random.Random(seed)
@@ -75,7 +75,7 @@ def make_pairs():
     return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def start(model_path):
     """Starts a group as a run does, in processes of its own."""
     groups = []
@@ -91,7 +91,7 @@ def start(model_path):
         group.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def learner(start, model_path):
     """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start."""
     standing: dict[int, LearnerGroup] = {}
@@ -112,7 +112,7 @@ def learner(start, model_path):
     return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def weights():
     """The merged weights of a group, by name."""
     return lambda group: {name: value.clone() for name, value in to_tensors(ray.get(group.export()))}

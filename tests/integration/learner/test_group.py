@@ -100,6 +100,6 @@ def test_a_group_that_the_cluster_has_no_room_for_is_refused_with_what_it_asked_
 
 
 def test_ranks_wait_for_a_node_with_their_labels(cluster, model_path):
-    config = LearnerConfig(node_labels={"pool": "no such nodes"}, batch_pairs=2, micro_batch_pairs=1)
-    with pytest.raises(PlacementError, match=r"on nodes labelled \{'pool': 'no such nodes'\}"):
+    config = LearnerConfig(node_labels={"pool": "no-such-nodes"}, batch_pairs=2, micro_batch_pairs=1)
+    with pytest.raises(PlacementError, match=r"on nodes labelled \{'pool': 'no-such-nodes'\}"):
         LearnerGroup.start(model_path, config, seed=0, timeout_s=1)
