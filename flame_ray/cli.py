@@ -28,7 +28,7 @@ def root() -> None:
 def run(
     job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")] = None,
-    resume: Annotated[str | None, typer.Option("--resume", help="go on with an unfinished run: its id")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", help="go on with an unfinished run: its id, or its folder")] = None,
 ) -> None:
     """Run a job: rounds of sampling, scoring, pairing, training and evaluation."""
     config = load_config(job, tuple(set_ or ()))

@@ -49,7 +49,7 @@ class Workers(Settings):
 class RunConfig(Settings):
     """Where the run is written and what makes its random streams; without an id, one is made from name and time.
 
-    `root` is a path, or a URL that fsspec knows (`s3://`, `gs://`). `keep_checkpoints`: so many last rounds' (None: all).
+    `root` is a folder that every node sees. `keep_checkpoints`: so many last rounds' (None: all).
     """
 
     name: Name = "run"

@@ -46,7 +46,7 @@ class FactualityReward:
             verdicts_F = self._checker.check(facts_F, self.evidence(prompt)) if facts_F else ()
         except FlameError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a text brings out of a parser costs this reward alone, counted as missing
             log.exception("the factuality reward of %s failed", response.id)
             return Missing(response.id, f"{type(error).__name__}: {error}")
         return FactScore(response.id, verdicts_F)

@@ -104,7 +104,7 @@ class WorkerPool:
             try:
                 await actor.ready.remote()
                 await self._serve_on_its_node(index, actor)
-            except Exception as error:
+            except Exception as error:  # whatever an actor raises; what is no death ends the pool with itself as the reason
                 if not is_death(error):
                     return self._fail(cause_of(error))
                 barren = barren + 1 if self._given_back == before else 0
@@ -166,7 +166,7 @@ class WorkerPool:
             raise
         except StopAsyncIteration:
             _refuse(left.values(), self._incomplete(tasks[0], len(left)))
-        except Exception as error:
+        except Exception as error:  # whatever an actor raises; what is no death is the items' answer
             if not is_death(error):
                 return _refuse(left.values(), cause_of(error))
             self._put_back(left.values(), error)

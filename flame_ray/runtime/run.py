@@ -6,7 +6,6 @@ known to fail is found before anything is placed; a new run's folder is made onl
 
 import hashlib
 import os
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
-from flame_ray.errors import Interrupted
+from flame_ray.errors import Interrupted, StorageError
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.summary import print_closing_table
@@ -39,9 +38,13 @@ from flame_ray.types import PairSet, Prompt, RoundReport, Split
 
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
-    """Carry out a job; raises a FlameError, after recording it, when it cannot go on."""
-    name = resume or run_id(config)
-    folder = RunDirectory(Storage(f"{config.run.root}/{name}"))
+    """Carry out a job; raises a FlameError, after recording it, when it cannot go on.
+
+    `resume`: the id of a run under run.root, or the path of its folder.
+    """
+    path = resume.rstrip("/") if resume and "/" in resume else f"{config.run.root}/{resume or run_id(config)}"
+    name, folder = path.rpartition("/")[2], RunDirectory(Storage(path))
+    checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
     with ExitStack() as stack:
         if resume:
             folder.check_resumable(config)
@@ -50,7 +53,6 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
         stack.enter_context(interruptible(f"go on with --resume {name}"))
         check_capacity(config)
-        checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
         screen = Screen(console)
         workers = _place(config, screen, policy, judge_model, checkpoints, dashboard)
         stack.callback(workers.close)
@@ -66,8 +68,8 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
 
 def _owned(folder: RunDirectory) -> Lease:
-    """If another process takes the run, this one stops as if it had been told to."""
-    return Lease(folder.storage, on_lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    """If another process takes the run, this one ends where it stands: every further write would be into another's run."""
+    return Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code))
 
 
 def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path, Path, tuple[Prompt, ...]]:
