@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from flame_ray.devices import device_problems
 from flame_ray.errors import ConfigError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -49,7 +50,8 @@ class Workers(Settings):
 class RunConfig(Settings):
     """Where the run is written and what makes its random streams; without an id, one is made from name and time.
 
-    `root` is a folder that every node sees. `keep_checkpoints`: so many last rounds' (None: all).
+    `root`: a folder that every node sees, or a URL that every node reaches (s3://, gs://, abfs://; its fsspec driver, such
+    as s3fs, must be installed). `keep_checkpoints`: so many last rounds' (None: all).
     """
 
     name: Name = "run"
@@ -238,20 +240,24 @@ class LearnerConfig(Workers):
 
 class WeightsConfig(Settings):
     """How weights reach the samplers. `object_store`: through Ray, on any machine. `checkpoint`: through the merged folder
-    that each round writes. `lora`: the adapter's folder alone, swapped in place over the initial weights.
+    that each round writes. `lora`: the adapter's folder alone, swapped in place over the initial weights. From GPU to GPU by
+    vLLM's own engines: `nccl`, and `ipc` where samplers and learner share them; a sampler that joins later loads the folder.
     """
 
-    backend: Literal["object_store", "checkpoint", "lora"] = "object_store"
+    backend: Literal["object_store", "checkpoint", "lora", "nccl", "ipc"] = "object_store"
+    chunk_mib: Annotated[int, Field(ge=1, description="how much of the model is gathered and sent at a time")] = 256
 
 
 class PipelineConfig(Settings):
     """What runs side by side. `staleness` 1: a round is sampled, by weights one version behind, while the last one trains.
 
     `stream`: a group is scored while others are sampled. Where samplers and judge share a few cores it only slows both.
+    `colocated`: samplers, judge and learner share GPUs, and take turns on them.
     """
 
     stream: bool = True
     staleness: Annotated[int, Field(ge=0, le=1)] = 0
+    colocated: bool = False
 
 
 class EvaluationConfig(Settings):
@@ -282,8 +288,25 @@ class Config(Settings):
     def weights_have_their_folder(self) -> "Config":
         if self.weights.backend == "lora" and self.learner.lora is None:
             raise ValueError("weights.backend lora needs learner.lora (given null)")
-        if self.weights.backend == "checkpoint" and self.learner.lora is not None and not self.run.save_merged:
-            raise ValueError("weights.backend checkpoint needs run.save_merged true, which writes the folder")
+        writes_folder = self.learner.lora is None or self.run.save_merged
+        if self.weights.backend in ("checkpoint", "nccl", "ipc") and not writes_folder:
+            raise ValueError(f"weights.backend {self.weights.backend} needs run.save_merged true, which writes the folder")
+        return self
+
+    @model_validator(mode="after")
+    def samplers_reach_the_folder(self) -> "Config":
+        backend, root = self.weights.backend, self.run.root
+        if "://" in root and not root.startswith("file://") and backend != "object_store":
+            raise ValueError(
+                f"weights.backend {backend} needs run.root on a filesystem that every node mounts (given {root}); "
+                "weights.backend object_store does not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def devices_fit(self) -> "Config":
+        for problem in device_problems(self):
+            raise ValueError(problem)
         return self
 
 
@@ -321,7 +344,7 @@ WHERE_NOT_WHAT = re.compile(
     r"cluster\..*|run\.(id|root|keep_checkpoints)"
     r"|(rollout|factuality|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
     r"|(rollout|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)"
-    r"|weights\..*|rollout\.tensor_parallel"
+    r"|weights\..*|rollout\.tensor_parallel|pipeline\.colocated"
     r"|learner\.(placement|zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
 )
 
@@ -360,7 +383,10 @@ def _apply(tree: dict, override: str) -> None:
 
 
 def _describe(error: ValidationError, where: str) -> str:
-    lines = (
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given {item['input']!r:.80})" for item in error.errors()
-    )
-    return f"in {where}: " + "; ".join(lines)
+    return f"in {where}: " + "; ".join(_described(item) for item in error.errors())
+
+
+def _described(item: Any) -> str:
+    """What concerns several sections has no path, and names its settings itself."""
+    path, message = ".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")
+    return f"{path}: {message} (given {item['input']!r:.80})" if path else message

@@ -1,14 +1,15 @@
 """Learner -> rollout workers: weights, a version handshake, and a canary.
 
-In: the learner's weights, by whichever way (`Weights`). Out: a `Push`, which takes one worker to them or raises
+In: the learner's weights, by whichever way (`Weights`, or a `Sending`). Out: a `Push`, which takes one worker to them or raises
 `WeightSyncError`. The canary is what makes it sure: one sequence's log-probabilities must agree between learner and
 sampler, and must have moved as the learner's did. Knows nothing of vLLM or DeepSpeed.
 """
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +17,14 @@ from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
 Logps = Sequence[float]
+
+
+class Sending(Protocol):
+    """Takes a worker to the weights, and says what is left to load there; until `close`, which whoever pushes calls."""
+
+    def __call__(self, worker: Any) -> Weights: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +38,45 @@ class Canary:
 
 
 class Push:
-    """One version of the weights on its way; `bring` is run for every worker, also for one that joins later."""
+    """One version of the weights on its way; `bring` is run for every worker, also for one that joins later.
 
-    def __init__(self, weights: Weights, version: int, canary: Canary):
+    `asleep`: workers may be asleep, and the canary's answers of those that were asked before; None: nobody sleeps.
+    """
+
+    def __init__(self, weights: Weights | Sending, version: int, canary: Canary, asleep: Mapping[Any, Logps] | None = None):
         self.version = version
         self.largest_gap = 0.0
-        self._weights, self._canary = weights, canary
+        self.weights = weights
+        self._canary, self._asleep = canary, asleep
 
     async def bring(self, actor: Any) -> None:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
         sequence, tolerance = self._canary.sequence, self._canary.tolerance
-        before = await actor.canary.remote(sequence)
-        found = await actor.load_weights.remote(self._weights, self.version)
+        before = await self._answer_before(actor)
+        await self._wake(actor, "weights")
+        weights = await asyncio.to_thread(self.weights, actor) if callable(self.weights) else self.weights
+        found = await actor.load_weights.remote(weights, self.version)
         if found != self.version:
             raise WeightSyncError(
                 f"weight version {self.version} on every rollout worker", f"version {found}", "see the log of that worker"
             )
+        await self._wake(actor, "kv_cache")  # after the weights, or there would be no room for them (vllm#15254)
         after = await actor.canary.remote(sequence)
         gap = check_canary(_distance(self._canary.expected, after), _distance(before, after), self._learner_moved(), tolerance)
         self.largest_gap = max(self.largest_gap, gap)
+
+    def close(self) -> None:
+        """Workers that join from now on are not sent to any more: they load what is stored."""
+        if callable(self.weights):
+            self.weights.close()
+
+    async def _answer_before(self, actor: Any) -> Logps:
+        known = (self._asleep or {}).get(actor)
+        return await actor.canary.remote(self._canary.sequence) if known is None else known
+
+    async def _wake(self, actor: Any, part: str) -> None:
+        if self._asleep is not None:
+            await actor.wake.remote(part)
 
     def _learner_moved(self) -> float:
         before = self._canary.learner_before

@@ -59,14 +59,29 @@ class AdapterFolder:
     path: str
 
 
-Weights = Chunks | ModelFolder | AdapterFolder
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Weights that the learner has sent straight into the engine: nothing is left to load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """Where the learner's first rank and the ranks of one engine meet."""
+
+    host: str
+    port: int
+    worker_ranks: int
+
+
+Weights = Chunks | ModelFolder | AdapterFolder | Received
 Message = Mapping[str, str]
 
 
 class TextEngine(Protocol):
-    """A model that samples and scores; `weight_version` names the weights that it holds."""
+    """A model that samples and scores; `weight_version` names the weights that it holds, `ranks` counts its GPUs."""
 
     weight_version: int
+    ranks: int
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a chat, with the opening of the assistant's turn."""
@@ -90,4 +105,16 @@ class TextEngine(Protocol):
 
     def load_weights(self, weights: Weights, version: int) -> None:
         """Compute with these weights from now on, drop cached state, take the version."""
+        ...
+
+    def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
+        """One step of an update that the learner drives; `load_weights` with `Received` ends it."""
+        ...
+
+    def sleep(self, level: int) -> None:
+        """Give the GPU back: level 1 keeps the weights in the machine's memory, 2 forgets them."""
+        ...
+
+    def wake(self, part: str) -> None:
+        """Take back `weights` or `kv_cache`; both before anything is sampled or scored. Nothing if it is awake."""
         ...

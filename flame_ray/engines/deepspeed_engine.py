@@ -20,10 +20,15 @@ from torch import Tensor, nn
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines import policy
+from flame_ray.engines.host_states import HostStates
+from flame_ray.engines.merging import MergedWeights
+from flame_ray.engines.network import interface_towards
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 from flame_ray.learner.batch import PAD, Batch, Example, left_padded
 from flame_ray.learner.dpo import DpoSums, dpo_loss, response_logps, token_logps
+
+SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are whole at a time while a model is written
 
 
 class DeepSpeedEngine:
@@ -45,9 +50,11 @@ class DeepSpeedEngine:
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
+        self.merged = MergedWeights(self.module, self._gather)
         self._state = ZeroState(self.engine, self.module)
         self.forget_moments()  # of an empty step, which DeepSpeed 0.19 takes at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
+        self.host_states = HostStates(self.engine, self.module, self._frozen, config)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         """Log-probability of each response, [2D] on the CPU. `reference`: under the model before any training."""
@@ -86,10 +93,6 @@ class DeepSpeedEngine:
             )
         return DpoSums(*total)
 
-    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Merged weights under their hub names. Every rank must exhaust it; only rank 0 need keep what it yields."""
-        return policy.merged_weights(self.module, self._gather)
-
     def save_adapter(self, folder: Path) -> None:
         """Rank 0 writes; all ranks call. Without LoRA there is no adapter: use `save_merged`."""
         weights = policy.adapter_weights(self.module, self._gather)
@@ -97,7 +100,8 @@ class DeepSpeedEngine:
             policy.write_adapter(self.module, weights, folder)
 
     def save_merged(self, folder: Path, tokenizer_path: str) -> None:
-        weights = {name: value for name, value in self.named_weights() if self.rank == 0}
+        named = self.merged.named(SAVED_CHUNK)
+        weights = {name: value.to("cpu", copy=True) for name, value in named if self.rank == 0}
         if self.rank == 0:
             policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
 
@@ -184,7 +188,7 @@ def _offload(config: LearnerConfig) -> dict:
 
 
 def _join(rank: int, world: int, init_method: str) -> torch.device:
-    """Make the process group ourselves, then tell DeepSpeed of it: its own `device_id` hangs weight sync (lesson 9)."""
+    """Make the process group ourselves, then tell DeepSpeed: its own `device_id` hangs weight sync (open-instruct#1311)."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(0)  # Ray shows each rank its own GPU alone
@@ -193,6 +197,8 @@ def _join(rank: int, world: int, init_method: str) -> torch.device:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if cuda else "gloo"
     if not torch.distributed.is_initialized():  # a later engine of this process meets in the same group
+        if backend == "gloo" and world > 1 and (interface := interface_towards(init_method)):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
         torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")
     deepspeed.init_distributed(backend, dist_init_required=False)

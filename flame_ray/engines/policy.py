@@ -1,14 +1,10 @@
-"""The policy as transformers and PEFT hold it: loading, its trainable part, and its weights under their hub names.
+"""The policy as transformers and PEFT hold it: loading, its trainable part, and the folders that it is written to.
 
-In: a model folder (safetensors) and the learner's settings. Out: a module to train, merged weights, and folders that
-`from_pretrained` and vLLM load. Knows no loss and no optimizer. Under ZeRO-3 the parameters are split over ranks: the
-caller passes `gather`, which makes a few of them whole for the length of a `with`.
+In: a model folder (safetensors) and the learner's settings. Out: a module to train, and folders that `from_pretrained` and
+vLLM load. Knows no loss and no optimizer. Under ZeRO-3 the parameters are split over ranks: the caller passes `gather`,
+which makes a few of them whole for the length of a `with`.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +12,15 @@ import torch
 from huggingface_hub import save_torch_state_dict
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.merging import ADAPTER, Gather, base_model
 from flame_ray.errors import ConfigError, ModelError
 
-Gather = Callable[[list[nn.Parameter]], AbstractContextManager]
-ADAPTER = "default"
 EAGER_COLUMNS = 256
-_PEFT_PREFIX = "base_model.model."
 
 
 def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool) -> nn.Module:
@@ -54,27 +47,6 @@ def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedMode
         ) from error
 
 
-def merged_weights(model: nn.Module, gather: Gather) -> Iterator[tuple[str, Tensor]]:
-    """(name in a plain checkpoint, tensor), one decoder layer gathered at a time; the model itself is not changed.
-
-    A LoRA layer gives base + B A scale, added in float32 and cast back. A head tied to the embeddings is left out, as it
-    is in the checkpoint. Each tensor is a copy when the parameters are split, so it outlives its gathering.
-    """
-    adapted = {f"{name}.base_layer.weight": layer for name, layer in model.named_modules() if isinstance(layer, LoraLayer)}
-    tied = _tied_names(model)
-    parameters = [(name, value) for name, value in model.named_parameters() if ".lora_" not in name]
-    for _, chunk in groupby(parameters, key=lambda item: _chunk(item[0])):
-        items = list(chunk)
-        needed = [value for _, value in items] + [p for name, _ in items if name in adapted for p in _factors(adapted[name])]
-        with gather(needed), torch.no_grad():
-            whole = [(plain_name(name), _merge(value, adapted.get(name))) for name, value in items]
-        yield from ((name, value) for name, value in whole if name not in tied)
-
-
-def plain_name(name: str) -> str:
-    return name.removeprefix(_PEFT_PREFIX).replace(".base_layer.", ".")
-
-
 def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
     """The adapter's tensors under the names that `PeftModel.from_pretrained` expects."""
     factors = {name: value for name, value in model.named_parameters() if ".lora_" in name}
@@ -94,8 +66,9 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) ->
 def write_model(
     model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
 ) -> None:
-    base = _base(model)
-    save_torch_state_dict({name: value.detach().cpu().clone() for name, value in weights.items()}, folder)
+    """`weights`: on the CPU, none of them a view of a tensor that others share."""
+    base = base_model(model)
+    save_torch_state_dict(weights, folder)
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)
@@ -107,7 +80,7 @@ def suit_attention(model: nn.Module, columns: int) -> None:
 
     Beyond that they are no faster and hold columns x columns scores in memory, so the fused kernel serves.
     """
-    base = _base(model)
+    base = base_model(model)
     wanted = "eager" if columns <= EAGER_COLUMNS else "sdpa"
     if base.config._attn_implementation != wanted:
         base.set_attn_implementation(wanted)
@@ -140,33 +113,3 @@ def _checkpointing(model: Any, config: LearnerConfig) -> nn.Module:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": config.zero_stage == 3})
         model.enable_input_require_grads()
     return model
-
-
-def _base(model: nn.Module) -> Any:
-    """The transformers model itself, inside its adapter or bare."""
-    return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def _chunk(name: str) -> str:
-    """Parameters of one decoder layer share a chunk; the others (embeddings, final norm, head) have one each."""
-    layer = re.match(r".*?\.\d+\.", name)
-    return layer.group() if layer else name
-
-
-def _factors(layer: Any) -> list[nn.Parameter]:
-    return [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
-
-
-def _merge(weight: nn.Parameter, layer: LoraLayer | None) -> Tensor:
-    if layer is None:
-        return weight.detach().clone() if hasattr(weight, "ds_id") else weight.detach()
-    a, b = (factor.detach().float() for factor in _factors(layer))
-    delta = b @ a * layer.scaling[ADAPTER]
-    delta = delta.T if getattr(layer, "fan_in_fan_out", False) else delta
-    return (weight.detach().float() + delta).to(weight.dtype)
-
-
-def _tied_names(model: nn.Module) -> set[str]:
-    """Names that share a tensor with the embeddings; `named_parameters` already yields each tensor once."""
-    base = _base(model)
-    return {"lm_head.weight"} if getattr(base.config, "tie_word_embeddings", False) else set()

@@ -6,12 +6,12 @@ The one home of `import vllm`; a version that was not tested is named in the err
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Sample, SampleRequest, Weights
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
 from flame_ray.errors import EngineDied, EngineError, ModelError
 
 TESTED = "0.32"
@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
-    """What an engine is built from. `receives_weights` opens vLLM's weight-transfer API on it, `adapter_rank` its LoRA."""
+    """What an engine is built from. `receives_weights` opens vLLM's weight-transfer API on it, `adapter_rank` its LoRA.
+
+    `backend`: by which of `weights.backend` they come. `sleeps`: it gives its GPU to others in turn.
+    """
 
     model_path: str
     dtype: str
@@ -34,6 +37,8 @@ class VllmOptions:
     receives_weights: bool = False
     adapter_rank: int | None = None
     tensor_parallel: int = 1
+    backend: str = "object_store"
+    sleeps: bool = False
 
 
 def prepare_environment(options: VllmOptions) -> None:
@@ -72,11 +77,12 @@ class VllmEngine:
                 "add chat_template.jinja, or use an instruct model",
             )
         self._adapter: Any = None
-        self.weight_version = 0
+        self._last_step = ""
+        self.weight_version, self.ranks = 0, self._llm.llm_engine.vllm_config.parallel_config.world_size
 
     @staticmethod
     def _build(vllm: Any, options: VllmOptions) -> Any:
-        transfer = _weight_transfer_config() if options.receives_weights else None
+        transfer = _weight_transfer_config(options.backend) if options.receives_weights else None
         try:
             return vllm.LLM(
                 model=options.model_path,
@@ -98,6 +104,7 @@ class VllmEngine:
                 max_lora_rank=options.adapter_rank or 16,
                 max_loras=1,
                 weight_transfer_config=transfer,
+                enable_sleep_mode=options.sleeps and vllm.platforms.current_platform.is_sleep_mode_available(),
             )
         except TypeError as error:
             raise EngineError(
@@ -143,6 +150,8 @@ class VllmEngine:
             from vllm.lora.request import LoRARequest
 
             self._adapter = LoRARequest(f"version-{version}", version, weights.path)
+        elif isinstance(weights, Received):
+            self._check_received()
         else:
             self._replace_all(weights.references if isinstance(weights, Chunks) else (weights.path,))
         self._llm.llm_engine.set_weight_version(str(version))
@@ -153,6 +162,28 @@ class VllmEngine:
                 "send weights only between batches",
             )
         self.weight_version = int(self._llm.llm_engine.get_weight_version())
+
+    def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
+        self._llm.collective_rpc(step, kwargs=dict(arguments))
+        self._last_step = step
+
+    def sleep(self, level: int) -> None:
+        """Nothing where vLLM cannot sleep, as on a CPU."""
+        if self._llm.model_config.enable_sleep_mode:
+            self._llm.sleep(level)
+
+    def wake(self, part: str) -> None:
+        if self._llm.model_config.enable_sleep_mode and self._llm.llm_engine.is_sleeping():
+            self._llm.wake_up([part])
+
+    def _check_received(self) -> None:
+        if self._last_step != "finish_weight_update":
+            raise EngineError(
+                "weights that the learner has sent to the end",
+                f"{self._last_step or 'nothing'} as the last step",
+                "see the learner's log",
+            )
+        self._last_step = ""
 
     def _replace_all(self, chunks: Sequence[Any]) -> None:
         self._llm.collective_rpc("start_weight_update")
@@ -216,12 +247,13 @@ def _living() -> Iterator[None]:
         raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
 
 
-def _weight_transfer_config() -> Any:
+def _weight_transfer_config(backend: str) -> Any:
     from vllm.config import WeightTransferConfig
     from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 
-    from flame_ray.engines.weight_receiver import BACKEND, ObjectStoreReceiver
+    from flame_ray.engines.weight_receiver import receiver
 
-    if BACKEND not in WeightTransferEngineFactory._registry:
-        WeightTransferEngineFactory.register_engine(BACKEND, ObjectStoreReceiver)
-    return WeightTransferConfig(backend=BACKEND)
+    name, engine = receiver(backend)
+    if name not in WeightTransferEngineFactory._registry:
+        WeightTransferEngineFactory.register_engine(name, engine)
+    return WeightTransferConfig(backend=name)

@@ -1,7 +1,8 @@
-"""A backend of vLLM's weight-transfer API that reads weights from the Ray object store, on any machine.
+"""Backends of vLLM's weight-transfer API: one that reads weights from the Ray object store on any machine, and vLLM's own.
 
-In: `update_weights({"chunk": ref})`, where `ref` leads to a `WeightArrays`. Out: the model holds those weights. Built-in
-backends of vLLM 0.32 all need a GPU. Knows nothing of who sent the weights.
+In: `update_weights({"chunk": ref})`, where `ref` leads to a `WeightArrays`; or what the learner's NCCL or IPC sends. Out:
+the model holds those weights. Built-in backends of vLLM 0.32 all need a GPU, and are untried on one by us. Knows nothing of
+who sent the weights.
 """
 
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
+from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine
+from vllm.distributed.weight_transfer.nccl_engine import NCCLWeightTransferEngine
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
 from flame_ray.learner.arrays import to_tensors
-
-BACKEND = "object_store"
 
 
 @dataclass
@@ -53,10 +54,7 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
         self.receive_weights(self.parse_update_info(update_info))
 
     def receive_weights(self, update_info: ChunkUpdate) -> None:
-        chunk = update_info.chunk
-        chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
-        load: Any = self.model.load_weights
-        load(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
+        _load(self.model, update_info.chunk)
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)
@@ -64,6 +62,35 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
 
     def shutdown(self) -> None:
         """Nothing is held."""
+
+
+class OrChunks:
+    """Beside what the learner sends, chunks too: a worker that joins later loads the round's folder."""
+
+    def update_weights(self, update_info: dict[str, Any]) -> None:
+        if "chunk" in update_info:
+            _load(self.model, update_info["chunk"])  # type: ignore[attr-defined]
+        else:
+            super().update_weights(update_info)  # type: ignore[misc]
+
+
+class NcclReceiver(OrChunks, NCCLWeightTransferEngine):
+    """vLLM's NCCL receiver."""
+
+
+class IpcReceiver(OrChunks, IPCWeightTransferEngine):
+    """vLLM's CUDA IPC receiver."""
+
+
+def receiver(backend: str) -> tuple[str, type[WeightTransferEngine]]:
+    """The name to register, and the class, of the receiver that serves a `weights.backend`."""
+    own: dict[str, type[WeightTransferEngine]] = {"nccl": NcclReceiver, "ipc": IpcReceiver}
+    return (f"{backend}_or_chunks", own[backend]) if backend in own else ("object_store", ObjectStoreReceiver)
+
+
+def _load(model: Any, chunk: Any) -> None:
+    chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
+    model.load_weights(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
 
 
 def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

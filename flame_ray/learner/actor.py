@@ -7,21 +7,23 @@ into small units of work, so that no call is long and the driver can show how fa
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from flame_ray.config import LearnerConfig
+from flame_ray.engines.base import Rendezvous
 from flame_ray.errors import EngineError
 from flame_ray.learner.arrays import WeightArrays, to_arrays
-from flame_ray.learner.checkpoint import whole_folder
 from flame_ray.learner.training import Training
+from flame_ray.runtime.folders import Folder, at_hand, written
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:
     from flame_ray.engines.deepspeed_engine import DeepSpeedEngine
+    from flame_ray.engines.device_transfer import DeviceSender
 
 
 class LearnerActor:
@@ -31,6 +33,8 @@ class LearnerActor:
         self._model_path, self._config, self._rank, self._world, self._seed = model_path, config, rank, world, seed
         self._trust = trust_remote_code
         self._connected: tuple[DeepSpeedEngine, Training] | None = None
+        self._sender: DeviceSender | None = None
+        self._chunks: Iterator[list[tuple[str, torch.Tensor]]] = iter(())
 
     def address(self) -> str:
         """This node's address with a port that is free now; rank 0's becomes the meeting point of all ranks."""
@@ -40,16 +44,18 @@ class LearnerActor:
             port = probe.getsockname()[1]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def connect(self, init_method: str, ranks_here: int = 1, resume_from: Path | None = None) -> None:
+    def connect(self, init_method: str, ranks_here: int = 1, resume_from: Folder | None = None) -> None:
         """Join the other ranks and load the model, then the state that `save_state` wrote in `resume_from`.
 
-        `ranks_here`: how many ranks share this machine's cores.
+        `ranks_here`: how many ranks share this machine's cores. Raises StorageError if the state is damaged.
         """
         torch.set_num_threads(self._config.threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
         from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here: the driver imports this module too
 
-        engine = DeepSpeedEngine(self._model_path, self._config, self._rank, self._world, init_method, self._seed, self._trust)
-        self._connected = engine, Training(engine, self._config, self._rank, self._world, self._seed, resume_from)
+        place = self._rank, self._world
+        with at_hand(resume_from) as state:
+            engine = DeepSpeedEngine(self._model_path, self._config, *place, init_method, self._seed, self._trust)
+            self._connected = engine, Training(engine, self._config, *place, self._seed, state)
 
     def begin(self, pairs_D: Sequence[Pair], round: int) -> range:
         return self.training.begin(pairs_D, round)
@@ -60,28 +66,50 @@ class LearnerActor:
     def finish(self) -> TrainingReport:
         return self.training.finish()
 
-    def export(self) -> WeightArrays | None:
-        """Rank 0: the merged weights. The other ranks only take part in gathering them."""
-        named = self.engine.named_weights()
-        if self._rank == 0:
-            return to_arrays(named, self._config.dtype)
-        for _ in named:
-            pass
-        return None
+    def begin_export(self, chunk_bytes: int) -> int:
+        """Make ready to hand out the merged weights; returns how many calls of `export_chunk` it takes."""
+        self._chunks = self.engine.merged.chunks(chunk_bytes)
+        return len(self.engine.merged.cuts(chunk_bytes))
+
+    def export_chunk(self) -> WeightArrays | None:
+        """Rank 0: the next of the merged weights. The other ranks only take part in gathering them."""
+        chunk = next(self._chunks)
+        return None if self._rank else to_arrays(chunk, self._config.dtype)
+
+    def send(self, worker: Any, backend: str, rendezvous: Rendezvous, chunk_bytes: int) -> None:
+        """The merged weights from GPU to GPU into one rollout worker: all ranks gather, rank 0 sends."""
+        if self._sender is None:
+            from flame_ray.engines.device_transfer import DeviceSender  # here: it imports vLLM
+
+            self._sender = DeviceSender(backend, self._rank, self.engine.merged, chunk_bytes)
+        self._sender.send(worker, rendezvous)
+
+    def end_push(self) -> None:
+        """Every worker that serves has the weights: let go of the others' channels."""
+        if self._sender is not None:
+            self._sender.end_push()
+
+    def offload(self) -> None:
+        """Leave the GPU to others: everything that lies on it moves to the machine's memory."""
+        self.engine.host_states.offload()
+
+    def reload(self) -> None:
+        """Back onto the GPU; before any other call."""
+        self.engine.host_states.reload()
 
     def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
         return self.engine.token_logps(list(prompt_ids), list(response_ids))
 
-    def save(self, folder: Path, merged: bool) -> None:
+    def save(self, folder: Folder, merged: bool) -> None:
         """Rank 0 writes an adapter, or with `merged` (and always without LoRA) a whole model, as one atomic folder."""
         if self._rank:
-            return self._write(Path(folder), merged)
-        with whole_folder(Path(folder)) as aside:
+            return self._write(Path(), merged)
+        with written(folder) as aside:
             self._write(aside, merged)
 
-    def save_state(self, folder: Path) -> None:
+    def save_state(self, folder: Folder) -> None:
         """Rank 0 writes, as one atomic folder, what a learner of any rank count and ZeRO stage can go on from."""
-        self.training.save(Path(folder))
+        self.training.save(folder)
 
     @property
     def engine(self) -> "DeepSpeedEngine":

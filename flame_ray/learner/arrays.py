@@ -1,11 +1,11 @@
 """Weights as NumPy arrays, which the object store shares without copies.
 
-In: named tensors. Out: `WeightArrays`, and tensors again on the other side. NumPy has no bfloat16: those tensors travel
-as the same bits under uint16, the only type that no model weight has. Knows no engine.
+In: named tensors. Out: `WeightArrays`, a chunk of a model each, and tensors again on the other side. NumPy has no
+bfloat16: those tensors travel as the same bits under uint16, the only type that no model weight has. Knows no engine.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class WeightArrays:
-    """A whole model: hub name -> array, and the dtype of the model that they came from.
+    """A model, or a part of one: hub name -> array, and the dtype of the model that they came from.
 
     >>> to_arrays([("norm.weight", torch.ones(2, dtype=torch.bfloat16))], "bfloat16").arrays["norm.weight"].dtype
     dtype('uint16')
@@ -23,6 +23,23 @@ class WeightArrays:
 
     dtype: str
     arrays: dict[str, np.ndarray]
+
+
+def cut(sizes: Sequence[int], limit: int) -> list[range]:
+    """Neighbours that travel together: ranges of places, each of at most `limit` bytes in sum, the order kept.
+
+    One that is larger than `limit` travels alone.
+
+    >>> cut([3, 1, 4, 9, 2], limit=5)
+    [range(0, 2), range(2, 3), range(3, 4), range(4, 5)]
+    """
+    ranges, start, held = [], 0, 0
+    for place, size in enumerate(sizes):
+        if place > start and held + size > limit:
+            ranges.append(range(start, place))
+            start, held = place, 0
+        held += size
+    return [*ranges, range(start, len(sizes))] if sizes else []
 
 
 def to_arrays(named: Iterable[tuple[str, Tensor]], dtype: str) -> WeightArrays:

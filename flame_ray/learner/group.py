@@ -5,6 +5,7 @@ long to wait for them; knows nothing of what they compute. Every call goes to al
 part. A rank that dies takes the group with it: `LearnerDied` says so, and `start` makes another one from a state.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,29 +15,37 @@ from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from flame_ray.config import LearnerConfig
+from flame_ray.engines.base import Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.checkpoint import verify_manifest
 from flame_ray.learner.placement import reserve
+from flame_ray.runtime.folders import Folder
+from flame_ray.runtime.interrupt import POLL_S, check
 from flame_ray.types import Pair, TrainingReport
 
 OnStep = Callable[[int, int], None]  # (units done, units in all)
-OnCheckpoint = Callable[[int], Path]  # optimizer steps done in the round -> the folder for its state
+OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
+CHUNK_BYTES = 256 * 2**20
 DEATH_S = 15.0  # the ranks that are left may report a lost connection before Ray reports the death
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerGroup:
-    """`actors[r]` is rank r. `timeout_s` bounds every single wait, none of which covers more than one unit of work."""
+    """`actors[r]` is rank r. `timeout_s` bounds every single wait, none of which covers more than one unit of work.
+
+    `chunk_bytes`: how much of the weights is gathered, and handed out, at a time.
+    """
 
     actors: tuple[Any, ...]
     timeout_s: float
     checkpoint_steps: int | None = None
     room: PlacementGroup | None = None
+    chunk_bytes: int = CHUNK_BYTES
 
     @classmethod
     def start(
@@ -47,15 +56,17 @@ class LearnerGroup:
         options: dict[str, Any] | None = None,
         timeout_s: float = 1800,
         trust_remote_code: bool = False,
-        resume_from: Path | None = None,
+        resume_from: Folder | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> "LearnerGroup":
         """Place the ranks, let them meet, load the model. `options`: Ray's actor options; `name` is a prefix.
 
         `resume_from`: a folder of `save_state`, by a learner of any rank count and ZeRO stage, to go on from. Every rank
-        reads it. Raises StorageError before anything is placed if it is not as it was written.
+        reads it. Raises StorageError before anything is placed if it is not as it was written, and Interrupted, holding
+        nothing, when the process is asked to stop.
         """
-        if resume_from is not None:
-            verify_manifest(Path(resume_from))
+        if isinstance(resume_from, Path):
+            verify_manifest(resume_from)
         options = {"num_cpus": config.cpus or 0.01, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
@@ -67,13 +78,19 @@ class LearnerGroup:
             ).remote(model_path, config, rank, config.workers, seed, trust_remote_code)
             for rank in range(config.workers)
         )
-        group = cls(actors, timeout_s, config.checkpoint_steps, room)
+        group = cls(actors, timeout_s, config.checkpoint_steps, room, chunk_bytes)
         try:
             group._connect(resume_from)
         except BaseException:
             group.stop()
             raise
         return group
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Ids of the nodes that hold a rank."""
+        table = placement_group_table(self.room) if self.room is not None else {}
+        return frozenset(table.get("bundles_to_node_id", {}).values())
 
     def train(
         self,
@@ -97,26 +114,57 @@ class LearnerGroup:
                 self.save_state(on_checkpoint(step))
         return self._all("finish", waited=f"the learner's report on round {round}")[0]
 
-    def export(self) -> ray.ObjectRef:
-        """A reference to rank 0's `WeightArrays`, put once; whoever gets it on a node shares one copy there."""
-        calls = self._call("export")
+    def export(self) -> tuple[ray.ObjectRef, ...]:
+        """References to rank 0's `WeightArrays`, each of at most `chunk_bytes`, which together are the merged weights.
+
+        One chunk is in the object store before the next one is gathered. Each is put once: whoever gets it on a node
+        shares one copy there. They are freed when the last of these references is dropped.
+        """
+        chunks = self._all("begin_export", self.chunk_bytes, waited="the learner to count its weights")[0]
+        return tuple(self._export_chunk(f"chunk {number} of {chunks} of the weights") for number in range(1, chunks + 1))
+
+    def _export_chunk(self, waited: str) -> ray.ObjectRef:
+        calls = self._call("export_chunk")
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s, fetch_local=False)
         if len(ready) < len(calls):
-            raise self._late("the learner's merged weights")
+            raise self._late(waited)
         alive = self.actors[0].__ray_ready__.remote()  # its weights are not fetched here, so they tell no death
-        self._wait([alive, *calls[1:]], "the learner's merged weights")
+        self._wait([alive, *calls[1:]], waited)
         return calls[0]
+
+    def send(self, worker: Any, worker_ranks: int, backend: str) -> None:
+        """The merged weights from GPU to GPU into one rollout worker of so many GPUs, by `backend` (nccl or ipc).
+
+        Raises EngineError, LearnerDied among them, when a side died or is late: both then wait for each other for ever.
+        """
+        waited = "the learner's GPUs to send to a rollout worker"
+        (address,) = self._wait([self.actors[0].address.remote()], waited)
+        host, _, port = address.rpartition(":")
+        rendezvous = Rendezvous(host.strip("[]"), int(port), worker_ranks)
+        self._all("send", worker, backend, rendezvous, self.chunk_bytes, waited=waited)
+
+    def end_push(self) -> None:
+        """Every worker that serves has been sent to; channels to others are closed."""
+        self._all("end_push", waited="the learner to close what leads to workers that are gone")
+
+    def offload(self) -> None:
+        """Everything that lies on the ranks' GPUs moves to the memory of their machines."""
+        self._all("offload", waited="the learner to leave its GPUs")
+
+    def reload(self) -> None:
+        """The opposite of `offload`, before any other call."""
+        self._all("reload", waited="the learner to come back to its GPUs")
 
     def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
         """Log-probabilities of the response's tokens under the weights as they are now."""
         return self._all("canary", prompt_ids, response_ids, waited="the learner's canary")[0]
 
-    def save(self, folder: Path, merged: bool = False) -> None:
-        """Written by rank 0, on its own node: `folder` must lie on storage that the driver shares."""
+    def save(self, folder: Folder, merged: bool = False) -> None:
+        """Written by rank 0, on its own node: a path must lie on storage that the driver shares."""
         self._all("save", folder, merged, waited=f"the learner to write {folder}")
 
-    def save_state(self, folder: Path) -> None:
-        """What `start` can go on from, with a manifest; as `save`, written by rank 0 to storage that all nodes share."""
+    def save_state(self, folder: Folder) -> None:
+        """What `start` can go on from, with a manifest; as `save`, written by rank 0 to storage that all nodes reach."""
         self._all("save_state", folder, waited=f"the learner to write its state to {folder}")
 
     def stop(self) -> None:
@@ -133,9 +181,9 @@ class LearnerGroup:
     def _all(self, method: str, *args: Any, waited: str) -> list[Any]:
         return self._wait(self._call(method, *args), waited)
 
-    def _wait(self, calls: list[ray.ObjectRef], waited: str) -> list[Any]:
+    def _wait(self, calls: list[ray.ObjectRef], waited: str, get: Callable[..., list[Any]] = ray.get) -> list[Any]:
         try:
-            return ray.get(calls, timeout=self.timeout_s)
+            return get(calls, timeout=self.timeout_s)
         except GetTimeoutError as error:
             raise self._late(waited) from error
         except RayActorError as error:
@@ -149,15 +197,27 @@ class LearnerGroup:
             waited, f"nothing after {self.timeout_s:g} s", "look for a rank that is stuck or slow (`ray stack` on its node)"
         )
 
-    def _connect(self, resume_from: Path | None) -> None:
-        addresses = self._all("address", waited="the addresses of the learner ranks")
+    def _connect(self, resume_from: Folder | None) -> None:
+        addresses = self._wait(self._call("address"), "the addresses of the learner ranks", _get_unless_stopped)
         hosts = [address.rpartition(":")[0] for address in addresses]
         ranks_at = Counter(hosts)
         calls = [
             actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host], resume_from)
             for actor, host in zip(self.actors, hosts, strict=True)
         ]
-        self._wait(calls, f"{len(self.actors)} learner ranks to meet and load the model")
+        self._wait(calls, f"{len(self.actors)} learner ranks to meet and load the model", _get_unless_stopped)
+
+
+def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]:
+    """As ray.get; Interrupted when the process is asked to stop meanwhile."""
+    deadline = time.monotonic() + timeout
+    while True:
+        check()
+        try:
+            return ray.get(calls, timeout=POLL_S)
+        except GetTimeoutError:
+            if time.monotonic() >= deadline:
+                raise
 
 
 def _died(waited: str, error: RayActorError) -> LearnerDied:

@@ -27,6 +27,14 @@ class JudgeActor:
         """The weight version that it holds, 0 for ever."""
         return self._engine.weight_version
 
+    def sleep(self, level: int) -> None:
+        """Give the GPU back; see `TextEngine.sleep`."""
+        self._engine.sleep(level)
+
+    def wake(self, part: str) -> None:
+        """Take back `weights` or `kv_cache`."""
+        self._engine.wake(part)
+
     def classify(self, prompts_P: Sequence[Prompt]) -> Iterator[tuple[int, float]]:
         """Probability that each prompt needs facts: P(yes) of yes and no; with the prompt's position."""
         rendered = [self._engine.render(classification_messages(prompt.text)) for prompt in prompts_P]

@@ -3,7 +3,8 @@
 In: prompts and a sampling plan, or weights. Out: groups of responses, stamped with the weight version that made them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from flame_ray.engines.base import Continuation, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
@@ -35,6 +36,22 @@ class RolloutActor:
         """Take new weights; returns the version now served."""
         self._engine.load_weights(weights, version)
         return self._engine.weight_version
+
+    def ranks(self) -> int:
+        """How many GPUs the engine is spread over."""
+        return self._engine.ranks
+
+    def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
+        """A step of an update that the learner drives; `load_weights` follows."""
+        self._engine.transfer(step, arguments)
+
+    def sleep(self, level: int) -> None:
+        """Give the GPU back; see `TextEngine.sleep`."""
+        self._engine.sleep(level)
+
+    def wake(self, part: str) -> None:
+        """Take back `weights` or `kv_cache`."""
+        self._engine.wake(part)
 
     def canary(self, continuation: Continuation) -> tuple[float, ...]:
         """Log-probability of each token of the continuation, under the weights now served."""

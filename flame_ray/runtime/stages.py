@@ -21,7 +21,10 @@ from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.colocation import turns_of
+from flame_ray.runtime.direct import Direct
 from flame_ray.runtime.interrupt import check, result_of
+from flame_ray.runtime.learning import DurableLearner
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
 from flame_ray.weights import Canary, Push
@@ -37,9 +40,9 @@ class ClusterStages:
     def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
         self._workers, self._config = workers, config
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
+        self._turns = turns_of(config, workers.rollouts, workers.judge, workers.learner)
         self._sequence: Continuation | None = None
         self._learner_before: Sequence[float] | None = None
-        self.stale_groups = 0
 
     def stages(self) -> Stages:
         return Stages(
@@ -95,7 +98,7 @@ class ClusterStages:
         self.choose_canary(pairs)
         self._learner_before = self._canary_now()
         try:
-            return self._workers.learner.train(pairs.pairs_D, round, partial(self._stepped, round))
+            return self._learner.train(pairs.pairs_D, round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)
             raise
@@ -108,9 +111,9 @@ class ClusterStages:
         """The adapter and, if it is asked for or there is none, the whole model as other tools load it."""
         folder, config = self._checkpoints.round(round), self._config
         if config.learner.lora is not None:
-            self._workers.learner.save(folder / "adapter", merged=False)
+            self._learner.save(folder / "adapter", merged=False)
         if config.run.save_merged or config.learner.lora is None:
-            self._workers.learner.save(folder / "merged", merged=True)
+            self._learner.save(folder / "merged", merged=True)
 
     def sync(self, round: int) -> int:
         """Push the learner's weights to the samplers; the version is the round's number."""
@@ -118,18 +121,20 @@ class ClusterStages:
             raise EngineError("a canary", "none", "choose one from the round's pairs")
         before, self._learner_before = self._learner_before, None
         canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
-        gap = self._workers.rollouts.push(Push(self._weights(round), round, canary))
+        gap = self._turns.push(Push(self._weights(round), round, canary, self._turns.asleep))
         self._checkpoints.prune()
         log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
         return round
 
-    def _weights(self, round: int) -> Weights:
+    def _weights(self, round: int) -> Weights | Direct:
         folder, backend = self._checkpoints.round(round), self._config.weights.backend
         if backend == "lora":
             return AdapterFolder(str(folder / "adapter"))
         if backend == "checkpoint":
             return ModelFolder(str(folder / "merged"))
-        return Chunks((self._workers.learner.export(),))
+        if backend == "object_store":
+            return Chunks(self._learner.export())
+        return Direct(self._learner, backend, ModelFolder(str(folder / "merged")))
 
     def evaluate(self, prompts_P: Sequence[Prompt], round: int) -> HeldOut:
         config = self._config.evaluation
@@ -144,9 +149,15 @@ class ClusterStages:
         chosen = pairs.pairs_D[0].chosen
         self._sequence = Continuation(chosen.prompt_token_ids, chosen.token_ids)
 
+    @property
+    def _learner(self) -> DurableLearner:
+        """The learner, whose turn it is from now on where it shares its GPUs."""
+        self._turns.learner(self._sequence)
+        return self._workers.learner
+
     def _canary_now(self) -> list[float]:
         assert self._sequence is not None
-        return self._workers.learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
+        return self._learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
 
     def _bound_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)
@@ -157,7 +168,6 @@ class ClusterStages:
                 f"version {oldest} for prompt {group.prompt.id}",
                 "report this bug: a sampler served before it was brought up to date",
             )
-        self.stale_groups += behind > 0
 
     def _counted(self, groups_P: Iterable[Group], round: int, prompts_P: Sequence[Prompt]) -> Iterator[Group]:
         for done, group in enumerate(groups_P, start=1):

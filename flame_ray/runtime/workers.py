@@ -23,6 +23,7 @@ from flame_ray.rollout.pool import RolloutPool
 from flame_ray.runtime.background import Background
 from flame_ray.runtime.checkpoints import Checkpoints
 from flame_ray.runtime.cluster import draining_nodes
+from flame_ray.runtime.folders import Folder
 from flame_ray.runtime.learning import DurableLearner
 from flame_ray.runtime.pool import Limits, WorkerPool
 
@@ -47,26 +48,30 @@ class Workers:
 
 
 def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
-    """Start all actors at once and wait for enough of them. Raises PlacementError naming the kind that is missing."""
+    """Start enough actors of every kind, wait for them, then let more join. Raises PlacementError naming what is missing."""
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
     background = Background()
+    start_learner = partial(DurableLearner, partial(_learner, config, policy), checkpoints)
+    learner = _leaving(start_learner()) if config.pipeline.colocated else None
     rollouts = _pool("rollout", config, config.rollout.batch_sequences, background, RolloutActor, rollout_options)
     factuality = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, config.factuality)
     judge = _pool("judge", config, JUDGE_BATCH, background, JudgeActor, judge_options, config.judge, config.run.seed)
-    learner = DurableLearner(partial(_learner, config, policy), checkpoints)
+    learner = learner or start_learner()
     pools = (rollouts, factuality, judge)
     for pool in pools:
         pool.wait_ready()
-    background.start(_leave_draining_nodes(pools))
+    for pool in pools:
+        pool.grow()
+    background.start(_leave_draining_nodes((*pools, learner)))
     return Workers(RolloutPool(rollouts), factuality, judge, learner, background)
 
 
-async def _leave_draining_nodes(pools: tuple[WorkerPool, ...]) -> None:
+async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]) -> None:
     while True:
         nodes = await asyncio.to_thread(draining_nodes)
-        for pool in pools:
-            pool.leave(nodes)
+        for each in workers:
+            each.leave(nodes)
         await asyncio.sleep(DRAIN_POLL_S)
 
 
@@ -95,7 +100,16 @@ def _pool(name: str, config: Config, batch: int, background: Background, actor: 
     def spawn(index: int, life: int) -> Any:
         return remote.options(**actor_options(_label(f"{name}-{index}", life), role, config.pipeline.stream)).remote(*args)
 
-    return WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), background)
+    pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), background)
+    if config.pipeline.colocated:
+        pool.wait_ready()  # an engine measures how much of its GPU is free when it starts: one after another
+    return pool
+
+
+def _leaving(learner: DurableLearner) -> DurableLearner:
+    """It comes first, so that it has its ranks' GPUs, and leaves them until its turn."""
+    learner.group.offload()
+    return learner
 
 
 def _label(name: str, life: int) -> str:
@@ -103,7 +117,7 @@ def _label(name: str, life: int) -> str:
     return f"{name}.{life}" if life else name
 
 
-def _learner(config: Config, policy: Path, state: Path | None, life: int) -> LearnerGroup:
+def _learner(config: Config, policy: Path, state: Folder | None, life: int) -> LearnerGroup:
     return LearnerGroup.start(
         str(policy),
         config.learner,
@@ -112,6 +126,7 @@ def _learner(config: Config, policy: Path, state: Path | None, life: int) -> Lea
         timeout_s=config.cluster.start_timeout_s,
         trust_remote_code=config.model.trust_remote_code,
         resume_from=state,
+        chunk_bytes=config.weights.chunk_mib * 2**20,
     )
 
 
@@ -128,6 +143,8 @@ def _engine_options(config: Config, model: Path, role: RolloutConfig | JudgeConf
         receives_weights=receives_weights,
         adapter_rank=_adapter_rank(config) if receives_weights else None,
         tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,
+        backend=config.weights.backend,
+        sleeps=config.pipeline.colocated,
     )
 
 

@@ -24,6 +24,7 @@ PROMPTS = tuple(
         ["Which countries border Peru?", "Describe the climate of Kenya in one sentence.", "Name the capital of Mongolia."]
     )
 )
+CHUNK_BYTES = 30 * 2**20  # the embeddings are 54 MiB, a layer is 7 MiB: chunks end inside of layers, and one is too large
 THREADS = {"runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}, "num_cpus": 0.5}
 
 
@@ -59,12 +60,14 @@ def pushed(local_ray, model, tmp_path_factory):
     pairs = [Pair(PairKind.FACTUALITY, sampled[2 * k], sampled[2 * k + 1], 1.0, 0.0) for k in range(len(PROMPTS))]
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
     config = LearnerConfig(lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
-    learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "push", **THREADS}, timeout_s=300)
+    placed = {"name": "push", **THREADS}
+    learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
     sequence = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
     learner_before = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
     learner.train(pairs, round=1)
     expected = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
-    push = Push(Chunks((learner.export(),)), 1, Canary(sequence, expected, learner_before, tolerance=0.15))
+    weights = Chunks(learner.export())
+    push = Push(weights, 1, Canary(sequence, expected, learner_before, tolerance=0.15))
     stale = refusal(push, sampler.pool.actors[0])
     gap = sampler.push(push)
     learner.save(folder, merged=True)
@@ -76,6 +79,7 @@ def pushed(local_ray, model, tmp_path_factory):
         "after": after,
         "fresh": answers(fresh_pool, greedy_plan(0, 40)),
         "gap": gap,
+        "chunks": len(weights.references),
         "stale": stale,
         "sampler": sampler,
         "fresh_pool": fresh_pool,
@@ -109,6 +113,10 @@ def test_greedy_text_and_log_probabilities_equal_those_of_a_fresh_engine(pushed)
     for pushed_one, fresh in zip(pushed["after"], pushed["fresh"], strict=True):
         assert pushed_one.token_ids == fresh.token_ids and pushed_one.text == fresh.text
         assert pushed_one.logprobs == pytest.approx(fresh.logprobs, abs=1e-6)
+
+
+def test_the_weights_came_in_several_chunks(pushed):
+    assert pushed["chunks"] > 5
 
 
 def test_the_push_changed_the_text(pushed):

@@ -59,6 +59,7 @@ def test_a_changed_source_of_prompts_is_told_whole():
         {"rollout": {"batch_sequences": 8, "max_sequences": 8, "kv_cache_gib": 3, "gpu_memory": 0.5}},
         {"judge": {"workers": 2, "max_sequences": 8, "gpu_memory": 0.5}},
         {"factuality": {"workers": 2}},
+        {"weights": {"chunk_mib": 7}, "pipeline": {"colocated": True}},
         {"learner": {"workers": 2, "micro_batch_pairs": 2, "zero_stage": 3, "offload": "optimizer"}},
         {"learner": {"gradient_checkpointing": True, "checkpoint_steps": 5}},
         {"run": {"id": "mine", "root": "s3://elsewhere", "keep_checkpoints": 1}},

@@ -200,10 +200,15 @@ def test_fewer_workers_may_be_enough_to_begin_and_all_are_unless_it_is_said(job)
     [
         ({"weights": {"backend": "lora"}, "learner": {"lora": None}}, "weights.backend lora needs learner.lora"),
         ({"weights": {"backend": "checkpoint"}}, "weights.backend checkpoint needs run.save_merged true"),
+        (
+            {"weights": {"backend": "lora"}, "run": {"root": "s3://bucket/runs"}},
+            "weights.backend lora needs run.root on a filesystem that every node mounts (given s3://bucket/runs)",
+        ),
     ],
 )
 def test_weights_that_travel_through_a_folder_need_a_round_that_writes_it(job, content, fault):
-    assert fault in refusal(job(content))
+    message = refusal(job(content))
+    assert f"job.yaml: {fault}" in message and "Value error" not in message
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -69,14 +69,15 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
     gpu = site.gpu or USUAL_GPU
 
     def budget(other: Config) -> float:
-        return device_share(roles(other)[name]) * gpu
+        return device_share(roles(other)[name], config.pipeline.colocated) * gpu
 
     def fits(other: Config) -> bool:
         return plan_of(other).need(name).device.total <= budget(other)
 
     need, role = plan_of(config).need(name), roles(config)[name]
     least = need.device.total
-    if isinstance(role, RolloutConfig | JudgeConfig) and role.gpus < min(1.0, role.gpu_memory):
+    in_turns = config.pipeline.colocated
+    if isinstance(role, RolloutConfig | JudgeConfig) and role.gpus < min(1.0, role.gpu_memory) and not in_turns:
         expected, fix = f"gpu_memory of at most {role.gpus:g}, its gpus", f"set {name}.gpu_memory={role.gpus:g}"
         return Check(Level.PROBLEM, f"{name} GPU", expected, f"{role.gpu_memory:g}", fix)
     on = "for an actor" if need.split == 1 else f"on each of an actor's {need.split} GPUs"
@@ -91,9 +92,12 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
     return Check(Level.OK if fits(config) else Level.PROBLEM, f"{name} GPU", expected, found, fix)
 
 
-def device_share(role: Workers) -> float:
-    """How much of a GPU an actor may take: its fraction of one, and an engine no more than its `gpu_memory`."""
-    fraction = min(1.0, role.gpus)
+def device_share(role: Workers, in_turns: bool = False) -> float:
+    """How much of a GPU an actor may take: its fraction of one, and an engine no more than its `gpu_memory`.
+
+    `in_turns`: colocated, where the fractions only place the actors, and the learner has the GPU for itself in its turn.
+    """
+    fraction = 1.0 if in_turns else min(1.0, role.gpus)
     return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig) else fraction
 
 

@@ -115,4 +115,9 @@ def learner(start, model_path):
 @pytest.fixture(scope="module")
 def weights():
     """The merged weights of a group, by name."""
-    return lambda group: {name: value.clone() for name, value in to_tensors(ray.get(group.export()))}
+
+    def merged(group: LearnerGroup) -> dict[str, torch.Tensor]:
+        chunks = ray.get(list(group.export()), timeout=120)
+        return {name: value.clone() for chunk in chunks for name, value in to_tensors(chunk)}
+
+    return merged

@@ -1,0 +1,60 @@
+"""Which settings cannot go together on GPUs: how weights travel, and who shares. Pure.
+
+In: a `Config` that is otherwise sound. Out: what it would need instead, in words, with the settings' paths.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flame_ray.config import Config
+
+
+def device_problems(config: "Config") -> Iterator[str]:
+    """All of them, the first one first."""
+    yield from _transfer_problems(config)
+    if config.pipeline.colocated:
+        yield from _colocation_problems(config)
+        yield from _sharing_problems(config)
+
+
+def _transfer_problems(config: "Config") -> Iterator[str]:
+    backend, rollout, learner = config.weights.backend, config.rollout.gpus, config.learner.gpus
+    if backend in ("nccl", "ipc") and not (rollout and learner):
+        yield f"weights.backend {backend} needs rollout.gpus and learner.gpus above 0 (given {rollout:g} and {learner:g})"
+    if backend == "ipc" and not config.pipeline.colocated:
+        yield "weights.backend ipc needs pipeline.colocated true: it reaches samplers on the learner's own GPUs alone"
+    if backend == "nccl" and config.pipeline.colocated:
+        yield "weights.backend nccl needs pipeline.colocated false: two processes on one GPU are in no NCCL group, use ipc"
+
+
+def _colocation_problems(config: "Config") -> Iterator[str]:
+    learner, pools = config.learner, (config.rollout, config.judge)
+    if config.pipeline.staleness:
+        yield "pipeline.colocated needs pipeline.staleness 0: nobody samples while the learner trains"
+    if any(role.least < role.workers for role in pools):
+        yield "pipeline.colocated needs all workers from the beginning: leave rollout.min_workers and judge.min_workers out"
+    if learner.zero_stage == 0 or (learner.zero_stage == 3 and learner.offload == "none"):
+        yield (
+            "pipeline.colocated needs learner.zero_stage 1 or 2, or 3 with learner.offload: "
+            f"DeepSpeed moves no other states off a GPU (given {learner.zero_stage} and {learner.offload})"
+        )
+
+
+def _sharing_problems(config: "Config") -> Iterator[str]:
+    """Without GPUs the same turns are taken, and nothing is moved."""
+    rollout, judge, learner = config.rollout, config.judge, config.learner
+    given = f"given rollout.gpus {rollout.gpus:g}, judge.gpus {judge.gpus:g}, learner.gpus {learner.gpus:g}"
+    if not (rollout.gpus or judge.gpus or learner.gpus):
+        return
+    if not (rollout.gpus and judge.gpus and learner.gpus) or rollout.gpus + judge.gpus + learner.gpus > 1 + 1e-9:
+        yield f"pipeline.colocated needs a share of one GPU for each, at most 1 together, or none at all ({given})"
+    if learner.workers > 1 and learner.gpus <= 0.5:
+        yield f"pipeline.colocated needs learner.gpus above 0.5, or two ranks could be on the same GPU ({given})"
+    if rollout.tensor_parallel > 1:
+        yield "pipeline.colocated needs rollout.tensor_parallel 1: an engine with a share of a GPU has that one alone"
+    if rollout.gpu_memory + judge.gpu_memory > 1:
+        yield (
+            "pipeline.colocated needs rollout.gpu_memory and judge.gpu_memory of at most 1 together, "
+            f"both being awake at the same time (given {rollout.gpu_memory:g} and {judge.gpu_memory:g})"
+        )

@@ -1,0 +1,135 @@
+"""The learner's half of vLLM's weight transfer, without a GPU: what is sent, by whom, and to whom channels stay open.
+
+vLLM's own trainer side for ranks that do not send runs as it is; that of the sender needs a GPU, and has a double.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
+from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+from flame_ray.engines.base import Rendezvous
+from flame_ray.engines.device_transfer import DeviceSender, MergedSource
+from flame_ray.engines.weight_receiver import IpcReceiver, NcclReceiver, receiver
+from flame_ray.learner.arrays import to_arrays
+from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
+
+MEETING = Rendezvous("10.0.0.7", 4567, worker_ranks=2)
+
+
+class FakeTrainer:
+    """A trainer side that remembers how it was opened, what went through it, and that it was closed."""
+
+    def __init__(self, init_info: Any, client: Any, source: MergedSource):
+        self.init_info, self.client, self.source = init_info, client, source
+        self.sent: list[list[tuple[str, torch.Tensor]]] = []
+        self.is_closed = False
+
+    def send_weights(self) -> None:
+        self.sent.append(list(self.source))
+
+    def shutdown(self) -> None:
+        self.is_closed = True
+
+
+def sender(backend: str = "nccl", limit: int = LIMIT) -> tuple[DeviceSender, list[FakeTrainer]]:
+    opened: list[FakeTrainer] = []
+
+    def open(init_info, client, source):
+        opened.append(FakeTrainer(init_info, client, source))
+        return opened[-1]
+
+    return DeviceSender(backend, 0, build()[1], limit, open), opened
+
+
+def test_names_dtypes_and_shapes_are_told_before_anything_is_gathered_and_are_those_of_what_comes():
+    _, merged, gathering, _ = build()
+    source = MergedSource(merged, LIMIT)
+    told = [(meta.name, meta.dtype, meta.shape) for meta in source.metadata()]
+    assert gathering.gathered == []
+    assert told == [(name, value.dtype, tuple(value.shape)) for name, value in source]
+    assert [name for name, _ in source] == [name for name, _, _ in told]  # again, for the next worker
+
+
+def test_a_rank_that_does_not_send_gathers_everything_all_the_same():
+    """With vLLM's own NCCL trainer side (its IPC one looks at its GPU): it calls nothing of the worker, None here."""
+    _, merged, gathering, _ = build()
+    rank_1 = DeviceSender("nccl", 1, merged, LIMIT, WeightTransferTrainerFactory.trainer_init)
+    rank_1.send(None, MEETING)
+    assert len(gathering.gathered) == len(merged.cuts(LIMIT))
+    rank_1.send(None, MEETING)
+    assert len(gathering.gathered) == 2 * len(merged.cuts(LIMIT))
+
+
+def test_nccl_meets_at_the_address_with_as_many_ranks_as_the_engine_has_and_one():
+    made, opened = sender()
+    made.send("worker", MEETING)
+    info = opened[0].init_info
+    assert isinstance(info, NCCLTrainerInitInfo) and info.packed and info.is_sender
+    assert (info.master_address, info.master_port, info.world_size) == ("10.0.0.7", 4567, 3)
+
+
+@pytest.mark.parametrize(("limit", "size"), [(LIMIT, EMBEDDINGS), (10_000, 10_000)])
+@pytest.mark.parametrize(("backend", "kind"), [("nccl", NCCLTrainerInitInfo), ("ipc", IPCTrainerInitInfo)])
+def test_buffers_are_of_a_chunks_size_or_of_the_largest_tensors(backend, kind, limit, size):
+    """vLLM's IPC refuses a tensor that is larger than its buffer."""
+    made, opened = sender(backend, limit)
+    made.send("worker", MEETING)
+    assert isinstance(opened[0].init_info, kind) and opened[0].init_info.packed
+    assert opened[0].init_info.packed_buffer_size_bytes == size
+
+
+def test_a_worker_is_met_once_and_sent_the_weights_of_each_push():
+    made, opened = sender()
+    for _ in range(3):
+        made.send("a", MEETING)
+        made.send("b", MEETING)
+        made.end_push()
+    assert [len(trainer.sent) for trainer in opened] == [3, 3]
+
+
+def test_what_leads_to_a_worker_that_is_gone_is_closed_and_another_in_its_place_is_met_anew():
+    made, opened = sender()
+    made.send("a", MEETING)
+    made.send("b", MEETING)
+    made.end_push()
+    made.send("b", MEETING)
+    made.send("c", MEETING)
+    assert [trainer.is_closed for trainer in opened] == [False, False, False]
+    made.end_push()
+    assert [trainer.is_closed for trainer in opened] == [True, False, False]
+    made.send("a", MEETING)
+    assert len(opened) == 4
+
+
+class FakeModel:
+    def __init__(self):
+        self.loaded: dict[str, torch.Tensor] = {}
+
+    def load_weights(self, named) -> None:
+        self.loaded.update(named)
+
+
+@pytest.mark.parametrize(("backend", "kind"), [("nccl", NcclReceiver), ("ipc", IpcReceiver)])
+def test_an_engine_that_is_sent_to_loads_chunks_as_well(backend, kind):
+    name, found = receiver(backend)
+    assert (name, found) == (f"{backend}_or_chunks", kind)
+    made = object.__new__(kind)
+    made.model = FakeModel()
+    made.update_weights({"chunk": to_arrays([("norm", torch.ones(2))], "float32")})
+    assert made.model.loaded["norm"].tolist() == [1, 1]
+
+
+def test_what_is_no_chunk_goes_to_vllms_own_receiver():
+    made = object.__new__(NcclReceiver)
+    made.model_update_group = None
+    with pytest.raises(RuntimeError, match="not initialized"):
+        made.update_weights({"names": [], "dtype_names": [], "shapes": []})
+
+
+@pytest.mark.parametrize("backend", ["object_store", "checkpoint", "lora"])
+def test_every_other_way_needs_no_gpu(backend):
+    assert receiver(backend)[0] == "object_store"

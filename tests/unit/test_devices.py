@@ -1,0 +1,68 @@
+"""Settings that cannot go together on GPUs are refused by their names, and those that can are taken."""
+
+import pytest
+
+from flame_ray.config import Config, parse_config
+from flame_ray.errors import ConfigError
+
+SHARES = {
+    "rollout": {"gpus": 0.3, "gpu_memory": 0.6},
+    "judge": {"gpus": 0.1, "gpu_memory": 0.3},
+    "learner": {"gpus": 0.6, "workers": 2},
+    "pipeline": {"colocated": True},
+}
+
+
+def settings(*changes: dict) -> Config:
+    tree: dict = {}
+    for change in changes:
+        for section, values in change.items():
+            tree[section] = {**tree.get(section, {}), **values}
+    return parse_config(tree, "here")
+
+
+def device(backend: str) -> dict:
+    return {"weights": {"backend": backend}, "run": {"save_merged": True}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [SHARES],
+        [SHARES, device("ipc")],
+        [SHARES, {"learner": {"zero_stage": 3, "offload": "optimizer"}}],
+        [{"pipeline": {"colocated": True}}],
+        [device("nccl"), {"rollout": {"gpus": 2, "tensor_parallel": 2}, "learner": {"gpus": 1}}],
+        [device("nccl"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1, "lora": None}, "run": {"save_merged": False}}],
+    ],
+    ids=["shared", "shared, ipc", "shared, zero 3", "shared, without GPUs", "nccl", "nccl, all parameters"],
+)
+def test_settings_that_fit_are_taken(changes):
+    settings(*changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([device("nccl")], r"weights\.backend nccl needs rollout\.gpus and learner\.gpus above 0 \(given 0 and 0\)"),
+        ([device("nccl"), {"rollout": {"gpus": 1}}], r"weights\.backend nccl needs .* \(given 1 and 0\)"),
+        ([device("ipc"), {"learner": {"gpus": 1}}], r"weights\.backend ipc needs .* \(given 0 and 1\)"),
+        ([device("ipc"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1}}], r"ipc needs pipeline\.colocated true"),
+        ([SHARES, device("nccl")], r"nccl needs pipeline\.colocated false"),
+        ([SHARES, {"weights": {"backend": "ipc"}}], r"weights\.backend ipc needs run\.save_merged true"),
+        ([SHARES, {"pipeline": {"staleness": 1}}], r"pipeline\.colocated needs pipeline\.staleness 0"),
+        ([SHARES, {"rollout": {"workers": 2, "min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
+        ([SHARES, {"judge": {"workers": 2, "min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
+        ([SHARES, {"learner": {"zero_stage": 0}}], r"learner\.zero_stage 1 or 2, .* \(given 0 and none\)"),
+        ([SHARES, {"learner": {"zero_stage": 3}}], r"or 3 with learner\.offload: .* \(given 3 and none\)"),
+        ([SHARES, {"judge": {"gpus": 0}}], r"a share of one GPU for each, .* judge\.gpus 0,"),
+        ([SHARES, {"rollout": {"gpus": 0.4}}], r"at most 1 together, or none at all \(given rollout\.gpus 0\.4"),
+        ([SHARES, {"learner": {"gpus": 0.5}}], r"learner\.gpus above 0\.5"),
+        ([SHARES, {"rollout": {"tensor_parallel": 2}}], r"rollout\.tensor_parallel 1"),
+        ([SHARES, {"rollout": {"gpu_memory": 0.8}}], r"of at most 1 together, .* \(given 0\.8 and 0\.3\)"),
+        ([{"weights": {"chunk_mib": 0}}], r"weights\.chunk_mib"),
+    ],
+)
+def test_settings_that_do_not_are_refused_with_what_they_need(changes, told):
+    with pytest.raises(ConfigError, match=told):
+        settings(*changes)
