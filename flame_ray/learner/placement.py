@@ -3,6 +3,7 @@
 In: how many ranks, what each takes, which nodes they may use. Out: a Ray placement group, all of whose bundles are there.
 """
 
+import time
 from typing import Any
 
 import ray
@@ -10,19 +11,35 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import PlacementError
+from flame_ray.runtime.interrupt import POLL_S, check
 
 
 def reserve(config: LearnerConfig, cpus: float, gpus: float, timeout_s: float) -> PlacementGroup:
-    """A bundle of `cpus` and `gpus` a rank, laid out as `learner.placement` says, on nodes with `learner.node_labels`."""
+    """A bundle of `cpus` and `gpus` a rank, laid out as `learner.placement` says, on nodes with `learner.node_labels`.
+
+    Raises PlacementError after `timeout_s`, and Interrupted when the process is asked to stop; nothing is held then.
+    """
     group = placement_group(
         [{name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}] * config.workers,
         strategy=config.placement.upper(),
         bundle_label_selector=[dict(config.node_labels)] * config.workers if config.node_labels else None,
     )
-    if not group.wait(timeout_s):
-        remove_placement_group(group)
+    try:
+        if _is_there(group, timeout_s):
+            return group
         raise _no_room(config, cpus, gpus, timeout_s)
-    return group
+    except BaseException:
+        remove_placement_group(group)
+        raise
+
+
+def _is_there(group: PlacementGroup, timeout_s: float) -> bool:
+    ready, deadline = group.ready(), time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        check()
+        if ray.wait([ready], timeout=POLL_S)[0]:
+            return True
+    return False
 
 
 def _no_room(config: LearnerConfig, cpus: float, gpus: float, timeout_s: float) -> PlacementError:

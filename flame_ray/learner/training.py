@@ -19,9 +19,10 @@ from torch import Tensor
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.batch import Batch, Example, Slot, global_batches, micro_batches, padded, rank_slice, slots
-from flame_ray.learner.checkpoint import whole_folder, write_manifest
+from flame_ray.learner.checkpoint import write_manifest
 from flame_ray.learner.progress import Progress, digest, goes_on, read_progress, write_progress
 from flame_ray.learner.schedule import learning_rate
+from flame_ray.runtime.folders import Folder, written
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ class Training:
             raise EngineError("a round that was begun", "none", "call begin first")
         return self._progress.report
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Folder) -> None:
         """Rank 0 writes; the others only take part in gathering."""
         if self._rank:
-            return self._engine.save_state(folder)
-        with whole_folder(folder) as aside:
+            return self._engine.save_state(Path())
+        with written(folder) as aside:
             self._engine.save_state(aside)
             write_progress(aside, replace(self._progress, ranks=self._world, zero_stage=self._config.zero_stage))
             if self._reference_D2 is not None:

@@ -1,55 +1,81 @@
 """Where a learner's states lie in a run's folder, and which of them is the newest that is whole.
 
 In: rounds. Out: folders: `checkpoints/round-0001/state` after a round, `.../steps/000001` inside one, beside `adapter` and
-`merged` for other tools. Knows nothing of what a state holds.
+`merged` for other tools. What has another name is left alone. Knows nothing of what a state holds.
 """
 
-import shutil
+import re
+from contextlib import suppress
 from pathlib import Path
 
-from flame_ray.learner.checkpoint import verify_manifest
+from flame_ray.errors import StorageError
+from flame_ray.learner.checkpoint import MANIFEST, verify_manifest
+from flame_ray.runtime.folders import Folder, folder_of
+from flame_ray.runtime.storage import Storage
+
+ROUND = re.compile(r"round-(\d{4}|[1-9]\d{4,})")
+STEP = re.compile(r"\d{6}")
 
 
 class Checkpoints:
     """`keep`: how many rounds' folders stay; None keeps all."""
 
-    def __init__(self, root: Path, keep: int | None = None):
-        self._root, self._keep = root.absolute(), keep
+    def __init__(self, root: Folder, keep: int | None = None):
+        self._storage, self._keep = Storage(str(root)), keep
+        self._root = folder_of(self._storage)
 
-    def round(self, round: int) -> Path:
-        return self._root / f"round-{round:04d}"
+    def round(self, round: int) -> Folder:
+        return self._root / _name(round)
 
-    def state(self, round: int) -> Path:
+    def state(self, round: int) -> Folder:
         return self.round(round) / "state"
 
-    def next_step(self, round: int) -> Path:
+    def next_step(self, round: int) -> Folder:
         """A new folder for a state inside a round."""
-        return self.round(round) / "steps" / f"{len(self._steps(round)) + 1:06d}"
+        last = max([0, *map(int, self._steps(round))])
+        return self.round(round) / "steps" / f"{last + 1:06d}"
 
     def trained(self) -> int:
         """The last round that was trained to its end; 0 when there is none."""
-        return max((number for number in self._rounds() if self.state(number).is_dir()), default=0)
+        return max((number for number in self._rounds() if self._is_whole(f"{_name(number)}/state")), default=0)
 
-    def newest(self) -> Path | None:
-        """The state to go on from. Raises StorageError naming the file that is missing or damaged."""
+    def newest(self) -> Folder | None:
+        """The state to go on from. Raises StorageError naming the file that is missing or damaged.
+
+        On an object store the nodes that fetch a state see whether it is damaged.
+        """
         trained = self.trained()
-        folder = next(iter(reversed(self._steps(trained + 1))), self.state(trained) if trained else None)
-        if folder is not None:
+        steps = self._steps(trained + 1)
+        folder = self.round(trained + 1) / "steps" / steps[-1] if steps else self.state(trained) if trained else None
+        if isinstance(folder, Path):
             verify_manifest(folder)
         return folder
 
     def finished(self, round: int) -> None:
         """The round's state is whole: what it replaces may go."""
-        shutil.rmtree(self.round(round) / "steps", ignore_errors=True)
+        with suppress(StorageError):
+            self._storage.remove(f"{_name(round)}/steps")
 
     def prune(self) -> None:
         """Let go of all but the last rounds; only once the samplers have the newest, as some read it from its folder."""
         if self._keep:
             for old in self._rounds()[: -self._keep]:
-                shutil.rmtree(self.round(old))
+                self._storage.remove(_name(old))
 
     def _rounds(self) -> list[int]:
-        return sorted(int(path.name.removeprefix("round-")) for path in self._root.glob("round-*"))
+        found = {name.partition("/")[0] for name in self._storage.names()}
+        return sorted(int(match[1]) for match in map(ROUND.fullmatch, found) if match)
 
-    def _steps(self, round: int) -> list[Path]:
-        return sorted(path for path in (self.round(round) / "steps").glob("*") if path.name.isdigit())
+    def _steps(self, round: int) -> list[str]:
+        """Names of the whole states inside a round, in order."""
+        folder = f"{_name(round)}/steps"
+        found = {name.removeprefix(f"{folder}/").partition("/")[0] for name in self._storage.names(folder)}
+        return sorted(step for step in found if STEP.fullmatch(step) and self._is_whole(f"{folder}/{step}"))
+
+    def _is_whole(self, name: str) -> bool:
+        """On a disk a folder gets its name when it is whole; on an object store its manifest comes last."""
+        return self._storage.exists(name if self._storage.local else f"{name}/{MANIFEST}")
+
+
+def _name(round: int) -> str:
+    return f"round-{round:04d}"

@@ -6,7 +6,7 @@ note, and whoever waits or counts steps asks `check`. A second signal is as hars
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -16,13 +16,14 @@ from typing import Any
 from flame_ray.errors import Interrupted
 
 POLL_S = 0.2
-_asked: list[str] = []  # the signal's name, and how to go on
+_asked: list[tuple[str, list[str]]] = []  # the signal's name, and how to go on: the last advice holds
 
 
 def check() -> None:
     """Raises Interrupted when the process was asked to stop."""
     if _asked:
-        raise Interrupted("a run that ends by itself", _asked[0], _asked[1])
+        name, advice = _asked[0]
+        raise Interrupted("a run that ends by itself", name, advice[-1])
 
 
 def result_of(future: Future) -> Any:
@@ -47,21 +48,22 @@ def take(queue: SimpleQueue) -> Any:
 
 
 @contextmanager
-def interruptible(resume: str) -> Iterator[None]:
-    """In the block a signal makes `check` raise; `resume` says how to go on."""
+def interruptible(fix: str) -> Iterator[Callable[[str], None]]:
+    """In the block a signal makes `check` raise; `fix` says how to go on, until what is yielded is told otherwise."""
+    advice = [fix]
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield advice.append
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def note(number: int, frame: FrameType | None) -> None:
-        _asked.extend((signal.Signals(number).name, resume))
+        _asked.append((signal.Signals(number).name, advice))
         _restore(before)
 
     for number in before:
         signal.signal(number, note)
     try:
-        yield
+        yield advice.append
     finally:
         _asked.clear()
         _restore(before)

@@ -67,6 +67,8 @@ class Journal:
             "rounds": self._rounds,
         }
         self._run.write_json("summary.json", summary | ({"error": error} if error else {}))
+        if status != "running":
+            self._timeline.close(status)
 
     def _classify(self, classify: Callable) -> Callable:
         def classified(prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
@@ -91,6 +93,7 @@ class Journal:
                 groups_P = stage.counted(sample(left, round), len(prompts_P), len(done))
                 for group in self._units.keep(round, "sampled", groups_P):
                     stage.add(responses=len(group.responses_G), tokens=sum(len(r.token_ids) for r in group.responses_G))
+                    stage.add(**_stale(group, round))
                     yield group
 
         return sampled
@@ -192,6 +195,12 @@ def _timed(stream: Iterable[Item], stage: RunningStage) -> Iterator[Item]:
         if not stage.counts:
             stage.restart()
         yield item
+
+
+def _stale(group: Group, round: int) -> dict[str, int]:
+    """Sampled while the last round trained (`pipeline.staleness`)."""
+    is_stale = any(response.weight_version < round - 1 for response in group.responses_G)
+    return {"stale_groups": 1} if is_stale else {}
 
 
 def _classified(prompts_P: Sequence[Prompt]) -> str:

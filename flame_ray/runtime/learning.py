@@ -1,17 +1,18 @@
-"""A learner that outlives its ranks: when one dies, the group starts again from the newest state that is whole.
+"""A learner that outlives its ranks: when one dies, or its node is about to, the group starts again from the newest state.
 
-In: a way to start a group from a state. Out: the calls of a `LearnerGroup`, each of which survives a few deaths. A round's
-training counts once its state is stored. Knows nothing of what a state holds or of what is trained.
+In: a way to start a group from a state. Out: the calls of a `LearnerGroup`, each of which survives a few deaths and any number
+of moves. A round's training counts once its state is stored. Knows nothing of what a state holds or of what is trained.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence, Set
 from typing import Any, TypeVar
 
 from flame_ray.errors import FlameError, LearnerDied
 from flame_ray.learner.group import LearnerGroup, OnStep
 from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.deaths import Drained
+from flame_ray.runtime.folders import Folder
 from flame_ray.types import Pair, TrainingReport
 
 log = logging.getLogger(__name__)
@@ -20,17 +21,26 @@ ATTEMPTS = 5  # deaths in a row without a state stored in between
 
 
 class DurableLearner:
-    """`start(state, life)` places a group that goes on from a state folder, or from the initial model (None)."""
+    """`start(state, life)` places a group that goes on from a state folder, or from the initial model (None).
 
-    def __init__(self, start: Callable[[Path | None, int], LearnerGroup], checkpoints: Checkpoints):
+    `restarts`: how often it was placed again, after a death or to leave a node.
+    """
+
+    def __init__(self, start: Callable[[Folder | None, int], LearnerGroup], checkpoints: Checkpoints):
         self._start, self._checkpoints = start, checkpoints
-        self.deaths = self._in_a_row = 0
+        self.restarts = self._deaths_in_a_row = 0
+        self._leaving: Set[str] = frozenset()
+        self._avoided: Set[str] = frozenset()  # nodes that were about to go before the group was placed
         self._state = checkpoints.newest()
         self._group = start(self._state, 0)
 
     @property
     def group(self) -> LearnerGroup:
         return self._group
+
+    def leave(self, nodes: Set[str]) -> None:
+        """Nodes that are about to go, by id: ranks there go on elsewhere after their unit of work. From any thread."""
+        self._leaving = nodes
 
     def train(self, pairs_D: Sequence[Pair], round: int, on_step: OnStep | None = None) -> TrainingReport:
         """Train a round and store its state; what an earlier attempt has stored of it is not trained again."""
@@ -42,7 +52,7 @@ class DurableLearner:
     def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
         return self._surviving(lambda group: group.canary(prompt_ids, response_ids))
 
-    def save(self, folder: Path, merged: bool) -> None:
+    def save(self, folder: Folder, merged: bool) -> None:
         self._surviving(lambda group: group.save(folder, merged))
 
     def interrupt(self, round: int) -> None:
@@ -53,24 +63,48 @@ class DurableLearner:
             log.warning("round %d goes on from an earlier state: %s", round, error)
 
     def _train(self, group: LearnerGroup, pairs_D: Sequence[Pair], round: int, on_step: OnStep | None) -> TrainingReport:
-        report = group.train(pairs_D, round, on_step, lambda _: self._checkpoints.next_step(round))
-        group.save_state(self._checkpoints.state(round))
+        def stepped(done: int, total: int) -> None:
+            if on_step:
+                on_step(done, total)
+            if self._is_leaving():
+                group.save_state(self._checkpoints.next_step(round))
+                raise _moving()
+
+        report = group.train(pairs_D, round, stepped, lambda _: self._checkpoints.next_step(round))
+        if self._checkpoints.trained() < round:
+            group.save_state(self._checkpoints.state(round))
         self._checkpoints.finished(round)
         return report
 
+    def _is_leaving(self) -> bool:
+        new = self._leaving - self._avoided
+        return bool(new and new & self._group.nodes)
+
     def _surviving(self, call: Callable[[LearnerGroup], Result]) -> Result:
-        is_alive = True
+        is_placed = True
         while True:
             try:
-                if not is_alive:
-                    self._group, is_alive = self._start(self._state, self.deaths), True
+                if not is_placed:
+                    self._avoided = self._leaving
+                    self._group, is_placed = self._start(self._state, self.restarts), True
+                if self._is_leaving():
+                    raise _moving()
                 return call(self._group)
-            except LearnerDied as death:
-                before, self._state = self._state, self._checkpoints.newest()
-                self._in_a_row = self._in_a_row + 1 if self._state == before else 1
-                self.deaths += 1
-                if self._in_a_row >= ATTEMPTS:
-                    raise
-                log.warning("the learner starts again from its newest state: %s", death)
+            except (LearnerDied, Drained) as error:
+                self._note(error)
                 self._group.stop()
-                is_alive = False
+                is_placed = False
+
+    def _note(self, error: LearnerDied | Drained) -> None:
+        """Choose the state to go on from. Raises the error when it was one death too many."""
+        before, self._state = self._state, self._checkpoints.newest()
+        self._deaths_in_a_row = self._deaths_in_a_row if self._state == before else 0
+        self._deaths_in_a_row += isinstance(error, LearnerDied)
+        self.restarts += 1
+        if self._deaths_in_a_row >= ATTEMPTS:
+            raise error
+        log.warning("the learner starts again from its newest state: %s", error)
+
+
+def _moving() -> Drained:
+    return Drained("the node of a rank is about to go")

@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from flame_ray.config import Config
+from flame_ray.config import Config, parse_config
 from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
 from flame_ray.errors import Interrupted, StorageError
 from flame_ray.prompts.classify import classification_messages
@@ -23,6 +23,7 @@ from flame_ray.round import Stages, run_rounds
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.checkpoints import Checkpoints
 from flame_ray.runtime.cluster import check_capacity, connected
+from flame_ray.runtime.doctor.disks import checkpoint_room
 from flame_ray.runtime.environment import describe_environment
 from flame_ray.runtime.interrupt import interruptible
 from flame_ray.runtime.journal import Journal
@@ -40,18 +41,18 @@ from flame_ray.types import PairSet, Prompt, RoundReport, Split
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
     """Carry out a job; raises a FlameError, after recording it, when it cannot go on.
 
-    `resume`: the id of a run under run.root, or the path of its folder.
+    `resume`: the id of a run under run.root, or its folder's path or URL.
     """
-    path = resume.rstrip("/") if resume and "/" in resume else f"{config.run.root}/{resume or run_id(config)}"
+    config, path = _located(config, resume)
     name, folder = path.rpartition("/")[2], RunDirectory(Storage(path))
-    checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
+    checkpoints, go_on = Checkpoints(folder.checkpoints, config.run.keep_checkpoints), f"go on with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
             folder.check_resumable(config)
             stack.enter_context(_owned(folder))
         policy, judge_model, prompts = _preflight(config, folder, is_new=not resume)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
-        stack.enter_context(interruptible(f"go on with --resume {name}"))
+        advise = stack.enter_context(interruptible(go_on if resume else "nothing is written yet: start it again"))
         check_capacity(config)
         screen = Screen(console)
         workers = _place(config, screen, policy, judge_model, checkpoints, dashboard)
@@ -59,12 +60,23 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
         if not resume:
             stack.enter_context(_owned(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
+            advise(go_on)
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained())
         stages = ClusterStages(workers, config, _classification_cache(judge_model), checkpoints, journal.advance)
         reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints.trained())), prompts)
     print_closing_table(console, reports)
     console.print(f"run {name}: {folder.storage.url}", highlight=False, soft_wrap=True)
     return reports
+
+
+def _located(config: Config, resume: str | None) -> tuple[Config, str]:
+    """Where the run is; a folder that is gone on with has its own root. Raises ConfigError if that one does not do."""
+    if resume is None or "/" not in resume:
+        return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
+    path = resume.rstrip("/")
+    tree = config.model_dump(mode="json")
+    tree["run"]["root"] = path.rpartition("/")[0]
+    return parse_config(tree, f"--resume {resume}"), path
 
 
 def _owned(folder: RunDirectory) -> Lease:
@@ -80,9 +92,10 @@ def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path
     judge_model = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     load_tokenizer(judge_model, config.model)
     check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
-    model_bytes = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
-    needed = RESERVE_BYTES + config.run.rounds * model_bytes * config.run.save_merged
-    folder.check_new(needed) if is_new else folder.check_room(RESERVE_BYTES)
+    if is_new:
+        folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
+    else:
+        folder.check_room(RESERVE_BYTES)
     return policy, judge_model, prompts
 
 

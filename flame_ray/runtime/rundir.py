@@ -7,7 +7,6 @@ checkpoints/. A folder of an earlier process is opened again only with the setti
 import io
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import yaml
 
 from flame_ray.config import Config, changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
+from flame_ray.runtime.folders import Folder, folder_of
 from flame_ray.runtime.storage import Storage
 
 RESERVE_BYTES = 256 * 2**20
@@ -34,28 +34,22 @@ class RunDirectory:
         self.storage = storage
 
     @property
-    def checkpoints(self) -> Path:
-        """An absolute path, since learner ranks have their own working folder."""
-        if self.storage.local is None:
-            raise StorageError(
-                "run.root on a filesystem that every node mounts",
-                self.storage.url,
-                "learner states are not sent to object stores yet",
-            )
-        return self.storage.local / "checkpoints"
+    def checkpoints(self) -> Folder:
+        """An absolute path or a URL, since learner ranks have their own working folder."""
+        return folder_of(self.storage) / "checkpoints"
 
-    def check_new(self, needed_bytes: int) -> None:
+    def check_new(self, needed_bytes: float) -> None:
         """Refuse a folder that is there, or a disk without room. Raises StorageError."""
         self._refuse_if_there("")
         self.check_room(needed_bytes)
 
-    def check_room(self, needed_bytes: int) -> None:
+    def check_room(self, needed_bytes: float) -> None:
         free = self.storage.free_bytes()
         if free is not None and free < needed_bytes:
             raise StorageError(
                 f"{_size(needed_bytes)} free for {self.storage.url}",
                 f"{_size(free)} on its disk",
-                "free some space, set run.root to another disk, or turn run.save_merged off",
+                "free some space, set run.root to another disk, set run.keep_checkpoints, or turn run.save_merged off",
             )
 
     def check_resumable(self, config: Config) -> None:
@@ -109,5 +103,5 @@ class RunDirectory:
             self.storage.write(name, buffer.getvalue())
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB"

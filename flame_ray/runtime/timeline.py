@@ -1,33 +1,41 @@
 """When each stage ran: on the screen while it does, in Ray's gauges, and in timeline.json.
 
 In: a stage's beginning, progress and end, from any thread. Out: spans in seconds since the run began, also those of earlier
-processes of the same run. Stages may overlap. Knows nothing of what they do.
+processes of the same run, each with how it ended. Stages may overlap. Knows nothing of what they do.
 """
 
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
+from flame_ray.errors import Interrupted, StorageError
 from flame_ray.runtime.metrics import Metrics
 from flame_ray.runtime.progress import Bar, Screen
 from flame_ray.runtime.rundir import RunDirectory
 
 Item = TypeVar("Item")
 FILE = "timeline.json"
+Key = tuple[str, int]  # a stage's name and its round
+OK, FAILED, INTERRUPTED, RUNNING = "ok", "failed", "interrupted", "running"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`start` and `end` in seconds since the run began; the time between a death and a resume is not counted."""
+    """`start` and `end` in seconds since the run began; the time between a death and a resume is not counted.
+
+    `ended`: ok, failed, interrupted (a signal, a kill), or running, as long as nobody knows better. Where a kill ended it,
+    `end` is the last moment that the process left in this file.
+    """
 
     stage: str
     round: int
     start: float
     end: float
+    ended: str = OK
 
 
 class RunningStage:
@@ -68,10 +76,13 @@ class Timeline:
 
     def __init__(self, run: RunDirectory, screen: Screen, metrics: Metrics):
         self._run, self._screen, self._metrics = run, screen, metrics
-        self._spans = [Span(**span) for span in run.read_json(FILE, [])]
-        self._before = max([float(run.summary().get("wall_seconds", 0.0)), *(span.end for span in self._spans)])
+        before = [Span(**span) for span in run.read_json(FILE, [])]
+        last = max([0.0, *(span.end for span in before)])
+        self._spans = [replace(span, end=last, ended=INTERRUPTED) if span.ended == RUNNING else span for span in before]
+        self._before = max(last, float(run.summary().get("wall_seconds", 0.0)))
         self._started = time.monotonic()
-        self._bars: dict[tuple[str, int], Bar] = {}
+        self._running: dict[Key, RunningStage] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     def wall_seconds(self) -> float:
@@ -86,29 +97,53 @@ class Timeline:
         return total
 
     def advance(self, name: str, round: int, done: int, total: int | None) -> None:
-        if bar := self._bars.get((name, round)):
-            bar.advance(done, total)
+        if running := self._running.get((name, round)):
+            running.bar.advance(done, total)
 
     @contextmanager
     def stage(self, name: str, round: int) -> Iterator[RunningStage]:
         running = RunningStage(self._screen.begin(f"round {round} {name}"), self.wall_seconds)
-        self._bars[name, round] = running.bar
         self._metrics.stage(name, round, running=True)
         try:
+            self._begin((name, round), running)
             yield running
-        except BaseException:
-            running.bar.close()
+        except GeneratorExit:  # its reader has left, maybe long after the run has ended: `close` says how
+            raise
+        except BaseException as error:
+            with suppress(StorageError):  # what ended the stage is what should be heard of
+                self._end((name, round), INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else FAILED)
             raise
         finally:
+            running.bar.close()
             self._metrics.stage(name, round, running=False)
-            del self._bars[name, round]
+        self._end((name, round), OK)
         running.bar.end(running.line())
-        self._keep(Span(name, round, round_off(running.start), round_off(self.wall_seconds())))
 
-    def _keep(self, span: Span) -> None:
+    def close(self, ended: str) -> None:
+        """The run ends so, and with it every stage that still runs; nothing is written any more."""
+        with suppress(StorageError):
+            for key in list(self._running):
+                self._end(key, ended)
+        self._closed = True
+
+    def _begin(self, key: Key, running: RunningStage) -> None:
         with self._lock:
-            self._spans.append(span)
-            self._run.write_json(FILE, [asdict(span) for span in self._spans])
+            self._running[key] = running
+            self._write()
+
+    def _end(self, key: Key, ended: str) -> None:
+        with self._lock:
+            if running := self._running.pop(key, None):
+                self._spans.append(self._span(key, running.start, ended))
+                self._write()
+
+    def _write(self) -> None:
+        if not self._closed:
+            running = [self._span(key, running.start, RUNNING) for key, running in self._running.items()]
+            self._run.write_json(FILE, [asdict(span) for span in [*self._spans, *running]])
+
+    def _span(self, key: Key, start: float, ended: str) -> Span:
+        return Span(*key, round_off(start), round_off(self.wall_seconds()), ended)
 
 
 def round_off(seconds: float) -> float:

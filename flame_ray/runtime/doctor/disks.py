@@ -8,10 +8,13 @@ from pathlib import Path
 
 from flame_ray.config import Config
 from flame_ray.errors import StorageError
+from flame_ray.runtime.doctor.estimate import checkpoint_bytes
 from flame_ray.runtime.doctor.findings import GIB, Check, Level, in_units, refused
-from flame_ray.runtime.doctor.memory import Plan
+from flame_ray.runtime.doctor.memory import BYTES, Plan
+from flame_ray.runtime.doctor.models import folder_shape
+from flame_ray.runtime.doctor.shape import ModelShape
 from flame_ray.runtime.prepare import LOCAL, cluster_address
-from flame_ray.runtime.rundir import RESERVE_BYTES, RunDirectory
+from flame_ray.runtime.rundir import RESERVE_BYTES
 from flame_ray.runtime.storage import Storage
 
 FULL = 0.95  # of the disk for spilling: from there on Ray stops to spill
@@ -24,7 +27,7 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
     try:
         storage = Storage(config.run.root)
         fix = "free some space, set run.keep_checkpoints, or set run.root to another disk"
-        what = f"records and the checkpoints that stay, in {RunDirectory(storage).checkpoints.parent}"
+        what = f"records and the checkpoints that stay, in {storage.url}"
         checks = [check_room("run.root", what, RESERVE_BYTES + (plan.disk if plan else 0), storage.free_bytes(), fix)]
     except StorageError as error:
         checks = [refused("run.root", error)]
@@ -41,6 +44,15 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
         fix = "raise cluster.object_store_gib, or each copy goes over the disk"
         checks.append(check_room("object store", "a copy of the weights", plan.transfer, store, fix, Level.WARNING))
     return checks
+
+
+def checkpoint_room(config: Config, policy: Path) -> float:
+    """Bytes for a run's checkpoints (`checkpoint_bytes`). Where the model's shape is not known, its files are taken to be
+    bfloat16, and an adapter to be nothing.
+    """
+    files = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
+    unknown = ModelShape(files // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0)
+    return checkpoint_bytes(config, folder_shape(policy) or unknown)
 
 
 def check_room(name: str, what: str, needed: float, free: float | None, fix: str, short: Level = Level.PROBLEM) -> Check:

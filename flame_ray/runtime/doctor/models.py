@@ -36,6 +36,11 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
         return refused(setting, error), _shape(_json(folder / "config.json"), None)
 
 
+def folder_shape(folder: Path) -> ModelShape | None:
+    """Of a model's folder; None where its config.json does not tell."""
+    return _shape(_json(folder / "config.json"), _parameters(folder))
+
+
 def check_model(setting: str, name: str, files: Sequence[str], tokenizer: Mapping[str, Any]) -> Check:
     """The files of a folder or a repository: weights of the one format that is read, and a chat template."""
     if not any(file.endswith(".safetensors") for file in files):
@@ -57,8 +62,7 @@ def _built_in(setting: str) -> Check:
 def _folder(folder: Path, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
     resolve_model(str(folder), config, setting)
     files = [path.name for path in folder.iterdir()]
-    shape = _shape(_json(folder / "config.json"), _parameters(folder))
-    return check_model(setting, str(folder), files, _json(folder / "tokenizer_config.json")), shape
+    return check_model(setting, str(folder), files, _json(folder / "tokenizer_config.json")), folder_shape(folder)
 
 
 def _from_hub(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:

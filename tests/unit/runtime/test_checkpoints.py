@@ -1,5 +1,7 @@
 """Which state a learner goes on from."""
 
+import shutil
+import uuid
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from flame_ray.errors import StorageError
 from flame_ray.learner.checkpoint import write_manifest
 from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.folders import RemoteFolder, written
+from flame_ray.runtime.storage import Storage
 
 
 @pytest.fixture
@@ -120,3 +124,67 @@ def test_folders_are_absolute_since_a_rank_works_elsewhere(tmp_path, monkeypatch
     checkpoints = Checkpoints(Path("runs/mine/checkpoints"))
     assert checkpoints.round(3) == tmp_path / "runs/mine/checkpoints/round-0003"
     assert checkpoints.next_step(3).is_absolute()
+
+
+@pytest.mark.parametrize("stray", ["round-x", "round-12", "round-", "round-0007 (copy)", "round-0007.bak", "notes"])
+def test_a_folder_of_another_name_is_left_alone(tmp_path, stray):
+    """It is a person's: nothing goes on from it, and nothing removes it."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    state(tmp_path / "checkpoints" / stray / "state")
+    for round in (1, 2):
+        state(checkpoints.state(round))
+    state(checkpoints.round(3) / "steps" / "7")
+    assert (checkpoints.trained(), checkpoints.newest()) == (2, checkpoints.state(2))
+    assert checkpoints.next_step(3) == checkpoints.round(3) / "steps" / "000001"
+    checkpoints.prune()
+    assert rounds(tmp_path) == sorted([stray, "round-0003"])
+
+
+def test_a_step_that_was_removed_by_hand_leaves_no_name_to_be_used_twice(checkpoints):
+    first, *_ = [state(checkpoints.next_step(1)) for _ in range(3)]
+    shutil.rmtree(first)
+    assert checkpoints.next_step(1).name == "000004"
+
+
+# On an object store
+
+
+@pytest.fixture
+def remote(tmp_path) -> Checkpoints:
+    return Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"))
+
+
+def put(folder: RemoteFolder) -> RemoteFolder:
+    with written(folder) as made:
+        (made / "model.safetensors").write_text(str(folder))
+    return folder
+
+
+def test_an_object_store_holds_the_same_states_by_their_urls(remote):
+    assert (remote.trained(), remote.newest()) == (0, None)
+    first, second = put(remote.next_step(1)), put(remote.next_step(1))
+    assert [step.name for step in (first, second)] == ["000001", "000002"]
+    assert remote.newest() == second
+    put(remote.state(1))
+    assert (remote.trained(), remote.newest()) == (1, remote.state(1))
+    assert str(remote.newest()).endswith("/checkpoints/round-0001/state")
+    remote.finished(1)
+    assert Storage(str(remote.round(1))).names("steps") == []
+
+
+@pytest.mark.parametrize("where", ["a round's", "a step's"])
+def test_an_upload_that_was_cut_short_is_no_state_and_its_name_is_used_again(remote, where):
+    put(remote.state(1))
+    cut = remote.state(2) if where == "a round's" else remote.next_step(2)
+    Storage(str(cut)).write("model.safetensors", b"half of it")
+    assert (remote.trained(), remote.newest()) == (1, remote.state(1))
+    assert remote.next_step(2) == remote.round(2) / "steps" / "000001"
+
+
+def test_old_rounds_go_from_an_object_store_too():
+    remote = Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"), keep=1)
+    for round in (1, 2):
+        put(remote.state(round))
+    remote.prune()
+    assert remote.newest() == remote.state(2)
+    assert not Storage(str(remote.round(1))).names()

@@ -42,6 +42,16 @@ def test_a_signal_becomes_an_error_that_says_how_to_go_on_with_an_exit_code_of_i
     assert plain == []
 
 
+def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
+    with interruptible("start it again") as advise:
+        send(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="To fix: start it again"):
+            check()
+        advise("go on with --resume mine")
+        with pytest.raises(Interrupted, match="To fix: go on with --resume mine"):
+            check()
+
+
 WAITS = {
     "a future": lambda: result_of(Future()),
     "a queue": lambda: take(SimpleQueue()),

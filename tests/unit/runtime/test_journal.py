@@ -4,6 +4,7 @@ import io
 import json
 import time
 import uuid
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -157,6 +158,20 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
     assert "checkpoints/round-0001" in lines[7]
     assert "version 1, verified on every rollout worker" in lines[8]
+
+
+def test_groups_from_older_weights_are_counted_on_the_line_of_their_round(recorded, fake_stages):
+    fake = fake_stages()
+
+    def sample(prompts_P, round):
+        for group in fake.sample(prompts_P, round):
+            behind = [replace(response, weight_version=max(0, round - 2)) for response in group.responses_G]
+            yield replace(group, responses_G=tuple(behind))
+
+    two_rounds: Config = parse_config({"run": {"rounds": 2}}, "here")
+    _record(recorded.journal, two_rounds, recorded.journal.wrap(fake.stages(sample=sample)), PROMPTS)
+    first, second = [line for line in recorded.screen.getvalue().splitlines() if " sample " in line]
+    assert "stale" not in first and "2 responses, 4 tokens, 1 stale groups" in second
 
 
 def test_a_stage_that_fails_gives_the_terminal_back_and_is_no_longer_shown_as_running(recorded, fake_stages):

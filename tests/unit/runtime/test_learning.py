@@ -22,6 +22,7 @@ class FakeGroup:
         self._cluster = cluster
         self.steps = json.loads((state / "steps.json").read_text()) if state else 0
         self.stopped = False
+        self.nodes = frozenset({f"node-{len(cluster.groups)}", "another"})
 
     def train(self, pairs_D, round, on_step, on_checkpoint) -> TrainingReport:
         for step in range(self.steps - STEPS * (round - 1), STEPS):
@@ -116,7 +117,7 @@ def test_a_group_that_dies_is_stopped_and_starts_again_from_the_newest_state(clu
     assert cluster.trained == every_step(1, 2)
     assert [group.stopped for group in cluster.groups] == [True, False]
     assert learner.group is cluster.groups[-1]
-    assert learner.deaths == 1
+    assert learner.restarts == 1
 
 
 def test_without_states_inside_a_round_it_is_trained_again_from_its_beginning(cluster):
@@ -151,7 +152,7 @@ def test_a_stored_step_resets_the_count(cluster):
     cluster.deaths = {f"step {step}": ATTEMPTS - 1 for step in every_step(1)}
     learner = cluster.learner()
     assert learner.train([], 1).steps == STEPS
-    assert learner.deaths == STEPS * (ATTEMPTS - 1) > ATTEMPTS
+    assert learner.restarts == STEPS * (ATTEMPTS - 1) > ATTEMPTS
     assert cluster.trained == every_step(1)
 
 
@@ -161,7 +162,7 @@ def test_a_state_that_cannot_be_stored_resets_no_count(cluster):
     learner = cluster.learner()
     with pytest.raises(LearnerDied):
         learner.train([], 1)
-    assert learner.deaths == ATTEMPTS
+    assert learner.restarts == ATTEMPTS
 
 
 def test_a_stored_round_resets_the_count(cluster):
@@ -184,7 +185,7 @@ def test_restarts_that_die_count_too(cluster):
     cluster.deaths = {"step 1.1": 1, "start": 99}
     with pytest.raises(LearnerDied):
         learner.train([], 1)
-    assert learner.deaths == ATTEMPTS
+    assert learner.restarts == ATTEMPTS
 
 
 CALLS: dict[str, tuple[Any, Any]] = {
@@ -244,3 +245,68 @@ def test_a_state_that_cannot_be_stored_while_the_process_stops_does_not_keep_it_
     learner.interrupt(1)
     assert str(error) in caplog.text
     assert cluster.checkpoints.newest() is None
+
+
+def draining(cluster: FakeCluster, learner: DurableLearner, round: int, after: int, nodes: set[str]) -> TrainingReport:
+    """Train a round in which the cluster says, after so many steps, which nodes are about to go."""
+    return learner.train([], round, lambda done, total: learner.leave(nodes) if done == after else None)
+
+
+def test_a_group_on_a_node_that_is_about_to_go_stores_its_step_and_goes_on_elsewhere(cluster):
+    cluster.stores_steps = False
+    learner = cluster.learner()
+    assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
+    assert cluster.starts == [(None, 0), ("steps/000001", 1)]
+    assert cluster.trained == every_step(1)
+    assert [group.stopped for group in cluster.groups] == [True, False]
+    assert learner.restarts == 1
+
+
+def test_a_node_without_a_rank_may_go(cluster):
+    learner = cluster.learner()
+    draining(cluster, learner, 1, 2, {"node-9"})
+    assert len(cluster.groups) == 1
+
+
+def test_a_group_between_two_rounds_moves_before_its_next_call(cluster):
+    learner = cluster.learner()
+    learner.train([], 1)
+    learner.leave({"node-0"})
+    assert learner.export() == "weights after 4 steps"
+    assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+
+
+def test_a_move_is_no_death_however_often(cluster):
+    learner = cluster.learner()
+    for life in range(ATTEMPTS + 1):
+        learner.leave({f"node-{life}"})
+        learner.canary((1,), (2,))
+    assert learner.restarts == ATTEMPTS + 1
+    cluster.deaths = {"canary": ATTEMPTS - 1}
+    assert learner.canary((1,), (2,)) == [0.0]
+
+
+def test_a_node_that_was_going_before_a_group_began_moves_it_no_second_time(cluster):
+    """Ray places nothing there; if it ever did, the group would move for ever."""
+    learner = cluster.learner()
+    learner.leave({"another"})
+    assert learner.train([], 1).steps == STEPS
+    assert learner.restarts == 1
+
+
+def test_a_node_that_goes_before_its_state_is_stored_is_a_death_like_any(cluster):
+    learner = cluster.learner()
+    cluster.stores_steps, cluster.deaths = False, {"state steps/000001": 1}
+    assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
+    assert cluster.starts == [(None, 0), (None, 1)]
+    assert cluster.trained == ["1.1", "1.2", *every_step(1)]
+
+
+def test_a_round_whose_state_is_stored_is_not_stored_again(cluster):
+    """On an object store the old one would have to go first."""
+    cluster.deaths = {"state round-0001/state": 1}
+    learner = cluster.learner()
+    learner.train([], 1)
+    cluster.deaths = {"state round-0001/state": 1}
+    assert cluster.learner().train([], 1).steps == STEPS
+    assert cluster.deaths == {"state round-0001/state": 1}

@@ -226,7 +226,9 @@ def test_a_resumed_run_adds_its_times_to_those_of_the_process_before(new_run):
     stored = json.loads(other.storage.read("timeline.json"))
     other.process()
     spans = json.loads(other.storage.read("timeline.json"))
-    assert spans[: len(stored)] == stored
+    assert [span["ended"] for span in stored] == ["ok"] * (len(stored) - 1) + ["running"]
+    assert spans[: len(stored) - 1] == stored[:-1]
+    assert {span["ended"]: span["stage"] for span in spans}["interrupted"] == stored[-1]["stage"] == "train"
     assert all(span["start"] >= max(before["end"] for before in stored) for span in spans[len(stored) :])
     assert {span["stage"] for span in spans if span["round"] == 2} == {
         "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate"

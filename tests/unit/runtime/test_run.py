@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from flame_ray.config import Config, parse_config
-from flame_ray.errors import ModelError, StorageError
-from flame_ray.runtime.run import _preflight, _resumed
-from flame_ray.runtime.rundir import RunDirectory
+from flame_ray.errors import ConfigError, ModelError, StorageError
+from flame_ray.runtime.run import _located, _preflight, _resumed
+from flame_ray.runtime.rundir import RESERVE_BYTES, RunDirectory
 from flame_ray.runtime.storage import Storage
 from flame_ray.runtime.units import Units
 from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId
@@ -70,6 +70,50 @@ def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that
     _preflight(job(), new(tmp_path), is_new=False)
     with pytest.raises(StorageError, match="is there already"):
         _preflight(job(), new(tmp_path), is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("sections", "fits"),
+    [
+        ({"run": {"rounds": 1}, "learner": {"lora": None}}, True),
+        ({"run": {"rounds": 2}, "learner": {"lora": None}}, False),
+        ({"run": {"rounds": 9, "keep_checkpoints": 1}, "learner": {"lora": None}}, False),
+        ({"run": {"rounds": 9}}, True),
+    ],
+    ids=["a whole model and its state", "those of two rounds", "and of the next before the last goes", "adapters"],
+)
+def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
+    job, folder, tmp_path, monkeypatch, sections, fits
+):
+    """A million parameters: 12 bytes of state for each that is trained, and 2 of weights where there is no adapter."""
+    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+    monkeypatch.setattr(Storage, "free_bytes", lambda self: RESERVE_BYTES + 15_000_000)
+    if fits:
+        _preflight(job(**sections), new(tmp_path), is_new=True)
+    else:
+        with pytest.raises(StorageError, match=r"run\.keep_checkpoints"):
+            _preflight(job(**sections), new(tmp_path), is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("root", "resume", "expected"),
+    [
+        ("runs", None, ("runs", "runs/mine")),
+        ("s3://bucket/runs/", None, ("s3://bucket/runs/", "s3://bucket/runs/mine")),
+        ("runs", "other", ("runs", "runs/other")),
+        ("runs", "/elsewhere/other/", ("/elsewhere", "/elsewhere/other")),
+        ("runs", "gs://bucket/other", ("gs://bucket", "gs://bucket/other")),
+    ],
+)
+def test_a_run_is_where_its_root_and_its_id_say_or_the_folder_to_go_on_with(root, resume, expected):
+    config, path = _located(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
+    assert (config.run.root, path) == expected
+
+
+def test_a_run_that_is_gone_on_with_on_an_object_store_must_be_able_to_send_its_weights():
+    settings = parse_config({"weights": {"backend": "lora"}}, "here")
+    with pytest.raises(ConfigError, match=r"weights\.backend lora needs run\.root .*gs://bucket"):
+        _located(settings, "gs://bucket/other")
 
 
 class FakeStages:

@@ -97,9 +97,8 @@ def test_checkpoints_have_an_absolute_path_since_a_learner_rank_works_elsewhere(
     assert RunDirectory(Storage("runs/mine")).checkpoints == tmp_path / "runs/mine/checkpoints"
 
 
-def test_checkpoints_on_an_object_store_are_refused_with_the_setting():
-    with pytest.raises(StorageError, match=r"run\.root on a filesystem that every node mounts; found memory://runs/mine"):
-        _ = RunDirectory(Storage("memory://runs/mine")).checkpoints
+def test_checkpoints_on_an_object_store_have_a_url():
+    assert str(RunDirectory(Storage("memory://runs/mine")).checkpoints) == "memory://runs/mine/checkpoints"
 
 
 # Opening one again

@@ -9,6 +9,7 @@ import uuid
 import pytest
 from rich.console import Console
 
+from flame_ray.errors import EngineError, Interrupted, StorageError
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.rundir import RunDirectory
 from flame_ray.runtime.storage import Storage
@@ -124,15 +125,85 @@ def test_a_stage_that_had_to_wait_for_another_one_begins_when_it_says(run, proce
     assert stage.bar.seconds < timeline.wall_seconds() - 0.1 + SLACK_S
 
 
-def test_a_stage_that_fails_leaves_no_span_and_is_no_longer_running(run, process, metrics):
+def ends(run: RunDirectory) -> list[tuple[str, str]]:
+    return [(span["stage"], span["ended"]) for span in spans(run)]
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (KeyError("a bug"), "failed"),
+        (EngineError("an answer", "none", "look"), "failed"),
+        (Interrupted("an end", "SIGTERM", "go on"), "interrupted"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_stage_leaves_a_span_that_says_how_it_ended_and_is_no_longer_running(run, process, metrics, error, ended):
     timeline = process()
-    with pytest.raises(KeyError), timeline.stage("train", 1):
-        raise KeyError("a bug")
-    assert not run.storage.exists("timeline.json")
+    with pytest.raises(type(error)), timeline.stage("train", 1):
+        time.sleep(0.05)
+        raise error
+    assert ends(run) == [("train", ended)]
+    assert spans(run)[0]["end"] - spans(run)[0]["start"] >= 0.04
     assert metrics.stages == [("train", 1, True), ("train", 1, False)]
     with timeline.stage("train", 1):
         pass
-    assert names(run) == [("train", 1)]
+    assert ends(run) == [("train", ended), ("train", "ok")]
+
+
+def test_a_stage_that_a_kill_ended_is_found_by_the_next_process(run, process):
+    timeline = process()
+    with timeline.stage("classify", 1):
+        pass
+    killed = timeline.stage("sample", 1)
+    killed.__enter__()
+    with timeline.stage("score", 1):
+        time.sleep(0.05)
+    assert ends(run) == [("classify", "ok"), ("score", "ok"), ("sample", "running")]
+    successor = process()
+    with successor.stage("sample", 1):
+        pass
+    assert ends(run) == [("classify", "ok"), ("score", "ok"), ("sample", "interrupted"), ("sample", "ok")]
+    _, score, sample, again = spans(run)
+    assert sample["start"] <= sample["end"] == score["end"] <= again["start"]
+    killed.__exit__(None, None, None)
+
+
+def test_a_run_that_ends_ends_the_stages_that_others_left(run, process):
+    """A stream that nobody reads to its end, and a stage on another thread, do not hear of it in time."""
+    timeline = process()
+
+    def stream():
+        with timeline.stage("sample", 2) as stage:
+            yield from stage.counted(range(10), 10, 0)
+
+    stages = stream()
+    next(stages)
+    timeline.close("failed")
+    assert ends(run) == [("sample", "failed")]
+    before = run.storage.read("timeline.json")
+    stages.close()
+    assert run.storage.read("timeline.json") == before, "by now the run may be another process's"
+
+
+def test_a_full_disk_is_reported_as_itself(run, process, monkeypatch):
+    timeline = process()
+
+    def refuse(name, data):
+        raise StorageError("to write", "No space left on device", "free some space")
+
+    with pytest.raises(KeyError), timeline.stage("train", 1):
+        monkeypatch.setattr(run.storage, "write", refuse)
+        raise KeyError("what the stage died of")
+    timeline.close("failed")
+
+
+def test_a_timeline_of_an_earlier_version_is_one_of_stages_that_ended_well(run, process):
+    run.write_json("timeline.json", [{"stage": "sample", "round": 1, "start": 10.0, "end": 40.0}])
+    with process().stage("score", 1):
+        pass
+    assert ends(run) == [("sample", "ok"), ("score", "ok")]
 
 
 def test_a_stream_that_its_reader_leaves_is_no_longer_running(process, metrics):

@@ -1,0 +1,99 @@
+"""A learner that is told to leave: its nodes are about to go, or its process is, and nothing is placed yet."""
+
+import signal
+import threading
+import time
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+
+from flame_ray.config import LearnerConfig
+from flame_ray.errors import Interrupted
+from flame_ray.learner import actor
+from flame_ray.learner.group import LearnerGroup
+from flame_ray.runtime.checkpoints import Checkpoints
+from flame_ray.runtime.cluster import draining_nodes
+from flame_ray.runtime.interrupt import interruptible
+from flame_ray.runtime.learning import DurableLearner
+
+STORE = 80 * 2**20
+NOTICE_MS = 600_000  # a node that Ray would end only long after the test
+SETTINGS = {"workers": 1, "zero_stage": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def drain(node_id: str) -> None:
+    gcs = ray._private.worker.global_worker.gcs_client
+    accepted, why = gcs.drain_node(
+        node_id, DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION, "spot", int(time.time() * 1000) + NOTICE_MS
+    )
+    assert accepted, why
+
+
+@pytest.fixture
+def signalled():
+    """Sends SIGTERM to this process a while after it is asked to, inside a block that takes note of it."""
+    with interruptible("start it again"):
+        yield lambda seconds: threading.Timer(seconds, signal.raise_signal, (signal.SIGTERM,)).start()
+
+
+def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(start, make_pairs, weights, cluster, tmp_path):
+    pairs = make_pairs(9)
+    calm = start(**SETTINGS)
+    report, expected = calm.train(pairs, round=1), weights(calm)
+    calm.stop()
+
+    doomed = cluster.add_node(num_cpus=1, resources={"learner": 2}, object_store_memory=STORE, labels={"pool": "learner"})
+
+    def place(state, life):
+        return start(resume_from=state, name=f"moves-{life}", node_labels={"pool": "learner"}, **SETTINGS)
+
+    learner = DurableLearner(place, Checkpoints(tmp_path))
+    assert learner.group.nodes == {doomed.node_id}
+
+    def step(done, total):
+        if done == total - 2:
+            cluster.add_node(num_cpus=1, object_store_memory=STORE, labels={"pool": "learner"})
+            drain(doomed.node_id)
+            learner.leave(draining_nodes())
+
+    assert learner.train(pairs, 1, step) == report
+    assert learner.restarts == 1
+    assert doomed.node_id not in learner.group.nodes
+    found = weights(learner.group)
+    assert all(value.equal(expected[name]) for name, value in found.items())
+
+
+def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_path, signalled):
+    config = LearnerConfig(workers=2, cpus=100, batch_pairs=2, micro_batch_pairs=1)
+    signalled(0.5)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        LearnerGroup.start(model_path, config, seed=0, timeout_s=60)
+    assert time.monotonic() - began < 30
+
+
+def test_a_learner_whose_ranks_are_about_to_meet_hears_it_too_and_leaves_no_rank(model_path, signalled, monkeypatch):
+    class Slow(actor.LearnerActor):
+        def address(self):
+            time.sleep(60)
+
+    monkeypatch.setattr("flame_ray.learner.group.LearnerActor", Slow)
+    config = LearnerConfig(batch_pairs=2, micro_batch_pairs=1, cpus=0.1)
+    signalled(3)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        LearnerGroup.start(model_path, config, seed=0, options={"name": "slow"}, timeout_s=60)
+    assert time.monotonic() - began < 40
+    with pytest.raises(ValueError, match="slow-0"):
+        ray.get_actor("slow-0")
