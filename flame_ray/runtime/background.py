@@ -4,14 +4,18 @@ In: coroutines, from any thread. Out: futures. Knows nothing of what they do.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any
 
+log = logging.getLogger(__name__)
+CLOSE_S = 10.0
+
 
 class Background:
-    """A running loop; `close` cancels what is left on it."""
+    """A running loop; `close` cancels what is left on it, and does not wait for ever for what will not stop."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -27,9 +31,12 @@ class Background:
 
     def close(self) -> None:
         if self._thread.is_alive():
-            self.start(_cancel_others()).result(timeout=10)
+            try:
+                self.start(_cancel_others()).result(timeout=CLOSE_S)
+            except TimeoutError:  # a run that failed must end with its own reason
+                log.warning("calls to actors that did not stop within %g s are left behind", CLOSE_S)
             self.soon(self.loop.stop)
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=CLOSE_S)
 
 
 async def _cancel_others() -> None:

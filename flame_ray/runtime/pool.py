@@ -39,7 +39,7 @@ class Limits:
 
 
 class WorkerPool:
-    """`limits.workers` places; each is filled again when its worker is gone, as soon as the cluster has room for it."""
+    """`limits.min_workers` places, `limits.workers` after `grow`; each is filled again when its worker is gone."""
 
     def __init__(self, name: str, spawn: Spawn, limits: Limits, background: Background):
         self.name, self.limits, self.deaths = name, limits, 0
@@ -53,7 +53,7 @@ class WorkerPool:
         self._given_back = 0
         self._failure: BaseException | None = None
         self._changed = asyncio.Condition()
-        self._places = [background.start(self._place(index)) for index in range(limits.workers)]
+        self._places = [background.start(self._place(index)) for index in range(limits.min_workers)]
 
     @property
     def actors(self) -> list[Any]:
@@ -69,6 +69,10 @@ class WorkerPool:
     def wait_ready(self) -> None:
         """Until `min_workers` serve. Raises PlacementError saying how many do not."""
         self._wait(lambda: len(self._serving) >= self.limits.min_workers, self.limits.start_timeout_s, self._unplaced)
+
+    def grow(self) -> None:
+        """Take the other places too, as the cluster has room: only once every other role has what it begins with."""
+        self._places += [self._background.start(self._place(index)) for index in range(len(self._places), self.limits.workers)]
 
     def bring_to(self, version: int, bring: Bring) -> None:
         """Every worker runs `bring` before its next item, now or when it joins; waits for those that serve now."""

@@ -1,6 +1,7 @@
 """The worker pool on a real, tiny Ray: shares, deaths, replacements, quarantine, and errors that arrive as themselves."""
 
 import os
+import signal
 import threading
 import time
 from concurrent.futures import wait
@@ -156,7 +157,7 @@ def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of):
     (_, _, pid, _) = pool.submit("who", 0.0).result(timeout=30)
     slow = pool.submit("who", 2.0)
     time.sleep(0.5)
-    os.kill(pid, 9)
+    os.kill(pid, signal.SIGKILL)
     name, *_ = slow.result(timeout=60)
     assert name == "0.1"
 
@@ -225,6 +226,7 @@ def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_
     ray.get(blocker.ready.remote(), timeout=30)
     pool = pool_of(2, batch=1, cpus=1, min_workers=1)
     pool.wait_ready()
+    pool.grow()
     assert len(pool.actors) == 1
     ray.kill(blocker)
     deadline = time.monotonic() + 60
@@ -257,7 +259,8 @@ def test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves(po
         await actor.load.remote(3)
 
     pool.bring_to(3, bring)
-    ray.kill(pool.actors[0])
+    (_, _, pid, _) = pool.submit("who", 0.0).result(timeout=30)
+    os.kill(pid, signal.SIGKILL)
     name, version, *_ = pool.submit("who", 0.0).result(timeout=60)
     assert (name, version) == ("0.1", 3)
 

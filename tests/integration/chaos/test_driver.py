@@ -20,17 +20,16 @@ def test_a_driver_that_is_killed_in_every_stage_loses_nothing_and_repeats_nothin
         "sync or evaluation": lambda: list(chaos.folder.glob("checkpoints/round-0001/adapter")),
         "the next round": lambda: list(chaos.folder.glob("rounds/0002/sampled/*.json.gz")),
     }
-    for number, (moment, reached) in enumerate(moments.items()):
+    for moment, reached in moments.items():
         chaos.wait_for(reached, moment)
         chaos.kill_driver()
         assert chaos.folder.exists(), moment
         chaos.start(resume=True)
-        assert number < len(moments)
     assert chaos.finish() == 0, chaos.printed
     assert_same_run(chaos, calm)
 
 
-def test_sigterm_stores_where_training_stands_and_says_that_the_run_can_be_resumed(chaos, calm):
+def test_a_run_that_was_told_to_stop_refuses_a_damaged_state_and_a_full_disk_and_ends_as_if_undisturbed(chaos, calm):
     chaos.start()
     chaos.wait_for_file("rounds/0001/pairs.json.gz")
     chaos.wait_for(lambda: chaos.processes("ray::LearnerActor.advance"), "training")

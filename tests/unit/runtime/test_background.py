@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flame_ray.runtime import background as background_module
 from flame_ray.runtime.background import Background
 
 PATIENCE_S = 30.0
@@ -60,3 +61,21 @@ def test_what_still_runs_at_the_end_is_cancelled_and_may_tidy_up():
     background.close()
     assert left.cancelled() and tidied.is_set()
     background.close()  # once more does no harm
+
+
+def test_what_does_not_stop_does_not_keep_the_end_from_coming(monkeypatch, caplog):
+    monkeypatch.setattr(background_module, "CLOSE_S", 0.2)
+    background, released = Background(), threading.Event()
+
+    async def stay() -> None:
+        while not released.is_set():
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                continue
+
+    background.start(stay())
+    background.start(where()).result(PATIENCE_S)
+    background.close()
+    assert "left behind" in caplog.text
+    released.set()

@@ -1,8 +1,10 @@
 """A pool around actors that are plain objects; on a real Ray it is tested in tests/integration/test_pool.py."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -155,10 +157,19 @@ def test_items_may_come_from_any_thread(pool):
 
 
 def test_a_pool_is_ready_when_the_least_number_serves(pool):
-    made, actors = pool(workers=3, starting=2, least=2)
+    made, _ = pool(workers=3, starting=2, least=2)
     made.wait_ready()
-    assert made.actors == actors[:2]
     assert answers([made.submit("echo", 1)]) == [(1, 0)]
+
+
+def test_a_pool_asks_for_no_more_than_the_least_until_it_may_grow(pool):
+    """A role that took all there is would leave no room for what the others need to begin."""
+    made, actors = pool(workers=3, least=2)
+    made.wait_ready()
+    assert len(actors) == 2
+    made.grow()
+    answers([made.submit("echo", item) for item in range(9)])
+    assert [actor.index for actor in actors] == [0, 1, 2]
 
 
 def test_a_pool_that_is_not_ready_in_time_says_how_many_serve_and_which_setting_to_lower(pool):
@@ -270,3 +281,25 @@ def test_a_worker_that_does_not_answer_in_time_is_given_up(pool):
     made, actors = pool(call_timeout_s=0.2)
     assert answers([made.submit("wait", 1)]) == [(1, 1)]
     assert actors[0].killed
+
+
+def test_what_a_push_carries_is_held_for_those_that_join_later_and_let_go_once_the_next_one_has_come(pool):
+    class Weights:
+        """As large as a model."""
+
+    def bring(weights: Weights):
+        async def bring(actor: FakeActor) -> None:
+            assert weights
+
+        return bring
+
+    made, _ = pool(workers=2)
+    made.wait_ready()
+    first = weakref.ref(carried := Weights())
+    made.bring_to(1, bring(carried))
+    del carried
+    gc.collect()
+    assert first() is not None
+    made.bring_to(2, bring(Weights()))
+    gc.collect()
+    assert first() is None
