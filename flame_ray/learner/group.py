@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -31,6 +31,7 @@ from flame_ray.types import Pair, TrainingReport
 OnStep = Callable[[int, int], None]  # (units done, units in all)
 OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
 CHUNK_BYTES = 256 * 2**20
+DEAD = (RayActorError, NodeDiedError, OutOfMemoryError)
 DEATH_S = 15.0  # the ranks that are left may report a lost connection before Ray reports the death
 
 
@@ -186,7 +187,7 @@ class LearnerGroup:
             return get(calls, timeout=self.timeout_s)
         except GetTimeoutError as error:
             raise self._late(waited) from error
-        except RayActorError as error:
+        except DEAD as error:
             raise _died(waited, error) from error
         except RayTaskError as error:
             death = None if isinstance(error.cause, FlameError) else _death(calls)
@@ -220,17 +221,17 @@ def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]
                 raise
 
 
-def _died(waited: str, error: RayActorError) -> LearnerDied:
+def _died(waited: str, error: RayError) -> LearnerDied:
     return LearnerDied(waited, f"a learner rank died ({error})", "see that rank's log; resume the run once the cause is gone")
 
 
-def _death(calls: list[ray.ObjectRef]) -> RayActorError | None:
+def _death(calls: list[ray.ObjectRef]) -> RayError | None:
     """The death of a rank among the calls, if Ray comes to know of one."""
     ready, _ = ray.wait(calls, num_returns=len(calls), timeout=DEATH_S)
     for call in ready:
         try:
             ray.get(call)
-        except RayActorError as error:
+        except DEAD as error:
             return error
         except RayTaskError:
             continue

@@ -5,7 +5,15 @@ In: what Ray raised. Out: whether another worker should do the work, and the err
 
 from concurrent.futures import TimeoutError as Late
 
-from ray.exceptions import ObjectLostError, OwnerDiedError, RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    OwnerDiedError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from flame_ray.errors import EngineDied
 
@@ -14,7 +22,8 @@ class Drained(Exception):
     """A worker's node is about to go: the worker is given up before it is lost."""
 
 
-GONE = (Drained, RayActorError, ObjectLostError, OwnerDiedError, WorkerCrashedError, TimeoutError, Late, EngineDied)
+GONE_IN_RAY = (RayActorError, NodeDiedError, OutOfMemoryError, ObjectLostError, OwnerDiedError, WorkerCrashedError)
+GONE = (Drained, *GONE_IN_RAY, TimeoutError, Late, EngineDied)
 
 
 def is_death(error: BaseException) -> bool:

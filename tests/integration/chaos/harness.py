@@ -43,6 +43,7 @@ class ChaosRun:
     id: str
     settings: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    enter: tuple[str, ...] = ()  # what the driver's command line begins with, as `Host.enter`
     driver: subprocess.Popen | None = None
     printed: str = ""
 
@@ -57,7 +58,7 @@ class ChaosRun:
     def start(self, resume: bool = False) -> None:
         settings = TINY | self.settings | {"run.root": str(self.root)} | ({} if resume else {"run.id": self.id})
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words]
+        command = [*self.enter, sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words]
         environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | self.environment
         self.log = (self.root / f"{self.id}.log").open("a+")
         self.driver = subprocess.Popen(
@@ -105,22 +106,16 @@ class ChaosRun:
     def processes(self, title: str) -> list[psutil.Process]:
         """Those below the driver whose title starts so; Ray titles a worker `ray::RolloutActor.generate`."""
         assert self.driver is not None
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.driver.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess, IndexError):
-                    if " ".join(process.cmdline()).startswith(title):
-                        found.append(process)
-        return found
+        return below(self.driver.pid, title)
 
-    def kill(self, title: str, timeout_s: float = 240.0) -> int:
+    def kill(self, title: str, timeout_s: float = SESSION_S) -> int:
         """SIGKILL the first process of this title as soon as there is one; its pid."""
         process = self.wait_for(lambda: next(iter(self.processes(title)), None), f"a process {title}", timeout_s)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
         return process.pid
 
-    def wait_for(self, what: Callable, label: str, timeout_s: float = 240.0):
+    def wait_for(self, what: Callable, label: str, timeout_s: float = SESSION_S):
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if found := what():
@@ -140,6 +135,17 @@ class ChaosRun:
     def _tail(self) -> str:
         self.log.flush()
         return (self.root / f"{self.id}.log").read_text()[-3000:]
+
+
+def below(pid: int, title: str) -> list[psutil.Process]:
+    """The processes that a process began, and those that they did, whose title starts so."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess, IndexError):
+                if " ".join(process.cmdline()).startswith(title):
+                    found.append(process)
+    return found
 
 
 def flip_a_byte(file: Path) -> None:

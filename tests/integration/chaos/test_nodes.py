@@ -1,29 +1,64 @@
-"""A whole node of a test cluster dies: its workers go on elsewhere, on a node with the labels that they ask for."""
+"""Whole nodes of a test cluster go, with notice and without: their workers go on where the labels allow it."""
 
+import signal
+import tempfile
+import time
+
+import psutil
 import pytest
+from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
-from tests.integration.chaos.harness import assert_same_run
+from tests.integration.chaos.harness import assert_same_run, below
 
-STORE = 200 * 2**20
+STORE = 400 * 2**20
+FOR_ROLLOUTS = {"num_cpus": 1, "object_store_memory": STORE, "labels": {"holds": "rollouts"}}
+NOTICE_S = 120
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def cluster():
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 2 * STORE})
-    yield cluster
-    cluster.shutdown()
+def cluster(monkeypatch):
+    """Its shutdown ends the processes that it started, and no others."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # all nodes compute on the same cores
+    with tempfile.TemporaryDirectory(prefix="fr", dir="/tmp", ignore_cleanup_errors=True) as folder:  # short, for sockets
+        head = {"num_cpus": 2, "object_store_memory": 2 * STORE, "include_dashboard": False, "temp_dir": folder}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        yield cluster
+        cluster.shutdown()
 
 
-def test_a_node_that_dies_takes_no_work_with_it(chaos, calm, cluster):
-    for_rollouts = {"num_cpus": 1, "object_store_memory": STORE, "labels": {"holds": "rollouts"}}
-    doomed = cluster.add_node(**for_rollouts)
+def test_a_node_that_is_told_to_go_and_one_that_dies_take_no_work_with_them(chaos, calm, cluster):
+    """The first node's sampler stands still when the notice comes: what it holds can only be done elsewhere."""
+    drained = cluster.add_node(**FOR_ROLLOUTS)
     chaos.settings = {"cluster.address": cluster.address, "rollout.node_labels": "{holds: rollouts}"}
     chaos.start()
     chaos.wait_for_file("rounds/0001/sampled/*.json.gz")
+    sampler = samplers_on(drained)[0]
+    sampler.send_signal(signal.SIGSTOP)
+    doomed = cluster.add_node(**FOR_ROLLOUTS)
+    tell_to_go(cluster, drained)
+    sampler.wait(NOTICE_S / 2)
+    chaos.wait_for(lambda: samplers_on(doomed), "a sampler on the other node")
+
+    chaos.wait_for_file("rounds/0002/sampled/*.json.gz")
     cluster.remove_node(doomed, allow_graceful=False)
-    cluster.add_node(**for_rollouts)
+    cluster.add_node(**FOR_ROLLOUTS)
     assert chaos.finish() == 0, chaos.printed
-    assert "rollout-0 is gone and is replaced" in chaos.printed
+    assert f"rollout-0 is gone and is replaced: its node {drained.node_id[:8]} is about to go" in chaos.printed
+    assert chaos.printed.count("rollout-0 is gone and is replaced") >= 2
     assert_same_run(chaos, calm)
+
+
+def tell_to_go(cluster: Cluster, node) -> None:
+    """What a cloud's spot notice becomes in Ray."""
+    deadline_ms = int((time.time() + NOTICE_S) * 1000)
+    accepted, why = GcsClient(address=cluster.address).drain_node(
+        node.node_id, DrainNodeReason.DRAIN_NODE_REASON_PREEMPTION, "a spot notice", deadline_ms
+    )
+    assert accepted, why
+
+
+def samplers_on(node) -> list[psutil.Process]:
+    return below(node.all_processes["raylet"][0].process.pid, "ray::RolloutActor")

@@ -28,6 +28,22 @@ def test_a_run_outlives_a_worker_of_each_kind_and_ends_as_if_nothing_had_happene
 
 
 @pytest.mark.long
+def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos):
+    """Three ranks share the attention heads of SmolLM2; their sums round otherwise than one rank's, so texts are their own."""
+    chaos.settings = {"rollout.tensor_parallel": "3", "run.rounds": "1"}
+    chaos.start()
+    chaos.wait_for_file("rounds/0001/prompts.json.gz")
+    chaos.wait_for(lambda: chaos.processes("ray::RolloutActor.generate"), "sampling")
+    chaos.kill("VLLM::Worker")
+    assert chaos.finish() == 0, chaos.printed
+    assert "rollout-0 is gone and is replaced" in chaos.printed
+    prompts = [row["prompt_id"] for row in chaos.table("0001/prompts.parquet")]
+    answers = [row["response_id"] for row in chaos.table("0001/responses.parquet")]
+    assert sorted(answers) == sorted(f"1/{prompt}/{index}" for prompt in prompts for index in range(4))
+    assert {row["weight_version"] for row in chaos.table("0001/heldout_responses.parquet")} == {1}
+
+
+@pytest.mark.long
 def test_a_worker_that_is_ten_times_slower_only_takes_longer(chaos, calm):
     """The rollout worker stands still for nine tenths of every 0.2 s."""
     chaos.start()

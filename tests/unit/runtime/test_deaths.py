@@ -6,7 +6,9 @@ import pytest
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
+    NodeDiedError,
     ObjectLostError,
+    OutOfMemoryError,
     OwnerDiedError,
     RayTaskError,
     WorkerCrashedError,
@@ -26,6 +28,8 @@ def of_an_actor(cause: Exception) -> RayTaskError:
     [
         ActorDiedError(),
         ActorUnavailableError("for a while", b"0" * 16),
+        NodeDiedError("its node is gone"),
+        OutOfMemoryError("ended by Ray's memory monitor"),
         ObjectLostError("00", None, ""),
         OwnerDiedError("00", None, ""),
         WorkerCrashedError(),

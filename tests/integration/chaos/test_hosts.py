@@ -1,0 +1,61 @@
+"""Samples, weights and gradients travel between two hosts, and the run is the one that a single machine makes."""
+
+import pytest
+
+from tests.integration.chaos.harness import assert_same_run
+from tests.integration.namespaces import ray_on, two_hosts, why_not
+
+SMALL = {"rollout.kv_cache_gib": "0.25", "judge.kv_cache_gib": "0.25"}
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    """Two hosts, and the address of the Ray that has a node on each."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with two_hosts() as (a, b), ray_on(a, b) as address:
+        yield a, b, address
+
+
+def on(**sides: str) -> dict[str, str]:
+    return SMALL | {f"{role}.node_labels": f"{{host: {side}}}" for role, side in sides.items()}
+
+
+def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts, model):
+    a, b, address = hosts
+    weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    chaos.enter = a.enter
+    chaos.settings = {"cluster.address": address} | on(learner="a", factuality="a", judge="a", rollout="b")
+    before = b.received()
+    chaos.start()
+    chaos.wait_for_file("rounds/0001/pairs.json.gz")
+    assert b.received() - before < weights / 10, "before the first push only prompts go to the samplers' host"
+    for round in (1, 2):
+        chaos.wait_for_file(f"rounds/{round:04d}/pairs.json.gz")
+        before = b.received()
+        chaos.wait_for_file(f"rounds/{round:04d}/heldout_responses.parquet")
+        assert weights <= b.received() - before < 1.2 * weights, "each push takes the weights over the cable once"
+    assert chaos.finish() == 0, chaos.printed
+    assert_same_run(chaos, calm)
+
+
+def test_two_learner_ranks_on_two_hosts_share_their_gradients_and_learn_what_one_rank_does(chaos, calm, hosts):
+    """A step is two micro-batches of a pair: one rank adds up the same two gradients, so even the last bit is the same."""
+    a, b, address = hosts
+    apart = {"learner.workers": "2", "learner.placement": "spread", "run.rounds": "1"}
+    chaos.enter = a.enter
+    chaos.settings = {"cluster.address": address} | apart | on(factuality="a", judge="a", rollout="a")
+    chaos.start()
+    chaos.wait_for_file("rounds/0001/pairs.json.gz")
+    before = [host.received() for host in (a, b)]
+    chaos.wait_for_file("checkpoints/round-0001/state/manifest.json")
+    received = [host.received() - count for host, count in zip((a, b), before, strict=True)]
+    assert chaos.finish() == 0, chaos.printed
+    assert "verified on every rollout worker" in chaos.printed
+    training = chaos.summary["rounds"][1]["training"]
+    assert training == calm.summary["rounds"][1]["training"]
+    for name in ("responses", "pairs", "heldout_responses"):
+        assert chaos.table(f"0001/{name}.parquet") == calm.table(f"0001/{name}.parquet"), name
+    gradient = (chaos.folder / "checkpoints/round-0001/adapter/adapter_model.safetensors").stat().st_size
+    assert min(received) >= training["steps"] * gradient, "each step takes a gradient over the cable, both ways"

@@ -1,0 +1,20 @@
+"""What a group says of a rank that is gone; ranks themselves are real ones, in tests/integration/learner."""
+
+import pytest
+from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError
+
+from flame_ray.errors import LearnerDied
+from flame_ray.learner.group import LearnerGroup
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ActorDiedError(), NodeDiedError("its node is gone"), OutOfMemoryError("ended by Ray's memory monitor")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_rank_that_ray_has_lost_is_a_death_whatever_took_it(error):
+    def get(calls, timeout):
+        raise error
+
+    with pytest.raises(LearnerDied, match="a unit of work; found a learner rank died"):
+        LearnerGroup((), timeout_s=1.0)._wait([], "a unit of work", get)
