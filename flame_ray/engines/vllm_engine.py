@@ -82,7 +82,7 @@ class VllmEngine:
 
     @staticmethod
     def _build(vllm: Any, options: VllmOptions) -> Any:
-        transfer = _weight_transfer_config(options.backend) if options.receives_weights else None
+        transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
         try:
             return vllm.LLM(
                 model=options.model_path,
@@ -103,7 +103,7 @@ class VllmEngine:
                 enable_lora=options.adapter_rank is not None,
                 max_lora_rank=options.adapter_rank or 16,
                 max_loras=1,
-                weight_transfer_config=transfer,
+                **transfer,
                 enable_sleep_mode=options.sleeps and vllm.platforms.current_platform.is_sleep_mode_available(),
             )
         except TypeError as error:
@@ -186,8 +186,11 @@ class VllmEngine:
         self._last_step = ""
 
     def _replace_all(self, chunks: Sequence[Any]) -> None:
+        from flame_ray.engines.weight_receiver import fetched
+
         self._llm.collective_rpc("start_weight_update")
         for chunk in chunks:
+            chunk = fetched(chunk) if self._options.tensor_parallel > 1 else chunk
             self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
         self._llm.collective_rpc("finish_weight_update")
 
@@ -247,13 +250,10 @@ def _living() -> Iterator[None]:
         raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
 
 
-def _weight_transfer_config(backend: str) -> Any:
+def _weight_transfer_config(backend: str) -> dict[str, Any]:
     from vllm.config import WeightTransferConfig
-    from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 
-    from flame_ray.engines.weight_receiver import receiver
+    from flame_ray.engines.weight_receiver import Receives, receiver
 
-    name, engine = receiver(backend)
-    if name not in WeightTransferEngineFactory._registry:
-        WeightTransferEngineFactory.register_engine(name, engine)
-    return WeightTransferConfig(backend=name)
+    extension = f"{Receives.__module__}.{Receives.__qualname__}"
+    return {"weight_transfer_config": WeightTransferConfig(backend=receiver(backend)), "worker_extension_cls": extension}

@@ -18,6 +18,7 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferInitInfo,
     WeightTransferUpdateInfo,
 )
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine
 from vllm.distributed.weight_transfer.nccl_engine import NCCLWeightTransferEngine
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
@@ -82,14 +83,31 @@ class IpcReceiver(OrChunks, IPCWeightTransferEngine):
     """vLLM's CUDA IPC receiver."""
 
 
-def receiver(backend: str) -> tuple[str, type[WeightTransferEngine]]:
-    """The name to register, and the class, of the receiver that serves a `weights.backend`."""
-    own: dict[str, type[WeightTransferEngine]] = {"nccl": NcclReceiver, "ipc": IpcReceiver}
-    return (f"{backend}_or_chunks", own[backend]) if backend in own else ("object_store", ObjectStoreReceiver)
+RECEIVERS: dict[str, type[WeightTransferEngine]] = {
+    "object_store": ObjectStoreReceiver,
+    "nccl_or_chunks": NcclReceiver,
+    "ipc_or_chunks": IpcReceiver,
+}
+for name, engine in RECEIVERS.items():
+    WeightTransferEngineFactory.register_engine(name, engine)
+
+
+class Receives:
+    """vLLM's `worker_extension_cls`: the import of its module makes the receivers known to an engine's own processes too."""
+
+
+def receiver(backend: str) -> str:
+    """The name of the receiver that serves a `weights.backend`."""
+    return f"{backend}_or_chunks" if backend in ("nccl", "ipc") else "object_store"
+
+
+def fetched(chunk: Any) -> Any:
+    """For an engine with processes of its own, which Ray does not know: what a reference leads to."""
+    return ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
 
 
 def _load(model: Any, chunk: Any) -> None:
-    chunk = ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
+    chunk = fetched(chunk)
     model.load_weights(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
 
 
