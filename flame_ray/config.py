@@ -191,6 +191,9 @@ class LearnerConfig(Workers):
     """DPO on DeepSpeed (paper: beta 0.1, batch 64, rate 1e-6 decayed to 1e-7, full parameters). `workers` is the rank count."""
 
     beta: Annotated[float, Field(gt=0)] = 0.1
+    nll_weight: Annotated[
+        float, Field(ge=0, description="added: the chosen side's negative log-likelihood a token, times this; paper: none")
+    ] = 0.0
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
     lr_round_factor: Annotated[

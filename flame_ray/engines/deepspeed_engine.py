@@ -26,7 +26,7 @@ from flame_ray.engines.network import interface_towards
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 from flame_ray.learner.batch import PAD, Batch, Example, left_padded
-from flame_ray.learner.dpo import DpoSums, dpo_loss, response_logps, token_logps
+from flame_ray.learner.dpo import DpoSums, chosen_nll, dpo_loss, response_logps, token_logps
 
 SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are whole at a time while a model is written
 
@@ -72,15 +72,16 @@ class DeepSpeedEngine:
         self._state.forget_moments()
 
     def step(self, examples: list[Example], normaliser: float, lr: float) -> DpoSums:
-        """One optimizer step; the update is that of the loss's sum over all ranks' pairs divided by `normaliser`."""
+        """One optimizer step; the update is that of the loss's sum over all ranks' pairs divided by `normaliser`.
+
+        The sums are those of DPO's loss; `learner.nll_weight` adds to what is minimised, not to what is reported.
+        """
         for group in self.engine.optimizer.param_groups:
             group["lr"] = lr
         self.engine.train()
         sums = []
         for example in examples:
-            policy_logps_2D = response_logps(*self._forward(self.engine, example.batch))
-            batch, reference_2D = example.batch.to(self.device), example.reference_logps_2D.to(self.device)
-            loss, part = dpo_loss(policy_logps_2D, reference_2D, self.config.beta, batch.weights_D, normaliser)
+            loss, part = self._loss(example, normaliser)
             # DeepSpeed averages gradients over ranks: times world makes the sum that we want, and we do not let it
             # divide by the number of micro-batches either, since the normaliser has done that.
             self.engine.backward(loss * self.world, scale_wrt_gas=False)
@@ -116,6 +117,15 @@ class DeepSpeedEngine:
         else:
             self.forget_moments()
         self._state.load(folder / STATE)
+
+    def _loss(self, example: Example, normaliser: float) -> tuple[Tensor, DpoSums]:
+        policy_logps_2D = response_logps(*self._forward(self.engine, example.batch))
+        batch, reference_2D = example.batch.to(self.device), example.reference_logps_2D.to(self.device)
+        loss, sums = dpo_loss(policy_logps_2D, reference_2D, self.config.beta, batch.weights_D, normaliser)
+        if self.config.nll_weight:
+            lengths_2D = batch.response_mask.sum(-1)
+            loss = loss + self.config.nll_weight * chosen_nll(policy_logps_2D, lengths_2D, batch.weights_D, normaliser)
+        return loss, sums
 
     def sum_over_ranks(self, values: Tensor) -> Tensor:
         values = values.to(self.device)

@@ -44,7 +44,7 @@ def largest_gap(some, others):
     return max((value.float() - others[name].float()).abs().max().item() for name, value in some.items())
 
 
-@pytest.mark.parametrize("settings", [{}, {"lora": None}], ids=["adapter", "all parameters"])
+@pytest.mark.parametrize("settings", [{"nll_weight": 1.0}, {"lora": None}], ids=["adapter", "all parameters"])
 def test_an_update_is_the_same_however_it_is_spread(learner, make_pairs, weights, model_path, settings):
     """Nine pairs in batches of four: three steps, the last with three copies of weight zero, over unequal ranks.
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flame_ray.learner.dpo import dpo_loss, response_logps, token_logps
+from flame_ray.learner.dpo import chosen_nll, dpo_loss, response_logps, token_logps
 
 
 def sigmoid(x):
@@ -45,6 +45,14 @@ def test_a_pair_of_weight_zero_adds_nothing_but_stays_in_the_graph():
     assert loss.item() == pytest.approx(alone.item())
     assert sums.stack().tolist() == pytest.approx(alone_sums.stack().tolist())
     assert policy.grad[1] == policy.grad[3] == 0
+
+
+def test_the_chosen_sides_likelihood_is_that_worked_out_by_hand_a_token_and_the_rejected_sides_does_not_enter():
+    policy = torch.tensor([-10.0, -6.0, -99.0, -50.0], requires_grad=True)  # chosen 1, chosen 2, rejected 1, rejected 2
+    loss = chosen_nll(policy, torch.tensor([5, 2, 3, 4]), torch.tensor([1.0, 0.0]), normaliser=4.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(10 / 5 / 4)
+    assert policy.grad.tolist() == pytest.approx([-1 / 5 / 4, 0, 0, 0])
 
 
 def test_losses_of_micro_batches_add_up_to_the_loss_of_the_whole():
