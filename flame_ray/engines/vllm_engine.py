@@ -188,15 +188,36 @@ class VllmEngine:
     def _replace_all(self, chunks: Sequence[Any]) -> None:
         from flame_ray.engines.weight_receiver import fetched
 
-        self._llm.collective_rpc("start_weight_update")
-        for chunk in chunks:
-            chunk = fetched(chunk) if self._options.tensor_parallel > 1 else chunk
-            self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
-        self._llm.collective_rpc("finish_weight_update")
+        with self._living():
+            self._llm.collective_rpc("start_weight_update")
+            for chunk in chunks:
+                chunk = fetched(chunk) if self._is_split else chunk
+                self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
+            self._llm.collective_rpc("finish_weight_update")
+
+    @property
+    def _is_split(self) -> bool:
+        """It has processes of its own beside this one."""
+        return self._options.tensor_parallel > 1
+
+    @contextmanager
+    def _living(self) -> Iterator[None]:
+        """An engine that has died answers with vLLM's error for it, to each call that follows: EngineDied.
+
+        One that lost a process of its own says RuntimeError("cancelled"), and is of no use after any other either.
+        """
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            yield
+        except (EngineDeadError, RuntimeError) as error:
+            if not (self._is_split or isinstance(error, EngineDeadError)):
+                raise
+            raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
 
     def _run(self, prompts: Sequence[tuple[int, ...]], params: Any) -> list[Any]:
         tokens = self._tokens(prompts)
-        with _living():
+        with self._living():
             return self._llm.generate(tokens, params, use_tqdm=False, lora_request=self._adapter) if tokens else []
 
     def _stream(self, prompts: Sequence[tuple[int, ...]], params: Sequence[Any]) -> Iterator[tuple[int, Any]]:
@@ -204,12 +225,12 @@ class VllmEngine:
         engine = self._llm.llm_engine
         running: dict[str, int] = {}
         try:
-            with _living():
+            with self._living():
                 for index, (prompt, asked) in enumerate(zip(self._tokens(prompts), params, strict=True)):
                     running[str(index)] = index
                     engine.add_request(str(index), prompt, asked, lora_request=self._adapter)
             while running:
-                with _living():
+                with self._living():
                     outputs = engine.step()
                 yield from ((running.pop(output.request_id), output) for output in outputs if output.finished)
         finally:
@@ -237,17 +258,6 @@ class VllmEngine:
         start = len(continuation.prompt_token_ids)
         steps = output.prompt_logprobs[start:]
         return tuple(step[token].logprob for step, token in zip(steps, continuation.token_ids, strict=True))
-
-
-@contextmanager
-def _living() -> Iterator[None]:
-    """An engine whose own process has died answers with vLLM's error for it, to each call that follows: EngineDied."""
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    try:
-        yield
-    except EngineDeadError as error:
-        raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
 
 
 def _weight_transfer_config(backend: str) -> dict[str, Any]:
