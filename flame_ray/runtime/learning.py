@@ -32,11 +32,16 @@ class DurableLearner:
         self._leaving: Set[str] = frozenset()
         self._avoided: Set[str] = frozenset()  # nodes that were about to go before the group was placed
         self._state = checkpoints.newest()
-        self._group = start(self._state, 0)
+        self._placed: LearnerGroup | None = None
+        self._surviving(lambda group: None)
 
     @property
     def group(self) -> LearnerGroup:
-        return self._group
+        """The ranks as they are now; starts them if there are none."""
+        if self._placed is None:
+            self._avoided = self._leaving
+            self._placed = self._start(self._state, self.restarts)
+        return self._placed
 
     def leave(self, nodes: Set[str]) -> None:
         """Nodes that are about to go, by id: ranks there go on elsewhere after their unit of work. From any thread."""
@@ -58,9 +63,15 @@ class DurableLearner:
     def interrupt(self, round: int) -> None:
         """Store where the round's training stands, if that can be done; for a process that was asked to stop."""
         try:
-            self._group.save_state(self._checkpoints.next_step(round))
+            self.group.save_state(self._checkpoints.next_step(round))
         except FlameError as error:  # what ends the process may have ended the ranks
             log.warning("round %d goes on from an earlier state: %s", round, error)
+
+    def stop(self) -> None:
+        """Let go of the ranks, if there are any."""
+        if self._placed is not None:
+            self._placed.stop()
+            self._placed = None
 
     def _train(self, group: LearnerGroup, pairs_D: Sequence[Pair], round: int, on_step: OnStep | None) -> TrainingReport:
         def stepped(done: int, total: int) -> None:
@@ -78,22 +89,20 @@ class DurableLearner:
 
     def _is_leaving(self) -> bool:
         new = self._leaving - self._avoided
-        return bool(new and new & self._group.nodes)
+        return bool(new and new & self.group.nodes)
 
     def _surviving(self, call: Callable[[LearnerGroup], Result]) -> Result:
-        is_placed = True
         while True:
             try:
-                if not is_placed:
-                    self._avoided = self._leaving
-                    self._group, is_placed = self._start(self._state, self.restarts), True
+                group = self.group
                 if self._is_leaving():
                     raise _moving()
-                return call(self._group)
+                return call(group)
             except (LearnerDied, Drained) as error:
-                self._note(error)
-                self._group.stop()
-                is_placed = False
+                try:
+                    self._note(error)
+                finally:
+                    self.stop()
 
     def _note(self, error: LearnerDied | Drained) -> None:
         """Choose the state to go on from. Raises the error when it was one death too many."""

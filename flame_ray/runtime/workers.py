@@ -44,7 +44,7 @@ class Workers:
     def close(self) -> None:
         """Let go of every actor."""
         self.background.close()
-        self.learner.group.stop()
+        self.learner.stop()
 
 
 def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:

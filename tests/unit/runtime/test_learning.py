@@ -310,3 +310,16 @@ def test_a_round_whose_state_is_stored_is_not_stored_again(cluster):
     cluster.deaths = {"state round-0001/state": 1}
     assert cluster.learner().train([], 1).steps == STEPS
     assert cluster.deaths == {"state round-0001/state": 1}
+
+
+def test_ranks_that_die_at_their_first_start_are_started_again(cluster):
+    cluster.deaths["start"] = 2
+    learner = cluster.learner()
+    assert [life for _, life in cluster.starts] == [0, 1, 2] and learner.restarts == 2
+    assert learner.export() == "weights after 0 steps"
+
+
+def test_ranks_that_die_at_every_start_end_the_run_with_their_error(cluster):
+    cluster.deaths["start"] = ATTEMPTS
+    with pytest.raises(LearnerDied):
+        cluster.learner()
