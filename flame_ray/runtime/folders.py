@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pathlib import Path
 from flame_ray.errors import StorageError
 from flame_ray.learner.checkpoint import MANIFEST, verify_manifest, whole_folder, write_manifest
 from flame_ray.runtime.storage import Storage
+
+POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,19 @@ def at_hand(folder: Folder | None) -> Iterator[Path | None]:
 
 
 def _share(folder: RemoteFolder, copy: Path, lock: int) -> None:
-    """Until the copy is there, and stays there while this process holds the lock."""
+    """Until the copy is there, and stays there while this process holds the lock.
+
+    Nobody waits to be alone with the lock: who did would be kept waiting by the readers that came first, and these, being
+    ranks of one group, wait for it.
+    """
     while True:
         fcntl.flock(lock, fcntl.LOCK_SH)
         if copy.exists():
             return
-        fcntl.flock(lock, fcntl.LOCK_EX)  # on the way from one kind of lock to the other there is none
-        if not copy.exists():
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        if not _is_alone(lock):
+            time.sleep(POLL_S)
+        elif not copy.exists():
             with _scratching(copy, folder):
                 _fetch(folder, copy)
 
@@ -126,11 +135,17 @@ def _inside(copy: Path, folder: RemoteFolder) -> Path:
 
 
 def _remove_if_last(copy: Path, lock: int) -> None:
+    if _is_alone(lock):
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _is_alone(lock: int) -> bool:
+    """Takes the lock for this process alone, if no other holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return
-    shutil.rmtree(copy, ignore_errors=True)
+        return False
+    return True
 
 
 def _scratch(key: str) -> Path:
