@@ -2,28 +2,18 @@
 
 import asyncio
 import math
-from typing import Any
 
 import pytest
 
 from flame_ray.engines.base import Chunks, Continuation, Weights
 from flame_ray.errors import WeightSyncError
 from flame_ray.weights import Canary, Push, check_canary
+from tests.unit.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
 OLD, NEW, OTHER = (-1.0, -2.0), (-1.5, -1.0), (-3.0, -5.0)
 SMALL_STEP = (-1.02, -2.02)  # 0.02 from OLD: a round that moved the canary by much less than the tolerance
 TOLERANCE = 0.1
-
-
-class Remote:
-    """A method of an actor: called by `.remote`, awaited."""
-
-    def __init__(self, method):
-        self._method = method
-
-    async def remote(self, *args: Any) -> Any:
-        return self._method(*args)
 
 
 class FakeWorker:

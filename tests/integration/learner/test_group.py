@@ -10,12 +10,9 @@ import ray
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.errors import ConfigError, EngineError, LearnerDied, PlacementError, StorageError
 from flame_ray.learner.group import LearnerGroup
+from tests.integration.learner.ranks import process_of
 
 SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
-
-
-def process_of(actor):
-    return ray.get(actor.__ray_call__.remote(lambda rank: os.getpid()))
 
 
 def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_round(

@@ -15,6 +15,7 @@ from flame_ray.runtime.checkpoints import Checkpoints
 from flame_ray.runtime.folders import RemoteFolder
 from flame_ray.runtime.learning import DurableLearner
 from flame_ray.runtime.storage import Storage
+from tests.integration.learner.ranks import process_of
 from tests.integration.shared_store import SharedStore, install
 
 SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
@@ -33,10 +34,6 @@ def cluster(tmp_path_factory):
         ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
         yield folder
         ray.shutdown()
-
-
-def process_of(actor) -> int:
-    return ray.get(actor.__ray_call__.remote(lambda rank: os.getpid()))
 
 
 def test_a_learner_goes_on_from_an_object_store_bit_by_bit_and_the_driver_carries_nothing(

@@ -16,6 +16,7 @@ from flame_ray.runtime.stages import ClusterStages
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId, TrainingReport
 from flame_ray.weights import Canary, Push
+from tests.unit.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
 
@@ -37,14 +38,6 @@ class Gpu:
 
     def leave(self, *holders: str) -> None:
         self.holders -= set(holders)
-
-
-class Remote:
-    def __init__(self, method):
-        self._method = method
-
-    async def remote(self, *args: Any) -> Any:
-        return self._method(*args)
 
 
 class FakeWorker:

@@ -170,16 +170,23 @@ def test_a_stage_that_a_kill_ended_is_found_by_the_next_process(run, process):
     killed.__exit__(None, None, None)
 
 
+def begun(timeline):
+    """A stage of which a reader has taken one of ten items."""
+
+    def stream():
+        with timeline.stage("sample", 1) as stage:
+            yield from stage.counted(range(10), 10, 0)
+
+    items = stream()
+    next(items)
+    return items
+
+
 def test_a_run_that_ends_ends_the_stages_that_others_left(run, process):
     """A stream that nobody reads to its end, and a stage on another thread, do not hear of it in time."""
     timeline = process()
 
-    def stream():
-        with timeline.stage("sample", 2) as stage:
-            yield from stage.counted(range(10), 10, 0)
-
-    stages = stream()
-    next(stages)
+    stages = begun(timeline)
     timeline.close("failed")
     assert ends(run) == [("sample", "failed")]
     before = run.storage.read("timeline.json")
@@ -207,15 +214,7 @@ def test_a_timeline_of_an_earlier_version_is_one_of_stages_that_ended_well(run, 
 
 
 def test_a_stream_that_its_reader_leaves_is_no_longer_running(process, metrics):
-    timeline = process()
-
-    def stream():
-        with timeline.stage("sample", 1) as stage:
-            yield from stage.counted(range(10), 10, 0)
-
-    stages = stream()
-    next(stages)
-    stages.close()
+    begun(process()).close()
     assert metrics.stages == [("sample", 1, True), ("sample", 1, False)]
 
 
