@@ -130,17 +130,25 @@ class RolloutConfig(Workers):
 
 
 class FactualityConfig(Workers):
-    """The factuality reward: which corpus, how much evidence, and which checker decides."""
+    """The factuality reward: which corpus, how much evidence, and which checker decides.
+
+    `query`: evidence is found by the prompt, shared by all responses to it (paper), or by each fact.
+    """
 
     corpus: str = "factbook"
     title_column: str = "title"
     text_column: str = "text"
-    retrieve: Positive = 20
-    decompose: Literal["rule", "sentence"] = "rule"
+    decompose: Annotated[Literal["rule", "sentence"], Field(description="sentence: the paper's ablation")] = "rule"
+    query: Literal["prompt", "fact"] = "prompt"
+    retrieve: Annotated[int, Field(ge=1, description="passages found for a query; paper: 20")] = 20
+    keep: Annotated[Positive | None, Field(description="how many of them serve as evidence; paper: 10; None: all")] = None
     checker: Literal["lexical"] = "lexical"
     threshold: Annotated[
         Fraction | None, Field(description="support score from which a fact counts as true; None: the checker's own")
     ] = None
+    not_found: Annotated[
+        Literal["unsupported", "ignored"], Field(description="how a fact that the evidence does not mention counts")
+    ] = "unsupported"
 
 
 class JudgeConfig(Workers):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from flame_ray.config import PairsConfig
+from flame_ray.rewards.score import f_at, length_penalty
 from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredGroup, ScoredResponse
 
 Rank = tuple[float, float]
@@ -135,28 +136,7 @@ def _fact_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
     score = scored.fact
     if not isinstance(score, FactScore) or score.precision is None:
         return None
-    value = score.precision * length_penalty(len(score.verdicts), config.gamma)
+    value = score.precision * length_penalty(score.counted, config.gamma)
     if config.recall_at is not None:
-        value = f_at(config.recall_at, config.recall_weight, score.supported, len(score.verdicts))
+        value = f_at(config.recall_at, config.recall_weight, score.supported, score.counted)
     return value, float(score.supported if value > 0 else -score.unsupported)
-
-
-def f_at(k: int, weight: float, supported: int, facts: int) -> float:
-    """F-beta of precision and recall at K, the share of K wanted facts that are there and supported; `weight` is beta.
-
-    At 1 it is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). It does not rise when a response says less.
-
-    >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
-    (1.0, 0.5, 0.556)
-    """
-    precision, recall, square = supported / facts, min(supported / k, 1.0), weight**2
-    return (1 + square) * precision * recall / (square * precision + recall) if supported else 0.0
-
-
-def length_penalty(facts: int, gamma: float) -> float:
-    """FActScore's factor for a response that states fewer than `gamma` facts (Min et al. 2023, arXiv 2305.14251, section 3.1).
-
-    >>> length_penalty(3, gamma=3.0), round(length_penalty(1, gamma=3.0), 3)
-    (1.0, 0.135)
-    """
-    return math.exp(1 - gamma / facts) if facts < gamma else 1.0

@@ -20,11 +20,12 @@ class PairKind(StrEnum):
 
 
 class VerdictLabel(StrEnum):
-    """What the evidence says of a fact. NOT_FOUND: it neither supports nor contradicts."""
+    """What the evidence says of a fact. NOT_FOUND: it neither supports nor contradicts. ERROR: the checker failed."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     NOT_FOUND = "not_found"
+    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,14 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A fact and the evidence [K] that it is checked on."""
+
+    fact: Fact
+    passages_K: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a checker says of one fact. `score` in [0, 1]: how well the evidence supports it.
 
@@ -125,10 +134,13 @@ class FactScore:
     """RM_fact of one response (FLAME, section 4.3): the share of its facts that the evidence supports.
 
     A response that states nothing checkable (a refusal, an opinion) has no verdicts; it abstains and `precision` is None.
+    A fact on which the checker failed counts for nothing; one that the evidence does not mention counts as unsupported,
+    unless `not_found_counts` is False: then it counts for nothing too.
     """
 
     response_id: ResponseId
     verdicts: tuple[Verdict, ...]
+    not_found_counts: bool = True
 
     def count(self, label: VerdictLabel) -> int:
         return sum(verdict.label == label for verdict in self.verdicts)
@@ -147,8 +159,13 @@ class FactScore:
 
     @property
     def unsupported(self) -> int:
-        """Facts that the evidence contradicts or does not mention."""
-        return len(self.verdicts) - self.supported
+        """Facts that the evidence contradicts and, if they count, those that it does not mention."""
+        return self.contradicted + (self.not_found if self.not_found_counts else 0)
+
+    @property
+    def counted(self) -> int:
+        """Facts that enter the score."""
+        return self.supported + self.unsupported
 
     @property
     def abstained(self) -> bool:
@@ -156,7 +173,7 @@ class FactScore:
 
     @property
     def precision(self) -> float | None:
-        return self.supported / len(self.verdicts) if self.verdicts else None
+        return self.supported / self.counted if self.counted else None
 
 
 @dataclass(frozen=True, slots=True)

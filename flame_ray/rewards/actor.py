@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from flame_ray.config import FactualityConfig
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.decompose import RuleDecomposer
+from flame_ray.rewards.evidence import Evidence
 from flame_ray.rewards.factuality import FactualityReward
 from flame_ray.rewards.retrieve import Bm25Retriever
 from flame_ray.types import FactScore, Group, Missing
@@ -19,8 +21,9 @@ class FactualityActor:
 
     def __init__(self, config: FactualityConfig):
         corpus = load_corpus(config.corpus, config.title_column, config.text_column)
-        checker = LexicalChecker(config.threshold)
-        self._reward = FactualityReward(Bm25Retriever(corpus), checker, config.retrieve, config.decompose)
+        evidence = Evidence(Bm25Retriever(corpus), config.retrieve, config.keep, config.query)
+        decomposer, checker = RuleDecomposer(config.decompose), LexicalChecker(config.threshold)
+        self._reward = FactualityReward(decomposer, evidence, checker, config.not_found == "unsupported")
         self._passages = len(corpus)
 
     def ready(self) -> int:
@@ -28,6 +31,5 @@ class FactualityActor:
         return self._passages
 
     def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[FactScore | Missing, ...]]]:
-        """Scores [G] of each group, with its position, as soon as it is checked."""
-        for position, group in enumerate(groups):
-            yield position, self._reward.score(group.prompt, group.responses_G)
+        """Scores [G] of each group, with its position."""
+        yield from enumerate(self._reward.score(groups))

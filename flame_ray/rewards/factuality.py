@@ -1,52 +1,102 @@
 """RM_fact (FLAME, section 4.3): the share of a response's facts that the evidence supports.
 
-In: a prompt and its responses. Out: one FactScore a response, or Missing with the reason when a stage failed on it; a
-failure is never a score of 0. Composes retrieve, decompose and check, and knows nothing of how any of them works.
+In: responses to prompts. Out: one FactScore a response, or Missing with the reason when a stage failed on it; a failure is
+never a score of 0. Composes decompose, evidence and check, and knows nothing of how any of them works.
 """
 
 import logging
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from flame_ray.errors import FlameError
-from flame_ray.rewards.check import Checker
-from flame_ray.rewards.decompose import decompose
-from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.types import FactScore, Missing, Passage, Prompt, Response
+from flame_ray.rewards.check.base import Checker
+from flame_ray.rewards.decompose.base import Decomposer
+from flame_ray.rewards.evidence import Evidence
+from flame_ray.types import Claim, FactScore, Group, Missing, Passage, Prompt, Response, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A response to score; `given` is evidence to use in place of retrieval."""
+
+    prompt: Prompt
+    response: Response
+    given: tuple[Passage, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A score with the passages that it rests on, so that a person can check it."""
+
+    score: FactScore | Missing
+    passages: tuple[Passage, ...]
+
+
 class FactualityReward:
-    """Scores responses on evidence that is found once a prompt; evaluation meets the same prompts every round."""
+    """Takes many responses through a stage at once, so that a model behind it has full batches."""
 
-    def __init__(
-        self,
-        retriever: Bm25Retriever,
-        checker: Checker,
-        retrieve_k: int,
-        decompose_mode: Literal["rule", "sentence"],
-    ):
-        self._checker = checker
-        self._mode = decompose_mode
-        self._evidence = lru_cache(maxsize=4096)(lambda query: retriever.retrieve(query, retrieve_k))
+    def __init__(self, decomposer: Decomposer, evidence: Evidence, checker: Checker, not_found_counts: bool = True):
+        self._decomposer, self._evidence, self._checker = decomposer, evidence, checker
+        self._not_found_counts = not_found_counts
 
-    def score(self, prompt: Prompt, responses_G: Sequence[Response]) -> tuple[FactScore | Missing, ...]:
-        """One result a response, in order. A FlameError stops the run; any other error is this response's alone."""
-        return tuple(self._score(prompt, response) for response in responses_G)
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[FactScore | Missing, ...]]:
+        """The scores [G] of each group, in order."""
+        tasks = [Task(group.prompt, response) for group in groups for response in group.responses_G]
+        audits = iter(self.audit(tasks))
+        for group in groups:
+            yield tuple(next(audits).score for _ in group.responses_G)
 
-    def evidence(self, prompt: Prompt) -> tuple[Passage, ...]:
-        """The passages that the prompt's responses are checked against."""
-        return self._evidence(prompt.text)
+    def audit(self, tasks: Sequence[Task]) -> list[Audit]:
+        """One result a task, in order. A FlameError stops the run; any other error costs its response alone."""
+        claims = _each(self._claims, list(tasks))
+        verdicts = _each(self._verdicts, claims)
+        return [self._audit(*each) for each in zip(tasks, claims, verdicts, strict=True)]
 
-    def _score(self, prompt: Prompt, response: Response) -> FactScore | Missing:
-        try:
-            facts_F = decompose(response.text, self._mode, finished=response.finish_reason != "length")
-            verdicts_F = self._checker.check(facts_F, self.evidence(prompt)) if facts_F else ()
-        except FlameError:
-            raise
-        except Exception as error:  # whatever a text brings out of a parser costs this reward alone, counted as missing
-            log.exception("the factuality reward of %s failed", response.id)
-            return Missing(response.id, f"{type(error).__name__}: {error}")
-        return FactScore(response.id, verdicts_F)
+    def _claims(self, tasks: Sequence[Task]) -> list[tuple[Claim, ...]]:
+        facts = self._decomposer.facts([task.response for task in tasks])
+        return [self._with_evidence(task, facts_F) for task, facts_F in zip(tasks, facts, strict=True)]
+
+    def _with_evidence(self, task: Task, facts_F: Sequence[Any]) -> tuple[Claim, ...]:
+        if task.given is not None:
+            return tuple(Claim(fact, task.given) for fact in facts_F)
+        passages = self._evidence.of(task.prompt.text, facts_F)
+        return tuple(Claim(fact, passages_K) for fact, passages_K in zip(facts_F, passages, strict=True))
+
+    def _verdicts(self, claims: Sequence[tuple[Claim, ...]]) -> list[tuple[Verdict, ...]]:
+        verdicts = iter(self._checker.check([claim for each in claims for claim in each]))
+        return [tuple(next(verdicts) for _ in each) for each in claims]
+
+    def _audit(self, task: Task, claims: "tuple[Claim, ...] | _Failed", verdicts: "tuple[Verdict, ...] | _Failed") -> Audit:
+        passages = () if isinstance(claims, _Failed) else tuple(dict.fromkeys(p for claim in claims for p in claim.passages_K))
+        if isinstance(verdicts, _Failed):
+            log.error("the factuality reward of %s failed", task.response.id, exc_info=verdicts.error)
+            return Audit(Missing(task.response.id, f"{type(verdicts.error).__name__}: {verdicts.error}"), passages)
+        if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
+            return Audit(Missing(task.response.id, "checker: failed on every fact"), passages)
+        return Audit(FactScore(task.response.id, verdicts, self._not_found_counts), passages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+def _each(stage: Callable[[Sequence[Any]], list[Any]], items: Sequence[Any]) -> list[Any]:
+    """A stage on all items that have not failed before."""
+    done = iter(_attempt(stage, [item for item in items if not isinstance(item, _Failed)]))
+    return [item if isinstance(item, _Failed) else next(done) for item in items]
+
+
+def _attempt(stage: Callable[[Sequence[Any]], list[Any]], items: Sequence[Any]) -> list[Any]:
+    """All at once; if that fails, one after another, so that each failure is one item's."""
+    try:
+        return stage(items) if items else []
+    except FlameError:
+        raise
+    except Exception as error:  # whatever a text brings out of a parser or a model: counted as missing
+        if len(items) == 1:
+            return [_Failed(error)]
+        return [result for item in items for result in _attempt(stage, [item])]

@@ -25,7 +25,7 @@ import numpy as np
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.types import Fact, Passage
+from flame_ray.types import Claim, Fact, Passage
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FLOORS = {"WiCE": 68, "FM2": 57, "FEVER-sym": 68}
@@ -67,7 +67,7 @@ Scored = tuple[list[Example], np.ndarray, float]  # the examples, their scores, 
 def score(examples: list[Example]) -> Scored:
     checker = LexicalChecker()
     start = time.perf_counter()
-    scores = [checker.check((Fact(example.claim, 0),), example.evidence)[0].score for example in examples]
+    scores = [checker.check([Claim(Fact(example.claim, 0), example.evidence)])[0].score for example in examples]
     return examples, np.array(scores), 1000 * (time.perf_counter() - start) / len(examples)
 
 
@@ -170,7 +170,7 @@ def factbook_twins() -> Iterator[Example]:
         for country in draw.sample(sorted(found), min(60, len(found))):
             field = next(line for p in corpus if p.title == country for line in p.text.split("\n") if re.match(pattern, line))
             others = sorted({value for value in found.values() if value.lower() not in field.lower()})
-            evidence = retriever.retrieve(prompt.format(country), 20)
+            evidence = retriever.retrieve([prompt.format(country)], 20)[0]
             for value, supported in ((found[country], True), (draw.choice(others), False)):
                 words = (value, country) if template.startswith("{} is the capital") else (country, value)
                 yield Example(template.format(*words), evidence, supported)

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.types import Fact, Passage, VerdictLabel
+from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 
 SUPPORTED, CONTRADICTED, NOT_FOUND = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
 
@@ -21,7 +20,11 @@ def factbook():
 
 
 def verdict(text, *passages):
-    return LexicalChecker().check((Fact(text, 0),), passages)[0]
+    return check((text,), passages)[0]
+
+
+def check(texts, passages, checker=None):
+    return (checker or LexicalChecker()).check([Claim(Fact(text, index), tuple(passages)) for index, text in enumerate(texts)])
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def verdict(text, *passages):
     ],
 )
 def test_a_true_statement_is_supported_and_its_twin_is_not(factbook, prompt, true, false):
-    first, second = LexicalChecker().check((Fact(true, 0), Fact(false, 1)), factbook.retrieve(prompt, 20))
+    first, second = check((true, false), factbook.retrieve([prompt], 20)[0])
     assert first.label == SUPPORTED
     assert second.label != SUPPORTED
 
@@ -79,7 +82,7 @@ def test_what_the_evidence_does_not_mention_is_not_found():
 
 def test_no_evidence_supports_nothing():
     assert verdict("The capital of Peru is Lima").label == NOT_FOUND
-    assert LexicalChecker().check((), ()) == ()
+    assert LexicalChecker().check(()) == ()
 
 
 @pytest.mark.parametrize("said", ["33 million", "32.8 million", "32,768,614", "32,800,000"])
@@ -103,14 +106,14 @@ def test_a_number_belongs_to_its_own_clause():
 
 
 def test_the_title_alone_supports_nothing(factbook):
-    evidence = factbook.retrieve("Tell me about Peru.", 20)
+    evidence = factbook.retrieve(["Tell me about Peru."], 20)[0]
     for text in ("Peru is Peru", "Republic of Peru", "Peruvian Peru"):
-        assert LexicalChecker().check((Fact(text, 0),), evidence)[0].label != SUPPORTED
+        assert check((text,), evidence)[0].label != SUPPORTED
 
 
 def test_the_threshold_can_be_set():
     evidence = Passage("a", "Peru", "Capital, name: Lima")
-    assert LexicalChecker(threshold=1.0).check((Fact("The capital of Peru is Lima", 0),), (evidence,))[0].label != SUPPORTED
+    assert check(("The capital of Peru is Lima",), (evidence,), LexicalChecker(threshold=1.0))[0].label != SUPPORTED
     assert LexicalChecker(threshold=0.9).threshold == 0.9
 
 
@@ -125,30 +128,20 @@ def test_evidence_in_any_script_is_read():
 
 
 def test_the_verdicts_keep_the_order_of_the_facts(factbook):
-    facts = tuple(Fact(f"Peru borders {country}", i) for i, country in enumerate(("Kenya", "Chile", "Brazil", "Norway")))
-    assert tuple(v.fact for v in LexicalChecker().check(facts, factbook.retrieve("Which countries border Peru?", 20))) == facts
-
-
-def test_evidence_is_read_once_for_all_responses(factbook):
-    evidence = factbook.retrieve("Describe the economy of Chad.", 20)
-    checker, facts = LexicalChecker(), (Fact("Chad exports petroleum", 0),)
-    checker.check(facts, evidence)
-    start = time.process_time()
-    for _ in range(5):
-        checker.check(facts, evidence)
-    assert time.process_time() - start < 1.0
+    texts = [f"Peru borders {country}" for country in ("Kenya", "Chile", "Brazil", "Norway")]
+    assert [v.fact.text for v in check(texts, factbook.retrieve(["Which countries border Peru?"], 20)[0])] == texts
 
 
 def test_a_score_is_the_same_to_the_last_bit_in_every_process():
     """Words are held in sets, whose order changes from process to process; a resumed run must not see that."""
     code = """
 from flame_ray.rewards.check import LexicalChecker
-from flame_ray.types import Fact, Passage
+from flame_ray.types import Claim, Fact, Passage
 words = ("Estonia services industry electronics wood transport food economy harbour island river climate forest language "
          "currency export timber textile energy tourism railway parliament president coast border population").split()
 facts = [Fact(" ".join(["Estonia has", *words[k : k + 11]]), 0) for k in range(1, 15)]
 evidence = (Passage("a", "Estonia", "Estonia: " + ", ".join(words[::3]) + "."),)
-print([verdict.score for verdict in LexicalChecker().check(facts, evidence)])
+print([verdict.score for verdict in LexicalChecker().check([Claim(fact, evidence) for fact in facts])])
 """
     scores = {
         subprocess.run(

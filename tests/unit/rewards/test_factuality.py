@@ -7,9 +7,11 @@ import pytest
 from flame_ray.errors import DataError
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
-from flame_ray.rewards.factuality import FactualityReward
+from flame_ray.rewards.decompose import RuleDecomposer
+from flame_ray.rewards.evidence import Evidence
+from flame_ray.rewards.factuality import FactualityReward, Task
 from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.types import FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import FactScore, Group, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
 
@@ -20,11 +22,20 @@ def response(text, index=0, finish_reason="stop"):
 
 @pytest.fixture(scope="module")
 def reward():
-    return FactualityReward(Bm25Retriever(load_corpus("factbook")), LexicalChecker(), retrieve_k=20, decompose_mode="rule")
+    return rewarding(Bm25Retriever(load_corpus("factbook")), LexicalChecker())
+
+
+def rewarding(retriever, checker, k=20, **settings):
+    return FactualityReward(RuleDecomposer(), Evidence(retriever, k), checker, **settings)
+
+
+def scores(reward, *texts):
+    (scores_G,) = reward.score([Group(PROMPT, tuple(response(text, i) for i, text in enumerate(texts)))])
+    return scores_G
 
 
 def score(reward, text, finish_reason="stop"):
-    (result,) = reward.score(PROMPT, [response(text, finish_reason=finish_reason)])
+    ((result,),) = reward.score([Group(PROMPT, (response(text, finish_reason=finish_reason),))])
     assert isinstance(result, FactScore)
     return result
 
@@ -33,28 +44,31 @@ class CountingRetriever:
     def __init__(self):
         self.queries = []
 
-    def retrieve(self, query, k):
-        self.queries.append((query, k))
-        return ()
+    def retrieve(self, queries, k):
+        self.queries += [(query, k) for query in queries]
+        return [() for _ in queries]
 
 
-class AgreeableChecker:
-    threshold = 0.5
+class Checks:
+    """Says of every fact what `say` does."""
 
-    def check(self, facts_F, passages_K):
-        return tuple(Verdict(fact, VerdictLabel.SUPPORTED, 1.0, None) for fact in facts_F)
+    threshold, identity = 0.5, "double"
+
+    def __init__(self, say=lambda text: VerdictLabel.SUPPORTED):
+        self.say, self.batches = say, []
+
+    def check(self, claims):
+        self.batches.append(len(claims))
+        return tuple(Verdict(claim.fact, self.say(claim.fact.text), 1.0, None) for claim in claims)
 
 
-class FailingChecker:
-    threshold = 0.5
+def failing_on_kenya(error):
+    def say(text):
+        if "Kenya" in text:
+            raise error
+        return VerdictLabel.SUPPORTED
 
-    def __init__(self, error):
-        self.error = error
-
-    def check(self, facts_F, passages_K):
-        if "Kenya" in facts_F[0].text:
-            raise self.error
-        return AgreeableChecker().check(facts_F, passages_K)
+    return Checks(say)
 
 
 def test_precision_is_the_share_of_supported_facts(reward):
@@ -70,31 +84,60 @@ def test_more_truth_scores_higher_than_less(reward):
 
 
 def test_scores_keep_the_order_of_the_responses(reward):
-    results = reward.score(PROMPT, [response("Peru borders Chile.", i) for i in range(3)])
+    results = scores(reward, *["Peru borders Chile."] * 3)
     assert [result.response_id.index for result in results] == [0, 1, 2]
 
 
 def test_evidence_is_retrieved_once_a_prompt():
     retriever = CountingRetriever()
-    reward = FactualityReward(retriever, AgreeableChecker(), retrieve_k=7, decompose_mode="rule")
+    reward = rewarding(retriever, Checks(), k=7)
     for _ in range(2):
-        reward.score(PROMPT, [response("Peru borders Chile.", i) for i in range(4)])
+        scores(reward, *["Peru borders Chile."] * 4)
     assert retriever.queries == [(PROMPT.text, 7)]
 
 
+def test_all_facts_of_all_groups_are_one_batch():
+    checker = Checks()
+    groups = [Group(PROMPT, (response("Peru borders Chile. Peru borders Brazil.", i),)) for i in range(3)]
+    list(rewarding(CountingRetriever(), checker).score(groups))
+    assert checker.batches == [6]
+
+
 def test_a_failure_is_missing_for_its_response_alone(caplog):
-    reward = FactualityReward(CountingRetriever(), FailingChecker(ValueError("no tokens")), 7, "rule")
+    reward = rewarding(CountingRetriever(), failing_on_kenya(ValueError("no tokens")))
     with caplog.at_level(logging.ERROR):
-        good, bad = reward.score(PROMPT, [response("Peru borders Chile.", 0), response("Peru borders Kenya.", 1)])
+        good, bad = scores(reward, "Peru borders Chile.", "Peru borders Kenya.")
     assert isinstance(good, FactScore)
     assert bad == Missing(ResponseId(1, PROMPT.id, 1), "ValueError: no tokens")
     assert "1/peru/borders/1" in caplog.text
 
 
 def test_an_expected_error_is_not_swallowed():
-    reward = FactualityReward(CountingRetriever(), FailingChecker(DataError("a", "b", "c")), 7, "rule")
+    reward = rewarding(CountingRetriever(), failing_on_kenya(DataError("a", "b", "c")))
     with pytest.raises(DataError):
-        reward.score(PROMPT, [response("Peru borders Kenya.")])
+        scores(reward, "Peru borders Kenya.")
+
+
+def test_a_fact_that_failed_counts_for_nothing_and_a_response_of_failures_is_missing():
+    checker = Checks(lambda text: VerdictLabel.ERROR if "Kenya" in text else VerdictLabel.SUPPORTED)
+    some, all_ = scores(rewarding(CountingRetriever(), checker), "Peru borders Chile. It borders Kenya.", "Peru borders Kenya.")
+    assert (some.supported, some.counted, some.precision) == (1, 1, 1.0)
+    assert all_ == Missing(ResponseId(1, PROMPT.id, 1), "checker: failed on every fact")
+
+
+@pytest.mark.parametrize(("counts", "precision"), [(True, 0.5), (False, 1.0)])
+def test_what_the_evidence_does_not_mention_counts_if_the_settings_say_so(counts, precision):
+    checker = Checks(lambda text: VerdictLabel.NOT_FOUND if "Kenya" in text else VerdictLabel.SUPPORTED)
+    reward = rewarding(CountingRetriever(), checker, not_found_counts=counts)
+    assert score(reward, "Peru borders Chile. Peru borders Kenya.").precision == precision
+
+
+def test_given_evidence_takes_the_place_of_retrieval():
+    retriever, passage = CountingRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
+    reward = rewarding(retriever, LexicalChecker())
+    (audit,) = reward.audit([Task(PROMPT, response("Peru borders Chile."), (passage,))])
+    assert audit.score.supported == 1 and audit.passages == (passage,)
+    assert retriever.queries == []
 
 
 def test_the_cut_end_of_a_response_is_not_scored(reward):

@@ -9,13 +9,13 @@ check, questions, greetings and refusals count for nothing. A hedge (`I think th
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import sentencex
 import Stemmer
 
-from flame_ray.types import Fact
+from flame_ray.types import Fact, Response
 
 ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
 BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
@@ -65,6 +65,16 @@ EMPTY = _vocabulary(
 NEGATIONS = {"not", "no", "never", "without"}
 _stem = Stemmer.Stemmer("english").stemWord
 _EMPTY_STEMS = {_stem(word) for word in EMPTY}
+
+
+class RuleDecomposer:
+    """Clause splitting by rules, without a model; `sentence` keeps whole sentences (the paper's ablation, table 10)."""
+
+    def __init__(self, mode: Literal["rule", "sentence"] = "rule"):
+        self._mode = mode
+
+    def facts(self, responses: Sequence[Response]) -> list[tuple[Fact, ...]]:
+        return [decompose(each.text, self._mode, finished=each.finish_reason != "length") for each in responses]
 
 
 def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> tuple[Fact, ...]:

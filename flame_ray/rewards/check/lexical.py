@@ -1,6 +1,6 @@
-"""Is a fact true, by the evidence? A verdict for each fact, from the words that it shares with the passages.
+"""Is a fact true, by the evidence? A verdict for each claim, from the words that it shares with the passages.
 
-In: facts and passages. Out: verdicts in the facts' order. Knows nothing of responses, prompts or retrieval.
+In: claims. Out: verdicts in their order. Knows nothing of responses, prompts or retrieval.
 
 The lexical checker compares a fact with every small window of evidence (a line, a sentence, an item of a list, each with
 its passage's title): how much of its plain words, names and numbers the window bears out, and what conflicts. A logistic
@@ -14,20 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import Stemmer
 
-from flame_ray.rewards.retrieve import fold
-from flame_ray.types import Fact, Passage, Verdict, VerdictLabel
-
-
-class Checker(Protocol):
-    """Judges facts on evidence. A verdict is SUPPORTED when its score reaches `threshold`."""
-
-    threshold: float
-
-    def check(self, facts_F: Sequence[Fact], passages_K: Sequence[Passage]) -> tuple[Verdict, ...]: ...
+from flame_ray.rewards.text import fold
+from flame_ray.types import Claim, Fact, Passage, Verdict, VerdictLabel
 
 
 class Features(NamedTuple):
@@ -66,6 +58,7 @@ COEFFICIENTS = Features(
     matched=2.4,
 )
 THRESHOLD = 0.5
+VERSION = 1  # of the words, windows and coefficients below and above: raise it with any change, and cached verdicts are new
 ABOUT = 0.5  # share of plain words from which a window that conflicts is about the same thing
 
 
@@ -73,18 +66,21 @@ class LexicalChecker:
     """Word coverage against conflicts: under a millisecond a fact, no model to load.
 
     >>> passage = Passage("pe/0", "Peru", "Capital, name: Lima")
-    >>> [v.label.value for v in LexicalChecker().check((Fact("The capital of Peru is Cuzco", 0),), (passage,))]
+    >>> [v.label.value for v in LexicalChecker().check((Claim(Fact("The capital of Peru is Cuzco", 0), (passage,)),))]
     ['contradicted']
     """
 
     def __init__(self, threshold: float | None = None):
         self.threshold = THRESHOLD if threshold is None else threshold
 
-    def check(self, facts_F: Sequence[Fact], passages_K: Sequence[Passage]) -> tuple[Verdict, ...]:
-        windows = [window for passage in passages_K for window in _windows(passage)]
-        return tuple(self._check(fact, windows) for fact in facts_F)
+    @property
+    def identity(self) -> str:
+        return f"lexical/{VERSION}/{self.threshold}"
 
-    def _check(self, fact: Fact, windows: list["_Window"]) -> Verdict:
+    def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+        return tuple(self._check(claim.fact, _windows_of(claim.passages_K)) for claim in claims)
+
+    def _check(self, fact: Fact, windows: Sequence["_Window"]) -> Verdict:
         features, window = best_window(fact.text, windows)
         if features is None or window is None:
             return Verdict(fact, VerdictLabel.NOT_FOUND, 0.0, None)
@@ -259,6 +255,11 @@ def _number(word: str, following: str, clause: frozenset[str]) -> _Number:
 
 LABEL = re.compile(r"^([A-Z][^.:;]{1,80}): ")
 SENTENCE_END = re.compile(r"(?<=[;!?])\s+|(?<=[^\W\d_][^\W_]\.)\s+(?=[A-Z\"“(])")
+
+
+@lru_cache(maxsize=64)
+def _windows_of(passages_K: tuple[Passage, ...]) -> tuple["_Window", ...]:
+    return tuple(window for passage in passages_K for window in _windows(passage))
 
 
 @lru_cache(maxsize=16384)

@@ -6,7 +6,6 @@ Knows nothing of responses or facts.
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ import bm25s
 import numpy as np
 import Stemmer
 
+from flame_ray.rewards.text import fold
 from flame_ray.types import Passage
 
 TITLE_REPEATS = 3  # a title says what a passage is about, so each of its terms counts as often as this
@@ -26,7 +26,7 @@ class Bm25Retriever:
     BM25 alone cannot tell `Guinea` from `Guinea-Bissau`: both hold the term. The longest title that fits wins.
 
     >>> passages = (Passage("a", "Guinea-Bissau", "Capital: Bissau"), Passage("b", "Guinea", "Capital: Conakry"))
-    >>> Bm25Retriever(passages).retrieve("What is the capital of Guinea?", k=1)[0].id
+    >>> Bm25Retriever(passages).retrieve(["What is the capital of Guinea?"], k=1)[0][0].id
     'b'
     """
 
@@ -41,8 +41,11 @@ class Bm25Retriever:
         texts = [" ".join((*[fold(passage.title)] * TITLE_REPEATS, fold(passage.text))) for passage in self._passages]
         self._bm25.index(self._tokens(texts), show_progress=False)
 
-    def retrieve(self, query: str, k: int) -> tuple[Passage, ...]:
-        """The k best passages that share a term with the query; ties keep the corpus's order."""
+    def retrieve(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
+        """For each query the k best passages that share a term with it; ties keep the corpus's order."""
+        return [self._best(query, k) for query in queries]
+
+    def _best(self, query: str, k: int) -> tuple[Passage, ...]:
         named, others = self._named(query)
         tokens = self._tokens([" ".join(others)])[0]
         scores = np.array(self._bm25.get_scores(tokens)) if tokens else np.zeros(len(self._passages))
@@ -68,11 +71,6 @@ class Bm25Retriever:
                 others.append(words[start])
             start += max(size, 1)
         return found, others
-
-
-def fold(text: str) -> str:
-    """Without accents, so that São Tomé and Sao Tome are one."""
-    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
 
 
 def _title_key(title: str) -> tuple[str, ...]:

@@ -1,0 +1,39 @@
+"""Counts of facts -> numbers that rank responses. Pure.
+
+In: how many facts a response states and how many of them are supported. Out: FActScore's length penalty, F1@K, intervals.
+"""
+
+import math
+
+from scipy.stats import binomtest
+
+
+def f_at(k: int, weight: float, supported: int, facts: int) -> float:
+    """F-beta of precision and recall at K, the share of K wanted facts that are there and supported; `weight` is beta.
+
+    At 1 it is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). It does not rise when a response says less.
+
+    >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
+    (1.0, 0.5, 0.556)
+    """
+    precision, recall, square = supported / facts, min(supported / k, 1.0), weight**2
+    return (1 + square) * precision * recall / (square * precision + recall) if supported else 0.0
+
+
+def length_penalty(facts: int, gamma: float) -> float:
+    """FActScore's factor for a response that states fewer than `gamma` facts (Min et al. 2023, arXiv 2305.14251, section 3.1).
+
+    >>> length_penalty(3, gamma=3.0), round(length_penalty(1, gamma=3.0), 3)
+    (1.0, 0.135)
+    """
+    return math.exp(1 - gamma / facts) if facts < gamma else 1.0
+
+
+def wilson(supported: int, facts: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of a share (Wilson 1927): between 0 and 1 for any count, wide for a few facts.
+
+    >>> [round(bound, 3) for bound in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    interval = binomtest(supported, facts).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,8 @@
+"""Text as retrieval and checking compare it."""
+
+import unicodedata
+
+
+def fold(text: str) -> str:
+    """Without accents, so that São Tomé and Sao Tome are one."""
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
