@@ -6,12 +6,13 @@ The data flows one way, and the tree follows it:
                                               |- factuality: sentences -> facts -> retrieve -> check
                                               |- instruction following: judge
 
-`round.py` is the algorithm; `types.py` the records that travel; `config.py` the settings. Shapes in names:
+`round.py` is the algorithm; `types.py` the records that travel; `config/` the settings. Shapes in names:
 P prompts, G responses a prompt, F facts, K passages, D pairs, T tokens. Importing this package loads neither
 torch, vllm, deepspeed nor ray.
 """
 
-from flame_ray.config import Config, load_config
+from flame_ray.config import Config
+from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError
 
 __all__ = ["Config", "FlameError", "load_config"]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from flame_ray import __version__
-from flame_ray.config import load_config
+from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, PlacementError
 from flame_ray.runtime.prepare import prepare_ray
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
 from flame_ray.errors import Interrupted, StorageError
 from flame_ray.prompts.classify import classification_messages

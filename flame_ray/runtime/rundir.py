@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from flame_ray.config import Config, changed_settings, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.runtime.folders import Folder, folder_of
 from flame_ray.runtime.storage import Storage

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flame_ray.config import parse_config
+from flame_ray.config.load import parse_config
 
 EVALUATION = {
     "factual_precision",

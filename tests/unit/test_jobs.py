@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config import Config, load_config
+from flame_ray.config import Config
+from flame_ray.config.load import load_config
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = sorted((REPOSITORY / "jobs").glob("*.yaml"))

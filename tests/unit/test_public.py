@@ -8,6 +8,7 @@ import pytest
 
 import flame_ray
 import flame_ray.config
+import flame_ray.config.load
 import flame_ray.errors
 
 PACKAGE = Path(flame_ray.__file__).parent
@@ -61,7 +62,7 @@ HANDED_ON = {
 def test_the_public_names_are_the_settings_the_error_and_the_loader():
     assert set(flame_ray.__all__) == {"Config", "FlameError", "load_config"}
     assert flame_ray.Config is flame_ray.config.Config
-    assert flame_ray.load_config is flame_ray.config.load_config
+    assert flame_ray.load_config is flame_ray.config.load.load_config
     assert flame_ray.FlameError is flame_ray.errors.FlameError
 
 

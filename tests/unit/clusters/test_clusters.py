@@ -21,7 +21,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscali
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 import flame_ray
-from flame_ray.config import load_config
+from flame_ray.config.load import load_config
 
 REPOSITORY = Path(__file__).parents[3]
 AWS, KUBERAY = REPOSITORY / "clusters" / "aws.yaml", REPOSITORY / "clusters" / "kuberay.yaml"

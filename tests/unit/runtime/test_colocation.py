@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flame_ray.config import parse_config
+from flame_ray.config.load import parse_config
 from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, Weights
 from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.runtime.cache import Cache

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError, Interrupted
 from flame_ray.round import run_rounds
 from flame_ray.runtime.journal import Journal

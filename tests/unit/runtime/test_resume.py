@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError
 from flame_ray.runtime import units as units_module
 from flame_ray.runtime.journal import Journal

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, ModelError, StorageError
 from flame_ray.runtime.run import _located, _preflight, _resumed
 from flame_ray.runtime.rundir import RESERVE_BYTES, RunDirectory

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from flame_ray.config import Config, RunConfig, load_config, parse_config
+from flame_ray.config import Config, RunConfig
+from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.runtime.rundir import RunDirectory, run_id
 from flame_ray.runtime.storage import Storage

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
 from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.runtime import stages as stages_module

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config import Workers, parse_config
+from flame_ray.config import Workers
+from flame_ray.config.load import parse_config
 from flame_ray.runtime.workers import _engine_options, _label, actor_options
 
 

@@ -5,7 +5,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.runtime.doctor.estimate import estimate
 from flame_ray.runtime.doctor.findings import GIB, Check, Site
 from flame_ray.runtime.doctor.fit import PlanOf

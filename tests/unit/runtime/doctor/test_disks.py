@@ -1,6 +1,6 @@
 """Room: what is asked of disks, and of a store in memory."""
 
-from flame_ray.config import parse_config
+from flame_ray.config.load import parse_config
 from flame_ray.runtime.doctor.disks import check_room, find_room
 from flame_ray.runtime.doctor.findings import Level
 

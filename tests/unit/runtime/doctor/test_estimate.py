@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from flame_ray.config import Config, LoraConfig, load_config, parse_config
+from flame_ray.config import Config, LoraConfig
+from flame_ray.config.load import load_config, parse_config
 from flame_ray.runtime.doctor.estimate import FACTUALITY_PROCESS, checkpoint_bytes, engine_memory, estimate, kv_bytes
 from flame_ray.runtime.doctor.findings import GIB
 from flame_ray.runtime.doctor.learner_memory import lora_parameters

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config import Config, LearnerConfig, load_config, parse_config
+from flame_ray.config import Config, LearnerConfig
+from flame_ray.config.load import load_config, parse_config
 from flame_ray.runtime.doctor.learner_memory import learner_memory
 from flame_ray.runtime.doctor.shape import model_shape
 from flame_ray.runtime.doctor.smaller import config_changes, learner_changes, role_changes, what_fits, with_changes

@@ -2,7 +2,8 @@
 
 import pytest
 
-from flame_ray.config import Config, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError
 
 SHARES = {

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import BaseModel
 
-from flame_ray.config import Config, changed_settings, parse_config
+from flame_ray.config import Config
+from flame_ray.config.load import changed_settings, parse_config
 
 
 def settings(**sections) -> Config:
@@ -80,7 +81,7 @@ def test_every_change_is_told_in_the_order_of_the_paths():
 
 def test_every_setting_that_may_change_exists():
     """A setting that is renamed must not slip out of the list."""
-    from flame_ray.config import WHERE_NOT_WHAT
+    from flame_ray.config.load import WHERE_NOT_WHAT
 
     free = {path for path in settings_of(Config()) if WHERE_NOT_WHAT.fullmatch(path)}
     assert {path.partition(".")[0] for path in free} >= {"cluster", "run", "rollout", "factuality", "judge", "learner"}

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 import flame_ray.errors
-from flame_ray.config import Config, PromptSource, load_config
+from flame_ray.config import Config, PromptSource
+from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, EngineError, FlameError, Interrupted
 
 HEAVY = ("torch", "vllm", "deepspeed", "ray", "transformers", "datasets")
