@@ -3,20 +3,44 @@
 An expected failure is one message on stderr and the exit code of its kind; anything else is a bug and shows its trace.
 """
 
+import json
 import logging
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flame_ray import __version__
+from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, PlacementError
 from flame_ray.runtime.prepare import prepare_ray
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 150
+
+Set = Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")]
+Job = Annotated[Path | None, typer.Option("--job", help="a job file whose settings hold; without one, the defaults")]
+Checker = Annotated[str | None, typer.Option("--checker", help="short for --set factuality.checker=...")]
+Corpus = Annotated[str | None, typer.Option("--corpus", help="short for --set factuality.corpus=...")]
+Workers = Annotated[int | None, typer.Option("--workers", help="short for --set factuality.workers=...")]
+
+
+class Format(StrEnum):
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
+class BadLine(StrEnum):
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class Kind(StrEnum):
+    CLAIMS = "claims"
+    RESPONSES = "responses"
 
 
 @app.callback()
@@ -27,7 +51,7 @@ def root() -> None:
 @app.command()
 def run(
     job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")] = None,
+    set_: Set = None,
     resume: Annotated[str | None, typer.Option("--resume", help="go on with an unfinished run: its id, or its folder")] = None,
 ) -> None:
     """Run a job: rounds of sampling, scoring, pairing, training and evaluation."""
@@ -44,7 +68,7 @@ def run(
 @app.command()
 def doctor(
     job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")] = None,
+    set_: Set = None,
 ) -> None:
     """Say what a job lacks here and what would fit, placing nothing. Exits with 5 if it cannot run as it is."""
     config = load_config(job, tuple(set_ or ()))
@@ -56,6 +80,62 @@ def doctor(
     console = Console()
     if not examine(config, console if console.is_terminal else Console(width=WIDTH)):
         raise typer.Exit(PlacementError.exit_code)
+
+
+@app.command()
+def score(
+    responses: Annotated[Path, typer.Option("--responses", help="JSONL with `prompt` and `response`; other columns are kept")],
+    out: Annotated[Path, typer.Option("--out", help="where the records go; one that was begun is gone on with")],
+    corpus: Corpus = None,
+    checker: Checker = None,
+    decompose: Annotated[str | None, typer.Option("--decompose", help="short for --set factuality.decompose=...")] = None,
+    workers: Workers = None,
+    job: Job = None,
+    set_: Set = None,
+    format_: Annotated[Format, typer.Option("--format", help="table: print the records, supported facts green")] = Format.JSONL,
+    on_bad_line: Annotated[
+        BadLine, typer.Option("--on-bad-line", help="skip: report a malformed line and go on; fail: refuse the file")
+    ] = BadLine.SKIP,
+) -> None:
+    """Score responses: one record a line with its facts, their evidence and verdicts, and the share that is supported."""
+    config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
+    from rich.console import Console
+
+    from flame_ray.runtime.scoring import ScoreRequest, score_file
+
+    console = Console()
+    request = ScoreRequest(responses, out, on_bad_line is BadLine.FAIL, format_ is Format.TABLE)
+    score_file(config, request, Console(stderr=True), console if console.is_terminal else Console(width=WIDTH))
+
+
+@app.command()
+def agreement(
+    labels: Annotated[Path, typer.Option("--labels", help="JSONL with human labels; see README.md for both formats")],
+    kind: Annotated[Kind, typer.Option("--kind", help="claims with evidence, or responses with counts of facts")],
+    out: Annotated[Path | None, typer.Option("--out", help="write the figures there as JSON")] = None,
+    corpus: Corpus = None,
+    checker: Checker = None,
+    workers: Workers = None,
+    job: Job = None,
+    set_: Set = None,
+) -> None:
+    """Compare a checker, or the whole reward, with human labels; 95 % bootstrap intervals."""
+    config = _factuality(job, set_, corpus=corpus, checker=checker, workers=workers)
+    from rich.console import Console
+
+    from flame_ray.runtime.agreeing import agreement_with
+
+    console = Console()
+    tables = console if console.is_terminal else Console(width=WIDTH)
+    agreement_with(config, labels, kind.value, out, Console(stderr=True), tables)
+
+
+def _factuality(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
+    """Settings of which a shorthand overrides --set, and that overrides the job. Ray's environment is made ready."""
+    short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
+    config = load_config(job, (*(set_ or ()), *short))
+    prepare_ray(config.cluster)
+    return config
 
 
 @app.command()

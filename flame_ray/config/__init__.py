@@ -2,7 +2,7 @@
 
     place      run, cluster, model, weights, pipeline
     prompts    prompts, classify, rollout, evaluation
-    rewards    factuality, judge, pairs
+    rewards    factuality, verifier, judge, pairs
     learner    learner
 
 Ranges live in the types; `load.py` reads job files. Imports no torch, vllm, deepspeed or ray.
@@ -15,7 +15,7 @@ from flame_ray.config.devices import device_problems
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.place import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
-from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig
+from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, VerifierConfig
 
 __all__ = [
     "ClassifyConfig",
@@ -34,6 +34,7 @@ __all__ = [
     "RolloutConfig",
     "RunConfig",
     "Settings",
+    "VerifierConfig",
     "WeightsConfig",
     "Workers",
 ]
@@ -49,6 +50,7 @@ class Config(Settings):
     classify: ClassifyConfig = ClassifyConfig()
     rollout: RolloutConfig = RolloutConfig()
     factuality: FactualityConfig = FactualityConfig()
+    verifier: VerifierConfig = VerifierConfig()
     judge: JudgeConfig = JudgeConfig()
     pairs: PairsConfig = PairsConfig()
     learner: LearnerConfig = LearnerConfig()

@@ -30,6 +30,8 @@ def _transfer_problems(config: "Config") -> Iterator[str]:
 
 def _colocation_problems(config: "Config") -> Iterator[str]:
     learner, pools = config.learner, (config.rollout, config.judge)
+    if config.factuality.asks_verifier and 0 < config.verifier.gpus < 1:
+        yield f"pipeline.colocated needs verifier.gpus 0, or whole GPUs of its own (given {config.verifier.gpus:g})"
     if config.pipeline.staleness:
         yield "pipeline.colocated needs pipeline.staleness 0: nobody samples while the learner trains"
     if any(role.least < role.workers for role in pools):

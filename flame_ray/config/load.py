@@ -14,9 +14,15 @@ from flame_ray.config import Config
 from flame_ray.errors import ConfigError
 
 
-def load_config(path: Path | str, overrides: tuple[str, ...] = ()) -> Config:
-    """Read a job YAML; each override is `section.key=value` with a YAML value. Raises ConfigError."""
-    path = Path(path)
+def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a job YAML (None: the defaults); each override is `section.key=value` with a YAML value. Raises ConfigError."""
+    tree = {} if path is None else _read(Path(path))
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, "the settings given" if path is None else str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError("a job file (YAML)", f"nothing at {path}", "give the path of a file such as jobs/quickstart.yaml")
     try:
@@ -27,9 +33,7 @@ def load_config(path: Path | str, overrides: tuple[str, ...] = ()) -> Config:
         raise ConfigError(
             "sections such as `run:` and `rollout:`", f"{path} holds a {type(tree).__name__}", "see jobs/quickstart.yaml"
         )
-    for override in overrides:
-        _apply(tree, override)
-    return parse_config(tree, str(path))
+    return tree
 
 
 def parse_config(tree: dict, where: str) -> Config:
@@ -46,8 +50,8 @@ def parse_config(tree: dict, where: str) -> Config:
 
 WHERE_NOT_WHAT = re.compile(
     r"cluster\..*|run\.(id|root|keep_checkpoints)"
-    r"|(rollout|factuality|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
-    r"|(rollout|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)"
+    r"|(rollout|factuality|verifier|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
+    r"|(rollout|verifier|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)|factuality\.cache"
     r"|weights\..*|rollout\.tensor_parallel|pipeline\.colocated"
     r"|learner\.(placement|zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
 )
@@ -55,7 +59,12 @@ WHERE_NOT_WHAT = re.compile(
 
 def changed_settings(before: Config, after: Config) -> list[str]:
     """`path: before -> after` of each setting that says what is learned; those that say where and how fast may change."""
-    old, new = _leaves(before.model_dump(mode="json")), _leaves(after.model_dump(mode="json"))
+    return differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
+
+
+def differences(before: dict, after: dict) -> list[str]:
+    """The same for settings as they are stored, whichever version wrote them."""
+    old, new = _leaves(before), _leaves(after)
     return [
         f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
         for path in sorted(old.keys() | new.keys())

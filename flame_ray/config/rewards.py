@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flame_ray.config.base import Fraction, Positive, Settings, Workers
 
@@ -16,17 +16,65 @@ class FactualityConfig(Workers):
     corpus: str = "factbook"
     title_column: str = "title"
     text_column: str = "text"
-    decompose: Annotated[Literal["rule", "sentence"], Field(description="sentence: the paper's ablation")] = "rule"
+    decompose: Annotated[
+        Literal["rule", "sentence", "llm"], Field(description="sentence: the paper's ablation; llm: asks the verifier")
+    ] = "rule"
     query: Literal["prompt", "fact"] = "prompt"
+    retriever: Annotated[
+        Literal["bm25", "dense", "fusion"], Field(description="by words, by meaning, or both by reciprocal rank")
+    ] = "bm25"
+    embedder: Annotated[str, Field(description="of dense and fusion; or a folder, or a hub id")] = "all-minilm-l6-v2"
+    reranker: Annotated[str | None, Field(description="a cross-encoder, a folder or a hub id; None: as they are found")] = None
     retrieve: Annotated[int, Field(ge=1, description="passages found for a query; paper: 20")] = 20
     keep: Annotated[Positive | None, Field(description="how many of them serve as evidence; paper: 10; None: all")] = None
-    checker: Literal["lexical"] = "lexical"
+    checker: Annotated[
+        Literal["lexical", "nli", "llm", "whole"],
+        Field(description="llm and whole ask the verifier; whole judges a response at once and needs no decomposition"),
+    ] = "lexical"
+    checker_model: Annotated[
+        str | None, Field(description="of nli: a cross-encoder; of llm and whole: None is the policy's initial model")
+    ] = None
+    cache: Annotated[bool, Field(description="keep a model's verdicts on the node's disk, for later rounds and runs")] = True
     threshold: Annotated[
         Fraction | None, Field(description="support score from which a fact counts as true; None: the checker's own")
     ] = None
     not_found: Annotated[
         Literal["unsupported", "ignored"], Field(description="how a fact that the evidence does not mention counts")
     ] = "unsupported"
+
+    @property
+    def asks_verifier(self) -> bool:
+        """Whether any stage asks a language model."""
+        return self.checker in ("llm", "whole") or self.decompose == "llm"
+
+    @property
+    def verifier_model(self) -> str | None:
+        """What the verifier serves; None: the policy's initial model."""
+        return self.checker_model if self.checker in ("llm", "whole") else None
+
+    @model_validator(mode="after")
+    def checker_has_its_model(self) -> "FactualityConfig":
+        if self.checker == "nli" and self.checker_model is None:
+            raise ValueError("factuality.checker nli needs factuality.checker_model: a cross-encoder's folder or hub id")
+        return self
+
+
+class VerifierConfig(Workers):
+    """The language model behind `checker: llm`, `checker: whole` and `decompose: llm`; placed only when one of them is set.
+
+    `max_length`: tokens of a question; evidence beyond it is left out, whole passages from the end.
+    """
+
+    max_length: Annotated[int, Field(ge=1536, description="tokens of a question, evidence and all, with its answer")] = 4096
+    max_sequences: Positive = 64
+    kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
+    gpu_memory: Fraction = 0.8
+
+    @model_validator(mode="after")
+    def all_begin(self) -> "VerifierConfig":
+        if self.least < self.workers:
+            raise ValueError(f"verifier.min_workers must be left out: all verifiers begin together (given {self.min_workers})")
+        return self
 
 
 class JudgeConfig(Workers):

@@ -10,7 +10,10 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off."""
+    """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off.
+
+    `json_schema`: the text is JSON of this schema, or the beginning of it if `max_tokens` cut it.
+    """
 
     prompt_token_ids: tuple[int, ...]
     max_tokens: int
@@ -18,6 +21,7 @@ class SampleRequest:
     top_p: float = 1.0
     top_k: int = 0
     seed: int | None = None
+    json_schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,11 @@ class TextEngine(Protocol):
     ranks: int
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of a chat, with the opening of the assistant's turn."""
+        """Token ids of a chat, with the opening of the assistant's turn. A special token that a text spells is text."""
         ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of plain text, without special tokens."""
+        """Token ids of plain text, without special tokens, also where it spells one."""
         ...
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:

@@ -60,6 +60,17 @@ def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, 
             )
 
 
+def check_split(folder: Path, ranks: int) -> None:
+    """Refuse a number of GPUs an engine over which vLLM cannot share out the attention heads. Raises ModelError."""
+    heads = _settings(folder).get("num_attention_heads", ranks)
+    if heads % ranks:
+        raise ModelError(
+            f"rollout.tensor_parallel that divides the model's {heads} attention heads",
+            f"{ranks} ({folder})",
+            f"set rollout.tensor_parallel to one of {', '.join(str(n) for n in range(1, heads + 1) if heads % n == 0)}",
+        )
+
+
 def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
     """The tokenizer of a model that can chat. Raises ModelError."""
     from transformers import AutoTokenizer
@@ -84,9 +95,13 @@ def fingerprint(folder: Path) -> str:
 
 
 def _positions(folder: Path) -> int:
+    return int(_settings(folder).get("max_position_embeddings", 2**31))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        return int(json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings", 2**31))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ModelError("a model's config.json", f"{path}: {error}", "save the model anew") from error
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
+from flame_ray.engines.special_tokens import special_tokens, spelled_apart
 from flame_ray.errors import EngineDied, EngineError, ModelError
 
 TESTED = "0.32"
@@ -76,6 +77,7 @@ class VllmEngine:
                 f"none in {options.model_path}",
                 "add chat_template.jinja, or use an instruct model",
             )
+        self._special = special_tokens(self._tokenizer)
         self._adapter: Any = None
         self._last_step = ""
         self.weight_version, self.ranks = 0, self._llm.llm_engine.vllm_config.parallel_config.world_size
@@ -99,6 +101,8 @@ class VllmEngine:
                 enable_chunked_prefill=False,
                 max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
+                # A small model that may write blanks anywhere in its JSON writes them until it is cut.
+                structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
                 tensor_parallel_size=options.tensor_parallel,
                 enable_lora=options.adapter_rank is not None,
                 max_lora_rank=options.adapter_rank or 16,
@@ -112,11 +116,11 @@ class VllmEngine:
             ) from error
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        ids = self._tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=True, return_dict=False)
-        return tuple(ids)
+        chat = [{**each, "content": spelled_apart(each["content"], self._special)} for each in messages]
+        return tuple(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        return tuple(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=False))
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
         final = self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY
@@ -129,11 +133,15 @@ class VllmEngine:
                 seed=request.seed,
                 logprobs=0,
                 output_kind=final,
+                structured_outputs=self._json(request.json_schema),
             )
             for request in requests
         ]
         for index, output in self._stream([request.prompt_token_ids for request in requests], params):
             yield index, self._sample(output.outputs[0])
+
+    def _json(self, schema: str | None) -> Any:
+        return self._vllm.sampling_params.StructuredOutputsParams(json=schema) if schema else None
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)

@@ -4,5 +4,6 @@
                         \
     response -> decompose (facts) -> check (a verdict a fact) -> factuality (FactScore, or Missing)
 
-Nothing here imports ray or torch; the actors that carry these to other machines live beside them.
+The pure files import neither ray nor torch; the actors that carry them to other machines, and the client of one, live beside
+them.
 """

@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from flame_ray.rewards.asking import fenced
+
 MAX_POINTS = 5
 
 RUBRIC = f"""You grade how well a response follows an instruction. Start from 0 and add one point for each of these that holds:
@@ -44,12 +46,7 @@ WORD = re.compile(r"\w+")
 
 def rubric_messages(instruction: str, response: str) -> list[dict[str, str]]:
     """One user message; the two texts are fenced by marks that they themselves cannot contain."""
-    return [{"role": "user", "content": RUBRIC % (_fenced(instruction), _fenced(response))}]
-
-
-def _fenced(text: str) -> str:
-    """Without the brackets of the marks, so that no text can close its own fence or open another."""
-    return text.strip().replace("⟦", "[").replace("⟧", "]")
+    return [{"role": "user", "content": RUBRIC % (fenced(instruction), fenced(response))}]
 
 
 def parse_score(text: str) -> float | None:

@@ -4,7 +4,7 @@ In: cluster settings. Out: a connected Ray, or a PlacementError before anything 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,9 @@ def _join(address: str, namespace: str) -> Any:
 
 def roles(config: Config) -> dict[str, Workers]:
     """Every kind of actor that a run places."""
-    return {"rollout": config.rollout, "factuality": config.factuality, "judge": config.judge, "learner": config.learner}
+    asked = {"verifier": config.verifier} if config.factuality.asks_verifier else {}
+    rewards = {"factuality": config.factuality, **asked, "judge": config.judge}
+    return {"rollout": config.rollout, **rewards, "learner": config.learner}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,14 @@ class Demand:
         return sum(asked.values()) <= self.have + 1e-9
 
 
-def demands(config: Config, have: Mapping[str, float]) -> list[Demand]:
-    """What all roles ask for together, against what there is."""
+def demands(config: Config, have: Mapping[str, float], only: Collection[str] = ()) -> list[Demand]:
+    """What all roles (or `only` these) ask for together, against what there is."""
+    asking = {name: role for name, role in roles(config).items() if not only or name in only}
     return [
         Demand(
             resource,
-            {name: least_workers(role) * getattr(role, unit) for name, role in roles(config).items()},
-            {name: role.workers * getattr(role, unit) for name, role in roles(config).items()},
+            {name: least_workers(role) * getattr(role, unit) for name, role in asking.items()},
+            {name: role.workers * getattr(role, unit) for name, role in asking.items()},
             have.get(resource, 0.0),
         )
         for resource, unit in UNITS.items()
@@ -111,9 +114,9 @@ def in_words(asked: Mapping[str, float]) -> str:
     return f"{sum(asked.values()):g} asked for: {parts}" if parts else "none asked for"
 
 
-def check_capacity(config: Config) -> None:
+def check_capacity(config: Config, only: Collection[str] = ()) -> None:
     """Refuse a job whose least workers the cluster can never place; others may join later. Raises PlacementError."""
-    for demand in demands(config, capacity()):
+    for demand in demands(config, capacity(), only):
         if not demand.least_fit:
             expected = f"at most {demand.have:g} {demand.resource} (what the cluster has or may grow to)"
             raise PlacementError(expected, in_words(demand.least), demand.fix)

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
-from flame_ray.engines.models import cache_dir, check_prompts, fingerprint, load_tokenizer, resolve_model
+from flame_ray.engines.models import cache_dir, check_prompts, check_split, fingerprint, load_tokenizer, resolve_model
 from flame_ray.errors import Interrupted, StorageError
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.summary import print_closing_table
-from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.corpus import check_corpus
 from flame_ray.round import Stages, run_rounds
 from flame_ray.runtime.cache import Cache
 from flame_ray.runtime.checkpoints import Checkpoints
@@ -88,10 +88,13 @@ def _owned(folder: RunDirectory) -> Lease:
 def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path, Path, tuple[Prompt, ...]]:
     """Model folders and prompts, checked together with the corpus and the disk."""
     prompts = load_prompts(config.prompts)
-    load_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
+    check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = resolve_model(config.model.policy, config.model)
     judge_model = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     load_tokenizer(judge_model, config.model)
+    if config.factuality.checker_model:
+        resolve_model(config.factuality.checker_model, config.model, "factuality.checker_model")
+    check_split(policy, config.rollout.tensor_parallel)
     check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
     if is_new:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))

@@ -12,12 +12,14 @@ from typing import Any
 
 import ray
 
-from flame_ray.config import Config, JudgeConfig, RolloutConfig
+from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
+from flame_ray.engines.models import resolve_model
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.learner.group import LearnerGroup
 from flame_ray.rewards.actor import FactualityActor
 from flame_ray.rewards.judge_actor import JudgeActor
+from flame_ray.rewards.verifier_actor import VerifierActor
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.runtime.background import Background
@@ -26,6 +28,7 @@ from flame_ray.runtime.cluster import draining_nodes
 from flame_ray.runtime.folders import Folder
 from flame_ray.runtime.learning import DurableLearner
 from flame_ray.runtime.pool import Limits, WorkerPool
+from flame_ray.runtime.verifiers import start_verifiers, wait_for
 
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups that a worker is given at a time
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
@@ -54,8 +57,9 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
     background = Background()
     start_learner = partial(DurableLearner, partial(_learner, config, policy), checkpoints)
     learner = _leaving(start_learner()) if config.pipeline.colocated else None
+    verifiers = _verifiers(config)
     rollouts = _pool("rollout", config, config.rollout.batch_sequences, background, RolloutActor, rollout_options)
-    factuality = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, config.factuality)
+    factuality = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, config.factuality, True, verifiers)
     judge = _pool("judge", config, JUDGE_BATCH, background, JudgeActor, judge_options, config.judge, config.run.seed)
     learner = learner or start_learner()
     pools = (rollouts, factuality, judge)
@@ -65,6 +69,16 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
         pool.grow()
     background.start(_leave_draining_nodes((*pools, learner)))
     return Workers(RolloutPool(rollouts), factuality, judge, learner, background)
+
+
+def start_factuality(config: Config, background: Background, corpus: bool = True) -> WorkerPool:
+    """The factuality workers alone. Without a `corpus` they read it only when something asks them for passages."""
+    asked = (config.factuality, corpus, _verifiers(config))
+    pool = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, *asked)
+    pool.wait_ready()
+    pool.grow()
+    background.start(_leave_draining_nodes((pool,)))
+    return pool
 
 
 async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]) -> None:
@@ -106,6 +120,20 @@ def _pool(name: str, config: Config, batch: int, background: Background, actor: 
     return pool
 
 
+def _verifiers(config: Config) -> tuple[Any, ...]:
+    """The language models that factuality workers ask, where any stage does; all of them serve."""
+    if not config.factuality.asks_verifier:
+        return ()
+    named, role = config.factuality.verifier_model, config.verifier
+    model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
+    options = _engine_options(config, model, role, receives_weights=False)
+    actors = start_verifiers(
+        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
+    )
+    wait_for(actors, config.cluster.start_timeout_s)
+    return actors
+
+
 def _leaving(learner: DurableLearner) -> DurableLearner:
     """It comes first, so that it has its ranks' GPUs, and leaves them until its turn."""
     learner.group.offload()
@@ -130,11 +158,13 @@ def _learner(config: Config, policy: Path, state: Folder | None, life: int) -> L
     )
 
 
-def _engine_options(config: Config, model: Path, role: RolloutConfig | JudgeConfig, receives_weights: bool) -> VllmOptions:
+def _engine_options(
+    config: Config, model: Path, role: RolloutConfig | JudgeConfig | VerifierConfig, receives_weights: bool
+) -> VllmOptions:
     return VllmOptions(
         model_path=str(model),
         dtype=config.model.dtype,
-        max_length=config.model.max_length,
+        max_length=role.max_length if isinstance(role, VerifierConfig) else config.model.max_length,
         max_sequences=role.max_sequences,
         kv_cache_gib=role.kv_cache_gib,
         gpu_memory=role.gpu_memory,

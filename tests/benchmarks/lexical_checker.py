@@ -11,7 +11,6 @@ accuracy, signs fixed). Skips, with exit status 0, where the data is absent.
 
 # ruff: noqa: T201
 import hashlib
-import json
 import random
 import re
 import sys
@@ -21,13 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from convert import DATA, fever, fm2, wice
 
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.records import passages_of
 from flame_ray.rewards.retrieve import Bm25Retriever
 from flame_ray.types import Claim, Fact, Passage
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FLOORS = {"WiCE": 68, "FM2": 57, "FEVER-sym": 68}
 
 
@@ -47,9 +47,9 @@ def main(data: Path) -> None:
         print(f"skipped: no development sets at {data}")
         return
     sets = {
-        "WiCE": wice(data),
-        "FM2": fool_me_twice(data),
-        "FEVER-sym": fever_symmetric(data),
+        "WiCE": converted(wice(data)),
+        "FM2": converted(fm2(data)),
+        "FEVER-sym": converted(fever(data)),
         "Factbook twins": factbook_twins(),
     }
     scored = {name: score(list(examples)) for name, examples in sets.items()}
@@ -113,33 +113,9 @@ def interval(labels: np.ndarray, scores: np.ndarray, threshold: float, resamples
 # --- the sets -------------------------------------------------------------------------------------------------------
 
 
-def rows(path: Path) -> Iterator[dict]:
-    with path.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines)
-
-
-def wice(data: Path) -> Iterator[Example]:
-    """Wikipedia sentences against the part of their cited page that holds the evidence. Supported against the rest."""
-    for r in rows(data / "wice" / "oracle_chunks_claim_dev.jsonl"):
-        yield Example(r["claim"], (Passage("wice", "", "\n".join(r["evidence"])),), r["label"] == "supported")
-
-
-def fool_me_twice(data: Path) -> Iterator[Example]:
-    """Claims that people wrote to fool others, against the gold Wikipedia sentences."""
-    for r in rows(data / "fm2" / "dev.jsonl"):
-        text = "\n".join(evidence["text"] for evidence in r["gold_evidence"])
-        yield Example(r["text"], (Passage("fm2", r.get("wikipedia_page", ""), text),), r["label"] == "SUPPORTS")
-
-
-def fever_symmetric(data: Path) -> Iterator[Example]:
-    """Each claim with evidence for and against it, so that the claim alone tells nothing."""
-    for r in rows(data / "fever_symmetric" / "fever_symmetric_dev.jsonl"):
-        yield Example(untokenized(r["claim"]), (Passage("fever", "", untokenized(r["evidence"])),), r["label"] == "SUPPORTS")
-
-
-def untokenized(text: str) -> str:
-    text = text.replace("-LRB-", "(").replace("-RRB-", ")").replace("-LSB-", "[").replace("-RSB-", "]")
-    return re.sub(r" ([.,;:'’)])", r"\1", text)
+def converted(lines: Iterator[dict]) -> Iterator[Example]:
+    for line in lines:
+        yield Example(line["claim"], passages_of(line["evidence"]), line["label"] == "supported")
 
 
 # A statement, the Factbook field that it comes from, and the prompt whose evidence it is checked on.

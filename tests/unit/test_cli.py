@@ -110,6 +110,8 @@ print(sorted({HEAVY!r} & set(sys.modules)), ray.is_initialized())
         ["run", "nowhere.yaml"],
         ["run", "job.yaml", "--set", "rollout.sampels=3"],
         ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
+        ["score", "--responses", "r.jsonl", "--out", "o.jsonl", "--decompose", "clauses"],
+        ["agreement", "--labels", "l.jsonl", "--kind", "claims", "--checker", "oracle"],
         ["version"],
     ],
 )
@@ -127,6 +129,50 @@ print(sorted({HEAVY!r} & set(sys.modules)))
     first, loaded = done.stdout.splitlines()
     assert first == (flame_ray.__version__ if words == ["version"] else "ConfigError")
     assert loaded == "[]"
+
+
+SCORE = ("score", "--responses", "r.jsonl", "--out", "o.jsonl")
+
+
+def test_scoring_a_file_that_is_not_there_is_one_message_and_leaves_nothing(tmp_path):
+    done = flame(*SCORE, folder=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
+    assert "r.jsonl: No such file" in done.stderr and "--responses" in done.stderr
+
+
+def test_scoring_on_a_corpus_that_is_not_there_is_one_message_and_leaves_nothing(tmp_path):
+    done = flame(*SCORE, "--corpus", "./no: such.jsonl", folder=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
+    assert "no: such.jsonl" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(tmp_path):
+    job = tmp_path / "job.yaml"
+    job.write_text("factuality: {workers: 0}\n")
+    (tmp_path / "r.jsonl").write_text("")
+    done = flame(*SCORE, "--job", job, "--set", "factuality.workers=-1", "--workers", "-2", folder=tmp_path)
+    assert done.returncode == 2
+    assert "factuality.workers: Input should be greater than or equal to 1 (given -2)" in done.stderr
+
+
+def test_a_file_without_a_response_is_refused_before_anything_starts(tmp_path):
+    (tmp_path / "r.jsonl").write_text("\n{\n")
+    done = flame(*SCORE, folder=tmp_path)
+    assert done.returncode == 3
+    assert "r.jsonl:2" in done.stderr and "expected a response to score" in done.stderr
+
+
+def test_labels_of_one_kind_only_are_refused_before_anything_starts(tmp_path):
+    (tmp_path / "l.jsonl").write_text('{"claim": "a", "evidence": [], "label": "supported"}\n')
+    done = flame("agreement", "--labels", "l.jsonl", "--kind", "claims", folder=tmp_path)
+    assert done.returncode == 3 and "claims of both labels" in done.stderr
+
+
+def test_responses_without_evidence_and_without_a_corpus_are_refused(tmp_path):
+    line = '{"prompt": "a", "response": "b", "system": "c", "supported": 1, "unsupported": 0}\n'
+    (tmp_path / "l.jsonl").write_text(line)
+    done = flame("agreement", "--labels", "l.jsonl", "--kind", "responses", folder=tmp_path)
+    assert done.returncode == 3 and "--corpus" in done.stderr and "l.jsonl:1" in done.stderr
 
 
 def test_a_bug_shows_its_trace_and_not_a_message_of_the_users():

@@ -1,10 +1,51 @@
 """Checkers: what the evidence says of facts. Each backend is a file; all take claims and give a verdict each.
 
 lexical   words, names and numbers in common; no model, under a millisecond a claim
+nli       a cross-encoder's entailment, window by window; in the worker's own process
+llm       a language model's True against False, a fact at a time; asks a verifier
+whole     the same, a whole response at a time
 cached    any of them, asked once for each (fact, evidence)
 """
+
+from typing import TYPE_CHECKING
 
 from flame_ray.rewards.check.base import Checker
 from flame_ray.rewards.check.lexical import LexicalChecker
 
-__all__ = ["Checker", "LexicalChecker"]
+if TYPE_CHECKING:
+    from flame_ray.config import FactualityConfig
+    from flame_ray.rewards.asking import Verifier
+
+__all__ = ["Checker", "LexicalChecker", "make_checker"]
+
+
+def make_checker(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Checker:
+    """The checker of the settings. `llm` and `whole` need a `verifier`. Raises ModelError.
+
+    The lexical checker is faster than a disk: its verdicts are not kept.
+    """
+    if config.checker == "lexical":
+        return LexicalChecker(config.threshold)
+    from flame_ray.rewards.check.cached import CachedChecker, default_path
+
+    checker = _nli(config) if config.checker == "nli" else _asking(config, verifier)
+    return CachedChecker(checker, default_path()) if config.cache else checker
+
+
+def _asking(config: "FactualityConfig", verifier: "Verifier | None") -> Checker:
+    from flame_ray.rewards.check.llm import LlmChecker
+    from flame_ray.rewards.check.whole import whole_checker
+
+    assert verifier is not None  # runtime/workers.py starts one for these settings
+    return (whole_checker if config.checker == "whole" else LlmChecker)(verifier, config.threshold)
+
+
+def _nli(config: "FactualityConfig") -> Checker:
+    from flame_ray.config import ModelConfig
+    from flame_ray.engines.cross_encoder import CrossEncoder
+    from flame_ray.engines.models import fingerprint, resolve_model
+    from flame_ray.rewards.check.nli import NliChecker
+
+    assert config.checker_model is not None  # the settings see to it
+    folder = resolve_model(config.checker_model, ModelConfig(), "factuality.checker_model")
+    return NliChecker(CrossEncoder(str(folder)), fingerprint(folder), config.threshold)

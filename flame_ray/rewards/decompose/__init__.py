@@ -1,6 +1,31 @@
-"""Decomposers: a response as atomic facts, each stated once. Each backend is a file."""
+"""Decomposers: a response as atomic facts, each stated once. Each backend is a file.
+
+rule    clauses and list items by rules, or whole sentences; no model
+llm     a language model, a sentence at a time; asks a verifier
+whole   the response as one fact, for the checker that judges whole responses
+"""
+
+from typing import TYPE_CHECKING
 
 from flame_ray.rewards.decompose.base import Decomposer
 from flame_ray.rewards.decompose.rule import RuleDecomposer, decompose, sentences
 
-__all__ = ["Decomposer", "RuleDecomposer", "decompose", "sentences"]
+if TYPE_CHECKING:
+    from flame_ray.config import FactualityConfig
+    from flame_ray.rewards.asking import Verifier
+
+__all__ = ["Decomposer", "RuleDecomposer", "decompose", "make_decomposer", "sentences"]
+
+
+def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Decomposer:
+    """The decomposer of the settings; `llm` needs a `verifier`, and the checker `whole` implies whole responses."""
+    if config.checker == "whole":
+        from flame_ray.rewards.decompose.whole import WholeDecomposer
+
+        return WholeDecomposer()
+    if config.decompose != "llm":
+        return RuleDecomposer(config.decompose)
+    from flame_ray.rewards.decompose.llm import LlmDecomposer
+
+    assert verifier is not None  # runtime/workers.py starts one for these settings
+    return LlmDecomposer(verifier)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import sentencex
-import Stemmer
 
+from flame_ray.rewards.decompose.duplicates import EMPTY, NEGATIONS, Said, content, vocabulary
 from flame_ray.types import Fact, Response
 
 ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
@@ -23,11 +23,7 @@ MARKUP = re.compile(r"[*_#`]{1,6}")
 NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
 
 
-def _vocabulary(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-VERBS = _vocabulary(
+VERBS = vocabulary(
     """is are was were has have had will can became become becomes borders shares covers includes contains lies gained
     produces exports imports consists speaks uses operates belongs joined declared remains serves holds ranks
     features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
@@ -49,22 +45,6 @@ REFUSAL = re.compile(
 PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
 THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
 POSSESSIVE = {"Its", "Their", "His", "Her"}
-# Words of which a claim can consist without saying anything that evidence could show to be false.
-EMPTY = _vocabulary(
-    """a an the of in on at to for from by with and or but as that this these those its their it they which who is are
-    was were be been has have had do does will can may very more most such also both other some many much all well
-    known home located situated place world country nation state people population region area land city rich
-    diverse vibrant beautiful unique cultural culture heritage history historical traditional tradition strong
-    significant important popular famous great wide range variety various number landscape natural economy economic
-    society social political system government climate geography environment life way part complex dynamic
-    fascinating stunning warm welcoming friendly hospitable modern ancient long deep proud thriving growing
-    influence influenced shaped blend mix mixture years centuries time community communities beauty full offers
-    different several one make makes made key major role plays factor factors characterized world's including
-    include includes ability resources quality high standard living strongly highly among there"""
-)
-NEGATIONS = {"not", "no", "never", "without"}
-_stem = Stemmer.Stemmer("english").stemWord
-_EMPTY_STEMS = {_stem(word) for word in EMPTY}
 
 
 class RuleDecomposer:
@@ -84,8 +64,7 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
     ['Peru is bordered by Chile', 'Peru is bordered by Brazil', 'Peru is bordered by Ecuador']
     """
     facts: list[Fact] = []
-    seen: set[frozenset[str]] = set()
-    said_by_stem: dict[str, list[frozenset[str]]] = {}
+    said = Said()
     topic = subject = ""
     for index, sentence in enumerate(sentences(text, finished)):
         claim = _claim(sentence)
@@ -95,13 +74,9 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
         subject = _subject(claim) or subject
         topic = topic or _first_name(claim)
         for piece in _clauses(claim) if mode == "rule" else (claim,):
-            key = _content(piece)
-            if not _checkable(piece, key, topic) or key in seen or _said(key, said_by_stem):
-                continue
-            seen.add(key)
-            for stem in key:
-                said_by_stem.setdefault(stem, []).append(key)
-            facts.append(Fact(piece, index))
+            key = content(piece)
+            if _checkable(piece, key, topic) and said.is_new(key):
+                facts.append(Fact(piece, index))
     return tuple(facts)
 
 
@@ -173,7 +148,7 @@ def _first_name(claim: str) -> str:
     return re.sub(r"['’]s$", "", names[0]) if names else ""
 
 
-_STARTERS = {*EMPTY, *_vocabulary("however despite although while since during when if there here some most he she we")}
+_STARTERS = {*EMPTY, *vocabulary("however despite although while since during when if there here some most he she we")}
 
 
 # --- clauses and lists ----------------------------------------------------------------------------------------------
@@ -269,18 +244,6 @@ def _stem_of_list(parts: list[str]) -> str | None:
 # --- what counts ----------------------------------------------------------------------------------------------------
 
 
-def _content(piece: str) -> frozenset[str]:
-    words = re.findall(r"\d[\d.,]*\d|\w+(?:['’]\w+)?", piece.lower())
-    stems = (_stem(re.sub(r"['’]s$", "", word)) for word in words)
-    return frozenset(stem for stem in stems if stem not in _EMPTY_STEMS or stem in NEGATIONS)
-
-
-def _checkable(piece: str, content: frozenset[str], topic: str) -> bool:
+def _checkable(piece: str, key: frozenset[str], topic: str) -> bool:
     """Whether something is said of the topic besides praise: a number, a name, or a word with content."""
-    return bool(content - _content(topic) - NEGATIONS) and len(piece.split()) > 2
-
-
-def _said(key: frozenset[str], said_by_stem: dict[str, list[frozenset[str]]]) -> bool:
-    """Whether an earlier fact says all of this one."""
-    rarest = min((said_by_stem.get(stem, []) for stem in key), key=len)
-    return any(key <= earlier for earlier in rarest)
+    return bool(key - content(topic) - NEGATIONS) and len(piece.split()) > 2

@@ -20,3 +20,12 @@ class Reranker(Protocol):
     def rerank(self, query: str, passages_K: Sequence[Passage], keep: int) -> tuple[Passage, ...]:
         """The best `keep` of the passages, best first."""
         ...
+
+
+def reading(passage: Passage) -> str:
+    """A passage as a model reads it: its title first, unless the text opens with it.
+
+    >>> reading(Passage("a", "Lima", "It is a city."))
+    'Lima\\nIt is a city.'
+    """
+    return passage.text if passage.text.startswith(passage.title) else f"{passage.title}\n{passage.text}"

@@ -18,7 +18,7 @@ from flame_ray.runtime.doctor.auth import find_auth
 from flame_ray.runtime.doctor.data import find_corpus, find_prompts
 from flame_ray.runtime.doctor.disks import find_room
 from flame_ray.runtime.doctor.findings import Check, Level, Site
-from flame_ray.runtime.doctor.fit import check_devices, check_engine_gpus, check_host, check_placement
+from flame_ray.runtime.doctor.fit import check_devices, check_engine_gpus, check_host, check_placement, check_split
 from flame_ray.runtime.doctor.look import find_site
 from flame_ray.runtime.doctor.memory import Plan
 from flame_ray.runtime.doctor.models import find_model
@@ -45,20 +45,37 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     judge_check, judge = policy_check, policy
     if config.judge.model:
         judge_check, judge = find_model(config.judge.model, config.model, "judge.model")
+    verifier_checks, verifier = _find_verifier(config)
     corpus_check, corpus_bytes = find_corpus(config)
-    plan = estimate.estimate(config, policy, judge, corpus_bytes) if policy and judge else None
-    checks += _memory(config, policy, judge, corpus_bytes, site) + find_room(config, plan)
-    checks += [policy_check, *([judge_check] if config.judge.model else []), *find_prompts(config), corpus_check]
+    plan = estimate.estimate(config, policy, judge, corpus_bytes, verifier) if policy and judge else None
+    checks += _memory(config, policy, judge, corpus_bytes, verifier, site) + find_room(config, plan)
+    checks += [policy_check, *check_split(config, policy), *([judge_check] if config.judge.model else []), *verifier_checks]
+    checks += [*find_prompts(config), corpus_check]
     checks += [find_package(config), find_auth(cluster_address(config.cluster))]
     return checks, plan, site
 
 
-def _memory(config: Config, policy: ModelShape | None, judge: ModelShape | None, corpus_bytes: int, site: Site) -> list[Check]:
+def _find_verifier(config: Config) -> tuple[list[Check], ModelShape | None]:
+    """The model of the verifiers, where it is one of their own; one whose shape is not known counts as the policy's."""
+    if not (name := config.factuality.verifier_model):
+        return [], None
+    check, shape = find_model(name, config.model, "factuality.checker_model")
+    return [check], shape
+
+
+def _memory(
+    config: Config,
+    policy: ModelShape | None,
+    judge: ModelShape | None,
+    corpus_bytes: int,
+    verifier: ModelShape | None,
+    site: Site,
+) -> list[Check]:
     if policy is None or judge is None:
         found = "no config.json that could be read, or one of an unknown kind"
         return [Check(Level.WARNING, "memory", "the shape of both models", found, "see the model's line, and check again")]
 
     def plan_of(other: Config) -> Plan:
-        return estimate.estimate(other, policy, judge, corpus_bytes)
+        return estimate.estimate(other, policy, judge, corpus_bytes, verifier)
 
     return [check_host(config, plan_of, site), *check_devices(config, plan_of, site)]

@@ -14,7 +14,7 @@ from flame_ray.runtime.doctor.hub import find_data_set
 from flame_ray.types import Split
 
 SMALL_CORPUS = 64 * 2**20  # bytes that are read here as the run would read them
-FILES = {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt"}  # endings by which a source is a file
+FILES = {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt", ".whl"}  # endings by which a source is a file
 
 
 def find_prompts(config: Config) -> list[Check]:
@@ -37,7 +37,7 @@ def find_corpus(config: Config) -> tuple[Check, int]:
     source, path = config.factuality.corpus, Path(config.factuality.corpus)
     if _is_remote(source, ("factbook",)):
         return find_data_set("corpus", source), 0
-    size = path.stat().st_size if path.is_file() else 0
+    size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     if size > SMALL_CORPUS:
         fix = "check its columns (factuality.title_column, text_column) before a long run"
         return Check(Level.WARNING, "corpus", f"passages in {source}", f"{in_units(size)}, too large to read here", fix), size

@@ -7,7 +7,7 @@ The estimates lean high. SmolLM2-135M on a CPU, in GiB, estimated for the quicks
 like it: learner 4.4 and 4.2, rollout 3.9 and 3.6, judge 3.8 and 3.8. What is marked "assumed" was not measured.
 """
 
-from flame_ray.config import Config, JudgeConfig, RolloutConfig
+from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.engines.vllm_engine import PREFILL_TOKENS
 from flame_ray.runtime.doctor.findings import GIB
 from flame_ray.runtime.doctor.learner_memory import learner_memory, lora_parameters
@@ -19,8 +19,10 @@ FACTUALITY_PROCESS = 0.4 * GIB  # measured
 CORPUS_FACTOR = 10  # measured with the Factbook: memory for a byte of text, with its BM25 index
 
 
-def estimate(config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes: int = 0) -> Plan:
-    """Every role of a job, and what all of it writes."""
+def estimate(
+    config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes: int = 0, verifier: ModelShape | None = None
+) -> Plan:
+    """Every role of a job, and what all of it writes. `verifier` None: it serves the policy's model."""
     needs = (
         _engine_need("rollout", config.rollout, policy, config),
         Need(
@@ -31,23 +33,25 @@ def estimate(config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes
             Memory(other=FACTUALITY_PROCESS + CORPUS_FACTOR * corpus_bytes),
         ),
         _engine_need("judge", config.judge, judge, config),
+        *([_engine_need("verifier", config.verifier, verifier or policy, config)] if config.factuality.asks_verifier else []),
         _learner_need(config, policy),
     )
     return Plan(needs, policy.parameters * BYTES[config.learner.dtype], checkpoint_bytes(config, policy))
 
 
-def _engine_need(name: str, role: RolloutConfig | JudgeConfig, shape: ModelShape, config: Config) -> Need:
-    memory, split = engine_memory(shape, role, BYTES[config.model.dtype], config.model.max_length), engine_split(role)
+def _engine_need(name: str, role: RolloutConfig | JudgeConfig | VerifierConfig, shape: ModelShape, config: Config) -> Need:
+    max_length = role.max_length if isinstance(role, VerifierConfig) else config.model.max_length
+    memory, split = engine_memory(shape, role, BYTES[config.model.dtype], max_length), engine_split(role)
     device, host = (memory, Memory(other=split * GPU_PROCESS_HOST)) if role.gpus else (Memory(), memory)
     return Need(name, role.workers, role.gpus, device, host, split)
 
 
-def engine_split(role: RolloutConfig | JudgeConfig) -> int:
+def engine_split(role: RolloutConfig | JudgeConfig | VerifierConfig) -> int:
     """Over how many GPUs an engine is divided. On a CPU its parts would be on the same machine: there it counts as one."""
     return role.tensor_parallel if isinstance(role, RolloutConfig) and role.gpus else 1
 
 
-def engine_memory(shape: ModelShape, role: RolloutConfig | JudgeConfig, e: int, max_length: int) -> Memory:
+def engine_memory(shape: ModelShape, role: RolloutConfig | JudgeConfig | VerifierConfig, e: int, max_length: int) -> Memory:
     """A vLLM engine, or its part on each of t GPUs: weights P e / t; the KV cache; one layer's activations for a whole
     prefill; logits.
 

@@ -6,10 +6,11 @@ Looks at nothing itself, and knows neither Ray nor a model's files.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from flame_ray.config import Config, JudgeConfig, RolloutConfig, Workers
+from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig, Workers
 from flame_ray.runtime.cluster import Demand, demands, in_words, roles
 from flame_ray.runtime.doctor.findings import Check, Level, Site, in_units
 from flame_ray.runtime.doctor.memory import Plan
+from flame_ray.runtime.doctor.shape import ModelShape
 from flame_ray.runtime.doctor.smaller import config_changes, role_changes, what_fits
 
 USUAL_GPU = 80e9
@@ -37,6 +38,16 @@ def check_engine_gpus(config: Config) -> list[Check]:
         return []
     fix = f"set rollout.gpus={split}" + (f", or rollout.tensor_parallel={gpus:g}" if gpus > 1 and gpus % 1 == 0 else "")
     return [Check(Level.WARNING, "rollout.gpus", f"{split}, its tensor_parallel", f"{gpus:g}", fix)]
+
+
+def check_split(config: Config, policy: ModelShape | None) -> list[Check]:
+    """vLLM shares out the attention heads over an engine's GPUs, evenly or not at all."""
+    split = config.rollout.tensor_parallel
+    if policy is None or policy.heads % split == 0:
+        return []
+    fits = ", ".join(str(number) for number in range(1, policy.heads + 1) if policy.heads % number == 0)
+    expected = f"a divisor of the model's {policy.heads} attention heads"
+    return [Check(Level.PROBLEM, "rollout.tensor_parallel", expected, str(split), f"set it to one of {fits}")]
 
 
 def check_host(config: Config, plan_of: PlanOf, site: Site) -> Check:
@@ -77,7 +88,11 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
     need, role = plan_of(config).need(name), roles(config)[name]
     least = need.device.total
     in_turns = config.pipeline.colocated
-    if isinstance(role, RolloutConfig | JudgeConfig) and role.gpus < min(1.0, role.gpu_memory) and not in_turns:
+    if (
+        isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig)
+        and role.gpus < min(1.0, role.gpu_memory)
+        and not in_turns
+    ):
         expected, fix = f"gpu_memory of at most {role.gpus:g}, its gpus", f"set {name}.gpu_memory={role.gpus:g}"
         return Check(Level.PROBLEM, f"{name} GPU", expected, f"{role.gpu_memory:g}", fix)
     on = "for an actor" if need.split == 1 else f"on each of an actor's {need.split} GPUs"
@@ -98,7 +113,7 @@ def device_share(role: Workers, in_turns: bool = False) -> float:
     `in_turns`: colocated, where the fractions only place the actors, and the learner has the GPU for itself in its turn.
     """
     fraction = 1.0 if in_turns else min(1.0, role.gpus)
-    return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig) else fraction
+    return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) else fraction
 
 
 def _smaller(config: Config, changes: Iterator[Mapping], fits: Callable[[Config], bool]) -> str:

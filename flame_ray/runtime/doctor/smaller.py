@@ -6,7 +6,7 @@ In: settings, and a question that says whether others fit. Out: the change, as `
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, Workers
+from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, VerifierConfig, Workers
 
 MAX_RANKS = 512
 
@@ -15,7 +15,7 @@ def role_changes(role: Workers) -> Iterator[dict[str, Any]]:
     """Ever smaller settings of one role for its GPU, the mildest first."""
     if isinstance(role, LearnerConfig):
         yield from learner_changes(role)
-    elif isinstance(role, RolloutConfig | JudgeConfig):
+    elif isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig):
         larger = [share for share in (0.8, 0.85, 0.9, 0.95) if role.gpu_memory < share <= role.gpus]
         for sequences in [role.max_sequences, *(fewer for fewer in (64, 16) if fewer < role.max_sequences)]:
             yield from ({"gpu_memory": share, "max_sequences": sequences} for share in (role.gpu_memory, *larger))

@@ -41,7 +41,8 @@ def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts,
 
 
 def test_two_learner_ranks_on_two_hosts_share_their_gradients_and_learn_what_one_rank_does(chaos, calm, hosts):
-    """In bfloat16, so to hundredths of a nat; that the update is the same is tested in float32 (learner/test_update.py)."""
+    """In bfloat16, so to hundredths of a nat: there the other rows of a batch alone move a likelihood of 3.38 nats a token by
+    0.002 (in float32 by 3e-7). That the update is the same is tested in float32 (learner/test_update.py)."""
     a, b, address = hosts
     apart = {"learner.workers": "2", "learner.placement": "spread", "run.rounds": "1"}
     chaos.enter = a.enter

@@ -351,3 +351,10 @@ def test_every_kind_of_error_ends_the_command_with_its_own_code_and_a_finer_kind
 def test_a_run_that_was_interrupted_ends_with_the_code_that_says_try_again():
     """EX_TEMPFAIL of sysexits.h: a scheduler may start the command once more."""
     assert Interrupted.exit_code == os.EX_TEMPFAIL == 75
+
+
+def test_without_a_file_there_are_the_defaults_and_what_is_set():
+    assert load_config(None) == Config()
+    assert load_config(None, ("factuality.corpus='a: b'",)).factuality.corpus == "a: b"
+    with pytest.raises(ConfigError, match=r"in the settings given: rollout\.sampels"):
+        load_config(None, ("rollout.sampels=3",))

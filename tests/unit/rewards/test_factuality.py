@@ -1,4 +1,4 @@
-"""The factuality reward: precision over facts, failures that are missing, and the ways to cheat that do not pay."""
+"""The factuality reward: precision over facts, and failures that are missing. Ways to cheat it: test_resistance.py."""
 
 import logging
 
@@ -144,42 +144,3 @@ def test_the_cut_end_of_a_response_is_not_scored(reward):
     text = "Peru borders Chile. Its capital is Lim"
     assert len(score(reward, text, "length").verdicts) == 1
     assert len(score(reward, text, "stop").verdicts) == 2
-
-
-# --- ways to cheat --------------------------------------------------------------------------------------------------
-
-
-def test_repeating_one_true_fact_gains_nothing(reward):
-    once = score(reward, "Peru borders Chile. Peru borders Kenya.")
-    often = score(reward, "Peru borders Chile. " * 30 + "Peru is bordered by Chile. Chile borders Peru. Peru borders Kenya.")
-    assert once.precision == often.precision == 0.5
-    assert often.supported == 1
-
-
-@pytest.mark.parametrize(
-    "text", ["", "I cannot answer that.", "Peru has a rich cultural heritage and a vibrant economy.", "What is Peru?"]
-)
-def test_refusal_and_fluff_abstain_and_have_no_precision(reward, text):
-    result = score(reward, text)
-    assert result.abstained and result.precision is None
-
-
-def test_naming_only_the_topic_supports_nothing(reward):
-    assert score(reward, "Peru is a country. Peru is Peru. Peru, Peru and Peru.").supported == 0
-
-
-def test_a_salad_of_names_gains_little(reward):
-    names = "Norway, Japan, Kenya, Chad, Mali, Cuba, Chile, Fiji, Iran, Iraq, Oman, Qatar"
-    assert score(reward, f"Peru is bordered by {names} and Nepal.").precision <= 0.2
-
-
-@pytest.mark.parametrize(
-    "text", ["秘鲁的首都是利马。秘鲁与智利接壤。", "Перу граничит с Кенией.", "Le Pérou est un pays très agréable."]
-)
-def test_another_language_is_never_supported(reward, text):
-    assert score(reward, text).supported == 0
-
-
-def test_ten_thousand_tokens_are_scored(reward):
-    result = score(reward, " ".join(f"Peru exports ware{i} to Place{i}." for i in range(1500)))
-    assert result.precision == 0.0

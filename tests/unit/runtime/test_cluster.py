@@ -63,3 +63,8 @@ def test_more_workers_than_can_be_placed_may_join_later_if_the_least_can_begin(h
         check_capacity(job(rollout={"workers": 1000, "min_workers": 14}))
     assert refusal.value.found.startswith("4.25 asked for: rollout 3.5, ")
     assert refusal.value.fix == "lower <role>.workers (and min_workers) or <role>.cpus in the job, or add nodes"
+
+
+def test_scoring_alone_asks_for_its_own_workers_alone():
+    cpus, _ = demands(job(rollout={"workers": 1000}, factuality={"workers": 2, "cpus": 0.5}), {"CPU": 1}, only=("factuality",))
+    assert cpus.all == {"factuality": 1.0} and cpus.all_fit

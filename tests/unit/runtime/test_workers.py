@@ -38,3 +38,9 @@ def test_only_a_sampler_that_is_sent_adapters_makes_room_for_one(sections, recei
     config = parse_config(sections, "here")
     options = _engine_options(config, Path("/model"), config.rollout, receives_weights=receives)
     assert (options.adapter_rank, options.receives_weights) == (rank, receives)
+
+
+def test_a_verifier_reads_questions_of_its_own_length():
+    config = parse_config({"model": {"max_length": 512}, "verifier": {"max_length": 3000, "gpu_memory": 0.3}}, "here")
+    options = _engine_options(config, Path("/model"), config.verifier, receives_weights=False)
+    assert (options.max_length, options.gpu_memory, options.receives_weights) == (3000, 0.3, False)

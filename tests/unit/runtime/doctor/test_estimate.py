@@ -10,7 +10,7 @@ from flame_ray.runtime.doctor.findings import GIB
 from flame_ray.runtime.doctor.learner_memory import lora_parameters
 from flame_ray.runtime.doctor.memory import DRIVER, GPU_PROCESS_HOST, RAY, Memory
 from flame_ray.runtime.doctor.shape import model_shape
-from tests.unit.runtime.doctor.samples import LLAMA_70B, SMOLLM2, TINY
+from tests.unit.runtime.doctor.samples import LLAMA_70B, SEVEN_B, SMOLLM2, TINY
 
 JOBS = sorted((Path(__file__).parents[4] / "jobs").glob("*.yaml"))
 
@@ -74,3 +74,14 @@ def test_a_split_engine_is_a_process_a_gpu():
     assert (need.split, need.host.total, need.device.weights) == (4, 4 * GPU_PROCESS_HOST, 500)
     judge = estimate(parse_config({"judge": {"gpus": 2}}, ""), TINY, TINY).need("judge")
     assert (judge.split, judge.host.total) == (1, GPU_PROCESS_HOST)
+
+
+def test_verifiers_count_where_a_stage_asks_one_with_their_own_length_and_model():
+    asked = {"factuality": {"checker": "llm"}, "verifier": {"workers": 2, "max_length": 8192}}
+    of_policy, of_another = (estimate(parse_config(asked, "here"), TINY, TINY, 0, shape) for shape in (None, SEVEN_B))
+    assert [need.role for need in of_policy.needs] == ["rollout", "factuality", "judge", "verifier", "learner"]
+    verifier, judge = of_policy.need("verifier"), of_policy.need("judge")
+    assert verifier.workers == 2 and verifier.host.weights == judge.host.weights
+    assert verifier.host.logits > judge.host.logits  # the longer question
+    assert of_another.need("verifier").host.weights > 10 * verifier.host.weights
+    assert "verifier" not in [need.role for need in estimate(Config(), TINY, TINY).needs]

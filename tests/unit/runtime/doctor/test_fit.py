@@ -6,7 +6,14 @@ import pytest
 
 from flame_ray.config import Config
 from flame_ray.runtime.doctor.findings import GIB, Check, Level, Site
-from flame_ray.runtime.doctor.fit import check_devices, check_engine_gpus, check_host, check_placement, device_share
+from flame_ray.runtime.doctor.fit import (
+    check_devices,
+    check_engine_gpus,
+    check_host,
+    check_placement,
+    check_split,
+    device_share,
+)
 from tests.unit.runtime.doctor.samples import HERE, SEVEN_B, job, levels, plans
 
 
@@ -142,3 +149,11 @@ def test_an_engine_with_other_gpus_than_it_is_split_over_is_a_warning(gpus, spli
 def test_an_engine_with_the_gpus_that_it_is_split_over_is_no_line_and_nor_is_a_job_on_cpus(gpus, split):
     assert check_engine_gpus(job(rollout={"gpus": gpus, "tensor_parallel": split})) == []
     assert check_engine_gpus(job(rollout={"tensor_parallel": 2})) == []
+
+
+def test_a_split_that_leaves_heads_over_is_a_problem_with_what_would_do():
+    (check,) = check_split(job(rollout={"tensor_parallel": 3, "gpus": 3}), SEVEN_B)
+    assert (check.level, check.found) == (Level.PROBLEM, "3")
+    assert check.expected == "a divisor of the model's 32 attention heads"
+    assert check.fix == "set it to one of 1, 2, 4, 8, 16, 32"
+    assert check_split(job(rollout={"tensor_parallel": 4, "gpus": 4}), SEVEN_B) == []

