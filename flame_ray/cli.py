@@ -130,6 +130,34 @@ def agreement(
     agreement_with(config, labels, kind.value, out, Console(stderr=True), tables)
 
 
+@app.command()
+def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
+    """Build a corpus's index on this machine, where actors will find it: a large one takes longer than actors may."""
+    config = _factuality(job, set_, corpus=corpus).factuality
+    from flame_ray.engines.models import cache_dir
+    from flame_ray.rewards.retrieve import open_passages, open_retriever
+
+    passages = open_passages(config)
+    open_retriever(config, passages)
+    typer.echo(f"{len(passages)} passages of {config.corpus}, indexed for {config.retriever} in {cache_dir() / 'indexes'}")
+
+
+@app.command()
+def train_checker(
+    job: Annotated[Path, typer.Argument(help="a job file, such as jobs/train-checker.yaml")],
+    out: Annotated[Path, typer.Option("--out", help="the folder for the weights and their card")],
+    set_: Set = None,
+) -> None:
+    """Train the small checker, and compare it with the lexical one on labels that were kept aside."""
+    config = load_config(job, tuple(set_ or ()))
+    from rich.console import Console
+
+    from flame_ray.runtime.train_checker import train_checker as train
+
+    console = Console()
+    train(config, out, Console(stderr=True), console if console.is_terminal else Console(width=WIDTH))
+
+
 def _factuality(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
     """Settings of which a shorthand overrides --set, and that overrides the job. Ray's environment is made ready."""
     short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]

@@ -117,6 +117,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledClaim:
+    """A claim, and whether its evidence supports it, as people say or as it was made; `group` names the set."""
+
+    claim: Claim
+    supported: bool
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a checker says of one fact. `score` in [0, 1]: how well the evidence supports it.
 

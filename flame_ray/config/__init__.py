@@ -4,6 +4,7 @@
     prompts    prompts, classify, rollout, evaluation
     rewards    factuality, verifier, judge, pairs
     learner    learner
+    checker    train_checker
 
 Ranges live in the types; `load.py` reads job files. Imports no torch, vllm, deepspeed or ray.
 """
@@ -11,6 +12,7 @@ Ranges live in the types; `load.py` reads job files. Imports no torch, vllm, dee
 from pydantic import model_validator
 
 from flame_ray.config.base import Settings, Workers
+from flame_ray.config.checker import TrainCheckerConfig
 from flame_ray.config.devices import device_problems
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.place import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
@@ -57,6 +59,7 @@ class Config(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()
+    train_checker: TrainCheckerConfig = TrainCheckerConfig()
 
     @model_validator(mode="after")
     def weights_have_their_folder(self) -> "Config":

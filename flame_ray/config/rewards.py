@@ -28,11 +28,15 @@ class FactualityConfig(Workers):
     retrieve: Annotated[int, Field(ge=1, description="passages found for a query; paper: 20")] = 20
     keep: Annotated[Positive | None, Field(description="how many of them serve as evidence; paper: 10; None: all")] = None
     checker: Annotated[
-        Literal["lexical", "nli", "llm", "whole"],
+        Literal["lexical", "small", "nli", "llm", "whole"],
         Field(description="llm and whole ask the verifier; whole judges a response at once and needs no decomposition"),
     ] = "lexical"
     checker_model: Annotated[
-        str | None, Field(description="of nli: a cross-encoder; of llm and whole: None is the policy's initial model")
+        str | None,
+        Field(
+            description="of nli: a cross-encoder; of llm and whole: None is the policy's initial model; of small: a folder "
+            "that train-checker wrote, None: the one that ships"
+        ),
     ] = None
     cache: Annotated[bool, Field(description="keep a model's verdicts on the node's disk, for later rounds and runs")] = True
     threshold: Annotated[

@@ -8,18 +8,9 @@ from dataclasses import dataclass
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality import Task
 from flame_ray.rewards.records import FIX, Row, passages_of, task_of, text_of, texts_of
-from flame_ray.types import Claim, Fact
+from flame_ray.types import Claim, Fact, LabelledClaim
 
 LABELS = {"supported": True, "not_supported": False}
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledClaim:
-    """A claim with its evidence, and whether people say that the evidence supports it."""
-
-    claim: Claim
-    supported: bool
-    group: str | None
 
 
 @dataclass(frozen=True, slots=True)

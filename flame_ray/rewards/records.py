@@ -11,10 +11,11 @@ from typing import Any
 
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality import Audit, Task
-from flame_ray.rewards.score import wilson
+from flame_ray.rewards.score import length_penalty, wilson
 from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this: a sentence alone, without its neighbours, supports less than it should
+GAMMA = 10.0  # facts below which FActScore's authors take a response to say too little
 FIX = "correct or remove that line"
 
 
@@ -92,8 +93,9 @@ def passages_of(texts: Sequence[str]) -> tuple[Passage, ...]:
 def record_of(row: Row, audit: Audit) -> dict[str, Any]:
     """The line's own columns, and what the reward found; a column of a name that is taken here is kept as `input.<name>`.
 
-    `interval` is Wilson's 95 % interval of `precision`; both are null when no fact counts. `missing` says why the reward
-    failed, and then nothing is counted: a reward that failed is not 0.
+    `interval` is Wilson's 95 % interval of `precision`; both are null when no fact counts, and so is `factscore`, precision
+    with FActScore's length penalty at gamma 10. `missing` says why the reward failed, and then nothing is counted: a reward
+    that failed is not 0.
     """
     record = {"line": row.number} | _found(audit)
     columns = {}
@@ -116,9 +118,14 @@ def _found(audit: Audit) -> dict[str, Any]:
         "counted": score.counted if score else None,
         "precision": score.precision if score else None,
         "interval": list(wilson(score.supported, score.counted)) if score and score.counted else None,
+        "factscore": _factscore(score) if score else None,
         "abstained": score.abstained if score else None,
         "missing": None if isinstance(audit.score, FactScore) else audit.score.reason,
     }
+
+
+def _factscore(score: FactScore) -> float | None:
+    return None if score.precision is None else score.precision * length_penalty(score.counted, GAMMA)
 
 
 def _fact(verdict: Verdict) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from rich.console import Console
 from flame_ray.config import Config
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ScoredClaim, ScoredResponse, claim_agreement, response_agreement
-from flame_ray.evaluation.labels import LABELS, LabelledClaim, LabelledResponse, claim_of, response_of
+from flame_ray.evaluation.labels import LABELS, LabelledResponse, claim_of, response_of
 from flame_ray.report.agreement import claims_table, responses_table
 from flame_ray.rewards.factuality import Audit
 from flame_ray.rewards.records import Row, parse_row
 from flame_ray.runtime.checking import FactualityWorkers, Pace, checking
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.storage import Storage
-from flame_ray.types import FactScore, Verdict, VerdictLabel
+from flame_ray.types import FactScore, LabelledClaim, Verdict, VerdictLabel
 
 GO_ON = "give the command again"
 Labelled = TypeVar("Labelled")
@@ -42,7 +42,7 @@ def agreement_with(
 
 
 def _claims(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
-    labelled = _read(path, claim_of)
+    labelled = read_labels(path, claim_of)
     if len({each.supported for each in labelled}) < len(LABELS):
         raise DataError("claims of both labels", f"one label in {path}", "add claims of the other one")
     with checking(config, GO_ON, screen, corpus=False) as workers, Pace(screen, "check", "claims", len(labelled)) as pace:
@@ -54,7 +54,7 @@ def _claims(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
 
 def _responses(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
     given = "corpus" in config.factuality.model_fields_set
-    labelled = _read(path, lambda row, where: response_of(row, where, given))
+    labelled = read_labels(path, lambda row, where: response_of(row, where, given))
     needs_corpus = any(each.task.given is None for each in labelled)
     with checking(config, GO_ON, screen, needs_corpus) as workers, Pace(screen, "score", "responses", len(labelled)) as pace:
         audits = pace.counted(workers.audits((each, each.task) for each in labelled))
@@ -63,7 +63,8 @@ def _responses(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
     return about | response_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
 
-def _read(path: Path, parse: Callable[[Row, str], Labelled]) -> Sequence[Labelled]:
+def read_labels(path: Path, parse: Callable[[Row, str], Labelled]) -> Sequence[Labelled]:
+    """Every line of a file, parsed. Raises DataError naming the line."""
     where = str(path)
     try:
         lines = path.read_bytes().split(b"\n")

@@ -92,7 +92,7 @@ def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path
     policy = resolve_model(config.model.policy, config.model)
     judge_model = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     load_tokenizer(judge_model, config.model)
-    if config.factuality.checker_model:
+    if config.factuality.checker_model and config.factuality.checker != "small":
         resolve_model(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_split(policy, config.rollout.tensor_parallel)
     check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))

@@ -1,5 +1,6 @@
 """Every command of the README is run by a test: here, or where `ELSEWHERE` says."""
 
+import json
 import re
 import subprocess
 import sys
@@ -57,8 +58,23 @@ def test_the_doctor_finds_nothing_wrong_with_the_quickstart():
     assert "0 problems" in done.stdout
 
 
+@pytest.mark.parametrize("kind", ["score", "agreement"])
+def test_a_command_of_the_reward_that_stands_alone_runs(kind, tmp_path):
+    (command,) = [command for command in COMMANDS if command.startswith(f"flame-ray {kind}")]
+    rows = {
+        "responses.jsonl": {"prompt": "Which countries border Peru?", "response": "Peru is bordered by Chile and Kenya."},
+        "claims.jsonl": {"claim": "Lima is in Peru.", "evidence": ["Lima is a city in Peru."], "label": "supported"},
+    }
+    for name, row in rows.items():
+        (tmp_path / name).write_text(json.dumps(row) + "\n" + json.dumps(row | {"label": "not_supported"}) + "\n")
+    words = [sys.executable, "-m", "flame_ray", *command.split()[1:], "--set", "cluster.dashboard=false"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert {"score": "1 of 2 facts supported", "agreement": "balanced accuracy"}[kind] in done.stdout
+
+
 def test_no_command_is_left_out():
-    here = ("pip ", "python ", "flame-ray run ", "flame-ray doctor ")
+    here = ("pip ", "python ", "flame-ray run ", "flame-ray doctor ", "flame-ray score ", "flame-ray agreement ")
     assert [command for command in COMMANDS if not command.startswith(here) and command not in ELSEWHERE] == []
     assert ELSEWHERE.keys() <= set(COMMANDS)
 

@@ -208,3 +208,15 @@ cli.main()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr == "flame-ray: expected a run that ends by itself; found SIGTERM. To fix: go on with --resume mine.\n"
+
+
+def test_an_index_is_built_before_it_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "corpus.jsonl").write_text('{"title": "Peru", "text": "Lima is the capital of Peru."}\n')
+    done = flame("index", "--corpus", "corpus.jsonl", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 passages of corpus.jsonl, indexed for bm25 in ")
+    assert {path.name.split("-")[0] for path in (tmp_path / "cache" / "indexes").iterdir() if path.is_dir()} == {
+        "passages",
+        "bm25",
+    }

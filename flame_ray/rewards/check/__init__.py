@@ -1,6 +1,7 @@
 """Checkers: what the evidence says of facts. Each backend is a file; all take claims and give a verdict each.
 
-lexical   words, names and numbers in common; no model, under a millisecond a claim
+lexical   words, names and numbers in common; no model
+small     a model of 22M parameters that we trained; in the worker's own process
 nli       a cross-encoder's entailment, window by window; in the worker's own process
 llm       a language model's True against False, a fact at a time; asks a verifier
 whole     the same, a whole response at a time
@@ -28,7 +29,7 @@ def make_checker(config: "FactualityConfig", verifier: "Verifier | None" = None)
         return LexicalChecker(config.threshold)
     from flame_ray.rewards.check.cached import CachedChecker, default_path
 
-    checker = _nli(config) if config.checker == "nli" else _asking(config, verifier)
+    checker = _read(config) if config.checker in ("small", "nli") else _asking(config, verifier)
     return CachedChecker(checker, default_path()) if config.cache else checker
 
 
@@ -38,6 +39,21 @@ def _asking(config: "FactualityConfig", verifier: "Verifier | None") -> Checker:
 
     assert verifier is not None  # runtime/workers.py starts one for these settings
     return (whole_checker if config.checker == "whole" else LlmChecker)(verifier, config.threshold)
+
+
+def _read(config: "FactualityConfig") -> Checker:
+    """A model in this process."""
+    return _small(config) if config.checker == "small" else _nli(config)
+
+
+def _small(config: "FactualityConfig") -> Checker:
+    from pathlib import Path
+
+    from flame_ray.engines.small_model import SmallModel
+    from flame_ray.rewards.check.small import SmallChecker
+
+    model = SmallModel(Path(config.checker_model)) if config.checker_model else SmallModel()
+    return SmallChecker(model, model.name, config.threshold)
 
 
 def _nli(config: "FactualityConfig") -> Checker:

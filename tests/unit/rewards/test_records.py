@@ -1,6 +1,7 @@
 """Lines become tasks, and audits become records: nothing is lost on the way, and a reward that failed is never 0."""
 
 import json
+import math
 
 import pytest
 
@@ -103,13 +104,14 @@ def test_a_record_keeps_the_columns_and_says_what_was_found():
         "precision": 0.5,
     }
     assert record["interval"] == pytest.approx([0.15, 0.85], abs=0.001)  # Wilson, 2 of 4
+    assert record["factscore"] == pytest.approx(0.5 * math.exp(1 - 10 / 4))
     assert record["abstained"] is False and record["missing"] is None
 
 
 def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
     record = record_of(row(prompt="Peru?", response=""), audit())
     assert record["abstained"] is True
-    assert record["precision"] is record["interval"] is record["missing"] is None
+    assert record["precision"] is record["interval"] is record["factscore"] is record["missing"] is None
 
 
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():

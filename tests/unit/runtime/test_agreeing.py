@@ -8,7 +8,7 @@ from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ScoredClaim
 from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse, claim_of
 from flame_ray.rewards.factuality import Audit, Task
-from flame_ray.runtime.agreeing import _read, _scored_claim, _scored_response
+from flame_ray.runtime.agreeing import _scored_claim, _scored_response, read_labels
 from flame_ray.types import Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
@@ -52,7 +52,7 @@ def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missin
 def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):
     path, line = tmp_path / "l.jsonl", json.dumps({"claim": "a", "evidence": [], "label": "supported"})
     path.write_text(f"{line}\n\n{line}")
-    assert len(_read(path, claim_of)) == 2
+    assert len(read_labels(path, claim_of)) == 2
 
 
 @pytest.mark.parametrize(("text", "part"), [("", "no line in"), ("\n\n", "no line in"), ('{}\n{"claim": 1', "l.jsonl:1")])
@@ -60,10 +60,10 @@ def test_a_file_without_labels_is_refused(tmp_path, text, part):
     path = tmp_path / "l.jsonl"
     path.write_text(text)
     with pytest.raises(DataError) as error:
-        _read(path, claim_of)
+        read_labels(path, claim_of)
     assert part in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataError, match="--labels"):
-        _read(tmp_path / "none.jsonl", claim_of)
+        read_labels(tmp_path / "none.jsonl", claim_of)
