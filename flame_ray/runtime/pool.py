@@ -149,7 +149,7 @@ class WorkerPool:
                 self._at[index] = version
             self._serving[index] = actor
             self._tell()
-            tasks = await self._tasks.take(self.limits.batch, len(self._serving))
+            tasks = await self._tasks.take(self.limits.batch)
             if tasks:
                 await self._do(actor, tasks)
 

@@ -47,6 +47,7 @@ class TaskQueue:
         self._urgent: deque[Task] = deque()
         self._waiting: deque[Task] = deque()
         self._idle: deque[asyncio.Future] = deque()
+        self._hungry = 0  # workers inside `take`
 
     def put(self, task: Task) -> None:
         (self._urgent if task.urgent else self._waiting).append(task)
@@ -56,12 +57,21 @@ class TaskQueue:
         self._urgent.appendleft(task)
         self._call_one()
 
-    async def take(self, most: int, workers: int) -> list[Task]:
-        """Items that go together, of a weight up to `most` and no more than an equal share a worker; [] after a nudge."""
-        if not (self._urgent or self._waiting) and not await self._called():
-            return []
+    async def take(self, most: int) -> list[Task]:
+        """Items that go together, of a weight up to `most` and no more than an equal share of those without work; [] after a
+        nudge. Who works is not waited for: the last items in small pieces would cost a batch each.
+        """
+        self._hungry += 1
+        try:
+            if not (self._urgent or self._waiting) and not await self._called():
+                return []
+            return self._share(most)
+        finally:
+            self._hungry -= 1
+
+    def _share(self, most: int) -> list[Task]:
         queue = self._urgent or self._waiting
-        share, taken = -(-len(queue) // max(1, workers)), [queue.popleft()] if queue else []
+        share, taken = -(-len(queue) // self._hungry), [queue.popleft()] if queue else []
         while queue and len(taken) < share and queue[0].goes_with(taken[0]) and (len(taken) + 1) * taken[0].weight <= most:
             taken.append(queue.popleft())
         if self._urgent or self._waiting:

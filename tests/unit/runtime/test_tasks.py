@@ -25,8 +25,8 @@ def taken(tasks: list[Task]) -> list:
     return [each.item for each in tasks]
 
 
-def take(waiting: TaskQueue, most: int = MANY, workers: int = 1) -> list:
-    return taken(asyncio.run(asyncio.wait_for(waiting.take(most, workers), 5)))
+def take(waiting: TaskQueue, most: int = MANY) -> list:
+    return taken(asyncio.run(asyncio.wait_for(waiting.take(most), 5)))
 
 
 def test_items_are_taken_in_the_order_in_which_they_came():
@@ -34,9 +34,25 @@ def test_items_are_taken_in_the_order_in_which_they_came():
     assert take(waiting) == [0, 1, 2]
 
 
-def test_no_worker_takes_more_than_an_equal_share_rounded_up():
+def test_a_worker_that_is_alone_without_work_takes_a_whole_batch():
+    """The others are at work: the last items, cut small for them, would cost each of them one more batch."""
     waiting = queue(*(task(i) for i in range(7)))
-    assert [take(waiting, workers=3) for _ in range(4)] == [[0, 1, 2], [3, 4], [5], [6]]
+    assert [take(waiting, most=4) for _ in range(2)] == [[0, 1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("items", "shares"),
+    [(7, [[0, 1, 2], [3, 4], [5, 6]]), (3, [[0], [1], [2]]), (12, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])],
+)
+def test_a_burst_is_shared_equally_among_those_without_work(items, shares):
+    async def scenario() -> list[list]:
+        waiting = TaskQueue()
+        takers = await idle(waiting, 3)
+        for item in range(items):
+            waiting.put(task(item))
+        return await results(takers)
+
+    assert asyncio.run(scenario()) == shares
 
 
 def test_a_share_is_as_heavy_as_a_batch_at_most():
@@ -82,9 +98,9 @@ def test_what_is_cleared_is_given_back_and_waits_no_more():
     assert waiting.clear() == []
 
 
-async def idle(waiting: TaskQueue, workers: int, count: int) -> list[asyncio.Task]:
+async def idle(waiting: TaskQueue, count: int) -> list[asyncio.Task]:
     """So many workers that wait, in the order in which they came."""
-    takers = [asyncio.ensure_future(waiting.take(MANY, workers)) for _ in range(count)]
+    takers = [asyncio.ensure_future(waiting.take(MANY)) for _ in range(count)]
     await asyncio.sleep(0)
     return takers
 
@@ -96,12 +112,12 @@ async def results(takers: list[asyncio.Task]) -> list[list]:
 def test_a_burst_is_shared_out_among_those_that_wait():
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        takers = await idle(waiting, workers=2, count=2)
+        takers = await idle(waiting, 2)
         for item in range(4):
             waiting.put(task(item))
         return await results(takers)
 
-    assert asyncio.run(scenario()) == [[0, 1], [2]]  # the last one is for whoever is done first
+    assert asyncio.run(scenario()) == [[0, 1], [2, 3]]
 
 
 def test_items_that_come_in_one_by_one_in_a_short_while_are_taken_together(monkeypatch):
@@ -109,7 +125,7 @@ def test_items_that_come_in_one_by_one_in_a_short_while_are_taken_together(monke
 
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        takers = await idle(waiting, workers=1, count=1)
+        takers = await idle(waiting, 1)
         for item in range(5):
             waiting.put(task(item))
             await asyncio.sleep(0)
@@ -124,7 +140,7 @@ def test_a_worker_that_goes_after_it_was_called_leaves_the_call_to_another(ticks
 
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        gone, there = await idle(waiting, workers=2, count=2)
+        gone, there = await idle(waiting, 2)
         waiting.put(task(0))
         for _ in range(ticks):
             await asyncio.sleep(0)
@@ -137,7 +153,7 @@ def test_a_worker_that_goes_after_it_was_called_leaves_the_call_to_another(ticks
 def test_an_item_that_is_put_back_wakes_a_worker_that_waits():
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        takers = await idle(waiting, workers=1, count=1)
+        takers = await idle(waiting, 1)
         waiting.put_back(task(0))
         return await results(takers)
 
@@ -149,11 +165,11 @@ def test_a_nudge_makes_every_worker_that_waits_look_up_with_nothing_though_an_it
 
     async def scenario() -> tuple[list[list], list[Task]]:
         waiting = TaskQueue()
-        takers = await idle(waiting, workers=3, count=3)
+        takers = await idle(waiting, 3)
         waiting.nudge()
         waiting.put(task(0))
         found = await results(takers)
-        return found, await waiting.take(MANY, 1)
+        return found, await waiting.take(MANY)
 
     found, after = asyncio.run(scenario())
     assert (found, taken(after)) == ([[], [], []], [0])
@@ -162,7 +178,7 @@ def test_a_nudge_makes_every_worker_that_waits_look_up_with_nothing_though_an_it
 def test_a_worker_that_has_gone_while_it_waited_swallows_no_call():
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        gone, there = await idle(waiting, workers=2, count=2)
+        gone, there = await idle(waiting, 2)
         gone.cancel()
         await asyncio.sleep(0)
         waiting.put(task(0))
@@ -174,7 +190,7 @@ def test_a_worker_that_has_gone_while_it_waited_swallows_no_call():
 def test_what_one_share_leaves_goes_to_the_next_worker_that_waits():
     async def scenario() -> list[list]:
         waiting = TaskQueue()
-        takers = await idle(waiting, workers=2, count=2)
+        takers = await idle(waiting, 2)
         waiting.put(task(0))
         waiting.put(task(1, method="classify"))
         return await results(takers)
