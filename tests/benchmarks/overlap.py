@@ -113,9 +113,11 @@ def measure(staleness: int) -> list[dict]:
     return spans
 
 
-def mean(spans: list[dict], stage: str) -> float:
-    found = [span["end"] - span["start"] for span in spans if span["stage"] == stage and span["round"]]
-    return sum(found) / len(found)
+def lasted(spans: list[dict], first: str, last: str) -> float:
+    """Mean seconds of a round from the start of one stage to the end of another."""
+    starts = {span["round"]: span["start"] for span in spans if span["stage"] == first and span["round"]}
+    ends = {span["round"]: span["end"] for span in spans if span["stage"] == last and span["round"]}
+    return sum(ends[round] - starts[round] for round in starts) / len(starts)
 
 
 def draw(spans: list[dict]) -> None:
@@ -132,15 +134,13 @@ def draw(spans: list[dict]) -> None:
 
 def main() -> None:
     ray.init(address="local", num_cpus=8, include_dashboard=False, log_to_driver=False)
-    for staleness in (0, 1):
-        spans = measure(staleness)
+    found = [measure(staleness) for staleness in (0, 1)]
+    alone = lasted(found[0], "sample", "score"), lasted(found[0], "train", "train")
+    print(f"alone (staleness 0): sampling and scoring {alone[0]:.2f} s a round, training {alone[1]:.2f} s")
+    for staleness, spans in enumerate(found):
         ends = sorted(span["end"] for span in spans if span["stage"] == "train")
         cost = (ends[-1] - ends[0]) / (len(ends) - 1)
-        longer = max(mean(spans, "score"), mean(spans, "train"))
-        print(
-            f"staleness {staleness}: a round costs {cost:.2f} s (n {len(ends) - 1}), {cost / longer:.2f} x the longer of "
-            f"sampling and scoring ({mean(spans, 'score'):.2f} s) and training ({mean(spans, 'train'):.2f} s)"
-        )
+        print(f"staleness {staleness}: a round costs {cost:.2f} s (n {len(ends) - 1}), {cost / max(alone):.2f} x the longer")
         draw(spans)
     ray.shutdown()
 
