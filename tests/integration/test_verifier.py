@@ -74,6 +74,7 @@ def test_a_response_is_split_by_the_model(verifier):
     assert [(sentence.text, sentence.verifiable) for sentence in sentences_S] == [(text, True)]
 
 
+@pytest.mark.long
 def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(local_ray, actors, verifier):
     asked = claims(*(f"Peru has {number} provinces and borders Chile" for number in range(70)))
     expected = LlmChecker(verifier).check(asked[:3])
