@@ -35,7 +35,7 @@ class FactualityConfig(Workers):
         str | None,
         Field(
             description="of nli: a cross-encoder; of llm and whole: None is the policy's initial model; of small: a folder "
-            "that train-checker wrote, None: the one that ships"
+            "that train-checker wrote"
         ),
     ] = None
     cache: Annotated[bool, Field(description="keep a model's verdicts on the node's disk, for later rounds and runs")] = True
@@ -58,8 +58,9 @@ class FactualityConfig(Workers):
 
     @model_validator(mode="after")
     def checker_has_its_model(self) -> "FactualityConfig":
-        if self.checker == "nli" and self.checker_model is None:
-            raise ValueError("factuality.checker nli needs factuality.checker_model: a cross-encoder's folder or hub id")
+        needed = {"nli": "a cross-encoder's folder or hub id", "small": "the folder that flame-ray train-checker wrote"}
+        if self.checker in needed and self.checker_model is None:
+            raise ValueError(f"factuality.checker {self.checker} needs factuality.checker_model: {needed[self.checker]}")
         return self
 
 

@@ -1,7 +1,7 @@
 """The small checker's model: MiniLM read as a cross-encoder, of which the trained layers are ours and the rest its own.
 
 In: pairs of claim and evidence. Out: a logit each, above 0 where the evidence supports the claim. The trained tensors are
-one safetensors file in half precision, in the package or in a folder that `flame-ray train-checker` wrote.
+one safetensors file in half precision, in a folder that `flame-ray train-checker` wrote.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from flame_ray.engines.embedder import MINILM, embedder_folder
 from flame_ray.errors import ModelError
 
 WEIGHTS = "checker.safetensors"
-SHIPPED = Path(__file__).parents[1] / "rewards" / "check" / "small_weights"
 FROZEN = ("embeddings", "encoder.layer.0.")  # of MiniLM, as they are: what is trained fits into 20 MB
 MAX_LENGTH = 192
 
@@ -25,10 +24,10 @@ class SmallModel:
 
     labels = ("supported",)
 
-    def __init__(self, folder: Path = SHIPPED, batch: int = 32):
+    def __init__(self, folder: Path, batch: int = 32):
         path = folder / WEIGHTS
         if not path.is_file():
-            fix = "use factuality.checker=lexical, or train one: flame-ray train-checker jobs/train-checker.yaml"
+            fix = "name the folder that flame-ray train-checker wrote, in factuality.checker_model"
             raise ModelError("the small checker's weights", f"nothing at {path}", fix)
         self._tokenizer, self._model = load_base()
         _load(self._model, path)

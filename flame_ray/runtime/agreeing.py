@@ -69,7 +69,7 @@ def read_labels(path: Path, parse: Callable[[Row, str], Labelled]) -> Sequence[L
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise DataError("a file of labels", f"{path}: {error.strerror}", "correct --labels") from error
+        raise DataError("a file of labels", f"{path}: {error.strerror}", "correct its path") from error
     labelled = [parse(parse_row(line, number, where), where) for number, line in enumerate(lines, start=1) if line.strip()]
     if not labelled:
         raise DataError("a file of labels", f"no line in {path}", "write one JSON object a line")

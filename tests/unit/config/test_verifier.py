@@ -57,3 +57,9 @@ def test_where_verifiers_are_may_change_in_a_run_and_what_they_judge_by_may_not(
     (told,) = changed_settings(Config(), parse(verifier={"max_length": 2048}))
     assert told == "verifier.max_length: 4096 -> 2048"
     assert len(changed_settings(Config(), parse(factuality={"checker": "nli", "checker_model": "a/b"}))) == 2
+
+
+@pytest.mark.parametrize("checker", ["nli", "small"])
+def test_a_checker_that_is_a_model_is_refused_without_its_folder(checker):
+    with pytest.raises(ConfigError, match=f"checker {checker} needs factuality.checker_model"):
+        parse_config({"factuality": {"checker": checker}}, "here")
