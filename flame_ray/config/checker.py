@@ -8,18 +8,18 @@ from flame_ray.config.base import Fraction, Positive, Settings
 
 
 class TrainCheckerConfig(Settings):
-    """Twins made from a corpus come first, then people's labels, among them `mixed` of the twins again.
+    """Twins made from corpora come first, then people's labels, among them `mixed` of the twins again.
 
-    `labels`: files as `flame-ray agreement --kind claims` reads them. `aside`: the share of them that is not trained on.
+    `twins`: how many of each corpus, as `factuality.corpus` names it. `labels`: files as `flame-ray agreement --kind claims`
+    reads them. `aside`: the share of them that is not trained on.
     """
 
-    corpus: str = "factbook"
+    twins: dict[str, Annotated[int, Field(ge=0)]] = {"factbook": 3000}
     labels: tuple[str, ...] = ()
-    aside: Fraction = 0.5
-    twins: Annotated[int, Field(ge=0)] = 6000
+    aside: Fraction = 0.3
     mixed: Annotated[int, Field(ge=0)] = 800
     epochs: Positive = 2
-    lr: Annotated[float, Field(gt=0)] = 5e-5
-    lr_twins: Annotated[float, Field(gt=0)] = 1e-4
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    lr_twins: Annotated[float, Field(gt=0)] = 2e-4
     batch: Positive = 16
-    batch_twins: Positive = 32
+    batch_twins: Positive = 16

@@ -10,19 +10,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flame_ray.engines.small_model import encode, trained_tensors
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from flame_ray.engines.small_model import Reader, encode, trained_tensors
 from flame_ray.errors import EngineError
 
-WARM_UP = 50  # steps
+WARM_UP = 40  # steps
 CLIP, DECAY = 1.0, 0.01
+HEAD_RATE = 10  # the head begins at nothing, and moves faster than the adapter
 POOL = 16  # batches that are sorted by length together
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question as the model reads it, and its answer. Groups weigh their two labels the same."""
+    """A question as the model reads it, with the lexical logit, and its answer. Groups weigh their two labels the same."""
 
     pair: tuple[str, str]
+    words: float
     supported: bool
     group: str
 
@@ -37,42 +43,47 @@ class Course:
     batch: int
 
 
-def teach(model: Any, tokenizer: Any, course: Course, seed: int, advance: Callable[[int, int, float], None]) -> None:
+def teach(model: Reader, tokenizer: Any, course: Course, seed: int, advance: Callable[[int, int, float], None]) -> None:
     """Moves the model's trained tensors; `advance` hears of (step, steps, loss). Raises EngineError at a loss of NaN."""
-    import torch
-
     torch.manual_seed(seed)
     model.train()
-    parameters = []
-    kept = {id(each) for _, each in trained_tensors(model)}
-    for each in model.parameters():
-        each.requires_grad_(id(each) in kept)
-        parameters += [each] if id(each) in kept else []
-    optimizer = torch.optim.AdamW(parameters, lr=course.lr, weight_decay=DECAY)
+    optimizer = _optimizer(model, course.lr)
     batches = [batch for epoch in range(course.epochs) for batch in _batches(course, seed + epoch)]
     weights = _weights(course.examples)
     for step, batch in enumerate(batches, start=1):
         for group in optimizer.param_groups:
-            group["lr"] = course.lr * min(1.0, step / WARM_UP) * (1 - (step - 1) / len(batches))
+            group["lr"] = group["initial_lr"] * min(1.0, step / WARM_UP) * (1 - (step - 1) / len(batches))
         loss = _loss(model, tokenizer, batch, weights)
         if not torch.isfinite(loss):
             raise EngineError("a finite loss", f"{loss.item()} at step {step}", "lower train_checker.lr")
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
         optimizer.step()
         optimizer.zero_grad()
         advance(step, len(batches), loss.item())
 
 
-def _loss(model: Any, tokenizer: Any, batch: Sequence[Example], weights: dict[tuple[str, bool], float]) -> Any:
-    import torch
+def _optimizer(model: Reader, lr: float) -> torch.optim.Optimizer:
+    """The adapter with decay, the head without it at a higher rate; nothing else moves."""
+    trained = dict(trained_tensors(model))
+    for name, each in model.named_parameters():
+        each.requires_grad_(name in trained)
+    adapter = [each for name, each in trained.items() if ".lora_" in name]
+    head = [each for name, each in trained.items() if ".lora_" not in name]
+    groups = [{"params": adapter, "lr": lr, "weight_decay": DECAY}, {"params": head, "lr": HEAD_RATE * lr, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
 
+
+def _loss(model: Reader, tokenizer: Any, batch: Sequence[Example], weights: dict[tuple[str, bool], float]) -> Tensor:
     labels = torch.tensor([float(each.supported) for each in batch])
     weight = torch.tensor([weights[each.group, each.supported] for each in batch])
     with torch.autocast("cpu", torch.bfloat16):
-        logits = model(**encode(tokenizer, [each.pair for each in batch])).logits[:, 0]
-    each = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
-    return (weight * each).sum() / weight.sum()
+        logits = model(*encode(tokenizer, [each.pair for each in batch]), torch.tensor([each.words for each in batch]))
+    losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
+    return (weight * losses).sum() / weight.sum()
 
 
 def _weights(examples: Sequence[Example]) -> dict[tuple[str, bool], float]:

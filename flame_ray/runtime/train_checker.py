@@ -6,6 +6,7 @@ trained.
 """
 
 import json
+import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from flame_ray.evaluation.labels import LABELS, claim_of
 from flame_ray.evaluation.parts import apart
 from flame_ray.report.agreement import claims_table
 from flame_ray.rewards.check import Checker, LexicalChecker
-from flame_ray.rewards.check.small import SmallChecker, question
+from flame_ray.rewards.check.small import SmallChecker, question, words_logit
 from flame_ray.rewards.check.twins import twins
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.runtime.agreeing import read_labels
@@ -76,14 +77,20 @@ def _data(config: Config) -> tuple[list[LabelledClaim], list[LabelledClaim], lis
     if len({each.supported for each in labelled}) < len(LABELS):
         raise DataError("claims of both labels", "one label in train_checker.labels", "add claims of the other one")
     learned, aside = apart(labelled, asked.aside)
-    if not learned and not asked.twins:
+    if not learned and not any(asked.twins.values()):
         found = f"none: all {len(aside)} labels are kept aside, and no twins are made"
         raise DataError("something to train on", found, "lower train_checker.aside, or raise train_checker.twins")
-    return twins(load_corpus(asked.corpus), asked.twins, config.run.seed), learned, aside
+    made = [each for name, count in asked.twins.items() for each in twins(load_corpus(name), count, config.run.seed)]
+    return random.Random(config.run.seed).sample(made, len(made)), learned, aside
 
 
 def _examples(labelled: Sequence[LabelledClaim]) -> list[Example]:
-    return [Example(question(each.claim), each.supported, each.group or "") for each in labelled]
+    """Questions with what the lexical checker says of them."""
+    by_words = LexicalChecker().check([each.claim for each in labelled])
+    return [
+        Example(question(each.claim), words_logit(verdict), each.supported, each.group or "")
+        for each, verdict in zip(labelled, by_words, strict=True)
+    ]
 
 
 def _teach(model: Any, tokenizer: Any, name: str, course: Course, seed: int, screen: Screen) -> None:

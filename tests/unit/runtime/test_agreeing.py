@@ -65,5 +65,5 @@ def test_a_file_without_labels_is_refused(tmp_path, text, part):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match="none.jsonl: No such file.*correct its path"):
+    with pytest.raises(DataError, match=r"none\.jsonl: No such file.*correct its path"):
         read_labels(tmp_path / "none.jsonl", claim_of)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from flame_ray.rewards.check.small import WORDS, SmallChecker, question
+from flame_ray.rewards.check.lexical import LexicalChecker
+from flame_ray.rewards.check.small import EVIDENCE_WORDS, SmallChecker, question, words_logit
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 
 PERU = Passage("pe", "Peru", "Lima is the capital of Peru. It lies on the coast.")
@@ -17,8 +18,8 @@ class Scores:
 
     labels = ("supported",)
 
-    def __init__(self, says):
-        self.says, self.asked = says, []
+    def __init__(self, says, words=0.0):
+        self.says, self.words, self.asked = says, words, []
 
     def logits(self, pairs):
         self.asked.append(list(pairs))
@@ -43,7 +44,8 @@ def check(logit, *passages, threshold=None):
 )
 def test_a_logit_is_a_probability_that_reaches_the_threshold_or_not(logit, label, score):
     verdict = check(logit, PERU)
-    assert (verdict.label, verdict.score, verdict.passage_id) == (label, pytest.approx(score), "pe")
+    passage = "pe" if label is VerdictLabel.SUPPORTED else None
+    assert (verdict.label, verdict.score, verdict.passage_id) == (label, pytest.approx(score), passage)
 
 
 def test_another_threshold_decides_and_is_in_the_identity():
@@ -52,8 +54,28 @@ def test_another_threshold_decides_and_is_in_the_identity():
     assert len({SmallChecker(scores, model, t).identity for model in "ab" for t in (None, 0.5, 0.9)}) == 4
 
 
-def test_of_several_passages_none_is_named():
-    assert check(1, PERU, KENYA).passage_id is None
+def test_of_several_passages_the_one_whose_words_bear_it_out_is_named_or_none():
+    assert check(1, KENYA, PERU).passage_id == "pe"
+    others = (KENYA, Passage("no", "Norway", "Oslo lies in Norway."))
+    assert check(9, *others).label is VerdictLabel.SUPPORTED and check(9, *others).passage_id is None
+    assert check(9, KENYA).passage_id == "ke"
+
+
+def test_the_lexical_logit_is_added_by_its_weight():
+    (lexical,) = LexicalChecker().check([claim("Lima is the capital", PERU)])
+    for logit, weight in ((0.5, 0.25), (-2.0, 1.0)):
+        (verdict,) = SmallChecker(Scores(lambda *_, logit=logit: logit, weight), "m").check(
+            [lexical_claim := claim("Lima is the capital", PERU)]
+        )
+        assert verdict.fact == lexical_claim.fact
+        assert verdict.score == pytest.approx(1 / (1 + math.exp(-(logit + weight * words_logit(lexical)))))
+
+
+def test_what_is_not_supported_is_contradicted_where_the_words_say_so():
+    claims = [claim("The capital of Peru is Cuzco", PERU), claim("Llamas graze", PERU)]
+    found = SmallChecker(Scores(lambda *_: -9), "m").check(claims)
+    assert [verdict.label for verdict in found] == [VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND]
+    assert [verdict.passage_id for verdict in found] == ["pe", None]
 
 
 @pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
@@ -94,7 +116,7 @@ def test_given_evidence_without_a_title_is_read_as_it_is_line_by_line():
 def test_long_evidence_is_cut_to_the_lines_that_matter():
     filler = " ".join(f"Sentence {number} tells of nothing that matters." for number in range(500))
     read = question(claim("Llamas graze in Peru", Passage("x", "", f"{filler} Llamas graze in Peru. {filler}")))[1]
-    assert "Llamas graze in Peru." in read and len(read.split()) <= WORDS
+    assert "Llamas graze in Peru." in read and len(read.split()) <= EVIDENCE_WORDS
 
 
 @pytest.mark.parametrize("text", ["日本は島国です。🦙", "word " * 10_000, "\x00", "a" * 100_000])

@@ -1,4 +1,4 @@
-"""Statements and their false twins: what is changed, what stays, and the same for a seed in any process."""
+"""Statements and their twins: as many as asked, of both labels, with the evidence that tells, and the same for a seed."""
 
 import os
 import random
@@ -8,19 +8,7 @@ import sys
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.rewards.check.twins import (
-    EXCHANGED,
-    GROUP,
-    OPPOSITES,
-    _denial,
-    _exchange,
-    _name,
-    _number,
-    _other_number,
-    _varied,
-    _without,
-    twins,
-)
+from flame_ray.rewards.check.twins import GROUP, _beside, _of_the_first_sentence, _without, twins
 from flame_ray.types import Passage
 
 CURIE = Passage(
@@ -41,12 +29,6 @@ from flame_ray.types import Passage
 for each in twins([Passage(*row) for row in {rows!r}], 30, 7):
     print(each.supported, each.claim.fact.text, each.claim.passages_K[0].text)
 """
-
-
-def draws(change, statement, evidence="", names=(), tries=200):
-    """All that a change makes of a statement."""
-    draw = random.Random(0)
-    return {change(statement, evidence, names, draw) for _ in range(tries)}
 
 
 def test_as_many_claims_as_asked_of_both_labels_in_the_group_of_twins():
@@ -81,12 +63,12 @@ def test_a_corpus_that_states_nothing_is_refused_and_not_read_for_ever(texts):
         twins([Passage(str(place), "", text) for place, text in enumerate(texts)], 5, seed=1)
 
 
-def test_a_true_claim_has_its_passage_whole_and_one_with_evidence_taken_away_lacks_its_words():
+def test_a_claim_stands_beside_its_passage_or_a_part_of_it():
     for each in twins(CORPUS, 80, seed=3):
         (passage,) = each.claim.passages_K
         whole = next(known for known in CORPUS if known.id == passage.id)
-        assert not each.supported or passage == whole
-        assert passage == whole or len(passage.text) < len(whole.text)
+        assert passage.title == whole.title and passage.text
+        assert all(line in whole.text for line in passage.text.split(". "))
 
 
 def test_the_sentences_that_say_it_are_taken_away():
@@ -96,52 +78,24 @@ def test_the_sentences_that_say_it_are_taken_away():
     assert _without(PERU, "") is None
 
 
-def test_a_name_is_exchanged_for_one_of_the_same_passage_or_of_another():
-    evidence = "It borders Chile. It borders Brazil."
-    found = draws(_name, "It borders Chile", evidence, ["Kenya", "Brazil"])
-    assert found == {"It borders Brazil", "It borders Kenya"}
-    assert draws(_name, "It borders Chile", "It left Greater Chile.", ["Kenya"]) == {"It borders Kenya"}
+def test_the_sentence_that_says_it_stays_where_evidence_is_cut_short():
+    found = {_beside(CURIE, "Marie Curie moved to Paris in 1891", random.Random(seed)).text for seed in range(20)}
+    assert all("She moved to Paris in 1891" in text for text in found) and len(found) == 4
+    assert _beside(Passage("x", "", ""), "Anything", random.Random(0)).text == ""
 
 
-def test_a_statement_without_a_name_or_without_another_name_has_no_such_twin():
-    assert draws(_name, "it rains", "It rains in Chile.", ["Kenya"]) == {None}
-    assert draws(_name, "It borders Chile", "It borders Chile.", []) == {None}
-
-
-def test_a_figure_is_exchanged_for_another_one():
-    found = draws(_number, "It has 40 mines", "It has 40 mines and 55 lakes.")
-    assert "It has 55 mines" in found and "It has 40 mines" not in found
-    assert draws(_number, "It has mines") == {None}
-
-
-@pytest.mark.parametrize("number", ["0", "1", "7", "1,000", "2.5", "1867", "1.2.3", "1,2,3", "٣", "9" * 50, "0.0"])
-def test_any_figure_has_another_form_or_none(number):
-    found = {_other_number(number, random.Random(seed)) for seed in range(50)}
-    assert all(found) and found != {number}
-
-
-def test_a_year_stays_near():
-    years = {int(_other_number("1900", random.Random(seed))) for seed in range(200)}
-    assert 1900 not in years and min(years) == 1800 and max(years) == 1950
-
-
-def test_every_opposite_has_its_own():
-    assert len(EXCHANGED) == 2 * len(OPPOSITES.split())
-    assert all(EXCHANGED[EXCHANGED[word]] == word for word in EXCHANGED)
-
-
-def test_an_opposite_and_a_denial():
-    assert draws(_exchange, "She was born in the north") == {"She was died in the north", "She was born in the south"}
-    assert draws(_exchange, "She sang in northbound trains") == {None}
-    assert draws(_denial, "Lima is the capital") == {"Lima is not the capital"}
-    assert draws(_denial, "Lima thrives") == {None}
-
-
-def test_less_is_said_and_nothing_else():
-    statement = "Marie Curie was a physicist born in 1867 (or so), who lived in Paris"
-    assert {_varied(statement, random.Random(seed)) for seed in range(100)} == {
-        statement,
-        "Marie Curie was a physicist born in 1867 (or so)",
-        "Marie Curie was a physicist born in the 1860s (or so), who lived in Paris",
-        "Marie Curie was a physicist born in 1867, who lived in Paris",
-    }
+def test_a_first_sentence_says_what_its_title_is_and_when_somebody_lived():
+    ada = Passage(
+        "ada", "Ada Lovelace", "Ada Lovelace (10 December 1815 – 27 November 1852) was an English mathematician and writer."
+    )
+    found = {each for seed in range(300) for each in _of_the_first_sentence(ada, random.Random(seed))}
+    assert {
+        "Ada Lovelace was an English mathematician",
+        "Ada Lovelace was a mathematician",
+        "Ada Lovelace was born in December",
+        "Ada Lovelace was born in 1815",
+        "Ada Lovelace died in November",
+        "Ada Lovelace died in the 1850s",
+        "Ada Lovelace lived to be under 50",
+    } <= found
+    assert not list(_of_the_first_sentence(Passage("x", "X", "Of no use"), random.Random(0)))
