@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from flame_ray.errors import DataError
 from flame_ray.rewards.decompose import decompose
 from flame_ray.rewards.decompose.duplicates import content
-from flame_ray.rewards.decompose.rule import sentences
+from flame_ray.rewards.decompose.sentences import sentences
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage
 
 GROUP = "twins"

@@ -8,7 +8,8 @@ whole   the response as one fact, for the checker that judges whole responses
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.decompose.base import Decomposer
-from flame_ray.rewards.decompose.rule import RuleDecomposer, decompose, sentences
+from flame_ray.rewards.decompose.rule import RuleDecomposer, decompose
+from flame_ray.rewards.decompose.sentences import sentences
 
 if TYPE_CHECKING:
     from flame_ray.config import FactualityConfig
