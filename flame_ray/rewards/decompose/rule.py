@@ -41,16 +41,16 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
         if not claim:
             continue
         claim = resolve(claim, subject, topic)
-        subject = _subject(claim) or subject
+        subject = subject_of(claim) or subject
         topic = topic or first_name(claim)
-        for piece in _clauses(claim) if mode == "rule" else (claim,):
+        for piece in clauses(claim) if mode == "rule" else (claim,):
             key = content(piece)
             if checkable(piece, key, topic) and said.is_new(key):
                 facts.append(Fact(piece, index))
     return tuple(facts)
 
 
-def _subject(claim: str) -> str:
+def subject_of(claim: str) -> str:
     """The words before the first verb, when they are few and name something."""
     start = re.match(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ", claim)
     rest = claim[start.end() :] if start else claim
@@ -80,12 +80,13 @@ TURNS = (
 )
 
 
-def _clauses(claim: str) -> Iterator[str]:
+def clauses(claim: str) -> Iterator[str]:
+    """The claim at each of its turns, and each item of a list in it."""
     prefix = re.match(r"^(?:In|On|At|Since|During) [^,]{1,60}, ", claim)
     scope = prefix[0] if prefix and prefix.end() < len(claim) else ""
-    subject = _subject(claim)
+    subject = subject_of(claim)
     for clause in _turns(claim, subject):
-        for item in _items(clause):
+        for item in items(clause):
             yield item if not scope or item.startswith(scope) else f"{scope}{item[:1].lower()}{item[1:]}"
 
 
@@ -117,7 +118,7 @@ LEADS = re.compile(
 )
 
 
-def _items(clause: str) -> Iterator[str]:
+def items(clause: str) -> Iterator[str]:
     """`X is bordered by A, B and C` -> one fact an item; anything that is not plainly a list stays whole."""
     parts = [part for part in SEPARATOR.split(clause) if part]
     closes = bool(re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause))

@@ -35,6 +35,8 @@ REFUSAL = re.compile(
 )
 PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
 THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
+NUMERAL = re.compile(r"(?<=[\w'’.] )([A-Z][\w'’-]+) I\b(?!['’])")
+QUOTED = re.compile(r'(?<!\w)(?:"[^"]{1,120}"|“[^“”]{1,120}”)(?!\w)')
 POSSESSIVE = {"Its", "Their", "His", "Her"}
 
 
@@ -67,10 +69,15 @@ def claim_of(sentence: str) -> str:
     before = None
     while before != sentence:
         before, sentence = sentence, HEDGE.sub("", sentence)
-    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(sentence):
+    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(NUMERAL.sub(r"\1", QUOTED.sub("", _closed(sentence)))):
         return ""
-    sentence = sentence.rstrip(' .!…"”')
+    sentence = _closed(sentence.rstrip(' .!…"”'))
     return sentence[:1].upper() + sentence[1:]
+
+
+def _closed(text: str) -> str:
+    """With the quotation mark that a title at its end lost, or that a sentence boundary cut off."""
+    return f'{text}"' if text.count('"') % 2 else f"{text}”" if text.count("“") > text.count("”") else text
 
 
 def resolve(claim: str, subject: str, topic: str) -> str:
