@@ -17,7 +17,8 @@ class FactualityConfig(Workers):
     title_column: str = "title"
     text_column: str = "text"
     decompose: Annotated[
-        Literal["rule", "sentence", "llm"], Field(description="sentence: the paper's ablation; llm: asks the verifier")
+        Literal["rule", "parse", "sentence", "llm"],
+        Field(description="parse: by spaCy's dependency trees; sentence: the paper's ablation; llm: asks the verifier"),
     ] = "rule"
     query: Literal["prompt", "fact"] = "prompt"
     retriever: Annotated[

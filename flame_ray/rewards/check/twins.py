@@ -15,7 +15,7 @@ from flame_ray.rewards.check.falsehoods import NAME, Around, falsified
 from flame_ray.rewards.check.rewording import loose_years, reworded
 from flame_ray.rewards.decompose import decompose
 from flame_ray.rewards.decompose.duplicates import content
-from flame_ray.rewards.decompose.rule import sentences
+from flame_ray.rewards.decompose.sentences import sentences
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage
 
 GROUP = "twins"

@@ -1,6 +1,7 @@
 """Decomposers: a response as atomic facts, each stated once. Each backend is a file.
 
 rule    clauses and list items by rules, or whole sentences; no model
+parse   clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)
 llm     a language model, a sentence at a time; asks a verifier
 whole   the response as one fact, for the checker that judges whole responses
 """
@@ -8,7 +9,8 @@ whole   the response as one fact, for the checker that judges whole responses
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.decompose.base import Decomposer
-from flame_ray.rewards.decompose.rule import RuleDecomposer, decompose, sentences
+from flame_ray.rewards.decompose.rule import RuleDecomposer, decompose
+from flame_ray.rewards.decompose.sentences import sentences
 
 if TYPE_CHECKING:
     from flame_ray.config import FactualityConfig
@@ -23,6 +25,11 @@ def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = No
         from flame_ray.rewards.decompose.whole import WholeDecomposer
 
         return WholeDecomposer()
+    if config.decompose == "parse":
+        from flame_ray.engines.parser import Parser
+        from flame_ray.rewards.decompose.parse import ParseDecomposer
+
+        return ParseDecomposer(Parser())
     if config.decompose != "llm":
         return RuleDecomposer(config.decompose)
     from flame_ray.rewards.decompose.llm import LlmDecomposer

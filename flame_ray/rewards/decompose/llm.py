@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flame_ray.engines.base import Message, SampleRequest
 from flame_ray.rewards.asking import Verifier, fenced
 from flame_ray.rewards.decompose.duplicates import Said, content
-from flame_ray.rewards.decompose.rule import sentences
+from flame_ray.rewards.decompose.sentences import sentences
 from flame_ray.types import Fact, Response
 
 MAX_TOKENS = 384  # of an answer

@@ -12,39 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-import sentencex
-
-from flame_ray.rewards.decompose.duplicates import EMPTY, NEGATIONS, Said, content, vocabulary
+from flame_ray.rewards.decompose.duplicates import Said, content
+from flame_ray.rewards.decompose.sentences import NAME, VERB, VERBS, checkable, claim_of, first_name, resolve, sentences
 from flame_ray.types import Fact, Response
-
-ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
-BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
-MARKUP = re.compile(r"[*_#`]{1,6}")
-NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
-
-
-VERBS = vocabulary(
-    """is are was were has have had will can became become becomes borders shares covers includes contains lies gained
-    produces exports imports consists speaks uses operates belongs joined declared remains serves holds ranks
-    features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
-    makes made established founded"""
-)
-VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
-HEDGE = re.compile(
-    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|(?:as far as|to the best of)[^,]*,"
-    r"|it is (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
-    r"|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally),"
-    r"|(?:sure|certainly|of course|yes|no)[!,.]) ?",
-    re.IGNORECASE,
-)
-REFUSAL = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b|^here (?:is|are)\b"
-    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
-    re.IGNORECASE,
-)
-PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
-THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
-POSSESSIVE = {"Its", "Their", "His", "Her"}
 
 
 class RuleDecomposer:
@@ -67,71 +37,20 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
     said = Said()
     topic = subject = ""
     for index, sentence in enumerate(sentences(text, finished)):
-        claim = _claim(sentence)
+        claim = claim_of(sentence)
         if not claim:
             continue
-        claim = _resolve(claim, subject, topic)
-        subject = _subject(claim) or subject
-        topic = topic or _first_name(claim)
-        for piece in _clauses(claim) if mode == "rule" else (claim,):
+        claim = resolve(claim, subject, topic)
+        subject = subject_of(claim) or subject
+        topic = topic or first_name(claim)
+        for piece in clauses(claim) if mode == "rule" else (claim,):
             key = content(piece)
-            if _checkable(piece, key, topic) and said.is_new(key):
+            if checkable(piece, key, topic) and said.is_new(key):
                 facts.append(Fact(piece, index))
     return tuple(facts)
 
 
-def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
-    """Sentences and list items without markup; short items are joined to the line with a colon that leads them in.
-
-    `finished=False` says that the text was cut: a last fragment without end punctuation is left out.
-    """
-    found: list[str] = []
-    lead = ""
-    for line in text.splitlines():
-        is_item = bool(BULLET.match(line))
-        line = " ".join(MARKUP.sub("", BULLET.sub("", line)).split())
-        if not line:
-            continue
-        if line.endswith(":"):
-            lead = line[:-1]
-        elif lead and is_item and len(line.split()) <= 6:
-            found.append(f"{lead} {line}")
-        else:
-            lead = lead if is_item else ""
-            found += [part.strip() for part in sentencex.segment("en", line) if part.strip()]
-    if not finished and found and not found[-1].endswith(ENDS):
-        found.pop()
-    return tuple(found)
-
-
-# --- sentences ------------------------------------------------------------------------------------------------------
-
-
-def _claim(sentence: str) -> str:
-    """What the sentence claims, without a hedge or its full stop; empty for a question, a greeting or a refusal."""
-    before = None
-    while before != sentence:
-        before, sentence = sentence, HEDGE.sub("", sentence)
-    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(sentence):
-        return ""
-    sentence = sentence.rstrip(' .!…"”')
-    return sentence[:1].upper() + sentence[1:]
-
-
-def _resolve(claim: str, subject: str, topic: str) -> str:
-    """`It has ...` -> `Peru has ...`, `The country's ...` -> `Peru's ...`, from what came before."""
-    if topic and (match := THE_COUNTRY.match(claim)):
-        owner = f"{topic}'s" if match[3] else topic
-        return owner + claim[match.end() :]
-    if subject and (match := PRONOUN.match(claim)):
-        if match[1] in POSSESSIVE:
-            return f"{topic or subject}'s{claim[match.end() :]}"
-        if match[1] not in ("This", "These") or VERB.match(claim[match.end() :].lstrip()):
-            return subject + claim[match.end() :]
-    return claim
-
-
-def _subject(claim: str) -> str:
+def subject_of(claim: str) -> str:
     """The words before the first verb, when they are few and name something."""
     start = re.match(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ", claim)
     rest = claim[start.end() :] if start else claim
@@ -140,15 +59,6 @@ def _subject(claim: str) -> str:
     if 0 < len(head.split()) <= 7 and "," not in head:
         return head[:1].upper() + head[1:]
     return ""
-
-
-def _first_name(claim: str) -> str:
-    names = [name for name in re.findall(NAME, claim) if name.split()[0].lower() not in _STARTERS or len(name.split()) > 1]
-    names = [re.sub(r"^(?:The|In|On|At|From|Since) ", "", name) for name in names]
-    return re.sub(r"['’]s$", "", names[0]) if names else ""
-
-
-_STARTERS = {*EMPTY, *vocabulary("however despite although while since during when if there here some most he she we")}
 
 
 # --- clauses and lists ----------------------------------------------------------------------------------------------
@@ -170,12 +80,13 @@ TURNS = (
 )
 
 
-def _clauses(claim: str) -> Iterator[str]:
+def clauses(claim: str) -> Iterator[str]:
+    """The claim at each of its turns, and each item of a list in it."""
     prefix = re.match(r"^(?:In|On|At|Since|During) [^,]{1,60}, ", claim)
     scope = prefix[0] if prefix and prefix.end() < len(claim) else ""
-    subject = _subject(claim)
+    subject = subject_of(claim)
     for clause in _turns(claim, subject):
-        for item in _items(clause):
+        for item in items(clause):
             yield item if not scope or item.startswith(scope) else f"{scope}{item[:1].lower()}{item[1:]}"
 
 
@@ -207,7 +118,7 @@ LEADS = re.compile(
 )
 
 
-def _items(clause: str) -> Iterator[str]:
+def items(clause: str) -> Iterator[str]:
     """`X is bordered by A, B and C` -> one fact an item; anything that is not plainly a list stays whole."""
     parts = [part for part in SEPARATOR.split(clause) if part]
     closes = bool(re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause))
@@ -239,11 +150,3 @@ def _stem_of_list(parts: list[str]) -> str | None:
     if leads:
         return first[: leads[-1].end()]
     return f"{first[:from_here]} " if verb else None
-
-
-# --- what counts ----------------------------------------------------------------------------------------------------
-
-
-def _checkable(piece: str, key: frozenset[str], topic: str) -> bool:
-    """Whether something is said of the topic besides praise: a number, a name, or a word with content."""
-    return bool(key - content(topic) - NEGATIONS) and len(piece.split()) > 2

@@ -5,7 +5,8 @@ In: responses. Out: one fact each; none for a response that states nothing check
 
 from collections.abc import Sequence
 
-from flame_ray.rewards.decompose.rule import decompose, sentences
+from flame_ray.rewards.decompose.rule import decompose
+from flame_ray.rewards.decompose.sentences import sentences
 from flame_ray.types import Fact, Response
 
 

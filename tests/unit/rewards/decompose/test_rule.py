@@ -93,6 +93,12 @@ def test_nothing_checkable_gives_no_facts(text):
     assert facts(text) == []
 
 
+def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
+    assert facts('Marianne acted in "You and I", a film.') != []
+    assert facts("Peru declared war in World War I.") == ["Peru declared war in World War I"]
+    assert facts("Peru borders Chile, I think.") == []
+
+
 def test_a_hedge_does_not_hide_a_claim():
     assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
     assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]

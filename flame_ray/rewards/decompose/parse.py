@@ -1,0 +1,158 @@
+"""A response as the facts that it states, split along the grammar of its sentences.
+
+In: responses. Out: the facts of each, duplicates merged. As `rule.py`, but by the dependency tree of each sentence, so a
+sentence gives more and shorter facts. Knows nothing of evidence, nor how sentences are parsed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from flame_ray.engines.parser import Word
+from flame_ray.rewards.decompose.clauses import LONGEST, Statement, held, statements
+from flame_ray.rewards.decompose.duplicates import Said, content, vocabulary
+from flame_ray.rewards.decompose.outline import Outline
+from flame_ray.rewards.decompose.repair import repaired
+from flame_ray.rewards.decompose.rule import clauses, subject_of
+from flame_ray.rewards.decompose.sentences import NUMERAL, QUOTED, checkable, claim_of, first_name, resolve, sentences
+from flame_ray.rewards.decompose.tree import Tree, tidy
+from flame_ray.types import Fact, Response
+
+# What the parser reads in place of a title between quotation marks: a name, whatever the title says; the first that is free.
+MASKS = ("Hamlet", "Macbeth", "Othello", "Falstaff")
+ENGLISH = frozenset(
+    vocabulary(
+        """the and of are were with from has had have which who his her its their been by this that it he she they for
+        also but not will can there"""
+    )
+)
+LONGEST_TEXT = 1000  # characters of a claim that is parsed
+UNCLEAR = ("This ", "These ")  # they rather mean all that was said than its subject
+FOREIGN = frozenset(
+    vocabulary(
+        """es el los las una y der das und ist ein eine est les des une et het een en og och che di sono um uma os jest nie
+        w z je na si ir yra ve bir adalah dan yang ay ang ng la le il du au"""
+    )
+)
+
+
+class SentenceParser(Protocol):
+    def trees(self, sentences: Sequence[str]) -> list[tuple[Word, ...]]: ...
+
+
+class ParseDecomposer:
+    """Sentences of all responses are parsed together."""
+
+    def __init__(self, parser: SentenceParser):
+        self._parser = parser
+
+    def facts(self, responses: Sequence[Response]) -> list[tuple[Fact, ...]]:
+        claims = [_claims(each) for each in responses]
+        texts = [masked(claim) if len(claim) <= LONGEST_TEXT else "" for each in claims for _, claim in each]
+        trees = iter(self._parser.trees(texts))
+        return [_facts([(index, claim, next(trees)) for index, claim in each]) for each in claims]
+
+
+def _claims(response: Response) -> list[tuple[int, str]]:
+    found = enumerate(sentences(response.text, response.finish_reason != "length"))
+    return [(index, claim) for index, sentence in found if (claim := claim_of(sentence))]
+
+
+def _facts(parsed: Sequence[tuple[int, str, tuple[Word, ...]]]) -> tuple[Fact, ...]:
+    facts: list[Fact] = []
+    said = Said()
+    topic = thing = person = ""
+    for index, claim, words in parsed:
+        tree = _tree(words, claim)
+        about = topic or first_name(claim)
+        for at, each in enumerate(_statements(tree, claim)):
+            text = tidy(each.text)
+            text = text[:1].upper() + text[1:]
+            text = resolve(text, _meant(text, thing, person), topic) if each.resolves else text
+            if at == 0 and tree.words:
+                thing, person = _subject(tree, claim, (thing, person), topic)
+            key = content(text)
+            if checkable(text, key, about) and said.is_new(key):
+                facts.append(Fact(text, index))
+        topic = about
+    return tuple(facts)
+
+
+def _meant(text: str, thing: str, person: str) -> str:
+    """What a pronoun at the beginning of a fact stands for; empty where nobody can tell."""
+    if text.startswith(UNCLEAR) or (text.startswith("They ") and thing == person):
+        return ""
+    return person if text.startswith(("He ", "She ")) else thing
+
+
+def _statements(tree: Tree, claim: str) -> list[Statement]:
+    """By the grammar of the sentence, or by rules where the parser did not understand it; whole where it is not English."""
+    if not tree.words or held(tree) or not is_english(claim):
+        return [Statement(claim, frozenset())]
+    return [Statement(text, frozenset()) for text in clauses(claim)] if Outline(tree).strange() else statements(tree)
+
+
+def is_english(claim: str) -> bool:
+    """Whether a claim has a word that only English has, or else none that another language has, in ASCII.
+
+    >>> is_english("Lima is the capital of Peru"), is_english("Lima es la capital del Perú")
+    (True, False)
+    """
+    words = re.findall(r"\w+", claim)
+    return any(word.lower() in ENGLISH for word in words) or (claim.isascii() and FOREIGN.isdisjoint(words))
+
+
+def _tree(words: Sequence[Word], claim: str) -> Tree:
+    found = unmasked(words, claim)
+    return Tree(repaired(found) if len(found) <= LONGEST else found)
+
+
+def masked(claim: str) -> str:
+    """What the parser reads: a name in place of a title between quotation marks, and no numeral that looks like a pronoun.
+
+    >>> masked('Ada wrote "Notes," "Sketches" and a life of George I')
+    'Ada wrote Hamlet, Hamlet and a life of George II'
+    """
+    name = _mask(claim)
+    return NUMERAL.sub(r"\1 II", QUOTED.sub(lambda match: name + "," * (match[0][-2] == ","), claim))
+
+
+def _mask(claim: str) -> str:
+    return next((name for name in MASKS if name not in claim), "")
+
+
+def unmasked(words: Sequence[Word], claim: str) -> list[Word]:
+    """The words with the titles and numerals of the claim back in their places; none where a place is not found again."""
+    name, titles = _mask(claim), QUOTED.findall(claim)
+    numerals = re.findall(r"\bII?\b", QUOTED.sub("", claim))
+    places = [index for index, word in enumerate(words) if titles and word.text == name]
+    numbers = [index for index, word in enumerate(words) if word.text in ("I", "II")]
+    if len(places) != len(titles) or len(numbers) != len(numerals):
+        return []
+    texts = dict(zip(places, map(_title, titles), strict=True)) | dict(zip(numbers, numerals, strict=True))
+    return [replace(word, text=texts.get(index, word.text)) for index, word in enumerate(words)]
+
+
+def _title(quoted: str) -> str:
+    return quoted[:-1].rstrip(",") + quoted[-1]
+
+
+def _subject(tree: Tree, claim: str, before: tuple[str, str], topic: str) -> tuple[str, str]:
+    """What the next `it`, and whom the next `he`, means: this sentence's subject, unless that is a thing of somebody's."""
+    thing, person = before
+    noun = tree.one(tree.root, "nsubj", "nsubjpass")
+    if noun is None:
+        return subject_of(resolve(claim, thing, topic)) or thing, person
+    if tree.tag(noun) in ("PRP", "DT", "WP", "EX") or tree.under(noun, "poss"):
+        return thing, person
+    text = tree.text(tree.subtree(noun, [*tree.under(noun, "relcl", "acl"), *_set_off(tree, noun)]))
+    if len(text.split()) > 7:
+        return thing, person
+    text = resolve(text[:1].upper() + text[1:], thing, topic)
+    return text, text if tree.tag(noun).startswith("NNP") and not text.startswith("The ") else person
+
+
+def _set_off(tree: Tree, noun: int) -> list[int]:
+    """Appositions behind a comma or a bracket."""
+    return [each for each in tree.under(noun, "appos", "punct") if each > noun]

@@ -1,0 +1,107 @@
+"""The sentences of a response, what each claims, and whom its pronouns mean.
+
+In: the text of a response, or a sentence of it. Out: sentences without markup; claims without hedges, empty for questions,
+greetings and refusals; facts with a name in place of a pronoun. Knows nothing of how a claim is split.
+"""
+
+import re
+
+import sentencex
+
+from flame_ray.rewards.decompose.duplicates import EMPTY, NEGATIONS, content, vocabulary
+
+ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
+BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
+MARKUP = re.compile(r"[*_#`]{1,6}")
+NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
+VERBS = vocabulary(
+    """is are was were has have had will can became become becomes borders shares covers includes contains lies gained
+    produces exports imports consists speaks uses operates belongs joined declared remains serves holds ranks
+    features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
+    makes made established founded"""
+)
+VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
+HEDGE = re.compile(
+    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|(?:as far as|to the best of)[^,]*,"
+    r"|it is (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
+    r"|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally),"
+    r"|(?:sure|certainly|of course|yes|no)[!,.]) ?",
+    re.IGNORECASE,
+)
+REFUSAL = re.compile(
+    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b|^here (?:is|are)\b"
+    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
+    re.IGNORECASE,
+)
+PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
+THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
+NUMERAL = re.compile(r"(?<=[\w'’.] )([A-Z][\w'’-]+) I\b(?!['’])")
+QUOTED = re.compile(r'(?<!\w)(?:"[^"]{1,120}"|“[^“”]{1,120}”)(?!\w)')
+POSSESSIVE = {"Its", "Their", "His", "Her"}
+
+
+def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
+    """Sentences and list items without markup; short items are joined to the line with a colon that leads them in.
+
+    `finished=False` says that the text was cut: a last fragment without end punctuation is left out.
+    """
+    found: list[str] = []
+    lead = ""
+    for line in text.splitlines():
+        is_item = bool(BULLET.match(line))
+        line = " ".join(MARKUP.sub("", BULLET.sub("", line)).split())
+        if not line:
+            continue
+        if line.endswith(":"):
+            lead = line[:-1]
+        elif lead and is_item and len(line.split()) <= 6:
+            found.append(f"{lead} {line}")
+        else:
+            lead = lead if is_item else ""
+            found += [part.strip() for part in sentencex.segment("en", line) if part.strip()]
+    if not finished and found and not found[-1].endswith(ENDS):
+        found.pop()
+    return tuple(found)
+
+
+def claim_of(sentence: str) -> str:
+    """What the sentence claims, without a hedge or its full stop; empty for a question, a greeting or a refusal."""
+    before = None
+    while before != sentence:
+        before, sentence = sentence, HEDGE.sub("", sentence)
+    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(NUMERAL.sub(r"\1", QUOTED.sub("", _closed(sentence)))):
+        return ""
+    sentence = _closed(sentence.rstrip(' .!…"”'))
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _closed(text: str) -> str:
+    """With the quotation mark that a title at its end lost, or that a sentence boundary cut off."""
+    return f'{text}"' if text.count('"') % 2 else f"{text}”" if text.count("“") > text.count("”") else text
+
+
+def resolve(claim: str, subject: str, topic: str) -> str:
+    """`It has ...` -> `Peru has ...`, `The country's ...` -> `Peru's ...`, from what came before."""
+    if topic and (match := THE_COUNTRY.match(claim)):
+        owner = f"{topic}'s" if match[3] else topic
+        return owner + claim[match.end() :]
+    if subject and (match := PRONOUN.match(claim)):
+        if match[1] in POSSESSIVE:
+            return f"{topic or subject}'s{claim[match.end() :]}"
+        if match[1] not in ("This", "These") or VERB.match(claim[match.end() :].lstrip()):
+            return subject + claim[match.end() :]
+    return claim
+
+
+def first_name(claim: str) -> str:
+    names = [name for name in re.findall(NAME, claim) if name.split()[0].lower() not in _STARTERS or len(name.split()) > 1]
+    names = [re.sub(r"^(?:The|In|On|At|From|Since) ", "", name) for name in names]
+    return re.sub(r"['’]s$", "", names[0]) if names else ""
+
+
+_STARTERS = {*EMPTY, *vocabulary("however despite although while since during when if there here some most he she we")}
+
+
+def checkable(piece: str, key: frozenset[str], topic: str) -> bool:
+    """Whether something is said of the topic besides praise: a number, a name, or a word with content."""
+    return bool(key - content(topic) - NEGATIONS) and len(piece.split()) > 2
