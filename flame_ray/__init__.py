@@ -7,8 +7,8 @@ The data flows one way, and the tree follows it:
                                               |- instruction following: judge
 
 `round.py` is the algorithm; `types.py` the records that travel; `config/` the settings. Shapes in names:
-P prompts, G responses a prompt, F facts, K passages, D pairs, T tokens. Importing this package loads neither
-torch, vllm, deepspeed nor ray.
+P prompts, G responses a prompt, S sentences, F facts, K passages, D pairs, T tokens. Importing this package loads
+neither torch, vllm, deepspeed nor ray.
 """
 
 from flame_ray.config import Config

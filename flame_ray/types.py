@@ -1,6 +1,6 @@
 """The frozen records that travel between stages; no stage knows another stage's insides.
 
-Shapes in names, everywhere: P prompts, G responses a prompt, F facts, K passages, D pairs, T tokens.
+Shapes in names, everywhere: P prompts, G responses a prompt, S sentences, F facts, K passages, D pairs, T tokens.
 """
 
 from dataclasses import dataclass
@@ -106,6 +106,31 @@ class Fact:
 
     text: str
     sentence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence or list item of a response; `verifiable` is False where it states nothing that evidence could decide.
+
+    A greeting, a question, a refusal, an opinion and praise without content are not verifiable. What was said before is,
+    though it is no new fact.
+    """
+
+    text: str
+    verifiable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """A response as its sentences [S] and the facts [F] in them; the `sentence` of a fact is an index into `sentences_S`.
+
+    >>> hello, borders = Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True)
+    >>> Decomposition((hello, borders), (Fact("Peru borders Chile", 1),)).facts_F[0].sentence
+    1
+    """
+
+    sentences_S: tuple[Sentence, ...]
+    facts_F: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)

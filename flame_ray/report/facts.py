@@ -28,11 +28,15 @@ def shown(text: str) -> str:
 
 
 def record_table(record: dict[str, Any]) -> RenderableType:
-    """One response: its prompt, what it is worth, and each fact with its verdict and the passage that decided."""
+    """One response: its prompt, what it is worth, each fact with its verdict and the passage that decided, and how many
+    sentences had nothing to verify.
+    """
     head = Text(f"line {record['line']}  ", style="bold").append(Text(_worth(record), style="bold"))
     parts: list[RenderableType] = [head, Text(shown(record["prompt"]), style="dim")]
     if record["facts"]:
         parts.append(_facts(record))
+    if empty := sum(not sentence["verifiable"] for sentence in record["sentences"]):
+        parts.append(Text(f"{empty} of {len(record['sentences'])} sentences had nothing to verify", style="dim"))
     return Group(*parts, "")
 
 

@@ -13,7 +13,7 @@ from flame_ray.errors import FlameError
 from flame_ray.rewards.check.base import Checker
 from flame_ray.rewards.decompose.base import Decomposer
 from flame_ray.rewards.evidence import Evidence
-from flame_ray.types import Claim, FactScore, Group, Missing, Passage, Prompt, Response, Verdict, VerdictLabel
+from flame_ray.types import Claim, Fact, FactScore, Group, Missing, Passage, Prompt, Response, Sentence, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A score with the passages that it rests on, so that a person can check it."""
+    """A score with the passages that it rests on, and the sentences that its facts are of, so that a person can check it.
+
+    A reward that failed has no sentences, as it has no facts.
+    """
 
     score: FactScore | Missing
     passages: tuple[Passage, ...]
+    sentences_S: tuple[Sentence, ...]
 
 
 class FactualityReward:
@@ -51,32 +55,52 @@ class FactualityReward:
 
     def audit(self, tasks: Sequence[Task]) -> list[Audit]:
         """One result a task, in order. A FlameError stops the run; any other error costs its response alone."""
-        claims = _each(self._claims, list(tasks))
-        verdicts = _each(self._verdicts, claims)
-        return [self._audit(*each) for each in zip(tasks, claims, verdicts, strict=True)]
+        claimed = _each(self._claims, list(tasks))
+        verdicts = _each(self._verdicts, claimed)
+        return [self._audit(*each) for each in zip(tasks, claimed, verdicts, strict=True)]
 
-    def _claims(self, tasks: Sequence[Task]) -> list[tuple[Claim, ...]]:
-        facts = self._decomposer.facts([task.response for task in tasks])
-        return [self._with_evidence(task, facts_F) for task, facts_F in zip(tasks, facts, strict=True)]
+    def _claims(self, tasks: Sequence[Task]) -> "list[_Claimed]":
+        found = self._decomposer.decompose([task.response for task in tasks])
+        return [
+            _Claimed(each.sentences_S, self._with_evidence(task, each.facts_F)) for task, each in zip(tasks, found, strict=True)
+        ]
 
-    def _with_evidence(self, task: Task, facts_F: Sequence[Any]) -> tuple[Claim, ...]:
+    def _with_evidence(self, task: Task, facts_F: Sequence[Fact]) -> tuple[Claim, ...]:
         if task.given is not None:
             return tuple(Claim(fact, task.given) for fact in facts_F)
         passages = self._evidence.of(task.prompt.text, facts_F)
         return tuple(Claim(fact, passages_K) for fact, passages_K in zip(facts_F, passages, strict=True))
 
-    def _verdicts(self, claims: Sequence[tuple[Claim, ...]]) -> list[tuple[Verdict, ...]]:
-        verdicts = iter(self._checker.check([claim for each in claims for claim in each]))
-        return [tuple(next(verdicts) for _ in each) for each in claims]
+    def _verdicts(self, claimed: "Sequence[_Claimed]") -> list[tuple[Verdict, ...]]:
+        verdicts = iter(self._checker.check([claim for each in claimed for claim in each.claims_F]))
+        return [tuple(next(verdicts) for _ in each.claims_F) for each in claimed]
 
-    def _audit(self, task: Task, claims: "tuple[Claim, ...] | _Failed", verdicts: "tuple[Verdict, ...] | _Failed") -> Audit:
-        passages = () if isinstance(claims, _Failed) else tuple(dict.fromkeys(p for claim in claims for p in claim.passages_K))
+    def _audit(self, task: Task, claimed: "_Claimed | _Failed", verdicts: "tuple[Verdict, ...] | _Failed") -> Audit:
+        if isinstance(claimed, _Failed):
+            return _failed(task, claimed.error, ())
         if isinstance(verdicts, _Failed):
-            log.error("the factuality reward of %s failed", task.response.id, exc_info=verdicts.error)
-            return Audit(Missing(task.response.id, f"{type(verdicts.error).__name__}: {verdicts.error}"), passages)
+            return _failed(task, verdicts.error, claimed.passages)
         if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
-            return Audit(Missing(task.response.id, "checker: failed on every fact"), passages)
-        return Audit(FactScore(task.response.id, verdicts, self._not_found_counts), passages)
+            return Audit(Missing(task.response.id, "checker: failed on every fact"), claimed.passages, ())
+        score = FactScore(task.response.id, verdicts, self._not_found_counts)
+        return Audit(score, claimed.passages, claimed.sentences_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A response after decomposition and retrieval."""
+
+    sentences_S: tuple[Sentence, ...]
+    claims_F: tuple[Claim, ...]
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        return tuple(dict.fromkeys(passage for claim in self.claims_F for passage in claim.passages_K))
+
+
+def _failed(task: Task, error: Exception, passages: tuple[Passage, ...]) -> Audit:
+    log.error("the factuality reward of %s failed", task.response.id, exc_info=error)
+    return Audit(Missing(task.response.id, f"{type(error).__name__}: {error}"), passages, ())
 
 
 @dataclass(frozen=True, slots=True)

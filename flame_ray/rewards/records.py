@@ -15,6 +15,7 @@ from flame_ray.rewards.score import length_penalty, wilson
 from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this: a sentence alone, without its neighbours, supports less than it should
+FORMAT = 2  # of a record: one of another is never continued
 GAMMA = 10.0  # facts below which FActScore's authors take a response to say too little
 FIX = "correct or remove that line"
 
@@ -93,9 +94,10 @@ def passages_of(texts: Sequence[str]) -> tuple[Passage, ...]:
 def record_of(row: Row, audit: Audit) -> dict[str, Any]:
     """The line's own columns, and what the reward found; a column of a name that is taken here is kept as `input.<name>`.
 
-    `interval` is Wilson's 95 % interval of `precision`; both are null when no fact counts, and so is `factscore`, precision
-    with FActScore's length penalty at gamma 10. `missing` says why the reward failed, and then nothing is counted: a reward
-    that failed is not 0.
+    `sentences` are those of the response, `verifiable` false where one states nothing that evidence could decide; a fact's
+    `sentence` is an index into them, from 0. `interval` is Wilson's 95 % interval of `precision`; both are null when no fact
+    counts, and so is `factscore`, precision with FActScore's length penalty at gamma 10. `missing` says why the reward failed,
+    and then nothing is counted: a reward that failed is not 0.
     """
     record = {"line": row.number} | _found(audit)
     columns = {}
@@ -109,6 +111,7 @@ def record_of(row: Row, audit: Audit) -> dict[str, Any]:
 def _found(audit: Audit) -> dict[str, Any]:
     score = audit.score if isinstance(audit.score, FactScore) else None
     return {
+        "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in audit.sentences_S],
         "facts": [_fact(verdict) for verdict in score.verdicts] if score else [],
         "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in audit.passages],
         "supported": score.supported if score else None,

@@ -40,7 +40,7 @@ class FactualityWorkers:
     def audits(self, items: Iterable[tuple[Item, Task]]) -> Iterator[tuple[Item, Audit]]:
         """What each task is worth; one that brought down one worker after another is missing."""
         for (item, task), future in in_their_order(lambda each: self._pool.submit("audit", each[1]), items, self._window):
-            yield item, _result(future, Audit(Missing(task.response.id, "worker lost"), ()))
+            yield item, _result(future, Audit(Missing(task.response.id, "worker lost"), (), ()))
 
     def verdicts(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         """One a claim; a claim that brought down one worker after another is an error."""

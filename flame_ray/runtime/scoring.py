@@ -21,7 +21,7 @@ from flame_ray.errors import DataError
 from flame_ray.report.facts import record_table, shown
 from flame_ray.rewards.corpus import check_corpus, signature
 from flame_ray.rewards.factuality import Task
-from flame_ray.rewards.records import Row, parse_row, record_of, task_of
+from flame_ray.rewards.records import FORMAT, Row, parse_row, record_of, task_of
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.score_file import ScoreFile
 
@@ -129,7 +129,7 @@ def _made_by(config: Config, survey: Survey) -> dict[str, Any]:
     """What the scores depend on, as far as it is known before anything starts."""
     factuality = config.factuality
     made_by: dict[str, Any] = {
-        "flame_ray": {"version": __version__},
+        "flame_ray": {"version": __version__, "record": FORMAT},
         "responses": {"sha256": survey.sha256},
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),

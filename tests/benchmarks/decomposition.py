@@ -47,8 +47,8 @@ def main(data: Path) -> None:
         return
     biographies = [row for row in rows(data / "factscore_labeled" / "ChatGPT.jsonl") if human_facts(row)]
     backends: dict[str, Callable[[Line], Sequence[str]]] = {
-        "rule": lambda row: [fact.text for fact in decompose(row["output"], "rule")],
-        "sentence": lambda row: [fact.text for fact in decompose(row["output"], "sentence")],
+        "rule": lambda row: [fact.text for fact in decompose(row["output"], "rule").facts_F],
+        "sentence": lambda row: [fact.text for fact in decompose(row["output"], "sentence").facts_F],
         "InstructGPT (ceiling)": of_instruct_gpt,
     }
     print("| decomposition | F1 at least | n | facts a response, people / ours | covered | extra | contained |")
@@ -76,7 +76,7 @@ def show_parse(biographies: Sequence[Line]) -> None:
         return
     responses = [Response(ResponseId(0, row["topic"], 0), row["output"], (), (), (), "stop", 0) for row in biographies]
     start = time.perf_counter()
-    ours = [[fact.text for fact in facts] for facts in decomposer.facts(responses)]
+    ours = [[fact.text for fact in found.facts_F] for found in decomposer.decompose(responses)]
     seconds = time.perf_counter() - start
     show("parse", biographies, ours)
     for half, name in enumerate(("parse, half developed on", "parse, other half")):

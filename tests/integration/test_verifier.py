@@ -70,8 +70,8 @@ def test_an_answer_is_json_of_its_schema_and_nothing_else(verifier):
 def test_a_response_is_split_by_the_model(verifier):
     text = "Albert Einstein was born in Ulm in 1879 and won the Nobel Prize in Physics."  # of the few that so small a model can
     response = Response(ResponseId(1, "peru", 0), text, (1,), (2,), (-0.1,), "stop", 0)
-    (sentences_S,) = LlmDecomposer(verifier).by_sentence([response])
-    assert [(sentence.text, sentence.verifiable) for sentence in sentences_S] == [(text, True)]
+    (found,) = LlmDecomposer(verifier).decompose([response])
+    assert [(sentence.text, sentence.verifiable) for sentence in found.sentences_S] == [(text, True)]
 
 
 @pytest.mark.long

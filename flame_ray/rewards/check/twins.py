@@ -70,7 +70,7 @@ def _of_prose(passage: Passage, names: Sequence[str], classes: Sequence[str], dr
     if draw.random() < SHORT:
         facts = list(_of_the_first_sentence(passage, draw))
     else:
-        facts = [fact.text for fact in decompose(passage.text, draw.choice(("rule", "sentence")))]
+        facts = [fact.text for fact in decompose(passage.text, draw.choice(("rule", "sentence"))).facts_F]
     facts = [fact for fact in facts if MIN_WORDS <= len(fact.split()) <= MAX_WORDS]
     if not facts:
         return None

@@ -1,4 +1,4 @@
-"""Decomposers: a response as atomic facts, each stated once. Each backend is a file.
+"""Decomposers: a response as its sentences, and the atomic facts in them, each stated once. Each backend is a file.
 
 rule    clauses and list items by rules, or whole sentences; no model
 parse   clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)

@@ -1,7 +1,7 @@
 """A response as atomic facts, split by a language model: one question a sentence, answered in JSON of a fixed schema.
 
-In: responses. Out: the facts of each, duplicates merged; or, by sentence, what the model made of each. A sentence without
-facts has nothing to verify. Knows nothing of evidence, nor where the model runs.
+In: responses. Out: the sentences and the facts of each, duplicates merged. A sentence to which the model gives no facts has
+nothing to verify. Knows nothing of evidence, nor where the model runs.
 
 An answer that is no JSON of the schema (one that was cut) fails its response: that the response states nothing would be
 another answer. A fact with words that are not the response's is the model's own, out of a demonstration or its memory: it
@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flame_ray.engines.base import Message, SampleRequest
 from flame_ray.rewards.asking import Verifier, fenced
-from flame_ray.rewards.decompose.duplicates import Said, content
+from flame_ray.rewards.decompose.base import Told, merged
+from flame_ray.rewards.decompose.duplicates import content
 from flame_ray.rewards.decompose.sentences import sentences
-from flame_ray.types import Fact, Response
+from flame_ray.types import Decomposition, Response
 
 MAX_TOKENS = 384  # of an answer
 BEFORE = 3  # sentences that the model sees before the one it splits, and the response's first: who `she` is
@@ -82,18 +83,6 @@ DEMONSTRATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence of a response and the facts in it. Without any it has nothing to verify."""
-
-    text: str
-    facts: tuple[str, ...]
-
-    @property
-    def verifiable(self) -> bool:
-        return bool(self.facts)
-
-
-@dataclass(frozen=True, slots=True)
 class _Question:
     before: str
     sentence: str
@@ -106,15 +95,11 @@ class LlmDecomposer:
         self._verifier = verifier
         self._answers: dict[_Question, str] = {}
 
-    def facts(self, responses: Sequence[Response]) -> list[tuple[Fact, ...]]:
+    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
         """Raises ValueError when an answer about one of the responses cannot be read, or a sentence is too long to ask."""
-        return [_merged(sentences_S) for sentences_S in self.by_sentence(responses)]
-
-    def by_sentence(self, responses: Sequence[Response]) -> list[tuple[Sentence, ...]]:
-        """The sentences of each response, those with nothing to verify among them."""
         asked = [list(_questions(sentences(each.text, each.finish_reason != "length"))) for each in responses]
         self._ask([question for questions in asked for question in questions])
-        return [tuple(self._read(question) for question in questions) for questions in asked]
+        return [merged(self._read(question) for question in questions) for questions in asked]
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         if len(self._answers) > KEPT:
@@ -126,7 +111,7 @@ class LlmDecomposer:
         samples = self._verifier.sample([SampleRequest(ids, MAX_TOKENS, json_schema=SCHEMA) for _, ids in fitting])
         self._answers.update((question, sample.text) for (question, _), sample in zip(fitting, samples, strict=True))
 
-    def _read(self, question: _Question) -> Sentence:
+    def _read(self, question: _Question) -> Told:
         if question not in self._answers:
             raise ValueError(f"decomposer: a sentence too long for its model: {question.sentence[:60]!r}...")
         try:
@@ -137,7 +122,7 @@ class LlmDecomposer:
         facts = tuple(" ".join(fact.split()) for fact in answer.facts if _grounded(fact, known))
         if answer.facts and not facts:
             raise ValueError(f"decomposer: none of its facts is one of {question.sentence[:60]!r}...")
-        return Sentence(question.sentence, facts)
+        return Told(question.sentence, facts)
 
 
 def _questions(sentences_S: Sequence[str]) -> Iterator[_Question]:
@@ -168,10 +153,3 @@ def _as_json(facts: Sequence[str]) -> str:
 def _grounded(fact: str, known: frozenset[str]) -> bool:
     words = content(fact)
     return bool(words) and len(words & known) >= GROUNDED * len(words)
-
-
-def _merged(sentences_S: Sequence[Sentence]) -> tuple[Fact, ...]:
-    said = Said()
-    return tuple(
-        Fact(fact, index) for index, sentence in enumerate(sentences_S) for fact in sentence.facts if said.is_new(content(fact))
-    )

@@ -1,23 +1,24 @@
 """A response as the facts that it states, split along the grammar of its sentences.
 
-In: responses. Out: the facts of each, duplicates merged. As `rule.py`, but by the dependency tree of each sentence, so a
-sentence gives more and shorter facts. Knows nothing of evidence, nor how sentences are parsed.
+In: responses. Out: the sentences and the facts of each, duplicates merged. As `rule.py`, but by the dependency tree of each
+sentence, so a sentence gives more and shorter facts. Knows nothing of evidence, nor how sentences are parsed.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from flame_ray.engines.parser import Word
+from flame_ray.rewards.decompose.base import Told, merged
 from flame_ray.rewards.decompose.clauses import LONGEST, Statement, held, statements
-from flame_ray.rewards.decompose.duplicates import Said, content, vocabulary
+from flame_ray.rewards.decompose.duplicates import content, vocabulary
 from flame_ray.rewards.decompose.outline import Outline
 from flame_ray.rewards.decompose.repair import repaired
 from flame_ray.rewards.decompose.rule import clauses, subject_of
 from flame_ray.rewards.decompose.sentences import NUMERAL, QUOTED, checkable, claim_of, first_name, resolve, sentences
 from flame_ray.rewards.decompose.tree import Tree, tidy
-from flame_ray.types import Fact, Response
+from flame_ray.types import Decomposition, Response
 
 # What the parser reads in place of a title between quotation marks: a name, whatever the title says; the first that is free.
 MASKS = ("Hamlet", "Macbeth", "Othello", "Falstaff")
@@ -47,36 +48,43 @@ class ParseDecomposer:
     def __init__(self, parser: SentenceParser):
         self._parser = parser
 
-    def facts(self, responses: Sequence[Response]) -> list[tuple[Fact, ...]]:
-        claims = [_claims(each) for each in responses]
-        texts = [masked(claim) if len(claim) <= LONGEST_TEXT else "" for each in claims for _, claim in each]
-        trees = iter(self._parser.trees(texts))
-        return [_facts([(index, claim, next(trees)) for index, claim in each]) for each in claims]
+    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
+        split = [sentences(each.text, each.finish_reason != "length") for each in responses]
+        claims = [claim_of(sentence) for sentences_S in split for sentence in sentences_S]
+        trees = self._parser.trees([masked(claim) if len(claim) <= LONGEST_TEXT else "" for claim in claims])
+        parsed = zip(claims, trees, strict=True)
+        return [merged(_told([_Parsed(each, *next(parsed)) for each in sentences_S])) for sentences_S in split]
 
 
-def _claims(response: Response) -> list[tuple[int, str]]:
-    found = enumerate(sentences(response.text, response.finish_reason != "length"))
-    return [(index, claim) for index, sentence in found if (claim := claim_of(sentence))]
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A sentence, what it claims, and the words of that; none where it was not parsed."""
+
+    sentence: str
+    claim: str
+    words: tuple[Word, ...]
 
 
-def _facts(parsed: Sequence[tuple[int, str, tuple[Word, ...]]]) -> tuple[Fact, ...]:
-    facts: list[Fact] = []
-    said = Said()
+def _told(parsed_S: Sequence[_Parsed]) -> Iterator[Told]:
     topic = thing = person = ""
-    for index, claim, words in parsed:
-        tree = _tree(words, claim)
+    for parsed in parsed_S:
+        claim = parsed.claim
+        if not claim:
+            yield Told(parsed.sentence, ())
+            continue
+        tree = _tree(parsed.words, claim)
         about = topic or first_name(claim)
+        statements_F = []
         for at, each in enumerate(_statements(tree, claim)):
             text = tidy(each.text)
             text = text[:1].upper() + text[1:]
             text = resolve(text, _meant(text, thing, person), topic) if each.resolves else text
             if at == 0 and tree.words:
                 thing, person = _subject(tree, claim, (thing, person), topic)
-            key = content(text)
-            if checkable(text, key, about) and said.is_new(key):
-                facts.append(Fact(text, index))
+            if checkable(text, content(text), about):
+                statements_F.append(text)
         topic = about
-    return tuple(facts)
+        yield Told(parsed.sentence, statements_F)
 
 
 def _meant(text: str, thing: str, person: str) -> str:

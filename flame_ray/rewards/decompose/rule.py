@@ -1,7 +1,7 @@
 """A response as the facts that it states: short, self-contained, each stated once.
 
-In: the text of a response, and whether the model finished it. Out: facts, with the index of their sentence; none for a
-response that states nothing checkable. Knows English word order by rules, no grammar: where a rule does not fit, the
+In: the text of a response, and whether the model finished it. Out: its sentences, and facts with the index of theirs; none
+for a response that states nothing checkable. Knows English word order by rules, no grammar: where a rule does not fit, the
 clause stays whole, which makes the fact harder to support and never easier. Knows nothing of evidence.
 
 Ways to look factual without being so are met here: a fact said twice counts once, and praise that no evidence could
@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from flame_ray.rewards.decompose.duplicates import Said, content
+from flame_ray.rewards.decompose.base import Told, merged
+from flame_ray.rewards.decompose.duplicates import content
 from flame_ray.rewards.decompose.sentences import NAME, VERB, VERBS, checkable, claim_of, first_name, resolve, sentences
-from flame_ray.types import Fact, Response
+from flame_ray.types import Decomposition, Response
 
 
 class RuleDecomposer:
@@ -23,31 +24,34 @@ class RuleDecomposer:
     def __init__(self, mode: Literal["rule", "sentence"] = "rule"):
         self._mode = mode
 
-    def facts(self, responses: Sequence[Response]) -> list[tuple[Fact, ...]]:
+    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
         return [decompose(each.text, self._mode, finished=each.finish_reason != "length") for each in responses]
 
 
-def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> tuple[Fact, ...]:
-    """The facts of a response in its own order; `rule` splits sentences into clauses and list items.
+def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> Decomposition:
+    """A response in its own order; `rule` splits sentences into clauses and list items.
 
-    >>> [fact.text for fact in decompose("Peru is bordered by Chile, Brazil and Ecuador. It has a rich culture.", "rule")]
+    >>> found = decompose("Peru is bordered by Chile, Brazil and Ecuador. It has a rich culture.", "rule")
+    >>> [fact.text for fact in found.facts_F]
     ['Peru is bordered by Chile', 'Peru is bordered by Brazil', 'Peru is bordered by Ecuador']
+    >>> [sentence.verifiable for sentence in found.sentences_S]
+    [True, False]
     """
-    facts: list[Fact] = []
-    said = Said()
+    return merged(_told(sentences(text, finished), mode))
+
+
+def _told(sentences_S: Sequence[str], mode: Literal["rule", "sentence"]) -> Iterator[Told]:
     topic = subject = ""
-    for index, sentence in enumerate(sentences(text, finished)):
+    for sentence in sentences_S:
         claim = claim_of(sentence)
         if not claim:
+            yield Told(sentence, ())
             continue
         claim = resolve(claim, subject, topic)
         subject = subject_of(claim) or subject
         topic = topic or first_name(claim)
-        for piece in clauses(claim) if mode == "rule" else (claim,):
-            key = content(piece)
-            if checkable(piece, key, topic) and said.is_new(key):
-                facts.append(Fact(piece, index))
-    return tuple(facts)
+        pieces = clauses(claim) if mode == "rule" else (claim,)
+        yield Told(sentence, [piece for piece in pieces if checkable(piece, content(piece), topic)])
 
 
 def subject_of(claim: str) -> str:

@@ -53,15 +53,20 @@ def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
         if not line:
             continue
         if line.endswith(":"):
-            lead = line[:-1]
+            *before, lead = _split(line[:-1]) or [""]
+            found += before
         elif lead and is_item and len(line.split()) <= 6:
             found.append(f"{lead} {line}")
         else:
             lead = lead if is_item else ""
-            found += [part.strip() for part in sentencex.segment("en", line) if part.strip()]
+            found += _split(line)
     if not finished and found and not found[-1].endswith(ENDS):
         found.pop()
     return tuple(found)
+
+
+def _split(line: str) -> list[str]:
+    return [part.strip() for part in sentencex.segment("en", line) if part.strip()]
 
 
 def claim_of(sentence: str) -> str:

@@ -16,6 +16,7 @@ RECORD = {
         {"text": "Peru borders Mars", "verdict": "not_found", "score": 0.0, "passage_id": None},
         {"text": "Peru borders X", "verdict": "error", "score": None, "passage_id": None},
     ],
+    "sentences": [{"text": "Peru borders Chile, Kenya, Mars and X.", "verifiable": True}],
     "evidence": [{"id": "pe/0", "title": "Peru", "text": "Borders: Chile"}],
     "supported": 1,
     "counted": 3,
@@ -62,6 +63,13 @@ def test_without_colours_the_verdict_is_in_words():
 )
 def test_a_response_without_a_precision_says_why(change, words):
     assert words in printed({**RECORD, **change})
+
+
+def test_sentences_with_nothing_to_verify_are_counted_in_one_dim_line_under_the_facts():
+    hello, borders = {"text": "Hello!", "verifiable": False}, RECORD["sentences"][0]
+    *_, last = printed({**RECORD, "sentences": [hello, borders, hello]}).rstrip().splitlines()
+    assert "2 of 3 sentences had nothing to verify" in last and "\x1b[2m" in last
+    assert "nothing to verify" not in printed(RECORD)
 
 
 EVIL = (

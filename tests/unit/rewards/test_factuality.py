@@ -140,6 +140,25 @@ def test_given_evidence_takes_the_place_of_retrieval():
     assert retriever.queries == []
 
 
+def test_an_audit_has_the_sentences_that_its_facts_are_of():
+    text = "Hello! These countries border Peru:\n\n- Chile\n- Kenya\n\nIs it large? Its capital is Lim"
+    (audit,) = rewarding(CountingRetriever(), Checks()).audit([Task(PROMPT, response(text, finish_reason="length"))])
+    assert [sentence.verifiable for sentence in audit.sentences_S] == [False, True, True, False]
+    assert audit.sentences_S[0].text == "Hello!"
+    pointed = [(verdict.fact.text, audit.sentences_S[verdict.fact.sentence].text) for verdict in audit.score.verdicts]
+    assert pointed == [
+        ("These countries border Peru Chile", "These countries border Peru Chile"),
+        ("These countries border Peru Kenya", "These countries border Peru Kenya"),
+    ]
+
+
+def test_a_reward_that_failed_has_no_sentences():
+    checkers = (failing_on_kenya(ValueError("no tokens")), Checks(lambda text: VerdictLabel.ERROR))
+    for checker in checkers:
+        (audit,) = rewarding(CountingRetriever(), checker).audit([Task(PROMPT, response("Hello! Peru borders Kenya."))])
+        assert isinstance(audit.score, Missing) and audit.sentences_S == ()
+
+
 def test_the_cut_end_of_a_response_is_not_scored(reward):
     text = "Peru borders Chile. Its capital is Lim"
     assert len(score(reward, text, "length").verdicts) == 1

@@ -8,10 +8,11 @@ import pytest
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality import Audit
 from flame_ray.rewards.records import TEXT_WORDS, parse_row, passages_of, record_of, task_of
-from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
 
 ID = ResponseId(0, "line-3", 0)
 PASSAGES = (Passage("pe/0", "Peru", "Borders: Chile"),)
+SENTENCES = (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True))
 
 
 def row(number=3, **columns):
@@ -23,7 +24,7 @@ def verdict(label, score=0.5):
 
 
 def audit(*labels):
-    return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES)
+    return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES, SENTENCES)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,14 @@ def test_a_record_keeps_the_columns_and_says_what_was_found():
     assert record["abstained"] is False and record["missing"] is None
 
 
+def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
+    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), audit(VerdictLabel.SUPPORTED))
+    assert record["sentences"] == [
+        {"text": "Hello!", "verifiable": False},
+        {"text": "Peru borders Chile.", "verifiable": True},
+    ]
+
+
 def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
     record = record_of(row(prompt="Peru?", response=""), audit())
     assert record["abstained"] is True
@@ -115,11 +124,11 @@ def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
 
 
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
-    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost"), ()))
+    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost"), (), ()))
     assert record["missing"] == "worker lost"
     for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
         assert record[name] is None
-    assert record["facts"] == []
+    assert record["facts"] == record["sentences"] == []
 
 
 def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing():
@@ -129,7 +138,7 @@ def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing(
 
 
 def test_every_record_has_the_same_columns():
-    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why"), ()))
+    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why"), (), ()))
     assert len({tuple(record_of(row(prompt="a", response="b"), each)) for each in audits}) == 1
 
 

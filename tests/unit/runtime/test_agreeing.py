@@ -37,16 +37,16 @@ def test_a_claim_has_the_checkers_own_decision_and_a_failure_has_no_score(label,
 
 def test_a_response_has_its_words_and_both_counts():
     score = FactScore(ID, (verdict(VerdictLabel.SUPPORTED), verdict(VerdictLabel.NOT_FOUND)))
-    found = _scored_response(LABELLED, Audit(score, ()))
+    found = _scored_response(LABELLED, Audit(score, (), ()))
     assert (found.prompt, found.system, found.words) == ("Peru?", "a", 3)
     assert (found.human_supported, found.human_unsupported, found.precision, found.unsupported) == (3, 2, 0.5, 1)
     assert not found.missing
 
 
 def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missing():
-    abstained = _scored_response(LABELLED, Audit(FactScore(ID, ()), ()))
+    abstained = _scored_response(LABELLED, Audit(FactScore(ID, ()), (), ()))
     assert abstained.precision is None and not abstained.missing
-    assert _scored_response(LABELLED, Audit(Missing(ID, "why"), ())).missing
+    assert _scored_response(LABELLED, Audit(Missing(ID, "why"), (), ())).missing
 
 
 def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):

@@ -20,7 +20,7 @@ def decomposer():
 
 @pytest.fixture(scope="module")
 def facts(decomposer):
-    return lambda text, finished=True: [fact.text for fact in decomposer.facts([response(text, finished)])[0]]
+    return lambda text, finished=True: [fact.text for fact in decomposer.decompose([response(text, finished)])[0].facts_F]
 
 
 def response(text, finished=True):
@@ -232,8 +232,8 @@ def test_lists_and_markup(facts):
 
 
 def test_facts_know_their_sentence(decomposer):
-    (found,) = decomposer.facts([response("Hello! Lima is in Peru. Is it large? Lima was founded by Pizarro in 1535.")])
-    assert [fact.sentence for fact in found] == [1, 3, 3]
+    (found,) = decomposer.decompose([response("Hello! Lima is in Peru. Is it large? Lima was founded by Pizarro in 1535.")])
+    assert [fact.sentence for fact in found.facts_F] == [1, 3, 3]
 
 
 def test_an_unfinished_end_is_left_out(facts):
@@ -282,8 +282,8 @@ def test_no_word_of_a_sentence_is_lost(facts):
 
 def test_the_same_responses_have_the_same_facts_alone_and_together(decomposer):
     texts = [text for text, _ in SPLIT]
-    together = decomposer.facts([response(text) for text in texts])
-    assert together == [decomposer.facts([response(text)])[0] for text in reversed(texts)][::-1]
+    together = decomposer.decompose([response(text) for text in texts])
+    assert together == [decomposer.decompose([response(text)])[0] for text in reversed(texts)][::-1]
 
 
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment(facts):

@@ -6,7 +6,7 @@ from flame_ray.rewards.decompose import decompose, sentences
 
 
 def facts(text, mode="rule", finished=True):
-    return [fact.text for fact in decompose(text, mode, finished)]
+    return [fact.text for fact in decompose(text, mode, finished).facts_F]
 
 
 def test_a_list_of_neighbours_becomes_one_fact_each():
@@ -65,7 +65,8 @@ def test_a_place_at_the_start_holds_for_every_clause():
 
 
 def test_facts_know_their_sentence():
-    assert [fact.sentence for fact in decompose("Hello! Peru borders Chile. Is it large? It exports copper.", "rule")] == [1, 3]
+    found = decompose("Hello! Peru borders Chile. Is it large? It exports copper.", "rule")
+    assert [fact.sentence for fact in found.facts_F] == [1, 3]
 
 
 def test_sentence_mode_keeps_sentences_whole():
@@ -125,6 +126,15 @@ def test_markup_and_bullets_are_not_part_of_a_sentence():
         "Lima is the capital.",
         "It exports copper.",
     )
+
+
+def test_what_stands_before_a_lead_on_its_line_is_no_part_of_its_items():
+    assert sentences("Hello! The neighbours of Peru are:\n- Chile\n- Brazil") == (
+        "Hello!",
+        "The neighbours of Peru are Chile",
+        "The neighbours of Peru are Brazil",
+    )
+    assert sentences(":\n- Chile") == ("Chile",)
 
 
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
