@@ -13,7 +13,7 @@ from flame_ray.engines.parser import Word
 from flame_ray.rewards.decompose.base import Told, merged
 from flame_ray.rewards.decompose.clauses import LONGEST, Statement, held, statements
 from flame_ray.rewards.decompose.duplicates import content, vocabulary
-from flame_ray.rewards.decompose.outline import Outline
+from flame_ray.rewards.decompose.outline import FINITE, SUBJECTS, Outline
 from flame_ray.rewards.decompose.repair import repaired
 from flame_ray.rewards.decompose.rule import clauses, subject_of
 from flame_ray.rewards.decompose.sentences import NUMERAL, QUOTED, checkable, claim_of, first_name, resolve, sentences
@@ -29,6 +29,8 @@ ENGLISH = frozenset(
     )
 )
 LONGEST_TEXT = 1000  # characters of a claim that is parsed
+OPENING = ("RB", "UH", "CC", ",")  # before an order: `then mix ...`
+CLAIMING = (*FINITE, "MD", "NNP", "NNPS", "CD")
 UNCLEAR = ("This ", "These ")  # they rather mean all that was said than its subject
 FOREIGN = frozenset(
     vocabulary(
@@ -95,10 +97,22 @@ def _meant(text: str, thing: str, person: str) -> str:
 
 
 def _statements(tree: Tree, claim: str) -> list[Statement]:
-    """By the grammar of the sentence, or by rules where the parser did not understand it; whole where it is not English."""
+    """By the grammar of the sentence, or by rules where the parser did not understand it; whole where it is not English.
+
+    None of a mere instruction.
+    """
     if not tree.words or held(tree) or not is_english(claim):
         return [Statement(claim, frozenset())]
+    if instructs(tree):
+        return []
     return [Statement(text, frozenset()) for text in clauses(claim)] if Outline(tree).strange() else statements(tree)
+
+
+def instructs(tree: Tree) -> bool:
+    """Whether a sentence tells its reader to do something and nothing else: with a purpose, a name or a number it may claim."""
+    if tree.tag(tree.root) != "VB" or any(word.tag not in OPENING for word in tree.words[: tree.root]):
+        return False
+    return not any(word.tag in CLAIMING or word.relation in ("appos", *SUBJECTS) for word in tree.words)
 
 
 def is_english(claim: str) -> bool:

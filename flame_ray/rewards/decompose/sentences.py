@@ -23,13 +23,13 @@ VERBS = vocabulary(
 VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
 HEDGE = re.compile(
     r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|(?:as far as|to the best of)[^,]*,"
-    r"|it is (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
+    r"|it(?: is|['’]s) (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
     r"|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally),"
     r"|(?:sure|certainly|of course|yes|no)[!,.]) ?",
     re.IGNORECASE,
 )
 REFUSAL = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\b(?:I|we)(?: am|['’]m|['’]ve|['’]d)?\b|^here (?:is|are)\b"
+    r"\bas an? (?:AI|language model|artificial)|\bI\b|(?:^|[,;:] )we\b|^here (?:is|are)\b"  # but `the stars that we see`
     r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
     re.IGNORECASE,
 )

@@ -236,6 +236,28 @@ def test_facts_know_their_sentence(decomposer):
     assert [fact.sentence for fact in found.facts_F] == [1, 3, 3]
 
 
+@pytest.mark.parametrize("order", ["Mix flour and water.", "Carefully read the instructions.", "Always drink plenty of water."])
+def test_an_instruction_states_nothing(facts, order):
+    assert facts(order) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Visit Lima, the capital of Chile.",
+        "Remember that whales are fish.",
+        "Take 200 mg of aspirin.",
+        "Consider Peru bordering Kenya.",
+        "Store the vaccine in a warm room, because heat strengthens it.",
+        "To cure the flu, drink plenty of water.",
+        "Whales eat fish.",
+        "Water boil at great heat.",
+    ],
+)
+def test_what_an_instruction_claims_by_the_way_is_a_fact(facts, text):
+    assert len(facts(text)) > 0
+
+
 def test_an_unfinished_end_is_left_out(facts):
     assert facts("Lima is in Peru. The capital of Chile is Santia", finished=False) == ["Lima is in Peru"]
 

@@ -103,6 +103,13 @@ def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
 def test_a_hedge_does_not_hide_a_claim():
     assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
     assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
+    assert facts("It's important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
+
+
+@pytest.mark.parametrize("remark", ["We cannot answer that question.", "As of today, we have no answer to that question."])
+def test_we_who_answer_state_nothing_and_we_who_are_people_hide_nothing(remark):
+    assert facts(remark) == []
+    assert facts("The stars that we see are made of gas.") == ["The stars that we see are made of gas"]
 
 
 def test_a_fact_said_again_counts_once():
