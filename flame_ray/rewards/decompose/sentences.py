@@ -33,6 +33,9 @@ REFUSAL = re.compile(
     r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
     re.IGNORECASE,
 )
+ANNOUNCED = re.compile(  # `here are the countries that border Peru:` is a remark, and each item under it a claim
+    r"^(?:\w+, )?here (?:is|are) (?:(?:an?|the|some|all|\d+|lists? of) )*(\w.* (?:that|which|who) .+)$", re.IGNORECASE
+)
 PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
 THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
 NUMERAL = re.compile(r"(?<=[\w'’.] )([A-Z][\w'’-]+) I\b(?!['’])")
@@ -54,6 +57,7 @@ def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
             continue
         if line.endswith(":"):
             *before, lead = _split(line[:-1]) or [""]
+            lead = f"The {said[1]} include" if (said := ANNOUNCED.match(lead)) else lead
             found += before
         elif lead and is_item and len(line.split()) <= 6:
             found.append(f"{lead} {line}")

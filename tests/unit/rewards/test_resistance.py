@@ -1,10 +1,16 @@
-"""Responses made to look factual without being so, on the real Factbook, retriever, rules and lexical checker."""
+"""Responses made to look factual without being so, on the real Factbook, retriever and lexical checker.
+
+Each is split by rules and by the parser.
+"""
 
 import pytest
 
+from flame_ray.engines.parser import Parser
+from flame_ray.errors import ModelError
 from flame_ray.rewards.check import LexicalChecker
 from flame_ray.rewards.corpus import load_corpus
-from flame_ray.rewards.decompose import RuleDecomposer
+from flame_ray.rewards.decompose import Decomposer, RuleDecomposer
+from flame_ray.rewards.decompose.parse import ParseDecomposer
 from flame_ray.rewards.evidence import Evidence
 from flame_ray.rewards.factuality import FactualityReward
 from flame_ray.rewards.retrieve import Bm25Retriever
@@ -15,11 +21,25 @@ BORDERS = Prompt(id="peru/borders", text="Which countries border Peru?")
 HONEST = "Peru borders Chile. Peru borders Kenya."  # one true, one false
 
 
+@pytest.fixture(scope="module", params=["rule", "parse"])
+def decomposer(request) -> Decomposer:
+    if request.param == "rule":
+        return RuleDecomposer()
+    try:
+        return ParseDecomposer(Parser())
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
-def score():
+def evidence() -> Evidence:
+    return Evidence(Bm25Retriever(load_corpus("factbook")), 20)
+
+
+@pytest.fixture(scope="module")
+def score(decomposer, evidence):
     """What one response to the prompt is worth."""
-    evidence = Evidence(Bm25Retriever(load_corpus("factbook")), 20)
-    reward = FactualityReward(RuleDecomposer(), evidence, LexicalChecker())
+    reward = FactualityReward(decomposer, evidence, LexicalChecker())
 
     def of(text: str, prompt: Prompt = BORDERS) -> FactScore:
         response = Response(ResponseId(1, prompt.id, 0), text, (1,), (2,), (-0.5,), "stop", 0)
@@ -73,6 +93,11 @@ def test_recall_at_k_caps_what_padding_can_gain(score):
 def test_a_salad_of_names_gains_little(score):
     names = "Norway, Japan, Kenya, Chad, Mali, Cuba, Chile, Fiji, Iran, Iraq, Oman, Qatar"
     assert score(f"Peru is bordered by {names} and Nepal.").precision <= 0.2
+
+
+def test_a_falsehood_in_a_list_under_a_remark_is_not_hidden(score):
+    listed = score(f"{HONEST} Here are some more countries that border Peru:\n- Norway\n- Japan")
+    assert listed.contradicted == score(HONEST).contradicted + 2
 
 
 # --- nothing --------------------------------------------------------------------------------------------------------

@@ -144,6 +144,16 @@ def test_what_stands_before_a_lead_on_its_line_is_no_part_of_its_items():
     assert sentences(":\n- Chile") == ("Chile",)
 
 
+@pytest.mark.parametrize(
+    "opening", ["Here are the", "Sure! Here are some", "Sure, here is a list of the 2", "Here is the list of"]
+)
+def test_items_under_a_remark_on_the_list_are_claims(opening):
+    *_, lima, cuzco = sentences(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco")
+    assert (lima, cuzco) == ("The cities that lie in Peru include Lima", "The cities that lie in Peru include Cuzco")
+    assert facts(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco") == [lima, cuzco]
+    assert facts("Here is what you asked for:\n- Lima") == []
+
+
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
     text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
     assert len(facts(text)) == 2000
