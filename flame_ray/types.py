@@ -112,8 +112,8 @@ class Fact:
 class Sentence:
     """A sentence or list item of a response; `verifiable` is False where it states nothing that evidence could decide.
 
-    A greeting, a question, a refusal, an opinion and praise without content are not verifiable. What was said before is,
-    though it is no new fact.
+    A greeting, a question, a refusal, an opinion and praise without content are not verifiable, as far as the decomposer can
+    tell. What was said before is, though it is no new fact.
     """
 
     text: str

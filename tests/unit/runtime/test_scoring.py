@@ -6,7 +6,10 @@ import json
 import pytest
 from rich.console import Console
 
+from flame_ray.config import Config
+from flame_ray.config.load import differences
 from flame_ray.errors import DataError
+from flame_ray.rewards.records import FORMAT
 from flame_ray.runtime import scoring
 from flame_ray.runtime.scoring import Tally
 
@@ -51,6 +54,12 @@ def test_a_survey_counts_lines_and_tells_one_file_from_another(path):
     write(path, GOOD, {**GOOD, "response": "Cuzco."})
     second = scoring._survey(path, strict=False)
     assert (first.lines, second.lines) == (2, 2) and first.sha256 != second.sha256
+
+
+def test_a_file_of_records_of_another_shape_is_not_continued():
+    made_by = scoring._made_by(Config(), scoring.Survey("of the responses", 1))
+    before = {**made_by, "flame_ray": {"version": made_by["flame_ray"]["version"]}}
+    assert differences(before, made_by) == [f"flame_ray.record: None -> {FORMAT}"]
 
 
 def test_a_strict_survey_refuses_the_first_bad_line_and_another_one_none(path):
