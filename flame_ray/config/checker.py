@@ -14,10 +14,10 @@ class TrainCheckerConfig(Settings):
     reads them. `aside`: the share of them that is not trained on.
     """
 
-    twins: dict[str, Annotated[int, Field(ge=0)]] = {"factbook": 3000}
+    twins: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(default_factory=lambda: {"factbook": 3000})]
     labels: tuple[str, ...] = ()
     aside: Fraction = 0.3
-    mixed: Annotated[int, Field(ge=0)] = 800
+    mixed: Annotated[int, Field(ge=0)] = 600
     epochs: Positive = 2
     lr: Annotated[float, Field(gt=0)] = 2e-4
     lr_twins: Annotated[float, Field(gt=0)] = 2e-4

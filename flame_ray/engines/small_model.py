@@ -25,8 +25,9 @@ from flame_ray.errors import ModelError
 
 WEIGHTS = "checker.safetensors"
 SHIPPED = Path(__file__).parents[1] / "rewards" / "check" / "small_weights"
-DEPTH = 16  # blocks of the model that are read, of its 30: the later ones turn to the next word
-ADAPTED = range(6, DEPTH)
+DEPTH = 16  # blocks of the model that are kept, of its 30: the later ones turn to the next word
+READ = (12, 16)  # blocks after which the head reads
+ADAPTED = range(10, DEPTH)
 RANK = 16
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
 WORDS = 0.25  # weight of the lexical checker's logit before training
@@ -37,17 +38,19 @@ class Reader(nn.Module):
 
     def __init__(self, blocks: Any, width: int):
         super().__init__()
-        self.blocks, self.head, self.words = blocks, nn.Linear(width, 1), nn.Parameter(torch.tensor(WORDS))
+        self.blocks, self.words = blocks, nn.Parameter(torch.tensor(WORDS))
+        self.head = nn.Linear(len(READ) * width, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, ids_DT: Tensor, lengths_D: Tensor, words_D: Tensor) -> Tensor:
         """Logits [D]. No mask: what stands right of a token is not seen by it."""
-        hidden = self.blocks(input_ids=ids_DT, use_cache=False).last_hidden_state
-        last = hidden[torch.arange(len(lengths_D)), lengths_D - 1].float()
+        states = self.blocks(input_ids=ids_DT, use_cache=False, output_hidden_states=True).hidden_states
+        rows = torch.arange(len(lengths_D))
+        last = torch.stack([states[block][rows, lengths_D - 1].float() for block in READ], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
-            logits: Tensor = self.head(scaled)[:, 0] + self.words * words_D
+            logits: Tensor = self.head(scaled.flatten(1))[:, 0] + self.words * words_D
         return logits
 
 

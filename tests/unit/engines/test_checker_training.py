@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from flame_ray.engines.checker_training import POOL, Course, Example, _batches, _loss, _weights, teach
-from flame_ray.engines.small_model import Reader, load_base, score_pairs, trained_tensors
+from flame_ray.engines.small_model import DEPTH, Reader, load_base, score_pairs, trained_tensors
 from flame_ray.errors import EngineError
 
 CAPITALS = {"Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Cuba": "Havana", "Chile": "Santiago"}
@@ -28,7 +28,7 @@ def tiny(seed=0):
     from transformers import LlamaConfig, LlamaModel
 
     torch.manual_seed(seed)
-    size = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2}
+    size = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": DEPTH}
     blocks = LlamaModel(LlamaConfig(vocab_size=49152, num_key_value_heads=2, **size))
     return Reader(get_peft_model(blocks, LoraConfig(r=4, target_modules=r"layers\.1\..*_proj")), 16)
 
