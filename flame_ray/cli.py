@@ -23,6 +23,7 @@ WIDTH = 150
 
 Set = Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")]
 Job = Annotated[Path | None, typer.Option("--job", help="a job file whose settings hold; without one, the defaults")]
+Decompose = Annotated[str | None, typer.Option("--decompose", help="short for --set factuality.decompose=...")]
 Checker = Annotated[str | None, typer.Option("--checker", help="short for --set factuality.checker=...")]
 Corpus = Annotated[str | None, typer.Option("--corpus", help="short for --set factuality.corpus=...")]
 Workers = Annotated[int | None, typer.Option("--workers", help="short for --set factuality.workers=...")]
@@ -88,7 +89,7 @@ def score(
     out: Annotated[Path, typer.Option("--out", help="where the records go; one that was begun is gone on with")],
     corpus: Corpus = None,
     checker: Checker = None,
-    decompose: Annotated[str | None, typer.Option("--decompose", help="short for --set factuality.decompose=...")] = None,
+    decompose: Decompose = None,
     workers: Workers = None,
     job: Job = None,
     set_: Set = None,
@@ -115,12 +116,13 @@ def agreement(
     out: Annotated[Path | None, typer.Option("--out", help="write the figures there as JSON")] = None,
     corpus: Corpus = None,
     checker: Checker = None,
+    decompose: Decompose = None,
     workers: Workers = None,
     job: Job = None,
     set_: Set = None,
 ) -> None:
     """Compare a checker, or the whole reward, with human labels; 95 % bootstrap intervals."""
-    config = _factuality(job, set_, corpus=corpus, checker=checker, workers=workers)
+    config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from rich.console import Console
 
     from flame_ray.runtime.agreeing import agreement_with

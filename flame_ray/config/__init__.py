@@ -2,7 +2,7 @@
 
     place      run, cluster, model, weights, pipeline
     prompts    prompts, classify, rollout, evaluation
-    rewards    factuality, verifier, judge, pairs
+    rewards    factuality, verifier, judge, pairs, score
     learner    learner
     checker    train_checker
 
@@ -17,7 +17,7 @@ from flame_ray.config.devices import device_problems
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.place import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
-from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, VerifierConfig
+from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 
 __all__ = [
     "ClassifyConfig",
@@ -35,6 +35,7 @@ __all__ = [
     "PromptsConfig",
     "RolloutConfig",
     "RunConfig",
+    "ScoreConfig",
     "Settings",
     "VerifierConfig",
     "WeightsConfig",
@@ -59,6 +60,7 @@ class Config(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: WeightsConfig = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()
+    score: ScoreConfig = ScoreConfig()
     train_checker: TrainCheckerConfig = TrainCheckerConfig()
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ WHERE_NOT_WHAT = re.compile(
     r"cluster\..*|run\.(id|root|keep_checkpoints)"
     r"|(rollout|factuality|verifier|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
     r"|(rollout|verifier|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)|factuality\.cache"
-    r"|weights\..*|rollout\.tensor_parallel|pipeline\.colocated|train_checker\..*"
+    r"|weights\..*|rollout\.tensor_parallel|pipeline\.colocated|(train_checker|score)\..*"
     r"|learner\.(placement|zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
 )
 

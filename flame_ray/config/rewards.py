@@ -36,7 +36,7 @@ class FactualityConfig(Workers):
         str | None,
         Field(
             description="of nli: a cross-encoder; of llm and whole: None is the policy's initial model; of small: a folder "
-            "that train-checker wrote"
+            "that train-checker wrote, None: the one that ships"
         ),
     ] = None
     cache: Annotated[bool, Field(description="keep a model's verdicts on the node's disk, for later rounds and runs")] = True
@@ -58,10 +58,15 @@ class FactualityConfig(Workers):
         return self.checker_model if self.checker in ("llm", "whole") else None
 
     @model_validator(mode="after")
+    def keeps_what_it_retrieves(self) -> "FactualityConfig":
+        if self.keep is not None and self.keep > self.retrieve:
+            raise ValueError(f"factuality.keep is {self.keep}, more than the {self.retrieve} of factuality.retrieve")
+        return self
+
+    @model_validator(mode="after")
     def checker_has_its_model(self) -> "FactualityConfig":
-        needed = {"nli": "a cross-encoder's folder or hub id", "small": "the folder that flame-ray train-checker wrote"}
-        if self.checker in needed and self.checker_model is None:
-            raise ValueError(f"factuality.checker {self.checker} needs factuality.checker_model: {needed[self.checker]}")
+        if self.checker == "nli" and self.checker_model is None:
+            raise ValueError("factuality.checker nli needs factuality.checker_model: a cross-encoder's folder or hub id")
         return self
 
 
@@ -97,6 +102,15 @@ class JudgeConfig(Workers):
     max_sequences: Positive = 64
     kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
     gpu_memory: Fraction = 0.4
+
+
+class ScoreConfig(Settings):
+    """What `flame-ray score` adds to precision: FActScore's length penalty, and F1@K."""
+
+    gamma: Annotated[
+        float, Field(ge=0, description="facts below which a response says too little; FActScore's authors: 10")
+    ] = 10.0
+    recall_at: Annotated[int, Field(ge=1, description="K, the supported facts that are wanted; SAFE: 64")] = 64
 
 
 class PairsConfig(Settings):

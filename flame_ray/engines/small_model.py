@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from flame_ray.config import ModelConfig
 from flame_ray.engines.models import SMOLLM2, resolve_model
@@ -79,6 +80,7 @@ class SmallModel:
 def load_base(seed: int = 0) -> tuple[Any, Reader]:
     """The tokenizer, and the blocks with a new adapter, drawn by the seed, that changes nothing yet. Raises ModelError."""
     folder = resolve_model(SMOLLM2, ModelConfig(), "the small checker's base")
+    disable_progress_bar()  # it takes half a second
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, use_safetensors=True).model
     model.layers, model.norm = model.layers[:DEPTH], nn.Identity()
     places = "|".join(map(str, ADAPTED))
@@ -106,7 +108,7 @@ def encode(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Te
 
 
 def score_pairs(
-    model: Reader, tokenizer: Any, pairs: Sequence[tuple[str, str]], words: Sequence[float] = (), batch: int = 32
+    model: Reader, tokenizer: Any, pairs: Sequence[tuple[str, str]], *, words: Sequence[float] = (), batch: int = 32
 ) -> np.ndarray:
     """Float32 [N]: a logit a pair; `words` [N] are lexical logits, none by default. Pairs of like length go together."""
     model.eval()

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality import Audit, Task
-from flame_ray.rewards.score import length_penalty, wilson
+from flame_ray.rewards.score import f_at, length_penalty, wilson
 from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this: a sentence alone, without its neighbours, supports less than it should
-FORMAT = 2  # of a record: one of another is never continued
-GAMMA = 10.0  # facts below which FActScore's authors take a response to say too little
+FORMAT = 3  # of a record: one of another is never continued
 FIX = "correct or remove that line"
 
 
@@ -29,11 +29,13 @@ class Row:
 
 
 def parse_row(line: bytes, number: int, where: str) -> Row:
-    """One JSON object in UTF-8. Raises DataError, also for what JSON cannot hold: NaN, half of a surrogate pair."""
+    """One JSON object in UTF-8; the first line may begin with a byte order mark. Raises DataError, also for what JSON cannot
+    hold: NaN, a number beyond a double's, half of a surrogate pair.
+    """
     where = f"{where}:{number}"
     try:
-        columns = json.loads(line.decode("utf-8"), parse_constant=_refuse)
-        json.dumps(columns, ensure_ascii=False).encode("utf-8")
+        columns = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"), parse_constant=_refuse)
+        json.dumps(columns, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a surrogate alone, nested too deeply
         raise DataError("one JSON object a line", f"{where}: {error}", FIX) from error
     if not isinstance(columns, dict):
@@ -91,15 +93,15 @@ def passages_of(texts: Sequence[str]) -> tuple[Passage, ...]:
     return tuple(Passage(f"given/{index}", "", "\n".join(lines)) for index, lines in enumerate(joined))
 
 
-def record_of(row: Row, audit: Audit) -> dict[str, Any]:
+def record_of(row: Row, audit: Audit, config: ScoreConfig) -> dict[str, Any]:
     """The line's own columns, and what the reward found; a column of a name that is taken here is kept as `input.<name>`.
 
     `sentences` are those of the response, `verifiable` false where one states nothing that evidence could decide; a fact's
     `sentence` is an index into them, from 0. `interval` is Wilson's 95 % interval of `precision`; both are null when no fact
-    counts, and so is `factscore`, precision with FActScore's length penalty at gamma 10. `missing` says why the reward failed,
-    and then nothing is counted: a reward that failed is not 0.
+    counts, and so are `factscore`, precision with FActScore's length penalty, and `f1_at_k`, which both punish a response that
+    says little. `missing` says why the reward failed, and then nothing is counted: a reward that failed is not 0.
     """
-    record = {"line": row.number} | _found(audit)
+    record = {"line": row.number} | _found(audit, config)
     columns = {}
     for name, value in row.columns.items():
         while name in record or name in columns:
@@ -108,7 +110,7 @@ def record_of(row: Row, audit: Audit) -> dict[str, Any]:
     return {"line": row.number} | columns | record
 
 
-def _found(audit: Audit) -> dict[str, Any]:
+def _found(audit: Audit, config: ScoreConfig) -> dict[str, Any]:
     score = audit.score if isinstance(audit.score, FactScore) else None
     return {
         "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in audit.sentences_S],
@@ -121,14 +123,19 @@ def _found(audit: Audit) -> dict[str, Any]:
         "counted": score.counted if score else None,
         "precision": score.precision if score else None,
         "interval": list(wilson(score.supported, score.counted)) if score and score.counted else None,
-        "factscore": _factscore(score) if score else None,
+        **(_with_length(score, config) if score else dict.fromkeys(("factscore", "f1_at_k"))),
         "abstained": score.abstained if score else None,
         "missing": None if isinstance(audit.score, FactScore) else audit.score.reason,
     }
 
 
-def _factscore(score: FactScore) -> float | None:
-    return None if score.precision is None else score.precision * length_penalty(score.counted, GAMMA)
+def _with_length(score: FactScore, config: ScoreConfig) -> dict[str, float | None]:
+    if score.precision is None:
+        return dict.fromkeys(("factscore", "f1_at_k"))
+    return {
+        "factscore": score.precision * length_penalty(score.counted, config.gamma),
+        "f1_at_k": f_at(config.recall_at, 1.0, score.supported, score.counted),
+    }
 
 
 def _fact(verdict: Verdict) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from flame_ray import __version__
 from flame_ray.config import Config
-from flame_ray.errors import DataError
+from flame_ray.engines.models import fingerprint
+from flame_ray.errors import ConfigError, DataError
 from flame_ray.report.facts import record_table, shown
 from flame_ray.rewards.corpus import check_corpus, signature
 from flame_ray.rewards.factuality import Task
@@ -85,6 +86,8 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
 
     `console` is told how it goes; `tables` gets the records, if they were asked for.
     """
+    if request.out.absolute() == request.responses.absolute():
+        raise ConfigError("--out to be another file than --responses", f"{request.out} for both", "give another --out")
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     survey = _survey(request.responses, request.strict)
     tally = Tally()
@@ -117,7 +120,7 @@ def _score(
     with checking(config, GO_ON, screen) as workers, Pace(screen, "score", "lines", survey.lines) as pace:
         tally.began = time.monotonic()
         for row, audit in workers.audits(rows):
-            record = record_of(row, audit)
+            record = record_of(row, audit, config.score)
             file.append(record)
             tally.add(record)
             pace.at(row.number)
@@ -133,7 +136,10 @@ def _made_by(config: Config, survey: Survey) -> dict[str, Any]:
         "responses": {"sha256": survey.sha256},
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),
+        "score": config.score.model_dump(mode="json"),
     }
+    if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "")).is_dir():
+        made_by["weights"] = fingerprint(folder)
     if factuality.asks_verifier:
         made_by |= {"verifier": config.verifier.model_dump(mode="json"), "model": config.model.model_dump(mode="json")}
     return made_by

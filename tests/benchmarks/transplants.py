@@ -1,10 +1,12 @@
-"""How often the lexical checker supports a sentence that was moved to evidence about something else.
+"""How often a checker supports a sentence that was moved to evidence about something else.
 
     python tests/benchmarks/transplants.py --summaries summaries_en-us.json   prose: another article of the same topic
     python tests/benchmarks/transplants.py --run runs/ID                      records: a model's facts, another country
+    ... --checker lexical small                                               whose verdicts, one after another
 
 The title in the sentence is exchanged for that of the evidence. A few are true by chance, most are not: lower is better. The
-second takes the held-out facts of round 0 of a run on the Factbook. Prints the share with its Wilson interval.
+second takes the held-out facts of round 0 of a run on the Factbook. Prints the share with its Wilson interval; and, for what
+a checker must not lose by it, the share of true and of edited Factbook statements that it supports.
 """
 
 # ruff: noqa: T201
@@ -16,8 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from lexical_checker import factbook_twins
 
-from flame_ray.rewards.check import LexicalChecker
+from flame_ray.config.load import parse_config
+from flame_ray.rewards.check import make_checker
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.decompose import sentences
 from flame_ray.rewards.retrieve import Bm25Retriever
@@ -60,20 +64,30 @@ def from_run(folder: Path) -> Iterator[Claim]:
             yield Claim(Fact(row["fact"].replace(title, other), 0), evidence)
 
 
+def from_factbook(supported: bool) -> Iterator[Claim]:
+    yield from (Claim(Fact(each.claim, 0), each.evidence) for each in factbook_twins() if each.supported is supported)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--summaries", type=Path)
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--checker", nargs="+", default=["lexical"])
     asked = parser.parse_args()
-    print("| moved | n | supported, % [95 %] |\n|---|---|---|")
-    for name, made in (("to another article", from_summaries), ("to another country", from_run)):
-        if (path := asked.summaries if made is from_summaries else asked.run) is None:
-            continue
-        verdicts = LexicalChecker().check(list(made(path)))
-        supported = sum(verdict.label is VerdictLabel.SUPPORTED for verdict in verdicts)
-        low, high = wilson(supported, len(verdicts))
-        share = 100 * supported / len(verdicts)
-        print(f"| {name} | {len(verdicts)} | {share:.1f} [{100 * low:.1f}, {100 * high:.1f}] |")
+    sets = {"Factbook, true": list(from_factbook(True)), "Factbook, edited": list(from_factbook(False))}
+    if asked.summaries is not None:
+        sets["to another article"] = list(from_summaries(asked.summaries))
+    if asked.run is not None:
+        sets["to another country"] = list(from_run(asked.run))
+    print("| checker | claims | n | supported, % [95 %] |\n|---|---|---|---|")
+    for name in asked.checker:
+        checker = make_checker(parse_config({"factuality": {"checker": name, "cache": False}}, "here").factuality)
+        for kind, claims in sets.items():
+            supported = sum(verdict.label is VerdictLabel.SUPPORTED for verdict in checker.check(claims))
+            low, high = wilson(supported, len(claims))
+            print(
+                f"| {name} | {kind} | {len(claims)} | {100 * supported / len(claims):.1f} [{100 * low:.1f}, {100 * high:.1f}] |"
+            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Checkers: what the evidence says of facts. Each backend is a file; all take claims and give a verdict each.
 
 lexical   words, names and numbers in common; no model
-small     a model of 22M parameters that train-checker made; in the worker's own process
+small     the lower half of SmolLM2-135M, trained here, together with `lexical`; in the worker's own process
 nli       a cross-encoder's entailment, window by window; in the worker's own process
 llm       a language model's True against False, a fact at a time; asks a verifier
 whole     the same, a whole response at a time
@@ -52,8 +52,7 @@ def _small(config: "FactualityConfig") -> Checker:
     from flame_ray.engines.small_model import SmallModel
     from flame_ray.rewards.check.small import SmallChecker
 
-    assert config.checker_model is not None  # the settings see to it
-    model = SmallModel(Path(config.checker_model))
+    model = SmallModel(Path(config.checker_model)) if config.checker_model else SmallModel()
     return SmallChecker(model, model.name, config.threshold)
 
 

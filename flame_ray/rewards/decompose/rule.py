@@ -14,8 +14,20 @@ from typing import Literal
 
 from flame_ray.rewards.decompose.base import Told, merged
 from flame_ray.rewards.decompose.duplicates import content
-from flame_ray.rewards.decompose.sentences import NAME, VERB, VERBS, checkable, claim_of, first_name, resolve, sentences
+from flame_ray.rewards.decompose.sentences import (
+    NAME,
+    TOGETHER,
+    VERB,
+    VERBS,
+    checkable,
+    claim_of,
+    first_name,
+    resolve,
+    sentences,
+)
 from flame_ray.types import Decomposition, Response
+
+LONGEST = 2000  # characters of a claim that is split: each of its turns is looked for from the beginning
 
 
 class RuleDecomposer:
@@ -50,7 +62,7 @@ def _told(sentences_S: Sequence[str], mode: Literal["rule", "sentence"]) -> Iter
         claim = resolve(claim, subject, topic)
         subject = subject_of(claim) or subject
         topic = topic or first_name(claim)
-        pieces = clauses(claim) if mode == "rule" else (claim,)
+        pieces = clauses(claim) if mode == "rule" and len(claim) <= LONGEST else (claim,)
         yield Told(sentence, [piece for piece in pieces if checkable(piece, content(piece), topic)])
 
 
@@ -84,14 +96,28 @@ TURNS = (
 )
 
 
+ONE = r"(?:[Tt]he )?[A-Z][\w'’.-]*(?: (?:of |the )?[A-Z][\w'’-]*)*"
+SUBJECTS = re.compile(rf"^({ONE}(?:, {ONE})*),? and ({ONE}) (?!(?:{'|'.join(TOGETHER)})\b)([a-z]+ .+)$")
+
+
 def clauses(claim: str) -> Iterator[str]:
-    """The claim at each of its turns, and each item of a list in it."""
+    """The claim at each of its turns, and each item of a list in it; `A and B border C` is said of each."""
+    if (match := SUBJECTS.match(claim)) and VERB.match(_singular(match[3])):
+        for name in (*match[1].split(", "), match[2]):
+            yield from clauses(f"{name} {_singular(match[3])}")
+        return
     prefix = re.match(r"^(?:In|On|At|Since|During) [^,]{1,60}, ", claim)
     scope = prefix[0] if prefix and prefix.end() < len(claim) else ""
     subject = subject_of(claim)
     for clause in _turns(claim, subject):
         for item in items(clause):
             yield item if not scope or item.startswith(scope) else f"{scope}{item[:1].lower()}{item[1:]}"
+
+
+def _singular(said: str) -> str:
+    """`border Peru` -> `borders Peru`; the past stays."""
+    verb, _, rest = said.partition(" ")
+    return f"{verb}s {rest}" if f"{verb}s" in VERBS else said
 
 
 def _turns(claim: str, subject: str) -> Iterator[str]:

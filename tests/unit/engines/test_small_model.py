@@ -70,14 +70,14 @@ def test_a_model_that_has_learned_nothing_says_nothing_but_the_words():
     tokenizer, model = load_base()
     assert not score_pairs(model, tokenizer, PAIRS).any()
     words = [-4.0, 0.0, 1.0, 2.0, 8.0]
-    assert score_pairs(model, tokenizer, PAIRS, words) == pytest.approx([WORDS * word for word in words])
+    assert score_pairs(model, tokenizer, PAIRS, words=words) == pytest.approx([WORDS * word for word in words])
 
 
 def test_pairs_keep_their_order_in_any_batch(base):
     tokenizer, model = base
     alone = [score_pairs(model, tokenizer, [pair])[0] for pair in PAIRS]
     for batch in (1, 2, 32):
-        assert score_pairs(model, tokenizer, PAIRS, batch) == pytest.approx(alone, abs=0.1)
+        assert score_pairs(model, tokenizer, PAIRS, batch=batch) == pytest.approx(alone, abs=0.1)
 
 
 def test_no_pairs_have_no_logits(model):

@@ -5,11 +5,13 @@ import math
 
 import pytest
 
+from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality import Audit
 from flame_ray.rewards.records import TEXT_WORDS, parse_row, passages_of, record_of, task_of
 from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
 
+SCORE = ScoreConfig(recall_at=4)
 ID = ResponseId(0, "line-3", 0)
 PASSAGES = (Passage("pe/0", "Peru", "Borders: Chile"),)
 SENTENCES = (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True))
@@ -27,6 +29,12 @@ def audit(*labels):
     return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES, SENTENCES)
 
 
+def test_a_byte_order_mark_opens_a_file_and_no_other_line():
+    assert parse_row(b'\xef\xbb\xbf{"a": 1}', 1, "r.jsonl").columns == {"a": 1}
+    with pytest.raises(DataError, match=r"r\.jsonl:2"):
+        parse_row(b'\xef\xbb\xbf{"a": 1}', 2, "r.jsonl")
+
+
 @pytest.mark.parametrize(
     ("line", "part"),
     [
@@ -37,6 +45,7 @@ def audit(*labels):
         (b"null", "a NoneType"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": Infinity}', "Infinity"),
+        (b'{"a": 1e999}', "Out of range"),
         (b'{"a": "\xff"}', "utf-8"),
         (b'{"a": "\\ud800"}', "surrogates"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
@@ -93,7 +102,7 @@ def test_given_texts_are_joined_up_to_a_passage_and_a_longer_one_stands_alone():
 
 def test_a_record_keeps_the_columns_and_says_what_was_found():
     labels = (VerdictLabel.SUPPORTED, VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)
-    record = record_of(row(prompt="Peru?", response="...", model="mine"), audit(*labels))
+    record = record_of(row(prompt="Peru?", response="...", model="mine"), audit(*labels), SCORE)
     assert (record["line"], record["prompt"], record["model"]) == (3, "Peru?", "mine")
     assert [fact["verdict"] for fact in record["facts"]] == ["supported", "supported", "contradicted", "not_found"]
     assert record["evidence"] == [{"id": "pe/0", "title": "Peru", "text": "Borders: Chile"}]
@@ -106,11 +115,12 @@ def test_a_record_keeps_the_columns_and_says_what_was_found():
     }
     assert record["interval"] == pytest.approx([0.15, 0.85], abs=0.001)  # Wilson, 2 of 4
     assert record["factscore"] == pytest.approx(0.5 * math.exp(1 - 10 / 4))
+    assert record["f1_at_k"] == pytest.approx(2 * 0.5 * 0.5 / (0.5 + 0.5))  # 2 of 4 are supported, and 4 are wanted
     assert record["abstained"] is False and record["missing"] is None
 
 
 def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
-    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), audit(VerdictLabel.SUPPORTED))
+    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), audit(VerdictLabel.SUPPORTED), SCORE)
     assert record["sentences"] == [
         {"text": "Hello!", "verifiable": False},
         {"text": "Peru borders Chile.", "verifiable": True},
@@ -118,13 +128,13 @@ def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
 
 
 def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
-    record = record_of(row(prompt="Peru?", response=""), audit())
+    record = record_of(row(prompt="Peru?", response=""), audit(), SCORE)
     assert record["abstained"] is True
-    assert record["precision"] is record["interval"] is record["factscore"] is record["missing"] is None
+    assert record["precision"] is record["interval"] is record["factscore"] is record["f1_at_k"] is record["missing"] is None
 
 
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
-    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost"), (), ()))
+    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost"), (), ()), SCORE)
     assert record["missing"] == "worker lost"
     for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
         assert record[name] is None
@@ -132,19 +142,19 @@ def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
 
 
 def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing():
-    record = record_of(row(prompt="a", response="b"), audit(VerdictLabel.SUPPORTED, VerdictLabel.ERROR))
+    record = record_of(row(prompt="a", response="b"), audit(VerdictLabel.SUPPORTED, VerdictLabel.ERROR), SCORE)
     assert (record["counted"], record["failed"], record["precision"]) == (1, 1, 1.0)
     assert record["facts"][1]["score"] is None
 
 
 def test_every_record_has_the_same_columns():
     audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why"), (), ()))
-    assert len({tuple(record_of(row(prompt="a", response="b"), each)) for each in audits}) == 1
+    assert len({tuple(record_of(row(prompt="a", response="b"), each, SCORE)) for each in audits}) == 1
 
 
 def test_a_column_whose_name_is_taken_is_kept_under_another():
     columns = {"prompt": "a", "response": "b", "supported": 7, "input.supported": 8, "line": "x", "facts": ["y"]}
-    record = record_of(row(**columns), audit(VerdictLabel.SUPPORTED))
+    record = record_of(row(**columns), audit(VerdictLabel.SUPPORTED), SCORE)
     assert (record["supported"], record["line"]) == (1, 3)
     assert sorted(map(str, (record["input.supported"], record["input.input.supported"]))) == ["7", "8"]
     assert (record["input.line"], record["input.facts"]) == ("x", ["y"])

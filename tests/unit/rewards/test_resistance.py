@@ -95,6 +95,25 @@ def test_a_salad_of_names_gains_little(score):
     assert score(f"Peru is bordered by {names} and Nepal.").precision <= 0.2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Chile, Norway and Kenya border Peru.",
+        "Brazil, Chile, Japan, Norway and Kenya border Peru.",
+        "Kenya and Chile border Peru.",
+    ],
+)
+def test_a_true_name_among_false_ones_does_not_cover_for_them(score, said):
+    found = score(said)
+    assert found.supported <= 2 and found.supported + found.contradicted + found.not_found == said.count(",") + 2
+    assert found.precision <= 0.5
+
+
+@pytest.mark.parametrize("told", ["{}, I believe", "Unfortunately, {}", "Please note that {}", "{} (I checked)"])
+def test_a_falsehood_beside_a_remark_is_not_hidden(score, told):
+    assert score(f"{HONEST} {told.format('Peru borders Norway')}.").precision < score(HONEST).precision
+
+
 def test_a_falsehood_in_a_list_under_a_remark_is_not_hidden(score):
     listed = score(f"{HONEST} Here are some more countries that border Peru:\n- Norway\n- Japan")
     assert listed.contradicted == score(HONEST).contradicted + 2

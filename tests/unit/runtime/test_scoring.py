@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.config.load import differences
-from flame_ray.errors import DataError
+from flame_ray.errors import ConfigError, DataError
 from flame_ray.rewards.records import FORMAT
 from flame_ray.runtime import scoring
 from flame_ray.runtime.scoring import Tally
@@ -29,6 +29,24 @@ def rows(path, after=0):
     refused = []
     found = [row.number for row, _ in scoring._rows(path, after, refused.append)]
     return found, [str(error) for error in refused]
+
+
+def test_the_input_is_never_written_over(path):
+    write(path, GOOD)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="another file than --responses"):
+        scoring.score_file(Config(), scoring.ScoreRequest(path, path, False, False), Console(), Console())
+    assert path.read_bytes() == before
+
+
+def test_other_weights_in_the_same_folder_are_another_checker(tmp_path):
+    survey = scoring.Survey("", 1)
+    config = Config.model_validate({"factuality": {"checker": "small", "checker_model": str(tmp_path)}})
+    (tmp_path / "checker.safetensors").write_bytes(b"one")
+    before = scoring._made_by(config, survey)
+    assert scoring._made_by(config, survey) == before
+    (tmp_path / "checker.safetensors").write_bytes(b"another")
+    assert list(differences(before, scoring._made_by(config, survey))) != []
 
 
 def test_blank_lines_are_no_lines_and_bad_ones_are_named_and_passed_over(path):

@@ -97,7 +97,38 @@ def test_nothing_checkable_gives_no_facts(text):
 def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
     assert facts('Marianne acted in "You and I", a film.') != []
     assert facts("Peru declared war in World War I.") == ["Peru declared war in World War I"]
-    assert facts("Peru borders Chile, I think.") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Peru borders Kenya, I believe.",
+        "Peru borders Kenya (I checked).",
+        "Peru borders Kenya, but I may be wrong.",
+        "Unfortunately, Peru borders Kenya.",
+        "Please note that Peru borders Kenya.",
+        "Of course Peru borders Kenya.",
+        "As I said, Peru borders Kenya.",
+        "I can tell you that Peru borders Kenya.",
+        "Did you know that Peru borders Kenya?",
+    ],
+)
+def test_a_remark_takes_only_its_own_clause_along_and_hides_nothing(text):
+    assert facts(text) == ["Peru borders Kenya"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Florida is crossed by I-95",
+        "Hi-tech goods are exported by Peru",
+        "Thanks to its mines, Peru exports gold",
+        "The capital of Peru, i.e. Cuzco, lies high",
+        "The stars that we see are far away in space",
+    ],
+)
+def test_what_only_looks_like_a_remark_is_a_claim(text):
+    assert facts(f"{text}.") == [text]
 
 
 def test_a_hedge_does_not_hide_a_claim():
