@@ -30,6 +30,7 @@ DEPTH = 16  # blocks of the model that are kept, of its 30: the later ones turn 
 READ = (12, 16)  # blocks after which the head reads
 ADAPTED = range(10, DEPTH)
 RANK = 16
+MODEL = f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} on the last {len(ADAPTED)}, read after blocks {READ}"
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
 WORDS = 0.25  # weight of the lexical checker's logit before training
 
@@ -68,7 +69,7 @@ class SmallModel:
         self._tokenizer, self._model = load_base()
         _load(self._model, path)
         self._model.blocks = self._model.blocks.merge_and_unload()
-        self._batch, self.words = batch, float(self._model.words)
+        self._batch, self.words = batch, self._model.words.item()
         with path.open("rb") as file:
             self.name = hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

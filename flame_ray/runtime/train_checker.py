@@ -5,18 +5,20 @@ labels that were kept aside, beside the lexical checker. Data or a folder that c
 trained.
 """
 
+import hashlib
 import json
 import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.engines.checker_training import Course, Example, teach
-from flame_ray.engines.small_model import SmallModel, load_base, save
+from flame_ray.engines.small_model import MODEL, WEIGHTS, SmallModel, load_base, save
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import Numbers, ScoredClaim, claim_agreement
 from flame_ray.evaluation.labels import LABELS, claim_of
@@ -27,6 +29,7 @@ from flame_ray.rewards.check.small import SmallChecker, question, words_logit
 from flame_ray.rewards.check.twins import twins
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.runtime.agreeing import read_labels
+from flame_ray.runtime.environment import describe_environment
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.storage import Storage, storing
 from flame_ray.types import LabelledClaim, VerdictLabel
@@ -48,24 +51,43 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console) 
         "labels": Course(_examples([*learned, *made[: asked.mixed]]), asked.epochs, asked.lr, asked.batch),
     }
     figures = [_agreement(LexicalChecker(), aside, config)]
-    for number, (name, course) in enumerate(courses.items()):
-        if not course.examples:
-            continue
-        _teach(model, tokenizer, name, course, seed + 100 * number, screen)
-        save(model, out)
-        small = SmallModel(out)
-        figures.append(_agreement(SmallChecker(small, small.name), aside, config) | {"after": name})
-        tables.print(claims_table(figures[-1]))
+    with TemporaryDirectory() as scratch:
+        for number, (name, course) in enumerate(courses.items()):
+            if not course.examples:
+                continue
+            _teach(model, tokenizer, name, course, seed + 100 * number, screen)
+            save(model, Path(scratch))
+            small = SmallModel(Path(scratch))
+            figures.append(_agreement(SmallChecker(small, small.name), aside, config) | {"after": name})
+            tables.print(claims_table(figures[-1]))
+        weights = (Path(scratch) / WEIGHTS).read_bytes()
     tables.print(claims_table(figures[0]))
-    card = {
-        "data": {"twins": len(made), "trained_on": len(learned), "kept_aside": len(aside), "settings": asked.model_dump()},
-        "seed": seed,
-        "seconds": round(time.monotonic() - started),
-        "kept_aside": figures,
-    }
-    Storage(out.absolute()).write(CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode())
+    counts = {"twins": len(made), "trained_on": len(learned), "kept_aside": len(aside)}
+    card = card_of(config, counts, round(time.monotonic() - started), figures)
+    folder = Storage(out.absolute())
+    folder.write(WEIGHTS, weights)
+    folder.write(CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode())
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
+
+
+def card_of(config: Config, counts: dict[str, int], seconds: int, figures: list[Numbers]) -> dict[str, Any]:
+    """What the weights are, what they were made of and with, and how they do on the claims that were kept aside."""
+    asked = config.train_checker
+    environment = describe_environment({})
+    return {
+        "model": MODEL,
+        "for": "whether a short English statement is supported by a few sentences of evidence; not a judge of truth by itself",
+        "data": counts
+        | {
+            "labels": {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in asked.labels},
+            "settings": asked.model_dump(),
+        },
+        "seed": config.run.seed,
+        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
+        "seconds": seconds,
+        "agreement_on_kept_aside": figures,
+    }
 
 
 def _data(config: Config) -> tuple[list[LabelledClaim], list[LabelledClaim], list[LabelledClaim]]:

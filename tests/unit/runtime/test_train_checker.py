@@ -58,11 +58,12 @@ def test_the_folder_holds_the_weights_and_their_card(trained):
 
 def test_the_card_says_what_it_was_trained_on_and_how_it_does(trained):
     _, card, _, _ = trained
-    assert set(card) == {"data", "seed", "seconds", "kept_aside"}
-    assert set(card["data"]) == {"twins", "trained_on", "kept_aside", "settings"}
+    assert set(card) == {"model", "for", "data", "seed", "made_with", "seconds", "agreement_on_kept_aside"}
+    assert set(card["data"]) == {"twins", "trained_on", "kept_aside", "labels", "settings"}
+    assert {len(digest) for digest in card["data"]["labels"].values()} == {64}
     assert (card["data"]["twins"], card["data"]["trained_on"] + card["data"]["kept_aside"], card["seed"]) == (20, 12, 1)
     assert list(card["data"]["settings"]["twins"].values()) == [20]
-    lexical, *small = card["kept_aside"]
+    lexical, *small = card["agreement_on_kept_aside"]
     assert lexical["checker"].startswith("lexical") and [each["after"] for each in small] == ["twins", "labels"]
     assert all(each["checker"].startswith("small/") for each in small) and small[0]["checker"] != small[1]["checker"]
     assert all(
@@ -74,7 +75,7 @@ def test_the_weights_are_those_that_the_card_names_and_they_decide(trained):
     out, card, _, _ = trained
     model = SmallModel(out)
     checker = SmallChecker(model, model.name)
-    assert checker.identity == card["kept_aside"][-1]["checker"]
+    assert checker.identity == card["agreement_on_kept_aside"][-1]["checker"]
     (verdict,) = checker.check([Claim(Fact("Lima is warm", 0), (Passage("a", "", "Lima is warm."),))])
     assert 0 < verdict.score < 1
 
@@ -89,12 +90,29 @@ def test_the_same_seed_trains_the_same_weights(files, trained, tmp_path):
     out, card, _, _ = trained
     again, _, _ = train(settings(files), tmp_path)
     assert (tmp_path / WEIGHTS).read_bytes() == (out / WEIGHTS).read_bytes()
-    assert again | {"seconds": 0} == card | {"seconds": 0}
+    differing = {"seconds": 0, "made_with": {}}
+    assert again | differing == card | differing
+
+
+def test_training_that_is_cut_off_leaves_the_weights_that_were_there(files, tmp_path, monkeypatch):
+    (tmp_path / WEIGHTS).write_bytes(b"those of before")
+    courses = []
+
+    def teach(model, tokenizer, course, seed, advance):
+        courses.append(course)
+        advance(1, 1, 0.5)
+        if len(courses) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("flame_ray.runtime.train_checker.teach", teach)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings(files), tmp_path)
+    assert (tmp_path / WEIGHTS).read_bytes() == b"those of before" and not (tmp_path / CARD).exists()
 
 
 def test_without_twins_there_is_one_course(files, tmp_path):
     card, screen, _ = train(settings(files, twins={}), tmp_path)
-    assert [each.get("after") for each in card["kept_aside"]] == [None, "labels"]
+    assert [each.get("after") for each in card["agreement_on_kept_aside"]] == [None, "labels"]
     assert "0 examples" not in screen
 
 
