@@ -14,7 +14,7 @@ class TrainCheckerConfig(Settings):
     reads them. `aside`: the share of them that is not trained on.
     """
 
-    twins: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(default_factory=lambda: {"factbook": 3000})]
+    twins: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"factbook": 3000})
     labels: tuple[str, ...] = ()
     aside: Fraction = 0.3
     mixed: Annotated[int, Field(ge=0)] = 600

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from flame_ray.rewards.check.reading import OPPOSITES, Reading, Window, read_claim, windows_of
-from flame_ray.types import Claim, Fact, Verdict, VerdictLabel
+from flame_ray.types import Claim, Verdict, VerdictLabel
 
 
 class Features(NamedTuple):
@@ -79,18 +79,20 @@ class LexicalChecker:
         return f"lexical/{VERSION}/{self.threshold}"
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-        return tuple(self._check(claim.fact, windows_of(claim.passages_K)) for claim in claims)
+        return tuple(self.decide(claim)[0] for claim in claims)
 
-    def _check(self, fact: Fact, windows: Sequence[Window]) -> Verdict:
-        features, window = best_window(fact.text, windows)
+    def decide(self, claim: Claim) -> tuple[Verdict, bool]:
+        """The verdict, and whether it rests on a record: a line `Field: value`."""
+        fact = claim.fact
+        features, window = best_window(fact.text, windows_of(claim.passages_K))
         if features is None or window is None:
-            return Verdict(fact, VerdictLabel.NOT_FOUND, 0.0, None)
-        score = _score(features)
+            return Verdict(fact, VerdictLabel.NOT_FOUND, 0.0, None), False
+        score, on_record = _score(features), not window.is_prose
         if score >= self.threshold:
-            return Verdict(fact, VerdictLabel.SUPPORTED, score, window.passage_id)
+            return Verdict(fact, VerdictLabel.SUPPORTED, score, window.passage_id), on_record
         if features.plain >= ABOUT and _conflicts(features):
-            return Verdict(fact, VerdictLabel.CONTRADICTED, score, window.passage_id)
-        return Verdict(fact, VerdictLabel.NOT_FOUND, score, None)
+            return Verdict(fact, VerdictLabel.CONTRADICTED, score, window.passage_id), on_record
+        return Verdict(fact, VerdictLabel.NOT_FOUND, score, None), on_record
 
 
 def best_window(claim: str, windows: Sequence[Window]) -> tuple[Features | None, "Window | None"]:

@@ -3,7 +3,8 @@
 In: claims. Out: verdicts in their order. Knows nothing of responses or retrieval, nor how the model was trained: see
 runtime/train_checker.py, and the card beside the weights. The model reads the few sentences that the fact is about, some
 150 tokens; it knows paraphrase, and the lexical checker figures and names: their logits are added, by a weight that was
-learned with the model.
+learned with the model. A record, a line `Field: value`, is no sentence: where the best match is one, words decide alone, and
+the model is not asked.
 """
 
 import math
@@ -21,7 +22,7 @@ from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 
 EVIDENCE_WORDS = 110  # of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 2  # of how a question is made of a claim, and of what the two logits add up to
+VERSION = 3  # of how a question is made of a claim, and of what the two logits add up to
 SUREST = 1e-4  # a lexical score is taken to be no nearer to 0 or 1
 
 
@@ -44,16 +45,18 @@ class SmallChecker:
         return f"small/{VERSION}/{self._model}/{self._lexical.identity}/{self.threshold}"
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-        questions = [question(claim) for claim in claims]
-        asked = [each for each in questions if each[1]]
+        by_words = [self._lexical.decide(claim) for claim in claims]
+        questions = [None if on_record else question(claim) for claim, (_, on_record) in zip(claims, by_words, strict=True)]
+        asked = [each for each in questions if each and each[1]]
         logits = iter(np.asarray(self._scorer.logits(asked), np.float64).reshape(-1) if asked else ())
-        by_words = self._lexical.check(claims)
         each = zip(claims, by_words, questions, strict=True)
-        return tuple(self._verdict(claim, words, next(logits) if read else None) for claim, words, (_, read) in each)
+        return tuple(
+            self._verdict(claim, words, next(logits) if read and read[1] else None) for claim, (words, _), read in each
+        )
 
     def _verdict(self, claim: Claim, words: Verdict, logit: float | None) -> Verdict:
         if logit is None:
-            return Verdict(words.fact, VerdictLabel.NOT_FOUND, 0.0, None)
+            return words
         if not math.isfinite(logit):
             return Verdict(words.fact, VerdictLabel.ERROR, 0.0, None)
         score = float(1 / (1 + np.exp(-(logit + self._scorer.words * words_logit(words)))))

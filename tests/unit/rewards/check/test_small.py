@@ -71,6 +71,15 @@ def test_the_lexical_logit_is_added_by_its_weight():
         assert verdict.score == pytest.approx(1 / (1 + math.exp(-(logit + weight * words_logit(lexical)))))
 
 
+def test_on_a_record_words_decide_alone_and_the_model_is_not_asked():
+    record = Passage("re", "Peru", "Capital, name: Lima\nCurrency: sol")
+    scores = Scores(lambda *_: -9)
+    found = SmallChecker(scores, "m").check([claim("The capital of Peru is Lima", record), claim("Lima is the capital", PERU)])
+    assert [verdict.label for verdict in found] == [VerdictLabel.SUPPORTED, VerdictLabel.NOT_FOUND]
+    assert [text for asked in scores.asked for text, _ in asked] == ["Lima is the capital"]
+    assert found[:1] == LexicalChecker().check([claim("The capital of Peru is Lima", record)])
+
+
 def test_what_is_not_supported_is_contradicted_where_the_words_say_so():
     claims = [claim("The capital of Peru is Cuzco", PERU), claim("Llamas graze", PERU)]
     found = SmallChecker(Scores(lambda *_: -9), "m").check(claims)
