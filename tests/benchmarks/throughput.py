@@ -1,6 +1,6 @@
 """How many facts and responses a second the factuality reward scores here, by checker.
 
-    python tests/benchmarks/throughput.py [--checker lexical nli llm whole] [--responses 200] [--set section.key=value ...]
+    python tests/benchmarks/throughput.py [--checker lexical small nli llm whole] [--responses 200] [--set section.key=value]
 
 In: responses made of Factbook statements, true and false ones, to the prompt `Describe <country>.`; evidence is the 20
 passages nearest to the prompt. One process and one worker; `llm` and `whole` ask a verifier actor. Cold: nothing was asked

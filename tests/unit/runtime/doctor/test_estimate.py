@@ -3,9 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from flame_ray.config import Config, LoraConfig
 from flame_ray.config.load import load_config, parse_config
-from flame_ray.runtime.doctor.estimate import FACTUALITY_PROCESS, checkpoint_bytes, engine_memory, estimate, kv_bytes
+from flame_ray.runtime.doctor.estimate import (
+    FACTUALITY_PROCESS,
+    PARSER,
+    SMALL_CHECKER,
+    checkpoint_bytes,
+    engine_memory,
+    estimate,
+    kv_bytes,
+)
 from flame_ray.runtime.doctor.findings import GIB
 from flame_ray.runtime.doctor.learner_memory import lora_parameters
 from flame_ray.runtime.doctor.memory import DRIVER, GPU_PROCESS_HOST, RAY, Memory
@@ -36,9 +46,15 @@ def test_a_plan_adds_every_actor_the_driver_ray_and_one_copy_of_the_weights():
     assert plan.host == alone + 2 * plan.need("factuality").host.total + 2000 + DRIVER + RAY
 
 
+@pytest.mark.parametrize(("settings", "more"), [({"decompose": "parse"}, PARSER), ({"checker": "small"}, SMALL_CHECKER)])
+def test_a_parser_and_a_model_in_the_factuality_worker_are_counted(settings, more):
+    plan = estimate(parse_config({"factuality": settings}, "here"), TINY, TINY)
+    assert plan.need("factuality").host.total == FACTUALITY_PROCESS + more
+
+
 def test_the_estimate_for_the_quickstart_is_no_less_than_was_measured_and_not_a_quarter_more():
     shape = model_shape(SMOLLM2)
-    plan = estimate(load_config(JOBS[-1]), shape, shape)
+    plan = estimate(load_config(JOBS[0].with_name("quickstart.yaml")), shape, shape)
     for role, measured in {"learner": 4.25, "rollout": 3.56, "judge": 3.75}.items():
         assert measured <= plan.need(role).host.total / GIB <= 1.25 * measured, role
 
