@@ -21,13 +21,13 @@ OPENING = re.compile(
 TURN = r"[,;:(]\s*(?:(?:but|and|so|as|though|or|which|where|that) )?|\s+(?:but|so) "
 ASIDE = re.compile(rf"(?:^|{TURN}){SPEAKER}[^,;)]*\)?")
 NOTHING = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\bto me\b|\bmy (?:knowledge|training|data)\b"
+    r"\bas an? (?:AI|language model|artificial)|\b(?:available|known) to me\b|\bmy (?:knowledge|training|data)\b"
     r"|^here (?:is|are)\b(?!.*\b(?:which|that|who)\b)"
     r"|^(?:sorry|apologies|please|hello|hi|hey|thank you|thanks(?! to)|sure|certainly|of course"
-    r"|let me|let's|feel free)(?![\w-])"
-    r"|\byou(?:r|['’](?:re|ll|ve))?\b[^,;]*$",
+    r"|let me|let's|feel free)(?![\w-])",
     re.IGNORECASE,
 )
+ADDRESSED = re.compile(r"^(?:this|that|it|these)\b[^,;]*\byour?\b")  # `I hope that it answers your question`
 WAITING = re.compile(r"^(?:If|When|While|As|Although|Though|Since|Because|Whether|Before|After|Until|So|And|But)\b[^,;]*$")
 
 
@@ -41,7 +41,7 @@ def without_remarks(sentence: str) -> str:
         rest = rest[match.end() :]
     asked = rest.endswith(("?", "？", "؟")) and not re.match(r"did you know", sentence, re.IGNORECASE)
     bare = NUMERAL.sub(r"\1", QUOTED.sub("", rest))
-    if asked or NOTHING.search(bare):
+    if asked or NOTHING.search(bare) or (rest != sentence and ADDRESSED.match(bare)):
         return ""
     if not re.search(SPEAKER, bare):
         return rest.rstrip("?") if rest != sentence else rest
