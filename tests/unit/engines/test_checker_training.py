@@ -12,7 +12,7 @@ from flame_ray.errors import EngineError
 
 CAPITALS = {"Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Cuba": "Havana", "Chile": "Santiago"}
 TOY = [
-    Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.0, what == "sunny", "toy")
+    Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.5, what == "sunny", "toy")
     for country, city in CAPITALS.items()
     for what in ("sunny", "frozen", "sunny", "frozen")
 ] * 2
@@ -41,8 +41,8 @@ def test_it_learns_what_can_be_told_apart(base):
     tokenizer, model = base
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
     heard = []
-    teach(model, tokenizer, Course(TOY, epochs=4, lr=1e-3, batch=8), 1, lambda *said: heard.append(said))
-    assert [(step, steps) for step, steps, _ in heard] == [(step, 20) for step in range(1, 21)]
+    teach(model, tokenizer, Course(TOY, epochs=12, lr=1e-3, batch=8), 1, lambda *said: heard.append(said))
+    assert [(step, steps) for step, steps, _ in heard] == [(step, 60) for step in range(1, 61)]
     assert sum(loss for *_, loss in heard[-5:]) < 0.5 * sum(loss for *_, loss in heard[:5])
     unseen = [
         Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.0, what == "sunny", "")
