@@ -11,11 +11,12 @@ class TrainCheckerConfig(Settings):
     """Twins made from corpora come first, then people's labels, among them `mixed` of the twins again.
 
     `twins`: how many of each corpus, as `factuality.corpus` names it. `labels`: files as `flame-ray agreement --kind claims`
-    reads them. `aside`: the share of them that is not trained on.
+    reads them. `aside`: the share of them that is not trained on. `licences`: of each, for the card.
     """
 
     twins: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"factbook": 3000})
     labels: tuple[str, ...] = ()
+    licences: dict[str, str] = Field(default_factory=dict)
     aside: Fraction = 0.3
     mixed: Annotated[int, Field(ge=0)] = 600
     epochs: Positive = 2

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -30,7 +30,10 @@ DEPTH = 16  # blocks of the model that are kept, of its 30: the later ones turn 
 READ = (12, 16)  # blocks after which the head reads
 ADAPTED = range(10, DEPTH)
 RANK = 16
-MODEL = f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} on the last {len(ADAPTED)}, read after blocks {READ}"
+MODEL = (
+    f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} (alpha {2 * RANK}) on the last {len(ADAPTED)}, "
+    f"read after blocks {READ}"
+)
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
 WORDS = 0.25  # weight of the lexical checker's logit before training
 
@@ -125,16 +128,23 @@ def score_pairs(
 
 
 def save(model: Reader, folder: Path) -> None:
-    """The trained tensors in half precision."""
+    """The trained tensors in half precision, with what they fit."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}, folder / WEIGHTS)
+    tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
+    save_file(tensors, folder / WEIGHTS, {"model": MODEL})
 
 
 def _load(model: Reader, path: Path) -> None:
     try:
-        found = load_file(path)
+        with safe_open(path, "pt") as file:
+            names, about = file.keys(), (file.metadata() or {}).get("model")
+            found = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ModelError("the small checker's weights", f"{path}: {error}", "install flame-ray again, or train one") from error
+    if about != MODEL:
+        raise ModelError(
+            f"weights for {MODEL}", f"some for {about or 'a model that is not named'} in {path}", "train them again"
+        )
     wanted = dict(trained_tensors(model))
     if {name: each.shape for name, each in found.items()} != {name: each.shape for name, each in wanted.items()}:
         raise ModelError("weights of the small checker's adapter and head", f"other tensors in {path}", "train it again")

@@ -156,6 +156,7 @@ def test_few_questions_are_shared_out_over_all_actors(local_ray, stubs):
 
 def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(local_ray, stubs):
     (actor,) = stubs({"seconds": 4})
+    local_ray.get(actor.seen.remote())  # it has started
     with pytest.raises(EngineError, match=rf"choices within 1 s.*verifier-0 \({OUTSTANDING}\)"):
         RemoteVerifier([actor], timeout_s=1).choices([(1,)] * 10 * CHUNK, (1,))
     assert local_ray.get(actor.seen.remote()) == [CHUNK] * OUTSTANDING  # the other eight stayed here
@@ -176,6 +177,8 @@ def test_an_error_inside_an_actor_arrives_as_itself(stubs, error):
         RemoteVerifier(stubs({"error": error})).choices([(1,)], (1,))
 
 
-def test_verifiers_that_do_not_serve_in_time_are_named(stubs):
+def test_verifiers_that_do_not_serve_in_time_are_named(local_ray, stubs):
+    ready, late = stubs({}, {"late": 20})
+    local_ray.get(ready.about.remote())
     with pytest.raises(PlacementError, match="not yet: verifier-1"):
-        wait_for(stubs({}, {"late": 20}), timeout_s=3)
+        wait_for([ready, late], timeout_s=3)

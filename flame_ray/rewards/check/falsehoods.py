@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flame_ray.rewards.check.rewording import COUNT, YEAR, exchanged, rounded
+from flame_ray.rewards.check.rewording import COUNT, YEAR, exchanged, limited, rounded
 from flame_ray.rewards.check.vocabulary import OPPOSITES, SIBLINGS, VERBS, families, pairs
 
 NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'’-]+(?: (?:of |the |de |von |van )?[A-Z][\w'’-]+)*")
@@ -18,7 +18,8 @@ NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
 AUXILIARY = re.compile(r"\b(is|was|are|were|has|had|can|will)\b(?! not\b)")
 _BASE = dict(pairs(VERBS))
 VERB = re.compile(rf"^(.{{3,40}}?) ({'|'.join(_BASE)})\b")
-DENIALS = ("never {}", "did not {}", "refused to {}", "failed to {}", "was unable to {}", "did not {}")
+LIFE = re.compile(r"\b(?:was born|died)(?= (?:in|on|at) )")
+DENIALS = ("did not {}", "refused to {}", "failed to {}", "was unable to {}", "did not {}")
 _OPPOSITE = {a: b for pair in pairs(OPPOSITES) for a, b in (pair, reversed(pair))}
 _FAMILY = {word: family for family in families(SIBLINGS) for word in family}
 
@@ -80,7 +81,8 @@ def roles(statement: str, around: Around, draw: random.Random) -> str | None:
 
 
 def number(statement: str, around: Around, draw: random.Random) -> str | None:
-    places = list(NUMBER.finditer(statement))
+    """Another figure; past a limit, as in `more than 500`, another one may be as true."""
+    places = [place for place in NUMBER.finditer(statement) if not limited(statement, place)]
     if not places:
         return None
     place = draw.choice(places)
@@ -99,7 +101,7 @@ def past(statement: str, around: Around, draw: random.Random) -> str | None:
             f"in the {(year + draw.choice((-20, -10, 10, 20))) // 10 * 10}s",
         )
         return _put(statement, match, draw.choice(wrong))
-    if (match := COUNT.search(statement)) is None:
+    if (match := COUNT.search(statement)) is None or limited(statement, match):
         return None
     value = int(match[0].replace(",", ""))
     words = (f"more than {rounded(value * draw.uniform(1.1, 2)):,}", f"fewer than {rounded(value * draw.uniform(0.5, 0.9)):,}")
@@ -107,6 +109,8 @@ def past(statement: str, around: Around, draw: random.Random) -> str | None:
 
 
 def opposite(statement: str, around: Around, draw: random.Random) -> str | None:
+    if (match := LIFE.search(statement)) and "century" not in statement and draw.random() < 0.5:
+        return _put(statement, match, "died" if match[0] == "was born" else "was born")
     return exchanged(statement, _OPPOSITE, draw)
 
 
@@ -122,8 +126,8 @@ def sibling(statement: str, around: Around, draw: random.Random) -> str | None:
 
 def denial(statement: str, around: Around, draw: random.Random) -> str | None:
     if (match := VERB.match(statement)) is not None:
-        rest = statement[match.end() :]
-        return f"{match[1]} {draw.choice(DENIALS).format(_BASE[match[2]])}{rest}"
+        denied = draw.choice([f"never {match[2]}", *(each.format(_BASE[match[2]]) for each in DENIALS)])
+        return f"{match[1]} {denied}{statement[match.end() :]}"
     if (match := AUXILIARY.search(statement)) is None:
         return None
     return f"{statement[: match.end()]} {draw.choice(('not', 'not', 'never', 'not'))}{statement[match.end() :]}"

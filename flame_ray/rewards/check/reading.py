@@ -32,6 +32,7 @@ LIGHT = _words(
     become became part home km sq square kilometer kilometers mile miles meter meters percent est total year years long"""
 )
 NEGATIONS = _words("not no never none neither nor without cannot lack lacks lacked failed fails")
+JOINED = _words("and or nor")
 OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western northeast/southwest northwest/southeast
     increase/decrease rise/fall highest/lowest largest/smallest biggest/smallest first/last before/after male/female
     majority/minority import/export urban/rural win/lose won/lost birth/death open/closed older/younger more/fewer
@@ -72,7 +73,7 @@ class Reading:
     """A text as the checker sees it."""
 
     stems: frozenset[str]
-    subject: frozenset[str]  # the names that open the text
+    subject: frozenset[str]  # the name that opens the text, the first of a list
     names: frozenset[str]  # the other names
     weights: dict[str, float]
     numbers: tuple[Number, ...]
@@ -106,6 +107,8 @@ def _read(text: str, label: str = "") -> Reading:
         for token, word in zip(tokens, words, strict=True):
             if word in NEGATIONS:
                 denies = True
+            elif word in JOINED:
+                opening = opening and not subject
             elif word not in STOP and word not in SCALES and len(word) > 1:
                 stem = _stem(word)
                 is_name = token[0].isupper()
@@ -113,6 +116,7 @@ def _read(text: str, label: str = "") -> Reading:
                     (subject if opening else names).add(stem)
                 opening = opening and is_name
                 weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
+        opening = opening and not subject
     return Reading(frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies)
 
 

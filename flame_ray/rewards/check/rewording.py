@@ -1,6 +1,7 @@
 """The same said in other words, or less of it: true of whatever the statement is true of. Pure.
 
-In: a statement and a source of chance. Out: another statement that it entails, or None where there is nothing to reword.
+In: a statement and a source of chance. Out: another statement that it entails, or None where there is nothing to reword. What
+says less than a false statement may be true again: a false one is only restated.
 """
 
 import random
@@ -11,6 +12,11 @@ from flame_ray.rewards.check.vocabulary import KINDS, PHRASES, SYNONYMS, pairs
 
 YEAR = re.compile(r"\b(?:1\d|20)\d\d\b")
 COUNT = re.compile(r"(?<![-–/\d])\b\d{1,3}(?:,\d{3})+\b|(?<![-–/\d.,])\b\d{2,3}\b(?![-–/.,]\d)(?= [a-z])")
+LIMIT = re.compile(
+    r"\b(?:than|over|under|least|most|to|before|after|since|until|till|by|about|around|circa|c|nearly|almost|roughly"
+    r"|approximately|some)\W+$",
+    re.IGNORECASE,
+)
 TAIL = re.compile(r"^(.{25,}?), (?:which|who|where|and|with|including|known|such)\b.*$")
 OPENING = re.compile(r"^(In|During|After|Before|From|At|On) ([^,]{3,40}), ([A-Z].{15,})$")
 BRACKET = re.compile(r" \([^)]*\)")
@@ -19,10 +25,31 @@ _KIND = dict(pairs(KINDS))
 Rewording = Callable[[str, random.Random], str | None]
 
 
-def reworded(statement: str, draw: random.Random, changes: int = 2) -> str:
-    """Up to `changes` of its parts said otherwise; now and then none."""
-    kinds: list[Rewording] = [same_words, same_words, kind, phrase, shorter, opening_last, loose_year, bound, unbracketed]
-    for change in draw.sample(kinds, draw.randint(0, changes + 1)):
+def reworded(statement: str, draw: random.Random, changes: int = 3) -> str:
+    """Up to `changes` of its parts said otherwise or less exactly; now and then none."""
+    return _changed(statement, draw, [*_equal(), *_shorter(), kind, loose_year, bound], changes)
+
+
+def shortened(statement: str, draw: random.Random) -> str:
+    """Perhaps without a clause or a bracket."""
+    return _changed(statement, draw, _shorter(), 1)
+
+
+def restated(statement: str, draw: random.Random, changes: int = 2) -> str:
+    """Up to `changes` of its parts in words that say as much: what is false stays false."""
+    return _changed(statement, draw, _equal(), changes)
+
+
+def _equal() -> list[Rewording]:
+    return [same_words, same_words, phrase, opening_last]
+
+
+def _shorter() -> list[Rewording]:
+    return [shorter, unbracketed]
+
+
+def _changed(statement: str, draw: random.Random, kinds: list[Rewording], changes: int) -> str:
+    for change in draw.sample(kinds, min(len(kinds), draw.randint(0, changes))):
         statement = change(statement, draw) or statement
     return statement
 
@@ -37,8 +64,8 @@ def kind(statement: str, draw: random.Random) -> str | None:
 
 
 def phrase(statement: str, draw: random.Random) -> str | None:
-    found = [old for old in PHRASES if re.search(rf"\b{old}\b", statement)]
-    return statement.replace(old := draw.choice(found), PHRASES[old], 1) if found else None
+    found = [old for old in PHRASES if re.search(old, statement)]
+    return re.sub(old := draw.choice(found), PHRASES[old], statement, count=1) if found else None
 
 
 def shorter(statement: str, draw: random.Random) -> str | None:
@@ -69,13 +96,18 @@ def loose_years(year: int, draw: random.Random) -> tuple[str, ...]:
 def bound(statement: str, draw: random.Random) -> str | None:
     """A count as more or fewer than another, rounder one."""
     match = COUNT.search(statement)
-    if match is None or re.search(r"\b(?:more|less|fewer|over|under|least|most|than|to)\W+$", statement[: match.start()]):
+    if match is None or limited(statement, match):
         return None
     value = int(match[0].replace(",", ""))
     lower, upper = (rounded(value * factor) for factor in (draw.uniform(0.6, 0.95), draw.uniform(1.05, 1.6)))
     words = [f"{word} {lower:,}" for word in ("more than", "over", "at least") if lower < value]
     words += [f"{word} {upper:,}" for word in ("fewer than", "less than", "under") if upper > value]
     return _at(statement, match, draw.choice(words)) if words else None
+
+
+def limited(statement: str, figure: re.Match[str]) -> bool:
+    """Whether the figure is a limit or rough: `more than 500`, `after 1900`, `about 20`."""
+    return LIMIT.search(statement[: figure.start()]) is not None
 
 
 def unbracketed(statement: str, draw: random.Random) -> str | None:

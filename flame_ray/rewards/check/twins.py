@@ -1,8 +1,8 @@
 """True statements of a corpus and their false twins, with the passage that tells them apart: data to train a checker on.
 
 In: passages and a seed. Out: labelled claims. A statement is a fact of the passage, in part or in other words; its twin has
-one thing changed besides (see falsehoods.py). Some evidence lacks what the statement says, so that a topic in common is not
-support. Knows no model. Pure.
+one thing changed (see falsehoods.py), and is restated, never loosened after that: what says less could be true again. Some
+evidence lacks what the statement says, so that a topic in common is not support. Knows no model. Pure.
 """
 
 import random
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from flame_ray.errors import DataError
 from flame_ray.rewards.check.entries import Values, entries, exchanged_value, values_by_field
 from flame_ray.rewards.check.falsehoods import NAME, Around, falsified
-from flame_ray.rewards.check.rewording import loose_years, reworded
+from flame_ray.rewards.check.rewording import loose_years, restated, reworded, shortened
 from flame_ray.rewards.decompose import decompose
 from flame_ray.rewards.decompose.duplicates import content
 from flame_ray.rewards.decompose.sentences import sentences
@@ -60,9 +60,9 @@ def _of_a_record(passage: Passage, values: Values, draw: random.Random) -> Label
         return None
     entry = draw.choice(found)
     if draw.random() < 0.5:
-        return _labelled(reworded(entry.said(draw), draw, changes=1), passage, True)
+        return _labelled(reworded(entry.said(draw), draw, changes=2), passage, True)
     other = exchanged_value(entry, values, passage.text, draw)
-    return None if other is None else _labelled(reworded(other.said(draw), draw, changes=1), passage, False)
+    return None if other is None else _labelled(restated(other.said(draw), draw), passage, False)
 
 
 def _of_prose(passage: Passage, names: Sequence[str], classes: Sequence[str], draw: random.Random) -> LabelledClaim | None:
@@ -82,8 +82,8 @@ def _of_prose(passage: Passage, names: Sequence[str], classes: Sequence[str], dr
     evidence = _beside(passage, fact, draw) if draw.random() < ALONE else passage
     if kind < 0.5 + ABSENT / 2:
         return _labelled(reworded(fact, draw), evidence, True)
-    twin = falsified(fact, Around(passage.text, names, classes), draw)
-    return None if twin is None else _labelled(reworded(twin, draw, changes=1), evidence, False)
+    twin = falsified(shortened(fact, draw), Around(passage.text, names, classes), draw)
+    return None if twin is None else _labelled(restated(twin, draw), evidence, False)
 
 
 def _labelled(text: str, passage: Passage, supported: bool) -> LabelledClaim:

@@ -5,44 +5,46 @@ Each table is text, so that it can be read at a glance: `a/b` are two words, a l
 
 import re
 
+MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 # Either may stand for the other in most statements.
 SYNONYMS = """film/movie founded/established largest/biggest located/situated began/started ended/finished
-    famous/well-known country/nation physician/doctor lawyer/attorney bought/purchased home/residence helped/assisted
-    large/big small/little main/primary main/principal important/significant approximately/about approximately/around
-    roughly/about created/made built/constructed produced/manufactured kingdom/realm wealthy/rich often/frequently
+    famous/well-known country/nation physician/doctor lawyer/attorney bought/purchased helped/assisted
+    large/big small/little main/primary main/principal important/significant approximately/roughly
+    created/made built/constructed produced/manufactured kingdom/realm wealthy/rich often/frequently
     usually/generally originally/initially afterwards/later subsequently/later eventually/finally many/numerous
-    entire/whole contains/includes inhabitants/residents area/region border/frontier annually/yearly prize/award
-    defeated/beat appointed/named leader/head company/firm uses/employs used/employed invented/devised song/track
-    car/automobile ship/vessel illness/disease spouse/partner novel/book attempted/tried required/needed
+    entire/whole contains/includes inhabitants/residents border/frontier annually/yearly prize/award
+    defeated/beat company/firm invented/devised song/track
+    car/automobile ship/vessel illness/disease spouse/partner attempted/tried required/needed
     rapidly/quickly difficult/hard ancient/old current/present nearly/almost primarily/mainly mostly/mainly
-    known/recognized considered/regarded killed/slain obtained/gained
+    considered/regarded killed/slain obtained/gained
     sea/ocean street/road town/settlement received/got died/perished
     begin/start big/sizeable chose/selected led/headed caused/triggered ruled/governed taught/instructed
     completed/finished gave/granted showed/demonstrated allowed/permitted stopped/ceased"""
+# Patterns, which stand for as much or for less that the statement says; `is a part of` is none of them already.
 PHRASES = {
-    "known for": "famous for",
-    "was born in": "came from",
-    "died in": "passed away in",
-    "consists of": "is made up of",
-    "is located in": "can be found in",
-    "was located in": "stood in",
-    "such as": "like",
-    "more than": "over",
-    "at least": "no fewer than",
-    "less than": "under",
-    "took place": "happened",
-    "as well as": "and also",
-    "a number of": "several",
-    "in order to": "to",
-    "because of": "owing to",
-    "is considered": "is seen as",
-    "was awarded": "received",
-    "part of": "a part of",
-    "one of": "among",
-    "United States": "US",
-    "United Kingdom": "UK",
-    "World War II": "the Second World War",
-    "World War I": "the First World War",
+    r"\bknown for\b": "famous for",
+    rf"\bwas born in (?!{MONTH})(?=[A-Z])": "came from ",
+    r"\bdied in\b": "passed away in",
+    r"\bconsists of\b": "is made up of",
+    r"\bis located in\b": "can be found in",
+    r"\bwas located in\b": "stood in",
+    r"\bsuch as\b": "like",
+    r"\bmore than\b": "over",
+    r"\bat least\b": "no fewer than",
+    r"\bless than\b": "under",
+    r"\btook place\b": "happened",
+    r"\bas well as\b": "and also",
+    r"\ba number of\b": "several",
+    r"\bin order to\b": "to",
+    r"\bbecause of\b": "owing to",
+    r"\bis considered\b": "is seen as",
+    r"\bwas awarded\b": "received",
+    r"\b(?<!a )part of\b": "a part of",
+    r"\bis one of\b": "is among",
+    r"\bUnited States\b": "US",
+    r"\bUnited Kingdom\b": "UK",
+    r"\bWorld War II\b": "the Second World War",
+    r"\bWorld War I\b": "the First World War",
 }
 # The second is a kind under which the first falls: true of what the first is true of, and not the other way round.
 KINDS = """novelist/writer poet/writer playwright/writer essayist/writer journalist/writer physicist/scientist
@@ -52,15 +54,15 @@ KINDS = """novelist/writer poet/writer playwright/writer essayist/writer journal
     sprinter/athlete gymnast/athlete boxer/athlete cyclist/athlete king/ruler queen/ruler emperor/ruler empress/ruler
     sultan/ruler president/politician senator/politician congressman/politician governor/politician actor/performer
     actress/performer comedian/performer dancer/performer wife/spouse husband/spouse father/parent mother/parent
-    brother/sibling sister/sibling son/child daughter/child novel/work symphony/work opera/work bird/animal
-    mammal/animal reptile/animal fish/animal insect/animal amphibian/animal oak/tree pine/tree rose/flower
-    copper/metal iron/metal gold/metal silver/metal tin/metal lead/metal aluminium/metal murdered/killed
-    assassinated/killed shot/killed executed/killed violin/instrument piano/instrument guitar/instrument flute/instrument
+    brother/sibling sister/sibling son/child daughter/child novel/book symphony/work opera/work bird/animal
+    mammal/animal reptile/animal fish/animal insect/animal amphibian/animal oak/tree pine/tree
+    copper/metal iron/metal gold/metal silver/metal tin/metal aluminium/metal murdered/killed
+    assassinated/killed violin/instrument piano/instrument guitar/instrument flute/instrument
     Catholic/Christian Protestant/Christian Lutheran/Christian Anglican/Christian castle/building cathedral/building
     palace/building church/building skyscraper/building tower/structure bridge/structure"""
 OPPOSITES = """north/south east/west northern/southern eastern/western northeast/southwest northwest/southeast first/last
     largest/smallest highest/lowest oldest/newest oldest/youngest tallest/shortest longest/shortest richest/poorest
-    heaviest/lightest fastest/slowest deepest/shallowest best/worst most/least before/after born/died son/daughter
+    heaviest/lightest fastest/slowest deepest/shallowest best/worst most/least before/after son/daughter
     father/mother brother/sister husband/wife king/queen prince/princess male/female man/woman men/women boy/girl
     more/fewer more/less won/lost wins/loses winner/loser increased/decreased increase/decrease rose/fell
     founded/dissolved built/demolished created/destroyed early/late earlier/later novel/film album/book ancient/modern

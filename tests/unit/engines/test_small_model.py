@@ -9,6 +9,7 @@ from flame_ray.engines.small_model import (
     CLAIM_TOKENS,
     DEPTH,
     EVIDENCE_TOKENS,
+    MODEL,
     SHIPPED,
     WEIGHTS,
     WORDS,
@@ -101,7 +102,7 @@ def test_its_name_is_that_of_its_weights(folder, model, tmp_path):
     assert SmallModel(folder).name == model.name and len(model.name) == 16
     stored = safetensors.load_file(folder / WEIGHTS)
     stored["head.bias"] = stored["head.bias"] + 1
-    safetensors.save_file(stored, tmp_path / WEIGHTS)
+    safetensors.save_file(stored, tmp_path / WEIGHTS, {"model": MODEL})
     other = SmallModel(tmp_path)
     assert other.name != model.name
     assert other.logits(PAIRS) == pytest.approx(model.logits(PAIRS) + 1, abs=2e-3)
@@ -160,8 +161,15 @@ def changed(stored, how):
 
 @pytest.mark.parametrize("how", ["missing", "more", "shape"])
 def test_other_tensors_are_refused(folder, tmp_path, how):
-    safetensors.save_file(changed(safetensors.load_file(folder / WEIGHTS), how), tmp_path / WEIGHTS)
+    safetensors.save_file(changed(safetensors.load_file(folder / WEIGHTS), how), tmp_path / WEIGHTS, {"model": MODEL})
     with pytest.raises(ModelError, match="other tensors in"):
+        SmallModel(tmp_path)
+
+
+@pytest.mark.parametrize(("metadata", "found"), [(None, "not named"), ({"model": "the lower 12"}, "the lower 12 in")])
+def test_weights_of_another_build_are_refused(folder, tmp_path, metadata, found):
+    safetensors.save_file(safetensors.load_file(folder / WEIGHTS), tmp_path / WEIGHTS, metadata)
+    with pytest.raises(ModelError, match=found):
         SmallModel(tmp_path)
 
 

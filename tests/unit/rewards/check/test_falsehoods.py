@@ -47,7 +47,12 @@ def test_names_change_parts_where_a_verb_stands_between_them_and_not_where_they_
 def test_a_figure_is_exchanged_for_another_one():
     found = draws(number, "It has 40 mines", "It has 40 mines and 55 lakes.")
     assert "It has 55 mines" in found and "It has 40 mines" not in found
-    assert draws(number, "It has mines") == {None}
+    assert (
+        draws(number, "It has mines")
+        == draws(number, "It has more than 40 mines")
+        == draws(number, "After 1900 it fell")
+        == {None}
+    )
 
 
 @pytest.mark.parametrize("figure", ["0", "1", "7", "1,000", "2.5", "1867", "1.2.3", "1,2,3", "٣", "9" * 50, "0.0"])
@@ -69,11 +74,12 @@ def test_a_limit_lies_on_the_wrong_side():
     for twin in draws(past, "It has 500 rooms"):
         words = twin.split()
         assert int(words[4]) > 500 if words[2] == "more" else int(words[4]) < 500
-    assert draws(past, "It has rooms") == {None}
+    assert draws(past, "It has rooms") == draws(past, "It has more than 500 rooms") == {None}
 
 
 def test_an_opposite_and_another_of_the_same_kind():
-    assert draws(opposite, "She was born in the north") == {"She was died in the north", "She was born in the south"}
+    assert draws(opposite, "She was born in the north") == {"She died in the north", "She was born in the south"}
+    assert draws(opposite, "She died in Peru") == {"She was born in Peru", None}
     assert draws(opposite, "She sang in northbound trains") == {None}
     assert "She was an engineer" in (found := draws(sibling, "She was a poet", "A poet and novelist."))
     assert not {"She was a poet", "She was a novelist"} & found
@@ -83,7 +89,7 @@ def test_an_opposite_and_another_of_the_same_kind():
 def test_a_denial_of_a_state_and_of_a_deed():
     assert draws(denial, "Lima is the capital") == {"Lima is not the capital", "Lima is never the capital"}
     assert "Lima refused to join a league" in (found := draws(denial, "Lima joined a league"))
-    assert all(" joined " not in twin for twin in found)
+    assert "Lima never joined a league" in found and "Lima joined a league" not in found
     assert draws(denial, "Lima is not the capital") == draws(denial, "Lima thrives") == {None}
 
 

@@ -105,6 +105,12 @@ def test_a_number_belongs_to_its_own_clause():
     assert true.score > false.score
 
 
+def test_the_subject_of_a_claim_is_one_name_and_the_rest_of_a_list_is_looked_for():
+    evidence = Passage("pe", "Peru", "Land boundaries, border countries: Bolivia 1,212 km; Brazil 2,659 km; Chile 168 km")
+    for names in ("Chile, Norway and Kenya", "Chile and Norway", "Chile, Norway"):
+        assert verdict(f"{names} border on Peru", evidence).label == VerdictLabel.CONTRADICTED
+
+
 def test_the_title_alone_supports_nothing(factbook):
     evidence = factbook.retrieve(["Tell me about Peru."], 20)[0]
     for text in ("Peru is Peru", "Republic of Peru", "Peruvian Peru"):

@@ -13,9 +13,11 @@ from flame_ray.rewards.check.rewording import (
     opening_last,
     ordinal,
     phrase,
+    restated,
     reworded,
     rounded,
     same_words,
+    shortened,
     shorter,
     unbracketed,
 )
@@ -32,7 +34,22 @@ def test_words_of_the_same_meaning_and_of_a_kind_above():
     assert found == {"a film of a nation", "a movie of a country"} and draws(same_words, "Llamas graze") == {None}
     assert draws(kind, "She was a chemist") == {"She was a scientist"}
     assert draws(kind, "She was not a chemist") == draws(kind, "the first chemist") == {None}
-    assert draws(phrase, "It is located in Peru") == {"It can be found in Peru"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("It is located in Peru", "It can be found in Peru"),
+        ("She was born in Warsaw", "She came from Warsaw"),
+        ("She was born in 1867", None),
+        ("She was born in November", None),
+        ("It is part of Peru", "It is a part of Peru"),
+        ("It is a part of Peru", None),
+        ("Two of the five", None),
+    ],
+)
+def test_phrases_that_say_as_much_or_less(statement, found):
+    assert draws(phrase, statement) == {found}
 
 
 def test_less_is_said():
@@ -78,6 +95,18 @@ def test_a_bound_is_not_set_on_a_bound_or_on_a_part_of_a_figure():
 def test_rewording_keeps_a_statement_that_has_nothing_to_reword():
     assert {reworded("Llamas graze", random.Random(seed)) for seed in range(50)} == {"Llamas graze"}
     assert len({reworded("In 1867, The big film (a novel) had 500 rooms, and more", random.Random(s)) for s in range(99)}) > 9
+
+
+def test_what_is_restated_says_as_much_and_what_is_shortened_is_left_as_it_was():
+    said = "In 1867, The big chemist (a man) had 500 rooms, and more"
+    restatements = {restated(said, random.Random(seed)) for seed in range(200)}
+    assert all("500" in each and "1867" in each and "chemist (a man)" in each and ", and more" in each for each in restatements)
+    assert len(restatements) > 3
+    assert {shortened(said, random.Random(seed)) for seed in range(50)} == {
+        said,
+        "In 1867, The big chemist (a man) had 500 rooms",
+        "In 1867, The big chemist had 500 rooms, and more",
+    }
 
 
 def test_an_article_goes_with_its_word():

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -82,6 +83,28 @@ def test_the_sentence_that_says_it_stays_where_evidence_is_cut_short():
     found = {_beside(CURIE, "Marie Curie moved to Paris in 1891", random.Random(seed)).text for seed in range(20)}
     assert all("She moved to Paris in 1891" in text for text in found) and len(found) == 4
     assert _beside(Passage("x", "", ""), "Anything", random.Random(0)).text == ""
+
+
+NOVELIST = Passage("x", "Hall", "Ada Hall was a novelist of 500 novels, who lived in Rome (with a view).")
+
+
+def test_a_false_twin_stays_false_whatever_else_is_said_of_it():
+    made = {each.claim.fact.text: each.supported for each in twins([NOVELIST], 400, seed=1)}
+    assert len(made) > 30
+    assert made == {claim: _true_of_novelist(claim) for claim in made}
+
+
+def _true_of_novelist(claim):
+    """By a reading of its own: a denial, another name, trade or place is false; a figure may be said in several ways."""
+    wrong = r"never|not|unable|failed|refused|Ada (?!Hall)|^(?!Ada|Hall)|was an? (?!novelist|writer)|in (?!Rome)"
+    if re.search(wrong, claim):
+        return False
+    for limit, figure in re.findall(r"(\w+(?: than| least)?) ([\d,]+) novels", claim):
+        value = int(figure.replace(",", ""))
+        if limit in ("more than", "over", "at least", "no fewer than"):
+            return value < 500
+        return value > 500 if limit in ("fewer than", "less than", "under") else value == 500
+    return True
 
 
 def test_a_first_sentence_says_what_its_title_is_and_when_somebody_lived():
