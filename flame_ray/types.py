@@ -228,12 +228,28 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """A factuality score with the passages that it rests on, and the sentences that its facts are of: for a person to check.
+
+    A reward that failed has no sentences, as it has no facts.
+    """
+
+    score: FactScore | Missing
+    passages_K: tuple[Passage, ...] = ()
+    sentences_S: tuple[Sentence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredResponse:
-    """A response with both rewards, each of which may be missing; `fact` is None when the prompt needs no facts."""
+    """A response with both rewards, each of which may be missing; `audit` is None when the prompt needs no facts."""
 
     response: Response
     judge: JudgeScore | Missing
-    fact: FactScore | Missing | None
+    audit: Audit | None
+
+    @property
+    def fact(self) -> FactScore | Missing | None:
+        return self.audit.score if self.audit else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
+from flame_ray.types import LabelledClaim, Verdict, VerdictLabel
+
 RESAMPLES = 1000
 Numbers = dict[str, Any]  # what is written as JSON; None where a figure does not exist
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredClaim:
+class ComparedClaim:
     """A claim with its human label, and what the checker said; `score` is None where it failed."""
 
     supported: bool
@@ -26,8 +28,13 @@ class ScoredClaim:
     score: float | None
     group: str | None = None
 
+    @classmethod
+    def of(cls, labelled: LabelledClaim, verdict: Verdict) -> "ComparedClaim":
+        score = None if verdict.label is VerdictLabel.ERROR else verdict.score
+        return cls(labelled.supported, verdict.label is VerdictLabel.SUPPORTED, score, labelled.group)
 
-def claim_agreement(claims: Sequence[ScoredClaim], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
+
+def claim_agreement(claims: Sequence[ComparedClaim], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
     """Over all claims, by group, and the mean over groups; a group with one label only has no figures.
 
     `balanced_accuracy`: mean of the shares that were told right among the supported claims and among the others. `auc`: the
@@ -45,7 +52,7 @@ def claim_agreement(claims: Sequence[ScoredClaim], seed: int = 0, resamples: int
     return overall | {"groups": by_name, "mean_over_groups": _mean(found)}
 
 
-def _of_claims(claims: Sequence[ScoredClaim], seed: int, resamples: int) -> tuple[Numbers, np.ndarray]:
+def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tuple[Numbers, np.ndarray]:
     """The figures, and the resampled balanced accuracies: counts of right answers are binomial when items are redrawn."""
     labels = np.array([claim.supported for claim in claims], dtype=bool)
     right = np.array([claim.said == claim.supported for claim in claims], dtype=bool)
@@ -84,7 +91,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredResponse:
+class ComparedResponse:
     """A response with the facts that people, and the reward, found in it; `words` is its length.
 
     `precision` is None where the reward abstains; `missing` says that it failed.
@@ -100,7 +107,7 @@ class ScoredResponse:
     missing: bool = False
 
 
-Side = Callable[[ScoredResponse], float]
+Side = Callable[[ComparedResponse], float]
 # What is set beside what: of the reward (or of the length), and of the people.
 SIDES: dict[str, tuple[Side, Side]] = {
     "tau_fraction": (lambda r: r.precision or 0.0, lambda r: _fraction(r)),
@@ -111,7 +118,7 @@ SIDES: dict[str, tuple[Side, Side]] = {
 }
 
 
-def response_agreement(responses: Sequence[ScoredResponse], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
+def response_agreement(responses: Sequence[ComparedResponse], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
     """Kendall's tau-b (Kendall 1945), within a system and pooled over all, each with its interval.
 
     tau_fraction: the reward's precision and the human share of supported facts. tau_errors: the reward's count of unsupported
@@ -132,7 +139,7 @@ def response_agreement(responses: Sequence[ScoredResponse], seed: int = 0, resam
     return counts | {name: _of_responses(kept, *sides, seed, resamples) for name, sides in SIDES.items()}
 
 
-def _of_responses(kept: Sequence[ScoredResponse], ours: Side, theirs: Side, seed: int, resamples: int) -> Numbers:
+def _of_responses(kept: Sequence[ComparedResponse], ours: Side, theirs: Side, seed: int, resamples: int) -> Numbers:
     """Both taus and their intervals; a resample in which a tau does not exist is left out of its interval."""
     pairs = np.array([(ours(each), theirs(each)) for each in kept], dtype=float).reshape(-1, 2)
     systems = np.array([each.system for each in kept])
@@ -151,7 +158,7 @@ def _of_responses(kept: Sequence[ScoredResponse], ours: Side, theirs: Side, seed
     }
 
 
-def _by_prompt(kept: Sequence[ScoredResponse]) -> list[np.ndarray]:
+def _by_prompt(kept: Sequence[ComparedResponse]) -> list[np.ndarray]:
     order = sorted(range(len(kept)), key=lambda i: kept[i].prompt)
     return [np.array(list(group)) for _, group in groupby(order, key=lambda i: kept[i].prompt)]
 
@@ -175,11 +182,11 @@ def tau_b(x: np.ndarray, y: np.ndarray) -> float | None:
     return float(kendalltau(x, y).statistic)
 
 
-def _fraction(response: ScoredResponse) -> float:
+def _fraction(response: ComparedResponse) -> float:
     return response.human_supported / (response.human_supported + response.human_unsupported)
 
 
-def _labelled(response: ScoredResponse) -> bool:
+def _labelled(response: ComparedResponse) -> bool:
     return response.human_supported + response.human_unsupported > 0
 
 

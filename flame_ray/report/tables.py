@@ -20,6 +20,28 @@ def response_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
     return [_response(scored.response) | _judge(scored.judge) | _fact(scored.fact) for scored in scored_PG]
 
 
+def sentence_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
+    """One row a sentence of a response that was checked, and whether it states something that evidence could decide."""
+    return [
+        {"response_id": str(scored.response.id), "sentence": place, "text": each.text, "verifiable": each.verifiable}
+        for scored in scored_PG
+        for place, each in enumerate(scored.audit.sentences_S if scored.audit else ())
+    ]
+
+
+def evidence_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
+    """One row for each passage of a prompt's evidence: what its responses were checked on."""
+    found = {
+        (scored.response.id.prompt_id, passage)
+        for scored in scored_PG
+        for passage in (scored.audit.passages_K if scored.audit else ())
+    }
+    return [
+        {"prompt_id": prompt_id, "passage_id": passage.id, "title": passage.title, "text": passage.text}
+        for prompt_id, passage in sorted(found, key=lambda each: (each[0], each[1].id))
+    ]
+
+
 def fact_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
     """One row a fact, with its verdict and the passage that decided: what a person needs to audit a reward."""
     return [

@@ -1,7 +1,7 @@
 """One factuality worker (made a Ray actor by runtime/workers.py): it reads the corpus and indexes it once.
 
-In: prompts and their responses, or claims. Out: one FactScore a response, or `Missing` with the reason; or verdicts. In a
-file of its own: bm25s brings numba, and vLLM 0.32 cannot start in a process that has imported it.
+In: prompts and their responses, or claims. Out: one `Audit` a response, of a score or of `Missing` with the reason; or
+verdicts. In a file of its own: bm25s brings numba, and vLLM 0.32 cannot start in a process that has imported it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ from flame_ray.config import FactualityConfig
 from flame_ray.rewards.check import Checker, make_checker
 from flame_ray.rewards.decompose import make_decomposer
 from flame_ray.rewards.evidence import Evidence
-from flame_ray.rewards.factuality import Audit, FactualityReward, Task
+from flame_ray.rewards.factuality import FactualityReward, Task
 from flame_ray.rewards.retrieve import Reranker, Retriever, open_passages, open_reranker, open_retriever
 from flame_ray.rewards.verifier import RemoteVerifier
-from flame_ray.types import Claim, FactScore, Group, Missing, Passage, Verdict
+from flame_ray.types import Audit, Claim, Group, Passage, Verdict
 
 
 class FactualityActor:
@@ -54,8 +54,8 @@ class FactualityActor:
         """To each question its position, and the checker: the support score from which a fact counts as true, its identity."""
         yield from _numbered((self._checker.threshold, self._checker.identity) for _ in questions)
 
-    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[FactScore | Missing, ...]]]:
-        """Scores [G] of each group, with its position."""
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[Audit, ...]]]:
+        """Scores [G] of each group with what they rest on, and its position."""
         yield from _numbered(self._reward.score(groups))
 
     def audit(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Audit]]:

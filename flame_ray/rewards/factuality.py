@@ -13,7 +13,20 @@ from flame_ray.errors import FlameError
 from flame_ray.rewards.check.base import Checker
 from flame_ray.rewards.decompose.base import Decomposer
 from flame_ray.rewards.evidence import Evidence
-from flame_ray.types import Claim, Fact, FactScore, Group, Missing, Passage, Prompt, Response, Sentence, Verdict, VerdictLabel
+from flame_ray.types import (
+    Audit,
+    Claim,
+    Fact,
+    FactScore,
+    Group,
+    Missing,
+    Passage,
+    Prompt,
+    Response,
+    Sentence,
+    Verdict,
+    VerdictLabel,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +40,6 @@ class Task:
     given: tuple[Passage, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """A score with the passages that it rests on, and the sentences that its facts are of, so that a person can check it.
-
-    A reward that failed has no sentences, as it has no facts.
-    """
-
-    score: FactScore | Missing
-    passages: tuple[Passage, ...]
-    sentences_S: tuple[Sentence, ...]
-
-
 class FactualityReward:
     """Takes many responses through a stage at once, so that a model behind it has full batches."""
 
@@ -46,12 +47,12 @@ class FactualityReward:
         self._decomposer, self._evidence, self._checker = decomposer, evidence, checker
         self._not_found_counts = not_found_counts
 
-    def score(self, groups: Sequence[Group]) -> Iterator[tuple[FactScore | Missing, ...]]:
-        """The scores [G] of each group, in order."""
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[Audit, ...]]:
+        """The scores [G] of each group with what they rest on, in order."""
         tasks = [Task(group.prompt, response) for group in groups for response in group.responses_G]
         audits = iter(self.audit(tasks))
         for group in groups:
-            yield tuple(next(audits).score for _ in group.responses_G)
+            yield tuple(next(audits) for _ in group.responses_G)
 
     def audit(self, tasks: Sequence[Task]) -> list[Audit]:
         """One result a task, in order. A FlameError stops the run; any other error costs its response alone."""
@@ -81,7 +82,7 @@ class FactualityReward:
         if isinstance(verdicts, _Failed):
             return _failed(task, verdicts.error, claimed.passages)
         if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
-            return Audit(Missing(task.response.id, "checker: failed on every fact"), claimed.passages, ())
+            return Audit(Missing(task.response.id, "checker: failed on every fact"), claimed.passages)
         score = FactScore(task.response.id, verdicts, self._not_found_counts)
         return Audit(score, claimed.passages, claimed.sentences_S)
 
@@ -100,7 +101,7 @@ class _Claimed:
 
 def _failed(task: Task, error: Exception, passages: tuple[Passage, ...]) -> Audit:
     log.error("the factuality reward of %s failed", task.response.id, exc_info=error)
-    return Audit(Missing(task.response.id, f"{type(error).__name__}: {error}"), passages, ())
+    return Audit(Missing(task.response.id, f"{type(error).__name__}: {error}"), passages)
 
 
 @dataclass(frozen=True, slots=True)

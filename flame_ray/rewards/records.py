@@ -11,9 +11,9 @@ from typing import Any
 
 from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
-from flame_ray.rewards.factuality import Audit, Task
+from flame_ray.rewards.factuality import Task
 from flame_ray.rewards.score import f_at, length_penalty, wilson
-from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import Audit, FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this: a sentence alone, without its neighbours, supports less than it should
 FORMAT = 3  # of a record: one of another is never continued
@@ -115,7 +115,7 @@ def _found(audit: Audit, config: ScoreConfig) -> dict[str, Any]:
     return {
         "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in audit.sentences_S],
         "facts": [_fact(verdict) for verdict in score.verdicts] if score else [],
-        "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in audit.passages],
+        "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in audit.passages_K],
         "supported": score.supported if score else None,
         "contradicted": score.contradicted if score else None,
         "not_found": score.not_found if score else None,

@@ -13,15 +13,14 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.errors import DataError
-from flame_ray.evaluation.agreement import ScoredClaim, ScoredResponse, claim_agreement, response_agreement
+from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
 from flame_ray.evaluation.labels import LABELS, LabelledResponse, claim_of, response_of
 from flame_ray.report.agreement import claims_table, responses_table
-from flame_ray.rewards.factuality import Audit
 from flame_ray.rewards.records import Row, parse_row
 from flame_ray.runtime.checking import FactualityWorkers, Pace, checking
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.storage import Storage
-from flame_ray.types import FactScore, LabelledClaim, Verdict, VerdictLabel
+from flame_ray.types import Audit, FactScore
 
 GO_ON = "give the command again"
 Labelled = TypeVar("Labelled")
@@ -47,7 +46,7 @@ def _claims(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
         raise DataError("claims of both labels", f"one label in {path}", "add claims of the other one")
     with checking(config, GO_ON, screen, corpus=False) as workers, Pace(screen, "check", "claims", len(labelled)) as pace:
         verdicts = pace.counted(workers.verdicts(each.claim for each in labelled))
-        scored = [_scored_claim(*each) for each in zip(labelled, verdicts, strict=True)]
+        scored = [ComparedClaim.of(*each) for each in zip(labelled, verdicts, strict=True)]
         about = _about(workers)
     return about | claim_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
@@ -81,14 +80,9 @@ def _about(workers: FactualityWorkers) -> dict[str, Any]:
     return {"checker": identity, "threshold": threshold}
 
 
-def _scored_claim(labelled: LabelledClaim, verdict: Verdict) -> ScoredClaim:
-    score = None if verdict.label is VerdictLabel.ERROR else verdict.score
-    return ScoredClaim(labelled.supported, verdict.label is VerdictLabel.SUPPORTED, score, labelled.group)
-
-
-def _scored_response(labelled: LabelledResponse, audit: Audit) -> ScoredResponse:
+def _scored_response(labelled: LabelledResponse, audit: Audit) -> ComparedResponse:
     task, score = labelled.task, audit.score
-    return ScoredResponse(
+    return ComparedResponse(
         task.prompt.text,
         labelled.system,
         len(task.response.text.split()),

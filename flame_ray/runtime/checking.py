@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 from flame_ray.config import Config
 from flame_ray.errors import WorkLost
-from flame_ray.rewards.factuality import Audit, Task
+from flame_ray.rewards.factuality import Task
 from flame_ray.runtime.background import Background
 from flame_ray.runtime.cluster import check_capacity, connected
 from flame_ray.runtime.interrupt import check, interruptible, result_of
 from flame_ray.runtime.pool import WorkerPool
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.workers import FACTUALITY_BATCH, start_factuality
-from flame_ray.types import Claim, Missing, Verdict, VerdictLabel
+from flame_ray.types import Audit, Claim, Missing, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 AHEAD = 4 * FACTUALITY_BATCH  # items under way for each worker, so that it never waits for its next batch
@@ -40,7 +40,7 @@ class FactualityWorkers:
     def audits(self, items: Iterable[tuple[Item, Task]]) -> Iterator[tuple[Item, Audit]]:
         """What each task is worth; one that brought down one worker after another is missing."""
         for (item, task), future in in_their_order(lambda each: self._pool.submit("audit", each[1]), items, self._window):
-            yield item, _result(future, Audit(Missing(task.response.id, "worker lost"), (), ()))
+            yield item, _result(future, Audit(Missing(task.response.id, "worker lost")))
 
     def verdicts(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         """One a claim; a claim that brought down one worker after another is an error."""

@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 from flame_ray.prompts.classify import accuracy
 from flame_ray.report.summary import round_summary
-from flame_ray.report.tables import evaluation_line, fact_rows, pair_rows, prompt_rows, response_rows
+from flame_ray.report.tables import (
+    evaluation_line,
+    evidence_rows,
+    fact_rows,
+    pair_rows,
+    prompt_rows,
+    response_rows,
+    sentence_rows,
+)
 from flame_ray.round import Stages
 from flame_ray.runtime.metrics import Metrics
 from flame_ray.runtime.progress import Screen
@@ -183,7 +191,9 @@ class Journal:
 
     def _responses(self, round: int, prefix: str, scored_PG: Sequence[ScoredResponse]) -> None:
         self._table(round, f"{prefix}responses", response_rows(scored_PG))
+        self._table(round, f"{prefix}sentences", sentence_rows(scored_PG))
         self._table(round, f"{prefix}facts", fact_rows(scored_PG))
+        self._table(round, f"{prefix}evidence", evidence_rows(scored_PG))
 
     def _table(self, round: int, name: str, rows: list[dict[str, Any]]) -> None:
         self._run.write_table(f"rounds/{round:04d}/{name}.parquet", rows)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
+from typing import Any
 
 from flame_ray.config import Config
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
@@ -26,7 +27,7 @@ from flame_ray.runtime.direct import Direct
 from flame_ray.runtime.interrupt import check, result_of
 from flame_ray.runtime.learning import DurableLearner
 from flame_ray.runtime.workers import Workers
-from flame_ray.types import Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
+from flame_ray.types import Audit, Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
 from flame_ray.weights import Canary, Push
 
 log = logging.getLogger(__name__)
@@ -180,18 +181,18 @@ def _is_done(group: Group, judged: Future, checked: Future | None) -> bool:
 
 
 def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup:
-    judge_G = _rewards(group, judged)
-    fact_G = [None] * len(group.responses_G) if checked is None else _rewards(group, checked)
+    judge_G = _rewards(group, judged, lambda missing: missing)
+    audit_G = _rewards(group, checked, Audit) if checked else [None] * len(group.responses_G)
     return ScoredGroup(
         group.prompt,
-        tuple(ScoredResponse(*each) for each in zip(group.responses_G, judge_G, fact_G, strict=True)),
+        tuple(ScoredResponse(*each) for each in zip(group.responses_G, judge_G, audit_G, strict=True)),
     )
 
 
-def _rewards(group: Group, answer: Future) -> Sequence:
+def _rewards(group: Group, answer: Future, lost: Callable[[Missing], Any]) -> Sequence[Any]:
     """A group that brought down one worker after another has no reward; it does not stop the run."""
     try:
         return result_of(answer)
     except WorkLost as error:
         log.warning("%s", error)
-        return [Missing(response.id, "worker lost") for response in group.responses_G]
+        return [lost(Missing(response.id, "worker lost")) for response in group.responses_G]

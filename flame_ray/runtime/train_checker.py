@@ -20,7 +20,7 @@ from flame_ray.config import Config
 from flame_ray.engines.checker_training import Course, Example, teach
 from flame_ray.engines.small_model import MODEL, WEIGHTS, SmallModel, load_base, save
 from flame_ray.errors import DataError
-from flame_ray.evaluation.agreement import Numbers, ScoredClaim, claim_agreement
+from flame_ray.evaluation.agreement import ComparedClaim, Numbers, claim_agreement
 from flame_ray.evaluation.labels import LABELS, claim_of
 from flame_ray.evaluation.parts import apart
 from flame_ray.report.agreement import claims_table
@@ -32,7 +32,7 @@ from flame_ray.runtime.agreeing import read_labels
 from flame_ray.runtime.environment import describe_environment
 from flame_ray.runtime.progress import Screen
 from flame_ray.runtime.storage import Storage, storing
-from flame_ray.types import LabelledClaim, VerdictLabel
+from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
 EVERY = 50  # steps between two lines where there is no terminal
@@ -136,14 +136,6 @@ def _teach(model: Any, tokenizer: Any, name: str, course: Course, seed: int, scr
 
 def _agreement(checker: Checker, aside: Sequence[LabelledClaim], config: Config) -> Numbers:
     verdicts = checker.check([each.claim for each in aside])
-    scored = [
-        ScoredClaim(
-            each.supported,
-            verdict.label is VerdictLabel.SUPPORTED,
-            None if verdict.label is VerdictLabel.ERROR else verdict.score,
-            each.group,
-        )
-        for each, verdict in zip(aside, verdicts, strict=True)
-    ]
+    scored = [ComparedClaim.of(*each) for each in zip(aside, verdicts, strict=True)]
     about = {"checker": checker.identity, "threshold": checker.threshold}
     return about | claim_agreement(scored, config.run.seed, config.evaluation.bootstrap)

@@ -9,6 +9,7 @@ import pytest
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs
 from flame_ray.types import (
+    Audit,
     Fact,
     FactScore,
     JudgeScore,
@@ -51,8 +52,8 @@ def scored(
     id = ResponseId(1, prompt.id, index)
     response = Response(id, f"answer {index}" if text is None else text, (1,), (2, 3), (-0.1, -0.2), finish_reason, 0)
     judged = Missing(id, "judge failed") if judge is None else JudgeScore(id, judge, (judge,))
-    checked: FactScore | Missing | None = FactScore(id, facts(*fact)) if fact is not None else None
-    return ScoredResponse(response, judged, Missing(id, "checker failed") if missing_fact else checked)
+    checked = Audit(FactScore(id, facts(*fact))) if fact is not None else None
+    return ScoredResponse(response, judged, Audit(Missing(id, "checker failed")) if missing_fact else checked)
 
 
 def pairs_of(prompt: Prompt, scored_G: list[ScoredResponse], config: PairsConfig) -> PairSet:

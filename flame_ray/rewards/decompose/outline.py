@@ -7,8 +7,8 @@ In: a tree. Out: the heads of those phrases, and of what is left out elsewhere b
 from collections.abc import Set
 
 from flame_ray.rewards.decompose.duplicates import vocabulary
+from flame_ray.rewards.decompose.heads import is_date
 from flame_ray.rewards.decompose.phrases import comma_before, extreme, is_examples
-from flame_ray.rewards.decompose.repair import is_date
 from flame_ray.rewards.decompose.tree import Tree
 
 NARROWING = frozenset(vocabulary("no not n't n’t never hardly rarely seldom only without few neither nor none nobody nothing"))

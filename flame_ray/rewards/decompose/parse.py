@@ -11,13 +11,14 @@ from typing import Protocol
 
 from flame_ray.engines.parser import Word
 from flame_ray.rewards.decompose.base import Told, merged
-from flame_ray.rewards.decompose.clauses import LONGEST, Statement, held, statements
+from flame_ray.rewards.decompose.clauses import LONGEST, held, statements
 from flame_ray.rewards.decompose.duplicates import content, vocabulary
 from flame_ray.rewards.decompose.outline import FINITE, SUBJECTS, Outline
 from flame_ray.rewards.decompose.remarks import NUMERAL, QUOTED
 from flame_ray.rewards.decompose.repair import repaired
 from flame_ray.rewards.decompose.rule import clauses, subject_of
 from flame_ray.rewards.decompose.sentences import checkable, claim_of, first_name, resolve, sentences
+from flame_ray.rewards.decompose.statement import Statement
 from flame_ray.rewards.decompose.tree import Tree, tidy
 from flame_ray.types import Decomposition, Response
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from flame_ray.rewards.decompose.duplicates import vocabulary
-from flame_ray.rewards.decompose.repair import PERSONS
+from flame_ray.rewards.decompose.heads import PERSONS
 from flame_ray.rewards.decompose.tree import Tree
 
 # Nouns and prepositions that say something of all their items together.

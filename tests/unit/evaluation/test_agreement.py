@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from flame_ray.evaluation.agreement import ScoredClaim, ScoredResponse, auc, claim_agreement, response_agreement, tau_b
+from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, auc, claim_agreement, response_agreement, tau_b
 
 
 def claims(*said: tuple[bool, bool, float | None], group=None):
-    return [ScoredClaim(supported, verdict, score, group) for supported, verdict, score in said]
+    return [ComparedClaim(supported, verdict, score, group) for supported, verdict, score in said]
 
 
 # 3 of 4 supported claims told right, 1 of 2 others: (0.75 + 0.5) / 2.
@@ -96,7 +96,7 @@ def test_the_interval_is_that_of_a_bootstrap_which_redraws_claims_within_their_l
     draw = np.random.default_rng(1)
     labels = draw.random(300) < 0.4
     right = draw.random(300) < np.where(labels, 0.8, 0.6)
-    some = [ScoredClaim(bool(l), bool(l == r), 0.5) for l, r in zip(labels, right, strict=True)]  # noqa: E741
+    some = [ComparedClaim(bool(l), bool(l == r), 0.5) for l, r in zip(labels, right, strict=True)]  # noqa: E741
     sides = [right[labels], right[~labels]]
     slow = [np.mean([draw.choice(side, len(side)).mean() for side in sides]) for _ in range(4000)]
     low, high = claim_agreement(some, resamples=4000)["ci95"]
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_interval():
 def response(prompt, human, ours, system="a", words=10, missing=False):
     """`human` and `ours`: (supported, unsupported)."""
     precision = ours[0] / sum(ours) if sum(ours) else None
-    return ScoredResponse(prompt, system, words, *human, precision, ours[1], missing)
+    return ComparedResponse(prompt, system, words, *human, precision, ours[1], missing)
 
 
 PERFECT = [response(str(i), (10 - i, i), (10 - i, i), words=100 - i) for i in range(8)]

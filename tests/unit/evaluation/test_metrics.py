@@ -6,6 +6,7 @@ import pytest
 
 from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
 from flame_ray.types import (
+    Audit,
     Fact,
     FactScore,
     Interval,
@@ -30,11 +31,11 @@ def answer(
     response = Response(id, "text", (1,), tuple(range(tokens)), (-0.1,) * tokens, "stop", 1)
     judged = Missing(id, "no answer") if judge is None else JudgeScore(id, judge, (judge,))
     if fact_fails:
-        return ScoredResponse(response, judged, Missing(id, "checker failed"))
+        return ScoredResponse(response, judged, Audit(Missing(id, "checker failed")))
     if verdicts is None:
         return ScoredResponse(response, judged, None)
     return ScoredResponse(
-        response, judged, FactScore(id, tuple(Verdict(Fact("f", i), v, 0.5, None) for i, v in enumerate(verdicts)))
+        response, judged, Audit(FactScore(id, tuple(Verdict(Fact("f", i), v, 0.5, None) for i, v in enumerate(verdicts))))
     )
 
 

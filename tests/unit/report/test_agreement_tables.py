@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from flame_ray.evaluation.agreement import ScoredClaim, ScoredResponse, claim_agreement, response_agreement
+from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
 from flame_ray.report.agreement import claims_table, responses_table
 
 ABOUT = {"checker": "lexical/1/0.5 [red]", "threshold": 0.5}
@@ -17,16 +17,16 @@ def printed(table):
 
 
 def test_claims_are_shown_by_group_their_mean_and_all():
-    claims = [ScoredClaim(s, v, 0.5, g) for g in ("[b]mine[/]", "yours") for s in (True, False) for v in (True, False)]
-    out = printed(claims_table(ABOUT | claim_agreement([*claims, ScoredClaim(True, True, None)])))
+    claims = [ComparedClaim(s, v, 0.5, g) for g in ("[b]mine[/]", "yours") for s in (True, False) for v in (True, False)]
+    out = printed(claims_table(ABOUT | claim_agreement([*claims, ComparedClaim(True, True, None)])))
     assert "lexical/1/0.5 [red]" in out and "[b]mine[/]" in out and "mean of 2 groups" in out
     assert "50.0 [" in out and "0.500" in out
     assert "1 claims on which the checker failed are left out" in out
 
 
 def test_correlations_have_a_sign_and_the_table_says_what_was_left_out():
-    responses = [ScoredResponse(str(i), "a", i, 5, i, 5 / (5 + i), i) for i in range(4)]
-    out = printed(responses_table(ABOUT | response_agreement([*responses, ScoredResponse("x", "a", 1, 1, 1, None, 0)])))
+    responses = [ComparedResponse(str(i), "a", i, 5, i, 5 / (5 + i), i) for i in range(4)]
+    out = printed(responses_table(ABOUT | response_agreement([*responses, ComparedResponse("x", "a", 1, 1, 1, None, 0)])))
     assert "+1.000 [+1.000, +1.000]" in out
     assert "4 responses of 1 systems" in out
     assert "1 abstained, 0 missing, 0 without human facts" in out

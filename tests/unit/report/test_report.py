@@ -10,8 +10,17 @@ import pytest
 from rich.console import Console
 
 from flame_ray.report.summary import print_closing_table, round_summary
-from flame_ray.report.tables import evaluation_line, fact_rows, pair_rows, prompt_rows, response_rows
+from flame_ray.report.tables import (
+    evaluation_line,
+    evidence_rows,
+    fact_rows,
+    pair_rows,
+    prompt_rows,
+    response_rows,
+    sentence_rows,
+)
 from flame_ray.types import (
+    Audit,
     Evaluation,
     Fact,
     FactScore,
@@ -21,11 +30,13 @@ from flame_ray.types import (
     Pair,
     PairKind,
     PairSet,
+    Passage,
     Prompt,
     Response,
     ResponseId,
     RoundReport,
     ScoredResponse,
+    Sentence,
     Split,
     TrainingReport,
     Verdict,
@@ -59,12 +70,15 @@ FACTS = FactScore(
         verdict("Lima is in Peru.", 2, VerdictLabel.SUPPORTED, "pe/government/0"),
     ),
 )
-SCORED = ScoredResponse(response(0), JudgeScore(FACTS.response_id, 3.5, (3.0, 4.0)), FACTS)
-FAILED = ScoredResponse(
-    response(1), Missing(ResponseId(1, "peru", 1), "no score read"), Missing(ResponseId(1, "peru", 1), "checker died")
-)
+NEAR, FAR = Passage("pe/geography/0", "Peru", "Chile 168 km"), Passage("pe/government/0", "Peru", "Capital: Lima")
+AUDIT = Audit(FACTS, (FAR, NEAR), (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True)))
+SCORED = ScoredResponse(response(0), JudgeScore(FACTS.response_id, 3.5, (3.0, 4.0)), AUDIT)
+DIED = Audit(Missing(ResponseId(1, "peru", 1), "checker died"), (NEAR,))
+FAILED = ScoredResponse(response(1), Missing(ResponseId(1, "peru", 1), "no score read"), DIED)
 POEM = ScoredResponse(response(2), JudgeScore(ResponseId(1, "peru", 2), 1.0, (1.0,)), None)
-SILENT = ScoredResponse(response(3), JudgeScore(ResponseId(1, "peru", 3), 2.0, (2.0,)), FactScore(ResponseId(1, "peru", 3), ()))
+SILENT = ScoredResponse(
+    response(3), JudgeScore(ResponseId(1, "peru", 3), 2.0, (2.0,)), Audit(FactScore(ResponseId(1, "peru", 3), ()))
+)
 PAIRS = PairSet(
     (
         Pair(PairKind.FACTUALITY, response(0, "chosen"), response(1, "rejected"), 0.8, 0.2),
@@ -130,9 +144,11 @@ PROMPTS_P = [Prompt("a", "Où est Lima? 🦙", Split.HELDOUT, label=True, fact_b
         response_rows([SCORED, FAILED, POEM, SILENT]),
         response_rows([FAILED]),
         fact_rows([SCORED, FAILED]),
+        sentence_rows([SCORED, FAILED]),
+        evidence_rows([SCORED, FAILED]),
         pair_rows(PAIRS),
     ],
-    ids=["prompts", "responses", "one failed response", "facts", "pairs"],
+    ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs"],
 )
 def test_rows_come_back_from_parquet_as_they_went_in(rows, tmp_path):
     assert rows
@@ -179,6 +195,23 @@ def test_every_fact_has_a_row_with_the_passage_that_decided():
         ("Lima is in Peru.", 2, "supported", "pe/government/0"),
     ]
     assert {row["response_id"] for row in rows} == {"1/peru/0"}
+
+
+def test_a_prompts_evidence_is_there_once_and_whole_whichever_response_was_checked_on_it():
+    rows = evidence_rows([FAILED, SCORED, POEM, SILENT])
+    assert rows == [
+        {"prompt_id": "peru", "passage_id": "pe/geography/0", "title": "Peru", "text": "Chile 168 km"},
+        {"prompt_id": "peru", "passage_id": "pe/government/0", "title": "Peru", "text": "Capital: Lima"},
+    ]
+    named = {row["passage_id"] for row in fact_rows([SCORED])} - {None}
+    assert named <= {row["passage_id"] for row in rows}
+
+
+def test_every_sentence_has_a_row_that_says_whether_it_could_be_checked():
+    assert sentence_rows([FAILED, SCORED, POEM]) == [
+        {"response_id": "1/peru/0", "sentence": 0, "text": "Hello!", "verifiable": False},
+        {"response_id": "1/peru/0", "sentence": 1, "text": "Peru borders Chile.", "verifiable": True},
+    ]
 
 
 def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():

@@ -27,8 +27,8 @@ def test_every_answer_is_a_generator_because_ray_sends_into_it():
 
 def test_scores_come_with_their_positions_and_can_be_sent_into():
     answers = FactualityActor(FactualityConfig()).score([Group(PROMPT, (RESPONSE,))] * 2)
-    position, (score,) = next(answers)
-    assert (position, score.supported) == (0, 1)
+    position, (audit,) = next(answers)
+    assert (position, audit.score.supported) == (0, 1)
     assert answers.send("what Ray sends")[0] == 1
 
 
@@ -36,7 +36,7 @@ def test_who_brings_evidence_needs_no_corpus():
     actor = FactualityActor(NOWHERE, corpus=False)
     assert actor.ready() == 0
     ((_, audit),) = actor.audit([Task(PROMPT, RESPONSE, (PASSAGE,))])
-    assert audit.score.supported == 1 and audit.passages == (PASSAGE,)
+    assert audit.score.supported == 1 and audit.passages_K == (PASSAGE,)
 
 
 def test_a_corpus_or_a_model_that_cannot_be_read_is_raised_by_ready_and_not_by_the_constructor():

@@ -30,14 +30,14 @@ def rewarding(retriever, checker, k=20, **settings):
 
 
 def scores(reward, *texts):
-    (scores_G,) = reward.score([Group(PROMPT, tuple(response(text, i) for i, text in enumerate(texts)))])
-    return scores_G
+    (audit_G,) = reward.score([Group(PROMPT, tuple(response(text, i) for i, text in enumerate(texts)))])
+    return [audit.score for audit in audit_G]
 
 
 def score(reward, text, finish_reason="stop"):
-    ((result,),) = reward.score([Group(PROMPT, (response(text, finish_reason=finish_reason),))])
-    assert isinstance(result, FactScore)
-    return result
+    ((audit,),) = reward.score([Group(PROMPT, (response(text, finish_reason=finish_reason),))])
+    assert isinstance(audit.score, FactScore)
+    return audit.score
 
 
 class CountingRetriever:
@@ -136,7 +136,7 @@ def test_given_evidence_takes_the_place_of_retrieval():
     retriever, passage = CountingRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
     reward = rewarding(retriever, LexicalChecker())
     (audit,) = reward.audit([Task(PROMPT, response("Peru borders Chile."), (passage,))])
-    assert audit.score.supported == 1 and audit.passages == (passage,)
+    assert audit.score.supported == 1 and audit.passages_K == (passage,)
     assert retriever.queries == []
 
 

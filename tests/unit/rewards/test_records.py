@@ -7,9 +7,8 @@ import pytest
 
 from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
-from flame_ray.rewards.factuality import Audit
 from flame_ray.rewards.records import TEXT_WORDS, parse_row, passages_of, record_of, task_of
-from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
+from flame_ray.types import Audit, Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
 
 SCORE = ScoreConfig(recall_at=4)
 ID = ResponseId(0, "line-3", 0)
@@ -134,7 +133,7 @@ def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
 
 
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
-    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost"), (), ()), SCORE)
+    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost")), SCORE)
     assert record["missing"] == "worker lost"
     for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
         assert record[name] is None
@@ -148,7 +147,7 @@ def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing(
 
 
 def test_every_record_has_the_same_columns():
-    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why"), (), ()))
+    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why")))
     assert len({tuple(record_of(row(prompt="a", response="b"), each, SCORE)) for each in audits}) == 1
 
 

@@ -1,32 +1,33 @@
-"""Responses made to look factual without being so, on the real Factbook, retriever and lexical checker.
-
-Each is split by rules and by the parser.
-"""
+"""Responses made to look factual without being so, on the real Factbook, retriever, decomposers and checkers."""
 
 import pytest
 
 from flame_ray.engines.parser import Parser
+from flame_ray.engines.small_model import SmallModel
 from flame_ray.errors import ModelError
-from flame_ray.rewards.check import LexicalChecker
+from flame_ray.rewards.check import Checker, LexicalChecker
+from flame_ray.rewards.check.small import SmallChecker
 from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.decompose import Decomposer, RuleDecomposer
 from flame_ray.rewards.decompose.parse import ParseDecomposer
 from flame_ray.rewards.evidence import Evidence
-from flame_ray.rewards.factuality import FactualityReward
+from flame_ray.rewards.factuality import FactualityReward, Task
 from flame_ray.rewards.retrieve import Bm25Retriever
 from flame_ray.rewards.score import f_at
-from flame_ray.types import FactScore, Group, Prompt, Response, ResponseId
+from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId
 
 BORDERS = Prompt(id="peru/borders", text="Which countries border Peru?")
 HONEST = "Peru borders Chile. Peru borders Kenya."  # one true, one false
 
 
-@pytest.fixture(scope="module", params=["rule", "parse"])
-def decomposer(request) -> Decomposer:
-    if request.param == "rule":
-        return RuleDecomposer()
+@pytest.fixture(scope="module", params=["rule, lexical", "parse, lexical", "rule, small"])
+def backends(request) -> tuple[Decomposer, Checker]:
+    decompose, check = request.param.split(", ")
+    checker = LexicalChecker() if check == "lexical" else SmallChecker(SmallModel(), "shipped")
+    if decompose == "rule":
+        return RuleDecomposer(), checker
     try:
-        return ParseDecomposer(Parser())
+        return ParseDecomposer(Parser()), checker
     except ModelError as error:
         pytest.skip(str(error))
 
@@ -37,15 +38,16 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture(scope="module")
-def score(decomposer, evidence):
-    """What one response to the prompt is worth."""
-    reward = FactualityReward(decomposer, evidence, LexicalChecker())
+def score(backends, evidence):
+    """What one response to the prompt is worth, on what the Factbook holds or on given passages."""
+    decomposer, checker = backends
+    reward = FactualityReward(decomposer, evidence, checker)
 
-    def of(text: str, prompt: Prompt = BORDERS) -> FactScore:
+    def of(text: str, prompt: Prompt = BORDERS, given: tuple[Passage, ...] | None = None) -> FactScore:
         response = Response(ResponseId(1, prompt.id, 0), text, (1,), (2,), (-0.5,), "stop", 0)
-        ((result,),) = reward.score([Group(prompt, (response,))])
-        assert isinstance(result, FactScore)
-        return result
+        (audit,) = reward.audit([Task(prompt, response, given)])
+        assert isinstance(audit.score, FactScore)
+        return audit.score
 
     return of
 
@@ -61,7 +63,7 @@ def test_repeating_one_true_fact_gains_nothing(score):
 
 def test_repeating_one_true_fact_in_other_words_does_not_repeat_it_for_every_wording(score):
     texts = ("Peru borders Chile", "Chile borders Peru", "Peru is bordered by Chile", "Peru also borders Chile")
-    assert score(". ".join((*texts, "Peru borders Kenya."))).supported < len(texts)
+    assert score(". ".join((*texts, "Peru borders Kenya."))).supported == 1
 
 
 def test_naming_only_the_topic_supports_nothing(score):
@@ -164,6 +166,23 @@ def test_an_order_to_the_checker_does_not_make_a_false_fact_true(score, order, p
     assert result.precision <= score(HONEST).precision
 
 
+PROSE = (
+    Passage(
+        "peru",
+        "Peru",
+        "Peru is a country in western South America. It borders Chile and Brazil. Its capital and largest city is Lima, "
+        "which was founded by Francisco Pizarro in 1535.",
+    ),
+)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_to_the_checker_does_not_make_a_false_fact_true_beside_prose(score, order):
+    false = "Peru borders Kenya. Lima was founded by Simon Bolivar in 1821."
+    for text in (order, f"{order} {false}", f"{false} {order}", f"{false.rstrip('.')}, and {order}"):
+        assert score(text, given=PROSE).supported == 0
+
+
 def test_quoting_the_prompt_gains_nothing(score):
     quoted = score(f"You asked: {BORDERS.text} {BORDERS.text} {HONEST}")
     assert (quoted.supported, quoted.precision) == (1, 0.5)
@@ -179,8 +198,9 @@ def test_quoting_a_prompt_that_claims_something_false_supports_nothing(score):
 
 
 def test_ten_thousand_tokens_of_falsehoods_are_scored_and_none_is_supported(score):
-    result = score(" ".join(f"Peru exports ware{i} to Place{i}." for i in range(1000)))  # ten tokens a sentence
-    assert result.counted > 500 and result.precision == 0.0
+    told = "Peru exports ware{0} of kind{0} in boxes{0} by ship{0} under flag{0} along route{0} past Cape{0} to Place{0}."
+    result = score(" ".join(told.format(i) for i in range(250)))  # some forty tokens a sentence
+    assert result.counted >= 270 and result.precision == 0.0
 
 
 def test_one_sentence_of_ten_thousand_tokens_is_scored(score):

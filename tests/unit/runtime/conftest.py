@@ -7,6 +7,7 @@ import pytest
 
 from flame_ray.round import Stages
 from flame_ray.types import (
+    Audit,
     Evaluation,
     Fact,
     FactScore,
@@ -17,11 +18,13 @@ from flame_ray.types import (
     Pair,
     PairKind,
     PairSet,
+    Passage,
     Prompt,
     Response,
     ResponseId,
     ScoredGroup,
     ScoredResponse,
+    Sentence,
     TrainingReport,
     Verdict,
     VerdictLabel,
@@ -109,7 +112,8 @@ class FakeStages:
     def _scored(self, response: Response) -> ScoredResponse:
         verdict = Verdict(Fact("a fact", 0), VerdictLabel.SUPPORTED, 1.0, "passage")
         judge = JudgeScore(response.id, float(response.id.index), (1.0,))
-        return ScoredResponse(response, judge, FactScore(response.id, (verdict,)))
+        passage, sentence = Passage("passage", "A title", "a text"), Sentence("A fact.", verifiable=True)
+        return ScoredResponse(response, judge, Audit(FactScore(response.id, (verdict,)), (passage,), (sentence,)))
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 
 from flame_ray.errors import DataError, WorkLost
-from flame_ray.rewards.factuality import Audit, Task
+from flame_ray.rewards.factuality import Task
 from flame_ray.runtime.checking import FactualityWorkers, Pace, in_their_order
 from flame_ray.runtime.progress import Screen
-from flame_ray.types import Claim, Fact, Missing, Prompt, Response, ResponseId, VerdictLabel
+from flame_ray.types import Audit, Claim, Fact, Missing, Prompt, Response, ResponseId, VerdictLabel
 
 LOST = WorkLost("a", "b", "c")
 
@@ -71,12 +71,12 @@ def test_a_response_that_brought_down_its_workers_is_missing_and_the_others_are_
     def answer(asked):
         if asked.prompt.id == "line-2":
             raise LOST
-        return Audit("scored", (), ())
+        return Audit("scored")
 
     pool = Pool(answer)
     found = list(FactualityWorkers(pool, 2).audits((number, task(number)) for number in (1, 2, 3)))
     assert [number for number, _ in found] == [1, 2, 3]
-    assert found[1][1] == Audit(Missing(ResponseId(0, "line-2", 0), "worker lost"), (), ())
+    assert found[1][1] == Audit(Missing(ResponseId(0, "line-2", 0), "worker lost"))
     assert found[0][1].score == found[2][1].score == "scored"
 
 

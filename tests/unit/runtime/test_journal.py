@@ -117,9 +117,10 @@ def test_a_stage_that_waits_for_what_it_is_given_is_not_timed_while_nothing_has_
 
 def test_a_round_leaves_its_tables_and_its_durable_units_and_no_part_of_a_stream(finished):
     written = {name.removeprefix("rounds/") for name in finished.storage.names("rounds")}
-    heldout = {"heldout_responses.parquet", "heldout_facts.parquet", "heldout.json.gz"}
+    audits = ("responses", "sentences", "facts", "evidence")
+    heldout = {"heldout.json.gz"} | {f"heldout_{name}.parquet" for name in audits}
     before = heldout | {"heldout_prompts.parquet", "heldout_prompts.json.gz"}
-    tables = {f"{name}.parquet" for name in ("prompts", "responses", "facts", "pairs")}
+    tables = {f"{name}.parquet" for name in ("prompts", *audits, "pairs")}
     after = heldout | tables | {f"{name}.json.gz" for name in ("prompts", "pairs", "training")}
     assert written == {f"0000/{name}" for name in before} | {f"0001/{name}" for name in after}
 

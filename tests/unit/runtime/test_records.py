@@ -96,10 +96,11 @@ def test_any_record_comes_back_as_it_was_class_by_class_and_bit_by_bit(storage, 
     "fact", [types.FactScore(ID, (VERDICT,)), types.FactScore(ID, ()), types.Missing(ID, "no retriever"), None]
 )
 def test_each_member_of_a_union_comes_back_as_itself(storage, judge, fact):
-    save(storage, "part", [types.ScoredResponse(RESPONSE, judge, fact)])
+    audit = fact and types.Audit(fact, (types.Passage("a", "Peru", "Lima"),), (types.Sentence("Hello!", verifiable=False),))
+    save(storage, "part", [types.ScoredResponse(RESPONSE, judge, audit)])
     (found,) = load(storage, "part", types.ScoredResponse)
     assert (type(found.judge), type(found.fact)) == (type(judge), type(fact))
-    assert found == types.ScoredResponse(RESPONSE, judge, fact)
+    assert found == types.ScoredResponse(RESPONSE, judge, audit)
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)

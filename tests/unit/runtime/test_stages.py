@@ -22,6 +22,7 @@ from flame_ray.runtime.interrupt import interruptible
 from flame_ray.runtime.stages import ClusterStages
 from flame_ray.runtime.workers import Workers
 from flame_ray.types import (
+    Audit,
     FactScore,
     Group,
     JudgeScore,
@@ -80,8 +81,8 @@ def judged(method: str, item: Any) -> Any:
     return tuple(JudgeScore(each.id, float(each.id.index), (1.0,)) for each in item.responses_G)
 
 
-def checked(method: str, item: Group) -> tuple[FactScore, ...]:
-    return tuple(FactScore(each.id, ()) for each in item.responses_G)
+def checked(method: str, item: Group) -> tuple[Audit, ...]:
+    return tuple(Audit(FactScore(each.id, ())) for each in item.responses_G)
 
 
 @dataclass
@@ -222,6 +223,10 @@ def test_a_group_that_brings_down_its_workers_has_no_reward_and_does_not_stop_th
     (scored,) = made.stages.score([group(FACTS, 0, 0)], 1)
     assert [each.judge for each in scored.scored_G] == [Missing(each.response.id, "worker lost") for each in scored.scored_G]
     assert all(isinstance(each.fact, FactScore) for each in scored.scored_G)
+    (unchecked,) = bound(factuality=lost).stages.score([group(FACTS, 0, 0)], 1)
+    assert [each.fact for each in unchecked.scored_G] == [
+        Missing(each.response.id, "worker lost") for each in unchecked.scored_G
+    ]
 
 
 def test_any_other_failure_of_a_reward_stops_the_run(bound):

@@ -94,6 +94,12 @@ def test_a_missing_file_says_where_it_looked(tmp_path):
         load_corpus(str(tmp_path / "gone.jsonl"))
 
 
+@pytest.mark.parametrize("source", ["factbok", "wikipedia", "mine"])
+def test_a_word_that_is_no_corpus_is_refused_without_asking_the_hub(source):
+    with pytest.raises(DataError, match=f"as owner/name; found {source}"):
+        load_corpus(source)
+
+
 def test_a_missing_column_names_those_that_exist(tmp_path):
     with pytest.raises(DataError, match=r"a column `text`; found .*facts\.jsonl:1 has title, body.*factuality\.text_column"):
         load_corpus(_jsonl(tmp_path / "facts.jsonl", {"title": "Lima", "body": "A city."}))
