@@ -199,7 +199,7 @@ def test_quoting_a_prompt_that_claims_something_false_supports_nothing(score):
 
 def test_ten_thousand_tokens_of_falsehoods_are_scored_and_none_is_supported(score):
     told = "Peru exports ware{0} of kind{0} in boxes{0} by ship{0} under flag{0} along route{0} past Cape{0} to Place{0}."
-    result = score(" ".join(told.format(i) for i in range(250)))  # some forty tokens a sentence
+    result = score(" ".join(told.format(i) for i in range(270)))  # some forty tokens a sentence
     assert result.counted >= 270 and result.precision == 0.0
 
 
