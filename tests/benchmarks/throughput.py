@@ -1,12 +1,13 @@
 """How many facts and responses a second the factuality reward scores here, by checker.
 
     python tests/benchmarks/throughput.py [--checker lexical small nli llm whole] [--responses 200] [--set section.key=value]
+    ... --file responses.jsonl     that file's first responses, on their own evidence (see convert.py)
 
 In: responses made of Factbook statements, true and false ones, to the prompt `Describe <country>.`; evidence is the 20
-passages nearest to the prompt. One process and one worker; `llm` and `whole` ask a verifier actor. Cold: nothing was asked
-before, the models are loaded, the corpus is indexed. Warm: the same responses again, in a new checker, with their passages
-found and the verdicts of the first time on disk (the lexical checker is not cached, as in a run: what is warm there is its
-memory of the evidence).
+passages nearest to the prompt, records all, of which `small` does not ask its model; a file's evidence is prose. One process
+and one worker; `llm` and `whole` ask a verifier actor. Cold: nothing was asked before, the models are loaded, the corpus is
+indexed. Warm: the same responses again, in a new checker, with their passages found and the verdicts of the first time on disk
+(the lexical checker is not cached, as in a run: what is warm there is its memory of the evidence).
 """
 
 # ruff: noqa: T201
@@ -30,6 +31,7 @@ from flame_ray.rewards.corpus import load_corpus
 from flame_ray.rewards.decompose import make_decomposer
 from flame_ray.rewards.evidence import Evidence
 from flame_ray.rewards.factuality import FactualityReward, Task
+from flame_ray.rewards.records import parse_row, task_of
 from flame_ray.rewards.retrieve import open_retriever
 from flame_ray.runtime.prepare import prepare_ray
 from flame_ray.types import FactScore, Prompt, Response, ResponseId
@@ -39,9 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checker", nargs="+", default=["lexical"])
     parser.add_argument("--responses", type=int, default=200)
+    parser.add_argument("--file", type=Path)
     parser.add_argument("--set", nargs="*", default=[], dest="settings")
     words = parser.parse_args()
-    tasks = made(words.responses)
+    tasks = read(words.file, words.responses) if words.file else made(words.responses)
     print("| checker | responses | facts | cold: facts/s | cold: responses/s | warm: facts/s | warm: responses/s |")
     print("|---|---|---|---|---|---|---|")
     for name in words.checker:
@@ -63,6 +66,11 @@ def verifying(config: Config) -> Iterator[Verifier | None]:
 
     with connected(config.cluster, "throughput"):
         yield RemoteVerifier(_verifiers(config))
+
+
+def read(path: Path, count: int) -> list[Task]:
+    lines = path.read_bytes().splitlines()[:count]
+    return [task_of(parse_row(line, number, str(path)), str(path)) for number, line in enumerate(lines, 1)]
 
 
 def made(count: int) -> list[Task]:
