@@ -156,9 +156,10 @@ def test_few_questions_are_shared_out_over_all_actors(local_ray, stubs):
 
 def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(local_ray, stubs):
     (actor,) = stubs({"seconds": 4})
-    local_ray.get(actor.seen.remote())  # it has started
+    verifier = RemoteVerifier([actor])
+    verifier._timeout_s = 1  # from now on: a slow machine takes its time to start an actor
     with pytest.raises(EngineError, match=rf"choices within 1 s.*verifier-0 \({OUTSTANDING}\)"):
-        RemoteVerifier([actor], timeout_s=1).choices([(1,)] * 10 * CHUNK, (1,))
+        verifier.choices([(1,)] * 10 * CHUNK, (1,))
     assert local_ray.get(actor.seen.remote()) == [CHUNK] * OUTSTANDING  # the other eight stayed here
 
 
