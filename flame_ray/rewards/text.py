@@ -2,6 +2,8 @@
 
 import unicodedata
 
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+
 
 def fold(text: str) -> str:
     """Without accents, so that São Tomé and Sao Tome are one."""

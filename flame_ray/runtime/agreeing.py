@@ -57,7 +57,7 @@ def _responses(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
     needs_corpus = any(each.task.given is None for each in labelled)
     with checking(config, GO_ON, screen, needs_corpus) as workers, Pace(screen, "score", "responses", len(labelled)) as pace:
         audits = pace.counted(workers.audits((each, each.task) for each in labelled))
-        scored = [_scored_response(*each) for each in audits]
+        scored = [_compared_response(*each) for each in audits]
         about = _about(workers)
     return about | response_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
@@ -80,7 +80,7 @@ def _about(workers: FactualityWorkers) -> dict[str, Any]:
     return {"checker": identity, "threshold": threshold}
 
 
-def _scored_response(labelled: LabelledResponse, audit: Audit) -> ComparedResponse:
+def _compared_response(labelled: LabelledResponse, audit: Audit) -> ComparedResponse:
     task, score = labelled.task, audit.score
     return ComparedResponse(
         task.prompt.text,

@@ -32,7 +32,7 @@ LIGHT = _words(
     become became part home km sq square kilometer kilometers mile miles meter meters percent est total year years long"""
 )
 NEGATIONS = _words("not no never none neither nor without cannot lack lacks lacked failed fails")
-JOINED = _words("and or nor")
+JOINED = _words("and or")
 OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western northeast/southwest northwest/southeast
     increase/decrease rise/fall highest/lowest largest/smallest biggest/smallest first/last before/after male/female
     majority/minority import/export urban/rural win/lose won/lost birth/death open/closed older/younger more/fewer

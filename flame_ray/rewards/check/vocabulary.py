@@ -5,7 +5,8 @@ Each table is text, so that it can be read at a glance: `a/b` are two words, a l
 
 import re
 
-MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+from flame_ray.rewards.text import MONTHS
+
 # Either may stand for the other in most statements.
 SYNONYMS = """film/movie founded/established largest/biggest located/situated began/started ended/finished
     famous/well-known country/nation physician/doctor lawyer/attorney bought/purchased helped/assisted
@@ -20,10 +21,10 @@ SYNONYMS = """film/movie founded/established largest/biggest located/situated be
     sea/ocean street/road town/settlement received/got died/perished
     begin/start big/sizeable chose/selected led/headed caused/triggered ruled/governed taught/instructed
     completed/finished gave/granted showed/demonstrated allowed/permitted stopped/ceased"""
-# Patterns, which stand for as much or for less that the statement says; `is a part of` is none of them already.
+# Patterns that say as much, or nearly (`came from`); what is `a part of` already stays so.
 PHRASES = {
     r"\bknown for\b": "famous for",
-    rf"\bwas born in (?!{MONTH})(?=[A-Z])": "came from ",
+    rf"\bwas born in (?!{MONTHS})(?=[A-Z])": "came from ",
     r"\bdied in\b": "passed away in",
     r"\bconsists of\b": "is made up of",
     r"\bis located in\b": "can be found in",

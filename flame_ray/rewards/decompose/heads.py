@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from flame_ray.engines.parser import Word
 from flame_ray.rewards.decompose.duplicates import vocabulary
+from flame_ray.rewards.text import MONTHS
 
-MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 DATE = re.compile(rf"^(?:{MONTHS}|1\d\d\ds?|20\d\ds?)$")
 COUNTED = frozenset(
     vocabulary("several numerous various many multiple other some two three four five six seven eight nine ten")
@@ -31,6 +31,13 @@ class Heads:
         word = self.words[index]
         if head != word.head and index not in (head, *self.above(head)):
             self.words[index] = replace(word, head=head, relation=relation or word.relation)
+
+    def rejoin(self, index: int, head: int) -> None:
+        """Hangs a word that `and` joins, and that `and`, on another head."""
+        links = [each for each in self.children(self.words[index].head, "cc") if each < index]
+        self.hang(index, head)
+        for link in links[-1:]:
+            self.hang(link, head)
 
     def above(self, index: int) -> list[int]:
         found: list[int] = []

@@ -27,11 +27,8 @@ def joined_verb(sentence: Heads, index: int) -> None:
     word = sentence.words[index]
     if word.relation == "conj" and word.tag in ("VBD", "VBZ") and not sentence.is_verb(word.head):
         verb = next((each for each in sentence.above(index) if sentence.is_verb(each)), None)
-        links = [each for each in sentence.children(word.head, "cc") if each < index]
         if verb is not None:
-            sentence.hang(index, verb)
-            for link in links[-1:]:
-                sentence.hang(link, verb)
+            sentence.rejoin(index, verb)
 
 
 def joined_participles(sentence: Heads, index: int) -> None:
@@ -87,11 +84,8 @@ def like_articles(sentence: Heads, index: int) -> None:
     if not sentence.is_indefinite(word.head):
         near = list(takewhile(lambda each: not sentence.is_verb(each), sentence.above(index)))
         like = next((each for each in near if sentence.is_noun(each) and sentence.is_indefinite(each)), None)
-        links = [each for each in sentence.children(word.head, "cc") if each < index]
         if like is not None:
-            sentence.hang(index, like)
-            for link in links[-1:]:
-                sentence.hang(link, like)
+            sentence.rejoin(index, like)
 
 
 def list_of_persons(sentence: Heads, index: int) -> None:

@@ -27,7 +27,7 @@ class Pool:
         future = Future()
         try:
             future.set_result(self.answer(item))
-        except Exception as error:
+        except Exception as error:  # a pool gives whatever its worker raises
             future.set_exception(error)
         return future
 
