@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from flame_ray import __version__
+from flame_ray.cluster.prepare import prepare_ray
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, PlacementError
-from flame_ray.runtime.prepare import prepare_ray
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 150
@@ -60,7 +60,7 @@ def run(
     prepare_ray(config.cluster)
     from rich.console import Console
 
-    from flame_ray.runtime.run import run as run_job
+    from flame_ray.commands.run import run as run_job
 
     console = Console()
     run_job(config, console if console.is_terminal else Console(width=WIDTH), resume)
@@ -76,7 +76,7 @@ def doctor(
     prepare_ray(config.cluster)
     from rich.console import Console
 
-    from flame_ray.runtime.doctor import doctor as examine
+    from flame_ray.commands.doctor import doctor as examine
 
     console = Console()
     if not examine(config, console if console.is_terminal else Console(width=WIDTH)):
@@ -102,7 +102,7 @@ def score(
     config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from rich.console import Console
 
-    from flame_ray.runtime.scoring import ScoreRequest, score_file
+    from flame_ray.commands.score import ScoreRequest, score_file
 
     console = Console()
     request = ScoreRequest(responses, out, on_bad_line is BadLine.FAIL, format_ is Format.TABLE)
@@ -125,7 +125,7 @@ def agreement(
     config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from rich.console import Console
 
-    from flame_ray.runtime.agreeing import agreement_with
+    from flame_ray.commands.agreement import agreement_with
 
     console = Console()
     tables = console if console.is_terminal else Console(width=WIDTH)
@@ -137,7 +137,7 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     """Build a corpus's index on this machine, where actors will find it: a large one takes longer than actors may."""
     config = _factuality(job, set_, corpus=corpus).factuality
     from flame_ray.engines.models import cache_dir
-    from flame_ray.rewards.retrieve import open_passages, open_retriever
+    from flame_ray.rewards.factuality.retrieve import open_passages, open_retriever
 
     passages = open_passages(config)
     open_retriever(config, passages)
@@ -154,7 +154,7 @@ def train_checker(
     config = load_config(job, tuple(set_ or ()))
     from rich.console import Console
 
-    from flame_ray.runtime.train_checker import train_checker as train
+    from flame_ray.commands.train_checker import train_checker as train
 
     console = Console()
     train(config, out, Console(stderr=True), console if console.is_terminal else Console(width=WIDTH))

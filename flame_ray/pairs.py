@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from flame_ray.config import PairsConfig
-from flame_ray.rewards.score import f_at, length_penalty
+from flame_ray.rewards.factuality.scores import f_at, length_penalty
 from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredGroup, ScoredResponse
 
 Rank = tuple[float, float]

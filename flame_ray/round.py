@@ -1,6 +1,6 @@
 """THE ALGORITHM. One round of online, factuality-aware DPO, and the loop over rounds.
 
-In: `Stages`, the plain calls that do the work (runtime/stages.py makes them from pools of actors; the journal wraps each
+In: `Stages`, the plain calls that do the work (controller/stages.py makes them from pools of actors; the journal wraps each
 from outside, and gives back what an earlier process has done). Out: one `RoundReport` a round. `sample` and `score` are
 streams: a group is scored as soon as it is sampled, and paired as soon as it is scored. Knows no actor, no file, no screen.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from flame_ray.runtime.ahead import in_order
+from flame_ray.cluster.ahead import in_order
 from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
 
 Prompts = Sequence[Prompt]

@@ -2,8 +2,8 @@
 
 import os
 
+from flame_ray.cluster.prepare import prepare_ray
 from flame_ray.config import ClusterConfig
-from flame_ray.runtime.prepare import prepare_ray
 
 os.environ.pop("RAY_ADDRESS", None)
 prepare_ray(ClusterConfig(address="local"))

@@ -12,12 +12,12 @@ Ranges live in the types; `load.py` reads job files. Imports no torch, vllm, dee
 from pydantic import model_validator
 
 from flame_ray.config.base import Settings, Workers
-from flame_ray.config.checker import TrainCheckerConfig
-from flame_ray.config.devices import device_problems
 from flame_ray.config.learner import LearnerConfig, LoraConfig
-from flame_ray.config.place import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
+from flame_ray.config.run import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
+from flame_ray.config.train_checker import TrainCheckerConfig
+from flame_ray.config.validate import device_problems
 
 __all__ = [
     "ClassifyConfig",

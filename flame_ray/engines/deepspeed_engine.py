@@ -25,8 +25,8 @@ from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.network import interface_towards
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
-from flame_ray.learner.batch import PAD, Batch, Example, left_padded
-from flame_ray.learner.dpo import DpoSums, chosen_nll, dpo_loss, response_logps, token_logps
+from flame_ray.learner.data import PAD, Batch, Example, left_padded
+from flame_ray.learner.losses.dpo import DpoSums, chosen_nll, dpo_loss, response_logps, token_logps
 
 SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are whole at a time while a model is written
 

@@ -16,7 +16,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from flame_ray.learner.arrays import cut
+from flame_ray.engines.weight_chunks import cut
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager]
 Named = tuple[str, Tensor]

@@ -23,7 +23,7 @@ from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine
 from vllm.distributed.weight_transfer.nccl_engine import NCCLWeightTransferEngine
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
-from flame_ray.learner.arrays import to_tensors
+from flame_ray.engines.weight_chunks import to_tensors
 
 
 @dataclass

@@ -6,8 +6,8 @@ In: rows of JSONL. Out: what to check, beside what people said; or a DataError t
 from dataclasses import dataclass
 
 from flame_ray.errors import DataError
-from flame_ray.rewards.factuality import Task
-from flame_ray.rewards.records import FIX, Row, passages_of, task_of, text_of, texts_of
+from flame_ray.rewards.factuality.records import FIX, Row, passages_of, task_of, text_of, texts_of
+from flame_ray.rewards.factuality.reward import Task
 from flame_ray.types import Claim, Fact, LabelledClaim
 
 LABELS = {"supported": True, "not_supported": False}

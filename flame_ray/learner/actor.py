@@ -15,10 +15,10 @@ import torch
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Rendezvous
+from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
-from flame_ray.learner.arrays import WeightArrays, to_arrays
 from flame_ray.learner.training import Training
-from flame_ray.runtime.folders import Folder, at_hand, written
+from flame_ray.storage.local_copy import Folder, at_hand, written
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:

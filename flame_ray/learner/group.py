@@ -18,14 +18,14 @@ from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, Ray
 from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from flame_ray.cluster.interrupt import POLL_S, check
+from flame_ray.cluster.placement import reserve
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
-from flame_ray.learner.checkpoint import verify_manifest
-from flame_ray.learner.placement import reserve
-from flame_ray.runtime.folders import Folder
-from flame_ray.runtime.interrupt import POLL_S, check
+from flame_ray.storage.atomic import verify_manifest
+from flame_ray.storage.local_copy import Folder
 from flame_ray.types import Pair, TrainingReport
 
 OnStep = Callable[[int, int], None]  # (units done, units in all)

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import DataError, EngineError
-from flame_ray.learner.batch import Batch, Example, Slot, global_batches, micro_batches, padded, rank_slice, slots
-from flame_ray.learner.checkpoint import write_manifest
-from flame_ray.learner.progress import Progress, digest, goes_on, read_progress, write_progress
+from flame_ray.learner.data import Batch, Example, Slot, global_batches, micro_batches, padded, rank_slice, slots
 from flame_ray.learner.schedule import learning_rate
-from flame_ray.runtime.folders import Folder, written
+from flame_ray.learner.train_state import Progress, digest, goes_on, read_progress, write_progress
+from flame_ray.storage.atomic import write_manifest
+from flame_ray.storage.local_copy import Folder, written
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One rollout worker: a text engine in a Ray actor (made one by runtime/workers.py).
+"""One rollout worker: a text engine in a Ray actor (made one by controller/workers.py).
 
 In: prompts and a sampling plan, or weights. Out: groups of responses, stamped with the weight version that made them.
 """

@@ -6,9 +6,9 @@ In: prompts. Out: groups as they are done, whichever worker made them. Knows not
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from flame_ray.cluster.pool import WorkerPool
+from flame_ray.cluster.streams import streamed
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.runtime.pool import WorkerPool
-from flame_ray.runtime.stream import streamed
 from flame_ray.types import Group, Prompt
 from flame_ray.weights import Push
 

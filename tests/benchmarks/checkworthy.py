@@ -22,7 +22,7 @@ import numpy as np
 from convert import DATA, Line, rows
 
 from flame_ray.errors import ModelError
-from flame_ray.rewards.decompose import Decomposer, RuleDecomposer
+from flame_ray.rewards.factuality.decompose import Decomposer, RuleDecomposer
 from flame_ray.types import Response, ResponseId
 
 FILE = Path("factcheck_gpt", "subtask1_sentence_checkworthiness.jsonl")
@@ -47,7 +47,7 @@ def main(data: Path) -> None:
 def decomposers() -> Iterator[tuple[str, Decomposer]]:
     """Those that need no language model."""
     from flame_ray.engines.parser import Parser
-    from flame_ray.rewards.decompose.parse import ParseDecomposer
+    from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
 
     yield "rule", RuleDecomposer("rule")
     yield "sentence", RuleDecomposer("sentence")

@@ -27,9 +27,9 @@ from convert import DATA, Line, human_facts, rows
 from scipy.optimize import linear_sum_assignment
 
 from flame_ray.errors import ModelError
-from flame_ray.rewards.decompose import decompose
-from flame_ray.rewards.decompose.sentences import sentences
-from flame_ray.rewards.text import fold
+from flame_ray.rewards.factuality.decompose import decompose
+from flame_ray.rewards.factuality.decompose.sentences import sentences
+from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Response, ResponseId
 
 THRESHOLDS = (0.6, 0.5, 0.8)
@@ -67,7 +67,7 @@ def show(name: str, biographies: Sequence[Line], ours: Sequence[Sequence[str]]) 
 
 def show_parse(biographies: Sequence[Line]) -> None:
     from flame_ray.engines.parser import Parser
-    from flame_ray.rewards.decompose.parse import ParseDecomposer
+    from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
 
     try:
         decomposer = ParseDecomposer(Parser())

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from convert import DATA, fever, fm2, wice
 
-from flame_ray.rewards.check import LexicalChecker
-from flame_ray.rewards.corpus import load_corpus
-from flame_ray.rewards.records import passages_of
-from flame_ray.rewards.retrieve import Bm25Retriever
+from flame_ray.rewards.factuality.check import LexicalChecker
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.records import passages_of
+from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.types import Claim, Fact, Passage
 
 FLOORS = {"WiCE": 68, "FM2": 57, "FEVER-sym": 68}

@@ -16,16 +16,16 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config
+from flame_ray.journal.journal import Journal
+from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.round import Stages, run_rounds
-from flame_ray.runtime.background import Background
-from flame_ray.runtime.journal import Journal
-from flame_ray.runtime.pool import Limits, WorkerPool
-from flame_ray.runtime.progress import Screen
-from flame_ray.runtime.rundir import RunDirectory
-from flame_ray.runtime.storage import Storage
+from flame_ray.storage.filesystem import Storage
 from flame_ray.types import (
     Evaluation,
     Group,

@@ -17,10 +17,10 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.runtime.background import Background
-from flame_ray.runtime.pool import Limits, WorkerPool
 from flame_ray.types import Group, Prompt, Response, ResponseId
 
 BATCH, BATCH_S, SAMPLES, TOKENS = 8, 4.0, 4, 64

@@ -13,17 +13,17 @@ import time
 
 import ray
 
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, RolloutConfig
 from flame_ray.config.load import parse_config
+from flame_ray.controller.workers import actor_options
 from flame_ray.engines.models import SMOLLM2, resolve_model
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.prompts.load import load_prompts
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.runtime.background import Background
-from flame_ray.runtime.pool import Limits, WorkerPool
-from flame_ray.runtime.workers import actor_options
 from flame_ray.types import Prompt
 
 SAMPLES, TOKENS, WARM = 6, 64, 16

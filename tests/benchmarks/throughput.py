@@ -22,18 +22,18 @@ from pathlib import Path
 
 from lexical_checker import STATEMENTS
 
+from flame_ray.cluster.prepare import prepare_ray
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
-from flame_ray.rewards.asking import Verifier
-from flame_ray.rewards.check import Checker, make_checker
-from flame_ray.rewards.check.cached import CachedChecker
-from flame_ray.rewards.corpus import load_corpus
-from flame_ray.rewards.decompose import make_decomposer
-from flame_ray.rewards.evidence import Evidence
-from flame_ray.rewards.factuality import FactualityReward, Task
-from flame_ray.rewards.records import parse_row, task_of
-from flame_ray.rewards.retrieve import open_retriever
-from flame_ray.runtime.prepare import prepare_ray
+from flame_ray.rewards.factuality.check import Checker, make_checker
+from flame_ray.rewards.factuality.check.cached import CachedChecker
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.decompose import make_decomposer
+from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.records import parse_row, task_of
+from flame_ray.rewards.factuality.retrieve import open_retriever
+from flame_ray.rewards.factuality.reward import FactualityReward, Task
+from flame_ray.rewards.verifier.protocol import Verifier
 from flame_ray.types import FactScore, Prompt, Response, ResponseId
 
 
@@ -60,9 +60,9 @@ def verifying(config: Config) -> Iterator[Verifier | None]:
         yield None
         return
     prepare_ray(config.cluster)  # before Ray is imported: it reads its environment then
-    from flame_ray.rewards.verifier import RemoteVerifier
-    from flame_ray.runtime.cluster import connected
-    from flame_ray.runtime.workers import _verifiers
+    from flame_ray.cluster.connect import connected
+    from flame_ray.controller.workers import _verifiers
+    from flame_ray.rewards.verifier.client import RemoteVerifier
 
     with connected(config.cluster, "throughput"):
         yield RemoteVerifier(_verifiers(config))

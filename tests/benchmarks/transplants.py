@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 from lexical_checker import factbook_twins
 
 from flame_ray.config.load import parse_config
-from flame_ray.rewards.check import make_checker
-from flame_ray.rewards.corpus import load_corpus
-from flame_ray.rewards.decompose import sentences
-from flame_ray.rewards.retrieve import Bm25Retriever
-from flame_ray.rewards.score import wilson
+from flame_ray.rewards.factuality.check import make_checker
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.decompose import sentences
+from flame_ray.rewards.factuality.retrieve import Bm25Retriever
+from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 
 COUNT, LONGEST = 500, 45  # sentences, words

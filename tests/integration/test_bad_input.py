@@ -10,8 +10,8 @@ import pytest
 
 from flame_ray.cli import main
 from flame_ray.errors import StorageError
-from flame_ray.runtime.rundir import RunDirectory
-from flame_ray.runtime.storage import Storage
+from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.storage.filesystem import Storage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -9,9 +9,9 @@ from concurrent.futures import wait
 import pytest
 import ray
 
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
-from flame_ray.runtime.background import Background
-from flame_ray.runtime.pool import Limits, WorkerPool
 
 
 class Worker:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flame_ray.rewards.corpus import load_corpus
+from flame_ray.rewards.factuality.corpus import load_corpus
 
 LINES, SKIPPED = 60, 7
 COMMAND = [sys.executable, "-m", "flame_ray"]

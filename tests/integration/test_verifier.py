@@ -8,14 +8,14 @@ import time
 
 import pytest
 
+from flame_ray.controller.verifiers import start_verifiers, wait_for
 from flame_ray.engines.base import SampleRequest
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, ModelError, PlacementError
-from flame_ray.rewards.check.llm import LlmChecker
-from flame_ray.rewards.decompose.llm import MAX_TOKENS, SCHEMA, LlmDecomposer, _messages, _Question
-from flame_ray.rewards.verifier import CHUNK, OUTSTANDING, About, RemoteVerifier
-from flame_ray.rewards.verifier_actor import VerifierActor
-from flame_ray.runtime.verifiers import start_verifiers, wait_for
+from flame_ray.rewards.factuality.check.llm import LlmChecker
+from flame_ray.rewards.factuality.decompose.llm import MAX_TOKENS, SCHEMA, LlmDecomposer, _messages, _Question
+from flame_ray.rewards.verifier.actor import VerifierActor
+from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
 from flame_ray.types import Claim, Fact, Passage, Response, ResponseId, VerdictLabel
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Chunks, Continuation
 from flame_ray.engines.vllm_engine import VllmOptions
@@ -13,8 +15,6 @@ from flame_ray.learner.group import LearnerGroup
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
-from flame_ray.runtime.background import Background
-from flame_ray.runtime.pool import Limits, WorkerPool
 from flame_ray.types import Pair, PairKind, Prompt, Response
 from flame_ray.weights import Canary, Push
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.doubles import FakeMetrics, FakeStages
+
 TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}[ANSWER]{% endif %}"
 
 
@@ -34,3 +36,14 @@ def add_tokenizer():
         tokenizer.save_pretrained(folder)
 
     return add
+
+
+@pytest.fixture
+def metrics() -> FakeMetrics:
+    return FakeMetrics()
+
+
+@pytest.fixture
+def fake_stages() -> type[FakeStages]:
+    """The class: a test makes as many as it has processes."""
+    return FakeStages

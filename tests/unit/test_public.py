@@ -50,12 +50,12 @@ def hands_on(handler: ast.ExceptHandler) -> bool:
 
 # Where any error at all becomes an answer, and whose.
 HANDED_ON = {
-    "rewards/factuality.py": "a reward that failed is missing",
-    "runtime/ahead.py": "raised where the value would have come",
-    "runtime/doctor/hub.py": "what the doctor found",
-    "runtime/doctor/look.py": "what the doctor found",
-    "runtime/doctor/models.py": "what the doctor found",
-    "runtime/pool.py": "raised where the item's result would have come",
+    "rewards/factuality/reward.py": "a reward that failed is missing",
+    "cluster/ahead.py": "raised where the value would have come",
+    "doctor/hub.py": "what the doctor found",
+    "doctor/probe.py": "what the doctor found",
+    "doctor/models.py": "what the doctor found",
+    "cluster/pool.py": "raised where the item's result would have come",
 }
 
 

@@ -12,7 +12,7 @@ from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from flame_ray.config import LearnerConfig, LoraConfig
-from flame_ray.learner.arrays import to_tensors
+from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.learner.group import LearnerGroup
 from flame_ray.types import Pair, PairKind, Response, ResponseId
 

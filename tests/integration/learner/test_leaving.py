@@ -9,14 +9,14 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
+from flame_ray.cluster.connect import draining_nodes
+from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import Interrupted
 from flame_ray.learner import actor
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup
-from flame_ray.runtime.checkpoints import Checkpoints
-from flame_ray.runtime.cluster import draining_nodes
-from flame_ray.runtime.interrupt import interruptible
-from flame_ray.runtime.learning import DurableLearner
 
 STORE = 80 * 2**20
 NOTICE_MS = 600_000  # a node that Ray would end only long after the test

@@ -10,11 +10,11 @@ import pytest
 import ray
 
 from flame_ray.errors import StorageError
-from flame_ray.learner.checkpoint import MANIFEST
-from flame_ray.runtime.checkpoints import Checkpoints
-from flame_ray.runtime.folders import RemoteFolder
-from flame_ray.runtime.learning import DurableLearner
-from flame_ray.runtime.storage import Storage
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.durable import DurableLearner
+from flame_ray.storage.atomic import MANIFEST
+from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.local_copy import RemoteFolder
 from tests.integration.learner.ranks import process_of
 from tests.integration.shared_store import SharedStore, install
 

@@ -9,8 +9,8 @@ from safetensors import safe_open
 
 from flame_ray.config import LoraConfig
 from flame_ray.errors import EngineError, StorageError
-from flame_ray.learner.checkpoint import verify_manifest
-from flame_ray.learner.progress import read_progress
+from flame_ray.learner.train_state import read_progress
+from flame_ray.storage.atomic import verify_manifest
 
 BF16_FULL = {"lora": None, "dtype": "bfloat16"}
 DROPOUT = {"lora": LoraConfig(r=3, alpha=6, dropout=0.2)}

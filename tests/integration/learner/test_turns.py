@@ -9,8 +9,8 @@ import ray
 import torch
 
 from flame_ray.config import LoraConfig
+from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.errors import EngineError
-from flame_ray.learner.arrays import to_tensors
 
 STEPS = {"micro_batch_pairs": 1, "checkpoint_steps": 1}
 LORA = LoraConfig(r=3, alpha=6)

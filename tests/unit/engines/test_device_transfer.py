@@ -13,8 +13,8 @@ from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
 from flame_ray.engines.base import Rendezvous
 from flame_ray.engines.device_transfer import DeviceSender, MergedSource
+from flame_ray.engines.weight_chunks import to_arrays
 from flame_ray.engines.weight_receiver import RECEIVERS, IpcReceiver, NcclReceiver, ObjectStoreReceiver, fetched, receiver
-from flame_ray.learner.arrays import to_arrays
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
 
 MEETING = Rendezvous("10.0.0.7", 4567, worker_ranks=2)

@@ -6,7 +6,7 @@ import pytest
 
 from flame_ray.errors import DataError
 from flame_ray.evaluation.labels import claim_of, response_of
-from flame_ray.rewards.records import Row, parse_row
+from flame_ray.rewards.factuality.records import Row, parse_row
 
 CLAIM = {"claim": "Lima is the capital.", "evidence": ["Peru:", "Its capital is Lima."], "label": "supported", "group": "mine"}
 RESPONSE = {"prompt": "Peru?", "response": "Lima.", "system": "a", "supported": 3, "unsupported": 0, "evidence": ["Lima."]}

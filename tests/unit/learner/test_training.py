@@ -8,9 +8,9 @@ import torch
 
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import DataError, EngineError, StorageError
-from flame_ray.learner.checkpoint import verify_manifest
-from flame_ray.learner.dpo import DpoSums
+from flame_ray.learner.losses.dpo import DpoSums
 from flame_ray.learner.training import Training
+from flame_ray.storage.atomic import verify_manifest
 from flame_ray.types import Pair, PairKind, Response, ResponseId
 
 CONFIG = LearnerConfig(batch_pairs=4, micro_batch_pairs=2, lr=1e-3, lr_final=1e-4, lr_round_factor=0.5)

@@ -4,9 +4,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Thread
 
+from flame_ray.cluster.pool import Limits
 from flame_ray.rollout.pool import AHEAD, RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.runtime.pool import Limits
 from flame_ray.types import Group, Prompt
 
 PLAN = SamplingPlan(round=1, seed=0, samples=4, max_tokens=8, temperature=0.7)

@@ -1,0 +1,198 @@
+"""The stages of a round, done by actors: what `round.py` names, carried out on pools.
+
+In: `Workers` and settings. Out: `Stages`, plain calls. Knows nothing of files or screens; a caller that wants to watch
+gives `advance`, which hears of the learner's finished steps.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from flame_ray.cluster.interrupt import check, result_of
+from flame_ray.config import Config
+from flame_ray.controller.gpu_sharing import turns_of
+from flame_ray.controller.p2p_weights import Direct
+from flame_ray.controller.workers import Workers
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
+from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
+from flame_ray.evaluation.metrics import evaluate_responses
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.durable import DurableLearner
+from flame_ray.pairs import build_pairs
+from flame_ray.prompts.classify import decide, decide_by_label
+from flame_ray.prompts.load import draw
+from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
+from flame_ray.round import Stages
+from flame_ray.storage.cache import Cache
+from flame_ray.types import Audit, Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
+from flame_ray.weights import Canary, Push
+
+log = logging.getLogger(__name__)
+Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
+SCORING = 256  # groups that may wait for their scores
+
+
+class ClusterStages:
+    """Binds the stages to one run's workers."""
+
+    def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
+        self._workers, self._config = workers, config
+        self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
+        self._turns = turns_of(config, workers.rollouts, workers.judge, workers.learner)
+        self._sequence: Continuation | None = None
+        self._learner_before: Sequence[float] | None = None
+
+    def stages(self) -> Stages:
+        return Stages(
+            draw=lambda prompts_P, round: draw(tuple(prompts_P), self._config.prompts.per_round, self._config.run.seed, round),
+            classify=self.classify,
+            sample=self.sample,
+            score=self.score,
+            pair=lambda groups_P, round: build_pairs(groups_P, self._config.pairs),
+            train=self.train,
+            save=self.save,
+            sync=self.sync,
+            evaluate=self.evaluate,
+        )
+
+    def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
+        """Decide which prompts need facts; the model's answers are kept between runs."""
+        if self._config.classify.by == "label":
+            return decide_by_label(prompts_P)
+        unknown = [prompt for prompt in prompts_P if prompt.text not in self._classified]
+        asked = [self._workers.judge.submit("classify", prompt) for prompt in unknown]
+        self._classified.add({prompt.text: result_of(answer) for prompt, answer in zip(unknown, asked, strict=True)})
+        return decide(prompts_P, [self._classified[prompt.text] for prompt in prompts_P], self._config.classify.threshold)
+
+    def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
+        config = self._config.rollout
+        plan = SamplingPlan(
+            round, self._config.run.seed, config.samples, config.max_tokens, config.temperature, config.top_p, config.top_k
+        )
+        for group in self._workers.rollouts.generate(prompts_P, plan):
+            self._bound_staleness(group, round)
+            yield group
+
+    def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
+        """Both rewards of every group as soon as it comes, the factuality reward for fact-based prompts only."""
+        waiting: deque[tuple[Group, Future, Future | None]] = deque()
+        groups_P = groups_P if self._config.pipeline.stream else list(groups_P)
+        for group in groups_P:
+            judged = self._workers.judge.submit("score", group)
+            checked = self._workers.factuality.submit("score", group) if group.prompt.fact_based else None
+            waiting.append((group, judged, checked))
+            while waiting and (len(waiting) >= SCORING or _is_done(*waiting[0])):
+                yield _scored(*waiting.popleft())
+        while waiting:
+            yield _scored(*waiting.popleft())
+
+    def train(self, pairs: PairSet, round: int) -> TrainingReport:
+        if not pairs.pairs_D:
+            raise DataError(
+                "at least one preference pair to train on",
+                f"none in round {round}; dropped: {pairs.dropped}",
+                "sample more or longer responses, or loosen the filters in `pairs`",
+            )
+        self.choose_canary(pairs)
+        self._learner_before = self._canary_now()
+        try:
+            return self._learner.train(pairs.pairs_D, round, partial(self._stepped, round))
+        except Interrupted:
+            self._workers.learner.interrupt(round)
+            raise
+
+    def _stepped(self, round: int, done: int, total: int) -> None:
+        self._advance("train", round, done, total)
+        check()
+
+    def save(self, round: int) -> None:
+        """The adapter and, if it is asked for or there is none, the whole model as other tools load it."""
+        folder, config = self._checkpoints.round(round), self._config
+        if config.learner.lora is not None:
+            self._learner.save(folder / "adapter", merged=False)
+        if config.run.save_merged or config.learner.lora is None:
+            self._learner.save(folder / "merged", merged=True)
+
+    def sync(self, round: int) -> int:
+        """Push the learner's weights to the samplers; the version is the round's number."""
+        if self._sequence is None:
+            raise EngineError("a canary", "none", "choose one from the round's pairs")
+        before, self._learner_before = self._learner_before, None
+        canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
+        gap = self._turns.push(Push(self._weights(round), round, canary, self._turns.asleep))
+        self._checkpoints.prune()
+        log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
+        return round
+
+    def _weights(self, round: int) -> Weights | Direct:
+        folder, backend = self._checkpoints.round(round), self._config.weights.backend
+        if backend == "lora":
+            return AdapterFolder(str(folder / "adapter"))
+        if backend == "checkpoint":
+            return ModelFolder(str(folder / "merged"))
+        if backend == "object_store":
+            return Chunks(self._learner.export())
+        return Direct(self._learner, backend, ModelFolder(str(folder / "merged")))
+
+    def evaluate(self, prompts_P: Sequence[Prompt], round: int) -> HeldOut:
+        config = self._config.evaluation
+        plan = greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens)
+        groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
+        scored = {group.prompt.id: group.scored_G[0] for group in self.score(self._counted(groups_P, round, prompts_P), round)}
+        scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
+        return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
+
+    def choose_canary(self, pairs: PairSet) -> None:
+        """The chosen side of a round's first pair: text that training moves."""
+        chosen = pairs.pairs_D[0].chosen
+        self._sequence = Continuation(chosen.prompt_token_ids, chosen.token_ids)
+
+    @property
+    def _learner(self) -> DurableLearner:
+        """The learner, whose turn it is from now on where it shares its GPUs."""
+        self._turns.learner(self._sequence)
+        return self._workers.learner
+
+    def _canary_now(self) -> list[float]:
+        assert self._sequence is not None
+        return self._learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
+
+    def _bound_staleness(self, group: Group, round: int) -> None:
+        oldest = min(response.weight_version for response in group.responses_G)
+        behind = round - 1 - oldest
+        if behind > self._config.pipeline.staleness:
+            raise EngineError(
+                f"samples of round {round} from weights at most {self._config.pipeline.staleness} versions behind",
+                f"version {oldest} for prompt {group.prompt.id}",
+                "report this bug: a sampler served before it was brought up to date",
+            )
+
+    def _counted(self, groups_P: Iterable[Group], round: int, prompts_P: Sequence[Prompt]) -> Iterator[Group]:
+        for done, group in enumerate(groups_P, start=1):
+            self._advance("evaluate", round, done, len(prompts_P))
+            yield group
+
+
+def _is_done(group: Group, judged: Future, checked: Future | None) -> bool:
+    return judged.done() and (checked is None or checked.done())
+
+
+def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup:
+    judge_G = _rewards(group, judged, lambda missing: missing)
+    audit_G = _rewards(group, checked, Audit) if checked else [None] * len(group.responses_G)
+    return ScoredGroup(
+        group.prompt,
+        tuple(ScoredResponse(*each) for each in zip(group.responses_G, judge_G, audit_G, strict=True)),
+    )
+
+
+def _rewards(group: Group, answer: Future, lost: Callable[[Missing], Any]) -> Sequence[Any]:
+    """A group that brought down one worker after another has no reward; it does not stop the run."""
+    try:
+        return result_of(answer)
+    except WorkLost as error:
+        log.warning("%s", error)
+        return [lost(Missing(response.id, "worker lost")) for response in group.responses_G]

@@ -1,0 +1,62 @@
+"""Room where a run writes, and where the Ray that it starts does: disks, shared memory, the object store.
+
+In: settings, and the plan where a model's shape is known. Out: checks. Writes nothing and makes no folder.
+"""
+
+import shutil
+from pathlib import Path
+
+from flame_ray.cluster.prepare import LOCAL, cluster_address
+from flame_ray.config import Config
+from flame_ray.doctor.checks import GIB, Check, Level, in_units, refused
+from flame_ray.doctor.estimate import checkpoint_bytes
+from flame_ray.doctor.memory import BYTES, Plan
+from flame_ray.doctor.models import folder_shape
+from flame_ray.doctor.shape import ModelShape
+from flame_ray.errors import StorageError
+from flame_ray.journal.run_folder import RESERVE_BYTES
+from flame_ray.storage.filesystem import Storage
+
+FULL = 0.95  # of the disk for spilling: from there on Ray stops to spill
+
+
+def find_room(config: Config, plan: Plan | None) -> list[Check]:
+    """Where the run writes and, for a Ray that the run starts here, where that one does."""
+    from ray._common.utils import get_default_ray_temp_dir
+
+    try:
+        storage = Storage(config.run.root)
+        fix = "free some space, set run.keep_checkpoints, or set run.root to another disk"
+        what = f"records and the checkpoints that stay, in {storage.url}"
+        checks = [check_room("run.root", what, RESERVE_BYTES + (plan.disk if plan else 0), storage.free_bytes(), fix)]
+    except StorageError as error:
+        checks = [refused("run.root", error)]
+    if cluster_address(config.cluster) != LOCAL:
+        return checks
+    store, folder = config.cluster.object_store_gib * GIB, Path(get_default_ray_temp_dir())
+    disk = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
+    fix, below = "free some space, or set RAY_TMPDIR to another disk", disk.free - (1 - FULL) * disk.total
+    checks.append(check_room("Ray's disk", f"spilled objects in {folder}, which Ray fills to {FULL:.0%}", store, below, fix))
+    shared = shutil.disk_usage("/dev/shm").free if Path("/dev/shm").is_dir() else None
+    fix = "enlarge it (docker run --shm-size), or Ray's store goes to the disk"
+    checks.append(check_room("/dev/shm", "Ray's object store", store, shared, fix, Level.WARNING))
+    if plan:
+        fix = "raise cluster.object_store_gib, or each copy goes over the disk"
+        checks.append(check_room("object store", "a copy of the weights", plan.transfer, store, fix, Level.WARNING))
+    return checks
+
+
+def checkpoint_room(config: Config, policy: Path) -> float:
+    """Bytes for a run's checkpoints (`checkpoint_bytes`). Where the model's shape is not known, its files are taken to be
+    bfloat16, and an adapter to be nothing.
+    """
+    files = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
+    unknown = ModelShape(files // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0)
+    return checkpoint_bytes(config, folder_shape(policy) or unknown)
+
+
+def check_room(name: str, what: str, needed: float, free: float | None, fix: str, short: Level = Level.PROBLEM) -> Check:
+    """A disk, or a store in memory. `free` is None where the question has no answer, as in an object store on the net."""
+    level = Level.OK if free is None or free >= needed else short
+    found = "not asked" if free is None else f"{in_units(free)} free"
+    return Check(level, name, f"{in_units(needed)} for {what}", found, fix)

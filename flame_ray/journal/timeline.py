@@ -1,0 +1,150 @@
+"""When each stage ran: on the screen while it does, in Ray's gauges, and in timeline.json.
+
+In: a stage's beginning, progress and end, from any thread. Out: spans in seconds since the run began, also those of earlier
+processes of the same run, each with how it ended. Stages may overlap. Knows nothing of what they do.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
+
+from flame_ray.errors import Interrupted, StorageError
+from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.telemetry import Metrics
+from flame_ray.report.progress import Bar, Screen
+
+Item = TypeVar("Item")
+FILE = "timeline.json"
+Key = tuple[str, int]  # a stage's name and its round
+OK, FAILED, INTERRUPTED, RUNNING = "ok", "failed", "interrupted", "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`start` and `end` in seconds since the run began; the time between a death and a resume is not counted.
+
+    `ended`: ok, failed, interrupted (a signal, a kill), or running, as long as nobody knows better. Where a kill ended it,
+    `end` is the last moment that the process left in this file.
+    """
+
+    stage: str
+    round: int
+    start: float
+    end: float
+    ended: str = OK
+
+
+class RunningStage:
+    """What a stage says of itself while it runs."""
+
+    def __init__(self, bar: Bar, clock: Callable[[], float]):
+        self.bar, self._clock = bar, clock
+        self.start = clock()
+        self.counts: Counter[str] = Counter()
+        self.text = ""
+
+    def restart(self) -> None:
+        """What went before was waiting for another stage."""
+        self.start = self._clock()
+        self.bar.started = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """The closing line; without one, the counts."""
+        self.text = text
+
+    def add(self, **counts: int) -> None:
+        self.counts.update(counts)
+
+    def counted(self, stream: Iterable[Item], total: int | None, done: int) -> Iterator[Item]:
+        """Passes a stream on and shows how far it is; `done` were there before."""
+        for item in stream:
+            done += 1
+            self.bar.advance(done, total)
+            yield item
+
+    def line(self) -> str:
+        counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items())
+        return self.text or counts or "nothing left to do"
+
+
+class Timeline:
+    """One process's view; `seconds` and `wall_seconds` count what earlier processes of the run took, too."""
+
+    def __init__(self, run: RunDirectory, screen: Screen, metrics: Metrics):
+        self._run, self._screen, self._metrics = run, screen, metrics
+        before = [Span(**span) for span in run.read_json(FILE, [])]
+        last = max([0.0, *(span.end for span in before)])
+        self._spans = [replace(span, end=last, ended=INTERRUPTED) if span.ended == RUNNING else span for span in before]
+        self._before = max(last, float(run.summary().get("wall_seconds", 0.0)))
+        self._started = time.monotonic()
+        self._running: dict[Key, RunningStage] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def wall_seconds(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def seconds(self, round: int) -> dict[str, float]:
+        """Seconds by stage, in the order of their ends; stages that overlap add up to more than the round took."""
+        total: dict[str, float] = {}
+        for span in self._spans:
+            if span.round == round:
+                total[span.stage] = round_off(total.get(span.stage, 0.0) + span.end - span.start)
+        return total
+
+    def advance(self, name: str, round: int, done: int, total: int | None) -> None:
+        if running := self._running.get((name, round)):
+            running.bar.advance(done, total)
+
+    @contextmanager
+    def stage(self, name: str, round: int) -> Iterator[RunningStage]:
+        running = RunningStage(self._screen.begin(f"round {round} {name}"), self.wall_seconds)
+        self._metrics.stage(name, round, running=True)
+        try:
+            self._begin((name, round), running)
+            yield running
+        except GeneratorExit:  # its reader has left, maybe long after the run has ended: `close` says how
+            raise
+        except BaseException as error:
+            with suppress(StorageError):  # what ended the stage is what should be heard of
+                self._end((name, round), INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else FAILED)
+            raise
+        finally:
+            running.bar.close()
+            self._metrics.stage(name, round, running=False)
+        self._end((name, round), OK)
+        running.bar.end(running.line())
+
+    def close(self, ended: str) -> None:
+        """The run ends so, and with it every stage that still runs; nothing is written any more."""
+        with suppress(StorageError):
+            for key in list(self._running):
+                self._end(key, ended)
+        self._closed = True
+
+    def _begin(self, key: Key, running: RunningStage) -> None:
+        with self._lock:
+            self._running[key] = running
+            self._write()
+
+    def _end(self, key: Key, ended: str) -> None:
+        with self._lock:
+            if running := self._running.pop(key, None):
+                self._spans.append(self._span(key, running.start, ended))
+                self._write()
+
+    def _write(self) -> None:
+        if not self._closed:
+            running = [self._span(key, running.start, RUNNING) for key, running in self._running.items()]
+            self._run.write_json(FILE, [asdict(span) for span in [*self._spans, *running]])
+
+    def _span(self, key: Key, start: float, ended: str) -> Span:
+        return Span(*key, round_off(start), round_off(self.wall_seconds()), ended)
+
+
+def round_off(seconds: float) -> float:
+    return round(seconds, 2)

@@ -1,0 +1,38 @@
+"""Decomposers: a response as its sentences, and the atomic facts in them, each stated once. Each backend is a file.
+
+rule    clauses and list items by rules, or whole sentences; no model
+parse   clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)
+llm     a language model, a sentence at a time; asks a verifier
+whole   the response as one fact, for the checker that judges whole responses
+"""
+
+from typing import TYPE_CHECKING
+
+from flame_ray.rewards.factuality.decompose.base import Decomposer
+from flame_ray.rewards.factuality.decompose.rule import RuleDecomposer, decompose
+from flame_ray.rewards.factuality.decompose.sentences import sentences
+
+if TYPE_CHECKING:
+    from flame_ray.config import FactualityConfig
+    from flame_ray.rewards.verifier.protocol import Verifier
+
+__all__ = ["Decomposer", "RuleDecomposer", "decompose", "make_decomposer", "sentences"]
+
+
+def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Decomposer:
+    """The decomposer of the settings; `llm` needs a `verifier`, and the checker `whole` implies whole responses."""
+    if config.checker == "whole":
+        from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+
+        return WholeDecomposer()
+    if config.decompose == "parse":
+        from flame_ray.engines.parser import Parser
+        from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+
+        return ParseDecomposer(Parser())
+    if config.decompose != "llm":
+        return RuleDecomposer(config.decompose)
+    from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
+
+    assert verifier is not None  # controller/workers.py starts one for these settings
+    return LlmDecomposer(verifier)

@@ -1,0 +1,81 @@
+"""The loop on which pools wait for their actors."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from flame_ray.cluster import event_loop as background_module
+from flame_ray.cluster.event_loop import Background
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def background() -> Iterator[Background]:
+    made = Background()
+    yield made
+    made.close()
+
+
+async def where() -> str:
+    return threading.current_thread().name
+
+
+def test_coroutines_from_any_thread_run_on_one_thread_that_is_none_of_theirs(background):
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(background.start(where()).result(PATIENCE_S))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {"flame-ray pools"} and len(found) == 4
+
+
+def test_an_error_reaches_who_waits_for_it(background):
+    async def fail() -> None:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        background.start(fail()).result(PATIENCE_S)
+
+
+def test_plain_calls_run_there_too(background):
+    done = threading.Event()
+    background.soon(done.set)
+    assert done.wait(PATIENCE_S)
+
+
+def test_what_still_runs_at_the_end_is_cancelled_and_may_tidy_up():
+    background, tidied = Background(), threading.Event()
+
+    async def wait_for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidied.set()
+
+    left = background.start(wait_for_ever())
+    background.start(where()).result(PATIENCE_S)
+    background.close()
+    assert left.cancelled() and tidied.is_set()
+    background.close()  # once more does no harm
+
+
+def test_what_does_not_stop_does_not_keep_the_end_from_coming(monkeypatch, caplog):
+    monkeypatch.setattr(background_module, "CLOSE_S", 0.2)
+    background, released = Background(), threading.Event()
+
+    async def stay() -> None:
+        while not released.is_set():
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                continue
+
+    background.start(stay())
+    background.start(where()).result(PATIENCE_S)
+    background.close()
+    assert "left behind" in caplog.text
+    released.set()

@@ -1,0 +1,128 @@
+"""Being asked to stop."""
+
+import os
+import signal
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+
+import pytest
+
+from flame_ray.cluster.ahead import in_order
+from flame_ray.cluster.interrupt import check, interruptible, result_of, take
+from flame_ray.cluster.streams import streamed
+from flame_ray.errors import Interrupted
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+@pytest.fixture(autouse=True)
+def plain():
+    """Handlers that were there before, which only note what they hear."""
+    heard: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: heard.append(number)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    yield heard
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@SIGNALS
+def test_a_signal_becomes_an_error_that_says_how_to_go_on_with_an_exit_code_of_its_own(number, plain):
+    with pytest.raises(Interrupted) as caught, interruptible("go on with --resume mine"):
+        send(number)
+        check()
+    assert (caught.value.found, caught.value.fix) == (signal.Signals(number).name, "go on with --resume mine")
+    assert caught.value.exit_code == 75
+    assert plain == []
+
+
+def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
+    with interruptible("start it again") as advise:
+        send(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="To fix: start it again"):
+            check()
+        advise("go on with --resume mine")
+        with pytest.raises(Interrupted, match="To fix: go on with --resume mine"):
+            check()
+
+
+WAITS = {
+    "a future": lambda: result_of(Future()),
+    "a queue": lambda: take(SimpleQueue()),
+    "a stream whose window is full": lambda: next(streamed(lambda item: Future(), [1, 2], window=1)),
+    "a stream at its end": lambda: next(streamed(lambda item: Future(), [1, 2], window=9)),
+    "work that was begun": lambda: next(in_order(lambda key: threading.Event().wait(30), [1], ahead=0)),
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_a_wait_is_interrupted_too(wait):
+    sender = threading.Timer(0.1, send, (signal.SIGTERM,))
+    sender.start()
+    with pytest.raises(Interrupted), interruptible("go on"):
+        wait()
+    sender.join()
+
+
+def test_nothing_is_raised_between_two_checks():
+    """Raised inside Ray's compiled code, it would come out as another error."""
+    with interruptible("go on"):
+        send(signal.SIGTERM)
+        finished = True
+    assert finished
+    check()
+
+
+def test_a_wait_gives_what_it_waits_for_and_what_went_wrong():
+    queue: SimpleQueue = SimpleQueue()
+    queue.put("item")
+    good, late = Future(), Future()
+    good.set_result("result")
+    late.set_exception(TimeoutError("the worker's own"))
+    assert (take(queue), result_of(good)) == ("item", "result")
+    with pytest.raises(TimeoutError, match="the worker's own"):
+        result_of(late)
+
+
+@SIGNALS
+def test_the_handlers_of_before_are_back_after_a_block_that_ended_well(number, plain):
+    with interruptible("go on"):
+        pass
+    send(number)
+    assert plain == [number]
+
+
+def test_the_handlers_of_before_are_back_after_a_block_that_failed(plain):
+    with pytest.raises(KeyError), interruptible("go on"):
+        raise KeyError
+    send(signal.SIGTERM)
+    assert plain == [signal.SIGTERM]
+
+
+def test_a_second_signal_is_as_harsh_as_ever_even_while_the_first_is_dealt_with(plain):
+    with pytest.raises(Interrupted), interruptible("go on"):
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        send(signal.SIGINT)
+        check()
+    assert plain == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_off_the_main_thread_nothing_changes(plain):
+    found = []
+
+    def block() -> None:
+        with interruptible("go on"):
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=block)
+    thread.start()
+    thread.join()
+    assert found == [before]

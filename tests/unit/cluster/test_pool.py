@@ -1,0 +1,305 @@
+"""A pool around actors that are plain objects; on a real Ray it is tested in tests/integration/test_pool.py."""
+
+import asyncio
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from flame_ray.cluster import pool as pool_module
+from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.pool import Limits, WorkerPool
+from flame_ray.cluster.task_queue import Task
+from flame_ray.errors import EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
+
+PATIENCE_S = 30.0
+
+
+class Method:
+    """An actor's method, as a pool calls it: plain, or for a stream of answers."""
+
+    def __init__(self, call):
+        self._call = call
+
+    def options(self, num_returns: str) -> "Method":
+        assert num_returns == "streaming"
+        return Method(self._stream)
+
+    def remote(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    async def _stream(self, *args: Any):
+        async for answer in self._call(*args):
+            yield _ready(answer)
+
+
+async def _ready(value: Any) -> Any:
+    return value
+
+
+class FakeActor:
+    """Answers at once, last item first, and dies of an item that is deadly to it; `seen` are the shares that it was given."""
+
+    def __init__(self, index: int, life: int = 0, *, starts: bool = True):
+        self.index, self.life, self.starts, self.version = index, life, starts, 0
+        self.seen: list[tuple[list, tuple]] = []
+        self.killed = False
+        self.ready = Method(self._start)
+        self.__ray_call__ = Method(lambda function: _ready(f"node {life}"))
+        self.echo, self.refuse, self.forget = Method(self._echo), Method(self._refuse), Method(self._forget)
+        self.wait = Method(self._wait)
+
+    async def _start(self) -> None:
+        if not self.starts:
+            await asyncio.Event().wait()
+
+    async def _echo(self, items: list, *context: Any):
+        self.seen.append((items, context))
+        for position, item in reversed(list(enumerate(items))):
+            await asyncio.sleep(0)
+            if item == "deadly" or (item == "deadly once" and not self.life):
+                raise ActorDiedError
+            yield position, (item, self.version)
+
+    async def _refuse(self, items: list):
+        raise ModelError("a model", "none", "give one")
+        yield
+
+    async def _forget(self, items: list):
+        yield 0, "only the first"
+
+    async def _wait(self, items: list):
+        """The first of its place waits for ever."""
+        self.seen.append((items, ()))
+        if not self.life:
+            await asyncio.Event().wait()
+        for position, item in enumerate(items):
+            yield position, (item, self.life)
+
+
+class FakeRay:
+    """What the pool asks of Ray itself."""
+
+    def kill(self, actor: FakeActor) -> None:
+        actor.killed = True
+
+
+@pytest.fixture
+def background(monkeypatch) -> Iterator[Background]:
+    monkeypatch.setattr(pool_module, "ray", FakeRay())
+    made = Background()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pool(background):
+    """Makes a pool of so many workers, `starting` of which ever serve; its actors are in the order of their beginning."""
+
+    def make(workers: int = 1, starting: int = 99, least: int | None = None, **other) -> tuple[WorkerPool, list[FakeActor]]:
+        actors: list[FakeActor] = []
+
+        def spawn(index: int, life: int) -> FakeActor:
+            actors.append(FakeActor(index, life, starts=index < starting))
+            return actors[-1]
+
+        waits = {"batch": 100, "start_timeout_s": 0.3, "call_timeout_s": PATIENCE_S}
+        limits = Limits(workers, workers if least is None else least, **(waits | other))
+        return WorkerPool("rollout", spawn, limits, background), actors
+
+    return make
+
+
+def burst(pool: WorkerPool, method: str, items: Iterable, *context: Any, weight: int = 1) -> list[Future]:
+    """Items that are all there when a worker next looks."""
+    here = threading.Event()
+    pool._background.soon(here.wait, PATIENCE_S)
+    futures = [pool.submit(method, item, *context, weight=weight) for item in items]
+    here.set()
+    return futures
+
+
+def answers(futures: list[Future]) -> list:
+    return [future.result(PATIENCE_S) for future in futures]
+
+
+def test_every_item_gets_its_own_answer_whatever_order_they_come_in(pool):
+    made, actors = pool()
+    assert answers(burst(made, "echo", range(20), "a plan")) == [(item, 0) for item in range(20)]
+    assert sum(len(items) for items, _ in actors[0].seen) == 20
+    assert {context for _, context in actors[0].seen} == {("a plan",)}
+
+
+def test_no_worker_is_given_more_than_a_batch(pool):
+    made, actors = pool(batch=8)
+    answers(burst(made, "echo", range(9), weight=4))
+    assert max(len(items) for items, _ in actors[0].seen) == 2
+
+
+def test_items_may_come_from_any_thread(pool):
+    made, _ = pool(workers=2)
+    found: list = []
+    threads = [
+        threading.Thread(target=lambda start=start: found.extend(answers([made.submit("echo", start + i) for i in range(10)])))
+        for start in range(0, 80, 10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert sorted(item for item, _ in found) == list(range(80))
+
+
+def test_a_pool_is_ready_when_the_least_number_serves(pool):
+    made, _ = pool(workers=3, starting=2, least=2)
+    made.wait_ready()
+    assert answers([made.submit("echo", 1)]) == [(1, 0)]
+
+
+def test_a_pool_asks_for_no_more_than_the_least_until_it_may_grow(pool):
+    """A role that took all there is would leave no room for what the others need to begin."""
+    made, actors = pool(workers=3, least=2)
+    made.wait_ready()
+    assert len(actors) == 2
+    made.grow()
+    answers([made.submit("echo", item) for item in range(9)])
+    assert [actor.index for actor in actors] == [0, 1, 2]
+
+
+def test_a_pool_that_is_not_ready_in_time_says_how_many_serve_and_which_setting_to_lower(pool):
+    made, _ = pool(workers=3, starting=1, least=2)
+    with pytest.raises(PlacementError, match=r"2 rollout workers that serve within 0\.3 s; found 1\. .*rollout\.min_workers"):
+        made.wait_ready()
+
+
+async def bring(actor: FakeActor) -> None:
+    actor.version += 1
+
+
+def test_every_worker_is_brought_to_a_version_before_its_next_item(pool):
+    made, actors = pool(workers=2)
+    made.wait_ready()
+    for version in (1, 2):
+        made.bring_to(version, bring)
+        assert [actor.version for actor in actors] == [version] * 2
+        assert {served for _, served in answers([made.submit("echo", item) for item in range(8)])} == {version}
+
+
+def test_a_worker_that_cannot_be_brought_to_the_version_ends_the_pool_with_its_error(pool):
+    """Nothing is sampled from weights that were not verified: what waits is refused, and so is what comes."""
+    made, _ = pool(workers=2)
+    made.wait_ready()
+
+    async def lag(actor: FakeActor) -> None:
+        raise WeightSyncError("the new weights", "the old ones", "look")
+
+    with pytest.raises(WeightSyncError, match="the old ones"):
+        made.bring_to(1, lag)
+    with pytest.raises(WeightSyncError, match="the old ones"):
+        made.submit("echo", 1).result(PATIENCE_S)
+
+
+def test_what_waits_when_a_pool_fails_is_refused(pool, background):
+    made, _ = pool(workers=0)
+    waiting = burst(made, "echo", range(3))
+    background.soon(made._fail, ModelError("a model", "none", "give one"))
+    for future in waiting:
+        with pytest.raises(ModelError):
+            future.result(PATIENCE_S)
+
+
+def test_an_error_of_a_worker_reaches_the_items_that_it_had_and_the_worker_goes_on(pool):
+    made, _ = pool()
+    with pytest.raises(ModelError, match="give one"):
+        made.submit("refuse", 1).result(PATIENCE_S)
+    assert answers([made.submit("echo", 1)]) == [(1, 0)]
+    assert made.deaths == 0
+
+
+def test_an_item_without_an_answer_is_an_error_and_not_a_wait_for_ever(pool):
+    made, _ = pool()
+    first, second = burst(made, "forget", (1, 2))
+    assert first.result(PATIENCE_S) == "only the first"
+    with pytest.raises(EngineError, match=r"a result for every item of rollout\.forget; found 1 missing"):
+        second.result(PATIENCE_S)
+
+
+def test_what_a_worker_leaves_after_the_pool_has_failed_is_refused_and_does_not_wait_for_ever(pool):
+    made, _ = pool(workers=0)
+    made._fail(ModelError("a model", "none", "give one"))
+    left = Task("echo", 1, ())
+    made._put_back([left], TimeoutError())
+    with pytest.raises(ModelError):
+        left.future.result(PATIENCE_S)
+
+
+def test_what_a_dead_worker_had_goes_to_the_one_that_takes_its_place(pool):
+    """The last item is answered first: those after the deadly one were given back, and are not done again."""
+    made, actors = pool()
+    futures = burst(made, "echo", (0, 1, "deadly once", 3, 4))
+    assert answers(futures) == [(0, 0), (1, 0), ("deadly once", 0), (3, 0), (4, 0)]
+    first, second = actors
+    assert (first.killed, second.killed, second.life, made.deaths) == (True, False, 1, 1)
+    assert sorted(map(str, second.seen[0][0])) == ["0", "1", "deadly once"]
+
+
+def test_a_worker_that_takes_a_place_is_brought_to_the_version_of_the_pool_first(pool):
+    made, _ = pool()
+    made.wait_ready()
+    made.bring_to(1, bring)
+    assert answers(burst(made, "echo", ("deadly once", 2))) == [("deadly once", 1), (2, 1)]
+
+
+def test_an_item_that_brings_down_one_worker_after_another_is_refused_by_its_name_and_the_pool_goes_on(pool):
+    made, actors = pool(attempts=2)
+    with pytest.raises(WorkLost, match=r"rollout\.echo to outlive 'deadly'; found 2 workers gone while they had it"):
+        made.submit("echo", "deadly").result(PATIENCE_S)
+    assert answers([made.submit("echo", 1)]) == [(1, 0)]
+    assert len(actors) == 3
+
+
+def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_are_done_elsewhere(pool):
+    made, actors = pool()
+    futures = burst(made, "wait", range(3))
+    made.wait_ready()
+    until = time.monotonic() + PATIENCE_S
+    while not actors[0].seen and time.monotonic() < until:
+        time.sleep(0.01)
+    made.leave({"another node"})
+    made.leave({"node 0"})
+    assert answers(futures) == [(item, 1) for item in range(3)]
+    assert actors[0].killed and made.deaths == 1
+
+
+def test_a_worker_that_does_not_answer_in_time_is_given_up(pool):
+    made, actors = pool(call_timeout_s=0.2)
+    assert answers([made.submit("wait", 1)]) == [(1, 1)]
+    assert actors[0].killed
+
+
+def test_what_a_push_carries_is_held_for_those_that_join_later_and_let_go_once_the_next_one_has_come(pool):
+    class Weights:
+        """As large as a model."""
+
+    def bring(weights: Weights):
+        async def bring(actor: FakeActor) -> None:
+            assert weights
+
+        return bring
+
+    made, _ = pool(workers=2)
+    made.wait_ready()
+    first = weakref.ref(carried := Weights())
+    made.bring_to(1, bring(carried))
+    del carried
+    gc.collect()
+    assert first() is not None
+    made.bring_to(2, bring(Weights()))
+    gc.collect()
+    assert first() is None

@@ -1,0 +1,69 @@
+"""Labels and verdicts side by side: a failure is no score, and a bad file is refused before anything starts."""
+
+import json
+
+import pytest
+
+from flame_ray.commands.agreement import _compared_response, read_labels
+from flame_ray.errors import DataError
+from flame_ray.evaluation.agreement import ComparedClaim
+from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse, claim_of
+from flame_ray.rewards.factuality.reward import Task
+from flame_ray.types import Audit, Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+
+FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
+LABELLED = LabelledResponse(
+    Task(Prompt("line-1", "Peru?"), Response(ID, "It borders Chile.", (), (), (), "stop", 0)), "a", 3, 2
+)
+
+
+def verdict(label, score=0.7):
+    return Verdict(FACT, label, score, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "said", "score"),
+    [
+        (VerdictLabel.SUPPORTED, True, 0.7),
+        (VerdictLabel.CONTRADICTED, False, 0.7),
+        (VerdictLabel.NOT_FOUND, False, 0.7),
+        (VerdictLabel.ERROR, False, None),
+    ],
+)
+def test_a_claim_has_the_checkers_own_decision_and_a_failure_has_no_score(label, said, score):
+    labelled = LabelledClaim(Claim(FACT, ()), True, "mine")
+    assert ComparedClaim.of(labelled, verdict(label)) == ComparedClaim(True, said, score, "mine")
+
+
+def test_a_response_has_its_words_and_both_counts():
+    score = FactScore(ID, (verdict(VerdictLabel.SUPPORTED), verdict(VerdictLabel.NOT_FOUND)))
+    found = _compared_response(LABELLED, Audit(score))
+    assert (found.prompt, found.system, found.words) == ("Peru?", "a", 3)
+    assert (found.human_supported, found.human_unsupported, found.precision, found.unsupported) == (3, 2, 0.5, 1)
+    assert not found.missing
+
+
+def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missing():
+    abstained = _compared_response(LABELLED, Audit(FactScore(ID, ())))
+    assert abstained.precision is None and not abstained.missing
+    assert _compared_response(LABELLED, Audit(Missing(ID, "why"))).missing
+
+
+def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):
+    path, line = tmp_path / "l.jsonl", json.dumps({"claim": "a", "evidence": [], "label": "supported"})
+    path.write_text(f"{line}\n\n{line}")
+    assert len(read_labels(path, claim_of)) == 2
+
+
+@pytest.mark.parametrize(("text", "part"), [("", "no line in"), ("\n\n", "no line in"), ('{}\n{"claim": 1', "l.jsonl:1")])
+def test_a_file_without_labels_is_refused(tmp_path, text, part):
+    path = tmp_path / "l.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_labels(path, claim_of)
+    assert part in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none\.jsonl: No such file.*correct its path"):
+        read_labels(tmp_path / "none.jsonl", claim_of)

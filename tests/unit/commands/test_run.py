@@ -1,0 +1,155 @@
+"""What a run refuses before anything is placed, and what a resumed one does first; the model is a folder with a tokenizer."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flame_ray.commands.run import _located, _preflight, _resumed
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
+from flame_ray.errors import ConfigError, ModelError, StorageError
+from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory
+from flame_ray.journal.shards import Units
+from flame_ray.storage.filesystem import Storage
+from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId
+
+
+@pytest.fixture
+def job(folder, add_tokenizer):
+    """Settings that leave five tokens for a prompt, two of which the template takes."""
+    add_tokenizer(folder)
+    lines = [json.dumps({"prompt": f"word word {i}"}) + "\n" for i in range(10)]
+    (folder.parent / "prompts.jsonl").write_text("".join(lines))
+    (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "a text"}) + "\n")
+
+    def settings(**sections) -> Config:
+        tree = {
+            "model": {"policy": str(folder), "max_length": 13},
+            "rollout": {"max_tokens": 8},
+            "prompts": {"sources": [{"source": str(folder.parent / "prompts.jsonl")}]},
+            "factuality": {"corpus": str(folder.parent / "corpus.jsonl")},
+        }
+        return parse_config(tree | sections, "here")
+
+    return settings
+
+
+def new(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(Storage(tmp_path / "run"))
+
+
+def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
+    policy, judge, prompts = _preflight(job(), new(tmp_path), is_new=True)
+    assert (policy, judge) == (folder, folder)
+    assert len(prompts) == 10
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp_path):
+    _preflight(job(evaluation={"max_tokens": 8}), new(tmp_path), is_new=True)
+    with pytest.raises(ModelError, match=r"at most 4 tokens .*less 9 for the response.* of 5 tokens"):
+        _preflight(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
+
+
+def test_a_judge_that_is_not_there_is_named_by_its_own_setting(job, tmp_path):
+    with pytest.raises(ModelError, match=r"found judge\.model: \./no-judge\."):
+        _preflight(job(judge={"model": "./no-judge"}), new(tmp_path), is_new=True)
+
+
+def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
+    judge = tmp_path / "judge"
+    judge.mkdir()
+    (judge / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (judge / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(ModelError, match=r"a tokenizer in .*judge"):
+        _preflight(job(judge={"model": str(judge)}), new(tmp_path), is_new=True)
+
+
+def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that_goes_on(job, tmp_path):
+    (tmp_path / "run").mkdir()
+    _preflight(job(), new(tmp_path), is_new=False)
+    with pytest.raises(StorageError, match="is there already"):
+        _preflight(job(), new(tmp_path), is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("sections", "fits"),
+    [
+        ({"run": {"rounds": 1}, "learner": {"lora": None}}, True),
+        ({"run": {"rounds": 2}, "learner": {"lora": None}}, False),
+        ({"run": {"rounds": 9, "keep_checkpoints": 1}, "learner": {"lora": None}}, False),
+        ({"run": {"rounds": 9}}, True),
+    ],
+    ids=["a whole model and its state", "those of two rounds", "and of the next before the last goes", "adapters"],
+)
+def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
+    job, folder, tmp_path, monkeypatch, sections, fits
+):
+    """A million parameters: 12 bytes of state for each that is trained, and 2 of weights where there is no adapter."""
+    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+    monkeypatch.setattr(Storage, "free_bytes", lambda self: RESERVE_BYTES + 15_000_000)
+    if fits:
+        _preflight(job(**sections), new(tmp_path), is_new=True)
+    else:
+        with pytest.raises(StorageError, match=r"run\.keep_checkpoints"):
+            _preflight(job(**sections), new(tmp_path), is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("root", "resume", "expected"),
+    [
+        ("runs", None, ("runs", "runs/mine")),
+        ("s3://bucket/runs/", None, ("s3://bucket/runs/", "s3://bucket/runs/mine")),
+        ("runs", "other", ("runs", "runs/other")),
+        ("runs", "/elsewhere/other/", ("/elsewhere", "/elsewhere/other")),
+        ("runs", "gs://bucket/other", ("gs://bucket", "gs://bucket/other")),
+    ],
+)
+def test_a_run_is_where_its_root_and_its_id_say_or_the_folder_to_go_on_with(root, resume, expected):
+    config, path = _located(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
+    assert (config.run.root, path) == expected
+
+
+def test_a_run_that_is_gone_on_with_on_an_object_store_must_be_able_to_send_its_weights():
+    settings = parse_config({"weights": {"backend": "lora"}}, "here")
+    with pytest.raises(ConfigError, match=r"weights\.backend lora needs run\.root .*gs://bucket"):
+        _located(settings, "gs://bucket/other")
+
+
+class FakeStages:
+    """Notes what is done to the samplers, and in which order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, object]] = []
+
+    def choose_canary(self, pairs: PairSet) -> None:
+        self.calls.append(("canary of", pairs))
+
+    def save(self, round: int) -> None:
+        self.calls.append(("save", round))
+
+    def sync(self, round: int) -> None:
+        self.calls.append(("sync", round))
+
+    def stages(self) -> str:
+        return "the stages"
+
+
+def pairs_of(round: int) -> PairSet:
+    sides = [Response(ResponseId(round, "p", index), "text", (1,), (2,), (-0.1,), "stop", 0) for index in (0, 1)]
+    return PairSet((Pair(PairKind.INSTRUCTION, *sides, 1.0, 0.0),), {})
+
+
+def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):
+    for round in (1, 2):
+        Units(Storage(tmp_path / "run")).write(round, "pairs", pairs_of(round))
+    fake = FakeStages()
+    assert _resumed(fake, new(tmp_path), trained=2) == "the stages"
+    assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]
+
+
+def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path):
+    fake = FakeStages()
+    assert _resumed(fake, new(tmp_path), trained=0) == "the stages"
+    assert fake.calls == []

@@ -1,0 +1,324 @@
+"""Turns on shared GPUs, with doubles that say what they hold: nobody has a KV cache while the learner is there."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flame_ray.config.load import parse_config
+from flame_ray.controller.gpu_sharing import FORGET, KEEP, Actors, Apart, Colocated, turns_of
+from flame_ray.controller.stages import ClusterStages
+from flame_ray.controller.workers import Workers
+from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, Weights
+from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.storage.cache import Cache
+from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId, TrainingReport
+from flame_ray.weights import Canary, Push
+from tests.unit.doubles import Remote
+
+SEQUENCE = Continuation((1, 2), (3, 4))
+
+
+class Gpu:
+    """Who holds what; each event is checked."""
+
+    def __init__(self):
+        self.events: list[str] = []
+        self.holders: set[str] = {"s0 weights", "s0 kv_cache", "s1 weights", "s1 kv_cache", "judge weights", "judge kv_cache"}
+
+    def log(self, event: str) -> None:
+        self.events.append(event)
+        caches = {holder for holder in self.holders if "kv_cache" in holder}
+        assert not ("learner" in self.holders and caches), f"{caches} beside the learner at {event}"
+
+    def take(self, holder: str) -> None:
+        self.holders.add(holder)
+
+    def leave(self, *holders: str) -> None:
+        self.holders -= set(holders)
+
+
+class FakeWorker:
+    """A sampler or a judge. Its answer to the canary is the version that it holds, and needs all of its memory."""
+
+    def __init__(self, gpu: Gpu, name: str):
+        self.gpu, self.name = gpu, name
+        self.held: float | None = 0.0  # None: forgotten
+        self.loaded: list[Weights] = []
+
+    def __getattr__(self, method: str) -> Remote:
+        return Remote(getattr(self, f"do_{method}"))
+
+    def do_canary(self, sequence: Continuation) -> tuple[float, float]:
+        self.gpu.log(f"{self.name} canary")
+        assert {f"{self.name} weights", f"{self.name} kv_cache"} <= self.gpu.holders
+        return (99.0 if self.held is None else -self.held,) * 2
+
+    def do_sleep(self, level: int) -> None:
+        self.gpu.leave(f"{self.name} weights", f"{self.name} kv_cache")
+        self.held = None if level == FORGET else self.held
+        self.gpu.log(f"{self.name} sleep {level}")
+
+    def do_wake(self, part: str) -> None:
+        assert part == "weights" or f"{self.name} weights" in self.gpu.holders, "the KV cache before the weights"
+        self.gpu.take(f"{self.name} {part}")
+        self.gpu.log(f"{self.name} wake {part}")
+
+    def do_load_weights(self, weights: Weights, version: int) -> int:
+        self.gpu.log(f"{self.name} load")
+        assert f"{self.name} weights" in self.gpu.holders and f"{self.name} kv_cache" not in self.gpu.holders
+        self.loaded.append(weights)
+        self.held = float(version)
+        return version
+
+
+class FakeActors(Actors):
+    def __init__(self):
+        self.killed: list[Any] = []
+
+    def call(self, actors, method, *args):
+        return {actor: asyncio.run(getattr(actor, method).remote(*args)) for actor in actors}
+
+    def kill(self, actor):
+        self.killed.append(actor)
+
+
+class FakePool:
+    def __init__(self, *actors: FakeWorker):
+        self.actors = list(actors)
+
+
+class FakeRollouts:
+    def __init__(self, *actors: FakeWorker):
+        self.pool = FakePool(*actors)
+
+    def push(self, push: Push) -> float:
+        for actor in self.pool.actors:
+            asyncio.run(push.bring(actor))
+        return push.largest_gap
+
+
+class FakeLearner:
+    """A learner and its group in one; its answer to the canary is how often it was trained."""
+
+    def __init__(self, gpu: Gpu):
+        self.gpu, self.trained = gpu, 0
+        self.dies: str | None = None
+
+    @property
+    def group(self) -> "FakeLearner":
+        return self
+
+    def reload(self) -> None:
+        self._die("reload")
+        self.gpu.take("learner")
+        self.gpu.log("learner reload")
+
+    def offload(self) -> None:
+        self._die("offload")
+        self.gpu.leave("learner")
+        self.gpu.log("learner offload")
+
+    def canary(self, prompt_ids, response_ids) -> list[float]:
+        self._work("canary")
+        return [-float(self.trained)] * 2
+
+    def train(self, pairs_D, round, on_step) -> TrainingReport:
+        self._work("train")
+        self.trained += 1
+        return TrainingReport(2, 0.5, 0.75, 0.1, len(pairs_D), 9)
+
+    def save(self, folder: Path, merged: bool) -> None:
+        self._work("save")
+
+    def export(self) -> tuple[str, ...]:
+        self._work("export")
+        return ("weights",)
+
+    def send(self, worker, ranks, backend) -> None:
+        self._work("send")
+        assert f"{worker.name} weights" in self.gpu.holders
+        self._die("send")
+
+    def end_push(self) -> None:
+        self._work("end_push")
+
+    def stop(self) -> None:
+        self.gpu.leave("learner")
+
+    def _work(self, what: str) -> None:
+        self.gpu.log(f"learner {what}")
+        assert "learner" in self.gpu.holders, f"{what} without its GPU"
+
+    def _die(self, what: str) -> None:
+        if self.dies == what:
+            self.gpu.leave("learner")
+            raise LearnerDied(what, "a dead rank", "look")
+
+
+class Bound:
+    """Colocated stages around the doubles."""
+
+    def __init__(self, folder: Path, **settings):
+        self.gpu = Gpu()
+        self.samplers = FakeWorker(self.gpu, "s0"), FakeWorker(self.gpu, "s1")
+        self.judge, self.learner, self.actors = FakeWorker(self.gpu, "judge"), FakeLearner(self.gpu), FakeActors()
+        rollouts, judges = FakeRollouts(*self.samplers), FakePool(self.judge)
+        config = parse_config({"pipeline": {"colocated": True}} | settings, "here")
+        workers: Any = Workers(rollouts, None, judges, self.learner, None)  # type: ignore[arg-type]
+        checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
+        self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: None)
+        level = config.weights.backend == "lora"
+        self.stages._turns = Colocated(rollouts, judges, self.learner, level, self.actors)  # type: ignore[arg-type]
+
+
+def pairs() -> PairSet:
+    def response(index: int) -> Response:
+        return Response(ResponseId(1, "p", index), "text", (1, 2), (3, 4), (-0.1, -0.2), "stop", 0)
+
+    return PairSet((Pair(PairKind.INSTRUCTION, response(1), response(0), 1.0, 0.0),), {})
+
+
+def improve(stages: ClusterStages, round: int) -> None:
+    stages.train(pairs(), round)
+    stages.save(round)
+    stages.sync(round)
+
+
+def test_the_order_of_a_round_is_asleep_train_weights_then_kv_cache(tmp_path):
+    made = Bound(tmp_path)
+    improve(made.stages, 1)
+    brought = [[f"{name} wake weights", f"{name} load", f"{name} wake kv_cache", f"{name} canary"] for name in ("s0", "s1")]
+    assert made.gpu.events == [
+        *("s0 canary", "s1 canary"),
+        *(f"s0 sleep {FORGET}", f"s1 sleep {FORGET}", f"judge sleep {KEEP}"),
+        *("learner reload", "learner canary", "learner train", "learner save", "learner canary", "learner export"),
+        "learner offload",
+        *brought[0],
+        *brought[1],
+        *("judge wake weights", "judge wake kv_cache"),
+    ]
+
+
+def test_after_its_turn_the_learner_is_gone_and_all_others_are_back_round_after_round(tmp_path):
+    made = Bound(tmp_path)
+    everything = set(made.gpu.holders)
+    for round in (1, 2, 3):
+        improve(made.stages, round)
+        assert made.gpu.holders == everything
+        assert [sampler.held for sampler in made.samplers] == [float(round)] * 2
+
+
+def test_a_resumed_run_takes_the_learners_turn_to_save_before_anything_is_sampled(tmp_path):
+    made = Bound(tmp_path)
+    made.learner.trained = 4
+    made.stages.choose_canary(pairs())
+    made.stages.save(4)
+    assert made.stages.sync(4) == 4
+    assert made.gpu.events.index("learner reload") < made.gpu.events.index("learner save")
+
+
+def test_samplers_that_are_sent_adapters_keep_their_weights_in_their_sleep(tmp_path):
+    made = Bound(tmp_path, weights={"backend": "lora"})
+    improve(made.stages, 1)
+    assert f"s0 sleep {KEEP}" in made.gpu.events and f"s0 sleep {FORGET}" not in made.gpu.events
+
+
+def test_a_sampler_that_wakes_with_its_old_weights_is_caught(tmp_path):
+    """It is asked before it sleeps: afterwards there is nothing to compare with (trl#5312)."""
+    made = Bound(tmp_path, weights={"backend": "lora"}, learner={"canary_tolerance": 1.5})
+    made.samplers[1].do_load_weights = lambda weights, version: version
+    with pytest.raises(WeightSyncError, match="a gap of 1"):
+        improve(made.stages, 1)
+
+
+def test_a_sampler_that_wakes_with_nothing_is_caught(tmp_path):
+    made = Bound(tmp_path)
+    made.samplers[0].do_load_weights = lambda weights, version: version
+    with pytest.raises(WeightSyncError, match="a gap of 100"):
+        improve(made.stages, 1)
+
+
+@pytest.mark.parametrize("when", ["reload", "offload"])
+def test_a_learner_that_dies_as_it_comes_or_goes_holds_no_gpu_and_stops_no_turn(tmp_path, when):
+    made = Bound(tmp_path)
+    turns = made.stages._turns
+    turns.learner(SEQUENCE)
+    made.learner.dies = when
+    push = Push(Chunks(("weights",)), 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), turns.asleep)
+    turns.push(push)
+    turns.learner(SEQUENCE)
+    made.learner.dies = None
+    turns.push(Push(Chunks(("weights",)), 2, Canary(SEQUENCE, (-2.0, -2.0), None, 0.1), turns.asleep))
+    assert "learner" not in made.gpu.holders
+
+
+class FakeDirect:
+    """Sends by the fake learner; closed, it names the folder."""
+
+    def __init__(self, learner: FakeLearner):
+        self.learner, self.is_open, self.reached = learner, True, set()
+
+    def __call__(self, worker: Any) -> Weights:
+        if worker in self.reached:
+            return Received()
+        if not self.is_open:
+            return ModelFolder("merged")
+        try:
+            self.learner.send(worker, 1, "ipc")
+        except LearnerDied as error:
+            self.is_open = False
+            raise EngineDied("a transfer", "a broken one", "look") from error
+        self.reached.add(worker)
+        return Received()
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self.learner.end_push()
+
+
+def pushed_directly(made: Bound) -> FakeDirect:
+    turns = made.stages._turns
+    turns.learner(SEQUENCE)
+    made.gpu.events.clear()
+    sending = FakeDirect(made.learner)
+    turns.push(Push(sending, 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), turns.asleep))
+    return sending
+
+
+def test_what_goes_from_gpu_to_gpu_goes_while_the_learner_is_there_and_the_kv_caches_are_not(tmp_path):
+    made = Bound(tmp_path)
+    sending = pushed_directly(made)
+    assert made.gpu.events[:6] == [
+        *("s0 wake weights", "s1 wake weights", "learner send", "learner send"),
+        *("learner end_push", "learner offload"),
+    ]
+    assert [sampler.loaded for sampler in made.samplers] == [[Received()]] * 2
+    assert not sending.is_open
+
+
+def test_where_such_a_transfer_breaks_the_sampler_is_given_up_and_the_others_load_the_folder(tmp_path):
+    made = Bound(tmp_path)
+    made.learner.dies = "send"
+    pushed_directly(made)
+    assert made.actors.killed == [made.samplers[0]]
+    assert made.samplers[1].loaded == [ModelFolder("merged")]
+
+
+def test_where_nobody_shares_nobody_sleeps(tmp_path):
+    gpu = Gpu()
+    samplers = FakeRollouts(FakeWorker(gpu, "s0"))
+    turns = turns_of(parse_config({}, "here"), samplers, FakePool(), FakeLearner(gpu))  # type: ignore[arg-type]
+    assert isinstance(turns, Apart) and turns.asleep is None
+    turns.learner(SEQUENCE)
+    assert gpu.events == []
+
+
+@pytest.mark.parametrize(("backend", "keeps"), [("object_store", FORGET), ("lora", KEEP)])
+def test_the_settings_say_who_shares_and_what_samplers_keep(backend, keeps):
+    config = parse_config({"pipeline": {"colocated": True}, "weights": {"backend": backend}}, "here")
+    turns = turns_of(config, FakeRollouts(), FakePool(), FakeLearner(Gpu()))  # type: ignore[arg-type]
+    assert isinstance(turns, Colocated) and turns._level == keeps

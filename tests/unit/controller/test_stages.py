@@ -1,0 +1,374 @@
+"""The stages of a round, with pools that answer from a list: no actor, no cluster."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from flame_ray.cluster.interrupt import interruptible
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
+from flame_ray.controller import stages as stages_module
+from flame_ray.controller.stages import ClusterStages
+from flame_ray.controller.workers import Workers
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
+from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.storage.cache import Cache
+from flame_ray.types import (
+    Audit,
+    FactScore,
+    Group,
+    JudgeScore,
+    Missing,
+    Pair,
+    PairKind,
+    PairSet,
+    Prompt,
+    Response,
+    ResponseId,
+    TrainingReport,
+)
+
+FACTS, POEM = Prompt("facts", "Which?", label=True, fact_based=True), Prompt("poem", "Write.", label=False, fact_based=False)
+
+
+def response(prompt: Prompt, index: int = 0, round: int = 1, version: int = 0) -> Response:
+    id = ResponseId(round, prompt.id, index)
+    return Response(id, f"answer {id}", (1, 2), (3, 4), (-0.1, -0.2), "stop", version)
+
+
+def group(prompt: Prompt, *versions: int, round: int = 1) -> Group:
+    """A response from each of these weight versions."""
+    return Group(prompt, tuple(response(prompt, index, round, version) for index, version in enumerate(versions)))
+
+
+def pairs() -> PairSet:
+    return PairSet((Pair(PairKind.INSTRUCTION, response(FACTS, 1), response(FACTS, 0), 1.0, 0.0),), {})
+
+
+class FakePool:
+    """Answers each item at once by `answer`; with `answer` None not before `settle`."""
+
+    def __init__(self, answer: Callable[[str, Any], Any] | None):
+        self.answer = answer
+        self.asked: list[tuple[str, Any]] = []
+        self.futures: list[Future] = []
+
+    def submit(self, method: str, item: Any, *context: Any) -> Future:
+        self.asked.append((method, item))
+        self.futures.append(future := Future())
+        if self.answer is not None:
+            self.settle(-1, self.answer)
+        return future
+
+    def settle(self, place: int, answer: Callable[[str, Any], Any]) -> None:
+        try:
+            self.futures[place].set_result(answer(*self.asked[place]))
+        except EngineError as error:
+            self.futures[place].set_exception(error)
+
+
+def judged(method: str, item: Any) -> Any:
+    if method == "classify":
+        return 0.9 if item.label else 0.1
+    return tuple(JudgeScore(each.id, float(each.id.index), (1.0,)) for each in item.responses_G)
+
+
+def checked(method: str, item: Group) -> tuple[Audit, ...]:
+    return tuple(Audit(FactScore(each.id, ())) for each in item.responses_G)
+
+
+@dataclass
+class FakeRollouts:
+    """Gives the groups that it was told to, last one first."""
+
+    groups: list[Group] = field(default_factory=list)
+    asked: list[tuple] = field(default_factory=list)
+    pushes: list[Any] = field(default_factory=list)
+
+    def generate(self, prompts_P, plan, urgent: bool = False) -> Iterator[Group]:
+        self.asked.append((tuple(prompts_P), plan, urgent))
+        yield from reversed(self.groups)
+
+    def push(self, push) -> float:
+        self.pushes.append(push)
+        return 0.01
+
+
+@dataclass
+class FakeLearner:
+    """Its canary counts how often it was trained; it does what `during` says while it trains."""
+
+    during: Callable[[], None] = lambda: None
+    trained: int = 0
+    saved: list[tuple[Path, bool]] = field(default_factory=list)
+    interrupted: list[int] = field(default_factory=list)
+
+    def train(self, pairs_D, round, on_step) -> TrainingReport:
+        self.during()
+        on_step(1, 2)
+        self.trained += 1
+        return TrainingReport(2, 0.5, 0.75, 0.1, len(pairs_D), 9)
+
+    def canary(self, prompt_ids, response_ids) -> list[float]:
+        assert (prompt_ids, response_ids) == ((1, 2), (3, 4))
+        return [-float(self.trained)] * 2
+
+    def export(self) -> tuple[str, ...]:
+        return f"weights {self.trained}", "and more"
+
+    def save(self, folder: Path, merged: bool) -> None:
+        self.saved.append((folder, merged))
+
+    def interrupt(self, round: int) -> None:
+        self.interrupted.append(round)
+
+
+class Bound:
+    """Stages with fakes around them."""
+
+    def __init__(self, folder: Path, judge=judged, factuality=checked, **settings):
+        self.rollouts, self.learner = FakeRollouts(), FakeLearner()
+        self.judge, self.factuality = FakePool(judge), FakePool(factuality)
+        self.heard: list[tuple] = []
+        self.folder = folder
+        workers: Any = Workers(self.rollouts, self.factuality, self.judge, self.learner, None)  # type: ignore[arg-type]
+        config: Config = parse_config(settings, "here")
+        checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
+        self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told))
+
+
+@pytest.fixture
+def bound(tmp_path):
+    return lambda **settings: Bound(tmp_path, **settings)
+
+
+# Sampling
+
+
+def test_groups_of_the_last_rounds_weights_pass(bound):
+    made = bound(rollout={"samples": 2})
+    made.rollouts.groups = [group(POEM, 1, 1, round=2), group(FACTS, 1, 1, round=2)]
+    assert list(made.stages.sample([FACTS, POEM], 2)) == made.rollouts.groups[::-1]
+    ((asked, plan, urgent),) = made.rollouts.asked
+    assert (asked, plan.round, plan.samples, urgent) == ((FACTS, POEM), 2, 2, False)
+
+
+@pytest.mark.parametrize(("staleness", "oldest", "passes"), [(0, 2, True), (0, 1, False), (1, 1, True), (1, 0, False)])
+def test_a_group_that_is_too_old_is_refused_by_its_prompt_and_its_version(bound, staleness, oldest, passes):
+    """Round 3 is sampled from version 2; the oldest response of a group decides."""
+    made = bound(pipeline={"staleness": staleness})
+    made.rollouts.groups = [group(FACTS, 2, oldest, 2, round=3)]
+    if passes:
+        assert len(list(made.stages.sample([FACTS], 3))) == 1
+    else:
+        with pytest.raises(EngineError, match=rf"at most {staleness} versions behind; found version {oldest} for prompt facts"):
+            list(made.stages.sample([FACTS], 3))
+
+
+# Scoring
+
+
+def test_a_prompt_that_needs_facts_has_both_rewards_and_any_other_the_judges_alone(bound):
+    made = bound()
+    first, second = made.stages.score([group(FACTS, 0, 0), group(POEM, 0)], 1)
+    assert [scored.judge.value for scored in first.scored_G] == [0.0, 1.0]
+    assert [scored.fact.response_id for scored in first.scored_G] == [each.id for each in group(FACTS, 0, 0).responses_G]
+    assert [scored.fact for scored in second.scored_G] == [None]
+    assert [item.prompt.id for _, item in made.factuality.asked] == ["facts"]
+
+
+def test_a_group_is_scored_before_the_next_one_comes(bound):
+    drawn: list[str] = []
+    groups_P = (drawn.append(prompt.id) or group(prompt, 0) for prompt in (FACTS, POEM))
+    for scored in bound().stages.score(groups_P, 1):
+        assert drawn[-1] == scored.prompt.id
+
+
+def test_where_samplers_and_judge_would_slow_each_other_all_is_sampled_before_anything_is_scored(bound):
+    drawn: list[str] = []
+    groups_P = (drawn.append(prompt.id) or group(prompt, 0) for prompt in (FACTS, POEM))
+    made = bound(pipeline={"stream": False})
+    next(made.stages.score(groups_P, 1))
+    assert drawn == ["facts", "poem"]
+
+
+def test_no_more_groups_wait_for_their_scores_than_memory_is_meant_for(bound, monkeypatch):
+    monkeypatch.setattr(stages_module, "SCORING", 5)
+    made = bound(judge=None)
+    drawn: list[int] = []
+    scores = made.stages.score((drawn.append(i) or group(POEM, 0) for i in range(100)), 1)
+    reader = Thread(target=next, args=(scores,), daemon=True)
+    reader.start()
+    reader.join(0.1)
+    assert len(drawn) == 5
+    made.judge.settle(0, judged)
+    reader.join(10)
+    assert not reader.is_alive()
+
+
+def lost(method: str, item: Any):
+    raise WorkLost("judge.score to outlive prompt poem", "5 workers gone", "leave it out")
+
+
+def test_a_group_that_brings_down_its_workers_has_no_reward_and_does_not_stop_the_run(bound):
+    made = bound(judge=lost)
+    (scored,) = made.stages.score([group(FACTS, 0, 0)], 1)
+    assert [each.judge for each in scored.scored_G] == [Missing(each.response.id, "worker lost") for each in scored.scored_G]
+    assert all(isinstance(each.fact, FactScore) for each in scored.scored_G)
+    (unchecked,) = bound(factuality=lost).stages.score([group(FACTS, 0, 0)], 1)
+    assert [each.fact for each in unchecked.scored_G] == [
+        Missing(each.response.id, "worker lost") for each in unchecked.scored_G
+    ]
+
+
+def test_any_other_failure_of_a_reward_stops_the_run(bound):
+    def broken(method: str, item: Any):
+        raise EngineError("a reward", "none", "look")
+
+    with pytest.raises(EngineError, match="a reward"):
+        list(bound(factuality=broken).stages.score([group(FACTS, 0)], 1))
+
+
+# Training, and weights to the samplers
+
+
+def test_a_round_without_a_pair_is_an_error_that_says_what_was_dropped(bound):
+    with pytest.raises(DataError, match=r"none in round 2; dropped: \{'instruction: tie': 9\}"):
+        bound().stages.train(PairSet((), {"instruction: tie": 9}), 2)
+
+
+def test_the_learners_steps_are_heard_of(bound):
+    made = bound()
+    assert made.stages.train(pairs(), 2).pairs == 1
+    assert made.heard == [("train", 2, 1, 2)]
+
+
+def test_a_learner_that_is_asked_to_stop_stores_where_it_stands(bound):
+    made = bound()
+
+    def stop() -> None:
+        raise Interrupted("a run that ends by itself", "SIGTERM", "go on")
+
+    made.learner.during = stop
+    with pytest.raises(Interrupted):
+        made.stages.train(pairs(), 2)
+    assert made.learner.interrupted == [2]
+
+
+def test_a_signal_is_heard_at_the_next_step_and_the_learner_stores_where_it_stands(bound):
+    made = bound()
+    made.learner.during = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted), interruptible("go on"):
+        made.stages.train(pairs(), 2)
+    assert made.learner.interrupted == [2]
+    assert made.heard == [("train", 2, 1, 2)]
+
+
+def test_a_learner_that_fails_otherwise_is_not_asked_for_its_state(bound):
+    made = bound()
+
+    def fail() -> None:
+        raise ModelError("a model", "none", "give one")
+
+    made.learner.during = fail
+    with pytest.raises(ModelError):
+        made.stages.train(pairs(), 2)
+    assert made.learner.interrupted == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "folders"),
+    [
+        ({}, [("adapter", False)]),
+        ({"run": {"save_merged": True}}, [("adapter", False), ("merged", True)]),
+        ({"learner": {"lora": None}}, [("merged", True)]),
+    ],
+)
+def test_a_round_saves_its_adapter_and_the_whole_model_if_asked_or_if_there_is_no_adapter(bound, settings, folders):
+    made = bound(**settings)
+    made.stages.save(3)
+    root = made.folder / "checkpoints" / "round-0003"
+    assert made.learner.saved == [(root / name, merged) for name, merged in folders]
+
+
+def test_the_samplers_are_brought_to_the_weights_after_training_with_the_canary_of_before(bound):
+    made = bound(learner={"canary_tolerance": 0.25})
+    made.stages.train(pairs(), 1)
+    assert made.stages.sync(1) == 1
+    (push,) = made.rollouts.pushes
+    canary = push._canary
+    assert (push.version, push.weights) == (1, Chunks(("weights 1", "and more")))
+    assert canary.sequence == Continuation((1, 2), (3, 4))  # the chosen side of the first pair
+    assert (canary.learner_before, canary.expected, canary.tolerance) == ([0.0, 0.0], [-1.0, -1.0], 0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights", "name"),
+    [
+        ({"weights": {"backend": "lora"}}, AdapterFolder, "adapter"),
+        ({"weights": {"backend": "checkpoint"}, "run": {"save_merged": True}}, ModelFolder, "merged"),
+    ],
+)
+def test_weights_may_go_through_the_folder_that_the_round_has_written(bound, settings, weights, name):
+    made = bound(**settings)
+    made.stages.train(pairs(), 2)
+    made.stages.sync(2)
+    assert made.rollouts.pushes[0].weights == weights(str(made.folder / "checkpoints" / "round-0002" / name))
+
+
+def test_a_resumed_run_syncs_without_knowing_the_learners_answer_of_before(bound):
+    made = bound()
+    made.stages.choose_canary(pairs())
+    made.stages.sync(4)
+    assert made.rollouts.pushes[0].version == 4
+    assert made.rollouts.pushes[0]._canary.learner_before is None
+
+
+def test_weights_without_a_canary_are_not_sent(bound):
+    made = bound()
+    with pytest.raises(EngineError, match="a canary"):
+        made.stages.sync(1)
+    assert made.rollouts.pushes == []
+
+
+# Evaluating and classifying
+
+
+def test_held_out_answers_are_greedy_urgent_and_in_the_order_of_their_prompts_whoever_is_done_first(bound):
+    made = bound(rollout={"max_tokens": 17})
+    made.rollouts.groups = [group(FACTS, 3), group(POEM, 3)]
+    heldout = made.stages.evaluate([FACTS, POEM], 3)
+    assert [scored.response.id.prompt_id for scored in heldout.scored_P] == ["facts", "poem"]
+    ((_, plan, urgent),) = made.rollouts.asked
+    assert (plan.samples, plan.temperature, plan.max_tokens, urgent) == (1, 0.0, 17, True)
+    assert made.heard == [("evaluate", 3, 1, 2), ("evaluate", 3, 2, 2)]
+    assert heldout.evaluation.prompts == 2
+
+
+def test_an_evaluation_may_be_longer_than_the_samples(bound):
+    made = bound(rollout={"max_tokens": 17}, evaluation={"max_tokens": 40})
+    made.rollouts.groups = [group(FACTS, 0)]
+    made.stages.evaluate([FACTS], 0)
+    assert made.rollouts.asked[0][1].max_tokens == 40
+
+
+def test_a_prompt_is_classified_by_the_model_once_and_then_remembered(bound):
+    made = bound()
+    decided = made.stages.classify([Prompt("a", "Which?", label=True), Prompt("b", "Write.", label=False)], 1)
+    assert [prompt.fact_based for prompt in decided] == [True, False]
+    again = bound(judge=None).stages.classify([Prompt("c", "Which?"), Prompt("d", "Write.")], 2)
+    assert [prompt.fact_based for prompt in again] == [True, False]
+    assert [item.id for _, item in made.judge.asked] == ["a", "b"]
+
+
+def test_labels_are_trusted_where_the_settings_say_so(bound):
+    made = bound(classify={"by": "label"}, judge=None)
+    assert [prompt.fact_based for prompt in made.stages.classify([FACTS, POEM], 1)] == [True, False]

@@ -1,0 +1,46 @@
+"""What an actor is called, and what it asks for; starting them is tested on a real Ray, in tests/integration."""
+
+from pathlib import Path
+
+import pytest
+
+from flame_ray.config import Workers
+from flame_ray.config.load import parse_config
+from flame_ray.controller.workers import _engine_options, _label, actor_options
+
+
+def test_an_actor_asks_for_what_its_settings_say():
+    options = actor_options("rollout-0", Workers(cpus=2, gpus=0.5, threads=3))
+    assert (options["name"], options["num_cpus"], options["num_gpus"]) == ("rollout-0", 2, 0.5)
+    assert options["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(("workers", "shares_cores", "policy"), [(1, False, None), (2, False, "PASSIVE"), (1, True, "PASSIVE")])
+def test_threads_that_wait_give_the_cores_to_the_others_where_there_are_any(workers, shares_cores, policy):
+    options = actor_options("judge-0", Workers(workers=workers), shares_cores)
+    assert options["runtime_env"]["env_vars"].get("OMP_WAIT_POLICY") == policy
+
+
+def test_each_actor_of_a_place_has_a_name_of_its_own():
+    assert [_label("rollout-3", life) for life in range(3)] == ["rollout-3", "rollout-3.1", "rollout-3.2"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "receives", "rank"),
+    [
+        ({"weights": {"backend": "lora"}, "learner": {"lora": {"r": 8}}}, True, 8),
+        ({"weights": {"backend": "lora"}, "learner": {"lora": {"r": 8}}}, False, None),
+        ({"learner": {"lora": {"r": 8}}}, True, None),
+    ],
+    ids=["a sampler that is sent adapters", "a judge", "a sampler that is sent whole weights"],
+)
+def test_only_a_sampler_that_is_sent_adapters_makes_room_for_one(sections, receives, rank):
+    config = parse_config(sections, "here")
+    options = _engine_options(config, Path("/model"), config.rollout, receives_weights=receives)
+    assert (options.adapter_rank, options.receives_weights) == (rank, receives)
+
+
+def test_a_verifier_reads_questions_of_its_own_length():
+    config = parse_config({"model": {"max_length": 512}, "verifier": {"max_length": 3000, "gpu_memory": 0.3}}, "here")
+    options = _engine_options(config, Path("/model"), config.verifier, receives_weights=False)
+    assert (options.max_length, options.gpu_memory, options.receives_weights) == (3000, 0.3, False)

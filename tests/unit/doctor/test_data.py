@@ -1,0 +1,46 @@
+"""What the doctor reads of prompts and corpora."""
+
+import json
+import re
+
+import pytest
+
+from flame_ray.doctor import data
+from flame_ray.doctor.checks import Level
+from flame_ray.doctor.data import _is_remote, find_corpus, find_prompts
+from tests.unit.doctor.samples import job
+
+
+def test_a_source_is_a_data_set_unless_it_is_built_in_or_a_file(tmp_path):
+    names = ("factbook", str(tmp_path), "none.jsonl", "owner/set", "owner/set-v1.2")
+    assert [_is_remote(name, ("factbook",)) for name in names] == [False, False, False, True, True]
+
+
+def test_prompts_are_counted_and_a_missing_column_is_named(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"Question {i}?"}) + "\n" for i in range(20)))
+    (check,) = find_prompts(job(prompts={"sources": [{"source": str(path)}]}))
+    assert check.level is Level.OK
+    assert sum(map(int, re.findall(r"\d+", check.found))) == 20
+    (check,) = find_prompts(job(prompts={"sources": [{"source": str(path), "column": "text"}]}))
+    assert check.level is Level.PROBLEM and "text" in check.expected
+    (check,) = find_prompts(job(prompts={"sources": [{"source": str(tmp_path / "none.jsonl")}]}))
+    assert check.level is Level.PROBLEM
+
+
+@pytest.mark.timeout(60)
+def test_a_data_set_that_is_not_reached_is_a_problem_that_names_it():
+    (check,) = find_prompts(job(prompts={"sources": [{"source": "factbook"}, {"source": "flame-ray/no-such-set"}]}))
+    assert (check.level, check.name) == (Level.PROBLEM, "prompts flame-ray/no-such-set")
+
+
+def test_a_corpus_is_read_if_it_is_small_and_weighed_if_it_is_not(tmp_path, monkeypatch):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text(json.dumps({"title": "Kenya", "text": "Nairobi is the capital."}) + "\n")
+    config = job(factuality={"corpus": str(path)})
+    check, size = find_corpus(config)
+    assert (check.level, size) == (Level.OK, path.stat().st_size)
+    assert find_corpus(job(factuality={"corpus": str(path), "title_column": "name"}))[0].level is Level.PROBLEM
+    monkeypatch.setattr(data, "SMALL_CORPUS", 10)
+    check, size = find_corpus(config)
+    assert (check.level, size) == (Level.WARNING, path.stat().st_size)

@@ -1,0 +1,200 @@
+"""Records saved and loaded: the same class, the same values, the same bytes; damage is found and named."""
+
+import dataclasses
+import enum
+import gzip
+import json
+import math
+import random
+import struct
+import subprocess
+import sys
+import types as python_types
+import typing
+import uuid
+
+import pytest
+
+from flame_ray import types
+from flame_ray.errors import StorageError
+from flame_ray.journal.records import load, save
+from flame_ray.storage.filesystem import Storage
+
+RECORDS = [value for value in vars(types).values() if dataclasses.is_dataclass(value)]
+ID = types.ResponseId(1, "peru/borders", 0)
+RESPONSE = types.Response(ID, "It borders Brazil.", (1, 2), (3, 4), (-0.1, -1e-320), "stop", 1)
+VERDICT = types.Verdict(types.Fact("It borders Brazil.", 0), types.VerdictLabel.NOT_FOUND, 1 / 3, None)
+TEXTS = ["", "Où 🦙?", 'quotes "and" \\ backslashes', "two\nlines\r\n\x00\x1f\x7f\u2028", "\U0010ffff\ufeff", "null"]
+
+
+@pytest.fixture(params=["disk", "memory"])
+def storage(request, tmp_path) -> Storage:
+    return Storage(tmp_path / "run" if request.param == "disk" else f"memory://{uuid.uuid4().hex}/run")
+
+
+@pytest.fixture
+def disk(tmp_path) -> Storage:
+    return Storage(tmp_path / "run")
+
+
+def any_float(rng: random.Random) -> float:
+    """Any finite bit pattern, or an edge."""
+    value = struct.unpack("<d", rng.randbytes(8))[0]
+    return value if math.isfinite(value) else rng.choice([0.0, -0.0, 5e-324, 1.7976931348623157e308, 0.1, 1e16])
+
+
+def any_text(rng: random.Random) -> str:
+    points = (chr(rng.randrange(0x110000)) for _ in range(rng.randrange(8)))
+    return rng.choice(TEXTS) + "".join(point for point in points if not "\ud800" <= point <= "\udfff")
+
+
+def anything(kind, rng: random.Random):
+    """A value of an annotation: a record, a union, a tuple, a dictionary, an enumeration or a plain type."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, python_types.UnionType):
+        return anything(rng.choice(arguments), rng)
+    if origin is tuple:
+        return tuple(anything(arguments[0], rng) for _ in range(rng.randrange(3)))
+    if origin is dict:
+        return {anything(arguments[0], rng): anything(arguments[1], rng) for _ in range(rng.randrange(3))}
+    if dataclasses.is_dataclass(kind):
+        return any_record(kind, rng)
+    if issubclass(kind, enum.Enum):
+        return rng.choice(list(kind))
+    plain = {
+        bool: lambda: rng.random() < 0.5,
+        int: lambda: rng.choice([0, -1, 151_643, 2**31, 2**64 + 1]),
+        float: lambda: any_float(rng),
+        str: lambda: any_text(rng),
+        type(None): lambda: None,
+    }
+    return plain[kind]()
+
+
+def any_record(kind, rng: random.Random):
+    values = {name: anything(hint, rng) for name, hint in typing.get_type_hints(kind).items()}
+    if kind is types.Pair:  # which joins two samples of one prompt
+        chosen = values["chosen"]
+        other = dataclasses.replace(chosen.id, index=chosen.id.index + 1)
+        values["rejected"] = dataclasses.replace(values["rejected"], id=other)
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_any_record_comes_back_as_it_was_class_by_class_and_bit_by_bit(storage, kind):
+    rng = random.Random(f"seed of {kind.__name__}")
+    for count in (0, 1, 40):
+        records = [any_record(kind, rng) for _ in range(count)]
+        save(storage, "part.json.gz", records)
+        found = load(storage, "part.json.gz", kind)
+        assert found == records
+        assert repr(found) == repr(records)  # which tells -0.0 from 0.0, 1 from 1.0, and a tuple from a list
+
+
+@pytest.mark.parametrize("judge", [types.JudgeScore(ID, 0.5, (0.25, 0.75)), types.Missing(ID, "no answer")])
+@pytest.mark.parametrize(
+    "fact", [types.FactScore(ID, (VERDICT,)), types.FactScore(ID, ()), types.Missing(ID, "no retriever"), None]
+)
+def test_each_member_of_a_union_comes_back_as_itself(storage, judge, fact):
+    audit = fact and types.Audit(fact, (types.Passage("a", "Peru", "Lima"),), (types.Sentence("Hello!", verifiable=False),))
+    save(storage, "part", [types.ScoredResponse(RESPONSE, judge, audit)])
+    (found,) = load(storage, "part", types.ScoredResponse)
+    assert (type(found.judge), type(found.fact)) == (type(judge), type(fact))
+    assert found == types.ScoredResponse(RESPONSE, judge, audit)
+
+
+@pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+def test_no_record_is_read_as_another_type(disk, kind):
+    save(disk, "part", [any_record(kind, random.Random(0))])
+    for other in RECORDS:
+        if other is not kind:
+            with pytest.raises(StorageError, match=f"{other.__name__} records in .*part"):
+                load(disk, "part", other)
+
+
+def test_enumerations_are_members_and_not_their_text(disk):
+    save(disk, "part", [types.Prompt("a", "b", types.Split.HELDOUT)])
+    assert type(load(disk, "part", types.Prompt)[0].split) is types.Split
+
+
+def test_nan_and_infinities_are_kept(disk):
+    save(disk, "part", [types.JudgeScore(ID, math.nan, (math.inf, -math.inf))])
+    (found,) = load(disk, "part", types.JudgeScore)
+    assert math.isnan(found.value) and found.samples == (math.inf, -math.inf)
+
+
+def test_equal_records_give_equal_bytes_in_any_process_at_any_time(disk):
+    save(disk, "part", [RESPONSE] * 3)
+    code = (
+        "import sys, time; time.time = lambda: 1.0\n"
+        "from flame_ray.journal.records import load, save; from flame_ray.storage.filesystem import Storage\n"
+        "from flame_ray.types import Response; storage = Storage(sys.argv[1])\n"
+        "save(storage, 'again', load(storage, 'part', Response))"
+    )
+    subprocess.run([sys.executable, "-c", code, disk.url], check=True, env={"PYTHONHASHSEED": "7"})
+    assert disk.read("again") == disk.read("part")
+    assert disk.read("part")[4:8] == b"\0\0\0\0"  # no time in the header
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [types.JudgeScore(ID, "high", ())],
+        [types.JudgeScore(ID, 1.0, [1.0])],
+        [types.ScoredResponse(RESPONSE, None, None)],
+        [types.Prompt("a", "half a pair \ud800")],
+        [types.Prompt("a", "b"), RESPONSE],
+    ],
+    ids=["text for a number", "list for a tuple", "none for a score", "lone surrogate", "two types"],
+)
+def test_a_record_that_would_not_come_back_is_refused_when_it_is_saved_and_nothing_is_written(storage, wrong):
+    with pytest.raises(ValueError):
+        save(storage, "part", wrong)
+    assert not storage.exists("part")
+
+
+def test_a_part_cut_anywhere_is_damaged(disk):
+    save(disk, "part", [RESPONSE] * 5)
+    whole = disk.read("part")
+    for length in range(len(whole)):
+        disk.write("part", whole[:length])
+        with pytest.raises(StorageError, match=r"Response records in .*part; found .*remove the file"):
+            load(disk, "part", types.Response)
+
+
+def test_a_part_with_any_byte_changed_is_damaged_or_means_the_same(disk):
+    save(disk, "part", [RESPONSE] * 5)
+    whole = disk.read("part")
+    damaged = 0
+    for place in range(len(whole)):
+        disk.write("part", whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            assert load(disk, "part", types.Response) == [RESPONSE] * 5
+        except StorageError as error:
+            assert f"{disk.url}/part" in str(error)
+            damaged += 1
+    assert damaged > 0.9 * len(whole)  # all but the header's time and system, and two ways of packing the same
+
+
+@pytest.mark.parametrize(
+    ("tree", "found"),
+    [
+        ([{"id": "a"}], "0.text: Field required"),
+        ([{"id": "a", "text": 3}], "0.text: Input should be a valid string"),
+        ([{"id": "a", "text": "b", "label": "true"}], "0.label: Input should be a valid boolean"),
+        ([{"id": "a", "text": "b", "more": 1}], "0.more: Unexpected"),
+        ([{"id": "a", "text": "b", "split": "test"}], "0.split: "),
+        ({"id": "a"}, "the file: Input should be a valid array"),
+    ],
+)
+def test_a_part_of_another_schema_names_the_first_field_that_differs(disk, tree, found):
+    disk.write("part", gzip.compress(json.dumps(tree).encode()))
+    with pytest.raises(StorageError) as caught:
+        load(disk, "part", types.Prompt)
+    assert caught.value.expected == f"Prompt records in {disk.url}/part"
+    assert caught.value.found.startswith(found)
+
+
+def test_a_missing_part_is_named(storage):
+    with pytest.raises(StorageError, match=r"rounds/0001/scores\.json\.gz"):
+        load(storage, "rounds/0001/scores.json.gz", types.ScoredResponse)

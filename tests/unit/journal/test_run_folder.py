@@ -1,0 +1,182 @@
+"""A run's folder: what is written there, and which folders a process may open again."""
+
+import json
+import os
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from flame_ray.config import Config, RunConfig
+from flame_ray.config.load import load_config, parse_config
+from flame_ray.errors import ConfigError, StorageError
+from flame_ray.journal.run_folder import RunDirectory, run_id
+from flame_ray.storage.filesystem import Storage
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "runs" / "mine"
+
+
+@pytest.fixture
+def run(path) -> RunDirectory:
+    made = RunDirectory(Storage(path))
+    made.create(Config(), {"machine": "a fake"})
+    return made
+
+
+def settings(**sections) -> Config:
+    return parse_config(sections, "here")
+
+
+# Making one
+
+
+def test_a_new_run_holds_its_settings_and_its_environment(run, path):
+    assert load_config(path / "config.yaml") == Config()
+    assert json.loads((path / "environment.json").read_text()) == {"machine": "a fake"}
+
+
+def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
+    config = settings(run={"seed": 7}, learner={"lora": None}, prompts={"sources": [{"source": "x.jsonl", "limit": 3}]})
+    RunDirectory(Storage(path)).create(config, {})
+    assert load_config(path / "config.yaml") == config
+    assert yaml.safe_load((path / "config.yaml").read_text())["run"]["seed"] == 7
+
+
+def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
+    with pytest.raises(StorageError, match=r"mine is there already.*run\.id.*--resume"):
+        run.check_new(0)
+    before = {file: file.read_bytes() for file in path.iterdir()}
+    with pytest.raises(StorageError, match="mine is there already"):  # made by another process since the check
+        RunDirectory(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
+    assert {file: file.read_bytes() for file in path.iterdir()} == before
+
+
+def test_a_new_run_id_with_room_passes_and_makes_nothing(path, tmp_path):
+    RunDirectory(Storage(path)).check_new(1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_refused_with_both_sizes(path):
+    with pytest.raises(StorageError) as caught:
+        RunDirectory(Storage(path)).check_new(2**60)
+    assert caught.value.expected == f"{2**30:.1f} GiB free for {path}"
+    assert caught.value.found.endswith("GiB on its disk")
+    assert "run.root" in caught.value.fix and "run.save_merged" in caught.value.fix
+
+
+def test_an_object_store_has_room():
+    RunDirectory(Storage(f"memory://{uuid.uuid4().hex}")).check_new(2**60)
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=r"file/run.*Not a directory"):
+        RunDirectory(Storage(tmp_path / "file" / "run")).create(Config(), {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_a_storage_error_that_names_it(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="Permission denied"):
+        RunDirectory(Storage(tmp_path / "run")).create(Config(), {})
+
+
+def test_the_run_id_is_that_of_the_settings_or_the_name_with_a_time():
+    assert run_id(Config(run=RunConfig(id="mine", name="other"))) == "mine"
+    made = run_id(Config(run=RunConfig(name="quick")))
+    assert datetime.strptime(made, "quick-%Y%m%d-%H%M%S")
+
+
+def test_checkpoints_have_an_absolute_path_since_a_learner_rank_works_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert RunDirectory(Storage("runs/mine")).checkpoints == tmp_path / "runs/mine/checkpoints"
+
+
+def test_checkpoints_on_an_object_store_have_a_url():
+    assert str(RunDirectory(Storage("memory://runs/mine")).checkpoints) == "memory://runs/mine/checkpoints"
+
+
+# Opening one again
+
+
+def test_an_unfinished_run_may_go_on_with_its_own_settings(run):
+    run.check_resumable(Config())
+    for status in ("running", "failed", "interrupted"):
+        run.write_json("summary.json", {"status": status})
+        run.check_resumable(Config())
+
+
+def test_a_run_may_go_on_elsewhere_and_at_another_speed(run):
+    run.check_resumable(
+        settings(
+            run={"id": "mine", "root": "/elsewhere", "keep_checkpoints": 2},
+            cluster={"address": "ray://head:10001"},
+            rollout={"workers": 4, "min_workers": 1, "gpus": 1, "batch_sequences": 8},
+            learner={"workers": 2, "zero_stage": 3, "checkpoint_steps": 5},
+        )
+    )
+
+
+def test_a_changed_setting_is_refused_by_its_name_with_both_values(run, path):
+    with pytest.raises(ConfigError) as caught:
+        run.check_resumable(settings(learner={"lr": 0.5}, run={"seed": 7}, rollout={"workers": 2}))
+    assert str(path / "config.yaml") in caught.value.expected
+    assert caught.value.found == "learner.lr: 0.0001 -> 0.5; run.seed: 0 -> 7"
+
+
+def test_a_complete_run_is_refused(run):
+    run.write_json("summary.json", {"status": "complete"})
+    with pytest.raises(StorageError, match="mine is complete"):
+        run.check_resumable(Config())
+
+
+def test_a_run_that_is_not_there_is_refused_by_its_path(path):
+    with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found nothing"):
+        RunDirectory(Storage(path)).check_resumable(Config())
+
+
+def test_settings_of_another_version_are_refused_by_their_file(run):
+    run.write_text("config.yaml", "rollout: {no_such_setting: 1}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml: rollout\.no_such_setting"):
+        run.check_resumable(Config())
+
+
+# What lies in it
+
+
+def test_what_json_cannot_say_is_refused_and_leaves_the_old_file_whole(run):
+    run.write_json("summary.json", {"round": 1})
+    with pytest.raises(ValueError):
+        run.write_json("summary.json", {"round": float("nan")})
+    with pytest.raises(UnicodeEncodeError):
+        run.write_text("summary.json", "half a file \udcff")
+    assert run.summary() == {"round": 1}
+
+
+def test_a_summary_that_is_not_there_yet_is_empty(run):
+    assert run.summary() == {}
+    assert run.read_json("timeline.json", []) == []
+
+
+def test_lines_are_one_object_each_and_replace_those_of_before(run, path):
+    run.write_lines("metrics.jsonl", [{"round": 0}])
+    run.write_lines("metrics.jsonl", [{"round": 0}, {"round": 1}])
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"round": 0}, {"round": 1}]
+
+
+def test_a_table_is_read_back_as_it_was(run, path):
+    rows = [{"a": 1, "text": "Où 🦙?", "tokens": [1, 2]}, {"a": None, "text": "", "tokens": []}]
+    run.write_table("rounds/0001/t.parquet", rows)
+    assert pq.read_table(path / "rounds/0001/t.parquet").to_pylist() == rows
+
+
+def test_a_table_without_rows_is_not_written(run, path):
+    run.write_table("rounds/0001/facts.parquet", [])
+    assert not (path / "rounds").exists()

@@ -1,0 +1,190 @@
+"""Which state a learner goes on from."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+from flame_ray.errors import StorageError
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.storage.atomic import write_manifest
+from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.local_copy import RemoteFolder, written
+
+
+@pytest.fixture
+def checkpoints(tmp_path) -> Checkpoints:
+    return Checkpoints(tmp_path / "checkpoints")
+
+
+def state(folder: Path) -> Path:
+    """A state folder as the learner leaves it."""
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_text(str(folder))
+    write_manifest(folder)
+    return folder
+
+
+def rounds(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+
+
+def test_a_new_run_has_trained_nothing_and_goes_on_from_nothing(checkpoints):
+    assert (checkpoints.trained(), checkpoints.newest()) == (0, None)
+
+
+def test_the_newest_state_is_that_of_the_last_trained_round(checkpoints):
+    for round in (2, 10, 9):
+        state(checkpoints.state(round))
+    assert checkpoints.trained() == 10
+    assert checkpoints.newest() == checkpoints.state(10)
+
+
+def test_a_state_inside_the_round_after_it_is_newer_and_the_last_of_them_the_newest(checkpoints):
+    state(checkpoints.state(3))
+    state(checkpoints.next_step(4))
+    latest = state(checkpoints.next_step(4))
+    assert checkpoints.trained() == 3
+    assert checkpoints.newest() == latest
+
+
+def test_the_first_round_can_be_gone_on_with_from_within_too(checkpoints):
+    step = state(checkpoints.next_step(1))
+    assert (checkpoints.trained(), checkpoints.newest()) == (0, step)
+
+
+def test_states_inside_a_round_that_is_trained_are_old(checkpoints):
+    """A death between the round's state and the removal of its steps leaves them."""
+    state(checkpoints.next_step(3))
+    state(checkpoints.state(3))
+    assert checkpoints.newest() == checkpoints.state(3)
+
+
+def test_what_was_being_written_when_the_process_died_is_no_state(checkpoints):
+    state(checkpoints.state(3))
+    step = state(checkpoints.next_step(4))
+    state(checkpoints.state(4).with_name("state.tmp"))
+    state(step.with_name("000002.tmp"))
+    assert checkpoints.newest() == step
+    assert checkpoints.trained() == 3
+
+
+def test_each_step_has_a_new_folder_that_sorts_after_the_one_before(checkpoints):
+    folders = [state(checkpoints.next_step(1)) for _ in range(11)]
+    assert folders == sorted(folders) and len(set(folders)) == 11
+
+
+@pytest.mark.parametrize("where", ["a round's", "a step's"])
+def test_a_damaged_file_is_refused_by_its_name(checkpoints, where):
+    """Not passed over in silence: to go on from an older state would train a round twice."""
+    state(checkpoints.state(1))
+    newest = state(checkpoints.state(2) if where == "a round's" else checkpoints.next_step(2))
+    (newest / "model.safetensors").write_text("damaged")
+    with pytest.raises(StorageError) as caught:
+        checkpoints.newest()
+    assert str(newest / "model.safetensors") in caught.value.found
+
+
+def test_a_state_without_a_manifest_is_refused(checkpoints):
+    (state(checkpoints.state(1)) / "manifest.json").unlink()
+    with pytest.raises(StorageError, match=r"manifest\.json: it is missing"):
+        checkpoints.newest()
+
+
+def test_a_finished_round_keeps_its_state_and_lets_its_steps_go(checkpoints):
+    state(checkpoints.next_step(1))
+    state(checkpoints.state(1))
+    state(checkpoints.round(1) / "adapter")
+    checkpoints.finished(1)
+    assert sorted(path.name for path in checkpoints.round(1).iterdir()) == ["adapter", "state"]
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        (None, ["round-0001", "round-0002", "round-0003", "round-0010"]),
+        (9, ["round-0001", "round-0002", "round-0003", "round-0010"]),
+        (2, ["round-0003", "round-0010"]),
+        (1, ["round-0010"]),
+    ],
+)
+def test_old_rounds_go_only_when_the_settings_say_so(tmp_path, keep, left):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep)
+    for round in (1, 2, 3, 10):
+        state(checkpoints.state(round))
+    checkpoints.finished(10)
+    checkpoints.prune()
+    assert rounds(tmp_path) == left
+    assert checkpoints.newest() == checkpoints.state(10)
+
+
+def test_folders_are_absolute_since_a_rank_works_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = Checkpoints(Path("runs/mine/checkpoints"))
+    assert checkpoints.round(3) == tmp_path / "runs/mine/checkpoints/round-0003"
+    assert checkpoints.next_step(3).is_absolute()
+
+
+@pytest.mark.parametrize("stray", ["round-x", "round-12", "round-", "round-0007 (copy)", "round-0007.bak", "notes"])
+def test_a_folder_of_another_name_is_left_alone(tmp_path, stray):
+    """It is a person's: nothing goes on from it, and nothing removes it."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
+    state(tmp_path / "checkpoints" / stray / "state")
+    for round in (1, 2):
+        state(checkpoints.state(round))
+    state(checkpoints.round(3) / "steps" / "7")
+    assert (checkpoints.trained(), checkpoints.newest()) == (2, checkpoints.state(2))
+    assert checkpoints.next_step(3) == checkpoints.round(3) / "steps" / "000001"
+    checkpoints.prune()
+    assert rounds(tmp_path) == sorted([stray, "round-0003"])
+
+
+def test_a_step_that_was_removed_by_hand_leaves_no_name_to_be_used_twice(checkpoints):
+    first, *_ = [state(checkpoints.next_step(1)) for _ in range(3)]
+    shutil.rmtree(first)
+    assert checkpoints.next_step(1).name == "000004"
+
+
+# On an object store
+
+
+@pytest.fixture
+def remote(tmp_path) -> Checkpoints:
+    return Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"))
+
+
+def put(folder: RemoteFolder) -> RemoteFolder:
+    with written(folder) as made:
+        (made / "model.safetensors").write_text(str(folder))
+    return folder
+
+
+def test_an_object_store_holds_the_same_states_by_their_urls(remote):
+    assert (remote.trained(), remote.newest()) == (0, None)
+    first, second = put(remote.next_step(1)), put(remote.next_step(1))
+    assert [step.name for step in (first, second)] == ["000001", "000002"]
+    assert remote.newest() == second
+    put(remote.state(1))
+    assert (remote.trained(), remote.newest()) == (1, remote.state(1))
+    assert str(remote.newest()).endswith("/checkpoints/round-0001/state")
+    remote.finished(1)
+    assert Storage(str(remote.round(1))).names("steps") == []
+
+
+@pytest.mark.parametrize("where", ["a round's", "a step's"])
+def test_an_upload_that_was_cut_short_is_no_state_and_its_name_is_used_again(remote, where):
+    put(remote.state(1))
+    cut = remote.state(2) if where == "a round's" else remote.next_step(2)
+    Storage(str(cut)).write("model.safetensors", b"half of it")
+    assert (remote.trained(), remote.newest()) == (1, remote.state(1))
+    assert remote.next_step(2) == remote.round(2) / "steps" / "000001"
+
+
+def test_old_rounds_go_from_an_object_store_too():
+    remote = Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"), keep=1)
+    for round in (1, 2):
+        put(remote.state(round))
+    remote.prune()
+    assert remote.newest() == remote.state(2)
+    assert not Storage(str(remote.round(1))).names()

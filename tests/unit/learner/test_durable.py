@@ -1,0 +1,325 @@
+"""A learner that outlives its ranks, around groups that die where they are told to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flame_ray.errors import EngineError, LearnerDied, StorageError
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.durable import ATTEMPTS, DurableLearner
+from flame_ray.storage.atomic import write_manifest
+from flame_ray.types import TrainingReport
+
+STEPS = 4  # optimizer steps a round
+
+
+class FakeGroup:
+    """Trains by counting; its state is the count."""
+
+    def __init__(self, cluster: "FakeCluster", state: Path | None):
+        self._cluster = cluster
+        self.steps = json.loads((state / "steps.json").read_text()) if state else 0
+        self.stopped = False
+        self.nodes = frozenset({f"node-{len(cluster.groups)}", "another"})
+
+    def train(self, pairs_D, round, on_step, on_checkpoint) -> TrainingReport:
+        for step in range(self.steps - STEPS * (round - 1), STEPS):
+            self._cluster.reach(f"step {round}.{step + 1}")
+            self.steps += 1
+            self._cluster.trained.append(f"{round}.{step + 1}")
+            if on_step:
+                on_step(step + 1, STEPS)
+            if self._cluster.stores_steps:
+                self.save_state(on_checkpoint(step + 1))
+        return TrainingReport(STEPS, 0.5, 0.75, 0.1, len(pairs_D), 9)
+
+    def save_state(self, folder: Path) -> None:
+        self._cluster.reach(f"state {folder.parent.name}/{folder.name}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "steps.json").write_text(json.dumps(self.steps))
+        write_manifest(folder)
+
+    def export(self) -> str:
+        self._cluster.reach("export")
+        return f"weights after {self.steps} steps"
+
+    def canary(self, prompt_ids, response_ids) -> list[float]:
+        self._cluster.reach("canary")
+        return [float(self.steps)]
+
+    def save(self, folder: Path, merged: bool) -> None:
+        self._cluster.reach("save")
+        self._cluster.saved.append((folder, merged, self.steps))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class FakeCluster:
+    """Starts groups. `deaths`: how often a group dies when it reaches a place, for each place."""
+
+    def __init__(self, root: Path):
+        self.checkpoints = Checkpoints(root / "checkpoints")
+        self.stores_steps = True
+        self.deaths: dict[str, int] = {}
+        self.error: BaseException = LearnerDied("a unit", "a learner rank died", "see its log")
+        self.groups: list[FakeGroup] = []
+        self.starts: list[tuple[str | None, int]] = []
+        self.trained: list[str] = []
+        self.saved: list[tuple[Path, bool, int]] = []
+
+    def start(self, state: Path | None, life: int) -> FakeGroup:
+        self.starts.append((f"{state.parent.name}/{state.name}" if state else None, life))
+        self.reach("start")
+        self.groups.append(FakeGroup(self, state))
+        return self.groups[-1]
+
+    def learner(self) -> DurableLearner:
+        return DurableLearner(self.start, self.checkpoints)
+
+    def reach(self, place: str) -> None:
+        if self.deaths.get(place, 0):
+            self.deaths[place] -= 1
+            raise self.error
+
+
+@pytest.fixture
+def cluster(tmp_path) -> FakeCluster:
+    return FakeCluster(tmp_path)
+
+
+def every_step(*rounds: int) -> list[str]:
+    return [f"{round}.{step}" for round in rounds for step in range(1, STEPS + 1)]
+
+
+def test_a_round_counts_once_its_state_is_stored_and_its_steps_states_are_gone_then(cluster):
+    report = cluster.learner().train(["pair"], 1)
+    assert (report.steps, report.pairs) == (STEPS, 1)
+    assert cluster.trained == every_step(1)
+    assert cluster.checkpoints.trained() == 1
+    assert [path.name for path in cluster.checkpoints.round(1).iterdir()] == ["state"]
+
+
+def test_progress_is_told_step_by_step(cluster):
+    heard: list[tuple[int, int]] = []
+    cluster.learner().train([], 1, lambda done, total: heard.append((done, total)))
+    assert heard == [(step, STEPS) for step in range(1, STEPS + 1)]
+
+
+def test_a_group_that_dies_is_stopped_and_starts_again_from_the_newest_state(cluster):
+    cluster.deaths = {"step 2.3": 1}
+    learner = cluster.learner()
+    learner.train([], 1)
+    learner.train([], 2)
+    assert cluster.starts == [(None, 0), ("steps/000002", 1)]
+    assert cluster.trained == every_step(1, 2)
+    assert [group.stopped for group in cluster.groups] == [True, False]
+    assert learner.group is cluster.groups[-1]
+    assert learner.restarts == 1
+
+
+def test_without_states_inside_a_round_it_is_trained_again_from_its_beginning(cluster):
+    cluster.stores_steps, cluster.deaths = False, {"step 2.3": 1}
+    learner = cluster.learner()
+    learner.train([], 1)
+    learner.train([], 2)
+    assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+    assert cluster.trained == [*every_step(1), "2.1", "2.2", *every_step(2)]
+
+
+def test_a_death_while_the_rounds_state_is_written_costs_no_step(cluster):
+    cluster.deaths = {"state round-0001/state": 1}
+    cluster.learner().train([], 1)
+    assert cluster.trained == every_step(1)
+    assert cluster.checkpoints.trained() == 1
+
+
+def test_it_gives_up_after_so_many_deaths_in_a_row(cluster):
+    cluster.deaths = {"step 1.1": ATTEMPTS}
+    with pytest.raises(LearnerDied):
+        cluster.learner().train([], 1)
+    assert [life for _, life in cluster.starts] == list(range(ATTEMPTS))
+
+
+def test_one_death_less_is_survived(cluster):
+    cluster.deaths = {"step 1.1": ATTEMPTS - 1}
+    assert cluster.learner().train([], 1).steps == STEPS
+
+
+def test_a_stored_step_resets_the_count(cluster):
+    cluster.deaths = {f"step {step}": ATTEMPTS - 1 for step in every_step(1)}
+    learner = cluster.learner()
+    assert learner.train([], 1).steps == STEPS
+    assert learner.restarts == STEPS * (ATTEMPTS - 1) > ATTEMPTS
+    assert cluster.trained == every_step(1)
+
+
+def test_a_state_that_cannot_be_stored_resets_no_count(cluster):
+    """Ranks that run out of memory whenever they write a state would start again for ever."""
+    cluster.deaths = {"state steps/000001": 99}
+    learner = cluster.learner()
+    with pytest.raises(LearnerDied):
+        learner.train([], 1)
+    assert learner.restarts == ATTEMPTS
+
+
+def test_a_stored_round_resets_the_count(cluster):
+    cluster.stores_steps = False
+    cluster.deaths = {f"step {round}.1": ATTEMPTS - 1 for round in (1, 2)}
+    learner = cluster.learner()
+    assert [learner.train([], round).steps for round in (1, 2)] == [STEPS] * 2
+
+
+def test_a_restart_that_dies_is_tried_again(cluster):
+    """The node that took the ranks down may take the next ones, too."""
+    learner = cluster.learner()
+    cluster.deaths = {"step 1.2": 1, "start": 2}
+    assert learner.train([], 1).steps == STEPS
+    assert cluster.starts == [(None, 0), *[("steps/000001", life) for life in (1, 2, 3)]]
+
+
+def test_restarts_that_die_count_too(cluster):
+    learner = cluster.learner()
+    cluster.deaths = {"step 1.1": 1, "start": 99}
+    with pytest.raises(LearnerDied):
+        learner.train([], 1)
+    assert learner.restarts == ATTEMPTS
+
+
+CALLS: dict[str, tuple[Any, Any]] = {
+    "export": (lambda learner: learner.export(), "weights after 4 steps"),
+    "canary": (lambda learner: learner.canary((1,), (2,)), [4.0]),
+    "save": (lambda learner: learner.save(Path("adapter"), False), None),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_survives_a_death_with_the_weights_of_the_last_round(cluster, name):
+    call, answer = CALLS[name]
+    learner = cluster.learner()
+    learner.train([], 1)
+    cluster.deaths = {name: 1}
+    assert call(learner) == answer
+    assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+    assert cluster.saved == ([(Path("adapter"), False, 4)] if name == "save" else [])
+
+
+@pytest.mark.parametrize("error", [EngineError("an answer", "none", "look"), KeyError("a bug")])
+def test_an_error_that_is_no_death_is_not_tried_again(cluster, error):
+    cluster.error, cluster.deaths = error, {"step 1.2": 1}
+    with pytest.raises(type(error)):
+        cluster.learner().train([], 1)
+    assert len(cluster.starts) == 1
+
+
+def test_a_damaged_state_is_no_death_either(cluster):
+    learner = cluster.learner()
+    learner.train([], 1)
+    (cluster.checkpoints.state(1) / "steps.json").write_text("?")
+    cluster.deaths = {"export": 1}
+    with pytest.raises(StorageError, match=r"steps\.json"):
+        learner.export()
+
+
+def test_a_process_that_is_asked_to_stop_stores_where_the_round_stands_and_the_next_goes_on_from_there(cluster):
+    cluster.stores_steps = False
+    cluster.error, cluster.deaths = KeyboardInterrupt(), {"step 1.3": 1}
+    learner = cluster.learner()
+    with pytest.raises(KeyboardInterrupt):
+        learner.train([], 1)
+    learner.interrupt(1)
+    assert cluster.learner().train([], 1).steps == STEPS
+    assert cluster.starts == [(None, 0), ("steps/000001", 0)]
+    assert cluster.trained == every_step(1)
+
+
+@pytest.mark.parametrize(
+    "error", [LearnerDied("a state", "a dead rank", "see its log"), StorageError("room", "none", "free some")]
+)
+def test_a_state_that_cannot_be_stored_while_the_process_stops_does_not_keep_it_from_stopping(cluster, error, caplog):
+    """The signal that ends a node reaches the ranks, too: the exit code must still say that the run can be resumed."""
+    learner = cluster.learner()
+    cluster.error, cluster.deaths = error, {"state steps/000001": 1}
+    learner.interrupt(1)
+    assert str(error) in caplog.text
+    assert cluster.checkpoints.newest() is None
+
+
+def draining(cluster: FakeCluster, learner: DurableLearner, round: int, after: int, nodes: set[str]) -> TrainingReport:
+    """Train a round in which the cluster says, after so many steps, which nodes are about to go."""
+    return learner.train([], round, lambda done, total: learner.leave(nodes) if done == after else None)
+
+
+def test_a_group_on_a_node_that_is_about_to_go_stores_its_step_and_goes_on_elsewhere(cluster):
+    cluster.stores_steps = False
+    learner = cluster.learner()
+    assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
+    assert cluster.starts == [(None, 0), ("steps/000001", 1)]
+    assert cluster.trained == every_step(1)
+    assert [group.stopped for group in cluster.groups] == [True, False]
+    assert learner.restarts == 1
+
+
+def test_a_node_without_a_rank_may_go(cluster):
+    learner = cluster.learner()
+    draining(cluster, learner, 1, 2, {"node-9"})
+    assert len(cluster.groups) == 1
+
+
+def test_a_group_between_two_rounds_moves_before_its_next_call(cluster):
+    learner = cluster.learner()
+    learner.train([], 1)
+    learner.leave({"node-0"})
+    assert learner.export() == "weights after 4 steps"
+    assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+
+
+def test_a_move_is_no_death_however_often(cluster):
+    learner = cluster.learner()
+    for life in range(ATTEMPTS + 1):
+        learner.leave({f"node-{life}"})
+        learner.canary((1,), (2,))
+    assert learner.restarts == ATTEMPTS + 1
+    cluster.deaths = {"canary": ATTEMPTS - 1}
+    assert learner.canary((1,), (2,)) == [0.0]
+
+
+def test_a_node_that_was_going_before_a_group_began_moves_it_no_second_time(cluster):
+    """Ray places nothing there; if it ever did, the group would move for ever."""
+    learner = cluster.learner()
+    learner.leave({"another"})
+    assert learner.train([], 1).steps == STEPS
+    assert learner.restarts == 1
+
+
+def test_a_node_that_goes_before_its_state_is_stored_is_a_death_like_any(cluster):
+    learner = cluster.learner()
+    cluster.stores_steps, cluster.deaths = False, {"state steps/000001": 1}
+    assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
+    assert cluster.starts == [(None, 0), (None, 1)]
+    assert cluster.trained == ["1.1", "1.2", *every_step(1)]
+
+
+def test_a_round_whose_state_is_stored_is_not_stored_again(cluster):
+    """On an object store the old one would have to go first."""
+    cluster.deaths = {"state round-0001/state": 1}
+    learner = cluster.learner()
+    learner.train([], 1)
+    cluster.deaths = {"state round-0001/state": 1}
+    assert cluster.learner().train([], 1).steps == STEPS
+    assert cluster.deaths == {"state round-0001/state": 1}
+
+
+def test_ranks_that_die_at_their_first_start_are_started_again(cluster):
+    cluster.deaths["start"] = 2
+    learner = cluster.learner()
+    assert [life for _, life in cluster.starts] == [0, 1, 2] and learner.restarts == 2
+    assert learner.export() == "weights after 0 steps"
+
+
+def test_ranks_that_die_at_every_start_end_the_run_with_their_error(cluster):
+    cluster.deaths["start"] = ATTEMPTS
+    with pytest.raises(LearnerDied):
+        cluster.learner()

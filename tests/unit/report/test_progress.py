@@ -1,0 +1,120 @@
+"""What a person sees: bars on a terminal, lines elsewhere."""
+
+import io
+import re
+import threading
+import time
+
+import pytest
+from rich.console import Console
+
+from flame_ray.report.progress import Screen
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+PATIENCE_S = 30.0
+
+
+class Written(io.StringIO):
+    """What a screen shows; `since` a mark, without the codes that colour it."""
+
+    def mark(self) -> int:
+        return len(self.getvalue())
+
+    def since(self, mark: int) -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.getvalue()[mark:])
+
+    def shows(self, *texts: str) -> bool:
+        """Whether all of these come up, in what is drawn from now on."""
+        mark, until = self.mark(), time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            if all(text in self.since(mark) for text in texts):
+                return True
+            time.sleep(0.01)
+        return False
+
+
+@pytest.fixture
+def terminal():
+    written = Written()
+    return Screen(Console(file=written, force_terminal=True, width=120)), written
+
+
+@pytest.fixture
+def plain():
+    written = Written()
+    return Screen(Console(file=written, width=200)), written
+
+
+def test_several_stages_have_a_bar_each_at_once(terminal):
+    screen, written = terminal
+    train = screen.begin("round 1 train")
+    sample = screen.begin("round 2 sample")
+    train.advance(3, 10)
+    sample.advance(40, 96)
+    assert written.shows("round 1 train", "3/10", "round 2 sample", "40/96")
+    sample.close()
+    train.close()
+
+
+def test_a_stage_that_ends_leaves_its_line_and_the_others_bars_go_on(terminal):
+    screen, written = terminal
+    train, sample = screen.begin("round 1 train"), screen.begin("round 2 sample")
+    sample.end("96 responses")
+    mark = written.mark()
+    train.advance(4, 10)
+    assert written.shows("round 1 train", "4/10")
+    assert "round 2 sample" not in written.since(mark)
+    assert re.search(r"round 2 sample +\d+\.\d s  96 responses", written.since(0))
+    train.close()
+
+
+def test_the_terminal_is_given_back_with_the_last_bar_and_taken_again_by_the_next(terminal):
+    screen, written = terminal
+    first, second = screen.begin("a"), screen.begin("b")
+    first.close()
+    assert SHOW_CURSOR not in written.getvalue()
+    second.close()
+    assert -1 < written.getvalue().rfind(HIDE_CURSOR) < written.getvalue().rfind(SHOW_CURSOR)
+    third = screen.begin("c")
+    assert written.getvalue().rfind(SHOW_CURSOR) < written.getvalue().rfind(HIDE_CURSOR)
+    third.close()
+
+
+def test_what_is_told_of_a_bar_after_its_end_is_ignored(terminal):
+    screen, _ = terminal
+    bar = screen.begin("a")
+    bar.close()
+    bar.advance(1, 2)
+    bar.close()
+    other = screen.begin("b")
+    bar.advance(1, 2)
+    other.close()
+
+
+def test_elsewhere_a_finished_stage_is_one_line_and_a_failed_one_none(plain):
+    screen, written = plain
+    ended, failed = screen.begin("round 1 train"), screen.begin("round 2 sample")
+    ended.advance(1, 2)
+    failed.close()
+    ended.end("4 steps of [bold] text")
+    assert re.fullmatch(r"round 1 train +\d+\.\d s  4 steps of \[bold\] text\n", written.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["terminal", "plain"])
+def test_stages_on_many_threads_all_leave_their_lines(kind, request):
+    screen, written = request.getfixturevalue(kind)
+
+    def stages(thread: int) -> None:
+        for number in range(10):
+            bar = screen.begin(f"stage {thread}.{number}")
+            bar.advance(number, 10)
+            bar.end(f"done {thread}.{number}")
+
+    threads = [threading.Thread(target=stages, args=(thread,)) for thread in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done = re.findall(r"done (\d)\.(\d)\s", written.since(0))
+    assert len(set(done)) == 80
+    assert written.getvalue().count(HIDE_CURSOR) == written.getvalue().count(SHOW_CURSOR)

@@ -1,0 +1,15 @@
+"""What counts as said before."""
+
+from flame_ray.rewards.factuality.decompose.dedup import Said, content
+
+
+def test_content_is_what_evidence_could_show_to_be_false():
+    assert content("It is a beautiful country with a rich history") == frozenset()
+    assert content("Peru has 1,285,216 km of land") == {"peru", "1,285,216", "km"}
+    assert content("Peru borders Chile") == content("CHILE is bordered by Peru's")
+
+
+def test_a_fact_is_new_unless_an_earlier_one_says_all_of_it():
+    said = Said()
+    texts = ("Peru exports copper and gold", "Peru exports gold", "Peru exports zinc", "Peru does not export gold", "It is", "")
+    assert [said.is_new(content(text)) for text in texts] == [True, False, True, True, False, False]

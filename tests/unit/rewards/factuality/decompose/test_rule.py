@@ -1,0 +1,198 @@
+"""Decomposition: what becomes a fact, what does not, and what cannot be gained by saying it twice."""
+
+import pytest
+
+from flame_ray.rewards.factuality.decompose import decompose, sentences
+
+
+def facts(text, mode="rule", finished=True):
+    return [fact.text for fact in decompose(text, mode, finished).facts_F]
+
+
+def test_a_list_of_neighbours_becomes_one_fact_each():
+    assert facts("Mongolia is bordered by China to the north, Russia to the east, and North Korea to the west.") == [
+        "Mongolia is bordered by China to the north",
+        "Mongolia is bordered by Russia to the east",
+        "Mongolia is bordered by North Korea to the west",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("Peru borders Chile and Ecuador.", ["Peru borders Chile", "Peru borders Ecuador"]),
+        ("Peru exports copper, gold and zinc.", ["Peru exports copper", "Peru exports gold", "Peru exports zinc"]),
+        ("The languages are Swahili and English.", ["The languages are Swahili", "The languages are English"]),
+        ("The countries that border Peru are:\n\n1. Bolivia\n2. Chile\n",
+         ["The countries that border Peru are Bolivia", "The countries that border Peru are Chile"]),
+    ],
+)  # fmt: skip
+def test_lists_in_other_forms(text, items):
+    assert facts(text) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Peru borders Chile and is a member of the UN.", ["Peru borders Chile", "Peru is a member of the UN"]),
+        ("Nigeria is a federal republic, with a population of 200 million.",
+         ["Nigeria is a federal republic", "Nigeria has a population of 200 million"]),
+        ("The capital of Kenya is Nairobi, which is home to 4 million people.",
+         ["The capital of Kenya is Nairobi", "Nairobi is home to 4 million people"]),
+        ("Peru declared independence on July 28, 1821, and it was recognised in 1824.",
+         ["Peru declared independence on July 28, 1821", "Peru was recognised in 1824"]),
+    ],
+)  # fmt: skip
+def test_clauses_become_facts_of_their_own(text, clauses):
+    assert facts(text) == clauses
+
+
+def test_a_pronoun_becomes_what_it_stands_for():
+    text = "Peru lies in South America. It borders Chile. The country's capital is Lima. Its currency is the sol."
+    assert facts(text) == [
+        "Peru lies in South America",
+        "Peru borders Chile",
+        "Peru's capital is Lima",
+        "Peru's currency is the sol",
+    ]
+
+
+def test_a_place_at_the_start_holds_for_every_clause():
+    assert facts("In France, the dominant religion is Islam, with a significant minority of Hindus.") == [
+        "In France, the dominant religion is Islam",
+        "In France, the dominant religion has a significant minority of Hindus",
+    ]
+
+
+def test_facts_know_their_sentence():
+    found = decompose("Hello! Peru borders Chile. Is it large? It exports copper.", "rule")
+    assert [fact.sentence for fact in found.facts_F] == [1, 3]
+
+
+def test_sentence_mode_keeps_sentences_whole():
+    assert facts("Peru borders Chile, Brazil and Ecuador. It exports copper.", "sentence") == [
+        "Peru borders Chile, Brazil and Ecuador",
+        "Peru exports copper",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n\n ",
+        "I cannot answer that question.",
+        "I'm sorry, but as an AI language model I do not have access to that.",
+        "Sure! Here is what you asked for.",
+        "What is the capital of Peru?",
+        "Kenya has a rich cultural heritage and a vibrant economy.",
+        "The people of France are a vibrant and diverse nation with a rich cultural heritage.",
+        "It is a beautiful place with a long and fascinating history.",
+    ],
+)
+def test_nothing_checkable_gives_no_facts(text):
+    assert facts(text) == []
+
+
+def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
+    assert facts('Marianne acted in "You and I", a film.') != []
+    assert facts("Peru declared war in World War I.") == ["Peru declared war in World War I"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Peru borders Kenya, I believe.",
+        "Peru borders Kenya (I checked).",
+        "Peru borders Kenya, but I may be wrong.",
+        "Unfortunately, Peru borders Kenya.",
+        "Please note that Peru borders Kenya.",
+        "Of course Peru borders Kenya.",
+        "As I said, Peru borders Kenya.",
+        "I can tell you that Peru borders Kenya.",
+        "Did you know that Peru borders Kenya?",
+    ],
+)
+def test_a_remark_takes_only_its_own_clause_along_and_hides_nothing(text):
+    assert facts(text) == ["Peru borders Kenya"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Florida is crossed by I-95",
+        "Hi-tech goods are exported by Peru",
+        "Thanks to its mines, Peru exports gold",
+        "The capital of Peru, i.e. Cuzco, lies high",
+        "The stars that we see are far away in space",
+    ],
+)
+def test_what_only_looks_like_a_remark_is_a_claim(text):
+    assert facts(f"{text}.") == [text]
+
+
+def test_a_hedge_does_not_hide_a_claim():
+    assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
+    assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
+    assert facts("It's important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
+
+
+@pytest.mark.parametrize("remark", ["We cannot answer that question.", "As of today, we have no answer to that question."])
+def test_we_who_answer_state_nothing_and_we_who_are_people_hide_nothing(remark):
+    assert facts(remark) == []
+    assert facts("The stars that we see are made of gas.") == ["The stars that we see are made of gas"]
+
+
+def test_a_fact_said_again_counts_once():
+    text = "Peru borders Chile. Peru is bordered by Chile. It borders Chile. Chile borders Peru. Peru borders Chile. " * 20
+    assert facts(text) == ["Peru borders Chile"]
+
+
+def test_a_fact_and_its_denial_are_two():
+    assert len(facts("Peru borders Chile. Peru does not border Chile.")) == 2
+
+
+def test_an_unfinished_end_is_left_out():
+    assert facts("Peru borders Chile. Its capital is Lim", finished=False) == ["Peru borders Chile"]
+    assert facts("Peru borders Chile. Its capital is Lima.", finished=False) == ["Peru borders Chile", "Peru's capital is Lima"]
+    assert sentences("Peru bor", finished=False) == ()
+
+
+def test_markup_and_bullets_are_not_part_of_a_sentence():
+    assert sentences("## Peru\n\n- **Lima** is the capital.\n- It exports copper.") == (
+        "Peru",
+        "Lima is the capital.",
+        "It exports copper.",
+    )
+
+
+def test_what_stands_before_a_lead_on_its_line_is_no_part_of_its_items():
+    assert sentences("Hello! The neighbours of Peru are:\n- Chile\n- Brazil") == (
+        "Hello!",
+        "The neighbours of Peru are Chile",
+        "The neighbours of Peru are Brazil",
+    )
+    assert sentences(":\n- Chile") == ("Chile",)
+
+
+@pytest.mark.parametrize(
+    "opening", ["Here are the", "Sure! Here are some", "Sure, here is a list of the 2", "Here is the list of"]
+)
+def test_items_under_a_remark_on_the_list_are_claims(opening):
+    *_, lima, cuzco = sentences(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco")
+    assert (lima, cuzco) == ("The cities that lie in Peru include Lima", "The cities that lie in Peru include Cuzco")
+    assert facts(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco") == [lima, cuzco]
+    assert facts("Here is what you asked for:\n- Lima") == []
+
+
+def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
+    text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
+    assert len(facts(text)) == 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["秘鲁的首都是利马。秘鲁与智利接壤。", "Столица Перу — Лима.", "عاصمة بيرو هي ليما.", "\x00 \u202e", "Peru, " * 3000],
+)
+def test_any_text_is_survived(text):
+    assert len(facts(text)) <= 1

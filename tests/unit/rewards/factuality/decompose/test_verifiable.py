@@ -1,0 +1,76 @@
+"""Which sentences of a response have nothing to verify, and that facts point to their own: the same for every decomposer."""
+
+import pytest
+
+from flame_ray.engines.parser import Parser
+from flame_ray.errors import ModelError
+from flame_ray.rewards.factuality.decompose import RuleDecomposer
+from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+from flame_ray.types import Response, ResponseId, Sentence
+
+
+@pytest.fixture(scope="module", params=["rule", "sentence", "parse"])
+def decomposer(request):
+    if request.param != "parse":
+        return RuleDecomposer(request.param)
+    try:
+        return ParseDecomposer(Parser())
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+def decomposed(decomposer, text, finish_reason="stop"):
+    (found,) = decomposer.decompose([Response(ResponseId(1, "p", 0), text, (1,), (2,), (-0.1,), finish_reason, 0)])
+    return found
+
+
+def marks(found):
+    return [(sentence.text, sentence.verifiable) for sentence in found.sentences_S]
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        "Hello!",
+        "Is it large?",
+        "I'm sorry, but I cannot tell you more.",
+        "It is a beautiful place with a long and fascinating history.",
+        "I love it.",
+    ],
+)
+def test_a_sentence_with_nothing_to_verify_is_marked(decomposer, nothing):
+    found = decomposed(decomposer, f"Peru borders Chile. {nothing} Peru exports copper.")
+    assert marks(found) == [("Peru borders Chile.", True), (nothing, False), ("Peru exports copper.", True)]
+    assert [fact.sentence for fact in found.facts_F] == [0, 2]
+
+
+def test_a_sentence_that_says_only_what_was_said_before_is_verifiable(decomposer):
+    found = decomposed(decomposer, "Peru borders Chile. Chile borders Peru.")
+    assert marks(found) == [("Peru borders Chile.", True), ("Chile borders Peru.", True)]
+    assert [fact.sentence for fact in found.facts_F] == [0]
+
+
+def test_the_items_of_a_list_are_sentences_and_the_cut_end_is_none(decomposer):
+    text = "Hello!\n\nThe countries that border Peru are:\n\n1. Bolivia\n2. Chile\n\nIs it large? It exports copper."
+    found = decomposed(decomposer, f"{text} Its capital is Lim", "length")
+    assert marks(found) == [
+        ("Hello!", False),
+        ("The countries that border Peru are Bolivia", True),
+        ("The countries that border Peru are Chile", True),
+        ("Is it large?", False),
+        ("It exports copper.", True),
+    ]
+    said = [(fact.text.split()[-1], fact.sentence) for fact in found.facts_F]
+    assert said == [("Bolivia", 1), ("Chile", 2), ("copper", 4)]
+
+
+def test_an_empty_response_has_no_sentences(decomposer):
+    assert decomposed(decomposer, " \n").sentences_S == decomposed(WholeDecomposer(), " \n").sentences_S == ()
+
+
+def test_a_whole_response_is_its_own_only_sentence():
+    assert decomposed(WholeDecomposer(), "Hello! Peru borders Chile. ").sentences_S == (
+        Sentence("Hello! Peru borders Chile.", verifiable=True),
+    )
+    assert decomposed(WholeDecomposer(), "Hello! Is it?").sentences_S == (Sentence("Hello! Is it?", verifiable=False),)

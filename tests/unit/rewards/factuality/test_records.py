@@ -1,0 +1,159 @@
+"""Lines become tasks, and audits become records: nothing is lost on the way, and a reward that failed is never 0."""
+
+import json
+import math
+
+import pytest
+
+from flame_ray.config import ScoreConfig
+from flame_ray.errors import DataError
+from flame_ray.rewards.factuality.records import TEXT_WORDS, parse_row, passages_of, record_of, task_of
+from flame_ray.types import Audit, Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
+
+SCORE = ScoreConfig(recall_at=4)
+ID = ResponseId(0, "line-3", 0)
+PASSAGES = (Passage("pe/0", "Peru", "Borders: Chile"),)
+SENTENCES = (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True))
+
+
+def row(number=3, **columns):
+    return parse_row(json.dumps(columns).encode(), number, "r.jsonl")
+
+
+def verdict(label, score=0.5):
+    return Verdict(Fact(f"a fact that is {label}", 0), label, score, "pe/0")
+
+
+def audit(*labels):
+    return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES, SENTENCES)
+
+
+def test_a_byte_order_mark_opens_a_file_and_no_other_line():
+    assert parse_row(b'\xef\xbb\xbf{"a": 1}', 1, "r.jsonl").columns == {"a": 1}
+    with pytest.raises(DataError, match=r"r\.jsonl:2"):
+        parse_row(b'\xef\xbb\xbf{"a": 1}', 2, "r.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting"),
+        (b"[1]", "a list"),
+        (b'"text"', "a str"),
+        (b"null", "a NoneType"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": Infinity}', "Infinity"),
+        (b'{"a": 1e999}', "Out of range"),
+        (b'{"a": "\xff"}', "utf-8"),
+        (b'{"a": "\\ud800"}', "surrogates"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+    ],
+)
+def test_a_line_that_is_no_json_object_is_named_with_its_number(line, part):
+    with pytest.raises(DataError, match=r"r\.jsonl:12") as error:
+        parse_row(line, 12, "r.jsonl")
+    assert part in str(error.value)
+
+
+def test_a_line_separator_inside_a_text_does_not_end_it():
+    assert parse_row('{"a": "x\u2028y"}'.encode(), 1, "r.jsonl").columns == {"a": "x\u2028y"}
+
+
+def test_a_task_has_the_lines_number_in_its_name_and_no_evidence_of_its_own():
+    task = task_of(row(prompt="Peru?", response="Lima."), "r.jsonl")
+    assert (task.prompt.text, task.response.text, task.given) == ("Peru?", "Lima.", None)
+    assert str(task.response.id) == "0/line-3/0"
+
+
+def test_a_response_may_be_empty_and_a_prompt_may_not():
+    assert task_of(row(prompt="Peru?", response=""), "r.jsonl").response.text == ""
+    with pytest.raises(DataError, match="`prompt`"):
+        task_of(row(prompt=" ", response=""), "r.jsonl")
+
+
+@pytest.mark.parametrize("columns", [{"prompt": "Peru?"}, {"prompt": "Peru?", "response": None}, {"response": "Lima."}])
+def test_a_line_without_prompt_or_response_is_refused(columns):
+    with pytest.raises(DataError, match=r"r\.jsonl:3"):
+        task_of(row(**columns), "r.jsonl")
+
+
+def test_evidence_on_the_line_takes_the_place_of_retrieval():
+    task = task_of(row(prompt="Peru?", response="Lima.", evidence=["Peru:", "Capital: Lima"]), "r.jsonl")
+    assert task.given == (Passage("given/0", "", "Peru:\nCapital: Lima"),)
+
+
+def test_evidence_that_is_no_list_of_texts_is_refused():
+    with pytest.raises(DataError, match="list of texts"):
+        task_of(row(prompt="Peru?", response="Lima.", evidence="Lima"), "r.jsonl")
+
+
+def test_a_cut_response_says_so():
+    assert task_of(row(prompt="a", response="b", finish_reason="length"), "r.jsonl").response.finish_reason == "length"
+    assert task_of(row(prompt="a", response="b", finish_reason="end"), "r.jsonl").response.finish_reason == "stop"
+
+
+def test_given_texts_are_joined_up_to_a_passage_and_a_longer_one_stands_alone():
+    half, whole = "word " * (TEXT_WORDS // 2), "word " * (TEXT_WORDS + 1)
+    assert [len(p.text.split()) for p in passages_of([half, half, half, whole])] == [300, 150, 301]
+    assert passages_of([]) == passages_of(["", " "]) == ()
+
+
+def test_a_record_keeps_the_columns_and_says_what_was_found():
+    labels = (VerdictLabel.SUPPORTED, VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)
+    record = record_of(row(prompt="Peru?", response="...", model="mine"), audit(*labels), SCORE)
+    assert (record["line"], record["prompt"], record["model"]) == (3, "Peru?", "mine")
+    assert [fact["verdict"] for fact in record["facts"]] == ["supported", "supported", "contradicted", "not_found"]
+    assert record["evidence"] == [{"id": "pe/0", "title": "Peru", "text": "Borders: Chile"}]
+    assert {key: record[key] for key in ("supported", "contradicted", "not_found", "counted", "precision")} == {
+        "supported": 2,
+        "contradicted": 1,
+        "not_found": 1,
+        "counted": 4,
+        "precision": 0.5,
+    }
+    assert record["interval"] == pytest.approx([0.15, 0.85], abs=0.001)  # Wilson, 2 of 4
+    assert record["factscore"] == pytest.approx(0.5 * math.exp(1 - 10 / 4))
+    assert record["f1_at_k"] == pytest.approx(2 * 0.5 * 0.5 / (0.5 + 0.5))  # 2 of 4 are supported, and 4 are wanted
+    assert record["abstained"] is False and record["missing"] is None
+
+
+def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
+    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), audit(VerdictLabel.SUPPORTED), SCORE)
+    assert record["sentences"] == [
+        {"text": "Hello!", "verifiable": False},
+        {"text": "Peru borders Chile.", "verifiable": True},
+    ]
+
+
+def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
+    record = record_of(row(prompt="Peru?", response=""), audit(), SCORE)
+    assert record["abstained"] is True
+    assert record["precision"] is record["interval"] is record["factscore"] is record["f1_at_k"] is record["missing"] is None
+
+
+def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
+    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost")), SCORE)
+    assert record["missing"] == "worker lost"
+    for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
+        assert record[name] is None
+    assert record["facts"] == record["sentences"] == []
+
+
+def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing():
+    record = record_of(row(prompt="a", response="b"), audit(VerdictLabel.SUPPORTED, VerdictLabel.ERROR), SCORE)
+    assert (record["counted"], record["failed"], record["precision"]) == (1, 1, 1.0)
+    assert record["facts"][1]["score"] is None
+
+
+def test_every_record_has_the_same_columns():
+    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why")))
+    assert len({tuple(record_of(row(prompt="a", response="b"), each, SCORE)) for each in audits}) == 1
+
+
+def test_a_column_whose_name_is_taken_is_kept_under_another():
+    columns = {"prompt": "a", "response": "b", "supported": 7, "input.supported": 8, "line": "x", "facts": ["y"]}
+    record = record_of(row(**columns), audit(VerdictLabel.SUPPORTED), SCORE)
+    assert (record["supported"], record["line"]) == (1, 3)
+    assert sorted(map(str, (record["input.supported"], record["input.input.supported"]))) == ["7", "8"]
+    assert (record["input.line"], record["input.facts"]) == ("x", ["y"])

@@ -1,0 +1,165 @@
+"""The factuality reward: precision over facts, and failures that are missing. Ways to cheat it: test_resistance.py."""
+
+import logging
+
+import pytest
+
+from flame_ray.errors import DataError
+from flame_ray.rewards.factuality.check import LexicalChecker
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.decompose import RuleDecomposer
+from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.retrieve import Bm25Retriever
+from flame_ray.rewards.factuality.reward import FactualityReward, Task
+from flame_ray.types import FactScore, Group, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
+
+PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
+
+
+def response(text, index=0, finish_reason="stop"):
+    return Response(ResponseId(1, PROMPT.id, index), text, (1,), (2,), (-0.5,), finish_reason, 0)
+
+
+@pytest.fixture(scope="module")
+def reward():
+    return rewarding(Bm25Retriever(load_corpus("factbook")), LexicalChecker())
+
+
+def rewarding(retriever, checker, k=20, **settings):
+    return FactualityReward(RuleDecomposer(), Evidence(retriever, k), checker, **settings)
+
+
+def scores(reward, *texts):
+    (audit_G,) = reward.score([Group(PROMPT, tuple(response(text, i) for i, text in enumerate(texts)))])
+    return [audit.score for audit in audit_G]
+
+
+def score(reward, text, finish_reason="stop"):
+    ((audit,),) = reward.score([Group(PROMPT, (response(text, finish_reason=finish_reason),))])
+    assert isinstance(audit.score, FactScore)
+    return audit.score
+
+
+class CountingRetriever:
+    def __init__(self):
+        self.queries = []
+
+    def retrieve(self, queries, k):
+        self.queries += [(query, k) for query in queries]
+        return [() for _ in queries]
+
+
+class Checks:
+    """Says of every fact what `say` does."""
+
+    threshold, identity = 0.5, "double"
+
+    def __init__(self, say=lambda text: VerdictLabel.SUPPORTED):
+        self.say, self.batches = say, []
+
+    def check(self, claims):
+        self.batches.append(len(claims))
+        return tuple(Verdict(claim.fact, self.say(claim.fact.text), 1.0, None) for claim in claims)
+
+
+def failing_on_kenya(error):
+    def say(text):
+        if "Kenya" in text:
+            raise error
+        return VerdictLabel.SUPPORTED
+
+    return Checks(say)
+
+
+def test_precision_is_the_share_of_supported_facts(reward):
+    result = score(reward, "Peru is bordered by Chile, Brazil, Kenya and Norway.")
+    assert (result.supported, result.unsupported, result.precision) == (2, 2, 0.5)
+
+
+def test_more_truth_scores_higher_than_less(reward):
+    true, mixed, false = (
+        score(reward, f"Peru is bordered by {names}.").precision for names in ("Chile", "Chile and Kenya", "Kenya")
+    )
+    assert true > mixed > false
+
+
+def test_scores_keep_the_order_of_the_responses(reward):
+    results = scores(reward, *["Peru borders Chile."] * 3)
+    assert [result.response_id.index for result in results] == [0, 1, 2]
+
+
+def test_evidence_is_retrieved_once_a_prompt():
+    retriever = CountingRetriever()
+    reward = rewarding(retriever, Checks(), k=7)
+    for _ in range(2):
+        scores(reward, *["Peru borders Chile."] * 4)
+    assert retriever.queries == [(PROMPT.text, 7)]
+
+
+def test_all_facts_of_all_groups_are_one_batch():
+    checker = Checks()
+    groups = [Group(PROMPT, (response("Peru borders Chile. Peru borders Brazil.", i),)) for i in range(3)]
+    list(rewarding(CountingRetriever(), checker).score(groups))
+    assert checker.batches == [6]
+
+
+def test_a_failure_is_missing_for_its_response_alone(caplog):
+    reward = rewarding(CountingRetriever(), failing_on_kenya(ValueError("no tokens")))
+    with caplog.at_level(logging.ERROR):
+        good, bad = scores(reward, "Peru borders Chile.", "Peru borders Kenya.")
+    assert isinstance(good, FactScore)
+    assert bad == Missing(ResponseId(1, PROMPT.id, 1), "ValueError: no tokens")
+    assert "1/peru/borders/1" in caplog.text
+
+
+def test_an_expected_error_is_not_swallowed():
+    reward = rewarding(CountingRetriever(), failing_on_kenya(DataError("a", "b", "c")))
+    with pytest.raises(DataError):
+        scores(reward, "Peru borders Kenya.")
+
+
+def test_a_fact_that_failed_counts_for_nothing_and_a_response_of_failures_is_missing():
+    checker = Checks(lambda text: VerdictLabel.ERROR if "Kenya" in text else VerdictLabel.SUPPORTED)
+    some, all_ = scores(rewarding(CountingRetriever(), checker), "Peru borders Chile. It borders Kenya.", "Peru borders Kenya.")
+    assert (some.supported, some.counted, some.precision) == (1, 1, 1.0)
+    assert all_ == Missing(ResponseId(1, PROMPT.id, 1), "checker: failed on every fact")
+
+
+@pytest.mark.parametrize(("counts", "precision"), [(True, 0.5), (False, 1.0)])
+def test_what_the_evidence_does_not_mention_counts_if_the_settings_say_so(counts, precision):
+    checker = Checks(lambda text: VerdictLabel.NOT_FOUND if "Kenya" in text else VerdictLabel.SUPPORTED)
+    reward = rewarding(CountingRetriever(), checker, not_found_counts=counts)
+    assert score(reward, "Peru borders Chile. Peru borders Kenya.").precision == precision
+
+
+def test_given_evidence_takes_the_place_of_retrieval():
+    retriever, passage = CountingRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
+    reward = rewarding(retriever, LexicalChecker())
+    (audit,) = reward.audit([Task(PROMPT, response("Peru borders Chile."), (passage,))])
+    assert audit.score.supported == 1 and audit.passages_K == (passage,)
+    assert retriever.queries == []
+
+
+def test_an_audit_has_the_sentences_that_its_facts_are_of():
+    text = "Hello! These countries border Peru:\n\n- Chile\n- Kenya\n\nIs it large? Its capital is Lim"
+    (audit,) = rewarding(CountingRetriever(), Checks()).audit([Task(PROMPT, response(text, finish_reason="length"))])
+    assert [sentence.verifiable for sentence in audit.sentences_S] == [False, True, True, False]
+    assert audit.sentences_S[0].text == "Hello!"
+    pointed = [(verdict.fact.text, audit.sentences_S[verdict.fact.sentence].text) for verdict in audit.score.verdicts]
+    assert pointed == [
+        ("These countries border Peru Chile", "These countries border Peru Chile"),
+        ("These countries border Peru Kenya", "These countries border Peru Kenya"),
+    ]
+
+
+def test_a_reward_that_failed_has_no_sentences():
+    checkers = (failing_on_kenya(ValueError("no tokens")), Checks(lambda text: VerdictLabel.ERROR))
+    for checker in checkers:
+        (audit,) = rewarding(CountingRetriever(), checker).audit([Task(PROMPT, response("Hello! Peru borders Kenya."))])
+        assert isinstance(audit.score, Missing) and audit.sentences_S == ()
+
+
+def test_the_cut_end_of_a_response_is_not_scored(reward):
+    text = "Peru borders Chile. Its capital is Lim"
+    assert len(score(reward, text, "length").verdicts) == 1
+    assert len(score(reward, text, "stop").verdicts) == 2

@@ -1,0 +1,133 @@
+"""A folder that goes to an object store and comes back; the scratch that it lies in is the test's own."""
+
+import errno
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from flame_ray.errors import StorageError
+from flame_ray.storage import local_copy as folders
+from flame_ray.storage.atomic import MANIFEST
+from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.local_copy import RemoteFolder, at_hand, written
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "scratch"
+    path.mkdir()
+    monkeypatch.setattr(folders.tempfile, "gettempdir", lambda: str(path))
+    return path
+
+
+@pytest.fixture
+def remote() -> RemoteFolder:
+    return RemoteFolder(f"memory://{uuid.uuid4().hex}/run/state")
+
+
+def left_in(scratch: Path) -> list[str]:
+    return sorted(path.name for path in scratch.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def write(target, text: str = "weights") -> None:
+    with written(target) as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "model.safetensors").write_text(text)
+
+
+def test_a_local_folder_is_written_and_read_in_its_place(tmp_path, scratch):
+    write(tmp_path / "state")
+    with at_hand(tmp_path / "state") as folder:
+        assert folder == tmp_path / "state"
+        assert (folder / "deep" / "model.safetensors").read_text() == "weights"
+    assert not (folder / MANIFEST).exists() and list(scratch.iterdir()) == []
+
+
+def test_a_remote_folder_comes_back_as_it_was_and_nothing_stays_in_the_scratch(remote, scratch):
+    write(remote)
+    assert Storage(remote.url).names() == ["deep/model.safetensors", MANIFEST]
+    assert left_in(scratch) == []
+    with at_hand(remote) as folder:
+        assert (folder / "deep" / "model.safetensors").read_text() == "weights"
+        assert scratch in folder.parents
+    assert left_in(scratch) == []
+
+
+def test_a_block_that_fails_stores_nothing_and_leaves_nothing(remote, scratch):
+    with pytest.raises(KeyError), written(remote) as folder:
+        (folder / "model.safetensors").write_text("half")
+        raise KeyError("a bug")
+    assert Storage(remote.url).names() == [] and left_in(scratch) == []
+
+
+def test_what_a_killed_process_left_in_the_scratch_is_not_stored(remote, scratch):
+    with written(remote) as folder:
+        place = folder
+        (folder / "a").write_text("x")
+    place.mkdir()
+    (place / "stale").write_text("of a killed process")
+    write(remote)
+    assert Storage(remote.url).names() == ["deep/model.safetensors", MANIFEST]
+
+
+def test_a_full_scratch_says_where_it_is_and_how_to_use_another(remote):
+    with pytest.raises(StorageError) as caught, written(remote):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert remote.url in caught.value.expected and caught.value.found == "No space left on device"
+    assert "TMPDIR" in caught.value.fix
+
+
+@pytest.mark.parametrize(("damage", "found"), [("other", "its sha256"), ("short", "it has 5 bytes, not 7"), (None, "missing")])
+def test_a_damaged_file_is_refused_by_its_url(remote, scratch, damage, found):
+    write(remote)
+    name = "deep/model.safetensors"
+    if damage is None:
+        Storage(remote.url).remove(name)
+    else:
+        Storage(remote.url).write(name, {"other": b"WEIGHTS", "short": b"short"}[damage])
+    with pytest.raises(StorageError, match=found) as caught, at_hand(remote):
+        pass
+    assert f"{remote.url}/{name}" in caught.value.found
+    assert left_in(scratch) == []
+
+
+def test_a_folder_without_a_manifest_is_refused(remote):
+    Storage(remote.url).write("model.safetensors", b"half")
+    with pytest.raises(StorageError, match=r"state/manifest\.json"), at_hand(remote):
+        pass
+
+
+def test_all_who_read_on_a_node_share_one_copy_which_the_last_removes(remote, scratch, monkeypatch):
+    fetched: list[str] = []
+    fetch = folders._fetch
+    monkeypatch.setattr(folders, "_fetch", lambda folder, copy: (fetched.append(folder.url), fetch(folder, copy)))
+    write(remote)
+    readers, together = 4, threading.Barrier(4)
+    seen: list[Path] = []
+
+    def read() -> None:
+        with at_hand(remote) as folder:
+            together.wait(30)
+            seen.append(folder)
+            assert (folder / "deep" / "model.safetensors").read_text() == "weights"
+
+    threads = [threading.Thread(target=read) for _ in range(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(seen), len(set(seen)), fetched) == (readers, 1, [remote.url])
+    assert left_in(scratch) == []
+
+
+def test_a_copy_that_a_killed_process_left_is_no_copy_of_another_folder_of_that_url(remote):
+    write(remote, "old")
+    with at_hand(remote) as folder:
+        old = folder
+        Storage(remote.parent.url).remove("state")
+        write(remote, "new")
+        with at_hand(remote) as folder:
+            assert folder != old
+            assert (folder / "deep" / "model.safetensors").read_text() == "new"
