@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.doubles import FakeMetrics, FakeStages
+from tests.doubles import FakeMetrics, FakeStages
 
 TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}[ANSWER]{% endif %}"
 

@@ -8,7 +8,7 @@ import pytest
 from flame_ray.engines.base import Chunks, Continuation, Weights
 from flame_ray.errors import WeightSyncError
 from flame_ray.weights import Canary, Push, check_canary
-from tests.unit.doubles import Remote
+from tests.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
 OLD, NEW, OTHER = (-1.0, -2.0), (-1.5, -1.0), (-3.0, -5.0)

@@ -16,7 +16,7 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
 from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId, TrainingReport
 from flame_ray.weights import Canary, Push
-from tests.unit.doubles import Remote
+from tests.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
 

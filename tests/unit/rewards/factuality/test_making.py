@@ -10,7 +10,7 @@ from flame_ray.rewards.factuality.decompose import RuleDecomposer, make_decompos
 from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
 from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
-from tests.unit.rewards.verifiers import Words
+from tests.doubles import FakeVerifier
 
 
 def settings(**factuality):
@@ -33,15 +33,15 @@ def test_the_default_is_rules_and_words_with_no_model_and_no_file(cache):
 @pytest.mark.parametrize(("checker", "decomposer"), [("llm", RuleDecomposer), ("whole", WholeDecomposer)])
 def test_a_checker_that_asks_a_model_is_cached_under_its_own_name(checker, decomposer):
     config = settings(checker=checker, threshold=0.7)
-    made = make_checker(config, Words(model="llama"))
+    made = make_checker(config, FakeVerifier(model="llama"))
     assert isinstance(made, CachedChecker) and made.threshold == 0.7
     assert made.identity == f"{checker}/1/llama/10000/0.7"
-    assert isinstance(make_decomposer(config, Words()), decomposer)
+    assert isinstance(make_decomposer(config, FakeVerifier()), decomposer)
 
 
 def test_the_cache_is_a_file_of_the_node_in_the_cache_folder_and_can_be_turned_off(cache):
     assert default_path().parent == cache / "verdicts" and default_path().suffix == ".sqlite"
-    assert isinstance(make_checker(settings(checker="llm", cache=False), Words()), LlmChecker)
+    assert isinstance(make_checker(settings(checker="llm", cache=False), FakeVerifier()), LlmChecker)
 
 
 def test_a_parser_may_decompose():
@@ -51,5 +51,5 @@ def test_a_parser_may_decompose():
 
 def test_a_model_may_decompose_for_any_checker():
     config = settings(decompose="llm")
-    assert isinstance(make_checker(config, Words()), LexicalChecker)
-    assert isinstance(make_decomposer(config, Words()), LlmDecomposer)
+    assert isinstance(make_checker(config, FakeVerifier()), LexicalChecker)
+    assert isinstance(make_decomposer(config, FakeVerifier()), LlmDecomposer)

@@ -14,7 +14,7 @@ from flame_ray.rewards.factuality.decompose.llm import (
     _Question,
 )
 from flame_ray.types import Decomposition, Response, ResponseId, Sentence
-from tests.unit.rewards.verifiers import Words
+from tests.doubles import FakeVerifier
 
 
 def response(text, index=0, finish_reason="stop"):
@@ -28,7 +28,7 @@ def last(text, name):
 
 def writing(facts):
     """A model that gives each sentence its facts."""
-    return Words(writes=lambda text: json.dumps({"facts": facts.get(last(text, "sentence"), [])}))
+    return FakeVerifier(writes=lambda text: json.dumps({"facts": facts.get(last(text, "sentence"), [])}))
 
 
 PERU = {
@@ -89,11 +89,11 @@ def test_the_cut_end_of_a_response_is_left_out():
 @pytest.mark.parametrize("answer", ['{"facts":["Peru', "", "null", '["a"]', '{"facts":"a"}', '{"facts":[1]}', '{"fact":[]}'])
 def test_an_answer_that_is_no_json_of_the_schema_fails_its_response(answer):
     with pytest.raises(ValueError, match="no JSON of its schema about 'Peru"):
-        LlmDecomposer(Words(writes=lambda text: answer)).decompose([response("Peru borders Chile.")])
+        LlmDecomposer(FakeVerifier(writes=lambda text: answer)).decompose([response("Peru borders Chile.")])
 
 
 def test_after_one_response_has_failed_the_others_are_not_asked_about_again():
-    words = Words(writes=lambda text: "{" if last(text, "sentence") == "Bad one." else '{"facts":[]}')
+    words = FakeVerifier(writes=lambda text: "{" if last(text, "sentence") == "Bad one." else '{"facts":[]}')
     decomposer = LlmDecomposer(words)
     with pytest.raises(ValueError, match="Bad one"):
         decomposer.decompose([response("Good one."), response("Bad one.")])

@@ -1,0 +1,231 @@
+"""Builds each record that travels between stages, with a default for every field that a test does not care about.
+
+A test names the fields that it is about. When a record changes, its builder changes, and most tests do not.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from flame_ray.engines.base import Sample
+from flame_ray.types import (
+    Audit,
+    Claim,
+    Decomposition,
+    Evaluation,
+    Fact,
+    FactScore,
+    Group,
+    HeldOut,
+    Interval,
+    JudgeScore,
+    LabelledClaim,
+    Missing,
+    Pair,
+    PairKind,
+    PairSet,
+    Passage,
+    Prompt,
+    Response,
+    ResponseId,
+    RoundReport,
+    ScoredGroup,
+    ScoredResponse,
+    Sentence,
+    Split,
+    TrainingReport,
+    Verdict,
+    VerdictLabel,
+)
+
+Facts = Iterable[VerdictLabel | Verdict]
+
+
+def make_prompt(
+    id: str = "peru",
+    text: str = "Which countries border Peru?",
+    *,
+    split: Split = Split.TRAIN,
+    label: bool | None = None,
+    fact_based: bool | None = None,
+) -> Prompt:
+    return Prompt(id, text, split, label, fact_based)
+
+
+def make_id(index: int = 0, *, round: int = 1, prompt: str = "peru") -> ResponseId:
+    return ResponseId(round, prompt, index)
+
+
+def make_response(
+    text: str = "It borders Chile.",
+    *,
+    round: int = 1,
+    prompt: str = "peru",
+    index: int = 0,
+    prompt_tokens: Sequence[int] = (1,),
+    tokens: Sequence[int] = (2, 3),
+    logprobs: Sequence[float] | None = None,
+    finish_reason: str = "stop",
+    version: int = 0,
+) -> Response:
+    """`prompt` is the prompt's id; every token has log-probability -0.1 unless `logprobs` says otherwise."""
+    logps = (-0.1,) * len(tokens) if logprobs is None else tuple(logprobs)
+    id = ResponseId(round, prompt, index)
+    return Response(id, text, tuple(prompt_tokens), tuple(tokens), logps, finish_reason, version)
+
+
+def make_group(*responses: Response, prompt: Prompt | None = None) -> Group:
+    """The prompt has the responses' prompt id unless it is given."""
+    return Group(prompt or _prompt_of(responses), responses)
+
+
+def make_sample(
+    text: str = "It borders Chile.", *, tokens: Sequence[int] = (1,), finish_reason: str = "stop", logprob: float = -0.1
+) -> Sample:
+    """What an engine answers; every token has the same log-probability."""
+    return Sample(text, tuple(tokens), (logprob,) * len(tokens), finish_reason)
+
+
+def make_passage(text: str = "Lima is the capital of Peru.", *, id: str = "pe", title: str = "Peru") -> Passage:
+    return Passage(id, title, text)
+
+
+def make_fact(text: str = "Peru borders Chile", *, sentence: int = 0) -> Fact:
+    return Fact(text, sentence)
+
+
+def make_claim(fact: str = "Peru borders Chile", *passages: Passage, sentence: int = 0) -> Claim:
+    return Claim(Fact(fact, sentence), passages)
+
+
+def make_labelled_claim(
+    fact: str = "Peru borders Chile", *passages: Passage, supported: bool = True, group: str | None = None
+) -> LabelledClaim:
+    return LabelledClaim(make_claim(fact, *passages), supported, group)
+
+
+def make_decomposition(*facts: str, sentences: Sequence[str] = ("Peru borders Chile.",)) -> Decomposition:
+    """All facts come from the first sentence; the others have nothing to verify."""
+    verifiable = [Sentence(text, verifiable=bool(facts) and place == 0) for place, text in enumerate(sentences)]
+    return Decomposition(tuple(verifiable), tuple(Fact(text, 0) for text in facts))
+
+
+def make_verdict(
+    label: VerdictLabel = VerdictLabel.SUPPORTED,
+    *,
+    fact: str = "Peru borders Chile",
+    sentence: int = 0,
+    score: float = 1.0,
+    passage: str | None = None,
+) -> Verdict:
+    """`passage` is the id of the passage that decided."""
+    return Verdict(Fact(fact, sentence), label, score, passage)
+
+
+def make_fact_score(*facts: VerdictLabel | Verdict, id: ResponseId | None = None, not_found_counts: bool = True) -> FactScore:
+    """One fact a label; a whole verdict may stand in place of a label."""
+    verdicts = [
+        each if isinstance(each, Verdict) else make_verdict(each, fact=f"fact {place}", sentence=place)
+        for place, each in enumerate(facts)
+    ]
+    return FactScore(id or make_id(), tuple(verdicts), not_found_counts)
+
+
+def make_judge_score(value: float = 1.0, *, samples: Sequence[float] | None = None, id: ResponseId | None = None) -> JudgeScore:
+    return JudgeScore(id or make_id(), value, (value,) if samples is None else tuple(samples))
+
+
+def make_missing(reason: str = "judge failed", *, id: ResponseId | None = None) -> Missing:
+    return Missing(id or make_id(), reason)
+
+
+def make_audit(
+    *facts: VerdictLabel | Verdict,
+    missing: str | None = None,
+    id: ResponseId | None = None,
+    passages: Sequence[Passage] = (),
+    sentences: Sequence[Sentence] = (),
+) -> Audit:
+    """With `missing`, the score failed for that reason."""
+    score = make_fact_score(*facts, id=id) if missing is None else make_missing(missing, id=id)
+    return Audit(score, tuple(passages), tuple(sentences))
+
+
+def make_scored(
+    response: Response | None = None,
+    *,
+    judge: float | str | JudgeScore = 1.0,
+    facts: Facts | str | Audit | None = None,
+) -> ScoredResponse:
+    """A response with its rewards. A reward given as text is missing, and the text is the reason.
+
+    `facts` None: the prompt needs no facts. An empty sequence: the response states none, and abstains.
+    """
+    response = response or make_response()
+    if isinstance(judge, str):
+        judged: JudgeScore | Missing = Missing(response.id, judge)
+    else:
+        judged = judge if isinstance(judge, JudgeScore) else make_judge_score(judge, id=response.id)
+    if isinstance(facts, str):
+        audit: Audit | None = make_audit(missing=facts, id=response.id)
+    elif facts is None or isinstance(facts, Audit):
+        audit = facts
+    else:
+        audit = make_audit(*facts, id=response.id)
+    return ScoredResponse(response, judged, audit)
+
+
+def make_scored_group(*scored: ScoredResponse, prompt: Prompt | None = None) -> ScoredGroup:
+    return ScoredGroup(prompt or _prompt_of([each.response for each in scored]), scored)
+
+
+def make_pair(
+    chosen: Response | None = None,
+    rejected: Response | None = None,
+    *,
+    kind: PairKind = PairKind.FACTUALITY,
+    scores: tuple[float, float] = (1.0, 0.0),
+    prompt: str = "peru",
+    round: int = 1,
+) -> Pair:
+    """Response 0 is chosen over response 1, unless other responses are given; `scores` are of chosen and rejected."""
+    chosen = chosen or make_response("chosen", prompt=prompt, round=round, index=0)
+    rejected = rejected or make_response("rejected", prompt=prompt, round=round, index=1)
+    return Pair(kind, chosen, rejected, *scores)
+
+
+def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None) -> PairSet:
+    return PairSet(pairs, dict(dropped or {}))
+
+
+def make_training_report(
+    *, steps: int = 4, loss: float = 0.5, accuracy: float = 0.75, margin: float = 0.125, pairs: int = 1, tokens: int = 9
+) -> TrainingReport:
+    return TrainingReport(steps, loss, accuracy, margin, pairs, tokens)
+
+
+def make_interval(mean: float | None = 0.5, *, low: float | None = None, high: float | None = None, n: int = 1) -> Interval:
+    return Interval(mean, low, high, n)
+
+
+def make_evaluation(mean: float = 0.5, *, prompts: int = 1, missing: int = 0, **intervals: Interval) -> Evaluation:
+    """Every metric is `mean`, except those given by name."""
+    names = [name for name in Evaluation.__slots__ if name not in ("prompts", "missing")]
+    return Evaluation(**{name: make_interval(mean) for name in names} | intervals, prompts=prompts, missing=missing)
+
+
+def make_held_out(*scored: ScoredResponse, evaluation: Evaluation | None = None) -> HeldOut:
+    return HeldOut(scored, evaluation or make_evaluation(prompts=len(scored)))
+
+
+def make_round_report(
+    round: int = 1,
+    *,
+    evaluation: Evaluation | None = None,
+    pairs: PairSet | None = None,
+    training: TrainingReport | None = None,
+    weight_version: int = 0,
+) -> RoundReport:
+    return RoundReport(round, evaluation or make_evaluation(), pairs, training, weight_version)
+
+
+def _prompt_of(responses: Sequence[Response]) -> Prompt:
+    return make_prompt(responses[0].id.prompt_id) if responses else make_prompt()

@@ -1,0 +1,391 @@
+"""One double a protocol, shared by all tests: plain objects that answer by a rule and keep what they were asked."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest, Weights
+from flame_ray.errors import EngineError
+from flame_ray.round import Stages
+from flame_ray.types import (
+    Claim,
+    Decomposition,
+    Evaluation,
+    Group,
+    HeldOut,
+    Pair,
+    PairKind,
+    PairSet,
+    Passage,
+    Prompt,
+    Response,
+    ScoredGroup,
+    ScoredResponse,
+    Sentence,
+    TrainingReport,
+    Verdict,
+    VerdictLabel,
+)
+from tests.builders import (
+    make_audit,
+    make_decomposition,
+    make_evaluation,
+    make_held_out,
+    make_judge_score,
+    make_passage,
+    make_response,
+    make_sample,
+    make_scored,
+    make_scored_group,
+    make_training_report,
+    make_verdict,
+)
+
+
+class Vocabulary:
+    """A tokenizer whose tokens are words: an id is the place at which a word was first seen."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        words = text.split(" ")
+        self._words += [word for word in dict.fromkeys(words) if word not in self._words]
+        return tuple(self._words.index(word) for word in words)
+
+    def text(self, ids: Sequence[int]) -> str:
+        return " ".join(self._words[index] for index in ids)
+
+
+class FakeEngine:
+    """A `TextEngine` of one token a word. Samples are done in the opposite order, so that nobody relies on theirs.
+
+    `writes` gives the sample for a prompt's text: a text, or a whole `Sample`. `says` gives the log-probabilities of the
+    asked tokens after a prompt's text, `weighs` the log-probability of each token of a continuation.
+    """
+
+    ranks = 1
+
+    def __init__(
+        self,
+        writes: Callable[[str], str | Sample] = lambda text: "an answer",
+        says: Callable[[str], tuple[float, ...]] = lambda text: (-1.0, -1.0),
+        weighs: Callable[[Continuation], tuple[float, ...]] = lambda asked: (-0.5,) * len(asked.token_ids),
+        weight_version: int = 0,
+    ):
+        self.writes, self.says, self.weighs, self.weight_version = writes, says, weighs, weight_version
+        self.requests: list[SampleRequest] = []
+        self.prompts: list[str] = []
+        self.loaded: list[tuple[Weights, int]] = []
+        self.events: list[str] = []
+        self.vocabulary = Vocabulary()
+
+    def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        return self.encode("\n".join(message["content"] for message in messages))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self.vocabulary.encode(text)
+
+    def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
+        self.requests += requests
+        for place in reversed(range(len(requests))):
+            written = self.writes(self._text(requests[place].prompt_token_ids))
+            yield place, make_sample(written) if isinstance(written, str) else written
+
+    def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
+        return [self.weighs(each) for each in continuations]
+
+    def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
+        return [self.says(self._text(ids)) for ids in prompts]
+
+    def load_weights(self, weights: Weights, version: int) -> None:
+        self.loaded.append((weights, version))
+        self.weight_version = version
+
+    def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
+        self.events.append(f"transfer {step}")
+
+    def sleep(self, level: int) -> None:
+        self.events.append(f"sleep {level}")
+
+    def wake(self, part: str) -> None:
+        self.events.append(f"wake {part}")
+
+    def _text(self, ids: Sequence[int]) -> str:
+        self.prompts.append(text := self.vocabulary.text(ids))
+        return text
+
+
+class FakeVerifier:
+    """A `Verifier` of one token a word.
+
+    `says` gives the log-probabilities of True and False for a prompt's text; `writes` the sample for it.
+    """
+
+    def __init__(
+        self,
+        says: Callable[[str], tuple[float, float]] = lambda text: (-1.0, -1.0),
+        writes: Callable[[str], str] = lambda text: '{"facts":[]}',
+        max_length: int = 10_000,
+        model: str = "words",
+    ):
+        self.model, self.max_length = model, max_length
+        self.says, self.writes = says, writes
+        self.asked: list[str] = []
+        self.requests: list[SampleRequest] = []
+        self.rendered = 0
+        self.vocabulary = Vocabulary()
+
+    def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
+        self.rendered += len(chats)
+        return [self.encode("\n".join(message["content"] for message in messages)) for messages in chats]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        return self.vocabulary.encode(text)
+
+    def text(self, ids: Sequence[int]) -> str:
+        return self.vocabulary.text(ids)
+
+    def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
+        assert token_ids == (self.encode("True")[0], self.encode("False")[0])
+        texts = [self.text(ids) for ids in prompts]
+        self.asked += texts
+        return [self.says(text) for text in texts]
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]:
+        self.requests += requests
+        return [make_sample(self.writes(self.text(each.prompt_token_ids))) for each in requests]
+
+
+class FakeRetriever:
+    """A `Retriever` that finds the same passages for every query; `queries` and `asked` (each `k`) are what it was asked."""
+
+    def __init__(self, *passages: Passage):
+        self.passages = passages
+        self.queries: list[str] = []
+        self.asked: list[int] = []
+
+    def retrieve(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
+        self.queries += queries
+        self.asked.append(k)
+        return [self.passages[:k] for _ in queries]
+
+
+class FakeReranker:
+    """A `Reranker` that turns the order round."""
+
+    def rerank(self, query: str, passages_K: Sequence[Passage], keep: int) -> tuple[Passage, ...]:
+        return tuple(reversed(passages_K))[:keep]
+
+
+class FakeScorer:
+    """A `PairScorer`: `says` gives the logits of a pair of texts, one a label. `pairs` and `calls` are what it was asked.
+
+    `words` is what the fine-tuned checker's model says a lexical logit is worth.
+    """
+
+    def __init__(
+        self, says: Callable[[str, str], Sequence[float]], labels: tuple[str, ...] = ("supported",), words: float = 0.0
+    ):
+        self.says, self.labels, self.words = says, labels, words
+        self.pairs: list[tuple[str, str]] = []
+        self.calls: list[list[tuple[str, str]]] = []
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        self.pairs += pairs
+        self.calls.append(list(pairs))
+        return np.array([self.says(*pair) for pair in pairs], np.float32).reshape(len(pairs), len(self.labels))
+
+
+def log_shares(says: Callable[[str, str], Sequence[float]]) -> Callable[[str, str], list[float]]:
+    """Logits for `FakeScorer` from the probability of each label."""
+    return lambda first, second: [math.log(max(share, 1e-9)) for share in says(first, second)]
+
+
+class FakeEmbedder:
+    """A `TextEmbedder`: a text ends in an angle in degrees, and its vector points there."""
+
+    width = 2
+
+    def __init__(self) -> None:
+        self.embedded = 0  # passages
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray:
+        angles = np.radians([float(text.split()[-1]) for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    def passages(self, texts: Sequence[str]) -> np.ndarray:
+        self.embedded += len(texts)
+        return self.queries(texts)
+
+
+class FakeDecomposer:
+    """A `Decomposer`: `splits` gives the facts of a response's text, all in one sentence; by default the text is the fact."""
+
+    def __init__(self, splits: Callable[[str], Sequence[str]] = lambda text: (text,)):
+        self.splits = splits
+
+    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
+        return [make_decomposition(*self.splits(each.text), sentences=(each.text,)) for each in responses]
+
+
+class FakeChecker:
+    """A `Checker`: `says` gives the label of a fact's text, the last passage decides, and `asked` are the claims so far."""
+
+    def __init__(
+        self,
+        says: Callable[[str], VerdictLabel] = lambda text: VerdictLabel.SUPPORTED,
+        score: Callable[[str], float] = lambda text: 1.0,
+        identity: str = "fake",
+        threshold: float = 0.5,
+    ):
+        self.says, self.score, self.identity, self.threshold = says, score, identity, threshold
+        self.asked: list[Claim] = []
+        self.batches: list[int] = []
+
+    def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+        self.asked += claims
+        self.batches.append(len(claims))
+        return tuple(self._verdict(claim) for claim in claims)
+
+    def _verdict(self, claim: Claim) -> Verdict:
+        passage = claim.passages_K[-1].id if claim.passages_K else None
+        return Verdict(claim.fact, self.says(claim.fact.text), self.score(claim.fact.text), passage)
+
+
+class FakeClock:
+    """Stands at `time`; a sleep first does `meanwhile`, then moves the time on."""
+
+    def __init__(self, time: float = 1_000_000.0):
+        self.time = time
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.meanwhile()
+        self.time += seconds
+
+
+class FakePool:
+    """A pool of workers that answers each item at once by `answer`; with `answer` None, not before `settle`."""
+
+    def __init__(self, answer: Callable[[str, Any], Any] | None):
+        self.answer = answer
+        self.asked: list[tuple[str, Any]] = []
+        self.futures: list[Future] = []
+
+    def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False) -> Future:
+        self.asked.append((method, item))
+        self.futures.append(future := Future())
+        if self.answer is not None:
+            self.settle(-1, self.answer)
+        return future
+
+    def settle(self, place: int, answer: Callable[[str, Any], Any]) -> None:
+        try:
+            self.futures[place].set_result(answer(*self.asked[place]))
+        except EngineError as error:
+            self.futures[place].set_exception(error)
+
+
+class Remote:
+    """A method of an actor: called by `.remote`, awaited."""
+
+    def __init__(self, method):
+        self._method = method
+
+    async def remote(self, *args: Any) -> Any:
+        return self._method(*args)
+
+
+class FakeMetrics:
+    """Notes what the gauges would show."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int, bool]] = []
+        self.evaluations: list[Evaluation] = []
+
+    def stage(self, name, round, running):
+        self.stages.append((name, round, running))
+
+    def evaluation(self, evaluation):
+        self.evaluations.append(evaluation)
+
+
+class FakeStages:
+    """Stages that are quick and always do the same; each says `unit` of work by its name before it does it.
+
+    `trained`: the rounds that the learner's state holds; as the learner, it does not train one of these again.
+    """
+
+    def __init__(self, work: Callable[[str], None] = lambda unit: None, trained: set[int] | None = None):
+        self._work = work
+        self.trained = set() if trained is None else trained
+
+    def stages(self, **other) -> Stages:
+        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate")
+        return Stages(**({name: getattr(self, name) for name in names} | other))
+
+    def draw(self, prompts_P, round):
+        return prompts_P
+
+    def classify(self, prompts_P, round):
+        self._work(f"classify {round}")
+        return tuple(replace(prompt, fact_based=True) for prompt in prompts_P)
+
+    def sample(self, prompts_P: Iterable[Prompt], round: int) -> Iterator[Group]:
+        for prompt in prompts_P:
+            self._work(f"sample {round} {prompt.id}")
+            yield Group(prompt, self._responses(prompt, round, 2))
+
+    def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
+        for group in groups_P:
+            self._work(f"score {round} {group.prompt.id}")
+            yield make_scored_group(*map(self._scored, group.responses_G), prompt=group.prompt)
+
+    def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
+        groups = sorted(groups_P, key=lambda group: group.prompt.id)
+        self._work(f"pair {round}")
+        sides = [[scored.response for scored in group.scored_G] for group in groups]
+        pairs = [Pair(PairKind.INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
+        return PairSet(tuple(pairs), {"factuality: tie": len(groups)})
+
+    def train(self, pairs: PairSet, round: int) -> TrainingReport:
+        if round not in self.trained:
+            self._work(f"train {round}")
+            self.trained.add(round)
+        return make_training_report(loss=0.5 / round, pairs=len(pairs.pairs_D))
+
+    def save(self, round: int) -> None:
+        self._work(f"save {round}")
+
+    def sync(self, round: int) -> int:
+        self._work(f"sync {round}")
+        return round
+
+    def choose_canary(self, pairs: PairSet) -> None:
+        assert pairs.pairs_D
+
+    def evaluate(self, prompts_P, round: int) -> HeldOut:
+        self._work(f"evaluate {round}")
+        scored_P = tuple(self._scored(self._responses(prompt, round, 1)[0]) for prompt in prompts_P)
+        return make_held_out(*scored_P, evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
+
+    def _responses(self, prompt: Prompt, round: int, samples: int) -> tuple[Response, ...]:
+        return tuple(
+            make_response(f"answer {round}/{prompt.id}/{index}", round=round, prompt=prompt.id, index=index, version=round - 1)
+            for index in range(samples)
+        )
+
+    def _scored(self, response: Response) -> ScoredResponse:
+        verdict = make_verdict(fact="a fact", passage="passage")
+        passage, sentence = make_passage("a text", id="passage", title="A title"), Sentence("A fact.", verifiable=True)
+        audit = make_audit(verdict, id=response.id, passages=(passage,), sentences=(sentence,))
+        judge = make_judge_score(float(response.id.index), samples=(1.0,), id=response.id)
+        return make_scored(response, judge=judge, facts=audit)
