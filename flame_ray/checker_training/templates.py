@@ -31,7 +31,7 @@ class Entry:
     def said(self, draw: random.Random) -> str:
         """
         >>> Entry("Peru", "Natural resources", "copper").said(random.Random(0))
-        'Natural resources of Peru include copper'
+        'Peru has copper as natural resources'
         """
         name, *part = self.field.split(", ")
         many = self.field.lower().endswith(MANY) or name.endswith("s")

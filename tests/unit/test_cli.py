@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
 import flame_ray
+from flame_ray import cli
+from flame_ray.errors import Interrupted
 
 HEAVY = {"torch", "ray", "vllm", "deepspeed", "transformers"}
 
@@ -17,12 +21,30 @@ def job(tmp_path):
     return path
 
 
-def flame(*words, folder) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "flame_ray", *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+@dataclass(frozen=True)
+class Ended:
+    """How the command ended: its exit code, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(tmp_path):
+@pytest.fixture
+def flame(monkeypatch, capsys) -> Callable[..., Ended]:
+    """Runs the command line in this process, which has loaded the heavy packages already."""
+
+    def run(*words, folder) -> Ended:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["flame-ray", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Ended(ended.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(flame, tmp_path):
     done = flame("run", "nowhere.yaml", folder=tmp_path)
     assert done.returncode == 2
     assert done.stderr == (
@@ -45,7 +67,7 @@ def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(tmp_path):
         (["--set", "rollout.samples=[1"], ["rollout.samples=[1", "quote the value"]),
     ],
 )
-def test_a_bad_setting_is_one_message_with_its_path_and_leaves_no_folder(words, parts, job):
+def test_a_bad_setting_is_one_message_with_its_path_and_leaves_no_folder(flame, words, parts, job):
     done = flame("run", job, *words, folder=job.parent)
     assert done.returncode == 2
     assert done.stderr.startswith("flame-ray: expected ")
@@ -55,19 +77,19 @@ def test_a_bad_setting_is_one_message_with_its_path_and_leaves_no_folder(words, 
     assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
 
 
-def test_an_unknown_setting_in_the_file_is_named_with_its_path_and_its_file(job):
+def test_an_unknown_setting_in_the_file_is_named_with_its_path_and_its_file(flame, job):
     job.write_text("rollout: {sampels: 3}\n")
     done = flame("run", job, folder=job.parent)
     assert done.returncode == 2
     assert f"in {job}: rollout.sampels" in done.stderr
 
 
-def test_every_bad_setting_is_named_at_once(job):
+def test_every_bad_setting_is_named_at_once(flame, job):
     done = flame("run", job, "--set", "rollout.samples=1", "--set", "run.sead=3", folder=job.parent)
     assert "rollout.samples" in done.stderr and "run.sead" in done.stderr
 
 
-def test_a_prompt_file_that_is_not_there_exits_with_the_code_of_data_and_leaves_no_folder(job):
+def test_a_prompt_file_that_is_not_there_exits_with_the_code_of_data_and_leaves_no_folder(flame, job):
     done = flame("run", job, "--set", "prompts.sources=[{source: missing.jsonl}]", folder=job.parent)
     assert done.returncode == 3, done.stderr
     assert done.stderr.startswith("flame-ray: expected ") and "missing.jsonl" in done.stderr
@@ -75,7 +97,7 @@ def test_a_prompt_file_that_is_not_there_exits_with_the_code_of_data_and_leaves_
     assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
 
 
-def test_a_model_that_is_not_there_exits_with_the_code_of_models_and_leaves_no_folder(job):
+def test_a_model_that_is_not_there_exits_with_the_code_of_models_and_leaves_no_folder(flame, job):
     done = flame("run", job, "--set", "model.policy=./no-model", folder=job.parent)
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("flame-ray: expected ") and "model.policy: ./no-model" in done.stderr
@@ -83,7 +105,7 @@ def test_a_model_that_is_not_there_exits_with_the_code_of_models_and_leaves_no_f
     assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
 
 
-def test_the_doctor_says_what_a_job_lacks_exits_with_5_and_leaves_no_folder(job):
+def test_the_doctor_says_what_a_job_lacks_exits_with_5_and_leaves_no_folder(flame, job):
     done = flame("doctor", job, "--set", "learner.gpus=64", "--set", "model.policy=./no-model", folder=job.parent)
     assert done.returncode == 5, done.stderr
     assert "learner 64" in done.stdout and "./no-model" in done.stdout
@@ -92,61 +114,57 @@ def test_the_doctor_says_what_a_job_lacks_exits_with_5_and_leaves_no_folder(job)
     assert [path.name for path in job.parent.iterdir()] == ["job.yaml"]
 
 
-def test_the_doctor_loads_no_engine_and_starts_no_ray(job):
-    code = f"""
-import sys
-from flame_ray.cli import app
-app(["doctor", "job.yaml"], standalone_mode=False)
-import ray
-print(sorted({HEAVY!r} & set(sys.modules)), ray.is_initialized())
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=job.parent, capture_output=True, text=True, timeout=120)
-    assert done.stdout.splitlines()[-1] == "['ray'] False", done.stderr
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["run", "nowhere.yaml"],
-        ["run", "job.yaml", "--set", "rollout.sampels=3"],
-        ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
-        ["score", "--responses", "r.jsonl", "--out", "o.jsonl", "--decompose", "clauses"],
-        ["agreement", "--labels", "l.jsonl", "--kind", "claims", "--checker", "oracle"],
-        ["version"],
-    ],
+LIGHT = (
+    ["run", "nowhere.yaml"],
+    ["run", "job.yaml", "--set", "rollout.sampels=3"],
+    ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
+    ["score", "--responses", "r.jsonl", "--out", "o.jsonl", "--decompose", "clauses"],
+    ["agreement", "--labels", "l.jsonl", "--kind", "claims", "--checker", "oracle"],
+    ["version"],
 )
-def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded(words, job):
-    code = f"""
+LOADED = f"""
 import sys
 from flame_ray.cli import app
-try:
-    app({words!r}, standalone_mode=False)
-except Exception as error:
-    print(type(error).__name__)
-print(sorted({HEAVY!r} & set(sys.modules)))
+for words in {[*LIGHT, ["doctor", "job.yaml"]]!r}:
+    try:
+        app(words, standalone_mode=False)
+    except Exception as error:
+        print(type(error).__name__)
+    print(sorted({HEAVY!r} & set(sys.modules)))
+import ray
+print(ray.is_initialized())
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=job.parent, capture_output=True, text=True, timeout=120)
-    first, loaded = done.stdout.splitlines()
-    assert first == (flame_ray.__version__ if words == ["version"] else "ConfigError")
-    assert loaded == "[]"
+
+
+def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded_and_the_doctor_loads_no_engine_and_starts_no_ray(job):
+    """One process for all, because each takes a second to start: the doctor comes last, since it does load Ray."""
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=job.parent, capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()
+    assert lines[: 2 * len(LIGHT)] == ["ConfigError", "[]"] * (len(LIGHT) - 1) + [flame_ray.__version__, "[]"], done.stderr
+    assert lines[-2:] == ["['ray']", "False"], done.stderr
+
+
+def test_the_package_is_a_command_of_its_own(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "flame_ray", "run", "nowhere.yaml"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 2 and done.stderr.startswith(b"flame-ray: expected a job file (YAML)")
 
 
 SCORE = ("score", "--responses", "r.jsonl", "--out", "o.jsonl")
 
 
-def test_scoring_a_file_that_is_not_there_is_one_message_and_leaves_nothing(tmp_path):
+def test_scoring_a_file_that_is_not_there_is_one_message_and_leaves_nothing(flame, tmp_path):
     done = flame(*SCORE, folder=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
     assert "r.jsonl: No such file" in done.stderr and "--responses" in done.stderr
 
 
-def test_scoring_on_a_corpus_that_is_not_there_is_one_message_and_leaves_nothing(tmp_path):
+def test_scoring_on_a_corpus_that_is_not_there_is_one_message_and_leaves_nothing(flame, tmp_path):
     done = flame(*SCORE, "--corpus", "./no: such.jsonl", folder=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
     assert "no: such.jsonl" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(tmp_path):
+def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(flame, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("factuality: {workers: 0}\n")
     (tmp_path / "r.jsonl").write_text("")
@@ -155,62 +173,55 @@ def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(tmp_
     assert "factuality.workers: Input should be greater than or equal to 1 (given -2)" in done.stderr
 
 
-def test_a_file_without_a_response_is_refused_before_anything_starts(tmp_path):
+def test_a_file_without_a_response_is_refused_before_anything_starts(flame, tmp_path):
     (tmp_path / "r.jsonl").write_text("\n{\n")
     done = flame(*SCORE, folder=tmp_path)
     assert done.returncode == 3
     assert "r.jsonl:2" in done.stderr and "expected a response to score" in done.stderr
 
 
-def test_labels_of_one_kind_only_are_refused_before_anything_starts(tmp_path):
+def test_labels_of_one_kind_only_are_refused_before_anything_starts(flame, tmp_path):
     (tmp_path / "l.jsonl").write_text('{"claim": "a", "evidence": [], "label": "supported"}\n')
     done = flame("agreement", "--labels", "l.jsonl", "--kind", "claims", folder=tmp_path)
     assert done.returncode == 3 and "claims of both labels" in done.stderr
 
 
-def test_responses_without_evidence_and_without_a_corpus_are_refused(tmp_path):
+def test_responses_without_evidence_and_without_a_corpus_are_refused(flame, tmp_path):
     line = '{"prompt": "a", "response": "b", "system": "c", "supported": 1, "unsupported": 0}\n'
     (tmp_path / "l.jsonl").write_text(line)
     done = flame("agreement", "--labels", "l.jsonl", "--kind", "responses", folder=tmp_path)
     assert done.returncode == 3 and "--corpus" in done.stderr and "l.jsonl:1" in done.stderr
 
 
-def test_a_bug_shows_its_trace_and_not_a_message_of_the_users():
-    code = "import flame_ray.cli as c; c.load_config = lambda *a: 1 / 0; import sys; sys.argv = ['x', 'run', 'j']; c.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr and "ZeroDivisionError" in done.stderr and "flame-ray:" not in done.stderr
+def test_a_bug_shows_its_trace_and_not_a_message_of_the_users(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "load_config", lambda *_: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["flame-ray", "run", "job.yaml"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+    assert "flame-ray:" not in capsys.readouterr().err
 
 
-def test_without_words_the_help_is_shown(tmp_path):
+def test_without_words_the_help_is_shown(flame, tmp_path):
     done = flame(folder=tmp_path)
     assert "Run a job" in done.stdout + done.stderr
 
 
-def test_the_version_is_printed(tmp_path):
+def test_the_version_is_printed(flame, tmp_path):
     done = flame("version", folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, flame_ray.__version__ + "\n")
 
 
-def test_a_run_that_was_interrupted_says_how_to_go_on_and_exits_with_the_code_for_try_again():
-    code = """
-import sys
-import flame_ray.cli as cli
-from flame_ray.errors import Interrupted
+def test_a_run_that_was_interrupted_says_how_to_go_on_and_exits_with_the_code_for_try_again(flame, tmp_path, monkeypatch):
+    def stopped(*words):
+        raise Interrupted("a run that ends by itself", "SIGTERM", "go on with --resume mine")
 
-def stopped(*words):
-    raise Interrupted("a run that ends by itself", "SIGTERM", "go on with --resume mine")
-
-cli.load_config = stopped
-sys.argv = ["flame-ray", "run", "job.yaml"]
-cli.main()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    monkeypatch.setattr(cli, "load_config", stopped)
+    done = flame("run", "job.yaml", folder=tmp_path)
     assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr == "flame-ray: expected a run that ends by itself; found SIGTERM. To fix: go on with --resume mine.\n"
 
 
-def test_an_index_is_built_before_it_is_needed(tmp_path, monkeypatch):
+def test_an_index_is_built_before_it_is_needed(flame, tmp_path, monkeypatch):
     monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "cache"))
     (tmp_path / "corpus.jsonl").write_text('{"title": "Peru", "text": "Lima is the capital of Peru."}\n')
     done = flame("index", "--corpus", "corpus.jsonl", folder=tmp_path)

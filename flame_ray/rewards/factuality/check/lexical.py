@@ -64,6 +64,7 @@ ABOUT = 0.5  # share of plain words from which a window that conflicts is about 
 class LexicalChecker:
     """Word coverage against conflicts: under a millisecond a fact, no model to load.
 
+    >>> from flame_ray.types import Fact, Passage
     >>> passage = Passage("pe/0", "Peru", "Capital, name: Lima")
     >>> [v.label.value for v in LexicalChecker().check((Claim(Fact("The capital of Peru is Cuzco", 0), (passage,)),))]
     ['contradicted']
