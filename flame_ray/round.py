@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from flame_ray.cluster.ahead import in_order
+from flame_ray.cluster.streams import prefetch
 from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
 
 Prompts = Sequence[Prompt]
@@ -54,6 +54,6 @@ def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int
     """
     heldout_P = stages.classify(heldout_P, 0)
     yield RoundReport(0, stages.evaluate(heldout_P, 0).evaluation)
-    collected = in_order(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness)
+    collected = prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness)
     for round, pairs in collected:
         yield improve(stages, pairs, heldout_P, round)

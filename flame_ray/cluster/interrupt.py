@@ -1,13 +1,13 @@
-"""Being asked to stop: SIGTERM (`ray job stop`, a preempted node, Kubernetes) and Ctrl-C.
+"""Stopping a run on SIGTERM (`ray job stop`, a preempted node, Kubernetes) or Ctrl-C.
 
-A handler that raises would do so anywhere, also inside Ray's own code, which turns it into a SystemError. So it only takes
-note, and whoever waits or counts steps asks `check`. A second signal is as harsh as it would be without us.
+A signal handler that raised could do so inside Ray's compiled code, which turns the exception into a SystemError. So the
+handler only records the signal, and every wait and every step calls `check`. A second signal has its usual effect.
 """
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -16,29 +16,30 @@ from typing import Any
 from flame_ray.errors import Interrupted
 
 POLL_S = 0.2
-_asked: list[tuple[str, list[str]]] = []  # the signal's name, and how to go on: the last advice holds
+_signals: list[tuple[str, list[str]]] = []  # the signal's name, and the advice given so far: the last one is shown
 
 
 def check() -> None:
-    """Raises Interrupted when the process was asked to stop."""
-    if _asked:
-        name, advice = _asked[0]
+    """Raises Interrupted if the process has received a signal to stop."""
+    if _signals:
+        name, advice = _signals[0]
         raise Interrupted("a run that ends by itself", name, advice[-1])
 
 
+def wait_until_done(future: Future) -> Future:
+    """Wait for the future and return it. Raises Interrupted on a signal."""
+    while not wait([future], timeout=POLL_S).done:
+        check()
+    return future
+
+
 def result_of(future: Future) -> Any:
-    """The future's result, or Interrupted while it is not there."""
-    while True:
-        try:
-            return future.result(timeout=POLL_S)
-        except TimeoutError:
-            if future.done():
-                return future.result()
-            check()
+    """Wait for the future's result. Raises Interrupted on a signal, and whatever the future raises."""
+    return wait_until_done(future).result()
 
 
 def take(queue: SimpleQueue) -> Any:
-    """The queue's next item, or Interrupted while there is none."""
+    """Wait for the queue's next item. Raises Interrupted on a signal."""
     while True:
         check()
         try:
@@ -49,23 +50,23 @@ def take(queue: SimpleQueue) -> Any:
 
 @contextmanager
 def interruptible(fix: str) -> Iterator[Callable[[str], None]]:
-    """In the block a signal makes `check` raise; `fix` says how to go on, until what is yielded is told otherwise."""
+    """Make `check` raise Interrupted, with the advice `fix`, after a signal. Yields a call that changes the advice."""
     advice = [fix]
     if threading.current_thread() is not threading.main_thread():
         yield advice.append
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def note(number: int, frame: FrameType | None) -> None:
-        _asked.append((signal.Signals(number).name, advice))
+    def record(number: int, frame: FrameType | None) -> None:
+        _signals.append((signal.Signals(number).name, advice))
         _restore(before)
 
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, record)
     try:
         yield advice.append
     finally:
-        _asked.clear()
+        _signals.clear()
         _restore(before)
 
 

@@ -1,28 +1,97 @@
-"""Work that flows: results as they are done, with a bound on how much is under way.
+"""Bounds on how much work is in flight: a map over futures, and prefetching on threads."""
 
-In: items, and a call that gives a future for one. Out: results, in the order in which they are done. A long stream holds
-no more than its window in memory, whatever its length.
-"""
-
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from flame_ray.cluster.interrupt import take
+from flame_ray.cluster.interrupt import check, result_of, take, wait_until_done
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
-def streamed(submit: Callable[[Item], Future], items: Iterable[Item], window: int) -> Iterator:
-    """At most `window` items are under way; a failure is raised where its result would have come."""
+def bounded_map(
+    submit: Callable[[Item], Future], items: Iterable[Item], window: int, ordered: bool = False
+) -> Iterator[tuple[Item, Future]]:
+    """Submit each item, at most `window` at a time, and yield `(item, finished future)` pairs.
+
+    `submit` returns a new future for each item. The pairs come in the order in which the futures finish, or, with `ordered`,
+    in the order of the items. A pair that is ready is yielded before the next item is read. Raises Interrupted while it waits.
+    """
+    in_flight: dict[Future, Item] = {}  # in the order of the items
     finished: SimpleQueue[Future] = SimpleQueue()
-    under_way = 0
+
+    def oldest() -> Future:
+        return next(iter(in_flight))
+
+    def next_finished() -> Future:
+        return wait_until_done(oldest()) if ordered else take(finished)
+
     for item in items:
-        submit(item).add_done_callback(finished.put)
-        under_way += 1
-        while under_way >= window or not finished.empty():
-            yield take(finished).result()
-            under_way -= 1
-    for _ in range(under_way):
-        yield take(finished).result()
+        check()
+        future = submit(item)
+        in_flight[future] = item
+        if not ordered:
+            future.add_done_callback(finished.put)
+        while in_flight and (len(in_flight) >= window or (oldest().done() if ordered else not finished.empty())):
+            future = next_finished()
+            yield in_flight.pop(future), future
+    while in_flight:
+        future = next_finished()
+        yield in_flight.pop(future), future
+
+
+def gather(futures: Mapping[Key, Future]) -> Future:
+    """A future that finishes when all of `futures` have, whether or not they failed. Its result is `futures`."""
+    gathered: Future = Future()
+    unchecked = iter(futures.values())
+
+    def wait_for_next(_: object = None) -> None:
+        if (future := next(unchecked, None)) is None:
+            gathered.set_result(futures)
+        else:
+            future.add_done_callback(wait_for_next)
+
+    wait_for_next()
+    return gathered
+
+
+def prefetch(work: Callable[[Key], Value], keys: Iterable[Key], ahead: int) -> Iterator[tuple[Key, Value]]:
+    """Yield `(key, work(key))` in the order of the keys; while the caller uses one value, up to `ahead` more are computed.
+
+    >>> list(prefetch(lambda key: key * 10, [1, 2, 3], ahead=1))
+    [(1, 10), (2, 20), (3, 30)]
+    """
+    remaining = iter(keys)
+    started: deque[tuple[Key, Future]] = deque()
+
+    def start(count: int) -> None:
+        started.extend((key, _start_thread(work, key)) for key in islice(remaining, count))
+
+    start(1)
+    while started:
+        key, future = started.popleft()
+        value = result_of(future)
+        start(ahead - len(started))
+        yield key, value
+        if not started:
+            start(1)
+
+
+def _start_thread(work: Callable[[Key], Value], key: Key) -> Future:
+    """Run `work(key)` on a daemon thread, so that an interrupted run can exit before it finishes."""
+    future: Future = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(key))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name=f"prefetch {key}", daemon=True).start()
+    return future

@@ -7,16 +7,16 @@ files, or of what becomes of the results.
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flame_ray.cluster.connect import check_capacity, connected
 from flame_ray.cluster.event_loop import Background
-from flame_ray.cluster.interrupt import check, interruptible, result_of
+from flame_ray.cluster.interrupt import interruptible, result_of
 from flame_ray.cluster.pool import WorkerPool
+from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
 from flame_ray.errors import WorkLost
@@ -39,12 +39,14 @@ class FactualityWorkers:
 
     def audits(self, items: Iterable[tuple[Item, Task]]) -> Iterator[tuple[Item, Audit]]:
         """What each task is worth; one that brought down one worker after another is missing."""
-        for (item, task), future in in_their_order(lambda each: self._pool.submit("audit", each[1]), items, self._window):
+        submitted = bounded_map(lambda each: self._pool.submit("audit", each[1]), items, self._window, ordered=True)
+        for (item, task), future in submitted:
             yield item, _result(future, Audit(Missing(task.response.id, "worker lost")))
 
     def verdicts(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         """One a claim; a claim that brought down one worker after another is an error."""
-        for claim, future in in_their_order(lambda each: self._pool.submit("check", each), claims, self._window):
+        submitted = bounded_map(lambda claim: self._pool.submit("check", claim), claims, self._window, ordered=True)
+        for claim, future in submitted:
             yield _result(future, Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None))
 
     def described(self) -> tuple[float, str]:
@@ -70,21 +72,9 @@ def checking(config: Config, go_on: str, screen: Screen, corpus: bool = True) ->
             background.close()
 
 
-def in_their_order(submit: Callable[[Item], Future], items: Iterable[Item], window: int) -> Iterator[tuple[Item, Future]]:
-    """Each item with its future, in the items' order; at most `window` items are read and not yet given out."""
-    waiting: deque[tuple[Item, Future]] = deque()
-    for item in items:
-        check()
-        waiting.append((item, submit(item)))
-        while waiting and (len(waiting) >= window or waiting[0][1].done()):
-            yield waiting.popleft()
-    while waiting:
-        yield waiting.popleft()
-
-
 def _result(future: Future, lost: Any) -> Any:
     try:
-        return result_of(future)
+        return future.result()
     except WorkLost as error:
         log.warning("%s", error)
         return lost

@@ -5,13 +5,13 @@ gives `advance`, which hears of the learner's finished steps.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from flame_ray.cluster.interrupt import check, result_of
+from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
 from flame_ray.controller.gpu_sharing import turns_of
 from flame_ray.controller.p2p_weights import Direct
@@ -78,16 +78,15 @@ class ClusterStages:
 
     def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
         """Both rewards of every group as soon as it comes, the factuality reward for fact-based prompts only."""
-        waiting: deque[tuple[Group, Future, Future | None]] = deque()
         groups_P = groups_P if self._config.pipeline.stream else list(groups_P)
-        for group in groups_P:
-            judged = self._workers.judge.submit("score", group)
-            checked = self._workers.factuality.submit("score", group) if group.prompt.fact_based else None
-            waiting.append((group, judged, checked))
-            while waiting and (len(waiting) >= SCORING or _is_done(*waiting[0])):
-                yield _scored(*waiting.popleft())
-        while waiting:
-            yield _scored(*waiting.popleft())
+        for group, answers in bounded_map(self._submit_scoring, groups_P, SCORING, ordered=True):
+            yield _scored(group, **answers.result())
+
+    def _submit_scoring(self, group: Group) -> Future:
+        answers = {"judged": self._workers.judge.submit("score", group)}
+        if group.prompt.fact_based:
+            answers["checked"] = self._workers.factuality.submit("score", group)
+        return gather(answers)
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.pairs_D:
@@ -176,11 +175,7 @@ class ClusterStages:
             yield group
 
 
-def _is_done(group: Group, judged: Future, checked: Future | None) -> bool:
-    return judged.done() and (checked is None or checked.done())
-
-
-def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup:
+def _scored(group: Group, judged: Future, checked: Future | None = None) -> ScoredGroup:
     judge_G = _rewards(group, judged, lambda missing: missing)
     audit_G = _rewards(group, checked, Audit) if checked else [None] * len(group.responses_G)
     return ScoredGroup(
@@ -192,7 +187,7 @@ def _scored(group: Group, judged: Future, checked: Future | None) -> ScoredGroup
 def _rewards(group: Group, answer: Future, lost: Callable[[Missing], Any]) -> Sequence[Any]:
     """A group that brought down one worker after another has no reward; it does not stop the run."""
     try:
-        return result_of(answer)
+        return answer.result()
     except WorkLost as error:
         log.warning("%s", error)
         return [lost(Missing(response.id, "worker lost")) for response in group.responses_G]

@@ -4,10 +4,11 @@ In: prompts. Out: groups as they are done, whichever worker made them. Knows not
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 
 from flame_ray.cluster.pool import WorkerPool
-from flame_ray.cluster.streams import streamed
+from flame_ray.cluster.streams import bounded_map
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Group, Prompt
 from flame_ray.weights import Push
@@ -25,12 +26,13 @@ class RolloutPool:
         """Each prompt's group [G], in the order in which they are done. `urgent`: before what waits already."""
         submit = partial(self._submit, plan=plan, urgent=urgent)
         window = max(1, AHEAD * self.pool.limits.batch * self.pool.limits.workers // plan.samples)
-        return streamed(submit, prompts_P, window)
+        for _, future in bounded_map(submit, prompts_P, window):
+            yield future.result()
 
     def push(self, push: Push) -> float:
         """Every worker serves the weights from now on, those that join later too; returns the largest canary gap so far."""
         self.pool.bring_to(push.version, push.bring)
         return push.largest_gap
 
-    def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool):
+    def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool) -> Future:
         return self.pool.submit("generate", prompt, plan, weight=plan.samples, urgent=urgent)

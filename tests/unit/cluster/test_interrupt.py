@@ -8,9 +8,8 @@ from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.ahead import in_order
 from flame_ray.cluster.interrupt import check, interruptible, result_of, take
-from flame_ray.cluster.streams import streamed
+from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -55,9 +54,10 @@ def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
 WAITS = {
     "a future": lambda: result_of(Future()),
     "a queue": lambda: take(SimpleQueue()),
-    "a stream whose window is full": lambda: next(streamed(lambda item: Future(), [1, 2], window=1)),
-    "a stream at its end": lambda: next(streamed(lambda item: Future(), [1, 2], window=9)),
-    "work that was begun": lambda: next(in_order(lambda key: threading.Event().wait(30), [1], ahead=0)),
+    "a full window": lambda: next(bounded_map(lambda item: Future(), [1, 2], window=1)),
+    "a full window in order": lambda: next(bounded_map(lambda item: Future(), [1, 2], window=1, ordered=True)),
+    "the last results": lambda: next(bounded_map(lambda item: Future(), [1, 2], window=9)),
+    "prefetched work": lambda: next(prefetch(lambda key: threading.Event().wait(30), [1], ahead=0)),
 }
 
 

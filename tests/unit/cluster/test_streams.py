@@ -1,134 +1,203 @@
-"""Results as they are done, with a bound on how many are under way."""
+"""How much work is in flight, and in which order its results come."""
 
 import random
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from flame_ray.cluster.streams import streamed
+from flame_ray.cluster.streams import bounded_map, gather, prefetch
 from flame_ray.errors import ModelError
 
 PATIENCE_S = 30.0
+BOTH_ORDERS = pytest.mark.parametrize("ordered", [False, True])
+LOST = ModelError("a model", "none", "give one")
+
+
+class Source:
+    """Items, and which of them have been read."""
+
+    def __init__(self, items: Iterable):
+        self.items, self.read = items, []
+
+    def __iter__(self) -> Iterator:
+        for item in self.items:
+            self.read.append(item)
+            yield item
 
 
 class Desk:
-    """Takes items and hands out futures; `under_way` are those taken and not yet given on by the stream."""
+    """Takes items and gives a future for each. `finish` lists, for each item, the items whose futures finish when it comes."""
 
-    def __init__(self) -> None:
-        self.futures: list[Future] = []
-        self.given_on = self.most = 0
+    def __init__(self, finish: dict[int, list[int]] | None = None):
+        self.futures: dict[int, Future] = {}
+        self.finish = finish or {}
 
-    def submit(self, item) -> Future:
-        self.futures.append(Future())
-        self.most = max(self.most, len(self.futures) - self.given_on)
-        return self.futures[-1]
-
-    def settle(self, *places: int) -> None:
-        for place in places:
-            self.futures[place].set_result(f"result {place}")
+    def submit(self, item: int) -> Future:
+        future = self.futures[item] = Future()
+        for done in self.finish.get(item, []):
+            self.futures[done].set_result(done)
+        return future
 
 
-def in_background(call, *args) -> threading.Thread:
-    thread = threading.Thread(target=call, args=args, daemon=True)
-    thread.start()
-    return thread
-
-
+@BOTH_ORDERS
 @pytest.mark.parametrize("window", [1, 3, 8])
-def test_no_more_than_the_window_is_under_way_however_long_the_stream_and_slow_its_reader(window):
-    """Counted in `submit`: items taken less results that the reader has had, so that memory stays flat."""
-    desk, drawn = Desk(), 0
+def test_no_more_than_the_window_is_read_and_not_yet_yielded_however_long_the_source(ordered, window):
+    source, yielded = Source(range(500)), []
     rng = random.Random(window)
-
-    def items() -> Iterator[int]:
-        nonlocal drawn
-        for item in range(500):
-            drawn += 1
-            assert drawn - desk.given_on <= window
-            yield item
 
     with ThreadPoolExecutor(4) as workers:
 
         def submit(item: int) -> Future:
-            future = desk.submit(item)
-            workers.submit(lambda: threading.Event().wait(rng.random() * 0.0005) or future.set_result(item))
-            return future
+            assert len(source.read) - len(yielded) <= window
+            return workers.submit(threading.Event().wait, rng.random() * 0.0005)
 
-        results = []
-        for result in streamed(submit, items(), window):
-            results.append(result)
-            desk.given_on += 1
-    assert sorted(results) == list(range(500))
-    assert desk.most == window
+        for item, _ in bounded_map(submit, source, window, ordered):
+            yielded.append(item)
+    assert sorted(yielded) == list(range(500))
 
 
-def test_a_full_window_waits_for_a_result_and_then_takes_one_more_item():
-    desk = Desk()
-    results: list[str] = []
-    reader = in_background(lambda: results.extend(streamed(desk.submit, range(4), window=2)))
-    reader.join(0.1)
-    assert (len(desk.futures), results) == (2, [])
-    desk.settle(1)
-    reader.join(0.1)
-    assert (len(desk.futures), results) == (3, ["result 1"])
-    desk.settle(0, 2)
-    reader.join(0.1)
-    desk.settle(3)
-    reader.join(PATIENCE_S)
-    assert results == ["result 1", "result 0", "result 2", "result 3"]
+def test_pairs_come_in_the_order_in_which_their_futures_finish():
+    desk = Desk({3: [2, 0, 1, 3]})
+    found = [(item, future.result()) for item, future in bounded_map(desk.submit, range(4), window=9)]
+    assert found == [(2, 2), (0, 0), (1, 1), (3, 3)]
 
 
-def test_results_come_in_the_order_in_which_they_are_done():
-    desk = Desk()
-
-    def submit(item: int) -> Future:
-        future = desk.submit(item)
-        if item == 3:
-            desk.settle(2, 0, 1, 3)
-        return future
-
-    assert list(streamed(submit, range(4), window=9)) == ["result 2", "result 0", "result 1", "result 3"]
+def test_ordered_pairs_come_in_the_order_of_the_items():
+    desk = Desk({3: [2, 0, 1, 3]})
+    found = [(item, future.result()) for item, future in bounded_map(desk.submit, range(4), window=9, ordered=True)]
+    assert found == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
 
-def test_what_is_done_is_given_on_before_the_next_item_is_taken():
-    desk, drawn = Desk(), []
+@BOTH_ORDERS
+def test_what_is_finished_is_yielded_before_the_next_item_is_read(ordered):
+    desk, source = Desk({0: [0], 1: [1], 2: [2]}), Source(range(3))
+    for item, _ in bounded_map(desk.submit, source, window=9, ordered=ordered):
+        assert item == source.read[-1]
+    assert source.read == [0, 1, 2]
+
+
+def test_an_unfinished_first_item_holds_back_the_later_ones_only_where_the_order_counts():
+    source, desk = Source(range(10**9)), Desk({1: [1], 4: [0]})
+    assert next(bounded_map(desk.submit, source, window=5))[0] == 1
+    assert source.read == [0, 1]
+    source, desk = Source(range(10**9)), Desk({1: [1], 4: [0]})
+    assert next(bounded_map(desk.submit, source, window=5, ordered=True))[0] == 0
+    assert source.read == [0, 1, 2, 3, 4]
+
+
+@BOTH_ORDERS
+def test_a_failed_item_comes_in_its_turn_and_the_others_too(ordered):
+    desk = Desk({0: [0]})
 
     def submit(item: int) -> Future:
         future = desk.submit(item)
-        desk.settle(item)
+        if item:
+            future.set_exception(LOST)
         return future
 
-    for result in streamed(submit, (drawn.append(i) or i for i in range(3)), window=9):
-        assert result == f"result {drawn[-1]}"
-    assert drawn == [0, 1, 2]
+    found = [(item, future.exception()) for item, future in bounded_map(submit, range(3), window=9, ordered=ordered)]
+    assert found == [(0, None), (1, LOST), (2, LOST)]
 
 
-def test_a_failure_is_raised_where_its_result_would_have_come():
-    desk = Desk()
-
-    def submit(item: int) -> Future:
-        future = desk.submit(item)
-        if item == 2:
-            desk.settle(1)
-            desk.futures[0].set_exception(ModelError("a model", "none", "give one"))
-        return future
-
-    stream = streamed(submit, range(3), window=9)
-    assert next(stream) == "result 1"
-    with pytest.raises(ModelError, match="a model"):
-        next(stream)
-
-
-def test_a_failure_among_the_items_themselves_is_raised():
+@BOTH_ORDERS
+def test_a_failure_to_read_an_item_is_raised(ordered):
     def items() -> Iterator[int]:
         yield 0
-        raise ModelError("a model", "none", "give one")
+        raise LOST
 
     with pytest.raises(ModelError):
-        list(streamed(Desk().submit, items(), window=2))
+        list(bounded_map(Desk().submit, items(), window=2, ordered=ordered))
 
 
-def test_no_items_give_no_results():
-    assert list(streamed(Desk().submit, [], window=1)) == []
+@BOTH_ORDERS
+def test_no_items_give_no_pairs(ordered):
+    assert list(bounded_map(Desk().submit, [], window=1, ordered=ordered)) == []
+
+
+def test_gathered_futures_are_finished_when_the_last_of_them_is_in_whatever_order_they_finish():
+    futures = {name: Future() for name in ("judge", "factuality", "length")}
+    gathered = gather(futures)
+    for name in ("length", "judge"):
+        futures[name].set_result(name)
+        assert not gathered.done()
+    futures["factuality"].set_exception(LOST)
+    assert gathered.result(timeout=0) == futures
+    assert gather({}).result(timeout=0) == {}
+
+
+class Work:
+    """key -> 10 * key; notes which keys began, and keeps those in `held` until they are let go."""
+
+    def __init__(self, held: tuple[int, ...] = (), fails_at: int | None = None):
+        self.began = {key: Future() for key in range(1, 6)}
+        self.held = {key: threading.Event() for key in held}
+        self.fails_at = fails_at
+
+    def __call__(self, key: int) -> int:
+        self.began[key].set_result(None)
+        if key in self.held:
+            assert self.held[key].wait(PATIENCE_S)
+        if key == self.fails_at:
+            raise KeyError(f"work {key}")
+        return 10 * key
+
+    def wait_until_begun(self, *keys: int) -> None:
+        assert not wait([self.began[key] for key in keys], PATIENCE_S).not_done
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+def test_values_come_with_their_keys_in_the_order_of_the_keys(ahead):
+    assert list(prefetch(Work(), range(1, 6), ahead)) == [(key, 10 * key) for key in range(1, 6)]
+    assert list(prefetch(Work(), [], ahead)) == []
+
+
+def test_values_come_in_order_though_a_later_one_is_done_first():
+    work = Work(held=(2,))
+    found = prefetch(work, [1, 2, 3], ahead=2)
+    assert next(found) == (1, 10)
+    work.wait_until_begun(1, 2, 3)
+    work.held[2].set()
+    assert list(found) == [(2, 20), (3, 30)]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 9])
+def test_while_a_value_is_used_so_many_more_are_computed_and_no_more(ahead):
+    work, keys = Work(), Source(range(1, 6))
+    found = prefetch(work, keys, ahead)
+    assert keys.read == []
+    for key, _ in found:
+        assert keys.read == list(range(1, min(key + ahead, 5) + 1))
+        work.wait_until_begun(*keys.read)
+
+
+def test_the_second_is_begun_only_when_the_first_is_done():
+    """A round's samples come from weights that the round before has not changed yet, but only after its prompts are sampled."""
+    read_when_done = []
+
+    def work(key: int) -> None:
+        threading.Event().wait(0.05)  # nothing waits for this: it gives a second key that is read too early time to be seen
+        read_when_done.append(list(keys.read))
+
+    keys = Source([1, 2])
+    next(prefetch(work, keys, ahead=1))
+    assert read_when_done[0] == [1]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_an_error_is_raised_where_its_value_would_have_come(ahead):
+    found = prefetch(Work(fails_at=2), [1, 2, 3], ahead)
+    assert next(found) == (1, 10)
+    with pytest.raises(KeyError, match="work 2"):
+        next(found)
+
+
+def test_a_caller_that_stops_early_does_not_wait_for_what_was_begun():
+    work = Work(held=(2,))
+    found = prefetch(work, [1, 2], ahead=1)
+    next(found)
+    work.wait_until_begun(1, 2)
+    found.close()  # returns, though work 2 has not
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("prefetch"))
+    work.held[2].set()

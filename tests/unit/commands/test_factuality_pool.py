@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.factuality_pool import FactualityWorkers, Pace, in_their_order
+from flame_ray.commands.factuality_pool import FactualityWorkers, Pace
 from flame_ray.errors import DataError, WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
@@ -34,37 +34,6 @@ class Pool:
 
 def task(number):
     return Task(Prompt(f"line-{number}", "?"), Response(ResponseId(0, f"line-{number}", 0), "!", (), (), (), "stop", 0))
-
-
-def test_the_order_is_that_of_the_items_however_they_finish():
-    futures = [Future() for _ in range(4)]
-    for index in (2, 0, 3, 1):
-        futures[index].set_result(index)
-    assert [future.result() for _, future in in_their_order(lambda i: futures[i], range(4), window=2)] == [0, 1, 2, 3]
-
-
-def test_no_more_than_the_window_is_read_ahead_of_an_endless_file():
-    read = []
-
-    def endless():
-        for number in range(10**9):
-            read.append(number)
-            yield number
-
-    given = in_their_order(lambda number: Future(), endless(), window=5)
-    assert next(given)[0] == 0
-    assert len(read) == 5
-    assert next(given)[0] == 1
-    assert len(read) == 6
-
-
-def test_what_is_done_is_given_out_before_the_window_is_full():
-    done = Future()
-    done.set_result(None)
-    read = []
-    given = in_their_order(lambda number: done, (read.append(n) or n for n in range(100)), window=50)
-    next(given)
-    assert len(read) == 1
 
 
 def test_a_response_that_brought_down_its_workers_is_missing_and_the_others_are_scored():
