@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from flame_ray import __version__
-from flame_ray.cluster.prepare import prepare_ray
+from flame_ray.cluster.connect import prepare_ray
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, PlacementError

@@ -2,7 +2,7 @@
 
 import os
 
-from flame_ray.cluster.prepare import prepare_ray
+from flame_ray.cluster.connect import prepare_ray
 from flame_ray.config import ClusterConfig
 
 os.environ.pop("RAY_ADDRESS", None)

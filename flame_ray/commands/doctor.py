@@ -11,8 +11,8 @@ model and starts no Ray: it joins a cluster that is named, and else describes th
 
 from rich.console import Console
 
-from flame_ray.cluster.connect import roles
-from flame_ray.cluster.prepare import cluster_address
+from flame_ray.cluster.capacity import roles
+from flame_ray.cluster.connect import cluster_address
 from flame_ray.config import Config
 from flame_ray.doctor import estimate
 from flame_ray.doctor.auth import find_auth

@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from flame_ray.cluster.connect import check_capacity, connected
+from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.connect import connected
 from flame_ray.cluster.event_loop import Background
 from flame_ray.cluster.interrupt import interruptible, result_of
 from flame_ray.cluster.pool import WorkerPool

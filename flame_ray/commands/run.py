@@ -12,7 +12,8 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from flame_ray.cluster.connect import check_capacity, connected
+from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.connect import connected
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config

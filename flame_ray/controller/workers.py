@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from flame_ray.cluster.connect import draining_nodes
+from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import Background
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig

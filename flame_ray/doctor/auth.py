@@ -6,7 +6,7 @@ In: the cluster's address, Ray's mode. Out: a check. Reads no token, and asks no
 import os
 from pathlib import Path
 
-from flame_ray.cluster.prepare import LOCAL
+from flame_ray.cluster.connect import LOCAL
 from flame_ray.doctor.checks import Check, Level
 
 

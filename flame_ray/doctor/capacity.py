@@ -6,7 +6,7 @@ Looks at nothing itself, and knows neither Ray nor a model's files.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from flame_ray.cluster.connect import Demand, demands, in_words, roles
+from flame_ray.cluster.capacity import Demand, demands, in_words, roles
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig, Workers
 from flame_ray.doctor.checks import Check, Level, Site, in_units
 from flame_ray.doctor.memory import Plan

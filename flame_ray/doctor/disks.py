@@ -6,7 +6,7 @@ In: settings, and the plan where a model's shape is known. Out: checks. Writes n
 import shutil
 from pathlib import Path
 
-from flame_ray.cluster.prepare import LOCAL, cluster_address
+from flame_ray.cluster.connect import LOCAL, cluster_address
 from flame_ray.config import Config
 from flame_ray.doctor.checks import GIB, Check, Level, in_units, refused
 from flame_ray.doctor.estimate import checkpoint_bytes

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from flame_ray.cluster.prepare import LOCAL, cluster_address
+from flame_ray.cluster.connect import LOCAL, cluster_address
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, in_units
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 import psutil
 import ray
 
-from flame_ray.cluster.connect import capacity, connected
-from flame_ray.cluster.prepare import LOCAL, cluster_address
+from flame_ray.cluster.capacity import capacity
+from flame_ray.cluster.connect import LOCAL, cluster_address, connected
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site, counted
 from flame_ray.errors import FlameError

@@ -18,8 +18,8 @@ from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, Ray
 from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from flame_ray.cluster.capacity import reserve
 from flame_ray.cluster.interrupt import POLL_S, check
-from flame_ray.cluster.placement import reserve
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
@@ -71,7 +71,8 @@ class LearnerGroup:
         options = {"num_cpus": config.cpus or 0.01, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
-        room = reserve(config, options["num_cpus"], options["num_gpus"], timeout_s)
+        bundle = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+        room = reserve("learner", config, bundle, config.placement, timeout_s)
         remote = ray.remote(LearnerActor)
         actors: tuple[Any, ...] = tuple(
             remote.options(

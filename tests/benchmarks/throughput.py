@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lexical_checker import STATEMENTS
 
-from flame_ray.cluster.prepare import prepare_ray
+from flame_ray.cluster.connect import prepare_ray
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.rewards.factuality.check import Checker, make_checker

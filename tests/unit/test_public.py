@@ -47,7 +47,7 @@ def hands_on(handler: ast.ExceptHandler) -> bool:
 # Where any error at all becomes an answer, and whose.
 HANDED_ON = {
     "rewards/factuality/reward.py": "a reward that failed is missing",
-    "cluster/ahead.py": "raised where the value would have come",
+    "cluster/streams.py": "raised where the value would have come",
     "doctor/hub.py": "what the doctor found",
     "doctor/probe.py": "what the doctor found",
     "doctor/models.py": "what the doctor found",

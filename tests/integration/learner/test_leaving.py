@@ -9,7 +9,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
-from flame_ray.cluster.connect import draining_nodes
+from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import Interrupted

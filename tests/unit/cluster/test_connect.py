@@ -1,70 +1,63 @@
-"""What a job asks for, against what a cluster has: refused only where not even the least can be placed."""
+"""The environment that Ray reads at its first import, set before it."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 
-from flame_ray.cluster import connect as cluster
-from flame_ray.cluster.connect import check_capacity, demands, in_words
-from flame_ray.config import Config
-from flame_ray.config.load import parse_config
-from flame_ray.errors import PlacementError
+from flame_ray.cluster.connect import cluster_address, prepare_ray
+from flame_ray.config import ClusterConfig
+
+NAMES = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")
 
 
-def job(**sections) -> Config:
-    return parse_config(sections, "here")
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """Each test starts without Ray's variables, and what it sets is gone after it."""
+    for name in NAMES:
+        monkeypatch.setenv(name, "so that it is restored")
+        monkeypatch.delenv(name)
 
 
-def test_what_is_asked_is_summed_over_workers_by_role():
-    cpus, gpus = demands(job(rollout={"workers": 4, "min_workers": 2, "gpus": 0.5}), {"CPU": 1.75})
-    assert (cpus.resource, cpus.have, gpus.resource, gpus.have) == ("CPU", 1.75, "GPU", 0.0)
-    assert cpus.all == {"rollout": 1.0, "factuality": 0.25, "judge": 0.25, "learner": 0.25}
-    assert cpus.least == cpus.all | {"rollout": 0.5}
-    assert (gpus.all["rollout"], gpus.least["rollout"]) == (2.0, 1.0)
-    assert (cpus.least_fit, cpus.all_fit, gpus.least_fit) == (True, True, False)
+@pytest.mark.parametrize(
+    ("setting", "variable", "address"),
+    [
+        ("auto", None, "local"),
+        ("auto", "", "local"),
+        ("auto", "10.0.0.1:6379", "10.0.0.1:6379"),
+        ("local", "10.0.0.1:6379", "local"),
+        ("ray://head:10001", None, "ray://head:10001"),
+    ],
+)
+def test_auto_joins_the_cluster_of_ray_address_and_every_other_setting_means_itself(setting, variable, address, monkeypatch):
+    if variable is not None:
+        monkeypatch.setenv("RAY_ADDRESS", variable)
+    assert cluster_address(ClusterConfig(address=setting)) == address
 
 
-def test_the_learners_ranks_train_together_so_its_least_is_all_of_them():
-    cpus, _ = demands(job(learner={"workers": 2, "min_workers": 1, "micro_batch_pairs": 1}), {})
-    assert cpus.least == cpus.all
+def test_a_ray_that_the_run_starts_demands_a_token_and_reports_no_usage():
+    prepare_ray(ClusterConfig())
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
-def test_what_is_asked_is_told_by_role_without_those_that_ask_for_none():
-    assert in_words({"rollout": 7.0, "judge": 0.25, "learner": 0.0}) == "7.25 asked for: rollout 7, judge 0.25"
-    assert in_words({"rollout": 0.0}) == "none asked for"
+def test_a_cluster_that_the_run_joins_decides_about_tokens_itself():
+    prepare_ray(ClusterConfig(address="ray://head:10001"))
+    assert "RAY_AUTH_MODE" not in os.environ
 
 
-def test_sums_of_fractions_are_not_refused_for_their_last_bit():
-    _, gpus = demands(job(rollout={"workers": 3, "gpus": 0.1}), {"GPU": 0.3})
-    assert sum(gpus.all.values()) > 0.3
-    assert gpus.all_fit
+def test_what_the_user_has_set_is_kept(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    prepare_ray(ClusterConfig())
+    assert (os.environ["RAY_AUTH_MODE"], os.environ["RAY_USAGE_STATS_ENABLED"]) == ("disabled", "1")
 
 
-@pytest.fixture
-def has(monkeypatch):
-    """The cluster has this."""
-    return lambda **have: monkeypatch.setattr(cluster, "capacity", lambda: have)
-
-
-def test_a_job_that_the_cluster_can_never_place_is_refused_by_role(has):
-    has(CPU=4.0)
-    check_capacity(job(rollout={"workers": 13}))
-    with pytest.raises(PlacementError) as refusal:
-        check_capacity(job(rollout={"workers": 14}))
-    assert refusal.value.expected == "at most 4 CPU (what the cluster has or may grow to)"
-    assert refusal.value.found == "4.25 asked for: rollout 3.5, factuality 0.25, judge 0.25, learner 0.25"
-    assert refusal.value.fix == "lower <role>.workers or <role>.cpus in the job, or add nodes"
-    with pytest.raises(PlacementError, match=r"at most 0 GPU .* 1 asked for: learner 1"):
-        check_capacity(job(learner={"gpus": 1}))
-
-
-def test_more_workers_than_can_be_placed_may_join_later_if_the_least_can_begin(has):
-    has(CPU=4.0)
-    check_capacity(job(rollout={"workers": 1000, "min_workers": 13}))
-    with pytest.raises(PlacementError) as refusal:
-        check_capacity(job(rollout={"workers": 1000, "min_workers": 14}))
-    assert refusal.value.found.startswith("4.25 asked for: rollout 3.5, ")
-    assert refusal.value.fix == "lower <role>.workers (and min_workers) or <role>.cpus in the job, or add nodes"
-
-
-def test_scoring_alone_asks_for_its_own_workers_alone():
-    cpus, _ = demands(job(rollout={"workers": 1000}, factuality={"workers": 2, "cpus": 0.5}), {"CPU": 1}, only=("factuality",))
-    assert cpus.all == {"factuality": 1.0} and cpus.all_fit
+def test_importing_the_package_the_command_line_and_this_module_imports_no_ray():
+    code = (
+        "import sys, flame_ray, flame_ray.cli, flame_ray.cluster.connect, flame_ray.round, flame_ray.pairs;"
+        "print(sorted({'ray', 'torch', 'vllm', 'deepspeed', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flame_ray.cluster.connect import demands, roles
+from flame_ray.cluster.capacity import demands, roles
 from flame_ray.config import Config
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError

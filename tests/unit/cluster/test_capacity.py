@@ -1,0 +1,70 @@
+"""What a job asks for, against what a cluster has: refused only where not even the least can be placed."""
+
+import pytest
+
+from flame_ray.cluster import capacity as cluster
+from flame_ray.cluster.capacity import check_capacity, demands, in_words
+from flame_ray.config import Config
+from flame_ray.config.load import parse_config
+from flame_ray.errors import PlacementError
+
+
+def job(**sections) -> Config:
+    return parse_config(sections, "here")
+
+
+def test_what_is_asked_is_summed_over_workers_by_role():
+    cpus, gpus = demands(job(rollout={"workers": 4, "min_workers": 2, "gpus": 0.5}), {"CPU": 1.75})
+    assert (cpus.resource, cpus.have, gpus.resource, gpus.have) == ("CPU", 1.75, "GPU", 0.0)
+    assert cpus.all == {"rollout": 1.0, "factuality": 0.25, "judge": 0.25, "learner": 0.25}
+    assert cpus.least == cpus.all | {"rollout": 0.5}
+    assert (gpus.all["rollout"], gpus.least["rollout"]) == (2.0, 1.0)
+    assert (cpus.least_fit, cpus.all_fit, gpus.least_fit) == (True, True, False)
+
+
+def test_the_learners_ranks_train_together_so_its_least_is_all_of_them():
+    cpus, _ = demands(job(learner={"workers": 2, "min_workers": 1, "micro_batch_pairs": 1}), {})
+    assert cpus.least == cpus.all
+
+
+def test_what_is_asked_is_told_by_role_without_those_that_ask_for_none():
+    assert in_words({"rollout": 7.0, "judge": 0.25, "learner": 0.0}) == "7.25 asked for: rollout 7, judge 0.25"
+    assert in_words({"rollout": 0.0}) == "none asked for"
+
+
+def test_sums_of_fractions_are_not_refused_for_their_last_bit():
+    _, gpus = demands(job(rollout={"workers": 3, "gpus": 0.1}), {"GPU": 0.3})
+    assert sum(gpus.all.values()) > 0.3
+    assert gpus.all_fit
+
+
+@pytest.fixture
+def has(monkeypatch):
+    """The cluster has this."""
+    return lambda **have: monkeypatch.setattr(cluster, "capacity", lambda: have)
+
+
+def test_a_job_that_the_cluster_can_never_place_is_refused_by_role(has):
+    has(CPU=4.0)
+    check_capacity(job(rollout={"workers": 13}))
+    with pytest.raises(PlacementError) as refusal:
+        check_capacity(job(rollout={"workers": 14}))
+    assert refusal.value.expected == "at most 4 CPU (what the cluster has or may grow to)"
+    assert refusal.value.found == "4.25 asked for: rollout 3.5, factuality 0.25, judge 0.25, learner 0.25"
+    assert refusal.value.fix == "lower <role>.workers or <role>.cpus in the job, or add nodes"
+    with pytest.raises(PlacementError, match=r"at most 0 GPU .* 1 asked for: learner 1"):
+        check_capacity(job(learner={"gpus": 1}))
+
+
+def test_more_workers_than_can_be_placed_may_join_later_if_the_least_can_begin(has):
+    has(CPU=4.0)
+    check_capacity(job(rollout={"workers": 1000, "min_workers": 13}))
+    with pytest.raises(PlacementError) as refusal:
+        check_capacity(job(rollout={"workers": 1000, "min_workers": 14}))
+    assert refusal.value.found.startswith("4.25 asked for: rollout 3.5, ")
+    assert refusal.value.fix == "lower <role>.workers (and min_workers) or <role>.cpus in the job, or add nodes"
+
+
+def test_scoring_alone_asks_for_its_own_workers_alone():
+    cpus, _ = demands(job(rollout={"workers": 1000}, factuality={"workers": 2, "cpus": 0.5}), {"CPU": 1}, only=("factuality",))
+    assert cpus.all == {"factuality": 1.0} and cpus.all_fit
