@@ -1,23 +1,25 @@
 """The settings of a run: one small frozen model a stage, checked when the file is loaded and never changed after.
 
-    place      run, cluster, model, weights, pipeline
-    prompts    prompts, classify, rollout, evaluation
-    rewards    factuality, verifier, judge, pairs, score
-    learner    learner
-    checker    train_checker
+    run            run, cluster, pipeline
+    model          model, weights
+    prompts        prompts, classify, rollout, evaluation
+    rewards        factuality, verifier, judge, pairs, score
+    learner        learner
+    train_checker  train_checker
 
-Ranges live in the types; `load.py` reads job files. Imports no torch, vllm, deepspeed or ray.
+Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.
 """
 
 from pydantic import model_validator
 
-from flame_ray.config.base import Settings, Workers
+from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
+from flame_ray.config.model import ModelConfig, WeightsConfig
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
-from flame_ray.config.run import ClusterConfig, ModelConfig, PipelineConfig, RunConfig, WeightsConfig
+from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
 from flame_ray.config.train_checker import TrainCheckerConfig
-from flame_ray.config.validate import device_problems
+from flame_ray.config.validate import problems
 
 __all__ = [
     "ClassifyConfig",
@@ -44,10 +46,10 @@ __all__ = [
 
 
 class Config(Settings):
-    """A whole job. Every section has defaults; a job file names only what differs."""
+    """A whole job. Every setting has a default, and a job file names only those that differ."""
 
     run: RunConfig = RunConfig()
-    cluster: ClusterConfig = ClusterConfig()
+    cluster: Changeable[ClusterConfig] = ClusterConfig()
     model: ModelConfig = ModelConfig()
     prompts: PromptsConfig = PromptsConfig()
     classify: ClassifyConfig = ClassifyConfig()
@@ -58,32 +60,13 @@ class Config(Settings):
     pairs: PairsConfig = PairsConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    weights: WeightsConfig = WeightsConfig()
+    weights: Changeable[WeightsConfig] = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()
-    score: ScoreConfig = ScoreConfig()
-    train_checker: TrainCheckerConfig = TrainCheckerConfig()
+    score: Changeable[ScoreConfig] = ScoreConfig()
+    train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
 
     @model_validator(mode="after")
-    def weights_have_their_folder(self) -> "Config":
-        if self.weights.backend == "lora" and self.learner.lora is None:
-            raise ValueError("weights.backend lora needs learner.lora (given null)")
-        writes_folder = self.learner.lora is None or self.run.save_merged
-        if self.weights.backend in ("checkpoint", "nccl", "ipc") and not writes_folder:
-            raise ValueError(f"weights.backend {self.weights.backend} needs run.save_merged true, which writes the folder")
-        return self
-
-    @model_validator(mode="after")
-    def samplers_reach_the_folder(self) -> "Config":
-        backend, root = self.weights.backend, self.run.root
-        if "://" in root and not root.startswith("file://") and backend != "object_store":
-            raise ValueError(
-                f"weights.backend {backend} needs run.root on a filesystem that every node mounts (given {root}); "
-                "weights.backend object_store does not"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def devices_fit(self) -> "Config":
-        for problem in device_problems(self):
+    def settings_go_together(self) -> "Config":
+        for problem in problems(self):
             raise ValueError(problem)
         return self

@@ -1,12 +1,23 @@
-"""What every section of the settings shares: frozen, and an unknown key is an error."""
+"""What every section of the settings shares: it is frozen, and an unknown key is an error."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+@dataclass(frozen=True)
+class ChangeableMark:
+    """Marks a setting, or a whole section, that a resumed run may change."""
+
+
+# `workers: Changeable[Positive] = 1`: such a setting says where or how fast a run runs, and never what is learned.
+Changeable = Annotated[Value, ChangeableMark()]
 
 
 class Settings(BaseModel):
@@ -14,20 +25,18 @@ class Settings(BaseModel):
 
 
 class Workers(Settings):
-    """N actors of one kind, and what each asks of the cluster."""
+    """The actors of one kind, and what each asks of the cluster."""
 
-    workers: Positive = 1
-    min_workers: Annotated[
-        Positive | None, Field(description="enough to begin with, the others join when there is room; None: all of them")
-    ] = None
-    node_labels: Annotated[dict[str, str], Field(description="only nodes with these Ray labels hold the actors")] = {}
-    cpus: Annotated[float, Field(ge=0)] = 0.25
-    gpus: Annotated[float, Field(ge=0)] = 0.0
-    threads: Annotated[int, Field(ge=0, description="compute threads an actor; 0: as many as the machine has cores")] = 0
+    workers: Changeable[Positive] = 1
+    min_workers: Changeable[Positive | None] = None  # the run starts with this many, and the others join later; None: all
+    node_labels: Changeable[dict[str, str]] = {}  # place the actors only on nodes with these Ray labels
+    cpus: Changeable[Annotated[float, Field(ge=0)]] = 0.25
+    gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
+    threads: Changeable[Annotated[int, Field(ge=0)]] = 0  # compute threads of an actor; 0: as many as the machine has cores
 
     @property
     def least(self) -> int:
-        """How many workers are enough to begin."""
+        """How many workers the run needs to start."""
         return self.min_workers or self.workers
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from flame_ray.config.base import Fraction, Positive, Settings, Workers
+from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
 
 class LoraConfig(Settings):
@@ -23,33 +23,23 @@ class LearnerConfig(Workers):
     ] = 0.0
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
-    lr_round_factor: Annotated[
-        float, Field(gt=0, le=1, description="each round's rates are those of the round before times this")
-    ] = 1.0
+    lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
-    batch_pairs: Annotated[int, Field(ge=1, description="pairs an optimizer step, over all ranks")] = 8
-    micro_batch_pairs: Annotated[int, Field(ge=1, description="pairs a forward pass, a rank")] = 4
-    placement: Annotated[
-        Literal["pack", "strict_pack", "spread"], Field(description="ranks close together, on one node, or apart")
-    ] = "pack"
+    batch_pairs: Positive = 8  # pairs an optimizer step, over all ranks
+    micro_batch_pairs: Changeable[Positive] = 4  # pairs a forward pass, on each rank
+    placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     reference: Literal["round", "initial"] = "round"
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 1
+    zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
     lora: LoraConfig | None = LoraConfig()
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
-    gradient_checkpointing: bool = False
-    offload: Annotated[
-        Literal["none", "optimizer", "parameters"],
-        Field(description="kept in the machine's memory instead of the GPU's; parameters: and the optimizer"),
-    ] = "none"
-    checkpoint_steps: Annotated[
-        Positive | None,
-        Field(description="optimizer steps between durable states inside a round; None: only at the end of a round"),
-    ] = None
-    canary_tolerance: Annotated[float, Field(gt=0, description="mean nats a token by which learner and sampler may differ")] = (
-        0.1
-    )
+    gradient_checkpointing: Changeable[bool] = False
+    # What is kept in the machine's memory instead of the GPU's; parameters: the optimizer's states as well.
+    offload: Changeable[Literal["none", "optimizer", "parameters"]] = "none"
+    # Optimizer steps between stored states inside a round; None: store only at the end of a round.
+    checkpoint_steps: Changeable[Positive | None] = None
+    canary_tolerance: Annotated[float, Field(gt=0)] = 0.1  # mean nats a token by which learner and sampler may differ
 
     @model_validator(mode="after")
     def batch_divides(self) -> "LearnerConfig":

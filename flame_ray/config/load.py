@@ -1,29 +1,107 @@
-"""A job file -> `Config`, and what differs between two of them.
+"""Reads a job file into a `Config`, and says which settings differ between two of them."""
 
-In: a YAML file and overrides. Out: settings, or a ConfigError that names the file and the setting's path.
-"""
-
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flame_ray.config import Config
+from flame_ray.config.base import ChangeableMark
 from flame_ray.errors import ConfigError
 
 
 def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
-    """Read a job YAML (None: the defaults); each override is `section.key=value` with a YAML value. Raises ConfigError."""
-    tree = {} if path is None else _read(Path(path))
+    """Read a job file (None: take the defaults), then apply the overrides.
+
+    An override is `section.key=value`, with a value in YAML. A job file may name another one that it builds on:
+    `base: paper.yaml`, a path from the file's own folder. What the job file says replaces what its base says, setting by
+    setting. Raises ConfigError, which names the file and the setting's path.
+    """
+    files = _with_bases(Path(path)) if path is not None else {}
+    tree: dict[str, Any] = {}
+    for layer in reversed(files.values()):
+        tree = _merged(tree, layer)
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, "the settings given" if path is None else str(path))
+    return parse_config(tree, ", based on ".join(map(str, files)) or "the settings given")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def parse_config(tree: dict, where: str) -> Config:
+    """Check a tree of settings; `where` says in errors where it came from."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(
+            "settings that this version knows",
+            _describe(error, where),
+            "see flame_ray/config/ for every setting and its range",
+        ) from error
+
+
+def changed_settings(before: Config, after: Config) -> list[str]:
+    """`path: before -> after` of each setting that differs and that a resumed run may not change."""
+    return differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
+
+
+def differences(before: dict, after: dict) -> list[str]:
+    """The same for stored settings, which another version may have written."""
+    old, new, free = _leaves(before), _leaves(after), set(changeable_paths())
+    return [
+        f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and free.isdisjoint(_prefixes(path))
+    ]
+
+
+def changeable_paths(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """The paths of the settings and sections that are marked `Changeable`."""
+    for name, field in model.model_fields.items():
+        if any(isinstance(mark, ChangeableMark) for mark in field.metadata):
+            yield f"{prefix}{name}"
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from changeable_paths(field.annotation, f"{prefix}{name}.")
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """`a.b.c`, `a.b` and `a`."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return leaves
+
+
+def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:
+    """The settings of a job file and of all its bases, the job's own first."""
+    trees: dict[Path, dict[str, Any]] = {}
+    seen: set[Path] = set()
+    named_by = None
+    while True:
+        if path.resolve() in seen:
+            chain = " -> ".join(map(str, [*trees, path]))
+            raise ConfigError("bases that come to an end", f"a circle: {chain}", "remove one `base:` of it")
+        tree = trees[path] = _read(path, named_by)
+        seen.add(path.resolve())
+        base = tree.pop("base", None)
+        if base is None:
+            return trees
+        if not isinstance(base, str):
+            raise ConfigError("a file name after `base:`", f"{base!r} in {path}", "name one job file, such as base: paper.yaml")
+        named_by, path = path, path.parent / base
+
+
+def _read(path: Path, named_by: Path | None) -> dict[str, Any]:
     if not path.is_file():
+        if named_by is not None:
+            fix = f"correct `base:` in {named_by}; its path starts from that file's folder"
+            raise ConfigError(f"the base of {named_by}", f"nothing at {path}", fix)
         raise ConfigError("a job file (YAML)", f"nothing at {path}", "give the path of a file such as jobs/quickstart.yaml")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -36,47 +114,13 @@ def _read(path: Path) -> dict[str, Any]:
     return tree
 
 
-def parse_config(tree: dict, where: str) -> Config:
-    """Check a tree of settings; `where` names its origin in errors."""
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(
-            "settings that this version knows",
-            _describe(error, where),
-            "see flame_ray/config/ for every setting and its range",
-        ) from error
-
-
-WHERE_NOT_WHAT = re.compile(
-    r"cluster\..*|run\.(id|root|keep_checkpoints)"
-    r"|(rollout|factuality|verifier|judge|learner)\.(workers|min_workers|cpus|gpus|threads|node_labels.*)"
-    r"|(rollout|verifier|judge)\.(max_sequences|kv_cache_gib|gpu_memory|batch_sequences)|factuality\.cache"
-    r"|weights\..*|rollout\.tensor_parallel|pipeline\.colocated|(train_checker|score)\..*"
-    r"|learner\.(placement|zero_stage|offload|micro_batch_pairs|gradient_checkpointing|checkpoint_steps)"
-)
-
-
-def changed_settings(before: Config, after: Config) -> list[str]:
-    """`path: before -> after` of each setting that says what is learned; those that say where and how fast may change."""
-    return differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
-
-
-def differences(before: dict, after: dict) -> list[str]:
-    """The same for settings as they are stored, whichever version wrote them."""
-    old, new = _leaves(before), _leaves(after)
-    return [
-        f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
-        for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and not WHERE_NOT_WHAT.fullmatch(path)
-    ]
-
-
-def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return leaves
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Mappings are merged key by key; any other value, be it a list or null, replaces the one below it."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merged(below[key], value) if both else value
+    return merged
 
 
 def _apply(tree: dict, override: str) -> None:
@@ -100,6 +144,6 @@ def _describe(error: ValidationError, where: str) -> str:
 
 
 def _described(item: Any) -> str:
-    """What concerns several sections has no path, and names its settings itself."""
+    """A fault that concerns several sections has no path, and its message names them."""
     path, message = ".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")
     return f"{path}: {message} (given {item['input']!r:.80})" if path else message

@@ -1,61 +1,57 @@
-"""What is asked, and how it is answered: prompts, their classification, sampling, and the held-out answers."""
+"""Prompts, how they are classified, how responses are sampled, and how the held-out set is evaluated."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flame_ray.config.base import Fraction, Positive, Settings, Workers
+from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
 
 class PromptSource(Settings):
-    """One set of prompts: built in (`factbook`, `open-ended`), a JSONL or Parquet file, or a `datasets` name.
+    """One set of prompts. A column `split` with the words train and heldout, where there is one, decides the split."""
 
-    `limit` and `heldout_limit` cap each split (None: all). A user's set is split by `heldout_fraction`, or by a
-    column `split` with the words train and heldout where there is one. `label_column` says which rows need facts.
-    """
-
-    source: str
+    source: str  # built in (factbook, open-ended), a JSONL or Parquet file, or a `datasets` name
     column: str = "prompt"
-    label_column: str | None = None
-    heldout_fraction: Fraction = 0.2
-    limit: Positive | None = None
-    heldout_limit: Positive | None = None
+    label_column: str | None = None  # says which rows need facts
+    heldout_fraction: Fraction = 0.2  # for a set without a column `split`
+    limit: Positive | None = None  # the most training prompts; None: all
+    heldout_limit: Positive | None = None  # the most held-out prompts; None: all
 
 
 class PromptsConfig(Settings):
-    """The sets that make up the run, and how many prompts a round takes from their union (drawn anew each round)."""
+    """The sets that a run draws its prompts from."""
 
     sources: Annotated[tuple[PromptSource, ...], Field(min_length=1)] = (
         PromptSource(source="factbook"),
         PromptSource(source="open-ended"),
     )
-    per_round: Positive = 96
+    per_round: Positive = 96  # drawn anew each round
 
 
 class ClassifyConfig(Settings):
-    """Which prompts need facts: `model` asks it (P(yes) of yes and no, against `threshold`); `label` trusts the column."""
+    """How the run decides which prompts need facts."""
 
-    by: Literal["model", "label"] = "model"
-    threshold: Fraction = 0.5
+    by: Literal["model", "label"] = "model"  # ask the model, or trust `label_column`
+    threshold: Fraction = 0.5  # a prompt needs facts when the model gives yes, of yes and no, at least this probability
 
 
 class RolloutConfig(Workers):
-    """Sampling. Paper: 4 responses, temperature 0.7, top-p 0.9. `top_k` 0 is off; top-p sorts the vocabulary, slow on a CPU."""
+    """How responses are sampled (paper: 4 a prompt, temperature 0.7, top-p 0.9)."""
 
-    samples: Annotated[int, Field(ge=2)] = 4
+    samples: Annotated[int, Field(ge=2)] = 4  # responses a prompt
     temperature: Annotated[float, Field(gt=0)] = 0.7
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    top_k: Annotated[int, Field(ge=0)] = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9  # below 1 it sorts the vocabulary at each step: slow on a CPU
+    top_k: Annotated[int, Field(ge=0)] = 0  # 0: off
     max_tokens: Positive = 96
-    batch_sequences: Annotated[int, Field(ge=1, description="sequences sent to a worker at a time")] = 240
-    max_sequences: Positive = 96
-    kv_cache_gib: Annotated[float, Field(gt=0)] = 1.0
-    gpu_memory: Fraction = 0.8
-    tensor_parallel: Annotated[int, Field(ge=1, description="GPUs an engine; set gpus to the same number")] = 1
+    batch_sequences: Changeable[Positive] = 240  # sequences sent to a worker at a time
+    max_sequences: Changeable[Positive] = 96
+    kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
+    gpu_memory: Changeable[Fraction] = 0.8
+    tensor_parallel: Changeable[Positive] = 1  # GPUs of one engine; set `gpus` to the same number
 
 
 class EvaluationConfig(Settings):
-    """The held-out prompts, greedy. `bootstrap`: resamples behind each 95 % interval."""
+    """How the held-out prompts are answered and summarized. Answers are greedy."""
 
-    max_tokens: Positive | None = None
-    bootstrap: Annotated[int, Field(ge=100)] = 1000
+    max_tokens: Positive | None = None  # None: as in rollout
+    bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each 95 % interval

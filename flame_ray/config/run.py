@@ -1,64 +1,37 @@
-"""Where a run happens and is written: the run, the cluster, the model, and how weights travel."""
+"""The run itself: where it is written, on which Ray it runs, and what runs at the same time."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from flame_ray.config.base import Name, Positive, Settings
+from flame_ray.config.base import Changeable, Name, Positive, Settings
 
 
 class RunConfig(Settings):
-    """Where the run is written and what makes its random streams; without an id, one is made from name and time.
-
-    `root`: a folder that every node sees, or a URL that every node reaches (s3://, gs://, abfs://; its fsspec driver, such
-    as s3fs, must be installed). `keep_checkpoints`: so many last rounds' (None: all).
-    """
+    """What the run is called, where it is written, and the seed of all its random numbers."""
 
     name: Name = "run"
-    id: Name | None = None
-    root: str = "runs"
+    id: Changeable[Name | None] = None  # None: made from the name and the time
+    # A folder that every node sees, or a URL that every node reaches (s3://, gs://, abfs://) with its fsspec driver installed.
+    root: Changeable[str] = "runs"
     seed: int = 0
     rounds: Positive = 3
-    save_merged: Annotated[bool, Field(description="beside the adapter, write whole safetensors after each round")] = False
-    keep_checkpoints: Positive | None = None
+    save_merged: bool = False  # also write the whole model as safetensors after each round, beside the adapter
+    keep_checkpoints: Changeable[Positive | None] = None  # keep this many of the latest rounds; None: all
 
 
 class ClusterConfig(Settings):
-    """Which Ray: `local` starts one on this machine (loopback, token on); `auto` joins RAY_ADDRESS; else an address."""
+    """Which Ray the run uses, and how long it waits for actors to start."""
 
-    address: str = "auto"
+    address: str = "auto"  # local: start one on this machine (loopback, token on); auto: join RAY_ADDRESS; else an address
     dashboard: bool = True
     object_store_gib: Annotated[float, Field(gt=0)] = 2.0
     start_timeout_s: Positive = 300
 
 
-class ModelConfig(Settings):
-    """A built-in name (`smollm2-135m`), a local folder, or a hub id."""
-
-    policy: str = "smollm2-135m"
-    revision: str | None = None
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    max_length: Positive = 512
-    trust_remote_code: bool = False
-
-
-class WeightsConfig(Settings):
-    """How weights reach the samplers. `object_store`: through Ray, on any machine. `checkpoint`: through the merged folder
-    that each round writes. `lora`: the adapter's folder alone, swapped in place over the initial weights. From GPU to GPU by
-    vLLM's own engines: `nccl`, and `ipc` where samplers and learner share them; a sampler that joins later loads the folder.
-    """
-
-    backend: Literal["object_store", "checkpoint", "lora", "nccl", "ipc"] = "object_store"
-    chunk_mib: Annotated[int, Field(ge=1, description="how much of the model is gathered and sent at a time")] = 256
-
-
 class PipelineConfig(Settings):
-    """What runs side by side. `staleness` 1: a round is sampled, by weights one version behind, while the last one trains.
+    """Which stages run at the same time, and on which devices."""
 
-    `stream`: a group is scored while others are sampled. Where samplers and judge share a few cores it only slows both.
-    `colocated`: samplers, judge and learner share GPUs, and take turns on them.
-    """
-
-    stream: bool = True
-    staleness: Annotated[int, Field(ge=0, le=1)] = 0
-    colocated: bool = False
+    stream: bool = True  # score a group while others are sampled; on a few shared cores this slows both
+    staleness: Annotated[int, Field(ge=0, le=1)] = 0  # 1: sample the next round while this one trains, one version behind
+    colocated: Changeable[bool] = False  # samplers, judge and learner share GPUs and take turns

@@ -1,4 +1,4 @@
-"""How the small checker is trained, by `flame-ray train-checker`."""
+"""How `flame-ray train-checker` trains the small checker."""
 
 from typing import Annotated
 
@@ -8,17 +8,14 @@ from flame_ray.config.base import Fraction, Positive, Settings
 
 
 class TrainCheckerConfig(Settings):
-    """Twins made from corpora come first, then people's labels, among them `mixed` of the twins again.
+    """Training has two parts: statements made from corpora, then people's labels with some of those statements again."""
 
-    `twins`: how many of each corpus, as `factuality.corpus` names it. `labels`: files as `flame-ray agreement --kind claims`
-    reads them. `aside`: the share of them that is not trained on. `licences`: of each, for the card.
-    """
-
+    # How many statements to make from each corpus; names as in `factuality.corpus`.
     twins: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"factbook": 3000})
-    labels: tuple[str, ...] = ()
-    licences: dict[str, str] = Field(default_factory=dict)
-    aside: Fraction = 0.3
-    mixed: Annotated[int, Field(ge=0)] = 600
+    labels: tuple[str, ...] = ()  # files in the format of `flame-ray agreement --kind claims`
+    licences: dict[str, str] = Field(default_factory=dict)  # of each corpus and file, for the card
+    aside: Fraction = 0.3  # the share of the labels that is kept for evaluation
+    mixed: Annotated[int, Field(ge=0)] = 600  # statements that are trained on again, beside the labels
     epochs: Positive = 2
     lr: Annotated[float, Field(gt=0)] = 2e-4
     lr_twins: Annotated[float, Field(gt=0)] = 2e-4

@@ -1,7 +1,4 @@
-"""Which settings cannot go together on GPUs: how weights travel, and who shares. Pure.
-
-In: a `Config` that is otherwise sound. Out: what it would need instead, in words, with the settings' paths.
-"""
+"""Finds settings that cannot go together: how weights travel, and which stages share a GPU."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,12 +7,26 @@ if TYPE_CHECKING:
     from flame_ray.config import Config
 
 
-def device_problems(config: "Config") -> Iterator[str]:
-    """All of them, the first one first."""
+def problems(config: "Config") -> Iterator[str]:
+    """What the settings need instead, in words, with their paths and the values given."""
+    yield from _folder_problems(config)
     yield from _transfer_problems(config)
     if config.pipeline.colocated:
         yield from _colocation_problems(config)
         yield from _sharing_problems(config)
+
+
+def _folder_problems(config: "Config") -> Iterator[str]:
+    backend, root, adapter = config.weights.backend, config.run.root, config.learner.lora is not None
+    if backend == "lora" and not adapter:
+        yield "weights.backend lora needs learner.lora (given null)"
+    if backend in ("checkpoint", "nccl", "ipc") and adapter and not config.run.save_merged:
+        yield f"weights.backend {backend} needs run.save_merged true, which writes the folder that samplers load"
+    if "://" in root and not root.startswith("file://") and backend != "object_store":
+        yield (
+            f"weights.backend {backend} needs run.root on a filesystem that every node mounts (given {root}); "
+            "weights.backend object_store does not"
+        )
 
 
 def _transfer_problems(config: "Config") -> Iterator[str]:
@@ -23,9 +34,9 @@ def _transfer_problems(config: "Config") -> Iterator[str]:
     if backend in ("nccl", "ipc") and not (rollout and learner):
         yield f"weights.backend {backend} needs rollout.gpus and learner.gpus above 0 (given {rollout:g} and {learner:g})"
     if backend == "ipc" and not config.pipeline.colocated:
-        yield "weights.backend ipc needs pipeline.colocated true: it reaches samplers on the learner's own GPUs alone"
+        yield "weights.backend ipc needs pipeline.colocated true: it only reaches samplers on the learner's own GPUs"
     if backend == "nccl" and config.pipeline.colocated:
-        yield "weights.backend nccl needs pipeline.colocated false: two processes on one GPU are in no NCCL group, use ipc"
+        yield "weights.backend nccl needs pipeline.colocated false: NCCL cannot join two processes on one GPU; use ipc"
 
 
 def _colocation_problems(config: "Config") -> Iterator[str]:
@@ -33,18 +44,18 @@ def _colocation_problems(config: "Config") -> Iterator[str]:
     if config.factuality.asks_verifier and 0 < config.verifier.gpus < 1:
         yield f"pipeline.colocated needs verifier.gpus 0, or whole GPUs of its own (given {config.verifier.gpus:g})"
     if config.pipeline.staleness:
-        yield "pipeline.colocated needs pipeline.staleness 0: nobody samples while the learner trains"
+        yield "pipeline.colocated needs pipeline.staleness 0: samplers sleep while the learner trains"
     if any(role.least < role.workers for role in pools):
-        yield "pipeline.colocated needs all workers from the beginning: leave rollout.min_workers and judge.min_workers out"
+        yield "pipeline.colocated needs all workers from the start: leave rollout.min_workers and judge.min_workers out"
     if learner.zero_stage == 0 or (learner.zero_stage == 3 and learner.offload == "none"):
         yield (
             "pipeline.colocated needs learner.zero_stage 1 or 2, or 3 with learner.offload: "
-            f"DeepSpeed moves no other states off a GPU (given {learner.zero_stage} and {learner.offload})"
+            f"DeepSpeed cannot move other states off a GPU (given {learner.zero_stage} and {learner.offload})"
         )
 
 
 def _sharing_problems(config: "Config") -> Iterator[str]:
-    """Without GPUs the same turns are taken, and nothing is moved."""
+    """Without GPUs the stages take the same turns, and nothing is moved."""
     rollout, judge, learner = config.rollout, config.judge, config.learner
     given = f"given rollout.gpus {rollout.gpus:g}, judge.gpus {judge.gpus:g}, learner.gpus {learner.gpus:g}"
     if not (rollout.gpus or judge.gpus or learner.gpus):
@@ -54,9 +65,9 @@ def _sharing_problems(config: "Config") -> Iterator[str]:
     if learner.workers > 1 and learner.gpus <= 0.5:
         yield f"pipeline.colocated needs learner.gpus above 0.5, or two ranks could be on the same GPU ({given})"
     if rollout.tensor_parallel > 1:
-        yield "pipeline.colocated needs rollout.tensor_parallel 1: an engine with a share of a GPU has that one alone"
+        yield "pipeline.colocated needs rollout.tensor_parallel 1: an engine with a share of a GPU cannot use a second one"
     if rollout.gpu_memory + judge.gpu_memory > 1:
         yield (
             "pipeline.colocated needs rollout.gpu_memory and judge.gpu_memory of at most 1 together, "
-            f"both being awake at the same time (given {rollout.gpu_memory:g} and {judge.gpu_memory:g})"
+            f"because both are awake at the same time (given {rollout.gpu_memory:g} and {judge.gpu_memory:g})"
         )

@@ -1,16 +1,69 @@
-"""Every job file loads, and opens with the command that runs it."""
+"""Every job file loads, holds the settings that it always held, and opens with the command that runs it."""
 
 import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flame_ray.config import Config
-from flame_ray.config.load import load_config
+from flame_ray.config.load import load_config, parse_config
 
 REPOSITORY = Path(__file__).parents[2]
-JOBS = sorted((REPOSITORY / "jobs").glob("*.yaml"))
+FILES = sorted((REPOSITORY / "jobs").glob("*.yaml"))
+BASE = REPOSITORY / "jobs" / "paper.yaml"
+JOBS = [path for path in FILES if path != BASE]
 PAPER_JOBS = [path for path in JOBS if path.name.startswith("paper-")]
+
+PAPER = {
+    "run": {"rounds": 1},
+    "model": {"policy": "allenai/OLMo-2-1124-7B-SFT", "max_length": 2048},
+    "prompts": {"per_round": 20000},
+    "rollout": {"workers": 2, "cpus": 2, "gpus": 1, "max_tokens": 1024, "max_sequences": 256, "gpu_memory": 0.85},
+    "factuality": {"workers": 4, "cpus": 1},
+    "judge": {"workers": 2, "cpus": 2, "gpus": 1, "backend": "rubric", "max_tokens": 256}
+    | {"max_sequences": 256, "gpu_memory": 0.85},
+    "learner": {"workers": 4, "cpus": 4, "gpus": 1, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 64, "micro_batch_pairs": 1}
+    | {"lora": None, "zero_stage": 3, "gradient_checkpointing": True},
+}
+# All that a job sets otherwise than the defaults do.
+SETTINGS = {
+    "paper-dpo": PAPER | {"run": {"rounds": 1, "name": "paper-dpo"}, "pairs": {"kinds": ["instruction"]}},
+    "paper-dpo-fact": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-fact"}, "pairs": {"kinds": ["factuality"]}},
+    "paper-dpo-flame": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-flame"}},
+    "quickstart": {
+        "run": {"name": "quickstart", "seed": 7, "rounds": 2},
+        "prompts": {
+            "per_round": 64,
+            "sources": [
+                {"source": "factbook", "limit": 400, "heldout_limit": 96},
+                {"source": "open-ended", "heldout_limit": 24},
+            ],
+        },
+        "classify": {"threshold": 0.55},
+        "factuality": {"checker": "small"},
+        "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
+        "pairs": {"max_judge_gap": None, "factuality_per_prompt": 6, "recall_at": 2, "recall_weight": 0.8}
+        | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 0.6},
+        "learner": {"reference": "initial", "nll_weight": 1.0, "lr": 7e-4, "lr_final": 0.0, "lr_round_factor": 0.5},
+        "pipeline": {"stream": False},
+    },
+    "train-checker": {
+        "run": {"name": "train-checker", "seed": 1},
+        "train_checker": {
+            "twins": {"summaries_en-us.json": 3200, "factbook": 1000},
+            "labels": ["wice.jsonl", "fm2.jsonl", "fever.jsonl", "fever-full.jsonl", "bump.jsonl"],
+            "licences": {
+                "summaries_en-us.json": "Wikipedia, CC BY-SA",
+                "factbook": "public domain",
+                "wice.jsonl": "ODC-BY; evidence under its own terms",
+                "fm2.jsonl": "Apache-2.0; evidence CC BY-SA",
+                "fever.jsonl, fever-full.jsonl": "CC BY-SA",
+                "bump.jsonl": "MIT",
+            },
+        },
+    },
+}
 
 
 def names(paths: list[Path]) -> dict:
@@ -21,9 +74,14 @@ def test_the_three_recipes_of_the_paper_are_among_the_jobs():
     assert {path.stem for path in PAPER_JOBS} == {"paper-dpo", "paper-dpo-fact", "paper-dpo-flame"}
 
 
-@pytest.mark.parametrize("path", **names(JOBS))
-def test_a_job_loads(path):
+@pytest.mark.parametrize("path", **names(FILES))
+def test_a_file_of_jobs_loads(path):
     assert isinstance(load_config(path), Config)
+
+
+@pytest.mark.parametrize("path", **names(JOBS))
+def test_a_job_sets_what_it_set_before_it_had_a_base_and_leaves_the_rest_at_its_default(path):
+    assert load_config(path) == parse_config(SETTINGS[path.stem], "the table above")
 
 
 @pytest.mark.parametrize("path", **names(JOBS))
@@ -36,9 +94,9 @@ def test_the_first_line_of_a_job_is_the_command_that_runs_this_very_file(path):
 
 
 @pytest.mark.parametrize("path", **names(PAPER_JOBS))
-def test_the_second_line_of_a_paper_job_says_how_it_differs_from_the_paper(path):
-    second = path.read_text(encoding="utf-8").splitlines()[1]
-    assert second.startswith("# Differs from the paper: ")
+def test_a_paper_job_names_its_base_which_says_how_it_differs_from_the_paper(path):
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["base"] == BASE.name
+    assert BASE.read_text(encoding="utf-8").splitlines()[1].startswith("# Differs from the paper: ")
 
 
 @pytest.mark.parametrize("path", **names(PAPER_JOBS))

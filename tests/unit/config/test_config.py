@@ -1,9 +1,10 @@
-"""What a job file may say, what it is told when it says something else, and that reading one loads nothing heavy."""
+"""What a job file may say, how a bad one is refused, and that loading one imports no heavy package."""
 
 import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -239,6 +240,80 @@ def test_a_file_that_is_no_mapping_is_told_what_it_is(job, content, found):
 
 def test_yaml_cannot_build_python_objects(job):
     assert "a job file in YAML" in refusal(job("run: !!python/object/apply:os.getcwd []\n"))
+
+
+# Bases
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file of settings under a name, which may have a folder, and gives its path."""
+
+    def write(name: str, content) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_job_replaces_the_settings_of_its_base_one_by_one(write):
+    write("common.yaml", {"rollout": {"samples": 8, "top_p": 0.5}, "learner": {"lora": {"r": 4, "alpha": 8}}})
+    path = write(
+        "job.yaml", {"base": "common.yaml", "rollout": {"samples": 6}, "learner": {"lora": {"r": 2}}, "run": {"seed": 3}}
+    )
+    expected = {"rollout": {"samples": 6, "top_p": 0.5}, "learner": {"lora": {"r": 2, "alpha": 8}}, "run": {"seed": 3}}
+    assert load_config(path) == Config.model_validate(expected)
+
+
+def test_a_list_and_a_null_replace_what_the_base_says(write):
+    write("common.yaml", {"prompts": {"sources": [{"source": "a"}, {"source": "b"}]}, "learner": {"lora": {"r": 4}}})
+    config = load_config(
+        write("job.yaml", {"base": "common.yaml", "prompts": {"sources": [{"source": "c"}]}, "learner": {"lora": None}})
+    )
+    assert (config.prompts.sources, config.learner.lora) == ((PromptSource(source="c"),), None)
+
+
+def test_a_base_may_have_a_base_and_each_path_starts_from_the_file_that_names_it(write, tmp_path, monkeypatch):
+    write("lowest.yaml", {"run": {"seed": 1, "rounds": 1}, "rollout": {"samples": 2}})
+    write("inner/middle.yaml", {"base": "../lowest.yaml", "run": {"rounds": 2}, "rollout": {"samples": 3}})
+    write("job.yaml", {"base": "inner/middle.yaml", "rollout": {"samples": 4}})
+    monkeypatch.chdir("/")
+    config = load_config(tmp_path / "job.yaml")
+    assert (config.run.seed, config.run.rounds, config.rollout.samples) == (1, 2, 4)
+
+
+def test_an_override_wins_over_a_job_and_its_base(write):
+    write("common.yaml", {"rollout": {"samples": 8, "top_p": 0.5}})
+    config = load_config(write("job.yaml", {"base": "common.yaml"}), ("rollout.samples=6",))
+    assert (config.rollout.samples, config.rollout.top_p) == (6, 0.5)
+
+
+def test_bases_that_go_round_in_a_circle_are_refused_with_the_chain(write):
+    first, second = write("a.yaml", {"base": "b.yaml"}), write("b.yaml", {"base": "./a.yaml"})
+    assert f"{first} -> {second} -> {first}" in refusal(str(first))
+    own = write("own.yaml", {"base": "own.yaml"})
+    assert f"{own} -> {own}" in refusal(str(own))
+
+
+def test_a_base_that_is_not_there_is_refused_with_both_files(write, tmp_path):
+    path = write("job.yaml", {"base": "absent.yaml"})
+    message = refusal(str(path))
+    assert f"expected the base of {path}; found nothing at {tmp_path / 'absent.yaml'}" in message
+    assert f"correct `base:` in {path}" in message
+
+
+@pytest.mark.parametrize("base", [["a.yaml"], 3, {"file": "a.yaml"}])
+def test_a_base_that_is_no_file_name_is_refused(write, base):
+    path = write("job.yaml", {"base": base})
+    assert f"{base!r} in {path}" in refusal(str(path))
+
+
+def test_a_bad_setting_is_told_with_the_job_and_the_base_that_may_hold_it(write):
+    base = write("common.yaml", {"rollout": {"sampels": 8}})
+    path = write("job.yaml", {"base": "common.yaml"})
+    assert f"in {path}, based on {base}: rollout.sampels: " in refusal(str(path))
 
 
 # Overrides
