@@ -37,12 +37,13 @@ def quiet(*_):
     """Hears nothing."""
 
 
-def test_it_learns_what_can_be_told_apart(base):
-    tokenizer, model = base
+def check_that_it_learns(model, tokenizer, lr, epochs):
+    """Of what it was not shown, too; and nothing moves but what is trained."""
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
     heard = []
-    teach(model, tokenizer, Course(TOY, epochs=12, lr=1e-3, batch=8), 1, lambda *said: heard.append(said))
-    assert [(step, steps) for step, steps, _ in heard] == [(step, 60) for step in range(1, 61)]
+    teach(model, tokenizer, Course(TOY, epochs, lr, batch=8), 1, lambda *said: heard.append(said))
+    steps = 5 * epochs
+    assert [(step, of) for step, of, _ in heard] == [(step, steps) for step in range(1, steps + 1)]
     assert sum(loss for *_, loss in heard[-5:]) < 0.5 * sum(loss for *_, loss in heard[:5])
     unseen = [
         Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.0, what == "sunny", "")
@@ -53,6 +54,16 @@ def test_it_learns_what_can_be_told_apart(base):
     assert [logit > 0 for logit in logits] == [each.supported for each in unseen]
     moved = {name for name, each in model.named_parameters() if not torch.equal(each, before[name])}
     assert moved == {name for name, _ in trained_tensors(model)}
+
+
+def test_a_small_model_learns_what_can_be_told_apart(base):
+    check_that_it_learns(tiny(), base[0], lr=0.03, epochs=6)
+
+
+@pytest.mark.long
+def test_the_model_that_is_shipped_learns_what_can_be_told_apart(base):
+    tokenizer, model = base
+    check_that_it_learns(model, tokenizer, lr=1e-3, epochs=12)
 
 
 def test_equal_seeds_give_equal_weights_and_another_seed_others(base):
