@@ -1,47 +1,19 @@
-"""Shared by the integration tests: the small model, one local Ray, and one whole run of the quickstart at a tiny size."""
+"""Shared by the integration tests: the small model, one Ray in this process, and one whole run that others must equal."""
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from flame_ray.config import ModelConfig
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-TINY = (
-    "run.rounds=2",
-    "run.save_merged=true",
-    "prompts.sources=[{source: factbook, heldout_limit: 6}, {source: open-ended, heldout_limit: 3}]",
-    "prompts.per_round=10",
-    "rollout.workers=2",
-    "rollout.samples=4",
-    "rollout.max_tokens=64",
-    "rollout.batch_sequences=12",
-    "learner.workers=2",
-    "learner.batch_pairs=4",
-    "learner.micro_batch_pairs=2",
-    "cluster.dashboard=false",
-)
+from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run that ended well: what it printed, and its folder."""
-
-    printed: str
-    folder: Path
-
-    @property
-    def summary(self) -> dict:
-        return json.loads((self.folder / "summary.json").read_text())
-
-
-def settings(*overrides: str) -> list[str]:
-    return [word for override in overrides for word in ("--set", override)]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start a Ray of their own in this process come last; all others share one."""
+    items.sort(key=lambda item: "no_ray" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +28,7 @@ def model() -> Path:
 def tiny_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """`make quickstart`, two rollout actors and two learner ranks, small enough for a test; made once for all that read it."""
     root = tmp_path_factory.mktemp("runs")
-    overrides = settings(*TINY, f"run.root={root}", "run.id=tiny")
+    overrides = words_of(REFERENCE | {"run.root": str(root), "run.id": "tiny"})
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     quoted = " ".join(f"'{word}'" for word in overrides)
     if Path(sys.prefix) == REPOSITORY / ".venv":
@@ -68,11 +40,19 @@ def tiny_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedR
     return FinishedRun(done.stdout, root / "tiny")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def local_ray():
-    """One Ray on this machine for the tests of a file; ended by ray.shutdown, which ends only what it started."""
+    """One Ray in this process for all files that need no other; ended by ray.shutdown, which ends only what it started."""
     import ray
 
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**9)
     yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def no_ray() -> None:
+    """This process is in no Ray, so that a test can start its own."""
+    import ray
+
     ray.shutdown()

@@ -25,7 +25,7 @@ class Ended:
 
 
 @pytest.fixture
-def attempt(tmp_path, monkeypatch, capsys):
+def attempt(no_ray, tmp_path, monkeypatch, capsys):
     """Runs the quickstart with one thing wrong, as the command line would."""
 
     def run(*overrides: str) -> Ended:

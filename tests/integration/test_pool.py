@@ -76,15 +76,8 @@ class Worker:
         yield 0, "only the first"
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
-def pool_of(cluster):
+def pool_of(local_ray):
     """Makes pools; their actors end with the test."""
     background = Background()
     pools = []
@@ -180,7 +173,7 @@ def test_an_item_that_brings_down_every_worker_is_given_back_as_lost_by_name(poo
         pool.submit("die", "poison").result(timeout=60)
 
 
-def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(cluster):
+def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(local_ray):
     class Stillborn:
         def __init__(self):
             os._exit(1)

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 
 from flame_ray.controller.verifiers import start_verifiers, wait_for
@@ -16,12 +17,13 @@ from flame_ray.rewards.factuality.check.llm import LlmChecker
 from flame_ray.rewards.factuality.decompose.llm import MAX_TOKENS, SCHEMA, LlmDecomposer, _messages, _Question
 from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
-from flame_ray.types import Claim, Fact, Passage, Response, ResponseId, VerdictLabel
+from flame_ray.types import VerdictLabel
+from tests.builders import make_claim, make_passage, make_response
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}
 PASSAGES = (
-    Passage("pe/0", "Peru", "Peru borders Bolivia, Brazil, Chile, Colombia and Ecuador. Its capital is Lima. " * 4),
-    Passage("ke/0", "Kenya", "Kenya lies on the Indian Ocean. Its capital is Nairobi. " * 4),
+    make_passage("Peru borders Bolivia, Brazil, Chile, Colombia and Ecuador. Its capital is Lima. " * 4, id="pe/0"),
+    make_passage("Kenya lies on the Indian Ocean. Its capital is Nairobi. " * 4, id="ke/0", title="Kenya"),
 )
 
 
@@ -30,7 +32,9 @@ def actors(local_ray, model):
     options = VllmOptions(str(model), "bfloat16", 2048, 16, 1.0, 0.8, seed=0)
     actors = start_verifiers(VerifierActor, options, 1, lambda name: OPTIONS)
     assert wait_for(actors, timeout_s=240)[0].max_length == 2048
-    return actors
+    yield actors
+    for actor in actors:
+        local_ray.kill(actor)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def verifier(actors):
 
 
 def claims(*texts, passages=PASSAGES):
-    return [Claim(Fact(text, index), passages) for index, text in enumerate(texts)]
+    return [make_claim(text, *passages, sentence=index) for index, text in enumerate(texts)]
 
 
 def test_a_fact_has_a_probability_whatever_else_was_asked_with_it(verifier):
@@ -69,8 +73,7 @@ def test_an_answer_is_json_of_its_schema_and_nothing_else(verifier):
 
 def test_a_response_is_split_by_the_model(verifier):
     text = "Albert Einstein was born in Ulm in 1879 and won the Nobel Prize in Physics."  # of the few that so small a model can
-    response = Response(ResponseId(1, "peru", 0), text, (1,), (2,), (-0.1,), "stop", 0)
-    (found,) = LlmDecomposer(verifier).decompose([response])
+    (found,) = LlmDecomposer(verifier).decompose([make_response(text)])
     assert [(sentence.text, sentence.verifiable) for sentence in found.sentences_S] == [(text, True)]
 
 
@@ -82,8 +85,9 @@ def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(
     found = []
     asking = threading.Thread(target=lambda: found.extend(LlmChecker(RemoteVerifier(actors, timeout_s=240)).check(asked)))
     asking.start()
-    time.sleep(1.5)
-    assert asking.is_alive()
+    while "choices" not in psutil.Process(process).cmdline()[0]:  # Ray titles a process by what it does
+        assert asking.is_alive()
+        time.sleep(0.01)
     os.kill(process, signal.SIGKILL)
     asking.join(timeout=240)
     assert local_ray.get(actors[0].__ray_call__.remote(lambda actor: os.getpid())) != process

@@ -15,11 +15,12 @@ from flame_ray.learner.group import LearnerGroup
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
-from flame_ray.types import Pair, PairKind, Prompt, Response
+from flame_ray.types import Response
 from flame_ray.weights import Canary, Push
+from tests.builders import make_pair, make_prompt
 
 PROMPTS = tuple(
-    Prompt(f"p{k}", text)
+    make_prompt(f"p{k}", text)
     for k, text in enumerate(
         ["Which countries border Peru?", "Describe the climate of Kenya in one sentence.", "Name the capital of Mongolia."]
     )
@@ -57,7 +58,7 @@ def pushed(local_ray, model, tmp_path_factory):
     sampler = rollout_pool(local_ray, model, background)
     before = answers(sampler, greedy_plan(0, 40))
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
-    pairs = [Pair(PairKind.FACTUALITY, sampled[2 * k], sampled[2 * k + 1], 1.0, 0.0) for k in range(len(PROMPTS))]
+    pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
     config = LearnerConfig(lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
@@ -85,6 +86,11 @@ def pushed(local_ray, model, tmp_path_factory):
         "fresh_pool": fresh_pool,
         "ray": local_ray,
     }
+    for rollouts in (sampler, fresh_pool):
+        actors = rollouts.pool.actors
+        rollouts.pool.close()  # first, or it would replace them
+        for actor in actors:
+            local_ray.kill(actor)
     background.close()
 
 

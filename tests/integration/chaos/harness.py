@@ -19,23 +19,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-# In float32, where a sample does not depend on what else is in its batch: a resumed process samples what is left, in smaller
-# batches, and in bfloat16 about one response in some hundred then takes another turn.
-TINY = {
-    "model.dtype": "float32",
-    "run.rounds": "2",
-    "prompts.sources": "[{source: factbook, heldout_limit: 6}, {source: open-ended, heldout_limit: 3}]",
-    "prompts.per_round": "10",
-    "rollout.samples": "4",
-    "rollout.max_tokens": "48",
-    "rollout.batch_sequences": "16",
-    "learner.batch_pairs": "2",
-    "learner.micro_batch_pairs": "1",
-    "learner.checkpoint_steps": "1",
-    "pairs.drop_truncated": "false",
-    "cluster.dashboard": "false",
-}
+from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
+
+TINY = REFERENCE | {"rollout.workers": "1", "learner.workers": "1", "run.save_merged": "false"}
 LAST_BITS = 1e-3  # of a log-probability in float32
 SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
 
@@ -62,8 +48,7 @@ class ChaosRun:
 
     def start(self, resume: bool = False) -> None:
         settings = TINY | self.settings | {"run.root": str(self.root)} | ({} if resume else {"run.id": self.id})
-        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        command = [*self.enter, sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words]
+        command = [*self.enter, sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words_of(settings)]
         environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"} | self.environment
         self.log = (self.root / f"{self.id}.log").open("a+")
         self.driver = subprocess.Popen(
@@ -113,23 +98,27 @@ class ChaosRun:
         assert self.driver is not None
         return below(self.driver.pid, title)
 
-    def kill(self, title: str, timeout_s: float = SESSION_S) -> int:
-        """SIGKILL the first process of this title as soon as there is one; its pid."""
-        process = self.wait_for(lambda: next(iter(self.processes(title)), None), f"a process {title}", timeout_s)
+    def kill(self, title: str) -> None:
+        """SIGKILL the first process of this title as soon as there is one."""
+        process = self.wait_for(lambda: next(iter(self.processes(title)), None), f"a process {title}", pause_s=0.1)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
-        return process.pid
 
-    def wait_for(self, what: Callable, label: str, timeout_s: float = SESSION_S):
-        deadline = time.monotonic() + timeout_s
+    def wait_for(self, what: Callable, label: str, pause_s: float = 0.02):
+        """What it gives, as soon as it gives something. To list processes is slow: look less often for these."""
+        deadline = time.monotonic() + SESSION_S
         while time.monotonic() < deadline:
             if found := what():
                 return found
-            assert self.driver is not None
-            if self.driver.poll() is not None:
-                raise AssertionError(f"the driver ended ({self.driver.returncode}) before {label}:\n{self._tail()}")
-            time.sleep(0.02)
-        raise AssertionError(f"no {label} within {timeout_s:g} s:\n{self._tail()}")
+            if (code := self.ended()) is not None:
+                raise AssertionError(f"the driver ended ({code}) before {label}:\n{self.tail()}")
+            time.sleep(pause_s)
+        raise AssertionError(f"no {label} within {SESSION_S:g} s:\n{self.tail()}")
+
+    def ended(self) -> int | str | None:
+        """How the driver ended, if it has."""
+        assert self.driver is not None
+        return self.driver.poll()
 
     def wait_for_file(self, pattern: str) -> Path:
         return self.wait_for(lambda: next(iter(self.folder.glob(pattern)), None), pattern)
@@ -137,7 +126,7 @@ class ChaosRun:
     def table(self, name: str) -> list[dict]:
         return pq.read_table(self.folder / "rounds" / name).to_pylist()
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
         self.log.flush()
         return (self.root / f"{self.id}.log").read_text()[-3000:]
 
@@ -160,12 +149,12 @@ def flip_a_byte(file: Path) -> None:
     file.write_bytes(data)
 
 
-def assert_same_run(broken: ChaosRun, calm: ChaosRun) -> None:
+def assert_same_run(broken: ChaosRun, calm: ChaosRun | FinishedRun) -> None:
     """Every prompt answered once, every pair trained once, and all as in a run that nothing disturbed."""
     for round in range(1, len(calm.summary["rounds"])):
         prompts = [row["prompt_id"] for row in calm.table(f"{round:04d}/prompts.parquet")]
         samples = [row["response_id"] for row in broken.table(f"{round:04d}/responses.parquet")]
-        assert len(samples) == len(set(samples)) == len(prompts) * int(TINY["rollout.samples"])
+        assert len(samples) == len(set(samples)) == len(prompts) * int(REFERENCE["rollout.samples"])
         for name in ("prompts", "responses", "pairs", "facts", "heldout_responses"):
             found, expected = (run.table(f"{round:04d}/{name}.parquet") for run in (broken, calm))
             assert _logprobs(found) == pytest.approx(_logprobs(expected), abs=LAST_BITS), (round, name)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.chaos.harness import REPOSITORY, SESSION_S, TINY, ChaosRun, assert_same_run
+from tests.integration.chaos.harness import SESSION_S, TINY, ChaosRun, assert_same_run
+from tests.integration.runs import REPOSITORY, words_of
 from tests.integration.shared_store import install
 
 pytestmark = pytest.mark.long
@@ -23,8 +24,7 @@ def driver(model, tmp_path):
 
     def start(*more: str) -> subprocess.Popen:
         settings = TINY | {"run.root": "shared://bucket", "run.id": "mine"}
-        words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words, *more]
+        command = [sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words_of(settings), *more]
         out = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         drivers.append(subprocess.Popen(command, cwd=REPOSITORY, env=environment, **out))
         return drivers[-1]

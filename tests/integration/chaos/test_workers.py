@@ -1,4 +1,4 @@
-"""Workers die while a run goes on; the run neither stops nor forgets nor repeats anything."""
+"""Workers are split, slow, or both: the run neither stops nor forgets nor repeats anything. Deaths: test_submit.py."""
 
 import signal
 import threading
@@ -10,24 +10,9 @@ import pytest
 
 from tests.integration.chaos.harness import assert_same_run
 
-
-def test_a_run_outlives_a_worker_of_each_kind_and_ends_as_if_nothing_had_happened(chaos, calm):
-    chaos.start()
-    chaos.kill("ray::RolloutActor.generate")
-    chaos.kill("ray::JudgeActor")
-    chaos.wait_for_file("rounds/0001/sampled/*.json.gz")
-    chaos.kill("ray::FactualityActor")
-    chaos.wait_for_file("rounds/0001/pairs.json.gz")
-    chaos.kill("ray::LearnerActor.advance")
-    chaos.wait_for_file("rounds/0002/prompts.json.gz")
-    chaos.kill("ray::RolloutActor.generate")  # its successor must get the weights of round 1 before it serves
-    assert chaos.finish() == 0, chaos.printed
-    assert chaos.printed.count("is gone and is replaced") >= 3
-    assert "starts again from its newest state" in chaos.printed
-    assert_same_run(chaos, calm)
+pytestmark = pytest.mark.long
 
 
-@pytest.mark.long
 def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos):
     """Three ranks share the attention heads of SmolLM2; their sums round otherwise than one rank's, so texts are their own."""
     chaos.settings = {"rollout.tensor_parallel": "3", "run.rounds": "1"}
@@ -43,7 +28,6 @@ def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos)
     assert {row["weight_version"] for row in chaos.table("0001/heldout_responses.parquet")} == {1}
 
 
-@pytest.mark.long
 def test_a_worker_that_is_ten_times_slower_only_takes_longer(chaos, calm):
     """The rollout worker stands still for nine tenths of every 0.2 s."""
     chaos.start()

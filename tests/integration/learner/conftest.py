@@ -1,4 +1,4 @@
-"""One Ray, a tiny random Llama, and learners on it that cost no process each."""
+"""A tiny random Llama, and learners of it that cost no process each."""
 
 import random
 from dataclasses import replace
@@ -14,7 +14,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.learner.group import LearnerGroup
-from flame_ray.types import Pair, PairKind, Response, ResponseId
+from flame_ray.types import Pair
+from tests.builders import make_pair, make_response
 
 VOCAB = 97  # words that occur
 SEED = 3
@@ -38,14 +39,13 @@ SHAPE = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster():
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture(scope="module")
+def cluster(local_ray):
+    """The Ray that groups start on; a file may have another."""
+    return local_ray
+
+
+@pytest.fixture(scope="package")
 def model_path(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
@@ -57,33 +57,37 @@ def model_path(tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def make_pairs():
     def make(count, seed=0) -> list[Pair]:
         rnd = random.Random(seed)
 
         def response(number, index, prompt):
             ids = tuple(rnd.randrange(2, VOCAB) for _ in range(rnd.randrange(1, 12)))
-            return Response(ResponseId(1, f"prompt-{number}", index), "", prompt, ids, (0.0,) * len(ids), "stop", 0)
+            return make_response(prompt=f"prompt-{number}", index=index, prompt_tokens=prompt, tokens=ids)
 
         def pair(number):
             prompt = tuple(rnd.randrange(2, VOCAB) for _ in range(rnd.randrange(2, 9)))
-            return Pair(PairKind.FACTUALITY, response(number, 0, prompt), response(number, 1, prompt), 1.0, 0.0)
+            return make_pair(response(number, 0, prompt), response(number, 1, prompt))
 
         return [pair(number) for number in range(count)]
 
     return make
 
 
+def start_group(model_path: str, name: str, resume_from: Path | None = None, **settings) -> LearnerGroup:
+    """As a run does, in processes of its own."""
+    config = LearnerConfig(**{**BASE, **settings})
+    return LearnerGroup.start(model_path, config, SEED, {"name": name, "num_cpus": 0.1}, timeout_s=120, resume_from=resume_from)
+
+
 @pytest.fixture(scope="module")
-def start(model_path):
-    """Starts a group as a run does, in processes of its own."""
+def start(cluster, model_path):
+    """Starts groups, which end with the file."""
     groups = []
 
     def make(resume_from: Path | None = None, name: str | None = None, **settings) -> LearnerGroup:
-        config = LearnerConfig(**{**BASE, **settings})
-        options = {"name": name or f"learner-{len(groups)}", "num_cpus": 0.1}
-        groups.append(LearnerGroup.start(model_path, config, SEED, options, timeout_s=120, resume_from=resume_from))
+        groups.append(start_group(model_path, name or f"learner-{len(groups)}", resume_from, **settings))
         return groups[-1]
 
     yield make
@@ -91,8 +95,8 @@ def start(model_path):
         group.stop()
 
 
-@pytest.fixture(scope="module")
-def learner(start, model_path):
+@pytest.fixture(scope="package")
+def learner(local_ray, model_path):
     """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start."""
     standing: dict[int, LearnerGroup] = {}
 
@@ -100,7 +104,7 @@ def learner(start, model_path):
         config = LearnerConfig(**{**BASE, **settings})
         ranks = config.workers
         if ranks not in standing:
-            standing[ranks] = start(workers=ranks, micro_batch_pairs=1)
+            standing[ranks] = start_group(model_path, f"standing-{ranks}", workers=ranks, micro_batch_pairs=1)
 
         def renew(actor, rank):
             actor.__init__(model_path, config, rank, ranks, SEED)
@@ -109,10 +113,12 @@ def learner(start, model_path):
         ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)
         return replace(standing[ranks], checkpoint_steps=config.checkpoint_steps)
 
-    return make
+    yield make
+    for group in standing.values():
+        group.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def weights():
     """The merged weights of a group, by name."""
 

@@ -24,7 +24,7 @@ SETTINGS = {"workers": 1, "zero_stage": 1}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster():
+def cluster(no_ray):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster

@@ -22,7 +22,7 @@ SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_s
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster(tmp_path_factory):
+def cluster(no_ray, tmp_path_factory):
     """Ray's workers get this process's environment."""
     folder = tmp_path_factory.mktemp("shared")
     environment = install(folder) | {"TMPDIR": str(folder)}

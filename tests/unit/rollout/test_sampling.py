@@ -8,6 +8,7 @@ import pytest
 from flame_ray.engines.base import Sample, SampleRequest
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan, groups, requests, response_ids, sample_seed, to_response
 from flame_ray.types import Group, Prompt, Response, ResponseId
+from tests.builders import make_response
 
 PROMPTS_P = [Prompt(f"set/{i}", f"question {i}") for i in range(7)]
 PLAN = SamplingPlan(round=2, seed=11, samples=3, max_tokens=16, temperature=0.7, top_p=0.9, top_k=20)
@@ -88,7 +89,7 @@ def test_a_response_keeps_the_samplers_own_tokens_and_is_stamped_with_its_weight
 def responses(prompts_P: list[Prompt]) -> list[tuple[int, Response]]:
     """Every sample of a plan with its place, as an engine would give them one after the other."""
     return [
-        (place, Response(id, f"answer {id}", (1,), (2,), (-0.1,), "stop", 1))
+        (place, make_response(f"answer {id}", round=id.round, prompt=id.prompt_id, index=id.index))
         for place, id in enumerate(response_ids(prompts_P, PLAN))
     ]
 

