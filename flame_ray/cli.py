@@ -1,6 +1,7 @@
-"""The command line.
+"""The command line: the signature of each command, whose work is in `commands/`.
 
-An expected failure is one message on stderr and the exit code of its kind; anything else is a bug and shows its trace.
+A failure that a user can act on is one message on stderr, with the exit code of its kind. Anything else is a bug and shows
+its trace.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
@@ -19,14 +21,15 @@ from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, PlacementError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-WIDTH = 150
+WIDTH = 150  # columns of a table that is written to a file or a pipe
 
-Set = Annotated[list[str] | None, typer.Option("--set", help="override a setting: section.key=value")]
-Job = Annotated[Path | None, typer.Option("--job", help="a job file whose settings hold; without one, the defaults")]
-Decompose = Annotated[str | None, typer.Option("--decompose", help="short for --set factuality.decompose=...")]
-Checker = Annotated[str | None, typer.Option("--checker", help="short for --set factuality.checker=...")]
-Corpus = Annotated[str | None, typer.Option("--corpus", help="short for --set factuality.corpus=...")]
-Workers = Annotated[int | None, typer.Option("--workers", help="short for --set factuality.workers=...")]
+JobFile = Annotated[Path, typer.Argument(help="A job file, such as jobs/quickstart.yaml.")]
+Job = Annotated[Path | None, typer.Option("--job", help="Take the settings of this job file in place of the defaults.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value. May be repeated.")]
+Corpus = Annotated[str | None, typer.Option("--corpus", help="Short for --set factuality.corpus=...")]
+Checker = Annotated[str | None, typer.Option("--checker", help="Short for --set factuality.checker=...")]
+Decompose = Annotated[str | None, typer.Option("--decompose", help="Short for --set factuality.decompose=...")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
 
 
 class Format(StrEnum):
@@ -51,69 +54,59 @@ def root() -> None:
 
 @app.command()
 def run(
-    job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
+    job: JobFile,
     set_: Set = None,
-    resume: Annotated[str | None, typer.Option("--resume", help="go on with an unfinished run: its id, or its folder")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", help="Resume an unfinished run: its id, or its folder.")] = None,
 ) -> None:
     """Run a job: rounds of sampling, scoring, pairing, training and evaluation."""
-    config = load_config(job, tuple(set_ or ()))
-    prepare_ray(config.cluster)
-    from rich.console import Console
-
+    config = _config(job, set_)
     from flame_ray.commands.run import run as run_job
 
-    console = Console()
-    run_job(config, console if console.is_terminal else Console(width=WIDTH), resume)
+    run_job(config, _tables(), resume)
 
 
 @app.command()
-def doctor(
-    job: Annotated[Path, typer.Argument(help="a job file, such as jobs/quickstart.yaml")],
-    set_: Set = None,
-) -> None:
-    """Say what a job lacks here and what would fit, placing nothing. Exits with 5 if it cannot run as it is."""
-    config = load_config(job, tuple(set_ or ()))
-    prepare_ray(config.cluster)
-    from rich.console import Console
-
+def doctor(job: JobFile, set_: Set = None) -> None:
+    """Check whether a job can run here, without starting anything. Exits with 5 if it cannot run as it is."""
+    config = _config(job, set_)
     from flame_ray.commands.doctor import doctor as examine
 
-    console = Console()
-    if not examine(config, console if console.is_terminal else Console(width=WIDTH)):
+    if not examine(config, _tables()):
         raise typer.Exit(PlacementError.exit_code)
 
 
 @app.command()
 def score(
-    responses: Annotated[Path, typer.Option("--responses", help="JSONL with `prompt` and `response`; other columns are kept")],
-    out: Annotated[Path, typer.Option("--out", help="where the records go; one that was begun is gone on with")],
+    responses: Annotated[
+        Path, typer.Option("--responses", help="A JSONL file with `prompt` and `response`; other columns are kept.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where the records go. An existing file is resumed.")],
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
     workers: Workers = None,
     job: Job = None,
     set_: Set = None,
-    format_: Annotated[Format, typer.Option("--format", help="table: print the records, supported facts green")] = Format.JSONL,
+    format_: Annotated[Format, typer.Option("--format", help="table: also print the records.")] = Format.JSONL,
     on_bad_line: Annotated[
-        BadLine, typer.Option("--on-bad-line", help="skip: report a malformed line and go on; fail: refuse the file")
+        BadLine, typer.Option("--on-bad-line", help="skip: report a malformed line and continue. fail: refuse the file.")
     ] = BadLine.SKIP,
 ) -> None:
-    """Score responses: one record a line with its facts, their evidence and verdicts, and the share that is supported."""
-    config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
-    from rich.console import Console
-
+    """Score responses for factuality. Each record holds the facts, their evidence and verdicts, and the precision."""
+    config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.score import ScoreRequest, score_file
 
-    console = Console()
     request = ScoreRequest(responses, out, on_bad_line is BadLine.FAIL, format_ is Format.TABLE)
-    score_file(config, request, Console(stderr=True), console if console.is_terminal else Console(width=WIDTH))
+    score_file(config, request, Console(stderr=True), _tables())
 
 
 @app.command()
 def agreement(
-    labels: Annotated[Path, typer.Option("--labels", help="JSONL with human labels; see README.md for both formats")],
-    kind: Annotated[Kind, typer.Option("--kind", help="claims with evidence, or responses with counts of facts")],
-    out: Annotated[Path | None, typer.Option("--out", help="write the figures there as JSON")] = None,
+    labels: Annotated[
+        Path, typer.Option("--labels", help="A JSONL file with people's labels; README.md describes both formats.")
+    ],
+    kind: Annotated[Kind, typer.Option("--kind", help="claims: each with evidence. responses: each with counts of facts.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Also write the figures to this file, as JSON.")] = None,
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
@@ -121,57 +114,53 @@ def agreement(
     job: Job = None,
     set_: Set = None,
 ) -> None:
-    """Compare a checker, or the whole reward, with human labels; 95 % bootstrap intervals."""
-    config = _factuality(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
-    from rich.console import Console
-
+    """Measure how well a checker, or the whole reward, agrees with people; with 95 % bootstrap intervals."""
+    config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 
-    console = Console()
-    tables = console if console.is_terminal else Console(width=WIDTH)
-    agreement_with(config, labels, kind.value, out, Console(stderr=True), tables)
+    agreement_with(config, labels, kind.value, out, Console(stderr=True), _tables())
 
 
 @app.command()
 def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
-    """Build a corpus's index on this machine, where actors will find it: a large one takes longer than actors may."""
-    config = _factuality(job, set_, corpus=corpus).factuality
-    from flame_ray.engines.models import cache_dir
-    from flame_ray.rewards.factuality.retrieve import open_passages, open_retriever
+    """Build a corpus's index on this machine before a run needs it. A large one takes longer than actors may to start."""
+    config = _config(job, set_, corpus=corpus)
+    from flame_ray.commands.index import build_index
 
-    passages = open_passages(config)
-    open_retriever(config, passages)
-    typer.echo(f"{len(passages)} passages of {config.corpus}, indexed for {config.retriever} in {cache_dir() / 'indexes'}")
+    typer.echo(build_index(config.factuality))
 
 
 @app.command()
 def train_checker(
-    job: Annotated[Path, typer.Argument(help="a job file, such as jobs/train-checker.yaml")],
-    out: Annotated[Path, typer.Option("--out", help="the folder for the weights and their card")],
+    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-checker.yaml.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],
     set_: Set = None,
 ) -> None:
-    """Train the small checker, and compare it with the lexical one on labels that were kept aside."""
-    config = load_config(job, tuple(set_ or ()))
-    from rich.console import Console
-
+    """Train the small checker, and compare it with the lexical one on labels that it was not trained on."""
+    config = _config(job, set_)
     from flame_ray.commands.train_checker import train_checker as train
 
-    console = Console()
-    train(config, out, Console(stderr=True), console if console.is_terminal else Console(width=WIDTH))
-
-
-def _factuality(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
-    """Settings of which a shorthand overrides --set, and that overrides the job. Ray's environment is made ready."""
-    short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
-    config = load_config(job, (*(set_ or ()), *short))
-    prepare_ray(config.cluster)
-    return config
+    train(config, out, Console(stderr=True), _tables())
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
+    """A shorthand overrides --set, which overrides the job. Ray reads its environment when it is imported: it is set here."""
+    short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
+    config = load_config(job, (*(set_ or ()), *short))
+    prepare_ray(config.cluster)
+    return config
+
+
+def _tables() -> Console:
+    """Standard output, as wide as the terminal; wider tables where there is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def main() -> None:
