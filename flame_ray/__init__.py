@@ -1,14 +1,20 @@
-"""flame-ray: factuality-aware alignment (FLAME, arXiv 2405.01525), online, on Ray, vLLM and DeepSpeed.
+"""flame-ray aligns language models to facts, online, on Ray, vLLM and DeepSpeed (FLAME, arXiv 2405.01525).
 
-The data flows one way, and the tree follows it:
+The data flows one way:
 
-    prompts -> classify -> rollout (vLLM) -> rewards -> pairs -> learner (DPO, DeepSpeed) -> weights -> evaluate -> report
-                                              |- factuality: sentences -> facts -> retrieve -> check
+    prompts -> classify -> rollout (vLLM) -> rewards -> pairs -> learner (DeepSpeed) -> weights -> evaluate -> report
+                                              |- factuality: sentences -> facts -> retrieve -> rerank -> check
                                               |- instruction following: judge
 
-`round.py` is the algorithm; `types.py` the records that travel; `config/` the settings. Shapes in names:
-P prompts, G responses a prompt, S sentences, F facts, K passages, D pairs, T tokens. Importing this package loads
-neither torch, vllm, deepspeed nor ray.
+`round.py` is this loop, `types.py` holds the records that travel along it, and `config/` the settings of each stage.
+
+A name that ends in capital letters gives its shape: `responses_PG` are G responses to each of P prompts.
+
+    P  prompts               S  sentences of a response     D  preference pairs; 2D: their chosen, then their rejected sides
+    G  responses a prompt    F  facts of a response         T  tokens
+                             K  passages of evidence
+
+Importing this package loads neither torch, vllm, deepspeed nor ray.
 """
 
 from flame_ray.config import Config

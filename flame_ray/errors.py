@@ -1,8 +1,6 @@
-"""Every error that a user can cause or meet, in one picklable tree.
+"""Every error that a user can cause or meet. Each exits the command line with its own code.
 
-In: what was expected, what was found, what to do. Out: one message. Knows nothing of where it is printed;
-`cli.py` prints it and exits with `exit_code`. Ray carries these between processes, so each one rebuilds
-from its three strings.
+Ray carries these errors between processes, so each one can be pickled: it is made of three strings.
 """
 
 
@@ -24,60 +22,60 @@ class FlameError(Exception):
 
 
 class ConfigError(FlameError):
-    """A setting that cannot be used; the message names its path, such as `rollout.samples`."""
+    """A setting that cannot be used. The message names its path, such as `rollout.samples`."""
 
     exit_code = 2
 
 
 class DataError(FlameError):
-    """A prompt set or corpus that cannot be read; the message names the file, and the line if there is one."""
+    """A prompt set, corpus or file of labels that cannot be read. The message names the file, and the line if there is one."""
 
     exit_code = 3
 
 
 class ModelError(FlameError):
-    """A model folder or hub id that cannot be loaded, or that lacks what the method needs."""
+    """A model that cannot be loaded, or that lacks what the method needs."""
 
     exit_code = 4
 
 
 class PlacementError(FlameError):
-    """The cluster can never hold, or did not hold in time, what the settings ask for."""
+    """The cluster cannot hold what the settings ask for, or did not in time."""
 
     exit_code = 5
 
 
 class StorageError(FlameError):
-    """A run folder that cannot be written: no space, no permission, or already there."""
+    """A folder or file that cannot be read or written: no space, no permission, damaged, or in use by another process."""
 
     exit_code = 6
 
 
 class WeightSyncError(FlameError):
-    """A rollout worker does not have the weights that the learner sent."""
+    """A sampler does not have the weights that the learner sent."""
 
     exit_code = 7
 
 
 class EngineError(FlameError):
-    """An engine (vLLM, DeepSpeed) of a version, or in a state, that cannot go on."""
+    """vLLM or DeepSpeed has a version or a state that the run cannot use."""
 
     exit_code = 8
 
 
 class EngineDied(EngineError):
-    """The engine inside a worker is dead: the worker is of no use any more, and its work goes to another."""
+    """The engine inside a worker is dead. The worker is discarded, and another one does its work."""
 
 
 class LearnerDied(EngineError):
-    """A rank of the learner is gone, and the others with it: the learner can be started again from its last state."""
+    """A rank of the learner is gone, and the others with it. The learner can restart from its last stored state."""
 
 
 class WorkLost(EngineError):
-    """One piece of work that brought down one worker after another."""
+    """A piece of work that has brought down several workers in turn, and is given up."""
 
 
 class Interrupted(FlameError):
-    """The run was asked to stop, and stored where it stands. The exit code says: not finished, run it again with --resume."""
+    """The run was told to stop, and has stored its state. The exit code tells a scheduler to run it again with --resume."""
 
     exit_code = 75
