@@ -20,7 +20,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Workers, start_workers
 from flame_ray.doctor.disks import checkpoint_room
-from flame_ray.engines.models import cache_dir, check_prompts, check_split, fingerprint, load_tokenizer, resolve_model
+from flame_ray.engines.models import check_prompts, check_split, fingerprint, load_tokenizer, resolve_model
 from flame_ray.errors import Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
@@ -34,7 +34,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.round import Stages, run_rounds
-from flame_ray.storage.cache import Cache
+from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
 from flame_ray.types import PairSet, Prompt, RoundReport, Split
@@ -147,4 +147,4 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
 def _classification_cache(judge_model: Path) -> Cache:
     """Named after the model and the question, so that a change of either asks again."""
     key = hashlib.sha256((fingerprint(judge_model) + repr(classification_messages(""))).encode()).hexdigest()[:16]
-    return Cache(cache_dir() / "classify" / f"{key}.jsonl")
+    return Cache(node_file(cache_dir() / "classify" / key))

@@ -14,7 +14,8 @@ from typing import IO, Any
 
 from flame_ray.config.load import differences
 from flame_ray.errors import ConfigError, StorageError
-from flame_ray.storage.filesystem import Storage, storing
+from flame_ray.storage.atomic import storage_errors
+from flame_ray.storage.filesystem import Storage
 
 BLOCK = 1 << 20
 ANOTHER = "give another --out, or remove this file and begin again"
@@ -31,7 +32,7 @@ class ScoreFile:
         self.last = 0
 
     def __enter__(self) -> "ScoreFile":
-        with storing(self._path):
+        with storage_errors(self._path, setting="--out"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+b")
         try:
@@ -45,7 +46,7 @@ class ScoreFile:
 
     def __exit__(self, *error: object) -> None:
         assert self._file is not None
-        with storing(self._path), self._file:
+        with storage_errors(self._path, setting="--out"), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -53,13 +54,13 @@ class ScoreFile:
         """One write a record; it is with the operating system when this returns, so that a kill of the process keeps it."""
         assert self._file is not None
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-        with storing(self._path):
+        with storage_errors(self._path, setting="--out"):
             self._file.write(line.encode("utf-8"))
             self._file.flush()
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Those that are whole, one at a time."""
-        with storing(self._path, "read"), self._path.open("rb") as file:
+        with storage_errors(self._path, "read", "--out"), self._path.open("rb") as file:
             for line in file:
                 yield json.loads(line)
 
@@ -91,7 +92,7 @@ class ScoreFile:
     def _cut(self) -> int:
         """Cut what is torn off the end; the line of the last record that is left."""
         assert self._file is not None
-        with storing(self._path):
+        with storage_errors(self._path, setting="--out"):
             end = self._path.stat().st_size
             while end:
                 start = self._line_start(end)

@@ -31,7 +31,8 @@ from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SmallChecker, question, words_logit
 from flame_ray.rewards.factuality.corpus import load_corpus
-from flame_ray.storage.filesystem import Storage, storing
+from flame_ray.storage.atomic import storage_errors
+from flame_ray.storage.filesystem import Storage
 from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
@@ -43,7 +44,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console) 
     asked, seed, started = config.train_checker, config.run.seed, time.monotonic()
     screen = Screen(console)
     made, learned, aside = _data(config)
-    with storing(out.absolute()):
+    with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
     tokenizer, model = load_base(seed)
     courses = {

@@ -15,8 +15,9 @@ from flame_ray.config import ModelConfig
 from flame_ray.doctor.checks import Check, Level, refused
 from flame_ray.doctor.hub import HUB_S, unreached
 from flame_ray.doctor.shape import ModelShape, count_from_headers, model_shape
-from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, cache_dir, resolve_model
+from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, resolve_model
 from flame_ray.errors import ModelError
+from flame_ray.storage.cache import cache_dir
 
 SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152)
 

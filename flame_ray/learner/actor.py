@@ -18,7 +18,7 @@ from flame_ray.engines.base import Rendezvous
 from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.training import Training
-from flame_ray.storage.local_copy import Folder, at_hand, written
+from flame_ray.storage.local_copy import Folder, local_copy, write_folder
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class LearnerActor:
         from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here: the driver imports this module too
 
         place = self._rank, self._world
-        with at_hand(resume_from) as state:
+        with local_copy(resume_from) as state:
             engine = DeepSpeedEngine(self._model_path, self._config, *place, init_method, self._seed, self._trust)
             self._connected = engine, Training(engine, self._config, *place, self._seed, state)
 
@@ -104,7 +104,7 @@ class LearnerActor:
         """Rank 0 writes an adapter, or with `merged` (and always without LoRA) a whole model, as one atomic folder."""
         if self._rank:
             return self._write(Path(), merged)
-        with written(folder) as aside:
+        with write_folder(folder) as aside:
             self._write(aside, merged)
 
     def save_state(self, folder: Folder) -> None:

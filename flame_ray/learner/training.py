@@ -22,7 +22,7 @@ from flame_ray.learner.data import Batch, Example, Slot, global_batches, micro_b
 from flame_ray.learner.schedule import learning_rate
 from flame_ray.learner.train_state import Progress, digest, goes_on, read_progress, write_progress
 from flame_ray.storage.atomic import write_manifest
-from flame_ray.storage.local_copy import Folder, written
+from flame_ray.storage.local_copy import Folder, write_folder
 from flame_ray.types import Pair, TrainingReport
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Training:
         """Rank 0 writes; the others only take part in gathering."""
         if self._rank:
             return self._engine.save_state(Path())
-        with written(folder) as aside:
+        with write_folder(folder) as aside:
             self._engine.save_state(aside)
             write_progress(aside, replace(self._progress, ranks=self._world, zero_stage=self._config.zero_stage))
             if self._reference_D2 is not None:

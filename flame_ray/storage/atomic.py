@@ -1,15 +1,13 @@
-"""A folder that is either whole or absent, and that can tell whether it still is what was written.
+"""Writes files and folders that are complete or absent, and manifests that show whether a folder was damaged since."""
 
-In: a target folder. Out: a place to write, and a manifest of what lies there. Knows nothing of what is written.
-"""
-
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from flame_ray.errors import StorageError
 
@@ -17,66 +15,121 @@ MANIFEST = "manifest.json"
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Yields `<target>.tmp`, which becomes `target` only if the block ends well; a `target` already there is replaced."""
-    aside, old = (target.with_name(target.name + ending) for ending in (".tmp", ".old"))
+def storage_errors(path: Path | str, verb: str = "write", setting: str = "run.root") -> Iterator[None]:
+    """Turns an OSError into a StorageError that names the path, the reason, and the setting that chooses another place."""
     try:
-        for left_behind in (aside, old):  # by a killed run
-            shutil.rmtree(left_behind, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        for path in [*aside.rglob("*"), aside]:
-            _to_disk(path)
-        if target.exists():
-            target.rename(old)  # not removed yet, which can take long: a kill between two renames is all that could lose it
-        aside.rename(target)
-        _to_disk(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        yield
     except OSError as error:
-        raise StorageError(
-            f"a folder that can be written at {target}", str(error), "free space or correct permissions (run.root)"
-        ) from error
+        fix = _fix(error, str(path), setting)
+        raise StorageError(f"to {verb} {path}", str(error.strerror or error), fix) from error
 
 
-def write_manifest(folder: Path) -> None:
-    """Size and sha256 of every file in the folder and below it, as `manifest.json`; to be called when all else is written."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / MANIFEST]
-    files = {path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in paths}
-    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Yields a temporary path, whose file replaces `target` at the end of the block. Folders are made. Raises OSError.
+
+    The file is on the disk before it gets its name, so a power cut leaves the old file or the new one.
+    """
+    temporary = _temporary(target)
+    _make_folder(target.parent)
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, target)
+        _sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def verify_manifest(folder: Path) -> None:
-    """Raises StorageError, naming the file, unless every file of the manifest is there and has the same bytes still."""
-    for name, (size, digest) in _manifest(folder).items():
-        path = folder / name
+@contextmanager
+def atomic_folder(target: Path, setting: str = "run.root") -> Iterator[Path]:
+    """Yields a temporary folder, which replaces `target` if the block ends well. Raises StorageError."""
+    temporary, old = _temporary(target), target.with_name(f".{target.name}.old.part")
+    try:
+        with storage_errors(target, setting=setting):
+            for leftover in (temporary, old):  # of a killed process
+                shutil.rmtree(leftover, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            for path in [*temporary.rglob("*"), temporary]:
+                _sync(path)
+            if target.exists():
+                target.rename(old)  # removing it here could take long, and a kill meanwhile would lose the folder
+            temporary.rename(target)
+            _sync(target.parent)
+    finally:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def is_temporary(path: PurePath) -> bool:
+    """Whether a relative path is, or is inside, something that `atomic_file` or `atomic_folder` is still writing."""
+    return any(part.startswith(".") and part.endswith(".part") for part in path.parts)
+
+
+def write_manifest(folder: Path, name: str = MANIFEST) -> None:
+    """Lists size and sha256 of every file in the folder and below it. Call it after everything else is written."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / name]
+    files = {path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in paths}
+    (folder / name).write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
+
+
+def verify_manifest(folder: Path, name: str = MANIFEST) -> None:
+    """Raises StorageError, naming the file, unless every file of the manifest has the size and sha256 that it lists."""
+    for file, (size, digest) in _entries(folder / name).items():
+        path = folder / file
         if not path.is_file():
             raise _damaged(path, "it is missing")
-        if path.stat().st_size != size:
+        if size is not None and path.stat().st_size != size:
             raise _damaged(path, f"it has {path.stat().st_size} bytes, not {size}")
-        if _sha256(path) != digest:
-            raise _damaged(path, f"its sha256 is not that of {MANIFEST}")
+        if sha256_of(path) != digest:
+            raise _damaged(path, f"its sha256 is not the one in {name}")
 
 
-def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entries(manifest: Path) -> dict[str, tuple[int | None, str]]:
+    """Size and sha256 by file name. Models that were cached by earlier versions list the sha256 alone."""
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return {name: (entry["bytes"], entry["sha256"]) for name, entry in files.items()}
+        tree = json.loads(manifest.read_text(encoding="utf-8"))
+        if "files" not in tree:
+            return {name: (None, digest) for name, digest in tree["sha256"].items()}
+        return {name: (entry["bytes"], entry["sha256"]) for name, entry in tree["files"].items()}
     except FileNotFoundError as error:
-        raise _damaged(folder / MANIFEST, "it is missing") from error
+        raise _damaged(manifest, "it is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(folder / MANIFEST, f"it is not a manifest ({error!r})") from error
+        raise _damaged(manifest, f"it is not a manifest ({error!r})") from error
 
 
 def _damaged(path: Path, what: str) -> StorageError:
     return StorageError("files as they were written", f"{path}: {what}", "resume from an earlier folder, or restore this one")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _fix(error: OSError, path: str, setting: str) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"free some space, or set {setting} to another disk"
+    if path.partition("/")[0].endswith(":"):  # a URL
+        return f"check the credentials, the bucket and its permissions, and the network, or set {setting}"
+    return f"check the folder's permissions, or set {setting}"
 
 
-def _to_disk(path: Path) -> None:
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _make_folder(folder: Path) -> None:
+    """Like mkdir with its parents, and each new folder is on the disk."""
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,11 +1,9 @@
-"""A run's folder on any filesystem that fsspec knows: a local path, `s3://`, `gs://`, `abfs://`, `memory://`.
+"""Reads and writes a run's folder on any filesystem that fsspec knows: a local path, `s3://`, `gs://`, `abfs://`, `memory://`.
 
-In: a folder's URL, names relative to it ("rounds/0001/scores.json.gz"), bytes. Out: files that are whole or absent. A name
-has one writer at a time (`lease.py` sees to that). Every failure is a StorageError that names the path. Nothing can be
-appended to, since object stores cannot. Knows nothing of what the bytes mean.
+A name is relative to the folder ("rounds/0001/pairs.json.gz") and has one writer at a time (see `lease.py`). Files are complete
+or absent, and none is appended to, since object stores cannot. Every failure is a StorageError that names the path.
 """
 
-import errno
 import glob
 import os
 import shutil
@@ -16,12 +14,11 @@ from pathlib import Path, PurePosixPath
 import fsspec
 
 from flame_ray.errors import StorageError
-
-MANIFEST = "manifest.json"
+from flame_ray.storage.atomic import MANIFEST, atomic_file, is_temporary, storage_errors
 
 
 class Storage:
-    """One folder. `local` is its absolute path when this machine's filesystem holds it, else None."""
+    """One folder. `local` is its absolute path on this machine's filesystem; None where it is on an object store."""
 
     def __init__(self, url: str | Path):
         self._fs, self._root = _open(url)
@@ -29,17 +26,17 @@ class Storage:
         self.url = str(self.local or url).rstrip("/")
 
     def at(self, name: str) -> str:
-        """Where a name is, for a person to read."""
+        """The full path or URL of a name, as messages show it."""
         return f"{self.url}/{name}" if name else self.url
 
     def write(self, name: str, data: bytes) -> None:
-        """Replaces the whole file; it outlives a power cut once this returns."""
+        """Replaces the file. Once this returns, the file survives a power cut."""
         with self._doing("write", name) as path:
             if not self.local:
                 self._fs.pipe_file(path, data)
                 return
-            with _aside(Path(path)) as aside:
-                aside.write_bytes(data)
+            with atomic_file(Path(path)) as temporary:
+                temporary.write_bytes(data)
 
     def read(self, name: str) -> bytes:
         with self._doing("read", name) as path:
@@ -50,7 +47,7 @@ class Storage:
             return data
 
     def exists(self, name: str) -> bool:
-        """Whether a file or a folder has this name."""
+        """Whether there is a file or a folder of this name."""
         with self._doing("look for", name) as path:
             self._fs.invalidate_cache()  # of listings: another process may have written since
             try:  # not fs.exists: that answers False when the network or the credentials fail
@@ -60,19 +57,20 @@ class Storage:
             return True
 
     def names(self, prefix: str = "") -> list[str]:
-        """Every file of a folder and of the folders in it (or the one file so named), sorted; [] when there is none."""
+        """The files in a folder and below it (or the file of that name), sorted; [] if there are none."""
         with self._doing("list", prefix) as path:
             self._fs.invalidate_cache()
             try:
                 found = _walk(path) if self.local else self._fs.find(path)
             except (FileNotFoundError, NotADirectoryError):
                 return []
-            return sorted(each[len(self._root) :].lstrip("/") for each in found if not _is_part(each))
+            names = (each[len(self._root) :].lstrip("/") for each in found)
+            return sorted(name for name in names if not is_temporary(PurePosixPath(name)))
 
     def remove(self, prefix: str) -> None:
-        """Removes a file, or a folder: its manifest first, so that what a kill leaves of it is not taken for whole."""
+        """Removes a file, or a folder with its manifest first: what remains after a kill does not look complete."""
         if not prefix:
-            raise ValueError("a name, not the root")
+            raise ValueError("expected a name inside the root; found the root itself")
         names = self.names(prefix)
         with self._doing("remove", prefix) as path:
             for batch in reversed(_manifest_last(names, f"{prefix}/{MANIFEST}")):
@@ -81,25 +79,21 @@ class Storage:
                 shutil.rmtree(path)
 
     def put_folder(self, source: Path, name: str) -> None:
-        """Stores a finished local folder under `name`, in place of what was there, its manifest last."""
-        if self.local and source.resolve() == (self.local / name).resolve():
-            return
+        """Uploads a finished local folder as `name`, its manifest last. An older folder of that name is removed first."""
         files = sorted(path for path in source.rglob("*") if path.is_file())
         if not files:
-            raise StorageError(f"a finished folder at {source}", "no file", "write it again")
+            raise StorageError(f"a finished folder at {source}", "no files", "write it again")
         self.remove(name)
         with self._doing("write", name) as path:
             for batch in _manifest_last(files, source / MANIFEST):
-                self._put(batch, [f"{path}/{file.relative_to(source).as_posix()}" for file in batch])
+                targets = [f"{path}/{file.relative_to(source).as_posix()}" for file in batch]
+                self._fs.put([str(file) for file in batch], targets)
 
     def get_folder(self, name: str, scratch: Path) -> Path:
-        """A local copy of a folder: itself where the storage is local, else `scratch/name`, fetched anew."""
-        names = self.names(name)
+        """Downloads a folder to `scratch/name`, its manifest last. An older copy there is removed first."""
+        names, target = self.names(name), scratch / name
         if not names:
             raise self._missing(name)
-        if self.local:
-            return self.local / name
-        target = scratch / name
         with self._doing("fetch", name, f" into {target}"):
             shutil.rmtree(target, ignore_errors=True)
             for batch in _manifest_last(names, f"{name}/{MANIFEST}"):
@@ -107,70 +101,47 @@ class Storage:
         return target
 
     def free_bytes(self) -> int | None:
-        """What the disk has left; None where that is not a question (an object store)."""
+        """Free bytes on the disk; None for an object store, which has no such limit."""
         if not self.local:
             return None
         with self._doing("measure", ""):
             return shutil.disk_usage(next(path for path in (self.local, *self.local.parents) if path.exists())).free
 
-    def _put(self, files: list[Path], paths: list[str]) -> None:
-        if not self.local:
-            self._fs.put([str(file) for file in files], paths)
-            return
-        for file, path in zip(files, paths, strict=True):
-            with _aside(Path(path)) as aside:
-                shutil.copyfile(file, aside)
-
     def _path(self, name: str) -> str:
-        """A name as the filesystem writes it; one that leads out of the root is a ValueError."""
+        """A name as the filesystem writes it. A name that leads out of the root is a ValueError."""
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
-            raise ValueError(f"a name relative to the root, not {name}")
+            raise ValueError(f"expected a name relative to the root; found {name}")
         return f"{self._root}/{name}" if name else self._root
 
     def _missing(self, name: str) -> StorageError:
-        return StorageError(f"to read {self.at(name)}", "nothing of that name", "check run.root and run.id, or start a new run")
+        return StorageError(
+            f"to read {self.at(name)}", "no such file or folder", "check run.root and run.id, or start a new run"
+        )
 
     @contextmanager
     def _doing(self, verb: str, name: str, more: str = "") -> Iterator[str]:
-        """Yields the name's path, and turns whatever a filesystem raises into a StorageError."""
+        """Yields the path of a name, and turns whatever the filesystem raises into a StorageError."""
         path = self._path(name)
-        with storing(self.at(name) + more, verb):
+        with storage_errors(self.at(name) + more, verb):
             try:
                 yield path
             except (OSError, StorageError):
                 raise
-            except Exception as error:  # each driver has a tree of its own (botocore: NoCredentialsError)
+            except Exception as error:  # drivers have errors of their own, such as botocore's NoCredentialsError
                 if self.local:
                     raise
                 raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-@contextmanager
-def storing(path: Path | str, verb: str = "write") -> Iterator[None]:
-    """Turns an OSError into a StorageError that says which path, why, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"to {verb} {path}", f"{error.strerror or error}", _fix(error, str(path))) from error
-
-
-def _fix(error: OSError, path: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space, or set run.root to another disk"
-    if "://" in path:
-        return "check the credentials, the bucket and its permissions, and the network, or set run.root"
-    return "check the folder's permissions, or set run.root"
-
-
 def _open(url: str | Path) -> tuple[fsspec.AbstractFileSystem, str]:
-    """A URL's filesystem, and the root as that filesystem writes it."""
+    """The filesystem of a URL, and the root as that filesystem writes it."""
     if "://" not in str(url):
         return fsspec.filesystem("file"), str(Path(url).expanduser().absolute())
     fix = "set run.root to a local path, or to an s3://, gs:// or abfs:// URL"
     try:
         files, root = fsspec.core.url_to_fs(str(url))
     except ImportError as error:
-        raise StorageError(f"a driver for {url}", "that its package is not installed", f"on every node: {error}") from error
+        raise StorageError(f"a driver for {url}", "that its package is not installed", f"on every node, {error}") from error
     except Exception as error:  # an unknown protocol, or a driver that refuses to start
         raise StorageError(f"a filesystem for {url}", f"{type(error).__name__}: {error}", fix) from error
     if glob.has_magic(root) and "file" not in files.protocol:
@@ -178,25 +149,11 @@ def _open(url: str | Path) -> tuple[fsspec.AbstractFileSystem, str]:
     return files, root.rstrip("/")
 
 
-@contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """Yields `.name.part`, which becomes `target` once it is on the disk."""
-    aside = target.with_name(f".{target.name}.part")
-    _make_folder(target.parent)
-    try:
-        yield aside
-        _to_disk(aside)
-        os.replace(aside, target)
-        _to_disk(target.parent)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def _walk(path: str) -> list[str]:
-    """The file, or every file of the folder; unlike fsspec's find, a folder that may not be read is an error."""
+    """The file, or all files of the folder. Unlike fsspec's find, it raises an error for a folder that may not be read."""
 
     def refuse(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):  # which another process has removed since
+        if not isinstance(error, FileNotFoundError):  # another process has removed it meanwhile
             raise error
 
     if os.path.isfile(path):
@@ -204,28 +161,7 @@ def _walk(path: str) -> list[str]:
     return [os.path.join(folder, file) for folder, _, files in os.walk(path, onerror=refuse) for file in files]
 
 
-def _is_part(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name.startswith(".") and name.endswith(".part")
-
-
-def _make_folder(folder: Path) -> None:
-    """Like mkdir with its parents, and each new folder is on the disk."""
-    if not folder.exists():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _to_disk(folder.parent)
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _manifest_last(files: list, manifest: Path | str) -> list[list]:
-    """The files in one or two batches, of which the manifest alone is the last."""
+    """The files in batches: all others first, then the manifest, so that a folder with a manifest is complete."""
     batches = [[file for file in files if file != manifest], [file for file in files if file == manifest]]
     return [batch for batch in batches if batch]

@@ -1,12 +1,10 @@
-"""One live process owns a run: it says so in `owner.json`, and says so again every few seconds.
+"""Lets one live process own a run: the owner writes `owner.json`, and renews it every few seconds.
 
-In: a run's Storage. Out: a Lease that is held, or a StorageError that names the process which holds it. On a local disk two
-processes that start at once are kept apart by a file lock; on an object store by writing, waiting and reading back, and
-one that was stalled in between learns that it lost at its next renewal. Machines' clocks are taken to agree within seconds.
-Knows nothing of what the run writes.
+On a local disk, a file lock separates two processes that start at once. On an object store, a process writes the file, waits
+and reads it back; one that stalls in between finds at its next renewal that it has lost the run. The clocks of machines are
+assumed to agree within seconds.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -20,22 +18,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from flame_ray.errors import StorageError
-from flame_ray.storage.filesystem import Storage, storing
+from flame_ray.storage.atomic import storage_errors
+from flame_ray.storage.filesystem import Storage
 
 log = logging.getLogger(__name__)
 
 OWNER = "owner.json"
 LOCK = ".owner.lock"
-SETTLE_S = 2.0  # longer than it takes another process to write after it read
-SAME_START_S = 30.0  # a start is counted from the boot, whose time moves when the clock is set
+SETTLE_S = 2.0  # longer than a process takes from reading the file to writing it
+SAME_START_S = 30.0  # a start is measured from the boot, whose time changes when the clock is set
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that owns a run. `machine`: the boot and the container that its pid belongs to; "" where unknown."""
+    """A process that owns a run. `machine`: the boot and the container in which its pid is valid; "" if unknown."""
 
     token: str
     host: str
@@ -49,12 +49,12 @@ class Owner:
         started = psutil.Process().create_time()
         return cls(uuid.uuid4().hex, socket.gethostname(), os.getpid(), started, now, _machine())
 
-    def beside(self, other: "Owner") -> bool:
-        """Whether both see the same processes, so that one can tell whether the other lives."""
+    def sees(self, other: "Owner") -> bool:
+        """Whether this process can look up the other by its pid."""
         return (self.host, self.machine) == (other.host, other.machine)
 
     def running(self) -> bool:
-        """Whether this process is on this machine now, and not another one that was given its pid."""
+        """Whether this process still runs on this machine; another process may have been given its pid."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < SAME_START_S
@@ -74,7 +74,10 @@ class Clock:
 
 
 class Lease:
-    """The right to write a run. `lost` turns true, and `on_lost` is called on the renewing thread, if another took it."""
+    """The right to write a run.
+
+    If another process takes the run, `lost` becomes true, and the renewing thread calls `on_lost`.
+    """
 
     def __init__(
         self,
@@ -96,26 +99,26 @@ class Lease:
         return self._lost
 
     def acquire(self) -> None:
-        """Takes the run, and keeps it until `release`. Raises StorageError when another live process owns it."""
+        """Takes the run, and keeps it until `release`. Raises StorageError if another live process owns it."""
         owner = Owner.me(self._clock.now())
-        with _alone(self._storage) as alone:
-            self._refuse(owner, found := self._read())
+        with _locked(self._storage) as locked:
+            self._refuse_other(owner, found := self._read())
             if found:
-                log.warning("taking over the run of %s/%d, which is gone", found.host, found.pid)
+                log.warning("taking over the run of %s/%d, which has ended", found.host, found.pid)
             self._write(owner)
-            if not alone:
+            if not locked:
                 self._clock.sleep(SETTLE_S)
-            self._refuse(owner, self._read())
+            self._refuse_other(owner, self._read())
         self._owner, self._lost, self._released = owner, False, threading.Event()
-        threading.Thread(target=self._keep, args=(self._released,), name="lease", daemon=True).start()
+        threading.Thread(target=self._renew_often, args=(self._released,), name="lease", daemon=True).start()
 
     def renew(self) -> None:
-        """Says once more that this process owns the run, unless another one does by now."""
+        """Renews the lease, unless another process owns the run by now."""
         with self._guard:
             if self._owner is None or self._lost:
                 return
-            with _alone(self._storage):
-                self._lost = not self._mine()
+            with _locked(self._storage):
+                self._lost = not self._is_mine()
                 if not self._lost:
                     self._write(replace(self._owner, renewed=self._clock.now()))
         if self._lost:
@@ -124,15 +127,15 @@ class Lease:
                 self._on_lost()
 
     def release(self) -> None:
-        """Gives the run up. A storage that fails now is only logged: the lease ends with the process anyway."""
+        """Gives the run up. A storage error is only logged, because the lease ends with the process anyway."""
         self._released.set()
         with self._guard:
             try:
-                with _alone(self._storage):
-                    if self._mine():
+                with _locked(self._storage):
+                    if self._is_mine():
                         self._storage.remove(OWNER)
             except StorageError as error:
-                log.warning("the run is not released: %s", error)
+                log.warning("could not release the run: %s", error)
             self._owner = None
 
     def __enter__(self) -> "Lease":
@@ -142,25 +145,25 @@ class Lease:
     def __exit__(self, *error: object) -> None:
         self.release()
 
-    def _keep(self, released: threading.Event) -> None:
+    def _renew_often(self, released: threading.Event) -> None:
         while not released.wait(self._renew_s) and not self._lost:
             try:
                 self.renew()
             except StorageError as error:
-                log.warning("the run's lease is not renewed: %s", error)
+                log.warning("could not renew the lease of the run: %s", error)
 
-    def _refuse(self, me: Owner, owner: Owner | None) -> None:
+    def _refuse_other(self, me: Owner, owner: Owner | None) -> None:
         if owner is None or owner.token == me.token:
             return
         age = self._clock.now() - owner.renewed
-        if owner.running() if owner.beside(me) else age < self._stale_s:
+        if owner.running() if me.sees(owner) else age < self._stale_s:
             raise StorageError(
-                f"a run that no other process owns at {self._storage.url}",
-                f"{owner.host}/{owner.pid}, renewed {age:.0f} s ago",
-                f"stop it, or wait until it ends; on another machine that is known {self._stale_s:g} s after it last renewed",
+                f"no other process to own the run at {self._storage.url}",
+                f"process {owner.pid} on {owner.host}, which renewed its lease {age:.0f} s ago",
+                f"stop it, or wait until it ends; elsewhere its lease expires {self._stale_s:g} s after its last renewal",
             )
 
-    def _mine(self) -> bool:
+    def _is_mine(self) -> bool:
         found = self._read()
         return self._owner is not None and found is not None and found.token == self._owner.token
 
@@ -171,7 +174,7 @@ class Lease:
             return _OWNER.validate_json(self._storage.read(OWNER))
         except ValidationError as error:
             at = self._storage.at(OWNER)
-            raise StorageError(f"the owner of a run in {at}", "something else", "remove it if no process runs") from error
+            raise StorageError(f"the owner of a run in {at}", "other content", "remove the file if no process runs") from error
 
     def _write(self, owner: Owner) -> None:
         self._storage.write(OWNER, json.dumps(asdict(owner), indent=1).encode())
@@ -181,25 +184,26 @@ _OWNER = TypeAdapter(Owner)
 
 
 @contextmanager
-def _alone(storage: Storage) -> Iterator[bool]:
-    """Keeps the processes that come here, of this filesystem, to one at a time; yields whether it can."""
-    if storage.local is None:
-        yield False
-        return
-    path = storage.local / LOCK
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    with file:
-        yield _lock(file.fileno())
-
-
-def _lock(file: int) -> bool:
+def _locked(storage: Storage) -> Iterator[bool]:
+    """Admits one process at a time, and yields True; yields False where files cannot be locked."""
+    lock = _lock(storage.local) if storage.local else None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        yield lock is not None
+    finally:
+        if lock:
+            lock.release()
+
+
+def _lock(folder: Path) -> FileLock | None:
+    with storage_errors(folder / LOCK):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    lock = FileLock(folder / LOCK, fallback_to_soft=False)
+    try:
+        lock.acquire()
     except OSError:  # a filesystem without locks, such as Lustre mounted without flock
-        return False
-    return True
+        return None
+    return lock
 
 
 def _machine() -> str:

@@ -16,7 +16,7 @@ def test_a_driver_that_is_killed_in_every_stage_loses_nothing_and_repeats_nothin
         "sampling": lambda: list(chaos.folder.glob("rounds/0001/sampled/*.json.gz")),
         "scoring": lambda: list(chaos.folder.glob("rounds/0001/scored/*.json.gz")),
         "a training step": lambda: list(chaos.folder.glob("checkpoints/round-0001/steps/*")),
-        "the write of a checkpoint": lambda: list(chaos.folder.glob("checkpoints/round-0001/state.tmp")),
+        "the write of a checkpoint": lambda: list(chaos.folder.glob("checkpoints/round-0001/.state.part")),
         "sync or evaluation": lambda: list(chaos.folder.glob("checkpoints/round-0001/adapter")),
         "the next round": lambda: list(chaos.folder.glob("rounds/0002/sampled/*.json.gz")),
     }

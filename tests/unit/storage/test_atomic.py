@@ -1,54 +1,59 @@
-"""A folder is whole or absent, and can tell if it was damaged; arrays carry weights without loss."""
+"""Files and folders are complete or absent, and a manifest finds damage."""
 
 import json
 
 import pytest
-import torch
 
-from flame_ray.engines.weight_chunks import to_arrays, to_tensors
 from flame_ray.errors import StorageError
-from flame_ray.storage.atomic import verify_manifest, whole_folder, write_manifest
+from flame_ray.storage.atomic import atomic_folder, verify_manifest, write_manifest
 
 
-def test_a_folder_appears_only_when_its_writing_ended_well(tmp_path):
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_appears_only_when_its_block_has_ended_well(tmp_path):
     target = tmp_path / "round-1" / "adapter"
-    with whole_folder(target) as aside:
-        (aside / "weights").write_text("new")
+    with atomic_folder(target) as folder:
+        (folder / "weights").write_text("new")
         assert not target.exists()
     assert (target / "weights").read_text() == "new"
-    assert [path.name for path in target.parent.iterdir()] == ["adapter"]
+    assert names(target.parent) == ["adapter"]
 
 
-def test_a_write_that_fails_leaves_the_old_folder_as_it_was(tmp_path):
+def test_a_write_that_fails_leaves_the_old_folder_as_it_was_and_nothing_else(tmp_path):
     target = tmp_path / "adapter"
-    with whole_folder(target) as aside:
-        (aside / "weights").write_text("old")
-    with pytest.raises(RuntimeError), whole_folder(target) as aside:
-        (aside / "weights").write_text("half")
+    with atomic_folder(target) as folder:
+        (folder / "weights").write_text("old")
+    with pytest.raises(RuntimeError), atomic_folder(target) as folder:
+        (folder / "weights").write_text("half")
         raise RuntimeError
     assert (target / "weights").read_text() == "old"
+    assert names(tmp_path) == ["adapter"]
 
 
-def test_what_a_killed_run_left_behind_is_written_over(tmp_path):
-    (tmp_path / "adapter.tmp").mkdir()
-    (tmp_path / "adapter.tmp" / "stale").touch()
-    with whole_folder(tmp_path / "adapter") as aside:
-        (aside / "weights").touch()
-    assert [path.name for path in (tmp_path / "adapter").iterdir()] == ["weights"]
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    with atomic_folder(tmp_path / "adapter") as folder:
+        name = folder.name
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "stale").touch()
+    with atomic_folder(tmp_path / "adapter") as folder:
+        (folder / "weights").touch()
+    assert names(tmp_path / "adapter") == ["weights"]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_error_names_the_folder_that_cannot_be_written_and_the_setting_to_change(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file/adapter"), whole_folder(tmp_path / "file" / "adapter"):
+    with pytest.raises(StorageError, match=r"file/adapter.*set --out"), atomic_folder(tmp_path / "file" / "adapter", "--out"):
         pass
 
 
-def test_a_folder_that_is_written_again_leaves_nothing_of_the_old_one(tmp_path):
+def test_a_folder_that_is_written_again_keeps_nothing_of_the_old_one(tmp_path):
     for name in ("old", "new"):
-        with whole_folder(tmp_path / "adapter") as aside:
-            (aside / name).touch()
-    assert [path.name for path in (tmp_path / "adapter").iterdir()] == ["new"]
-    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+        with atomic_folder(tmp_path / "adapter") as folder:
+            (folder / name).touch()
+    assert names(tmp_path / "adapter") == ["new"]
+    assert names(tmp_path) == ["adapter"]
 
 
 @pytest.fixture
@@ -95,6 +100,17 @@ def test_damage_to_a_file_is_found_and_the_file_named(state, damage, name):
         verify_manifest(state)
 
 
+def test_a_manifest_of_an_earlier_version_that_lists_only_sha256_is_verified(state):
+    files = json.loads((state / "manifest.json").read_text())["files"]
+    (state / "old.json").write_text(
+        json.dumps({"source": "x", "sha256": {name: each["sha256"] for name, each in files.items()}})
+    )
+    verify_manifest(state, "old.json")
+    flip(state / "summary.json")
+    with pytest.raises(StorageError, match=r"summary\.json: its sha256 is not the one in old\.json"):
+        verify_manifest(state, "old.json")
+
+
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"files": 3}', "\0"])
 def test_a_manifest_that_is_missing_or_broken_is_named(state, content):
     (state / "manifest.json").unlink()
@@ -113,10 +129,3 @@ def test_a_flipped_bit_anywhere_in_the_manifest_itself_is_found(state):
         manifest.write_bytes(damaged)
         with pytest.raises(StorageError):
             verify_manifest(state)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_arrays_give_back_the_very_same_tensors(dtype):
-    values = {"a.weight": torch.randn(3, 4).to(dtype), "b.bias": torch.randn(4).to(dtype)}
-    back = dict(to_tensors(to_arrays(values.items(), str(dtype))))
-    assert all(torch.equal(back[name], value) and back[name].dtype == dtype for name, value in values.items())

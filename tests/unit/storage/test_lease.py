@@ -1,5 +1,6 @@
 """Who owns a run: processes of this machine, of another one, dead and alive. Time is set by hand."""
 
+import fcntl
 import json
 import os
 import socket
@@ -13,9 +14,8 @@ import psutil
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.storage import lease as lease_module
 from flame_ray.storage.filesystem import Storage
-from flame_ray.storage.lease import OWNER, Lease
+from flame_ray.storage.lease import OWNER, Lease, _machine
 
 
 class FakeClock:
@@ -64,7 +64,7 @@ def lease(storage, clock, **other) -> Lease:
 
 def owned(storage, clock, **other) -> None:
     """Leaves the lease of a process that is not this one."""
-    here = {"host": socket.gethostname(), "machine": lease_module._machine(), "pid": os.getpid()}
+    here = {"host": socket.gethostname(), "machine": _machine(), "pid": os.getpid()}
     owner = {"token": "another", "started": psutil.Process().create_time(), "renewed": clock.now()}
     storage.write(OWNER, json.dumps(here | owner | other).encode())
 
@@ -92,8 +92,8 @@ def test_a_process_of_this_machine_that_is_alive_keeps_the_run_however_long_it_w
     before = storage.read(OWNER)
     with pytest.raises(StorageError) as caught:
         lease(storage, clock).acquire()
-    assert caught.value.expected == f"a run that no other process owns at {storage.url}"
-    assert caught.value.found == f"{socket.gethostname()}/{sleeper.pid}, renewed 7200 s ago"
+    assert caught.value.expected == f"no other process to own the run at {storage.url}"
+    assert caught.value.found == f"process {sleeper.pid} on {socket.gethostname()}, which renewed its lease 7200 s ago"
     assert caught.value.fix.startswith("stop it, or wait")
     assert storage.read(OWNER) == before
 
@@ -137,14 +137,14 @@ def test_an_owner_whose_processes_are_not_seen_from_here_is_dead_when_it_was_sil
         with lease(storage, clock):
             assert token(storage) != "another"
     else:
-        with pytest.raises(StorageError, match=f"renewed {silent_s} s ago"):
+        with pytest.raises(StorageError, match=f"renewed its lease {silent_s} s ago"):
             lease(storage, clock).acquire()
 
 
 def test_a_second_lease_of_one_process_is_refused_and_the_first_goes_on(storage, clock):
     with lease(storage, clock) as first:
         mine = token(storage)
-        with pytest.raises(StorageError, match=f"/{os.getpid()}, renewed"), lease(storage, clock):
+        with pytest.raises(StorageError, match=f"process {os.getpid()} on"), lease(storage, clock):
             pass
         first.renew()
         assert token(storage) == mine and not first.lost
@@ -191,7 +191,7 @@ def test_a_renewal_after_the_release_writes_nothing(storage, clock):
 def test_on_an_object_store_the_last_of_two_that_start_at_once_wins(clock):
     storage = Storage(f"memory://{uuid.uuid4().hex}/run")
     clock.meanwhile = lambda: owned(storage, clock, host="another")
-    with pytest.raises(StorageError, match="another/"):
+    with pytest.raises(StorageError, match="on another,"):
         lease(storage, clock).acquire()
     assert token(storage) == "another"
 
@@ -200,9 +200,9 @@ def test_a_disk_without_locks_is_treated_as_an_object_store(disk, clock, monkeyp
     def no_locks(*args):
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(lease_module.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     clock.meanwhile = lambda: owned(disk, clock, host="another")
-    with pytest.raises(StorageError, match="another/"):
+    with pytest.raises(StorageError, match="on another,"):
         lease(disk, clock).acquire()
 
 
@@ -280,7 +280,7 @@ def test_a_storage_that_fails_for_a_while_neither_ends_the_renewals_nor_loses_th
     with mine:
         monkeypatch.setattr(Storage, "write", flaky)
         assert failed.wait(10) and renewed.wait(10) and not mine.lost
-    assert "is not renewed" in caplog.text and "no network" in caplog.text
+    assert "could not renew" in caplog.text and "no network" in caplog.text
 
 
 def test_a_storage_that_fails_at_the_release_does_not_hide_how_the_run_ended(disk, clock, monkeypatch, caplog):
@@ -290,10 +290,10 @@ def test_a_storage_that_fails_at_the_release_does_not_hide_how_the_run_ended(dis
     monkeypatch.setattr(Storage, "remove", fail)
     with pytest.raises(RuntimeError, match="the run"), lease(disk, clock):
         raise RuntimeError("the run")
-    assert "not released" in caplog.text
+    assert "could not release" in caplog.text
 
 
 def test_an_owner_that_cannot_be_read_is_refused_and_named(storage, clock):
     storage.write(OWNER, b"not json")
-    with pytest.raises(StorageError, match=rf"{OWNER}; found something else.*remove it"):
+    with pytest.raises(StorageError, match=rf"{OWNER}; found other content.*remove the file"):
         lease(storage, clock).acquire()

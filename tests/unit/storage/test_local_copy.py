@@ -1,6 +1,8 @@
 """A folder that goes to an object store and comes back; the scratch that it lies in is the test's own."""
 
 import errno
+import subprocess
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -8,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.storage import local_copy as folders
+from flame_ray.storage import local_copy as module
 from flame_ray.storage.atomic import MANIFEST
 from flame_ray.storage.filesystem import Storage
-from flame_ray.storage.local_copy import RemoteFolder, at_hand, written
+from flame_ray.storage.local_copy import RemoteFolder, local_copy, write_folder
 
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch) -> Path:
     path = tmp_path / "scratch"
     path.mkdir()
-    monkeypatch.setattr(folders.tempfile, "gettempdir", lambda: str(path))
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(path))
     return path
 
 
@@ -32,14 +34,14 @@ def left_in(scratch: Path) -> list[str]:
 
 
 def write(target, text: str = "weights") -> None:
-    with written(target) as folder:
+    with write_folder(target) as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "model.safetensors").write_text(text)
 
 
 def test_a_local_folder_is_written_and_read_in_its_place(tmp_path, scratch):
     write(tmp_path / "state")
-    with at_hand(tmp_path / "state") as folder:
+    with local_copy(tmp_path / "state") as folder:
         assert folder == tmp_path / "state"
         assert (folder / "deep" / "model.safetensors").read_text() == "weights"
     assert not (folder / MANIFEST).exists() and list(scratch.iterdir()) == []
@@ -49,21 +51,21 @@ def test_a_remote_folder_comes_back_as_it_was_and_nothing_stays_in_the_scratch(r
     write(remote)
     assert Storage(remote.url).names() == ["deep/model.safetensors", MANIFEST]
     assert left_in(scratch) == []
-    with at_hand(remote) as folder:
+    with local_copy(remote) as folder:
         assert (folder / "deep" / "model.safetensors").read_text() == "weights"
         assert scratch in folder.parents
     assert left_in(scratch) == []
 
 
 def test_a_block_that_fails_stores_nothing_and_leaves_nothing(remote, scratch):
-    with pytest.raises(KeyError), written(remote) as folder:
+    with pytest.raises(KeyError), write_folder(remote) as folder:
         (folder / "model.safetensors").write_text("half")
         raise KeyError("a bug")
     assert Storage(remote.url).names() == [] and left_in(scratch) == []
 
 
 def test_what_a_killed_process_left_in_the_scratch_is_not_stored(remote, scratch):
-    with written(remote) as folder:
+    with write_folder(remote) as folder:
         place = folder
         (folder / "a").write_text("x")
     place.mkdir()
@@ -73,9 +75,9 @@ def test_what_a_killed_process_left_in_the_scratch_is_not_stored(remote, scratch
 
 
 def test_a_full_scratch_says_where_it_is_and_how_to_use_another(remote):
-    with pytest.raises(StorageError) as caught, written(remote):
+    with pytest.raises(StorageError) as caught, write_folder(remote):
         raise OSError(errno.ENOSPC, "No space left on device")
-    assert remote.url in caught.value.expected and caught.value.found == "No space left on device"
+    assert f"copy of {remote.url}" in caught.value.expected and caught.value.found == "No space left on device"
     assert "TMPDIR" in caught.value.fix
 
 
@@ -87,7 +89,7 @@ def test_a_damaged_file_is_refused_by_its_url(remote, scratch, damage, found):
         Storage(remote.url).remove(name)
     else:
         Storage(remote.url).write(name, {"other": b"WEIGHTS", "short": b"short"}[damage])
-    with pytest.raises(StorageError, match=found) as caught, at_hand(remote):
+    with pytest.raises(StorageError, match=found) as caught, local_copy(remote):
         pass
     assert f"{remote.url}/{name}" in caught.value.found
     assert left_in(scratch) == []
@@ -95,20 +97,20 @@ def test_a_damaged_file_is_refused_by_its_url(remote, scratch, damage, found):
 
 def test_a_folder_without_a_manifest_is_refused(remote):
     Storage(remote.url).write("model.safetensors", b"half")
-    with pytest.raises(StorageError, match=r"state/manifest\.json"), at_hand(remote):
+    with pytest.raises(StorageError, match=r"state/manifest\.json"), local_copy(remote):
         pass
 
 
 def test_all_who_read_on_a_node_share_one_copy_which_the_last_removes(remote, scratch, monkeypatch):
     fetched: list[str] = []
-    fetch = folders._fetch
-    monkeypatch.setattr(folders, "_fetch", lambda folder, copy: (fetched.append(folder.url), fetch(folder, copy)))
+    fetch = module._fetch
+    monkeypatch.setattr(module, "_fetch", lambda folder, copy: (fetched.append(folder.url), fetch(folder, copy)))
     write(remote)
     readers, together = 4, threading.Barrier(4)
     seen: list[Path] = []
 
     def read() -> None:
-        with at_hand(remote) as folder:
+        with local_copy(remote) as folder:
             together.wait(30)
             seen.append(folder)
             assert (folder / "deep" / "model.safetensors").read_text() == "weights"
@@ -122,12 +124,27 @@ def test_all_who_read_on_a_node_share_one_copy_which_the_last_removes(remote, sc
     assert left_in(scratch) == []
 
 
+def test_a_reader_keeps_the_copy_and_a_killed_one_leaves_no_lock(remote, scratch):
+    write(remote)
+    hold = "import filelock, sys; x = filelock.ReadWriteLock(sys.argv[1]); x.acquire_read(); print('held', flush=True); input()"
+    with local_copy(remote) as folder:
+        lock = f"{folder.parents[1]}.lock"
+        reader = subprocess.Popen([sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert reader.stdout.readline() == "held\n"
+    assert "model.safetensors" in left_in(scratch)
+    reader.kill()
+    reader.wait()
+    with local_copy(remote) as folder:
+        assert (folder / "deep" / "model.safetensors").read_text() == "weights"
+    assert left_in(scratch) == []
+
+
 def test_a_copy_that_a_killed_process_left_is_no_copy_of_another_folder_of_that_url(remote):
     write(remote, "old")
-    with at_hand(remote) as folder:
+    with local_copy(remote) as folder:
         old = folder
         Storage(remote.parent.url).remove("state")
         write(remote, "new")
-        with at_hand(remote) as folder:
+        with local_copy(remote) as folder:
             assert folder != old
             assert (folder / "deep" / "model.safetensors").read_text() == "new"

@@ -40,7 +40,7 @@ def test_a_checker_that_asks_a_model_is_cached_under_its_own_name(checker, decom
 
 
 def test_the_cache_is_a_file_of_the_node_in_the_cache_folder_and_can_be_turned_off(cache):
-    assert default_path().parent == cache / "verdicts" and default_path().suffix == ".sqlite"
+    assert cache / "verdicts" in default_path().parents and default_path().suffix == ".sqlite"
     assert isinstance(make_checker(settings(checker="llm", cache=False), FakeVerifier()), LlmChecker)
 
 

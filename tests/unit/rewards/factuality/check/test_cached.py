@@ -1,14 +1,10 @@
-"""Verdicts on disk: asked once, by many processes, through damage."""
+"""Verdicts on disk: each is asked for once."""
 
-import gc
-import logging
-import multiprocessing
 import sqlite3
 
 import pytest
 
-from flame_ray.errors import StorageError
-from flame_ray.rewards.factuality.check.cached import CachedChecker, _set_aside
+from flame_ray.rewards.factuality.check.cached import CachedChecker
 from flame_ray.types import Claim, Fact, Passage, Verdict, VerdictLabel
 
 PERU, KENYA = Passage("pe", "Peru", "Lima"), Passage("ke", "Kenya", "Nairobi")
@@ -99,78 +95,9 @@ def test_a_verdict_on_which_the_checker_failed_is_not_kept(path):
     assert asked(path, claim("a")) == ["a"]
 
 
-@pytest.mark.parametrize("text", ["", "秘鲁", "\x00\ud800", "x" * 100_000])
-def test_any_text_is_kept(path, text):
-    asked(path, claim(text))
-    assert asked(path, claim(text)) == []
-
-
-def test_thousands_at_once(path):
-    claims = [claim(f"fact {number}") for number in range(3000)]
-    assert len(asked(path, *claims)) == 3000
-    assert asked(path, *claims) == []
-
-
-@pytest.mark.parametrize("damage", ["no database", "a torn page", "cut short"])
-def test_a_damaged_file_is_set_aside_with_a_warning_and_begun_anew(path, damage, caplog):
-    many = [claim(f"fact {number}") for number in range(2000)]
-    asked(path, *many)
-    gc.collect()  # closes the file, and so brings all of it out of the write-ahead log
-    whole = path.read_bytes()
-    torn = whole[:4096] + b"\x55" * (len(whole) - 4096)
-    path.write_bytes(
-        {"no database": b"something else" * 400, "a torn page": torn, "cut short": whole[: len(whole) // 2]}[damage]
-    )
-    with caplog.at_level(logging.WARNING):
-        assert len(asked(path, *many)) == 2000
-    assert asked(path, *many) == []
-    assert "set aside" in caplog.text and len(list(path.parent.glob("*.damaged-*"))) >= 1
-
-
 def test_a_row_that_holds_no_verdict_is_asked_about_again(path):
     asked(path, claim("a"))
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE verdicts SET label = 'supportef'")
+        connection.execute("UPDATE answers SET value = replace(value, 'supported', 'supportef')")
     assert asked(path, claim("a")) == ["a"]
     assert asked(path, claim("a")) == []
-
-
-def test_a_file_that_another_process_has_begun_anew_meanwhile_is_not_set_aside(path, caplog):
-    late = CachedChecker(Counting(), path)
-    path.write_bytes(b"something else" * 400)
-    asked(path, claim("a"))
-    with caplog.at_level(logging.WARNING):
-        assert late.check([claim("a")]) == Counting().check([claim("a")]) and late._checker.asked == []
-    assert len(list(path.parent.glob("*.damaged-*"))) == 1
-
-
-def test_a_process_that_comes_late_to_the_damage_leaves_the_new_file_alone(path):
-    asked(path, claim("a"))
-    _set_aside(path, sqlite3.DatabaseError("what the file before it had"))
-    assert asked(path, claim("a")) == [] and not list(path.parent.glob("*.damaged-*"))
-
-
-def test_a_file_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"factuality\.cache"):
-        CachedChecker(Counting(), tmp_path / "file" / "verdicts.sqlite")
-    (tmp_path / "verdicts.sqlite").mkdir()
-    with pytest.raises(StorageError, match="unable to open"):
-        CachedChecker(Counting(), tmp_path / "verdicts.sqlite").check([claim("a")])
-
-
-def _work(path, process):
-    cached = CachedChecker(Counting(), path)
-    for number in range(40):
-        cached.check([claim(f"shared {number}"), claim(f"{process} has {number}")])
-
-
-def test_several_processes_write_at_once_and_nothing_is_lost(path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_work, args=(path, process)) for process in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM verdicts").fetchone() == (40 + 3 * 40,)
