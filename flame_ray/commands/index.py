@@ -1,8 +1,8 @@
 """`flame-ray index`: builds the index of a corpus on this machine, so that actors find it ready."""
 
 from flame_ray.config import FactualityConfig
-from flame_ray.storage.cache import cache_dir
 from flame_ray.rewards.factuality.retrieve import open_passages, open_retriever
+from flame_ray.storage.cache import cache_dir
 
 
 def build_index(config: FactualityConfig) -> str:
