@@ -13,12 +13,12 @@ REFERENCE = {
     "model.dtype": "float32",
     "run.rounds": "2",
     "run.save_merged": "true",
-    "prompts.sources": "[{source: factbook, heldout_limit: 6}, {source: open-ended, heldout_limit: 3}]",
-    "prompts.per_round": "10",
+    "prompts.sources": "[{source: factbook, heldout_limit: 4}, {source: open-ended, heldout_limit: 2}]",
+    "prompts.per_round": "6",
     "rollout.workers": "2",
     "rollout.samples": "4",
-    "rollout.max_tokens": "48",
-    "rollout.batch_sequences": "16",
+    "rollout.max_tokens": "32",
+    "rollout.batch_sequences": "12",
     "learner.workers": "2",
     "learner.batch_pairs": "2",
     "learner.micro_batch_pairs": "1",
@@ -46,3 +46,21 @@ class FinishedRun:
 def words_of(settings: dict[str, str]) -> list[str]:
     """As words of a command line."""
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+def assert_merged(folder: Path, model: Path, dtype: str) -> None:
+    """The last round's merged model is its adapter on the initial model, in this dtype, and differs from the initial one."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    checkpoint = folder / "checkpoints" / "round-0002"
+    assert AutoTokenizer.from_pretrained(checkpoint / "merged").chat_template
+    merged = AutoModelForCausalLM.from_pretrained(checkpoint / "merged", dtype=torch.float32).state_dict()
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    initial = {name: weight.clone() for name, weight in base.state_dict().items()}
+    expected = PeftModel.from_pretrained(base, checkpoint / "adapter").merge_and_unload().state_dict()
+    for name, weight in merged.items():
+        rounded = expected[name].to(getattr(torch, dtype)).float()
+        torch.testing.assert_close(weight, rounded, rtol=2**-7 if dtype == "bfloat16" else 0, atol=1e-6, msg=name)
+    assert any(not torch.equal(weight, initial[name]) for name, weight in merged.items()), "the adapter must not be empty"

@@ -3,10 +3,10 @@
 import json
 import math
 
-import pytest
 import yaml
 
 from flame_ray.config.load import parse_config
+from tests.integration.runs import assert_merged
 
 EVALUATION = {
     "factual_precision",
@@ -58,7 +58,7 @@ def test_every_response_names_its_prompt_its_tokens_and_the_weights_that_made_it
     for round in (1, 2):
         prompts = {row["prompt_id"] for row in table(tiny_run, round, "prompts")}
         responses = table(tiny_run, round, "responses")
-        assert len(responses) == 40 and {row["prompt_id"] for row in responses} <= prompts
+        assert len(responses) == 6 * 4 and {row["prompt_id"] for row in responses} <= prompts
         for row in responses:
             assert row["round"] == round and row["weight_version"] == round - 1
             assert len(row["token_ids"]) == len(row["logprobs"]) and row["prompt_token_ids"]
@@ -101,16 +101,4 @@ def test_no_country_is_both_trained_on_and_held_out(tiny_run):
 
 
 def test_the_merged_model_is_the_adapter_on_the_initial_model(tiny_run, model):
-    torch = pytest.importorskip("torch")
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    checkpoint = tiny_run.folder / "checkpoints" / "round-0002"
-    assert AutoTokenizer.from_pretrained(checkpoint / "merged").chat_template
-    merged = AutoModelForCausalLM.from_pretrained(checkpoint / "merged", dtype=torch.float32).state_dict()
-    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    initial = {name: weight.clone() for name, weight in base.state_dict().items()}
-    expected = PeftModel.from_pretrained(base, checkpoint / "adapter").merge_and_unload().state_dict()
-    for name, weight in merged.items():
-        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6, msg=name)
-    assert any(not torch.equal(weight, initial[name]) for name, weight in merged.items()), "the adapter must not be empty"
+    assert_merged(tiny_run.folder, model, "float32")

@@ -56,7 +56,7 @@ class SubmittedRun(ChaosRun):
 
     def start(self, resume: bool = False) -> None:
         self.driver = self.head.process
-        words = words_of(REFERENCE | {"run.root": str(self.root), "run.id": self.id})
+        words = words_of(REFERENCE | {"rollout.workers": "1", "run.root": str(self.root), "run.id": self.id})
         command = [BIN / "ray", "job", "submit", "--address", self.head.dashboard, "--working-dir", "."]
         command += ["--no-wait", "--submission-id", SUBMISSION, "--"]
         command += ["python", "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words]
@@ -140,7 +140,10 @@ def wait_for_jobs_api(head: Head) -> None:
 
 @pytest.fixture(scope="module")
 def submitted(head, model, tmp_path_factory) -> SubmittedRun:
-    """The README's command on that head, at the reference's size; a worker of each kind is killed while it works."""
+    """The README's command on that head, at the reference's size, with one sampler: its samples are those of two.
+
+    A worker of each kind is killed while it works.
+    """
     run = SubmittedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head)
     run.start()
     run.kill("ray::RolloutActor.generate")

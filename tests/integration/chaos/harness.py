@@ -21,7 +21,16 @@ import pytest
 
 from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
 
-TINY = REFERENCE | {"rollout.workers": "1", "learner.workers": "1", "run.save_merged": "false"}
+# One worker of each kind, and enough work that a moment to break something lasts.
+TINY = REFERENCE | {
+    "run.save_merged": "false",
+    "prompts.sources": "[{source: factbook, heldout_limit: 6}, {source: open-ended, heldout_limit: 3}]",
+    "prompts.per_round": "10",
+    "rollout.workers": "1",
+    "rollout.max_tokens": "48",
+    "rollout.batch_sequences": "16",
+    "learner.workers": "1",
+}
 LAST_BITS = 1e-3  # of a log-probability in float32
 SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
 

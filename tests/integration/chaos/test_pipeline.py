@@ -1,12 +1,20 @@
-"""The other ways through the loop: a round sampled ahead, and each way for weights to travel."""
+"""The other ways through the loop: bfloat16, a round sampled ahead, and each way for weights to travel."""
 
 import json
 
 import pytest
 
 from tests.integration.chaos.harness import ChaosRun, assert_same_run
+from tests.integration.runs import assert_merged
 
 pytestmark = pytest.mark.long
+
+
+def test_in_bfloat16_a_run_ends_well_and_its_merged_model_is_the_adapter_on_the_initial_model(chaos, model):
+    chaos.settings = {"model.dtype": "bfloat16", "run.save_merged": "true"}
+    chaos.start()
+    assert chaos.finish() == 0, chaos.printed
+    assert_merged(chaos.folder, model, "bfloat16")
 
 
 def test_with_staleness_one_a_round_is_sampled_while_the_last_one_trains(chaos):

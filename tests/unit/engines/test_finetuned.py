@@ -29,6 +29,7 @@ PAIRS = [
     ("word " * 3000, "word " * 3000),
     ("Peru exports copper.", "Peru exports copper and gold."),
 ]
+SHORT = [PAIRS[1], PAIRS[2], PAIRS[4]]
 
 
 def moved(model):
@@ -69,9 +70,9 @@ def test_stored_in_half_precision_and_merged_it_says_the_same(base, model):
 
 def test_a_model_that_has_learned_nothing_says_nothing_but_the_words():
     tokenizer, model = load_base()
-    assert not score_pairs(model, tokenizer, PAIRS).any()
-    words = [-4.0, 0.0, 1.0, 2.0, 8.0]
-    assert score_pairs(model, tokenizer, PAIRS, words=words) == pytest.approx([WORDS * word for word in words])
+    assert not score_pairs(model, tokenizer, SHORT).any()
+    words = [-4.0, 0.0, 8.0]
+    assert score_pairs(model, tokenizer, SHORT, words=words) == pytest.approx([WORDS * word for word in words])
 
 
 def test_pairs_keep_their_order_in_any_batch(base):
@@ -105,7 +106,7 @@ def test_its_name_is_that_of_its_weights(folder, model, tmp_path):
     safetensors.save_file(stored, tmp_path / WEIGHTS, {"model": MODEL})
     other = SmallModel(tmp_path)
     assert other.name != model.name
-    assert other.logits(PAIRS) == pytest.approx(model.logits(PAIRS) + 1, abs=2e-3)
+    assert other.logits(SHORT) == pytest.approx(model.logits(SHORT) + 1, abs=2e-3)
     assert other.words == model.words == pytest.approx(float(stored["words"]))
 
 

@@ -89,6 +89,15 @@ def test_one_chunk_is_gathered_at_a_time_with_its_adapters_factors_and_nothing_e
         assert {name.partition(".lora_")[0] for name in names if ".lora_" in name} == layers
 
 
+@pytest.fixture
+def quick_collection():
+    """A collection looks at what a test makes, and not at every object of the imported libraries."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collection")
 @pytest.mark.parametrize("how", ["chunks", "named"])
 def test_what_was_handed_out_is_held_by_no_one_when_the_next_chunk_is_gathered(how):
     _, merged, gathering, _ = build()
