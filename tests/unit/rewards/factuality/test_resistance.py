@@ -197,10 +197,12 @@ def test_quoting_a_prompt_that_claims_something_false_supports_nothing(score):
 # --- size and language ----------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_tokens_of_falsehoods_are_scored_and_none_is_supported(score):
+@pytest.mark.parametrize("sentences", [30, pytest.param(270, marks=pytest.mark.long)])
+def test_a_long_response_of_falsehoods_is_scored_and_none_is_supported(score, sentences):
+    """Some forty tokens a sentence: the long test reads ten thousand."""
     told = "Peru exports ware{0} of kind{0} in boxes{0} by ship{0} under flag{0} along route{0} past Cape{0} to Place{0}."
-    result = score(" ".join(told.format(i) for i in range(270)))  # some forty tokens a sentence
-    assert result.counted >= 270 and result.precision == 0.0
+    result = score(" ".join(told.format(i) for i in range(sentences)))
+    assert result.counted >= sentences and result.precision == 0.0
 
 
 def test_one_sentence_of_ten_thousand_tokens_is_scored(score):
