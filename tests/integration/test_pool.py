@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import ray
@@ -12,6 +14,32 @@ import ray
 from flame_ray.cluster.event_loop import Background
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
+
+PATIENCE_S = 120.0  # a limit that fails a test which would hang
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Holds up a worker, in its own process, from when it gets here until the gate is opened."""
+
+    folder: Path
+
+    def __call__(self) -> None:
+        (self.folder / "reached").touch()
+        wait_for((self.folder / "opened").exists)
+
+    def wait_until_reached(self) -> None:
+        wait_for((self.folder / "reached").exists)
+
+    def open(self) -> None:
+        (self.folder / "opened").touch()
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Worker:
@@ -35,8 +63,10 @@ class Worker:
             yield position, (item, *context)
 
     def who(self, items):
-        for position, seconds in enumerate(items):
-            time.sleep(seconds)
+        """Says who it is, for each item once its gate is open."""
+        for position, gate in enumerate(items):
+            if gate:
+                gate()
             yield position, (self.name, self.version, os.getpid(), len(items))
 
     def die_once(self, items, path):
@@ -77,6 +107,11 @@ class Worker:
 
 
 @pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)
+
+
+@pytest.fixture
 def pool_of(local_ray):
     """Makes pools; their actors end with the test."""
     background = Background()
@@ -95,7 +130,7 @@ def pool_of(local_ray):
 
 
 def results(futures):
-    return [future.result(timeout=60) for future in futures]
+    return [future.result(timeout=PATIENCE_S) for future in futures]
 
 
 def test_each_item_gets_its_own_result_with_its_context(pool_of):
@@ -103,10 +138,12 @@ def test_each_item_gets_its_own_result_with_its_context(pool_of):
     assert results([pool.submit("echo", item, "context") for item in range(20)]) == [(item, "context") for item in range(20)]
 
 
-def test_waiting_items_are_shared_out_among_the_workers_up_to_a_batch(pool_of):
+def test_waiting_items_are_shared_out_among_the_workers_up_to_a_batch(pool_of, gate):
     pool = pool_of(2, batch=4)
     pool.wait_ready()
-    found = results([pool.submit("who", 0.05) for _ in range(12)])
+    asked = [pool.submit("who", gate) for _ in range(12)]
+    gate.open()
+    found = results(asked)
     assert len({name for name, *_ in found}) == 2
     assert max(together for *_, together in found) == 4
 
@@ -114,25 +151,26 @@ def test_waiting_items_are_shared_out_among_the_workers_up_to_a_batch(pool_of):
 def test_a_worker_takes_no_more_weight_than_its_batch(pool_of):
     pool = pool_of(1, batch=8)
     pool.wait_ready()
-    assert {together for *_, together in results([pool.submit("who", 0.0, weight=4) for _ in range(6)])} == {2}
+    assert {together for *_, together in results([pool.submit("who", None, weight=4) for _ in range(6)])} == {2}
 
 
-def test_a_result_is_there_before_the_rest_of_its_batch(pool_of):
+def test_a_result_is_there_before_the_rest_of_its_batch(pool_of, gate):
     pool = pool_of(1)
-    pool.wait_ready()
-    first, last = pool.submit("who", 0.0), pool.submit("who", 5.0)
-    first.result(timeout=4)
+    first, last = pool.submit("who", None), pool.submit("who", gate)
+    first.result(timeout=PATIENCE_S)
     assert not last.done()
+    gate.open()
+    assert last.result(timeout=PATIENCE_S)[-1] == 2, "both were one batch"
 
 
-def test_urgent_items_go_before_those_that_wait(pool_of):
+def test_urgent_items_go_before_those_that_wait(pool_of, gate):
     pool, order = pool_of(1, batch=1), []
     for name, urgent in (("first", False), ("later", False), ("urgent", True)):
-        pool.submit("who", 0.3, urgent=urgent).add_done_callback(lambda _, name=name: order.append(name))
-        time.sleep(0.1)
-    while len(order) < 3:
-        time.sleep(0.05)
-    assert order.index("urgent") < order.index("later")
+        pool.submit("who", gate, urgent=urgent).add_done_callback(lambda _, name=name: order.append(name))
+        gate.wait_until_reached()
+    gate.open()
+    wait_for(lambda: len(order) == 3)
+    assert order == ["first", "urgent", "later"]
 
 
 def test_a_worker_that_dies_is_replaced_and_its_items_are_done_once(pool_of, tmp_path):
@@ -144,14 +182,14 @@ def test_a_worker_that_dies_is_replaced_and_its_items_are_done_once(pool_of, tmp
     assert len(pool.actors) == 2
 
 
-def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of):
+def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of, gate):
     pool = pool_of(1)
-    pool.wait_ready()
-    (_, _, pid, _) = pool.submit("who", 0.0).result(timeout=30)
-    slow = pool.submit("who", 2.0)
-    time.sleep(0.5)
+    (_, _, pid, _) = pool.submit("who", None).result(timeout=PATIENCE_S)
+    held = pool.submit("who", gate)
+    gate.wait_until_reached()
     os.kill(pid, signal.SIGKILL)
-    name, *_ = slow.result(timeout=60)
+    gate.open()
+    name, *_ = held.result(timeout=PATIENCE_S)
     assert name == "0.1"
 
 
@@ -170,7 +208,7 @@ def test_a_worker_whose_engine_dies_is_replaced(pool_of, tmp_path):
 def test_an_item_that_brings_down_every_worker_is_given_back_as_lost_by_name(pool_of):
     pool = pool_of(2, attempts=2)
     with pytest.raises(WorkLost, match=r"test\.die to outlive 'poison'.*2 workers gone"):
-        pool.submit("die", "poison").result(timeout=60)
+        pool.submit("die", "poison").result(timeout=PATIENCE_S)
 
 
 def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(local_ray):
@@ -186,21 +224,21 @@ def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(loc
     with pytest.raises(EngineError, match="2 deaths in one place without a result"):
         pool.wait_ready()
     with pytest.raises(EngineError, match="2 deaths"):
-        pool.submit("echo", 1).result(timeout=30)
+        pool.submit("echo", 1).result(timeout=PATIENCE_S)
     background.close()
 
 
 def test_a_flame_error_of_an_actor_arrives_as_itself_and_the_worker_lives_on(pool_of):
     pool = pool_of(1)
     with pytest.raises(ModelError, match="expected a model; found none"):
-        pool.submit("refuse", 1).result(timeout=60)
-    assert pool.submit("echo", 1).result(timeout=60) == (1,)
+        pool.submit("refuse", 1).result(timeout=PATIENCE_S)
+    assert pool.submit("echo", 1).result(timeout=PATIENCE_S) == (1,)
     assert pool.deaths == 0
 
 
 def test_a_bug_in_an_actor_arrives_as_its_own_kind_with_the_actors_trace(pool_of):
     with pytest.raises(KeyError, match="a bug") as caught:
-        pool_of(1).submit("break_down", 1).result(timeout=60)
+        pool_of(1).submit("break_down", 1).result(timeout=PATIENCE_S)
     assert "break_down" in str(caught.value.__cause__)
 
 
@@ -208,24 +246,24 @@ def test_a_method_that_forgets_an_item_is_an_error_not_a_wait(pool_of):
     pool = pool_of(1)
     pool.wait_ready()
     first, second = pool.submit("forget", "a"), pool.submit("forget", "b")
-    wait([first, second], timeout=60)
+    wait([first, second], timeout=PATIENCE_S)
     assert first.result() == "only the first"
     with pytest.raises(EngineError, match="1 missing"):
         second.result()
 
 
-def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_room(pool_of):
+def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_room(pool_of, gate):
     blocker = ray.remote(num_cpus=3)(Worker).remote(9, 9)
-    ray.get(blocker.ready.remote(), timeout=30)
+    ray.get(blocker.ready.remote(), timeout=PATIENCE_S)
     pool = pool_of(2, batch=1, cpus=1, min_workers=1)
     pool.wait_ready()
     pool.grow()
     assert len(pool.actors) == 1
     ray.kill(blocker)
-    deadline = time.monotonic() + 60
-    while len(pool.actors) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert len({name for name, *_ in results([pool.submit("who", 0.3) for _ in range(6)])}) == 2
+    wait_for(lambda: len(pool.actors) == 2)
+    asked = [pool.submit("who", gate) for _ in range(6)]
+    gate.open()
+    assert len({name for name, *_ in results(asked)}) == 2
 
 
 def test_too_few_workers_in_time_is_a_placement_error_that_says_how_many(pool_of):
@@ -233,15 +271,18 @@ def test_too_few_workers_in_time_is_a_placement_error_that_says_how_many(pool_of
         pool_of(1, cpus=100, start_timeout_s=1.0).wait_ready()
 
 
-def test_all_workers_are_brought_to_a_version_before_the_call_returns(pool_of):
-    pool = pool_of(3)
+def test_all_workers_are_brought_to_a_version_before_the_call_returns(pool_of, gate):
+    pool = pool_of(3, batch=3)
     pool.wait_ready()
 
     async def bring(actor):
         await actor.load.remote(7)
 
     pool.bring_to(7, bring)
-    assert {version for _, version, *_ in results([pool.submit("who", 0.1) for _ in range(9)])} == {7}
+    asked = [pool.submit("who", gate) for _ in range(9)]
+    gate.open()
+    found = results(asked)
+    assert {version for _, version, *_ in found} == {7} and len({name for name, *_ in found}) == 3
 
 
 def test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves(pool_of):
@@ -252,25 +293,26 @@ def test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves(po
         await actor.load.remote(3)
 
     pool.bring_to(3, bring)
-    (_, _, pid, _) = pool.submit("who", 0.0).result(timeout=30)
+    (_, _, pid, _) = pool.submit("who", None).result(timeout=PATIENCE_S)
     os.kill(pid, signal.SIGKILL)
-    name, version, *_ = pool.submit("who", 0.0).result(timeout=60)
+    name, version, *_ = pool.submit("who", None).result(timeout=PATIENCE_S)
     assert (name, version) == ("0.1", 3)
 
 
-def test_new_weights_wait_for_the_items_that_a_worker_has_and_come_before_the_next(pool_of):
+def test_new_weights_wait_for_the_items_that_a_worker_has_and_come_before_the_next(pool_of, gate):
     pool = pool_of(1, batch=1)
-    pool.wait_ready()
-    running, queued = pool.submit("who", 1.0), pool.submit("who", 0.0)
-    time.sleep(0.3)
+    running, queued = pool.submit("who", gate), pool.submit("who", None)
+    gate.wait_until_reached()
 
     async def bring(actor):
         await actor.load.remote(1)
 
     pushing = threading.Thread(target=pool.bring_to, args=(1, bring))
     pushing.start()
-    assert [running.result(timeout=30)[1], queued.result(timeout=30)[1]] == [0, 1]
-    pushing.join(timeout=30)
+    wait_for(lambda: pool._version == 1)
+    gate.open()
+    assert [running.result(timeout=PATIENCE_S)[1], queued.result(timeout=PATIENCE_S)[1]] == [0, 1]
+    pushing.join(timeout=PATIENCE_S)
 
 
 def test_a_worker_that_fails_the_check_stops_the_run(pool_of):
@@ -284,13 +326,14 @@ def test_a_worker_that_fails_the_check_stops_the_run(pool_of):
         pool.bring_to(1, bring)
 
 
-def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_done_elsewhere(pool_of):
+def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_done_elsewhere(pool_of, gate):
     pool = pool_of(1)
     pool.wait_ready()
-    item = pool.submit("who", 2.0)
-    time.sleep(0.5)
+    item = pool.submit("who", gate)
+    gate.wait_until_reached()
     pool.leave({ray.get_runtime_context().get_node_id()})
-    name, *_ = item.result(timeout=60)
+    gate.open()
+    name, *_ = item.result(timeout=PATIENCE_S)
     assert name == "0.1"
     pool.leave({"another node"})
-    assert pool.submit("who", 0.0).result(timeout=60)[0] == "0.1"
+    assert pool.submit("who", None).result(timeout=PATIENCE_S)[0] == "0.1"
