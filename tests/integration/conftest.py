@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flame_ray.config import ModelConfig
+from tests.integration.gate import Gate
 from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
 
 
@@ -56,3 +57,8 @@ def no_ray() -> None:
     import ray
 
     ray.shutdown()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)

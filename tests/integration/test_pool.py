@@ -5,8 +5,6 @@ import signal
 import threading
 import time
 from concurrent.futures import wait
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import ray
@@ -14,32 +12,7 @@ import ray
 from flame_ray.cluster.event_loop import Background
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
-
-PATIENCE_S = 120.0  # a limit that fails a test which would hang
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Holds up a worker, in its own process, from when it gets here until the gate is opened."""
-
-    folder: Path
-
-    def __call__(self) -> None:
-        (self.folder / "reached").touch()
-        wait_for((self.folder / "opened").exists)
-
-    def wait_until_reached(self) -> None:
-        wait_for((self.folder / "reached").exists)
-
-    def open(self) -> None:
-        (self.folder / "opened").touch()
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.integration.gate import PATIENCE_S, wait_for
 
 
 class Worker:
@@ -104,11 +77,6 @@ class Worker:
 
     def forget(self, items):
         yield 0, "only the first"
-
-
-@pytest.fixture
-def gate(tmp_path):
-    return Gate(tmp_path)
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import threading
-import time
 
 import psutil
 import pytest
 
-from flame_ray.controller.verifiers import start_verifiers, wait_for
+from flame_ray.controller.verifiers import start_verifiers
+from flame_ray.controller.verifiers import wait_for as wait_for_verifiers
 from flame_ray.engines.base import SampleRequest
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, ModelError, PlacementError
@@ -19,6 +19,7 @@ from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
 from flame_ray.types import VerdictLabel
 from tests.builders import make_claim, make_passage, make_response
+from tests.integration.gate import wait_for
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}
 PASSAGES = (
@@ -31,7 +32,7 @@ PASSAGES = (
 def actors(local_ray, model):
     options = VllmOptions(str(model), "bfloat16", 2048, 16, 1.0, 0.8, seed=0)
     actors = start_verifiers(VerifierActor, options, 1, lambda name: OPTIONS)
-    assert wait_for(actors, timeout_s=240)[0].max_length == 2048
+    assert wait_for_verifiers(actors, timeout_s=240)[0].max_length == 2048
     yield actors
     for actor in actors:
         local_ray.kill(actor)
@@ -85,9 +86,7 @@ def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(
     found = []
     asking = threading.Thread(target=lambda: found.extend(LlmChecker(RemoteVerifier(actors, timeout_s=240)).check(asked)))
     asking.start()
-    while "choices" not in psutil.Process(process).cmdline()[0]:  # Ray titles a process by what it does
-        assert asking.is_alive()
-        time.sleep(0.01)
+    wait_for(lambda: "choices" in psutil.Process(process).cmdline()[0])  # Ray titles a process by what it does
     os.kill(process, signal.SIGKILL)
     asking.join(timeout=240)
     assert local_ray.get(actors[0].__ray_call__.remote(lambda actor: os.getpid())) != process
@@ -105,7 +104,8 @@ class Stub:
         self.options, self.calls = options, []
 
     def about(self):
-        time.sleep(self.options.get("late", 0))
+        if gate := self.options.get("late"):
+            gate()
         return About("stub", 100)
 
     def choices(self, prompts, token_ids):
@@ -117,7 +117,8 @@ class Stub:
             os._exit(1)
         if self.options.get("dies"):
             os._exit(1)
-        time.sleep(self.options.get("seconds", 0))
+        if gate := self.options.get("held"):
+            gate()
         return [(prompt[0] * token_ids[0],) for prompt in prompts]
 
     def seen(self):
@@ -143,12 +144,20 @@ def multiplied(verifier, count):
     return verifier.choices([(number,) for number in range(count)], (3, 4)) == [(3 * number,) for number in range(count)]
 
 
-def test_answers_keep_the_order_of_the_questions_whichever_actor_gave_them(local_ray, stubs):
-    slow, fast = stubs({"seconds": 0.2}, {})
-    assert multiplied(RemoteVerifier([slow, fast]), 10 * CHUNK + 1)
+def test_answers_keep_the_order_of_the_questions_whichever_actor_gave_them(local_ray, stubs, gate):
+    """The slow actor holds what it has until the fast one has done all the rest."""
+    slow, fast = stubs({"held": gate}, {})
+    opening = threading.Thread(target=lambda: (wait_for(lambda: asked(fast) == 10 - OUTSTANDING), gate.open()))
+
+    def asked(actor):
+        return len(local_ray.get(actor.seen.remote()))
+
+    opening.start()
+    assert multiplied(RemoteVerifier([slow, fast]), 10 * CHUNK)
+    opening.join()
     mine, others = local_ray.get([slow.seen.remote(), fast.seen.remote()])
-    assert sum(mine) + sum(others) == 10 * CHUNK + 1
-    assert max(mine + others) <= CHUNK and len(others) > len(mine)
+    assert (mine, others) == ([CHUNK] * OUTSTANDING, [CHUNK] * (10 - OUTSTANDING))
+    assert multiplied(RemoteVerifier([slow, fast]), 10 * CHUNK + 1)
     assert multiplied(RemoteVerifier([slow, fast]), 0) and multiplied(RemoteVerifier([slow, fast]), 1)
 
 
@@ -158,12 +167,13 @@ def test_few_questions_are_shared_out_over_all_actors(local_ray, stubs):
     assert local_ray.get([actor.seen.remote() for actor in actors]) == [[3], [3], [3]]
 
 
-def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(local_ray, stubs):
-    (actor,) = stubs({"seconds": 4})
+def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(local_ray, stubs, gate):
+    (actor,) = stubs({"held": gate})
     verifier = RemoteVerifier([actor])
     verifier._timeout_s = 1  # from now on: a slow machine takes its time to start an actor
     with pytest.raises(EngineError, match=rf"choices within 1 s.*verifier-0 \({OUTSTANDING}\)"):
         verifier.choices([(1,)] * 10 * CHUNK, (1,))
+    gate.open()
     assert local_ray.get(actor.seen.remote()) == [CHUNK] * OUTSTANDING  # the other eight stayed here
 
 
@@ -182,8 +192,8 @@ def test_an_error_inside_an_actor_arrives_as_itself(stubs, error):
         RemoteVerifier(stubs({"error": error})).choices([(1,)], (1,))
 
 
-def test_verifiers_that_do_not_serve_in_time_are_named(local_ray, stubs):
-    ready, late = stubs({}, {"late": 20})
+def test_verifiers_that_do_not_serve_in_time_are_named(local_ray, stubs, gate):
+    ready, late = stubs({}, {"late": gate})
     local_ray.get(ready.about.remote())
     with pytest.raises(PlacementError, match="not yet: verifier-1"):
-        wait_for([ready, late], timeout_s=3)
+        wait_for_verifiers([ready, late], timeout_s=1)
