@@ -211,7 +211,7 @@ def test_the_version_is_printed(flame, tmp_path):
     assert (done.returncode, done.stdout) == (0, flame_ray.__version__ + "\n")
 
 
-def test_a_run_that_was_interrupted_says_how_to_go_on_and_exits_with_the_code_for_try_again(flame, tmp_path, monkeypatch):
+def test_an_interrupted_run_says_how_to_resume_and_exits_with_the_code_for_try_again(flame, tmp_path, monkeypatch):
     def stopped(*words):
         raise Interrupted("a run that ends by itself", "SIGTERM", "go on with --resume mine")
 
@@ -221,7 +221,7 @@ def test_a_run_that_was_interrupted_says_how_to_go_on_and_exits_with_the_code_fo
     assert done.stderr == "flame-ray: expected a run that ends by itself; found SIGTERM. To fix: go on with --resume mine.\n"
 
 
-def test_an_index_is_built_before_it_is_needed(flame, tmp_path, monkeypatch):
+def test_the_index_command_builds_the_index_of_a_corpus(flame, tmp_path, monkeypatch):
     monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "cache"))
     (tmp_path / "corpus.jsonl").write_text('{"title": "Peru", "text": "Lima is the capital of Peru."}\n')
     done = flame("index", "--corpus", "corpus.jsonl", folder=tmp_path)

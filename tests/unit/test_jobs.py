@@ -75,7 +75,7 @@ def test_the_three_recipes_of_the_paper_are_among_the_jobs():
 
 
 @pytest.mark.parametrize("path", **names(FILES))
-def test_a_file_of_jobs_loads(path):
+def test_a_job_file_loads(path):
     assert isinstance(load_config(path), Config)
 
 

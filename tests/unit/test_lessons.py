@@ -1,4 +1,4 @@
-"""What broke for the users of other trainers, by their issue, and the tests that keep it from breaking here."""
+"""Bugs that users of other trainers have met, by issue, and the tests that keep them out of this project."""
 
 import re
 from pathlib import Path

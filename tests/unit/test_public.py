@@ -1,4 +1,4 @@
-"""What the package shows, and the habits of its files that a reader relies on."""
+"""The public names of the package, and the habits of its files that a reader relies on."""
 
 import ast
 from collections.abc import Iterator

@@ -43,12 +43,12 @@ def test_a_setting_that_says_what_is_learned_is_named_with_both_values(change, t
     assert changed_settings(Config(), settings(**change)) == [told]
 
 
-def test_an_adapter_that_is_turned_off_or_on_is_told():
+def test_turning_an_adapter_off_or_on_is_a_change():
     assert "learner.lora.r: 16 -> None" in changed_settings(Config(), settings(learner={"lora": None}))
     assert "learner.lora.r: None -> 16" in changed_settings(settings(learner={"lora": None}), Config())
 
 
-def test_a_changed_source_of_prompts_is_told_whole():
+def test_a_changed_source_of_prompts_is_shown_whole():
     (told,) = changed_settings(Config(), settings(prompts={"sources": [{"source": "mine.jsonl"}]}))
     assert told.startswith("prompts.sources: ") and "mine.jsonl" in told
 
@@ -72,7 +72,7 @@ def test_a_setting_that_says_where_or_how_fast_may_change(change):
     assert changed_settings(Config(), settings(**change)) == []
 
 
-def test_every_change_is_told_in_the_order_of_the_paths():
+def test_changes_are_listed_in_the_order_of_their_paths():
     told = changed_settings(
         Config(), settings(run={"seed": 1}, learner={"lr": 0.5, "workers": 2}, evaluation={"bootstrap": 100})
     )

@@ -60,7 +60,7 @@ def test_a_small_number_may_be_written_without_a_point_though_yaml_reads_it_as_t
     assert load_config(job("learner:\n  lr: 1e-6\n")).learner.lr == 1e-6
 
 
-def test_lists_of_a_job_become_tuples_that_nobody_can_append_to(job):
+def test_lists_of_a_job_become_tuples(job):
     config = load_config(job({"pairs": {"kinds": ["factuality"]}, "prompts": {"sources": [{"source": "factbook"}]}}))
     assert config.pairs.kinds == ("factuality",)
     assert config.prompts.sources == (PromptSource(source="factbook"),)
@@ -168,7 +168,7 @@ def test_a_range_ends_where_it_should_and_the_refusal_names_the_setting(job, pat
     assert f"job.yaml: {path}: " in refusal(empty, (f"{path}={outside}",))
 
 
-def test_every_fault_of_a_file_is_told_at_once(job):
+def test_every_fault_of_a_file_is_reported_at_once(job):
     message = refusal(job({"rollout": {"samples": 1, "top_p": 2}, "learnr": {}}))
     assert all(f"{path}: " in message for path in ("rollout.samples", "rollout.top_p", "learnr"))
 
@@ -185,12 +185,12 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused_with_the_numbers(job):
 
 
 @pytest.mark.parametrize(("batch", "workers", "micro"), [(8, 1, 4), (8, 2, 4), (64, 8, 8), (1, 1, 1)])
-def test_a_batch_that_the_ranks_can_share_is_taken(job, batch, workers, micro):
+def test_a_batch_that_the_ranks_can_share_is_accepted(job, batch, workers, micro):
     learner = load_config(job({"learner": {"batch_pairs": batch, "workers": workers, "micro_batch_pairs": micro}})).learner
     assert learner.batch_pairs == batch
 
 
-def test_fewer_workers_may_be_enough_to_begin_and_all_are_unless_it_is_said(job):
+def test_a_run_starts_with_all_workers_unless_min_workers_says_fewer(job):
     rollout = load_config(job({"rollout": {"workers": 4}})).rollout
     assert (rollout.least, load_config(job({"rollout": {"workers": 4, "min_workers": 2}})).rollout.least) == (4, 2)
     message = refusal(job({"rollout": {"workers": 2, "min_workers": 3}}))
@@ -222,19 +222,19 @@ def test_a_folder_is_no_job_file(tmp_path):
     assert f"nothing at {tmp_path}" in refusal(str(tmp_path))
 
 
-def test_broken_yaml_is_told_with_its_line(job):
+def test_broken_yaml_is_refused_with_its_line(job):
     message = refusal(job("run:\n  name: ok\n rollout: [\n"))
     assert "job.yaml" in message and "line 3" in message
 
 
-def test_bytes_that_are_not_text_are_told_as_broken_yaml(tmp_path):
+def test_bytes_that_are_not_text_are_refused_as_broken_yaml(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_bytes(b"run: \xff\xfe\n")
     assert "a job file in YAML" in refusal(str(path))
 
 
 @pytest.mark.parametrize(("content", "found"), [("- rollout\n- learner\n", "list"), ("just words\n", "str"), ("42\n", "int")])
-def test_a_file_that_is_no_mapping_is_told_what_it_is(job, content, found):
+def test_a_file_that_holds_no_mapping_is_refused_with_what_it_holds(job, content, found):
     assert f"job.yaml holds a {found}" in refusal(job(content))
 
 
@@ -310,7 +310,7 @@ def test_a_base_that_is_no_file_name_is_refused(write, base):
     assert f"{base!r} in {path}" in refusal(str(path))
 
 
-def test_a_bad_setting_is_told_with_the_job_and_the_base_that_may_hold_it(write):
+def test_a_bad_setting_is_reported_with_the_job_and_its_base(write):
     base = write("common.yaml", {"rollout": {"sampels": 8}})
     path = write("job.yaml", {"base": "common.yaml"})
     assert f"in {path}, based on {base}: rollout.sampels: " in refusal(str(path))
@@ -416,14 +416,14 @@ def test_an_error_is_the_same_after_pickling(error, protocol):
     assert after.exit_code == before.exit_code
 
 
-def test_every_kind_of_error_ends_the_command_with_its_own_code_and_a_finer_kind_with_that_of_its_kind():
+def test_every_kind_of_error_has_its_own_exit_code_and_a_finer_kind_shares_that_of_its_kind():
     codes = {error: vars(error)["exit_code"] for error in ERRORS if "exit_code" in vars(error)}
     assert len(set(codes.values())) == len(codes)
     assert all(0 < code < 64 for error, code in codes.items() if error is not Interrupted)
     assert all(issubclass(error, EngineError) for error in ERRORS if error not in codes)
 
 
-def test_a_run_that_was_interrupted_ends_with_the_code_that_says_try_again():
+def test_an_interrupted_run_exits_with_the_code_that_says_try_again():
     """EX_TEMPFAIL of sysexits.h: a scheduler may start the command once more."""
     assert Interrupted.exit_code == os.EX_TEMPFAIL == 75
 

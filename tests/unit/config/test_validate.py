@@ -1,4 +1,4 @@
-"""Settings that cannot go together on GPUs are refused by their names, and those that can are taken."""
+"""Settings that cannot go together are refused by their names, and those that can are accepted."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def device(backend: str) -> dict:
     ],
     ids=["shared", "shared, ipc", "shared, zero 3", "shared, without GPUs", "nccl", "nccl, all parameters"],
 )
-def test_settings_that_fit_are_taken(changes):
+def test_settings_that_fit_are_accepted(changes):
     settings(*changes)
 
 
@@ -64,6 +64,6 @@ def test_settings_that_fit_are_taken(changes):
         ([{"weights": {"chunk_mib": 0}}], r"weights\.chunk_mib"),
     ],
 )
-def test_settings_that_do_not_are_refused_with_what_they_need(changes, told):
+def test_settings_that_do_not_fit_are_refused_with_what_they_need(changes, told):
     with pytest.raises(ConfigError, match=told):
         settings(*changes)

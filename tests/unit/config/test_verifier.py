@@ -1,4 +1,4 @@
-"""When a verifier is placed, with which model, and what its settings may not say."""
+"""When a run starts verifiers, with which model, and which settings are refused."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_verifier_is_placed_when_a_stage_asks_one(factuality, asks, model):
     assert ("verifier" in roles(config)) is asks
 
 
-def test_what_verifiers_ask_for_counts():
+def test_the_demands_of_verifiers_count():
     config = parse(factuality={"checker": "llm"}, verifier={"workers": 3, "gpus": 1, "cpus": 2})
     cpus, gpus = demands(config, {"CPU": 100.0, "GPU": 2.0})
     assert (cpus.least["verifier"], gpus.least["verifier"], gpus.least_fit) == (6, 3, False)
@@ -51,7 +51,7 @@ def test_settings_that_cannot_work_are_refused_by_name(sections, named):
         parse(**sections)
 
 
-def test_where_verifiers_are_may_change_in_a_run_and_what_they_judge_by_may_not():
+def test_a_resumed_run_may_move_its_verifiers_but_not_change_what_they_judge_by():
     where = {"workers": 2, "cpus": 3, "gpus": 1, "threads": 2, "max_sequences": 8, "kv_cache_gib": 9, "gpu_memory": 0.3}
     assert changed_settings(Config(), parse(verifier=where, factuality={"cache": False})) == []
     (told,) = changed_settings(Config(), parse(verifier={"max_length": 2048}))
@@ -64,6 +64,6 @@ def test_a_cross_encoder_is_refused_without_its_folder():
         parse_config({"factuality": {"checker": "nli"}}, "here")
 
 
-def test_no_more_can_be_kept_than_is_retrieved():
+def test_no_more_passages_can_be_kept_than_are_retrieved():
     with pytest.raises(ConfigError, match=r"factuality\.keep is 30, more than the 20"):
         parse_config({"factuality": {"retrieve": 20, "keep": 30}}, "here")
