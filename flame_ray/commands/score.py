@@ -1,13 +1,11 @@
-"""Scoring a file of responses without training: what `flame-ray score` calls.
+"""`flame-ray score`: scores a file of responses without training.
 
-In: a JSONL file and settings. Out: a file with one record a line of input, in its order; a line that cannot be read has no
-record, and is reported. However long the input is, a bounded number of its lines is in memory. A run that was killed goes
-on after its last record. Knows nothing of how facts are found or checked.
+The output has one record for each input line, in the same order; a line that cannot be read has none, and is reported. A
+bounded number of lines is in memory, however long the input is. A run that was killed resumes after its last record.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -23,17 +21,18 @@ from flame_ray.errors import ConfigError, DataError
 from flame_ray.report.facts import record_table, shown
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
-from flame_ray.rewards.factuality.records import FORMAT, Row, parse_row, record_of, task_of
+from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
 from flame_ray.rewards.factuality.reward import Task
+from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.jsonl import Row, read_jsonl
 
-REPORTED = 100  # bad lines that are named; the others are only counted
-GO_ON = "give the same command again: it goes on after the last record"
-EMPTY = "write one JSON object a line, with `prompt` and `response`"
+REPORTED = 100  # bad lines that are printed; further ones are only counted
+AFTER_INTERRUPT = "run the same command again: it resumes after the last record"
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """Which file to score. `strict` refuses it for one bad line, before anything starts; `table` prints each record."""
+    """Which file to score. `strict` refuses a file with a bad line before anything starts; `table` prints each record."""
 
     responses: Path
     out: Path
@@ -42,8 +41,8 @@ class ScoreRequest:
 
 
 @dataclass(slots=True)
-class Tally:
-    """What was done this time."""
+class Totals:
+    """Counts over the responses that this process has scored."""
 
     scored: int = 0
     skipped: int = 0
@@ -52,7 +51,7 @@ class Tally:
     facts: int = 0
     with_precision: int = 0
     precisions: float = 0.0
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     def add(self, record: dict[str, Any]) -> None:
         self.scored += 1
@@ -66,130 +65,111 @@ class Tally:
     def __str__(self) -> str:
         if not (self.scored or self.skipped):
             return "nothing is left to score"
-        speed = self.scored / max(time.monotonic() - self.began, 1e-9)
+        speed = self.scored / max(time.monotonic() - self.started, 1e-9)
         n = self.with_precision
         mean = f"mean precision {self.precisions / n:.3f} (n {n})" if n else ""
         counts = f"{self.facts} facts, {self.abstained} abstained, {self.missing} missing, {self.skipped} lines skipped"
         return ", ".join(filter(None, (f"{self.scored} scored at {speed:.3g} a second", mean, counts)))
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """A file as it was read: enough to know it again, and to say how far along one is."""
+class Output:
+    """What the user sees: skipped lines and totals on `console`, and records on `tables` if there is one."""
 
-    sha256: str
-    lines: int
+    def __init__(self, console: Console, tables: Console | None):
+        self.console, self._tables, self.totals = console, tables, Totals()
+
+    def say(self, words: str) -> None:
+        self.console.print(shown(words), highlight=False, markup=False, soft_wrap=True)
+
+    def skip(self, error: DataError) -> None:
+        self.totals.skipped += 1
+        if self.totals.skipped <= REPORTED:
+            self.say(f"skipped: {error}")
+        if self.totals.skipped == REPORTED:
+            self.say("further lines that are skipped are only counted")
+
+    def show(self, record: dict[str, Any]) -> None:
+        if self._tables:
+            self._tables.print(record_table(record))
 
 
-def score_file(config: Config, request: ScoreRequest, console: Console, tables: Console) -> Tally:
-    """Score every line that has no record yet. Raises a FlameError when it cannot go on; what is written stays.
+def score_file(config: Config, request: ScoreRequest, console: Console, tables: Console) -> Totals:
+    """Score every line that has no record yet. Raises a FlameError when it cannot go on; written records stay.
 
-    `console` is told how it goes; `tables` gets the records, if they were asked for.
+    Messages go to `console`, and records to `tables` if the request asks for them.
     """
     if request.out.absolute() == request.responses.absolute():
         raise ConfigError("--out to be another file than --responses", f"{request.out} for both", "give another --out")
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
-    survey = _survey(request.responses, request.strict)
-    tally = Tally()
-    with ScoreFile(request.out, _made_by(config, survey)) as file:
+    digest, lines = _examine(request.responses, request.strict)
+    output = Output(console, tables if request.table else None)
+    with ScoreFile(request.out, _made_by(config, digest)) as file:
         if file.last:
-            _say(console, f"{request.out} holds the scores up to line {file.last}")
+            output.say(f"{request.out} holds the scores up to line {file.last}")
         for record in file.records() if request.table else ():
-            tables.print(record_table(record))
-        rows = _rows(request.responses, file.last, _skipping(tally, console))
-        if first := next(rows, None):
-            show = (lambda record: tables.print(record_table(record))) if request.table else None
-            _score(config, chain([first], rows), file, tally, Screen(console), survey, show)
-        if not (tally.scored or file.last):
-            raise DataError("a response to score", f"none in {request.responses}", EMPTY)
-    _say(console, f"{tally}: {request.out}")
-    return tally
+            output.show(record)
+        tasks = _tasks(request.responses, file.last, output)
+        if first := next(tasks, None):
+            _score(config, chain([first], tasks), file, output, lines)
+        if not (output.totals.scored or file.last):
+            fix = "write one JSON object a line, with `prompt` and `response`"
+            raise DataError("a response to score", f"none in {request.responses}", fix)
+    output.say(f"{output.totals}: {request.out}")
+    return output.totals
 
 
-def _score(
-    config: Config,
-    rows: Iterator[tuple[Row, Task]],
-    file: ScoreFile,
-    tally: Tally,
-    screen: Screen,
-    survey: Survey,
-    show: Callable[[dict[str, Any]], None] | None,
-) -> None:
-    from flame_ray.commands.factuality_pool import (  # torch and Ray, for seconds: only when there is something to do
-        Pace,
-        checking,
-    )
+def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, output: Output, lines: int) -> None:
+    # torch and Ray take seconds to import: only when there is something to score
+    from flame_ray.commands.factuality_pool import StepCounter, factuality_workers
 
-    with checking(config, GO_ON, screen) as workers, Pace(screen, "score", "lines", survey.lines) as pace:
-        tally.began = time.monotonic()
-        for row, audit in workers.audits(rows):
+    screen = Screen(output.console)
+    counter = StepCounter(screen, "score", "lines", lines)
+    with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, counter:
+        output.totals.started = time.monotonic()
+        for row, audit in workers.audits(tasks):
             record = record_of(row, audit, config.score)
             file.append(record)
-            tally.add(record)
-            pace.at(row.number)
-            if show:
-                show(record)
+            output.totals.add(record)
+            counter.show(row.number)
+            output.show(record)
 
 
-def _made_by(config: Config, survey: Survey) -> dict[str, Any]:
-    """What the scores depend on, as far as it is known before anything starts."""
+def _made_by(config: Config, digest: str) -> dict[str, Any]:
+    """What the scores depend on, as far as it is known before anything starts. `digest` is the sha256 of the input."""
     factuality = config.factuality
     made_by: dict[str, Any] = {
         "flame_ray": {"version": __version__, "record": FORMAT},
-        "responses": {"sha256": survey.sha256},
+        "responses": {"sha256": digest},
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),
         "score": config.score.model_dump(mode="json"),
     }
     if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "")).is_dir():
-        made_by["weights"] = fingerprint(folder)
+        made_by["checker_weights"] = fingerprint(folder)  # not `weights`, a section that a resume may change
     if factuality.asks_verifier:
         made_by |= {"verifier": config.verifier.model_dump(mode="json"), "model": config.model.model_dump(mode="json")}
     return made_by
 
 
-def _survey(path: Path, strict: bool) -> Survey:
-    """Read the file once; `strict` raises DataError at the first bad line."""
-    digest, number = hashlib.sha256(), 0
-    for number, line in enumerate(_lines(path), start=1):
-        digest.update(line)
-        if strict and line.strip():
-            task_of(parse_row(line, number, str(path)), str(path))
-    return Survey(digest.hexdigest(), number)
-
-
-def _rows(path: Path, after: int, skip: Callable[[DataError], None]) -> Iterator[tuple[Row, Task]]:
-    """The lines after line `after` that are not blank; what cannot be read goes to `skip`."""
-    for number, line in enumerate(_lines(path), start=1):
-        if number <= after or not line.strip():
-            continue
-        try:
-            row = parse_row(line, number, str(path))
-            task = task_of(row, str(path))
-        except DataError as error:
-            skip(error)
-            continue
-        yield row, task
-
-
-def _lines(path: Path) -> Iterator[bytes]:
+def _examine(path: Path, strict: bool) -> tuple[str, int]:
+    """The sha256 and the number of lines of the input. Raises DataError if it cannot be read; `strict`, at a bad line."""
     try:
+        digest = sha256_of(path)
         with path.open("rb") as file:
-            yield from file
+            lines = sum(1 for _ in file)
     except OSError as error:
         raise DataError("a file of responses", f"{path}: {error.strerror}", "correct --responses") from error
+    for row in read_jsonl(path) if strict else ():
+        task_of(row)
+    return digest, lines
 
 
-def _skipping(tally: Tally, console: Console) -> Callable[[DataError], None]:
-    def skip(error: DataError) -> None:
-        tally.skipped += 1
-        if tally.skipped <= REPORTED:
-            _say(console, f"skipped: {error}")
-        if tally.skipped == REPORTED:
-            _say(console, "further lines that are skipped are only counted")
-
-    return skip
-
-
-def _say(console: Console, words: str) -> None:
-    console.print(shown(words), highlight=False, markup=False, soft_wrap=True)
+def _tasks(path: Path, after: int, output: Output) -> Iterator[tuple[Row, Task]]:
+    """The rows after line `after` with their tasks. Rows that cannot be read are skipped, and reported."""
+    for row in read_jsonl(path, after, output.skip):
+        try:
+            task = task_of(row)
+        except DataError as error:
+            output.skip(error)
+        else:
+            yield row, task

@@ -5,7 +5,6 @@ labels that were kept aside, beside the lexical checker. Data or a folder that c
 trained.
 """
 
-import hashlib
 import json
 import random
 import time
@@ -19,20 +18,18 @@ from rich.console import Console
 from flame_ray.checker_training.grouped_split import apart
 from flame_ray.checker_training.synthetic import twins
 from flame_ray.checker_training.training import Course, Example, teach
-from flame_ray.commands.agreement import read_labels
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, WEIGHTS, SmallModel, load_base, save
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ComparedClaim, Numbers, claim_agreement
-from flame_ray.evaluation.labels import LABELS, claim_of
+from flame_ray.evaluation.labels import LABELS, read_claims
 from flame_ray.journal.environment import describe_environment
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SmallChecker, question, words_logit
 from flame_ray.rewards.factuality.corpus import load_corpus
-from flame_ray.storage.atomic import storage_errors
-from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
@@ -65,9 +62,8 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console) 
     tables.print(claims_table(figures[0]))
     counts = {"twins": len(made), "trained_on": len(learned), "kept_aside": len(aside)}
     card = card_of(config, counts, round(time.monotonic() - started), figures)
-    folder = Storage(out.absolute())
-    folder.write(WEIGHTS, weights)
-    folder.write(CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode())
+    write_file(out / WEIGHTS, weights, "--out")
+    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 
@@ -81,7 +77,7 @@ def card_of(config: Config, counts: dict[str, int], seconds: int, figures: list[
         "for": "whether a short English statement is supported by a few sentences of evidence; not a judge of truth by itself",
         "data": counts
         | {
-            "labels": {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in asked.labels},
+            "labels": {Path(path).name: sha256_of(Path(path)) for path in asked.labels},
             "settings": asked.model_dump(),
         },
         "seed": config.run.seed,
@@ -94,7 +90,7 @@ def card_of(config: Config, counts: dict[str, int], seconds: int, figures: list[
 def _data(config: Config) -> tuple[list[LabelledClaim], list[LabelledClaim], list[LabelledClaim]]:
     """Twins, labels to train on, and labels kept aside."""
     asked = config.train_checker
-    labelled = [each for path in asked.labels for each in read_labels(Path(path), claim_of)]
+    labelled = [each for path in asked.labels for each in read_claims(Path(path))]
     if not labelled:
         raise DataError("files of labelled claims", "none in train_checker.labels", "name them: see jobs/train-checker.yaml")
     if len({each.supported for each in labelled}) < len(LABELS):

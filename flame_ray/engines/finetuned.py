@@ -6,7 +6,6 @@ trained tensors are one safetensors file in half precision, in the package or in
 wrote.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from transformers.utils.logging import disable_progress_bar
 from flame_ray.config import ModelConfig
 from flame_ray.engines.models import SMOLLM2, resolve_model
 from flame_ray.errors import ModelError
+from flame_ray.storage.atomic import sha256_of
 
 WEIGHTS = "checker.safetensors"
 SHIPPED = Path(__file__).parents[1] / "rewards" / "factuality" / "check" / "finetuned_weights"
@@ -73,8 +73,7 @@ class SmallModel:
         _load(self._model, path)
         self._model.blocks = self._model.blocks.merge_and_unload()
         self._batch, self.words = batch, self._model.words.item()
-        with path.open("rb") as file:
-            self.name = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        self.name = sha256_of(path)[:16]
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Float32 [N, 1], in the pairs' order, without the lexical part."""

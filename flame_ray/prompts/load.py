@@ -1,11 +1,5 @@
-"""From the settings to prompts, and from prompts to the ones of a round.
+"""Loads the prompts that the settings name, and draws the prompts of a round."""
 
-In: `PromptsConfig`. Out: the union of its sources, each text once, training prompts first; `draw` takes a round's share.
-Every fault of a file is a `DataError` that names the file and the line. Knows nothing of models, or of what the
-classifier decides.
-"""
-
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +11,7 @@ from flame_ray.errors import DataError
 from flame_ray.prompts.factbook import factbook_prompts
 from flame_ray.prompts.open_ended import open_ended_prompts
 from flame_ray.prompts.split import split_of, stable_fraction
+from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Prompt, Split
 
 BUILT_IN = {"factbook": factbook_prompts, "open-ended": open_ended_prompts}
@@ -25,13 +20,14 @@ SPLITS = {split.value: split for split in Split}
 
 log = logging.getLogger(__name__)
 
-# A row of a source and where it is, such as "mine.jsonl:12".
-Row = tuple[str, dict[str, Any]]
 Meaning = TypeVar("Meaning", bool, Split)
 
 
 def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
-    """The prompts of every source, within its limits; at least one for training and one held out."""
+    """The prompts of every source, within its limits: each text once, training prompts first.
+
+    Raises DataError, naming file and line, unless there is at least one prompt to train on and one held out.
+    """
     prompts = tuple(prompt for source in config.sources for prompt in _of_source(source))
     prompts = _without_repeats(prompts, "the sources together")
     _check_ids(prompts)
@@ -45,10 +41,11 @@ def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
 
 
 def draw(prompts: tuple[Prompt, ...], count: int, seed: int, round: int) -> tuple[Prompt, ...]:
-    """A round's training prompts, without replacement; as many need facts as in the whole pool, rounded.
+    """`count` training prompts of a round, without replacement, or all of them if there are fewer.
 
-    A pool smaller than `count` is taken whole. Needing facts is what was decided or, before that, what the set's label says.
-    The order of `prompts` does not matter: each has its own place in the round's shuffle.
+    The share of prompts that need facts is that of the whole pool, rounded. Whether a prompt needs facts is what the classifier
+    decided or, before that, what its label says. The order of `prompts` does not matter, as each has its own place in the
+    round's shuffle.
     """
     pool = [prompt for prompt in prompts if prompt.split == Split.TRAIN]
     pool.sort(key=lambda prompt: (stable_fraction(f"{seed}/{round}/{prompt.id}"), prompt.id))
@@ -66,7 +63,7 @@ def _needs_facts(prompt: Prompt) -> bool | None:
 
 
 def _shares(sizes: Counter, count: int) -> Counter:
-    """`count` divided in proportion to `sizes`; what rounding down leaves goes to the largest remainders."""
+    """`count` divided in proportion to `sizes`; the largest remainders are rounded up."""
     total = sizes.total()
     shares = Counter({group: count * size // total for group, size in sizes.items()})
     by_remainder = sorted(sizes, key=lambda group: (-(count * sizes[group] % total), -sizes[group], str(group)))
@@ -79,9 +76,11 @@ def _of_source(source: PromptSource) -> Iterator[Prompt]:
     if source.source in BUILT_IN:
         prompts = BUILT_IN[source.source]()
     else:
-        prompts = tuple(_parse(row, where, source) for where, row in _rows(source.source))
+        prompts = tuple(_parse(row, source) for row in _rows(source.source))
         if not prompts:
-            raise DataError(f"prompts in {source.source}", "no rows", "give a source that holds at least one prompt")
+            raise DataError(
+                f"prompts in {source.source}", "no rows", "name a source with at least one prompt in prompts.sources"
+            )
         prompts = _without_repeats(prompts, source.source)
     left = {Split.TRAIN: source.limit, Split.HELDOUT: source.heldout_limit}
     for split, limit in left.items():
@@ -95,26 +94,12 @@ def _rows(name: str) -> Iterator[Row]:
         fix = f"correct the path in prompts.sources; it is looked up from {Path.cwd()}"
         raise DataError("a prompt file", f"nothing at {path}", fix)
     if path.suffix == ".jsonl":
-        return _jsonl_rows(path)
+        return read_jsonl(path)
     if path.suffix == ".parquet":
         return _parquet_rows(path)
     if looks_like_a_file:
         raise DataError("a .jsonl or .parquet file", str(path), "write one JSON object a line, with the prompt in a column")
     return _dataset_rows(name)
-
-
-def _jsonl_rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line.decode("utf-8"))
-        except ValueError as error:  # malformed JSON, or bytes that are not UTF-8
-            raise DataError("one JSON object a line", f"{where}: {error}", "correct that line") from error
-        if not isinstance(row, dict):
-            raise DataError("one JSON object a line", f"{where}: a {type(row).__name__}", "make each line an object")
-        yield where, row
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -124,51 +109,54 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     try:
         rows = pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError("a readable Parquet file", f"{path}: {error}", "write the file anew") from error
-    return ((f"{path}: row {number}", row) for number, row in enumerate(rows, start=1))
+        raise DataError("a readable Parquet file", f"{path}: {error}", "write the file again") from error
+    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
 
 
 def _dataset_rows(name: str) -> Iterator[Row]:
-    import datasets  # seconds to import: only for those who name a data set
+    import datasets  # takes seconds, so only when it is needed
 
     try:
         rows = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, no split `train`, a script that is refused
+    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, no split `train`, or a script
         fix = f"name one of {', '.join(BUILT_IN)}, a .jsonl or .parquet file, or a data set that this machine can load"
         raise DataError(f"a data set {name!r} with a split `train`", str(error), fix) from error
-    return ((f"{name}: row {number}", dict(row)) for number, row in enumerate(rows, start=1))
+    return (Row(f"{name}: row {number}", number, dict(row)) for number, row in enumerate(rows, start=1))
 
 
-def _parse(row: dict[str, Any], where: str, source: PromptSource) -> Prompt:
-    text = _column(row, source.column, where, "column")
+def _parse(row: Row, source: PromptSource) -> Prompt:
+    text = _column(row, source.column, "column")
     if not isinstance(text, str) or not text.strip():
-        raise DataError(f"text in column {source.column!r}", f"{where}: {text!r:.80}", "correct or remove that row")
+        raise DataError(f"text in column {source.column!r}", f"{row.where}: {text!r:.80}", "correct or remove that row")
     label = None
     if source.label_column is not None:
-        label = _word(_column(row, source.label_column, where, "label_column"), LABELS, source.label_column, where)
+        _column(row, source.label_column, "label_column")
+        label = _word(row, source.label_column, LABELS)
     by_text = split_of(_normal(text), source.heldout_fraction)
-    split = _word(row["split"], SPLITS, "split", where) if "split" in row else by_text
+    split = _word(row, "split", SPLITS) if "split" in row.columns else by_text
     return Prompt(id=_id_of(row, text, source.source), text=text.strip(), split=split, label=label)
 
 
-def _column(row: dict[str, Any], name: str, where: str, setting: str) -> Any:
-    if name not in row:
-        found = f"{where} with the columns {', '.join(map(str, row)) or '(none)'}"
+def _column(row: Row, name: str, setting: str) -> Any:
+    if name not in row.columns:
+        found = f"{row.where} with the columns {', '.join(map(str, row.columns)) or '(none)'}"
         raise DataError(f"a column {name!r}", found, f"name an existing column in prompts.sources: {setting}")
-    return row[name]
+    return row.columns[name]
 
 
-def _word(value: Any, words: dict[str, Meaning], column: str, where: str) -> Meaning:
+def _word(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:
+    value = row.columns[column]
     word = str(value).strip().lower()
     if word not in words:
-        raise DataError(f"one of {', '.join(words)} in column {column!r}", f"{where}: {value!r:.80}", "correct that row")
+        found = f"{row.where}: {value!r:.80}"
+        raise DataError(f"one of {', '.join(words)} in column {column!r}", found, "correct that row")
     return words[word]
 
 
-def _id_of(row: dict[str, Any], text: str, source: str) -> str:
-    """The row's own `id`; else one made of the text, which stays the same when rows are added or moved."""
-    if row.get("id") not in (None, ""):
-        return str(row["id"])
+def _id_of(row: Row, text: str, source: str) -> str:
+    """The row's own `id`; otherwise one made from the text, which stays the same when rows are added or moved."""
+    if row.columns.get("id") not in (None, ""):
+        return str(row.columns["id"])
     return f"{Path(source).stem}/{int(stable_fraction(_normal(text)) * 2**48):012x}"
 
 
@@ -177,7 +165,10 @@ def _normal(text: str) -> str:
 
 
 def _without_repeats(prompts: tuple[Prompt, ...], where: str) -> tuple[Prompt, ...]:
-    """Each text once, whatever its case and spaces, training first: a held-out prompt that is also trained on would flatter."""
+    """Each text once, whatever its case and spaces; of two copies, the one to train on is kept.
+
+    A held-out prompt that is also trained on would make the evaluation look better than it is.
+    """
     kept: dict[str, Prompt] = {}
     leaked = 0
     for prompt in sorted(prompts, key=lambda prompt: prompt.split == Split.HELDOUT):
@@ -193,4 +184,6 @@ def _check_ids(prompts: tuple[Prompt, ...]) -> None:
     twice = [id for id, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
     if twice:
         found = f"{len(twice)} used twice, such as {twice[0]!r}"
-        raise DataError("prompt ids that differ", found, "make the column `id` unique over all sources, or leave it out")
+        raise DataError(
+            "a different id for each prompt", found, "make the column `id` unique over all sources, or leave it out"
+        )

@@ -1,13 +1,12 @@
-"""The built-in prompts that need no facts: 140 short instructions, written for this project.
+"""The built-in prompts that need no facts: 140 short instructions, written for this project, in `open_ended.jsonl`.
 
-In: `open_ended.jsonl` beside this file (id, prompt, kind, split). Out: prompts, kinds interleaved, so that the first
-few of either split hold every kind. Knows nothing of limits or of other sources.
+Kinds of instruction are interleaved, so that the first few prompts of either split hold every kind.
 """
 
-import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
+from flame_ray.storage.jsonl import read_jsonl
 from flame_ray.types import Prompt, Split
 
 
@@ -18,6 +17,5 @@ def open_ended_prompts() -> tuple[Prompt, ...]:
     >>> open_ended_prompts()[0].id
     'open-ended/story/1'
     """
-    lines = files(__package__).joinpath("open_ended.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = (json.loads(line) for line in lines)
+    rows = [row.columns for row in read_jsonl(Path(__file__).with_suffix(".jsonl"))]
     return tuple(Prompt(id=row["id"], text=row["prompt"], split=Split(row["split"]), label=False) for row in rows)

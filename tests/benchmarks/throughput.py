@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from lexical_checker import STATEMENTS
@@ -30,10 +31,11 @@ from flame_ray.rewards.factuality.check.cached import CachedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import make_decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
-from flame_ray.rewards.factuality.records import parse_row, task_of
+from flame_ray.rewards.factuality.records import task_of
 from flame_ray.rewards.factuality.retrieve import open_retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
 from flame_ray.rewards.verifier.protocol import Verifier
+from flame_ray.storage.jsonl import read_jsonl
 from flame_ray.types import FactScore, Prompt, Response, ResponseId
 
 
@@ -69,8 +71,7 @@ def verifying(config: Config) -> Iterator[Verifier | None]:
 
 
 def read(path: Path, count: int) -> list[Task]:
-    lines = path.read_bytes().splitlines()[:count]
-    return [task_of(parse_row(line, number, str(path)), str(path)) for number, line in enumerate(lines, 1)]
+    return [task_of(row) for row in islice(read_jsonl(path), count)]
 
 
 def made(count: int) -> list[Task]:

