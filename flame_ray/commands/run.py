@@ -25,7 +25,7 @@ from flame_ray.errors import Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory, run_id
-from flame_ray.journal.shards import Units
+from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_messages
@@ -120,7 +120,7 @@ def _place(
 def _resumed(stages: ClusterStages, folder: RunDirectory, trained: int) -> Stages:
     """Before anything is sampled, the samplers get the weights of the last round that was trained."""
     if trained:
-        stages.choose_canary(Units(folder.storage).read(trained, "pairs", PairSet))
+        stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))
         stages.save(trained)
         stages.sync(trained)
     return stages.stages()

@@ -1,4 +1,4 @@
-"""What a run ran on: package versions, the git commit, the machine. No environment variable is recorded: they hold secrets."""
+"""Describes what a run ran on: package versions, git commit, machine. Environment variables are left out: they hold secrets."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ PACKAGES = (
 
 
 def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
-    """A record that JSON can hold."""
+    """The description, as JSON values. `cluster_resources`: amounts by name, as Ray lists them."""
     return {
         "flame_ray": __version__,
         "python": platform.python_version(),

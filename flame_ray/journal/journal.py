@@ -1,6 +1,6 @@
 """Wraps each stage from outside: what an earlier process has done is given back, what is new is stored before it counts.
 
-In: `Stages`. Out: `Stages` that do the same, once, and leave a record: units, Parquet tables a round, metrics.jsonl,
+In: `Stages`. Out: `Stages` that do the same, once, and leave a record: shards, Parquet tables a round, metrics.jsonl,
 summary.json. Times each stage, shows it and sets its gauges. The stages do not know.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from flame_ray.journal.run_folder import RunDirectory
-from flame_ray.journal.shards import Units
+from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
 from flame_ray.prompts.classify import accuracy
@@ -37,7 +37,7 @@ class Journal:
 
     def __init__(self, run: RunDirectory, run_id: str, screen: Screen, metrics: Metrics, trained: int = 0):
         self._run, self._id = run, run_id
-        self._units, self._trained = Units(run.storage), trained
+        self._shards, self._trained = Shards(run.storage), trained
         self._timeline = Timeline(run, screen, metrics)
         self._metrics = metrics
         self._rounds: list[dict[str, Any]] = []
@@ -81,25 +81,25 @@ class Journal:
     def _classify(self, classify: Callable) -> Callable:
         def classified(prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
             kind = "prompts" if round else "heldout_prompts"
-            if self._units.has(round, kind):
-                return self._units.read(round, kind, PromptSet).prompts_P
+            if self._shards.has(round, kind):
+                return self._shards.read(round, kind, PromptSet).prompts_P
             with self._timeline.stage("classify", round) as stage:
                 decided = tuple(classify(prompts_P, round))
                 stage.note(_classified(decided))
             self._table(round, kind, prompt_rows(decided))
-            self._units.write(round, kind, PromptSet(decided))
+            self._shards.write(round, kind, PromptSet(decided))
             return decided
 
         return classified
 
     def _sample(self, sample: Callable) -> Callable:
         def sampled(prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
-            done = {group.prompt.id for group in self._units.stream(round, "sampled", Group)}
-            yield from self._units.stream(round, "sampled", Group)
+            done = {group.prompt.id for group in self._shards.stream(round, "sampled", Group)}
+            yield from self._shards.stream(round, "sampled", Group)
             left = [prompt for prompt in prompts_P if prompt.id not in done]
             with self._timeline.stage("sample", round) as stage:
                 groups_P = stage.counted(sample(left, round), len(prompts_P), len(done))
-                for group in self._units.keep(round, "sampled", groups_P):
+                for group in self._shards.store(round, "sampled", groups_P):
                     stage.add(responses=len(group.responses_G), tokens=sum(len(r.token_ids) for r in group.responses_G))
                     stage.add(**_stale(group, round))
                     yield group
@@ -108,11 +108,11 @@ class Journal:
 
     def _score(self, score: Callable) -> Callable:
         def scored(groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
-            done = {group.prompt.id for group in self._units.stream(round, "scored", ScoredGroup)}
-            yield from self._units.stream(round, "scored", ScoredGroup)
+            done = {group.prompt.id for group in self._shards.stream(round, "scored", ScoredGroup)}
+            yield from self._shards.stream(round, "scored", ScoredGroup)
             with self._timeline.stage("score", round) as stage:
                 fresh = (group for group in _timed(groups_P, stage) if group.prompt.id not in done)
-                for group in self._units.keep(round, "scored", stage.counted(score(fresh, round), None, len(done))):
+                for group in self._shards.store(round, "scored", stage.counted(score(fresh, round), None, len(done))):
                     checked = sum(each.fact is not None for each in group.scored_G)
                     stage.add(judged=len(group.scored_G), checked_for_facts=checked)
                     yield group
@@ -121,15 +121,15 @@ class Journal:
 
     def _pair(self, pair: Callable) -> Callable:
         def paired(groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
-            if self._units.has(round, "pairs"):
+            if self._shards.has(round, "pairs"):
                 self._forget(round)
-                return self._units.read(round, "pairs", PairSet)
+                return self._shards.read(round, "pairs", PairSet)
             with self._timeline.stage("pair", round) as stage:
                 pairs = pair(_timed(groups_P, stage), round)
                 stage.note(_paired(pairs))
             self._responses(round, "", [each for group in self._in_order(round) for each in group.scored_G])
             self._table(round, "pairs", pair_rows(pairs))
-            self._units.write(round, "pairs", pairs)
+            self._shards.write(round, "pairs", pairs)
             self._forget(round)
             return pairs
 
@@ -138,23 +138,23 @@ class Journal:
     def _forget(self, round: int) -> None:
         """What the streams of a paired round held is in the tables by now."""
         for kind in ("sampled", "scored"):
-            self._units.drop(round, kind)
+            self._shards.remove(round, kind)
 
     def _train(self, train: Callable) -> Callable:
         def trained(pairs: PairSet, round: int) -> TrainingReport:
-            if round <= self._trained and self._units.has(round, "training"):
-                return self._units.read(round, "training", TrainingReport)
+            if round <= self._trained and self._shards.has(round, "training"):
+                return self._shards.read(round, "training", TrainingReport)
             with self._timeline.stage("train", round) as stage:
                 report = train(pairs, round)
                 stage.note(f"{report.steps} steps, loss {report.loss:.3f}, accuracy {report.accuracy:.2f}")
-            self._units.write(round, "training", report)
+            self._shards.write(round, "training", report)
             return report
 
         return trained
 
     def _save(self, save: Callable) -> Callable:
         def saved(round: int) -> None:
-            if round < self._trained or self._units.has(round, "heldout"):
+            if round < self._trained or self._shards.has(round, "heldout"):
                 return
             with self._timeline.stage("save", round) as stage:
                 save(round)
@@ -175,19 +175,19 @@ class Journal:
 
     def _evaluate(self, evaluate: Callable) -> Callable:
         def evaluated(prompts_P: Sequence[Prompt], round: int) -> HeldOut:
-            if self._units.has(round, "heldout"):
-                return self._units.read(round, "heldout", HeldOut)
+            if self._shards.has(round, "heldout"):
+                return self._shards.read(round, "heldout", HeldOut)
             with self._timeline.stage("evaluate", round) as stage:
                 heldout = evaluate(prompts_P, round)
                 stage.note(evaluation_line(heldout.evaluation))
             self._responses(round, "heldout_", heldout.scored_P)
-            self._units.write(round, "heldout", heldout)
+            self._shards.write(round, "heldout", heldout)
             return heldout
 
         return evaluated
 
     def _in_order(self, round: int) -> list[ScoredGroup]:
-        return sorted(self._units.stream(round, "scored", ScoredGroup), key=lambda group: group.prompt.id)
+        return sorted(self._shards.stream(round, "scored", ScoredGroup), key=lambda group: group.prompt.id)
 
     def _responses(self, round: int, prefix: str, scored_PG: Sequence[ScoredResponse]) -> None:
         self._table(round, f"{prefix}responses", response_rows(scored_PG))

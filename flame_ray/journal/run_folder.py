@@ -1,7 +1,7 @@
-"""A run's folder: its settings, its environment, its tables and summaries.
+"""Reads and writes a run's folder, `<run.root>/<run id>/`: settings, environment, tables and summaries.
 
-In: settings, records. Out: `<run.root>/<run id>/` with config.yaml, environment.json, metrics.jsonl, summary.json, rounds/ and
-checkpoints/. A folder of an earlier process is opened again only with the settings that made it. Knows nothing of stages.
+It holds config.yaml, environment.json, metrics.jsonl, summary.json, rounds/ and checkpoints/. A run is resumed only with the
+settings that made it.
 """
 
 import io
@@ -24,7 +24,7 @@ CONFIG, SUMMARY = "config.yaml", "summary.json"
 
 
 def run_id(config: Config) -> str:
-    """The id of the settings, or one of name and time."""
+    """run.id, or an id made of run.name and the time."""
     return config.run.id or f"{config.run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
@@ -36,54 +36,56 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Folder:
-        """An absolute path or a URL, since learner ranks have their own working folder."""
+        """An absolute path or a URL, since learner ranks run in another working folder."""
         return folder_of(self.storage) / "checkpoints"
 
     def check_new(self, needed_bytes: float) -> None:
-        """Refuse a folder that is there, or a disk without room. Raises StorageError."""
-        self._refuse_if_there("")
+        """Raises StorageError if the folder exists, or if the disk has not enough room."""
+        self._refuse_existing("")
         self.check_room(needed_bytes)
 
     def check_room(self, needed_bytes: float) -> None:
+        """Raises StorageError if the disk has not enough room."""
         free = self.storage.free_bytes()
         if free is not None and free < needed_bytes:
             raise StorageError(
                 f"{_size(needed_bytes)} free for {self.storage.url}",
                 f"{_size(free)} on its disk",
-                "free some space, set run.root to another disk, set run.keep_checkpoints, or turn run.save_merged off",
+                "free some space, set run.root to another disk, set run.keep_checkpoints, or set run.save_merged to false",
             )
 
     def check_resumable(self, config: Config) -> None:
-        """Refuse a run that is complete, or that was made with other settings; the message names them."""
+        """Raises ConfigError, naming the settings, if others made the run; StorageError if it is complete."""
         stored = parse_config(yaml.safe_load(self.storage.read(CONFIG)), self.storage.at(CONFIG))
         if changed := changed_settings(stored, config):
             raise ConfigError(
-                f"the settings of {self.storage.at(CONFIG)}, which made the run",
+                f"the settings that made the run, {self.storage.at(CONFIG)}",
                 "; ".join(changed),
                 "set them back, or start a new run",
             )
         if self.summary().get("status") == "complete":
-            raise StorageError("a run that is not finished", f"{self.storage.url} is complete", "start a new run")
+            raise StorageError("an unfinished run", f"{self.storage.url}, which is complete", "start a new run")
 
     def create(self, config: Config, environment: dict[str, Any]) -> None:
-        """Raises StorageError if another process has made the run since `check_new`."""
-        self._refuse_if_there(CONFIG)
+        """Writes settings and environment. Raises StorageError if another process has made the run since `check_new`."""
+        self._refuse_existing(CONFIG)
         self.write_json("environment.json", environment)
         self.write_text(CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
-    def _refuse_if_there(self, name: str) -> None:
+    def _refuse_existing(self, name: str) -> None:
         if self.storage.exists(name):
             raise StorageError(
-                "a run id that is new",
-                f"{self.storage.url} is there already",
-                "choose another run.id, remove the folder, or go on with it (--resume)",
+                "a new run id",
+                f"{self.storage.url}, which exists already",
+                "choose another run.id, remove the folder, or resume the run with --resume",
             )
 
     def summary(self) -> dict[str, Any]:
-        """summary.json as an earlier process left it; {} when there is none."""
+        """The content of summary.json, or {} if there is none."""
         return self.read_json(SUMMARY, {})
 
     def read_json(self, name: str, otherwise: Any) -> Any:
+        """The content of a JSON file, or `otherwise` if there is none."""
         return json.loads(self.storage.read(name)) if self.storage.exists(name) else otherwise
 
     def write_json(self, name: str, value: Any) -> None:
@@ -97,7 +99,7 @@ class RunDirectory:
         self.storage.write(name, text.encode())
 
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Rows as Parquet; nothing is written when there are none."""
+        """Writes rows as Parquet, or nothing if there are none."""
         if rows:
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist(rows), buffer)

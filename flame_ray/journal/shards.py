@@ -1,22 +1,28 @@
-"""The durable units of a run: what is here has been done and is never done again.
+"""Stores what a run has made, as typed records in shards of gzipped JSON, so that a resumed run need not make it again.
 
-In: records (groups, scores, pairs, training and evaluation reports) as they are finished. Out: the same records, to the
-process that resumes the run. A unit counts only once it is stored. Knows nothing of how units are made.
+The same records give the same bytes. What is read equals what was written, class by class and bit by bit, NaN and infinities
+too, so that a resumed run continues like one that never stopped.
 """
 
+import gzip
 import time
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from flame_ray.journal import records
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
 
 Record = TypeVar("Record")
-PART_ITEMS, PART_S = 32, 1.0  # a part is stored once it has so many records, or is so old
+SHARD_RECORDS, SHARD_S = 32, 1.0  # a shard of a stream is stored once it has this many records, or is this old
 
 
-class Units:
-    """Named `rounds/<round>/<kind>/<part>.json.gz` for streams, and `rounds/<round>/<kind>.json.gz` for single records."""
+class Shards:
+    """The shards of a run: `rounds/<round>/<kind>/<number>.json.gz` for streams, `rounds/<round>/<kind>.json.gz` for single
+    records.
+    """
 
     def __init__(self, storage: Storage):
         self._storage = storage
@@ -25,36 +31,69 @@ class Units:
         return self._storage.exists(_single(round, kind))
 
     def read(self, round: int, kind: str, type: type[Record]) -> Record:
-        (record,) = records.load(self._storage, _single(round, kind), type)
+        (record,) = load(self._storage, _single(round, kind), type)
         return record
 
     def write(self, round: int, kind: str, record: Any) -> None:
-        records.save(self._storage, _single(round, kind), [record])
+        save(self._storage, _single(round, kind), [record])
 
     def stream(self, round: int, kind: str, type: type[Record]) -> Iterator[Record]:
-        """What earlier processes have stored, part by part."""
+        """The stored records of a stream, shard by shard."""
         for name in self._storage.names(_folder(round, kind)):
-            yield from records.load(self._storage, name, type)
+            yield from load(self._storage, name, type)
 
-    def keep(self, round: int, kind: str, stream: Iterable[Record]) -> Iterator[Record]:
-        """Passes a stream on, each record after it is stored."""
+    def store(self, round: int, kind: str, stream: Iterable[Record]) -> Iterator[Record]:
+        """Passes a stream on, each record after it is stored. New shards follow those of earlier processes."""
         number = len(self._storage.names(_folder(round, kind)))
-        part: list[Record] = []
+        shard: list[Record] = []
         opened = 0.0
         for record in stream:
-            opened = opened if part else time.monotonic()
-            part.append(record)
-            if len(part) >= PART_ITEMS or time.monotonic() - opened >= PART_S:
-                records.save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", part)
-                yield from part
-                part, number = [], number + 1
-        if part:
-            records.save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", part)
-            yield from part
+            opened = opened if shard else time.monotonic()
+            shard.append(record)
+            if len(shard) >= SHARD_RECORDS or time.monotonic() - opened >= SHARD_S:
+                save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", shard)
+                yield from shard
+                shard, number = [], number + 1
+        if shard:
+            save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", shard)
+            yield from shard
 
-    def drop(self, round: int, kind: str) -> None:
-        """Forget a stream whose result is stored by now."""
+    def remove(self, round: int, kind: str) -> None:
+        """Removes a stream."""
         self._storage.remove(_folder(round, kind))
+
+
+def save(storage: Storage, name: str, records: Sequence[Any]) -> None:
+    """Writes records of one type. Raises ValueError for a record that differs from its annotations, before it writes."""
+    data = b"[]"
+    if records:
+        adapter = _adapter(type(records[0]))
+        data = adapter.dump_json(list(records), warnings="error")
+        adapter.validate_json(data, strict=True)
+    storage.write(name, gzip.compress(data, compresslevel=1, mtime=0))
+
+
+def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
+    """Reads records of this type. Raises StorageError, naming the file, if it is missing, damaged or of another type."""
+    data = storage.read(name)
+    try:
+        return _adapter(kind).validate_json(gzip.decompress(data), strict=True)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _unusable(storage, name, kind, f"a damaged file ({error})") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        found = f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+        raise _unusable(storage, name, kind, found) from error
+
+
+def _adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
+    """Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
+    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))  # type: ignore[valid-type]
+
+
+def _unusable(storage: Storage, name: str, kind: type, found: str) -> StorageError:
+    expected = f"{kind.__name__} records in {storage.at(name)}"
+    return StorageError(expected, found, "remove the file, and the run makes it again")
 
 
 def _folder(round: int, kind: str) -> str:

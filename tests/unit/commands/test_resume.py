@@ -16,7 +16,7 @@ from flame_ray.commands.run import _record, _resumed
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError
-from flame_ray.journal import shards as units_module
+from flame_ray.journal import shards
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunDirectory
 from flame_ray.report.progress import Screen
@@ -135,7 +135,7 @@ def undisturbed(new_run):
 
 @pytest.fixture
 def every_record_is_a_part(monkeypatch):
-    monkeypatch.setattr(units_module, "PART_ITEMS", 1)
+    monkeypatch.setattr(shards, "SHARD_RECORDS", 1)
 
 
 @pytest.mark.usefixtures("every_record_is_a_part")

@@ -10,7 +10,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, ModelError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory
-from flame_ray.journal.shards import Units
+from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId
 
@@ -69,7 +69,7 @@ def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
 def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that_goes_on(job, tmp_path):
     (tmp_path / "run").mkdir()
     _preflight(job(), new(tmp_path), is_new=False)
-    with pytest.raises(StorageError, match="is there already"):
+    with pytest.raises(StorageError, match="exists already"):
         _preflight(job(), new(tmp_path), is_new=True)
 
 
@@ -143,7 +143,7 @@ def pairs_of(round: int) -> PairSet:
 
 def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):
     for round in (1, 2):
-        Units(Storage(tmp_path / "run")).write(round, "pairs", pairs_of(round))
+        Shards(Storage(tmp_path / "run")).write(round, "pairs", pairs_of(round))
     fake = FakeStages()
     assert _resumed(fake, new(tmp_path), trained=2) == "the stages"
     assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]

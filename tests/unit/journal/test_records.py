@@ -17,7 +17,7 @@ import pytest
 
 from flame_ray import types
 from flame_ray.errors import StorageError
-from flame_ray.journal.records import load, save
+from flame_ray.journal.shards import load, save
 from flame_ray.storage.filesystem import Storage
 
 RECORDS = [value for value in vars(types).values() if dataclasses.is_dataclass(value)]
@@ -127,7 +127,7 @@ def test_equal_records_give_equal_bytes_in_any_process_at_any_time(disk):
     save(disk, "part", [RESPONSE] * 3)
     code = (
         "import sys, time; time.time = lambda: 1.0\n"
-        "from flame_ray.journal.records import load, save; from flame_ray.storage.filesystem import Storage\n"
+        "from flame_ray.journal.shards import load, save; from flame_ray.storage.filesystem import Storage\n"
         "from flame_ray.types import Response; storage = Storage(sys.argv[1])\n"
         "save(storage, 'again', load(storage, 'part', Response))"
     )

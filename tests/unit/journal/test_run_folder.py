@@ -49,10 +49,10 @@ def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
 
 
 def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
-    with pytest.raises(StorageError, match=r"mine is there already.*run\.id.*--resume"):
+    with pytest.raises(StorageError, match=r"mine, which exists already.*run\.id.*--resume"):
         run.check_new(0)
     before = {file: file.read_bytes() for file in path.iterdir()}
-    with pytest.raises(StorageError, match="mine is there already"):  # made by another process since the check
+    with pytest.raises(StorageError, match="mine, which exists already"):  # made by another process since the check
         RunDirectory(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
     assert {file: file.read_bytes() for file in path.iterdir()} == before
 
@@ -132,12 +132,12 @@ def test_a_changed_setting_is_refused_by_its_name_with_both_values(run, path):
 
 def test_a_complete_run_is_refused(run):
     run.write_json("summary.json", {"status": "complete"})
-    with pytest.raises(StorageError, match="mine is complete"):
+    with pytest.raises(StorageError, match="mine, which is complete"):
         run.check_resumable(Config())
 
 
 def test_a_run_that_is_not_there_is_refused_by_its_path(path):
-    with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found nothing"):
+    with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found no such file"):
         RunDirectory(Storage(path)).check_resumable(Config())
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.journal import shards as units_module
-from flame_ray.journal.shards import PART_ITEMS, Units
+from flame_ray.journal import shards as module
+from flame_ray.journal.shards import SHARD_RECORDS, Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, PromptSet
 
@@ -32,9 +32,9 @@ class FullStorage(Storage):
 
 
 @pytest.fixture(autouse=True)
-def no_part_grows_old(monkeypatch):
+def no_shard_grows_old(monkeypatch):
     """However slow the machine."""
-    monkeypatch.setattr(units_module, "PART_S", math.inf)
+    monkeypatch.setattr(module, "SHARD_S", math.inf)
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -43,8 +43,8 @@ def url(request, tmp_path) -> str:
 
 
 @pytest.fixture
-def units(url) -> Units:
-    return Units(Storage(url))
+def shards(url) -> Shards:
+    return Shards(Storage(url))
 
 
 def prompts(*numbers: int) -> list[Prompt]:
@@ -58,52 +58,52 @@ def dying(records: list[Prompt]) -> Iterator[Prompt]:
 
 def stored(url: str, round: int = 1, kind: str = "sampled") -> list[Prompt]:
     """What another process finds."""
-    return list(Units(Storage(url)).stream(round, kind, Prompt))
+    return list(Shards(Storage(url)).stream(round, kind, Prompt))
 
 
-def test_a_stream_passes_on_as_it_came_and_comes_back_as_it_was(units, url):
-    records = prompts(*range(2 * PART_ITEMS + 5))
-    assert list(units.keep(1, "sampled", records)) == records
+def test_a_stream_passes_on_as_it_came_and_comes_back_as_it_was(shards, url):
+    records = prompts(*range(2 * SHARD_RECORDS + 5))
+    assert list(shards.store(1, "sampled", records)) == records
     assert stored(url) == records
 
 
-def test_a_record_is_stored_before_it_counts(units, url):
-    for record in units.keep(1, "sampled", prompts(*range(PART_ITEMS + 3))):
+def test_a_record_is_stored_before_it_counts(shards, url):
+    for record in shards.store(1, "sampled", prompts(*range(SHARD_RECORDS + 3))):
         assert record in stored(url)
 
 
-def test_a_part_that_cannot_be_stored_gives_none_of_its_records(url):
-    full = Units(FullStorage(url, takes=1))
+def test_a_shard_that_cannot_be_stored_gives_none_of_its_records(url):
+    full = Shards(FullStorage(url, takes=1))
     given: list[Prompt] = []
     with pytest.raises(StorageError, match="no space left"):
-        for record in full.keep(1, "sampled", prompts(*range(PART_ITEMS + 3))):
+        for record in full.store(1, "sampled", prompts(*range(SHARD_RECORDS + 3))):
             given.append(record)
-    assert given == stored(url) == prompts(*range(PART_ITEMS))
+    assert given == stored(url) == prompts(*range(SHARD_RECORDS))
 
 
-def test_a_process_that_dies_loses_only_what_did_not_count_and_the_next_one_goes_on(units, url):
-    records = prompts(*range(PART_ITEMS + 5))
+def test_a_process_that_dies_loses_only_what_did_not_count_and_the_next_one_goes_on(shards, url):
+    records = prompts(*range(SHARD_RECORDS + 5))
     given: list[Prompt] = []
     with pytest.raises(Killed):
-        for record in units.keep(1, "sampled", dying(records)):
+        for record in shards.store(1, "sampled", dying(records)):
             given.append(record)
-    assert given == stored(url) == records[:PART_ITEMS]
+    assert given == stored(url) == records[:SHARD_RECORDS]
     left = [record for record in records if record not in stored(url)]
-    assert list(Units(Storage(url)).keep(1, "sampled", left)) == records[PART_ITEMS:]
+    assert list(Shards(Storage(url)).store(1, "sampled", left)) == records[SHARD_RECORDS:]
     assert stored(url) == records
 
 
-def test_a_reader_that_stops_loses_nothing_that_it_was_given(units, url):
-    stream = units.keep(1, "sampled", prompts(*range(PART_ITEMS + 5)))
+def test_a_reader_that_stops_loses_nothing_that_it_was_given(shards, url):
+    stream = shards.store(1, "sampled", prompts(*range(SHARD_RECORDS + 5)))
     given = [next(stream) for _ in range(3)]
     stream.close()
     assert given == stored(url)[:3]
 
 
-def test_a_part_is_stored_once_it_is_old_however_few_its_records(units, url, monkeypatch):
-    monkeypatch.setattr(units_module, "PART_S", 0.0)
+def test_a_shard_is_stored_once_it_is_old_however_few_its_records(shards, url, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_S", 0.0)
     drawn: list[Prompt] = []
-    stream = units.keep(1, "sampled", (drawn.append(record) or record for record in prompts(0, 1, 2)))
+    stream = shards.store(1, "sampled", (drawn.append(record) or record for record in prompts(0, 1, 2)))
     assert next(stream) == drawn[-1] == stored(url)[-1] == prompts(0)[0]
     assert len(list(stream)) == 2
 
@@ -111,47 +111,47 @@ def test_a_part_is_stored_once_it_is_old_however_few_its_records(units, url, mon
 def test_many_processes_one_after_the_other_keep_every_record_once(url):
     records = prompts(*range(12))
     for number in range(0, 12, 3):
-        list(Units(Storage(url)).keep(1, "sampled", records[number : number + 3]))
+        list(Shards(Storage(url)).store(1, "sampled", records[number : number + 3]))
     assert stored(url) == records
 
 
-def test_a_stream_of_nothing_stores_nothing(units, url):
-    assert list(units.keep(1, "sampled", [])) == stored(url) == []
+def test_a_stream_of_nothing_stores_nothing(shards, url):
+    assert list(shards.store(1, "sampled", [])) == stored(url) == []
     assert Storage(url).names() == []
 
 
-def test_rounds_and_kinds_are_kept_apart(units, url):
+def test_rounds_and_kinds_are_kept_apart(shards, url):
     for round, kind, number in ((1, "sampled", 1), (2, "sampled", 2), (1, "scored", 3)):
-        list(units.keep(round, kind, prompts(number)))
+        list(shards.store(round, kind, prompts(number)))
     assert [stored(url, 1), stored(url, 2), stored(url, 1, "scored")] == [prompts(1), prompts(2), prompts(3)]
 
 
-def test_a_single_record_is_there_once_it_is_written(units, url):
+def test_a_single_record_is_there_once_it_is_written(shards, url):
     decided = PromptSet(tuple(prompts(1, 2)))
-    assert not units.has(1, "prompts")
-    units.write(1, "prompts", decided)
-    again = Units(Storage(url))
+    assert not shards.has(1, "prompts")
+    shards.write(1, "prompts", decided)
+    again = Shards(Storage(url))
     assert again.has(1, "prompts") and again.read(1, "prompts", PromptSet) == decided
     assert not again.has(2, "prompts") and not again.has(1, "pairs")
 
 
-def test_a_stream_is_no_single_record_and_a_single_record_no_stream(units, url):
-    list(units.keep(1, "sampled", prompts(1)))
-    units.write(1, "prompts", PromptSet(()))
-    assert not units.has(1, "sampled")
+def test_a_stream_is_no_single_record_and_a_single_record_no_stream(shards, url):
+    list(shards.store(1, "sampled", prompts(1)))
+    shards.write(1, "prompts", PromptSet(()))
+    assert not shards.has(1, "sampled")
     assert stored(url, 1, "prompts") == []
 
 
-def test_what_is_dropped_is_gone_and_nothing_else_is(units, url):
-    units.drop(1, "sampled")
-    list(units.keep(1, "sampled", prompts(1)))
-    list(units.keep(1, "scored", prompts(2)))
-    units.drop(1, "sampled")
+def test_what_is_removed_is_gone_and_nothing_else_is(shards, url):
+    shards.remove(1, "sampled")
+    list(shards.store(1, "sampled", prompts(1)))
+    list(shards.store(1, "scored", prompts(2)))
+    shards.remove(1, "sampled")
     assert (stored(url), stored(url, 1, "scored")) == ([], prompts(2))
 
 
-def test_a_part_that_is_damaged_is_named(units, url):
-    list(units.keep(1, "sampled", prompts(1)))
-    Storage(url).write("rounds/0001/sampled/000000.json.gz", b"not a part")
+def test_a_shard_that_is_damaged_is_named(shards, url):
+    list(shards.store(1, "sampled", prompts(1)))
+    Storage(url).write("rounds/0001/sampled/000000.json.gz", b"not a shard")
     with pytest.raises(StorageError, match=r"rounds/0001/sampled/000000\.json\.gz"):
         stored(url)
