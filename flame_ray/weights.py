@@ -38,7 +38,7 @@ class Canary:
 
 
 class Push:
-    """One version of the weights on its way; `bring` is run for every worker, also for one that joins later.
+    """One version of the weights on its way; `update_worker` is run for every worker, also for one that joins later.
 
     `asleep`: workers may be asleep, and the canary's answers of those that were asked before; None: nobody sleeps.
     """
@@ -49,7 +49,7 @@ class Push:
         self.weights = weights
         self._canary, self._asleep = canary, asleep
 
-    async def bring(self, actor: Any) -> None:
+    async def update_worker(self, actor: Any) -> None:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
         sequence, tolerance = self._canary.sequence, self._canary.tolerance
         before = await self._answer_before(actor)

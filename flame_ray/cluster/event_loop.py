@@ -1,12 +1,9 @@
-"""One asyncio loop on a thread of its own: where the pools wait for their actors, so that stages are plain code.
-
-In: coroutines, from any thread. Out: futures. Knows nothing of what they do.
-"""
+"""An asyncio event loop on its own thread. The pools wait for their actors there, so that the stages can be plain code."""
 
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -14,29 +11,29 @@ log = logging.getLogger(__name__)
 CLOSE_S = 10.0
 
 
-class Background:
-    """A running loop; `close` cancels what is left on it, and does not wait for ever for what will not stop."""
+class EventLoop:
+    """A running loop, usable from any thread. `close` cancels what still runs, and waits `CLOSE_S` at most for it to stop."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(self, close_s: float = CLOSE_S) -> None:
+        self.loop, self._close_s = asyncio.new_event_loop(), close_s
         self._thread = threading.Thread(target=self.loop.run_forever, name="flame-ray pools", daemon=True)
         self._thread.start()
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> Future:
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Future:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
-    def soon(self, call: Any, *args: Any) -> None:
-        """Run a plain call on the loop's thread."""
-        self.loop.call_soon_threadsafe(call, *args)
+    def call(self, function: Callable, *args: Any) -> None:
+        """Call a plain function on the loop's thread, soon."""
+        self.loop.call_soon_threadsafe(function, *args)
 
     def close(self) -> None:
         if self._thread.is_alive():
             try:
-                self.start(_cancel_others()).result(timeout=CLOSE_S)
-            except TimeoutError:  # a run that failed must end with its own reason
-                log.warning("calls to actors that did not stop within %g s are left behind", CLOSE_S)
-            self.soon(self.loop.stop)
-            self._thread.join(timeout=CLOSE_S)
+                self.start(_cancel_others()).result(timeout=self._close_s)
+            except TimeoutError:  # a failed run must still end with its own error
+                log.warning("calls to actors that did not stop within %g s are abandoned", self._close_s)
+            self.call(self.loop.stop)
+            self._thread.join(timeout=self._close_s)
 
 
 async def _cancel_others() -> None:

@@ -1,9 +1,4 @@
-"""Which failures mean that a worker is gone, and which are its answer.
-
-In: what Ray raised. Out: whether another worker should do the work, and the error that a person should see.
-"""
-
-from concurrent.futures import TimeoutError as Late
+"""Tells the failures that mean a lost worker from the errors that are a worker's answer."""
 
 from ray.exceptions import (
     NodeDiedError,
@@ -19,20 +14,29 @@ from flame_ray.errors import EngineDied
 
 
 class Drained(Exception):
-    """A worker's node is about to go: the worker is given up before it is lost."""
+    """The worker's node is about to go, so the worker is replaced before it is lost."""
 
 
-GONE_IN_RAY = (RayActorError, NodeDiedError, OutOfMemoryError, ObjectLostError, OwnerDiedError, WorkerCrashedError)
-GONE = (Drained, *GONE_IN_RAY, TimeoutError, Late, EngineDied)
+LOST = (
+    Drained,
+    RayActorError,
+    NodeDiedError,
+    OutOfMemoryError,
+    ObjectLostError,
+    OwnerDiedError,
+    WorkerCrashedError,
+    TimeoutError,
+    EngineDied,
+)
 
 
 def is_death(error: BaseException) -> bool:
-    """The actor died or lost its node, its engine died inside it, or it has not answered in time."""
-    return isinstance(error, GONE) or (isinstance(error, RayTaskError) and isinstance(error.cause, GONE))
+    """Whether the actor died, lost its node or its engine, or did not answer in time. Another worker should do its work."""
+    return isinstance(error, LOST) or (isinstance(error, RayTaskError) and isinstance(error.cause, LOST))
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """An actor's own exception as itself; it keeps Ray's as its cause, and so the actor's trace."""
+    """The exception that the actor itself raised. Its `__cause__` is Ray's exception, which holds the actor's trace."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):
         error.cause.__cause__ = error
         return error.cause

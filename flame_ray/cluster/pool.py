@@ -1,9 +1,8 @@
-"""Actors of one kind as one object that outlives each of them.
+"""A pool of actors of one kind that replaces its workers when they die.
 
-In: items of work, from any thread. Out: a future each. A worker takes a share of what waits and gives back each result as
-soon as it has it; when it dies, the rest goes to others and a new worker takes its place. A worker serves only once it has
-been brought to the pool's weight version (quarantine). Knows nothing of prompts, rewards or weights: an actor's method
-takes (items, *context) and yields (position, result).
+Items of work come from any thread, and each gets a future. An actor's method is called as `method(payloads, *context)` and
+yields `(position, result)` pairs in any order. When a worker dies, its unfinished items go to the others and a new worker
+takes its slot. A worker gets no items until it serves the pool's weight version.
 """
 
 import asyncio
@@ -15,20 +14,20 @@ from typing import Any
 
 import ray
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.failures import Drained, cause_of, is_death
 from flame_ray.cluster.interrupt import result_of
-from flame_ray.cluster.task_queue import Task, TaskQueue
+from flame_ray.cluster.task_queue import TaskQueue, WorkItem
 from flame_ray.errors import EngineError, PlacementError, WorkLost
 
 log = logging.getLogger(__name__)
-Bring = Callable[[Any], Awaitable[None]]  # takes an actor to the pool's weights
-Spawn = Callable[[int, int], Any]  # (place, how often it was filled before) -> an actor with a method `ready`
+UpdateWorker = Callable[[Any], Awaitable[None]]  # loads new weights into an actor
+Spawn = Callable[[int, int], Any]  # (slot, how many workers it had before) -> an actor with a method `ready`
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`workers` are wanted, `min_workers` are enough to begin. `attempts`: how many workers one item may bring down."""
+    """`min_workers` are enough to start, `workers` are wanted. An item may cost `attempts` workers before it is given up."""
 
     workers: int
     min_workers: int
@@ -39,99 +38,103 @@ class Limits:
 
 
 class WorkerPool:
-    """`limits.min_workers` places, `limits.workers` after `grow`; each is filled again when its worker is gone."""
+    """`limits.min_workers` slots, `limits.workers` after `grow`. Each slot holds one worker at a time."""
 
-    def __init__(self, name: str, spawn: Spawn, limits: Limits, background: Background):
+    def __init__(self, name: str, spawn: Spawn, limits: Limits, event_loop: EventLoop):
         self.name, self.limits, self.deaths = name, limits, 0
-        self._spawn, self._background = spawn, background
-        self._tasks = TaskQueue()
+        self._spawn, self._event_loop = spawn, event_loop
+        self._queue = TaskQueue()
         self._serving: dict[int, Any] = {}
-        self._at: dict[int, int] = {}  # place -> weight version that it was brought to
-        self._nodes: dict[int, tuple[str, asyncio.Task]] = {}  # place -> its node, and what it does there
+        self._versions: dict[int, int] = {}  # slot -> the weight version that its worker serves
+        self._nodes: dict[int, tuple[str, asyncio.Task]] = {}  # slot -> its worker's node, and the task that serves there
         self._version = 0
-        self._bring: Bring | None = None
-        self._given_back = 0
+        self._update_worker: UpdateWorker | None = None
+        self._results = 0
         self._failure: BaseException | None = None
         self._changed = asyncio.Condition()
-        self._places = [background.start(self._place(index)) for index in range(limits.min_workers)]
+        self._slots = [event_loop.start(self._run_slot(slot)) for slot in range(limits.min_workers)]
 
     @property
     def actors(self) -> list[Any]:
-        """Those that serve now, in the order of their places."""
+        """The actors that serve now, in the order of their slots."""
         return [actor for _, actor in sorted(self._serving.items())]
 
     def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False) -> Future:
-        """Queue one item; those of the same method and context go to a worker together, up to a weight of `limits.batch`."""
-        task = Task(method, item, context, weight, urgent)
-        self._background.soon(self._put, task)
-        return task.future
+        """Queue one item. A worker takes items of the same method and context together, up to a weight of `limits.batch`."""
+        work = WorkItem(method, item, context, weight, urgent)
+        self._event_loop.call(self._put, work)
+        return work.future
 
     def wait_ready(self) -> None:
-        """Until `min_workers` serve. Raises PlacementError saying how many do not."""
+        """Wait until `min_workers` serve. Raises PlacementError if they do not in time."""
         self._wait(lambda: len(self._serving) >= self.limits.min_workers, self.limits.start_timeout_s, self._unplaced)
 
     def grow(self) -> None:
-        """Take the other places too, as the cluster has room: only once every other role has what it begins with."""
-        self._places += [self._background.start(self._place(index)) for index in range(len(self._places), self.limits.workers)]
+        """Start the other workers, as the cluster has room. Call it only once every role has its `min_workers`."""
+        slots = range(len(self._slots), self.limits.workers)
+        self._slots += [self._event_loop.start(self._run_slot(slot)) for slot in slots]
 
-    def bring_to(self, version: int, bring: Bring) -> None:
-        """Every worker runs `bring` before its next item, now or when it joins; waits for those that serve now."""
-        self._background.start(self._set_version(version, bring)).result()
+    def update(self, version: int, update_worker: UpdateWorker) -> None:
+        """Run `update_worker` on every worker before its next item, and on workers that join later when they start.
+
+        Waits for the workers that serve now.
+        """
+        self._event_loop.start(self._set_version(version, update_worker)).result()
         self._wait(
             lambda: (
                 len(self._serving) >= self.limits.min_workers
-                and all(self._at.get(index, 0) == version for index in self._serving)
+                and all(self._versions.get(slot, 0) == version for slot in self._serving)
             ),
             self.limits.call_timeout_s + self.limits.start_timeout_s,
             lambda: self._behind(version),
         )
 
     def leave(self, nodes: set[str]) -> None:
-        """Nodes that are about to go: their workers are given up at once, and what they had is done elsewhere."""
-        self._background.soon(self._leave, nodes)
+        """Replace the workers on these nodes, which are about to go. Other workers do their unfinished items."""
+        self._event_loop.call(self._leave, nodes)
 
     def close(self) -> None:
-        for place in self._places:
-            place.cancel()
+        for slot in self._slots:
+            slot.cancel()
 
-    def _put(self, task: Task) -> None:
+    def _put(self, item: WorkItem) -> None:
         if self._failure is not None:
-            task.refuse(self._failure)
+            item.set_exception(self._failure)
         else:
-            self._tasks.put(task)
+            self._queue.put(item)
 
-    async def _place(self, index: int) -> None:
-        """Fill one place, serve, and fill it again when the worker is gone."""
-        barren = life = 0
+    async def _run_slot(self, slot: int) -> None:
+        """Start a worker, let it serve, and start another one when it is lost."""
+        deaths = useless_deaths = 0  # useless: without a result of any worker since the worker started
         while self._failure is None:
-            before, actor = self._given_back, self._spawn(index, life)
+            results_before, actor = self._results, self._spawn(slot, deaths)
             try:
                 await actor.ready.remote()
-                await self._serve_on_its_node(index, actor)
-            except Exception as error:  # whatever an actor raises; what is no death ends the pool with itself as the reason
+                await self._serve_until_drained(slot, actor)
+            except Exception as error:  # any error of an actor; one that is no death ends the pool
                 if not is_death(error):
                     return self._fail(cause_of(error))
-                barren = barren + 1 if self._given_back == before else 0
-                life, self.deaths = life + 1, self.deaths + 1
-                log.warning("%s-%d is gone and is replaced: %s", self.name, index, cause_of(error))
-                if barren >= self.limits.attempts:
-                    return self._fail(self._barren(error, barren))
+                useless_deaths = useless_deaths + 1 if self._results == results_before else 0
+                deaths, self.deaths = deaths + 1, self.deaths + 1
+                log.warning("%s-%d is lost and is replaced: %s", self.name, slot, cause_of(error))
+                if useless_deaths >= self.limits.attempts:
+                    return self._fail(self._keeps_dying(error, useless_deaths))
             finally:
-                self._serving.pop(index, None)
-                self._at.pop(index, None)
-                self._nodes.pop(index, None)
+                self._serving.pop(slot, None)
+                self._versions.pop(slot, None)
+                self._nodes.pop(slot, None)
                 ray.kill(actor)
-                self._tell()
-            await asyncio.sleep(barren)  # seconds: a node that is going down takes a moment to be known as dead
+                self._notify()
+            await asyncio.sleep(useless_deaths)  # seconds: Ray needs a moment to see that a node is dead
 
-    async def _serve_on_its_node(self, index: int, actor: Any) -> None:
+    async def _serve_until_drained(self, slot: int, actor: Any) -> None:
         node = await actor.__ray_call__.remote(_node_of)
-        serving = asyncio.create_task(self._serve(index, actor))
-        self._nodes[index] = (node, serving)
+        serving = asyncio.create_task(self._serve(slot, actor))
+        self._nodes[slot] = (node, serving)
         try:
             await serving
         except asyncio.CancelledError:
-            if index not in self._nodes or asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            if slot not in self._nodes or asyncio.current_task().cancelling():  # type: ignore[union-attr]
                 serving.cancel()
                 raise
             raise Drained(f"its node {node[:8]} is about to go") from None
@@ -141,62 +144,61 @@ class WorkerPool:
             if node in nodes:
                 serving.cancel()
 
-    async def _serve(self, index: int, actor: Any) -> None:
+    async def _serve(self, slot: int, actor: Any) -> None:
         while True:
-            while self._bring is not None and self._at.get(index, 0) != self._version:
+            while self._update_worker is not None and self._versions.get(slot, 0) != self._version:
                 version = self._version
-                await asyncio.wait_for(self._bring(actor), self.limits.call_timeout_s)
-                self._at[index] = version
-            self._serving[index] = actor
-            self._tell()
-            tasks = await self._tasks.take(self.limits.batch)
-            if tasks:
-                await self._do(actor, tasks)
+                await asyncio.wait_for(self._update_worker(actor), self.limits.call_timeout_s)
+                self._versions[slot] = version
+            self._serving[slot] = actor
+            self._notify()
+            if items := await self._queue.take(self.limits.batch):
+                await self._process(actor, items)
 
-    async def _do(self, actor: Any, tasks: list[Task]) -> None:
-        """Give a worker its items; what it has not given back when it dies is queued again, first in line."""
-        left, limit = dict(enumerate(tasks)), self.limits.call_timeout_s
+    async def _process(self, actor: Any, items: list[WorkItem]) -> None:
+        """Send a worker its items and hand out the results. Items that are unfinished when it dies are queued again."""
+        left, limit = dict(enumerate(items)), self.limits.call_timeout_s
         try:
-            method = getattr(actor, tasks[0].method).options(num_returns="streaming")
-            answers = method.remote([task.item for task in tasks], *tasks[0].context)
+            method = getattr(actor, items[0].method).options(num_returns="streaming")
+            answers = method.remote([item.payload for item in items], *items[0].context)
             while left:
                 reference = await asyncio.wait_for(anext(answers), limit)
                 position, result = await asyncio.wait_for(reference, limit)
-                left.pop(position).settle(result)
-                self._given_back += 1
+                left.pop(position).set_result(result)
+                self._results += 1
         except asyncio.CancelledError:
-            for task in reversed(list(left.values())):
-                self._again(task)
+            for item in reversed(list(left.values())):
+                self._requeue(item)
             raise
         except StopAsyncIteration:
-            _refuse(left.values(), self._incomplete(tasks[0], len(left)))
-        except Exception as error:  # whatever an actor raises; what is no death is the items' answer
+            _fail_all(left.values(), self._incomplete(items[0], len(left)))
+        except Exception as error:  # any error of an actor; one that is no death is the answer to the items
             if not is_death(error):
-                return _refuse(left.values(), cause_of(error))
-            self._put_back(left.values(), error)
+                return _fail_all(left.values(), cause_of(error))
+            self._retry(left.values(), error)
             raise
 
-    def _put_back(self, tasks: Iterable[Task], error: Exception) -> None:
-        for task in reversed(list(tasks)):
-            task.attempts += 1
-            if task.attempts < self.limits.attempts:
-                self._again(task)
+    def _retry(self, items: Iterable[WorkItem], error: Exception) -> None:
+        for item in reversed(list(items)):
+            item.attempts += 1
+            if item.attempts < self.limits.attempts:
+                self._requeue(item)
             else:
-                task.refuse(self._poison(task, error))
-                self._given_back += 1  # that it is lost is an answer, too: the next worker has another item
+                item.set_exception(self._work_lost(item, error))
+                self._results += 1  # giving up an item is progress: the next worker gets another one
 
-    def _again(self, task: Task) -> None:
-        if self._failure is not None:  # nobody would come for it
-            task.refuse(self._failure)
+    def _requeue(self, item: WorkItem) -> None:
+        if self._failure is not None:  # no worker would take it
+            item.set_exception(self._failure)
         else:
-            self._tasks.put_back(task)
+            self._queue.put_back(item)
 
-    async def _set_version(self, version: int, bring: Bring) -> None:
-        self._version, self._bring = version, bring
-        self._tasks.nudge()
+    async def _set_version(self, version: int, update_worker: UpdateWorker) -> None:
+        self._version, self._update_worker = version, update_worker
+        self._queue.wake_all()
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
-        result_of(self._background.start(self._until(condition, timeout_s, late)))
+        result_of(self._event_loop.start(self._until(condition, timeout_s, late)))
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
         async with self._changed:
@@ -208,17 +210,17 @@ class WorkerPool:
         if self._failure is not None:
             raise self._failure
 
-    def _tell(self) -> None:
-        self._background.loop.create_task(self._notify())
+    def _notify(self) -> None:
+        self._event_loop.loop.create_task(self._notify_all())
 
-    async def _notify(self) -> None:
+    async def _notify_all(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     def _fail(self, error: BaseException) -> None:
-        """No worker can do this work: what waits, or comes, is refused with the reason."""
+        """Fail all items, queued and future, with this error."""
         self._failure = error
-        _refuse(self._tasks.clear(), error)
+        _fail_all(self._queue.clear(), error)
 
     def _unplaced(self) -> PlacementError:
         return PlacementError(
@@ -230,37 +232,37 @@ class WorkerPool:
     def _behind(self, version: int) -> EngineError:
         return EngineError(
             f"weight version {version} on every {self.name} worker",
-            f"versions {dict(sorted(self._at.items()))} by place",
-            "look at the log of the worker that is behind",
+            f"versions {dict(sorted(self._versions.items()))} by worker",
+            "see the log of the worker that is behind",
         )
 
-    def _barren(self, error: Exception, times: int) -> EngineError:
+    def _keeps_dying(self, error: Exception, times: int) -> EngineError:
         return EngineError(
             f"a {self.name} worker that stays alive",
-            f"{times} deaths in one place without a result; the last: {cause_of(error)}",
-            "look at its log in the Ray dashboard; out of memory is the usual cause",
+            f"{times} deaths in a row without a result; the last: {cause_of(error)}",
+            "see its log in the Ray dashboard; the usual cause is that it ran out of memory",
         )
 
-    def _poison(self, task: Task, error: Exception) -> WorkLost:
+    def _work_lost(self, item: WorkItem, error: Exception) -> WorkLost:
         return WorkLost(
-            f"{self.name}.{task.method} to outlive {_label(task.item)}",
-            f"{task.attempts} workers gone while they had it; the last: {cause_of(error)}",
-            "look at their logs in the Ray dashboard, or leave the item out",
+            f"a {self.name} worker that survives {item.method} of {_label(item.payload)}",
+            f"{item.attempts} workers were lost while they had it; the last: {cause_of(error)}",
+            "see their logs in the Ray dashboard, or leave the item out",
         )
 
-    def _incomplete(self, task: Task, missing: int) -> EngineError:
-        return EngineError(f"a result for every item of {self.name}.{task.method}", f"{missing} missing", "report this bug")
+    def _incomplete(self, item: WorkItem, missing: int) -> EngineError:
+        return EngineError(f"a result for every item of {self.name}.{item.method}", f"{missing} missing", "report this bug")
 
 
 def _node_of(actor: Any) -> str:
     return ray.get_runtime_context().get_node_id()
 
 
-def _refuse(tasks: Iterable[Task], error: BaseException) -> None:
-    for task in tasks:
-        task.refuse(error)
+def _fail_all(items: Iterable[WorkItem], error: BaseException) -> None:
+    for item in items:
+        item.set_exception(error)
 
 
-def _label(item: Any) -> str:
-    prompt = getattr(item, "prompt", item)
-    return f"prompt {prompt.id}" if hasattr(prompt, "id") else f"{item!r:.80}"
+def _label(payload: Any) -> str:
+    prompt = getattr(payload, "prompt", payload)
+    return f"prompt {prompt.id}" if hasattr(prompt, "id") else f"{payload!r:.80}"

@@ -1,7 +1,4 @@
-"""What waits for a worker: items of work in the order they came, with those that a dead worker left first in line.
-
-In: items. Out: a worker's next share of them. Knows nothing of actors.
-"""
+"""The queue from which the workers of a pool take their items."""
 
 import asyncio
 from collections import deque
@@ -10,106 +7,114 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-LINGER_S = 0.02  # a burst of items is shared out whole, not one by one as it comes in
-SUSPECT = 2  # deaths
+LINGER_S = 0.02  # wait this long after the first item, so that a burst of items is divided as a whole
+SUSPECT = 2  # after so many lost workers, an item is suspected to be the cause
 
 
 @dataclass(slots=True)
-class Task:
-    """`weight`: how much of a worker's batch it fills. `attempts`: how many workers were lost while they had it."""
+class WorkItem:
+    """One item for a worker. `weight`: its part of a batch. `attempts`: how many workers were lost while they had it."""
 
     method: str
-    item: Any
+    payload: Any
     context: tuple
     weight: int = 1
     urgent: bool = False
     future: Future = field(default_factory=Future)
     attempts: int = 0
 
-    def settle(self, result: Any) -> None:
-        with suppress(InvalidStateError):  # nobody waits for it any more
+    def set_result(self, result: Any) -> None:
+        with suppress(InvalidStateError):  # the caller has cancelled the future
             self.future.set_result(result)
 
-    def refuse(self, error: BaseException) -> None:
+    def set_exception(self, error: BaseException) -> None:
         with suppress(InvalidStateError):
             self.future.set_exception(error)
 
-    def goes_with(self, other: "Task") -> bool:
-        """What was there at two deaths goes alone: if it is the cause, it takes no other item with it."""
+    def can_share_batch(self, other: "WorkItem") -> bool:
+        """Only alike items share a batch. A suspect item is sent alone, so that no other item is lost with it."""
         alike = (self.method, self.context, self.weight) == (other.method, other.context, other.weight)
         return alike and max(self.attempts, other.attempts) < SUSPECT
 
 
 class TaskQueue:
-    """Used on one event loop. Idle workers wait in `take`; `nudge` makes all of them look up."""
+    """A queue for one event loop. Idle workers wait in `take`; `wake_all` makes each of them return without items."""
 
     def __init__(self) -> None:
-        self._urgent: deque[Task] = deque()
-        self._waiting: deque[Task] = deque()
+        self._urgent: deque[WorkItem] = deque()
+        self._waiting: deque[WorkItem] = deque()
         self._idle: deque[asyncio.Future] = deque()
-        self._hungry = 0  # workers inside `take`
+        self._takers = 0  # workers inside `take`
 
-    def put(self, task: Task) -> None:
-        (self._urgent if task.urgent else self._waiting).append(task)
-        self._call_one()
+    def put(self, item: WorkItem) -> None:
+        (self._urgent if item.urgent else self._waiting).append(item)
+        self._wake_one()
 
-    def put_back(self, task: Task) -> None:
-        self._urgent.appendleft(task)
-        self._call_one()
+    def put_back(self, item: WorkItem) -> None:
+        """Queue a lost worker's item again, before all others."""
+        self._urgent.appendleft(item)
+        self._wake_one()
 
-    async def take(self, most: int) -> list[Task]:
-        """Items that go together, of a weight up to `most` and no more than an equal share of those without work; [] after a
-        nudge. Who works is not waited for: the last items in small pieces would cost a batch each.
+    async def take(self, most: int) -> list[WorkItem]:
+        """Items that share a batch, of a total weight up to `most`; [] after `wake_all`.
+
+        What waits is divided equally among the workers that are idle now. Busy workers get no share: many small batches would
+        take longer than a few full ones.
         """
-        self._hungry += 1
+        self._takers += 1
         try:
-            if not (self._urgent or self._waiting) and not await self._called():
+            if not (self._urgent or self._waiting) and not await self._wait_for_item():
                 return []
-            return self._share(most)
+            return self._take_share(most)
         finally:
-            self._hungry -= 1
+            self._takers -= 1
 
-    def _share(self, most: int) -> list[Task]:
+    def _take_share(self, most: int) -> list[WorkItem]:
         queue = self._urgent or self._waiting
-        share, taken = -(-len(queue) // self._hungry), [queue.popleft()] if queue else []
-        while queue and len(taken) < share and queue[0].goes_with(taken[0]) and (len(taken) + 1) * taken[0].weight <= most:
+        if not queue:
+            return []
+        equal_share = -(-len(queue) // self._takers)
+        taken = [queue.popleft()]
+        limit = min(equal_share, most // taken[0].weight)
+        while queue and len(taken) < limit and queue[0].can_share_batch(taken[0]):
             taken.append(queue.popleft())
         if self._urgent or self._waiting:
-            self._call_one()
+            self._wake_one()
         return taken
 
-    async def _called(self) -> bool:
-        """Wait for a call; True for an item, False for a nudge."""
-        called = asyncio.get_running_loop().create_future()
-        self._idle.append(called)
+    async def _wait_for_item(self) -> bool:
+        """True when an item has come, False after `wake_all`."""
+        wake_up = asyncio.get_running_loop().create_future()
+        self._idle.append(wake_up)
         try:
-            is_item = await called
-            if is_item:
+            has_item = await wake_up
+            if has_item:
                 await asyncio.sleep(LINGER_S)
-        except asyncio.CancelledError:  # this worker goes: its call is for another one
-            if not called.cancelled():
-                self._call_one()
+        except asyncio.CancelledError:  # this worker goes, so another one must take the item
+            if not wake_up.cancelled():
+                self._wake_one()
             raise
-        return is_item
+        return has_item
 
-    def nudge(self) -> None:
+    def wake_all(self) -> None:
         while self._idle:
-            _answer(self._idle.popleft(), False)
+            _wake(self._idle.popleft(), False)
 
-    def clear(self) -> list[Task]:
-        left = [*self._urgent, *self._waiting]
+    def clear(self) -> list[WorkItem]:
+        """Remove all items and return them."""
+        removed = [*self._urgent, *self._waiting]
         self._urgent.clear()
         self._waiting.clear()
-        return left
+        return removed
 
-    def _call_one(self) -> None:
-        while self._idle and not _answer(self._idle.popleft(), True):
+    def _wake_one(self) -> None:
+        while self._idle and not _wake(self._idle.popleft(), True):
             pass
 
 
-def _answer(waiting: asyncio.Future, value: bool) -> bool:
-    """False if whoever waited has gone."""
-    if waiting.done():
+def _wake(wake_up: asyncio.Future, has_item: bool) -> bool:
+    """Returns False if the worker no longer waits."""
+    if wake_up.done():
         return False
-    waiting.set_result(value)
+    wake_up.set_result(has_item)
     return True

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import connected
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.interrupt import interruptible, result_of
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
@@ -61,14 +61,14 @@ def factuality_workers(
     """
     with connected(config.cluster, f"factuality-{os.getpid()}"), interruptible(after_interrupt):
         check_capacity(config, only=("factuality", "verifier"))
-        background, bar = Background(), screen.begin("start actors")
+        event_loop, bar = EventLoop(), screen.begin("start actors")
         try:
-            pool = start_factuality(config, background, corpus)
+            pool = start_factuality(config, event_loop, corpus)
             bar.end("ready")
             yield FactualityWorkers(pool, IN_FLIGHT * config.factuality.workers)
         finally:
             bar.close()
-            background.close()
+            event_loop.close()
 
 
 def _result(future: Future, lost: Any) -> Any:

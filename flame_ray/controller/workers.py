@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from flame_ray.cluster.capacity import draining_nodes
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
@@ -42,11 +42,11 @@ class Workers:
     factuality: WorkerPool
     judge: WorkerPool
     learner: DurableLearner
-    background: Background
+    event_loop: EventLoop
 
     def close(self) -> None:
         """Let go of every actor."""
-        self.background.close()
+        self.event_loop.close()
         self.learner.stop()
 
 
@@ -54,30 +54,30 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
     """Start enough actors of every kind, wait for them, then let more join. Raises PlacementError naming what is missing."""
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
-    background = Background()
+    event_loop = EventLoop()
     start_learner = partial(DurableLearner, partial(_learner, config, policy), checkpoints)
     learner = _leaving(start_learner()) if config.pipeline.colocated else None
     verifiers = _verifiers(config)
-    rollouts = _pool("rollout", config, config.rollout.batch_sequences, background, RolloutActor, rollout_options)
-    factuality = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, config.factuality, True, verifiers)
-    judge = _pool("judge", config, JUDGE_BATCH, background, JudgeActor, judge_options, config.judge, config.run.seed)
+    rollouts = _pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
+    factuality = _pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, config.factuality, True, verifiers)
+    judge = _pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
     learner = learner or start_learner()
     pools = (rollouts, factuality, judge)
     for pool in pools:
         pool.wait_ready()
     for pool in pools:
         pool.grow()
-    background.start(_leave_draining_nodes((*pools, learner)))
-    return Workers(RolloutPool(rollouts), factuality, judge, learner, background)
+    event_loop.start(_leave_draining_nodes((*pools, learner)))
+    return Workers(RolloutPool(rollouts), factuality, judge, learner, event_loop)
 
 
-def start_factuality(config: Config, background: Background, corpus: bool = True) -> WorkerPool:
+def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
     """The factuality workers alone. Without a `corpus` they read it only when something asks them for passages."""
     asked = (config.factuality, corpus, _verifiers(config))
-    pool = _pool("factuality", config, FACTUALITY_BATCH, background, FactualityActor, *asked)
+    pool = _pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *asked)
     pool.wait_ready()
     pool.grow()
-    background.start(_leave_draining_nodes((pool,)))
+    event_loop.start(_leave_draining_nodes((pool,)))
     return pool
 
 
@@ -107,14 +107,14 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
-def _pool(name: str, config: Config, batch: int, background: Background, actor: type, *args: Any) -> WorkerPool:
+def _pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
 
     def spawn(index: int, life: int) -> Any:
         return remote.options(**actor_options(_label(f"{name}-{index}", life), role, config.pipeline.stream)).remote(*args)
 
-    pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), background)
+    pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
     if config.pipeline.colocated:
         pool.wait_ready()  # an engine measures how much of its GPU is free when it starts: one after another
     return pool

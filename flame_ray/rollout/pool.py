@@ -31,7 +31,7 @@ class RolloutPool:
 
     def push(self, push: Push) -> float:
         """Every worker serves the weights from now on, those that join later too; returns the largest canary gap so far."""
-        self.pool.bring_to(push.version, push.bring)
+        self.pool.update(push.version, push.update_worker)
         return push.largest_gap
 
     def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool) -> Future:

@@ -16,7 +16,7 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config
 from flame_ray.journal.journal import Journal
@@ -96,9 +96,9 @@ def stages(rollouts: RolloutPool) -> Stages:
 
 
 def measure(staleness: int) -> list[dict]:
-    background = Background()
+    event_loop = EventLoop()
     remote = ray.remote(num_cpus=0)(SleepingSampler)
-    pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), background)
+    pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), event_loop)
     pool.wait_ready()
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(Storage(Path(folder) / "run"))
@@ -109,7 +109,7 @@ def measure(staleness: int) -> list[dict]:
             journal.report(report)
         spans = run.read_json("timeline.json", [])
     pool.close()
-    background.close()
+    event_loop.close()
     return spans
 
 

@@ -17,7 +17,7 @@ import psutil
 import ray
 from ray.cluster_utils import Cluster
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
@@ -44,9 +44,9 @@ class SleepingWorker:
 
 def measure(workers: int, prompts: int) -> dict[str, float]:
     remote = ray.remote(num_cpus=1)(SleepingWorker)
-    background = Background()
+    event_loop = EventLoop()
     limits = Limits(workers, workers, BATCH * SAMPLES, start_timeout_s=1200)
-    pool = WorkerPool("rollout", lambda *_: remote.remote(), limits, background)
+    pool = WorkerPool("rollout", lambda *_: remote.remote(), limits, event_loop)
     pool.wait_ready()
     stream = RolloutPool(pool).generate(
         (Prompt(f"p{i}", "a question") for i in range(prompts)), SamplingPlan(1, 0, SAMPLES, TOKENS, 1.0)
@@ -62,7 +62,7 @@ def measure(workers: int, prompts: int) -> dict[str, float]:
             seconds, used = time.monotonic() - start, sum(me.cpu_times()[:2]) - cpu
             counted = seen - warm
     pool.close()
-    background.close()
+    event_loop.close()
     rate = counted / seconds
     return {
         "workers": workers,

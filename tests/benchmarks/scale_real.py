@@ -13,7 +13,7 @@ import time
 
 import ray
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, RolloutConfig
 from flame_ray.config.load import parse_config
@@ -34,10 +34,10 @@ def measure(workers: int, prompts_P: tuple[Prompt, ...]) -> tuple[float, float]:
     config = Config()
     options = VllmOptions(str(resolve_model(SMOLLM2, config.model)), "bfloat16", 512, 96, 1.0, 0.8, 0)
     role = RolloutConfig(workers=workers, threads=1)
-    background = Background()
+    event_loop = EventLoop()
     limits = Limits(workers, workers, role.batch_sequences, start_timeout_s=300)
     remote = ray.remote(RolloutActor)
-    pool = WorkerPool("rollout", lambda *_: remote.options(**_options(role)).remote(options), limits, background)
+    pool = WorkerPool("rollout", lambda *_: remote.options(**_options(role)).remote(options), limits, event_loop)
     pool.wait_ready()
     rollouts = RolloutPool(pool)
     list(rollouts.generate(prompts_P[: WARM * workers], SamplingPlan(1, 0, SAMPLES, TOKENS, 1.0)))
@@ -45,7 +45,7 @@ def measure(workers: int, prompts_P: tuple[Prompt, ...]) -> tuple[float, float]:
     groups = list(rollouts.generate(prompts_P, SamplingPlan(2, 0, SAMPLES, TOKENS, 1.0)))
     seconds = time.monotonic() - start
     pool.close()
-    background.close()
+    event_loop.close()
     return len(groups) / seconds, sum(len(each.token_ids) for group in groups for each in group.responses_G) / seconds
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import wait
 import pytest
 import ray
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
 from tests.integration.gate import PATIENCE_S, wait_for
@@ -82,19 +82,19 @@ class Worker:
 @pytest.fixture
 def pool_of(local_ray):
     """Makes pools; their actors end with the test."""
-    background = Background()
+    event_loop = EventLoop()
     pools = []
 
     def make(workers: int, batch: int = 100, cpus: float = 0, **limits) -> WorkerPool:
         remote = ray.remote(num_cpus=cpus)(Worker)
         limits = Limits(workers, limits.pop("min_workers", workers), batch, **limits)
-        pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, background))
+        pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, event_loop))
         return pools[-1]
 
     yield make
     for pool in pools:
         pool.close()
-    background.close()
+    event_loop.close()
 
 
 def results(futures):
@@ -175,7 +175,7 @@ def test_a_worker_whose_engine_dies_is_replaced(pool_of, tmp_path):
 
 def test_an_item_that_brings_down_every_worker_is_given_back_as_lost_by_name(pool_of):
     pool = pool_of(2, attempts=2)
-    with pytest.raises(WorkLost, match=r"test\.die to outlive 'poison'.*2 workers gone"):
+    with pytest.raises(WorkLost, match=r"survives die of 'poison'.*2 workers were lost"):
         pool.submit("die", "poison").result(timeout=PATIENCE_S)
 
 
@@ -187,13 +187,13 @@ def test_a_place_whose_workers_all_die_at_once_ends_the_pool_with_the_reason(loc
         def ready(self):
             return None
 
-    background = Background()
-    pool = WorkerPool("test", lambda *_: ray.remote(num_cpus=0)(Stillborn).remote(), Limits(1, 1, 1, attempts=2), background)
-    with pytest.raises(EngineError, match="2 deaths in one place without a result"):
+    event_loop = EventLoop()
+    pool = WorkerPool("test", lambda *_: ray.remote(num_cpus=0)(Stillborn).remote(), Limits(1, 1, 1, attempts=2), event_loop)
+    with pytest.raises(EngineError, match="2 deaths in a row without a result"):
         pool.wait_ready()
     with pytest.raises(EngineError, match="2 deaths"):
         pool.submit("echo", 1).result(timeout=PATIENCE_S)
-    background.close()
+    event_loop.close()
 
 
 def test_a_flame_error_of_an_actor_arrives_as_itself_and_the_worker_lives_on(pool_of):
@@ -243,10 +243,10 @@ def test_all_workers_are_brought_to_a_version_before_the_call_returns(pool_of, g
     pool = pool_of(3, batch=3)
     pool.wait_ready()
 
-    async def bring(actor):
+    async def update(actor):
         await actor.load.remote(7)
 
-    pool.bring_to(7, bring)
+    pool.update(7, update)
     asked = [pool.submit("who", gate) for _ in range(9)]
     gate.open()
     found = results(asked)
@@ -257,10 +257,10 @@ def test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves(po
     pool = pool_of(1)
     pool.wait_ready()
 
-    async def bring(actor):
+    async def update(actor):
         await actor.load.remote(3)
 
-    pool.bring_to(3, bring)
+    pool.update(3, update)
     (_, _, pid, _) = pool.submit("who", None).result(timeout=PATIENCE_S)
     os.kill(pid, signal.SIGKILL)
     name, version, *_ = pool.submit("who", None).result(timeout=PATIENCE_S)
@@ -272,10 +272,10 @@ def test_new_weights_wait_for_the_items_that_a_worker_has_and_come_before_the_ne
     running, queued = pool.submit("who", gate), pool.submit("who", None)
     gate.wait_until_reached()
 
-    async def bring(actor):
+    async def update(actor):
         await actor.load.remote(1)
 
-    pushing = threading.Thread(target=pool.bring_to, args=(1, bring))
+    pushing = threading.Thread(target=pool.update, args=(1, update))
     pushing.start()
     wait_for(lambda: pool._version == 1)
     gate.open()
@@ -287,11 +287,11 @@ def test_a_worker_that_fails_the_check_stops_the_run(pool_of):
     pool = pool_of(1)
     pool.wait_ready()
 
-    async def bring(actor):
+    async def update(actor):
         await actor.lag.remote()
 
     with pytest.raises(WeightSyncError, match="the old ones"):
-        pool.bring_to(1, bring)
+        pool.update(1, update)
 
 
 def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_done_elsewhere(pool_of, gate):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Chunks, Continuation
@@ -33,9 +33,9 @@ def options(folder: Path) -> VllmOptions:
     return VllmOptions(str(folder), "bfloat16", 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
-def rollout_pool(ray, folder: Path, background: Background) -> RolloutPool:
+def rollout_pool(ray, folder: Path, event_loop: EventLoop) -> RolloutPool:
     remote = ray.remote(RolloutActor)
-    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(options(folder)), Limits(1, 1, 16), background)
+    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(options(folder)), Limits(1, 1, 16), event_loop)
     pool.wait_ready()
     return RolloutPool(pool)
 
@@ -54,8 +54,8 @@ def likelihood(ray, rollouts: RolloutPool, continuation: Continuation) -> tuple[
 def pushed(local_ray, model, tmp_path_factory):
     """One step of DPO at a rate that changes the text, pushed into a running sampler and saved whole."""
     folder = tmp_path_factory.mktemp("checkpoint") / "merged"
-    background = Background()
-    sampler = rollout_pool(local_ray, model, background)
+    event_loop = EventLoop()
+    sampler = rollout_pool(local_ray, model, event_loop)
     before = answers(sampler, greedy_plan(0, 40))
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
@@ -74,7 +74,7 @@ def pushed(local_ray, model, tmp_path_factory):
     learner.save(folder, merged=True)
     learner.stop()
     after = answers(sampler, greedy_plan(0, 40))
-    fresh_pool = rollout_pool(local_ray, folder, background)
+    fresh_pool = rollout_pool(local_ray, folder, event_loop)
     yield {
         "before": before,
         "after": after,
@@ -91,7 +91,7 @@ def pushed(local_ray, model, tmp_path_factory):
         rollouts.pool.close()  # first, or it would replace them
         for actor in actors:
             local_ray.kill(actor)
-    background.close()
+    event_loop.close()
 
 
 def refusal(push: Push, actor) -> WeightSyncError | None:
@@ -109,7 +109,7 @@ def refusal(push: Push, actor) -> WeightSyncError | None:
         canary = actor.canary
 
     try:
-        asyncio.run(push.bring(Deaf()))
+        asyncio.run(push.update_worker(Deaf()))
     except WeightSyncError as error:
         return error
     return None

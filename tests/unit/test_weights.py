@@ -48,7 +48,7 @@ def sync(*workers: FakeWorker, version: int = 3, weights: tuple[float, ...] = NE
     """A round that trained the learner from `before` (None: that is not known) to `weights`."""
     push = Push(Chunks((weights,)), version, Canary(SEQUENCE, weights, before, TOLERANCE))
     for worker in workers:
-        asyncio.run(push.bring(worker))
+        asyncio.run(push.update_worker(worker))
     return push.largest_gap
 
 

@@ -46,8 +46,8 @@ def test_a_node_that_is_told_to_go_and_one_that_dies_take_no_work_with_them(chao
     cluster.remove_node(doomed, allow_graceful=False)
     cluster.add_node(**FOR_ROLLOUTS)
     assert chaos.finish() == 0, chaos.printed
-    assert f"rollout-0 is gone and is replaced: its node {drained.node_id[:8]} is about to go" in chaos.printed
-    assert chaos.printed.count("rollout-0 is gone and is replaced") >= 2
+    assert f"rollout-0 is lost and is replaced: its node {drained.node_id[:8]} is about to go" in chaos.printed
+    assert chaos.printed.count("rollout-0 is lost and is replaced") >= 2
     assert_same_run(chaos, calm)
 
 

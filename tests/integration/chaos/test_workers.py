@@ -21,7 +21,7 @@ def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos)
     chaos.wait_for(lambda: chaos.processes("ray::RolloutActor.generate"), "sampling")
     chaos.kill("VLLM::Worker")
     assert chaos.finish() == 0, chaos.printed
-    assert "rollout-0 is gone and is replaced" in chaos.printed
+    assert "rollout-0 is lost and is replaced" in chaos.printed
     prompts = [row["prompt_id"] for row in chaos.table("0001/prompts.parquet")]
     answers = [row["response_id"] for row in chaos.table("0001/responses.parquet")]
     assert sorted(answers) == sorted(f"1/{prompt}/{index}" for prompt in prompts for index in range(4))

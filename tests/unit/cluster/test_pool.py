@@ -13,9 +13,9 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from flame_ray.cluster import pool as pool_module
-from flame_ray.cluster.event_loop import Background
+from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
-from flame_ray.cluster.task_queue import Task
+from flame_ray.cluster.task_queue import WorkItem
 from flame_ray.errors import EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
 
 PATIENCE_S = 30.0
@@ -91,15 +91,15 @@ class FakeRay:
 
 
 @pytest.fixture
-def background(monkeypatch) -> Iterator[Background]:
+def event_loop(monkeypatch) -> Iterator[EventLoop]:
     monkeypatch.setattr(pool_module, "ray", FakeRay())
-    made = Background()
+    made = EventLoop()
     yield made
     made.close()
 
 
 @pytest.fixture
-def pool(background):
+def pool(event_loop):
     """Makes a pool of so many workers, `starting` of which ever serve; its actors are in the order of their beginning."""
 
     def make(workers: int = 1, starting: int = 99, least: int | None = None, **other) -> tuple[WorkerPool, list[FakeActor]]:
@@ -111,7 +111,7 @@ def pool(background):
 
         waits = {"batch": 100, "start_timeout_s": 0.3, "call_timeout_s": PATIENCE_S}
         limits = Limits(workers, workers if least is None else least, **(waits | other))
-        return WorkerPool("rollout", spawn, limits, background), actors
+        return WorkerPool("rollout", spawn, limits, event_loop), actors
 
     return make
 
@@ -119,7 +119,7 @@ def pool(background):
 def burst(pool: WorkerPool, method: str, items: Iterable, *context: Any, weight: int = 1) -> list[Future]:
     """Items that are all there when a worker next looks."""
     here = threading.Event()
-    pool._background.soon(here.wait, PATIENCE_S)
+    pool._event_loop.call(here.wait, PATIENCE_S)
     futures = [pool.submit(method, item, *context, weight=weight) for item in items]
     here.set()
     return futures
@@ -178,7 +178,7 @@ def test_a_pool_that_is_not_ready_in_time_says_how_many_serve_and_which_setting_
         made.wait_ready()
 
 
-async def bring(actor: FakeActor) -> None:
+async def update(actor: FakeActor) -> None:
     actor.version += 1
 
 
@@ -186,7 +186,7 @@ def test_every_worker_is_brought_to_a_version_before_its_next_item(pool):
     made, actors = pool(workers=2)
     made.wait_ready()
     for version in (1, 2):
-        made.bring_to(version, bring)
+        made.update(version, update)
         assert [actor.version for actor in actors] == [version] * 2
         assert {served for _, served in answers([made.submit("echo", item) for item in range(8)])} == {version}
 
@@ -200,15 +200,15 @@ def test_a_worker_that_cannot_be_brought_to_the_version_ends_the_pool_with_its_e
         raise WeightSyncError("the new weights", "the old ones", "look")
 
     with pytest.raises(WeightSyncError, match="the old ones"):
-        made.bring_to(1, lag)
+        made.update(1, lag)
     with pytest.raises(WeightSyncError, match="the old ones"):
         made.submit("echo", 1).result(PATIENCE_S)
 
 
-def test_what_waits_when_a_pool_fails_is_refused(pool, background):
+def test_what_waits_when_a_pool_fails_is_refused(pool, event_loop):
     made, _ = pool(workers=0)
     waiting = burst(made, "echo", range(3))
-    background.soon(made._fail, ModelError("a model", "none", "give one"))
+    event_loop.call(made._fail, ModelError("a model", "none", "give one"))
     for future in waiting:
         with pytest.raises(ModelError):
             future.result(PATIENCE_S)
@@ -233,8 +233,8 @@ def test_an_item_without_an_answer_is_an_error_and_not_a_wait_for_ever(pool):
 def test_what_a_worker_leaves_after_the_pool_has_failed_is_refused_and_does_not_wait_for_ever(pool):
     made, _ = pool(workers=0)
     made._fail(ModelError("a model", "none", "give one"))
-    left = Task("echo", 1, ())
-    made._put_back([left], TimeoutError())
+    left = WorkItem("echo", 1, ())
+    made._retry([left], TimeoutError())
     with pytest.raises(ModelError):
         left.future.result(PATIENCE_S)
 
@@ -252,13 +252,13 @@ def test_what_a_dead_worker_had_goes_to_the_one_that_takes_its_place(pool):
 def test_a_worker_that_takes_a_place_is_brought_to_the_version_of_the_pool_first(pool):
     made, _ = pool()
     made.wait_ready()
-    made.bring_to(1, bring)
+    made.update(1, update)
     assert answers(burst(made, "echo", ("deadly once", 2))) == [("deadly once", 1), (2, 1)]
 
 
 def test_an_item_that_brings_down_one_worker_after_another_is_refused_by_its_name_and_the_pool_goes_on(pool):
     made, actors = pool(attempts=2)
-    with pytest.raises(WorkLost, match=r"rollout\.echo to outlive 'deadly'; found 2 workers gone while they had it"):
+    with pytest.raises(WorkLost, match=r"survives echo of 'deadly'; found 2 workers were lost"):
         made.submit("echo", "deadly").result(PATIENCE_S)
     assert answers([made.submit("echo", 1)]) == [(1, 0)]
     assert len(actors) == 3
@@ -287,19 +287,19 @@ def test_what_a_push_carries_is_held_for_those_that_join_later_and_let_go_once_t
     class Weights:
         """As large as a model."""
 
-    def bring(weights: Weights):
-        async def bring(actor: FakeActor) -> None:
+    def loading(weights: Weights):
+        async def update(actor: FakeActor) -> None:
             assert weights
 
-        return bring
+        return update
 
     made, _ = pool(workers=2)
     made.wait_ready()
     first = weakref.ref(carried := Weights())
-    made.bring_to(1, bring(carried))
+    made.update(1, loading(carried))
     del carried
     gc.collect()
     assert first() is not None
-    made.bring_to(2, bring(Weights()))
+    made.update(2, loading(Weights()))
     gc.collect()
     assert first() is None

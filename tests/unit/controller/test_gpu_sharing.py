@@ -96,7 +96,7 @@ class FakeRollouts:
 
     def push(self, push: Push) -> float:
         for actor in self.pool.actors:
-            asyncio.run(push.bring(actor))
+            asyncio.run(push.update_worker(actor))
         return push.largest_gap
 
 

@@ -215,7 +215,7 @@ def test_no_more_groups_wait_for_their_scores_than_memory_is_meant_for(bound, mo
 
 
 def lost(method: str, item: Any):
-    raise WorkLost("judge.score to outlive prompt poem", "5 workers gone", "leave it out")
+    raise WorkLost("a judge worker that survives score of prompt poem", "5 workers were lost", "leave it out")
 
 
 def test_a_group_that_brings_down_its_workers_has_no_reward_and_does_not_stop_the_run(bound):

@@ -20,7 +20,7 @@ class FakePool:
     stuck: bool = False
     submitted: list[tuple] = field(default_factory=list)
     answers: list[Future] = field(default_factory=list)
-    brought: list[tuple] = field(default_factory=list)
+    updates: list[tuple] = field(default_factory=list)
 
     def submit(self, method, item, *context, weight=1, urgent=False) -> Future:
         self.submitted.append((method, item.id, context, weight, urgent))
@@ -29,14 +29,14 @@ class FakePool:
             answer.set_result(Group(item, ()))
         return answer
 
-    def bring_to(self, version, bring):
-        self.brought.append((version, bring))
+    def update(self, version, update_worker):
+        self.updates.append((version, update_worker))
 
 
 class FakePush:
     version, largest_gap = 3, 0.02
 
-    def bring(self, actor): ...
+    def update_worker(self, actor): ...
 
 
 def prompts(count: int):
@@ -72,4 +72,4 @@ def test_a_push_goes_to_every_worker_under_its_version_and_its_gap_comes_back():
     pool = FakePool()
     push = FakePush()
     assert RolloutPool(pool).push(push) == 0.02
-    assert pool.brought == [(3, push.bring)]
+    assert pool.updates == [(3, push.update_worker)]

@@ -62,7 +62,7 @@ def test_a_process_whose_engine_is_dead_ends_itself_so_that_ray_starts_another(c
     assert EngineDied.exit_code != 1
     code = f"""
 from flame_ray.errors import EngineDied
-from tests.unit.rewards.test_verifier_actor import actor
+from tests.unit.rewards.verifier.test_actor import actor
 try:
     actor(EngineDied("a living engine", "a dead one", "see its log")).{call}
 finally:
