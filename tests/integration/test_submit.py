@@ -166,7 +166,7 @@ def test_a_submitted_job_ends_well_and_leaves_its_folder(submitted):
 
 
 def test_a_run_outlives_a_worker_of_each_kind_and_ends_as_if_nothing_had_happened(submitted, tiny_run):
-    assert submitted.printed.count("is gone and is replaced") >= 3
+    assert submitted.printed.count("is lost and is replaced") >= 3
     assert "starts again from its newest state" in submitted.printed
     assert_same_run(submitted, tiny_run)
 
