@@ -1,11 +1,10 @@
-"""Whose turn it is on the GPUs: samplers and judge, or the learner.
+"""Decides who may use the GPUs: the samplers and the judge, or the learner.
 
-In: pools and a learner. Out: calls that the stages make before the learner is used and when weights go to the samplers.
-Where everyone has GPUs of its own, `Apart`, they cost nothing. Where they share (`pipeline.colocated`), nobody is awake with
-a KV cache while the learner is on the GPU: samplers and judge sleep, the learner comes; the samplers' weights wake, the new
-ones arrive, the learner leaves, the KV caches wake. On a CPU, where vLLM cannot sleep, the same calls are made and the
-engines do nothing. Untried on a GPU. A sampler that dies in the learner's turn finds no room to start again before its own:
-the run then ends with what vLLM said, and goes on with --resume.
+With GPUs of their own (`Dedicated`) they never wait for each other. On shared GPUs (`Colocated`, `pipeline.colocated`) no
+KV cache is on a GPU while the learner is: samplers and judge sleep before the learner loads; after training the samplers
+load the new weights, the learner leaves, and the KV caches come back. On a CPU vLLM cannot sleep, and the same calls do
+nothing. Not yet tried on a GPU. A sampler that dies while the learner has the GPUs has no room to start again: the run
+ends with vLLM's error, and continues with --resume.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,50 +22,50 @@ from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.weights import Push
 
-CALL_S = 600.0
-KEEP, FORGET = 1, 2  # vLLM's levels of sleep: with the weights in the machine's memory, or without
+CALL_TIMEOUT_S = 600.0
+KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
 
 
 class Actors:
-    """Calls to many of them at once; a double of it stands in for Ray in tests."""
+    """Calls to several actors at once. Tests replace it."""
 
     def call(self, actors: Sequence[Any], method: str, *args: Any) -> dict[Any, Any]:
-        """Each living actor's answer; one that dies meanwhile has none, and its pool knows."""
+        """The answer of each actor. One that dies meanwhile is left out; its pool replaces it."""
         answers = {}
         for actor, pending in [(actor, getattr(actor, method).remote(*args)) for actor in actors]:
             with suppress(RayActorError):
-                answers[actor] = ray.get(pending, timeout=CALL_S)
+                answers[actor] = ray.get(pending, timeout=CALL_TIMEOUT_S)
         return answers
 
     def kill(self, actor: Any) -> None:
         ray.kill(actor)
 
 
-class Turns(Protocol):
+class GpuSharing(Protocol):
     @property
     def asleep(self) -> Mapping[Any, Sequence[float]] | None:
-        """The canary's answers of workers that sleep; None where nobody ever does."""
+        """What each sleeping worker answered to the canary before it slept. None if workers never sleep."""
         ...
 
-    def learner(self, canary: Continuation | None) -> None:
-        """From now on it is the learner's turn; nothing if it is already. Samplers answer `canary` before they sleep."""
+    def give_to_learner(self, canary: Continuation | None) -> None:
+        """Put the samplers and the judge to sleep and load the learner. Samplers answer `canary` before they sleep."""
         ...
 
     def push(self, push: Push) -> float:
-        """Weights to the samplers, whose turn it is from then on; returns the largest canary gap."""
+        """Send weights to the samplers, who have the GPUs from then on. Returns the largest canary gap."""
         ...
 
 
-class Apart:
-    """No turns: everyone has GPUs of its own, or all compute on a CPU."""
+class Dedicated:
+    """Each role has its own GPUs, or all of them compute on a CPU."""
 
     asleep = None
 
     def __init__(self, rollouts: RolloutPool):
         self._rollouts = rollouts
 
-    def learner(self, canary: Continuation | None) -> None:
-        """Nobody is in its way."""
+    def give_to_learner(self, canary: Continuation | None) -> None:
+        """Nothing to do: the learner has its own GPUs."""
 
     def push(self, push: Push) -> float:
         gap = self._rollouts.push(push)
@@ -75,9 +74,9 @@ class Apart:
 
 
 class Colocated:
-    """The samplers' turn comes first: `start_workers` lets the learner leave before it starts them.
+    """The samplers have the GPUs first: `start_workers` offloads the learner before it starts them.
 
-    `keeps_weights`: samplers are sent adapters, and go on from the weights that they have.
+    `keeps_weights`: samplers keep their weights while they sleep, because they will receive only an adapter.
     """
 
     def __init__(
@@ -86,47 +85,47 @@ class Colocated:
         judge: WorkerPool,
         learner: DurableLearner,
         keeps_weights: bool,
-        actors: Actors = Actors(),  # noqa: B008  (it holds nothing)
+        actors: Actors = Actors(),  # noqa: B008  (it has no state)
     ):
         self._rollouts, self._judge, self._learner, self._actors = rollouts, judge, learner, actors
-        self._level = KEEP if keeps_weights else FORGET
-        self._is_learners = False
+        self._sleep_level = KEEP_WEIGHTS if keeps_weights else DROP_WEIGHTS
+        self._learner_has_gpus = False
         self.asleep: dict[Any, Sequence[float]] = {}
 
-    def learner(self, canary: Continuation | None) -> None:
-        if self._is_learners:
+    def give_to_learner(self, canary: Continuation | None) -> None:
+        if self._learner_has_gpus:
             return
         samplers = self._rollouts.pool.actors
         self.asleep = self._actors.call(samplers, "canary", canary) if canary else {}
-        self._actors.call(samplers, "sleep", self._level)
-        self._actors.call(self._judge.actors, "sleep", KEEP)
-        with suppress(LearnerDied):  # it holds no GPU then, and starts again on it at its next call
+        self._actors.call(samplers, "sleep", self._sleep_level)
+        self._actors.call(self._judge.actors, "sleep", KEEP_WEIGHTS)
+        with suppress(LearnerDied):  # a dead learner holds no GPU; its next call starts it on them
             self._learner.group.reload()
-        self._is_learners = True
+        self._learner_has_gpus = True
 
     def push(self, push: Push) -> float:
         if callable(push.weights):
             self._send(push)
         with suppress(LearnerDied):
             self._learner.group.offload()
-        self._is_learners = False
+        self._learner_has_gpus = False
         gap = self._rollouts.push(push)
         for part in ("weights", "kv_cache"):
             self._actors.call(self._judge.actors, "wake", part)
         return gap
 
     def _send(self, push: Push) -> None:
-        """From GPU to GPU, so while the learner is still there."""
+        """Send from GPU to GPU, which must happen before the learner leaves."""
         assert callable(push.weights)
         for sampler in self._actors.call(self._rollouts.pool.actors, "wake", "weights"):
             try:
                 push.weights(sampler)
             except (EngineDied, RayActorError):
-                self._actors.kill(sampler)  # the pool fills its place, and the next one loads the folder
+                self._actors.kill(sampler)  # the pool replaces it, and the new one loads the folder
         push.close()
 
 
-def turns_of(config: Config, rollouts: RolloutPool, judge: WorkerPool, learner: DurableLearner) -> Turns:
+def share_gpus(config: Config, rollouts: RolloutPool, judge: WorkerPool, learner: DurableLearner) -> GpuSharing:
     if not config.pipeline.colocated:
-        return Apart(rollouts)
+        return Dedicated(rollouts)
     return Colocated(rollouts, judge, learner, keeps_weights=config.weights.backend == "lora")

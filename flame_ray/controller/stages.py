@@ -13,8 +13,8 @@ from typing import Any
 from flame_ray.cluster.interrupt import check, result_of
 from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
-from flame_ray.controller.gpu_sharing import turns_of
-from flame_ray.controller.p2p_weights import Direct
+from flame_ray.controller.gpu_sharing import share_gpus
+from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
@@ -41,7 +41,7 @@ class ClusterStages:
     def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
         self._workers, self._config = workers, config
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
-        self._turns = turns_of(config, workers.rollouts, workers.judge, workers.learner)
+        self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
         self._sequence: Continuation | None = None
         self._learner_before: Sequence[float] | None = None
 
@@ -121,12 +121,12 @@ class ClusterStages:
             raise EngineError("a canary", "none", "choose one from the round's pairs")
         before, self._learner_before = self._learner_before, None
         canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
-        gap = self._turns.push(Push(self._weights(round), round, canary, self._turns.asleep))
+        gap = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep))
         self._checkpoints.prune()
         log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
         return round
 
-    def _weights(self, round: int) -> Weights | Direct:
+    def _weights(self, round: int) -> Weights | P2PWeights:
         folder, backend = self._checkpoints.round(round), self._config.weights.backend
         if backend == "lora":
             return AdapterFolder(str(folder / "adapter"))
@@ -134,7 +134,7 @@ class ClusterStages:
             return ModelFolder(str(folder / "merged"))
         if backend == "object_store":
             return Chunks(self._learner.export())
-        return Direct(self._learner, backend, ModelFolder(str(folder / "merged")))
+        return P2PWeights(self._learner, backend, ModelFolder(str(folder / "merged")))
 
     def evaluate(self, prompts_P: Sequence[Prompt], round: int) -> HeldOut:
         config = self._config.evaluation
@@ -152,7 +152,7 @@ class ClusterStages:
     @property
     def _learner(self) -> DurableLearner:
         """The learner, whose turn it is from now on where it shares its GPUs."""
-        self._turns.learner(self._sequence)
+        self._gpus.give_to_learner(self._sequence)
         return self._workers.learner
 
     def _canary_now(self) -> list[float]:

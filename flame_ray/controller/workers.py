@@ -1,37 +1,40 @@
-"""Places the actors of a run, and waits until enough of each kind serve, or says which do not.
-
-In: settings and model folders. Out: `Workers`, the pools that the stages use. Knows nothing of rounds.
-"""
+"""Starts the actors of a run, and waits until enough of each kind serve."""
 
 import asyncio
 import os
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayActorError
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop
+from flame_ray.cluster.interrupt import POLL_S, check
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
-from flame_ray.controller.verifiers import start_verifiers, wait_for
 from flame_ray.engines.models import resolve_model
 from flame_ray.engines.vllm_engine import VllmOptions
+from flame_ray.errors import EngineError, PlacementError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.rewards.verifier.actor import VerifierActor
+from flame_ray.rewards.verifier.client import About
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.storage.local_copy import Folder
 
-FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups that a worker is given at a time
+FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
+FOREVER = -1  # Ray's value for any number of restarts
 
 
 @dataclass(frozen=True)
@@ -45,40 +48,44 @@ class Workers:
     event_loop: EventLoop
 
     def close(self) -> None:
-        """Let go of every actor."""
+        """Release every actor."""
         self.event_loop.close()
         self.learner.stop()
 
 
 def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
-    """Start enough actors of every kind, wait for them, then let more join. Raises PlacementError naming what is missing."""
+    """Start `min_workers` actors of every kind and wait for them, then start the rest.
+
+    Raises PlacementError if some do not serve in time.
+    """
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
     event_loop = EventLoop()
-    start_learner = partial(DurableLearner, partial(_learner, config, policy), checkpoints)
-    learner = _leaving(start_learner()) if config.pipeline.colocated else None
-    verifiers = _verifiers(config)
-    rollouts = _pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
-    factuality = _pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, config.factuality, True, verifiers)
-    judge = _pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
+    start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
+    learner = _offloaded(start_learner()) if config.pipeline.colocated else None
+    verifiers = _start_own_verifiers(config)
+    rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
+    factuality = _start_factuality_pool(config, event_loop, True, verifiers)
+    judge = _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
     learner = learner or start_learner()
-    pools = (rollouts, factuality, judge)
-    for pool in pools:
-        pool.wait_ready()
-    for pool in pools:
-        pool.grow()
-    event_loop.start(_leave_draining_nodes((*pools, learner)))
+    _finish_start((rollouts, factuality, judge), event_loop, learner)
     return Workers(RolloutPool(rollouts), factuality, judge, learner, event_loop)
 
 
 def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
-    """The factuality workers alone. Without a `corpus` they read it only when something asks them for passages."""
-    asked = (config.factuality, corpus, _verifiers(config))
-    pool = _pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *asked)
-    pool.wait_ready()
-    pool.grow()
-    event_loop.start(_leave_draining_nodes((pool,)))
+    """Start the factuality workers alone. Without `corpus` they read the corpus only when they first need passages."""
+    pool = _start_factuality_pool(config, event_loop, corpus, _start_own_verifiers(config))
+    _finish_start((pool,), event_loop)
     return pool
+
+
+def _finish_start(pools: tuple[WorkerPool, ...], event_loop: EventLoop, *learner: DurableLearner) -> None:
+    """Wait for every pool's `min_workers`, start the other workers, and leave nodes that are about to go from now on."""
+    for pool in pools:
+        pool.wait_ready()
+    for pool in pools:
+        pool.grow()
+    event_loop.start(_leave_draining_nodes((*pools, *learner)))
 
 
 async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]) -> None:
@@ -90,9 +97,9 @@ async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]
 
 
 def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str, Any]:
-    """What an actor is called in the dashboard, what it takes of the cluster, and how many threads it computes with.
+    """Ray's options for an actor: its name in the dashboard, what it takes of the cluster, how many threads it uses.
 
-    `shares_cores`: others compute at the same time; threads that spin while they wait would take the cores from them.
+    With `shares_cores`, other actors compute at the same time, so that waiting threads must not spin.
     """
     threads = role.threads or os.cpu_count() or 1
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
@@ -107,45 +114,30 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
-def _pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
+def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
 
-    def spawn(index: int, life: int) -> Any:
-        return remote.options(**actor_options(_label(f"{name}-{index}", life), role, config.pipeline.stream)).remote(*args)
+    def spawn(slot: int, life: int) -> Any:
+        return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, config.pipeline.stream)).remote(*args)
 
     pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
     if config.pipeline.colocated:
-        pool.wait_ready()  # an engine measures how much of its GPU is free when it starts: one after another
+        pool.wait_ready()  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool
 
 
-def _verifiers(config: Config) -> tuple[Any, ...]:
-    """The language models that factuality workers ask, where any stage does; all of them serve."""
-    if not config.factuality.asks_verifier:
-        return ()
-    named, role = config.factuality.verifier_model, config.verifier
-    model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
-    options = _engine_options(config, model, role, receives_weights=False)
-    actors = start_verifiers(
-        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
-    )
-    wait_for(actors, config.cluster.start_timeout_s)
-    return actors
-
-
-def _leaving(learner: DurableLearner) -> DurableLearner:
-    """It comes first, so that it has its ranks' GPUs, and leaves them until its turn."""
-    learner.group.offload()
-    return learner
+def _start_factuality_pool(config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
+    args = (config.factuality, corpus, verifiers)
+    return _start_pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *args)
 
 
 def _label(name: str, life: int) -> str:
-    """A name is free again only a while after its actor has died: the next one has its own."""
+    """Each life of an actor has its own name: Ray frees a name only some time after the actor's death."""
     return f"{name}.{life}" if life else name
 
 
-def _learner(config: Config, policy: Path, state: Folder | None, life: int) -> LearnerGroup:
+def _start_learner(config: Config, policy: Path, state: Folder | None, life: int) -> LearnerGroup:
     return LearnerGroup.start(
         str(policy),
         config.learner,
@@ -156,6 +148,59 @@ def _learner(config: Config, policy: Path, state: Folder | None, life: int) -> L
         resume_from=state,
         chunk_bytes=config.weights.chunk_mib * 2**20,
     )
+
+
+def _offloaded(learner: DurableLearner) -> DurableLearner:
+    """A colocated learner starts first, so that Ray gives it the GPUs, and leaves their memory to the samplers."""
+    learner.group.offload()
+    return learner
+
+
+def _start_own_verifiers(config: Config) -> tuple[Any, ...]:
+    """Start the verifiers and wait for all of them, if a decomposer or checker asks one."""
+    if not config.factuality.asks_verifier:
+        return ()
+    named, role = config.factuality.verifier_model, config.verifier
+    model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
+    options = _engine_options(config, model, role, receives_weights=False)
+    verifiers = start_verifiers(
+        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
+    )
+    wait_for_verifiers(verifiers, config.cluster.start_timeout_s)
+    return verifiers
+
+
+def start_verifiers(actor: type, options: Any, workers: int, options_of: Callable[[str], dict[str, Any]]) -> tuple[Any, ...]:
+    """Start so many actors, given `options`. Ray restarts them and repeats their calls for as long as the run lasts."""
+    remote: Any = ray.remote(actor)
+    settings = [options_of(f"verifier-{index}") for index in range(workers)]
+    return tuple(remote.options(**each, max_restarts=FOREVER, max_task_retries=FOREVER).remote(options) for each in settings)
+
+
+def wait_for_verifiers(verifiers: Sequence[Any], timeout_s: float) -> list[About]:
+    """Wait until all serve. Raises PlacementError if some do not in time, and EngineError if one cannot start."""
+    answers = {verifier.about.remote(): index for index, verifier in enumerate(verifiers)}
+    end, left = time.monotonic() + timeout_s, list(answers)
+    while left and time.monotonic() < end:
+        check()
+        _, left = ray.wait(left, num_returns=len(left), timeout=POLL_S)
+    if left:
+        raise PlacementError(
+            f"{len(verifiers)} verifiers that serve within {timeout_s:g} s",
+            f"not yet: {', '.join(f'verifier-{answers[reference]}' for reference in left)}",
+            "lower verifier.workers or what one asks for, raise cluster.start_timeout_s, or add nodes",
+        )
+    return [_started(index, reference) for reference, index in answers.items()]
+
+
+def _started(index: int, reference: Any) -> About:
+    try:
+        return ray.get(reference)
+    except RayActorError as error:
+        fix = (
+            "see its log in the Ray dashboard; the usual cause is a model that does not fit, or too large a verifier.max_length"
+        )
+        raise EngineError("a verifier that starts", f"verifier-{index}: {error}", fix) from error
 
 
 def _engine_options(
@@ -179,6 +224,6 @@ def _engine_options(
 
 
 def _adapter_rank(config: Config) -> int | None:
-    """The rank of the adapters that samplers will be sent; None when they are sent whole weights."""
+    """The rank of the adapters that samplers receive, or None if they receive whole weights."""
     lora = config.learner.lora
     return lora.r if config.weights.backend == "lora" and lora is not None else None

@@ -8,8 +8,7 @@ import threading
 import psutil
 import pytest
 
-from flame_ray.controller.verifiers import start_verifiers
-from flame_ray.controller.verifiers import wait_for as wait_for_verifiers
+from flame_ray.controller.workers import start_verifiers, wait_for_verifiers
 from flame_ray.engines.base import SampleRequest
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, ModelError, PlacementError

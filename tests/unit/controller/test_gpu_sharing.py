@@ -1,4 +1,4 @@
-"""Turns on shared GPUs, with doubles that say what they hold: nobody has a KV cache while the learner is there."""
+"""Taking turns on shared GPUs, with doubles that say what they hold: nobody has a KV cache while the learner is there."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flame_ray.config.load import parse_config
-from flame_ray.controller.gpu_sharing import FORGET, KEEP, Actors, Apart, Colocated, turns_of
+from flame_ray.controller.gpu_sharing import DROP_WEIGHTS, KEEP_WEIGHTS, Actors, Colocated, Dedicated, share_gpus
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, Weights
@@ -58,7 +58,7 @@ class FakeWorker:
 
     def do_sleep(self, level: int) -> None:
         self.gpu.leave(f"{self.name} weights", f"{self.name} kv_cache")
-        self.held = None if level == FORGET else self.held
+        self.held = None if level == DROP_WEIGHTS else self.held
         self.gpu.log(f"{self.name} sleep {level}")
 
     def do_wake(self, part: str) -> None:
@@ -171,7 +171,7 @@ class Bound:
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: None)
         level = config.weights.backend == "lora"
-        self.stages._turns = Colocated(rollouts, judges, self.learner, level, self.actors)  # type: ignore[arg-type]
+        self.stages._gpus = Colocated(rollouts, judges, self.learner, level, self.actors)  # type: ignore[arg-type]
 
 
 def pairs() -> PairSet:
@@ -193,7 +193,7 @@ def test_the_order_of_a_round_is_asleep_train_weights_then_kv_cache(tmp_path):
     brought = [[f"{name} wake weights", f"{name} load", f"{name} wake kv_cache", f"{name} canary"] for name in ("s0", "s1")]
     assert made.gpu.events == [
         *("s0 canary", "s1 canary"),
-        *(f"s0 sleep {FORGET}", f"s1 sleep {FORGET}", f"judge sleep {KEEP}"),
+        *(f"s0 sleep {DROP_WEIGHTS}", f"s1 sleep {DROP_WEIGHTS}", f"judge sleep {KEEP_WEIGHTS}"),
         *("learner reload", "learner canary", "learner train", "learner save", "learner canary", "learner export"),
         "learner offload",
         *brought[0],
@@ -223,7 +223,7 @@ def test_a_resumed_run_takes_the_learners_turn_to_save_before_anything_is_sample
 def test_samplers_that_are_sent_adapters_keep_their_weights_in_their_sleep(tmp_path):
     made = Bound(tmp_path, weights={"backend": "lora"})
     improve(made.stages, 1)
-    assert f"s0 sleep {KEEP}" in made.gpu.events and f"s0 sleep {FORGET}" not in made.gpu.events
+    assert f"s0 sleep {KEEP_WEIGHTS}" in made.gpu.events and f"s0 sleep {DROP_WEIGHTS}" not in made.gpu.events
 
 
 def test_a_sampler_that_wakes_with_its_old_weights_is_caught(tmp_path):
@@ -244,18 +244,18 @@ def test_a_sampler_that_wakes_with_nothing_is_caught(tmp_path):
 @pytest.mark.parametrize("when", ["reload", "offload"])
 def test_a_learner_that_dies_as_it_comes_or_goes_holds_no_gpu_and_stops_no_turn(tmp_path, when):
     made = Bound(tmp_path)
-    turns = made.stages._turns
-    turns.learner(SEQUENCE)
+    gpus = made.stages._gpus
+    gpus.give_to_learner(SEQUENCE)
     made.learner.dies = when
-    push = Push(Chunks(("weights",)), 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), turns.asleep)
-    turns.push(push)
-    turns.learner(SEQUENCE)
+    push = Push(Chunks(("weights",)), 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), gpus.asleep)
+    gpus.push(push)
+    gpus.give_to_learner(SEQUENCE)
     made.learner.dies = None
-    turns.push(Push(Chunks(("weights",)), 2, Canary(SEQUENCE, (-2.0, -2.0), None, 0.1), turns.asleep))
+    gpus.push(Push(Chunks(("weights",)), 2, Canary(SEQUENCE, (-2.0, -2.0), None, 0.1), gpus.asleep))
     assert "learner" not in made.gpu.holders
 
 
-class FakeDirect:
+class FakeP2PWeights:
     """Sends by the fake learner; closed, it names the folder."""
 
     def __init__(self, learner: FakeLearner):
@@ -280,12 +280,12 @@ class FakeDirect:
             self.learner.end_push()
 
 
-def pushed_directly(made: Bound) -> FakeDirect:
-    turns = made.stages._turns
-    turns.learner(SEQUENCE)
+def pushed_directly(made: Bound) -> FakeP2PWeights:
+    gpus = made.stages._gpus
+    gpus.give_to_learner(SEQUENCE)
     made.gpu.events.clear()
-    sending = FakeDirect(made.learner)
-    turns.push(Push(sending, 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), turns.asleep))
+    sending = FakeP2PWeights(made.learner)
+    gpus.push(Push(sending, 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), gpus.asleep))
     return sending
 
 
@@ -311,14 +311,14 @@ def test_where_such_a_transfer_breaks_the_sampler_is_given_up_and_the_others_loa
 def test_where_nobody_shares_nobody_sleeps(tmp_path):
     gpu = Gpu()
     samplers = FakeRollouts(FakeWorker(gpu, "s0"))
-    turns = turns_of(parse_config({}, "here"), samplers, FakePool(), FakeLearner(gpu))  # type: ignore[arg-type]
-    assert isinstance(turns, Apart) and turns.asleep is None
-    turns.learner(SEQUENCE)
+    gpus = share_gpus(parse_config({}, "here"), samplers, FakePool(), FakeLearner(gpu))  # type: ignore[arg-type]
+    assert isinstance(gpus, Dedicated) and gpus.asleep is None
+    gpus.give_to_learner(SEQUENCE)
     assert gpu.events == []
 
 
-@pytest.mark.parametrize(("backend", "keeps"), [("object_store", FORGET), ("lora", KEEP)])
+@pytest.mark.parametrize(("backend", "keeps"), [("object_store", DROP_WEIGHTS), ("lora", KEEP_WEIGHTS)])
 def test_the_settings_say_who_shares_and_what_samplers_keep(backend, keeps):
     config = parse_config({"pipeline": {"colocated": True}, "weights": {"backend": backend}}, "here")
-    turns = turns_of(config, FakeRollouts(), FakePool(), FakeLearner(Gpu()))  # type: ignore[arg-type]
-    assert isinstance(turns, Colocated) and turns._level == keeps
+    gpus = share_gpus(config, FakeRollouts(), FakePool(), FakeLearner(Gpu()))  # type: ignore[arg-type]
+    assert isinstance(gpus, Colocated) and gpus._sleep_level == keeps

@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
 from flame_ray.cluster.failures import is_death
-from flame_ray.controller.p2p_weights import Direct
+from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.engines.base import ModelFolder, Received
 from flame_ray.errors import EngineDied, EngineError, LearnerDied
 
@@ -45,13 +45,13 @@ class FakeLearner:
         self.calls.append(("stop",))
 
 
-def direct(learner: FakeLearner) -> Direct:
-    return Direct(learner, "nccl", FOLDER, ranks=lambda worker: 2)  # type: ignore[arg-type]
+def sending_from(learner: FakeLearner) -> P2PWeights:
+    return P2PWeights(learner, "nccl", FOLDER, ranks_of=lambda worker: 2)  # type: ignore[arg-type]
 
 
 def test_each_worker_is_sent_to_once_with_its_own_number_of_gpus():
     learner = FakeLearner()
-    sending = direct(learner)
+    sending = sending_from(learner)
     assert [sending(worker) for worker in ("a", "b", "a")] == [Received()] * 3
     assert learner.calls == [("send", "a", 2, "nccl"), ("send", "b", 2, "nccl")]
 
@@ -59,7 +59,7 @@ def test_each_worker_is_sent_to_once_with_its_own_number_of_gpus():
 def test_workers_that_come_at_the_same_time_are_sent_to_one_after_another():
     """Every rank must be asked for the same transfers in the same order."""
     learner = FakeLearner()
-    sending = direct(learner)
+    sending = sending_from(learner)
     threads = [threading.Thread(target=sending, args=(name,)) for name in "abcd"]
     for thread in threads:
         thread.start()
@@ -70,7 +70,7 @@ def test_workers_that_come_at_the_same_time_are_sent_to_one_after_another():
 
 def test_a_worker_that_joins_once_the_learner_is_at_work_again_loads_the_folder():
     learner = FakeLearner()
-    sending = direct(learner)
+    sending = sending_from(learner)
     sending("a")
     sending.close()
     sending.close()
@@ -85,7 +85,7 @@ def death_in_a_rank() -> RayTaskError:
 @pytest.mark.parametrize("error", [LearnerDied("a send", "a dead rank", "look"), LATE, death_in_a_rank()])
 def test_a_transfer_that_breaks_gives_up_both_sides_and_the_others_load_the_folder(error, caplog):
     learner = FakeLearner(error)
-    sending = direct(learner)
+    sending = sending_from(learner)
     with pytest.raises(EngineDied, match="a transfer that broke") as caught:
         sending("a")
     assert is_death(caught.value)  # so that the pool replaces the worker
@@ -93,13 +93,13 @@ def test_a_transfer_that_breaks_gives_up_both_sides_and_the_others_load_the_fold
     assert sending("b") == FOLDER
     sending.close()
     assert ("end_push",) not in learner.calls
-    assert "start again" in caplog.text
+    assert "are started again" in caplog.text
 
 
 def test_what_vllm_refuses_is_no_death_and_ends_the_run():
     learner = FakeLearner(RayTaskError("send", "IPC handle not found for GPU UUID", ValueError()))
     with pytest.raises(RayTaskError, match="GPU UUID"):
-        direct(learner)("a")
+        sending_from(learner)("a")
     assert ("stop",) not in learner.calls
 
 
@@ -110,5 +110,5 @@ def test_a_worker_that_dies_before_it_is_sent_to_costs_the_learner_nothing():
         raise RayActorError()
 
     with pytest.raises(RayActorError):
-        Direct(learner, "nccl", FOLDER, ranks=gone)("a")  # type: ignore[arg-type]
+        P2PWeights(learner, "nccl", FOLDER, ranks_of=gone)("a")  # type: ignore[arg-type]
     assert learner.calls == []
