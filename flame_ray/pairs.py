@@ -1,35 +1,48 @@
-"""Scores -> preference pairs (FLAME, section 4.3). Pure; every prompt that gives no pair is counted under a reason.
+"""Turns scored responses into preference pairs (FLAME, section 4.3).
 
-In: groups, each a prompt with its scored responses. Out: a `PairSet`. Each prompt may give an instruction pair (highest
-against lowest RM_IF) and, when it is fact-based, a factuality pair (highest against lowest RM_fact).
+A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact. For each kind, a
+prompt gives the response with the highest score as chosen and the one with the lowest as rejected, or a reason why not.
 """
 
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from flame_ray.config import PairsConfig
 from flame_ray.rewards.factuality.scores import f_at, length_penalty
-from flame_ray.types import FactScore, JudgeScore, Missing, Pair, PairKind, PairSet, Prompt, ScoredGroup, ScoredResponse
+from flame_ray.types import FACTUALITY, INSTRUCTION, FactScore, Missing, Pair, PairSet, Score, ScoredGroup, ScoredResponse
 
-Rank = tuple[float, float]
+Rank = tuple[float, float]  # the score, and what decides between equal scores
 Ranked = tuple[Rank, ScoredResponse]
-ROUNDING = 1e-9  # 10/10 less 9/10 is a gap of 0.1
+Filter = Callable[[ScoredResponse, ScoredResponse, PairsConfig], str | None]  # chosen and rejected -> why they are no pair
+ROUNDING = 1e-9  # 10/10 - 9/10 must count as a gap of 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How a kind of pair is made: its smallest gap, the most pairs a prompt gives, and a filter by another reward."""
+
+    min_gap: float = 0.0
+    per_prompt: int = 1
+    filter: Filter = lambda chosen, rejected, config: None
 
 
 def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
-    """Highest against lowest for each kind and prompt; for factuality also the next widest gaps, if the settings ask.
+    """The pairs of each kind in the settings; factuality may give several a prompt, those with the widest gaps.
 
-    Groups may come in any order; pairs are in the order of their prompts' ids. A dropped response is counted as
-    `response: <reason>`, a failed reward as `reward: <reason>`, a pair that was not formed as `<kind>: <reason>`.
+    Groups may come in any order; pairs are sorted by prompt id. Everything that is left out is counted by reason: a response
+    as `response: <reason>`, a failed reward as `reward: <reason>`, a prompt without a pair as `<kind>: <reason>`.
     """
-    dropped: Counter[str] = Counter()
+    rules, dropped = _rules(config), Counter[str]()
     pairs_D: list[Pair] = []
     for group in groups_P:
         usable_G = _usable(group.scored_G, config, dropped)
-        for kind in _kinds(group.prompt, config):
-            made, reason = _pairs(kind, usable_G, config)
+        for kind, rule in rules.items():
+            if not _applies(kind, group):
+                continue
+            made, reason = _pairs(kind, rule, usable_G, config)
             pairs_D.extend(made)
             if reason:
                 dropped[f"{kind}: {reason}"] += 1
@@ -37,15 +50,25 @@ def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet
     return PairSet(tuple(pairs_D), dict(sorted(dropped.items())))
 
 
-def _kinds(prompt: Prompt, config: PairsConfig) -> Iterable[PairKind]:
-    if "instruction" in config.kinds:
-        yield PairKind.INSTRUCTION
-    if "factuality" in config.kinds and prompt.fact_based:
-        yield PairKind.FACTUALITY
+def _rules(config: PairsConfig) -> dict[str, _Rule]:
+    """The rule of each kind in the settings, always in the same order."""
+    rules = {
+        INSTRUCTION: _Rule(config.min_judge_gap, filter=_fact_filter),
+        FACTUALITY: _Rule(config.min_fact_gap, config.factuality_per_prompt, _judge_filter),
+    }
+    rules |= {kind: _Rule() for kind in config.kinds if kind not in rules}
+    return {kind: rule for kind, rule in rules.items() if kind in config.kinds}
+
+
+def _applies(kind: str, group: ScoredGroup) -> bool:
+    """Whether a prompt is expected to give pairs of this kind: its reward scored every response."""
+    if kind == FACTUALITY and not group.prompt.fact_based:
+        return False
+    return all(kind in scored.rewards for scored in group.scored_G)
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
-    """The responses that may enter a pair: not empty, not cut short, not said before in this group."""
+    """The responses that may enter a pair: not empty, not cut off, no repeat of another one in the group."""
     seen: set[str] = set()
     usable: list[ScoredResponse] = []
     for scored in scored_G:
@@ -59,82 +82,71 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
         else:
             usable.append(scored)
             seen.add(response.text)
-            dropped.update(f"reward: {part.reason}" for part in (scored.judge, scored.fact) if isinstance(part, Missing))
+            dropped.update(f"reward: {each.reason}" for each in scored.rewards.values() if isinstance(each, Missing))
     return usable
 
 
-def _pairs(kind: PairKind, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
-    """The pairs of one prompt, widest gap first; the reason is why there are none, or None."""
-    is_fact = kind is PairKind.FACTUALITY
-    ranks = [_fact_rank(scored, config) if is_fact else _judge_rank(scored) for scored in scored_G]
+def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
+    """The pairs of one prompt, widest gap first; if there are none, the reason."""
+    ranks = [_rank(kind, scored, config) for scored in scored_G]
     ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=lambda item: item[0])
     if len(ranked) < 2:
         return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
-    candidates = sorted(itertools.combinations(ranked, 2), key=_width, reverse=True)
-    outcomes = [
-        _pair(kind, best, worst, config) for worst, best in candidates[: config.factuality_per_prompt if is_fact else 1]
-    ]
+    candidates = sorted(itertools.combinations(ranked, 2), key=_width, reverse=True)[: rule.per_prompt]
+    outcomes = [_pair(kind, rule, best, worst, config) for worst, best in candidates]
     made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
     return made, None if made else str(outcomes[0])
 
 
-def _width(candidate: tuple[Ranked, Ranked]) -> tuple[float, float]:
-    """How far apart two responses are; among equals, what the ranks say beside the score."""
-    (low, detail), (high, more) = candidate[0][0], candidate[1][0]
-    return high - low, more - detail
+def _width(candidate: tuple[Ranked, Ranked]) -> Rank:
+    """The gap between the scores of two responses, then the gap between what decides among equal scores."""
+    (low, low_detail), (high, high_detail) = candidate[0][0], candidate[1][0]
+    return high - low, high_detail - low_detail
 
 
-def _pair(kind: PairKind, best: Ranked, worst: Ranked, config: PairsConfig) -> Pair | str:
+def _pair(kind: str, rule: _Rule, best: Ranked, worst: Ranked, config: PairsConfig) -> Pair | str:
     """A pair, or the reason why there is none."""
     (high, _), chosen = best
     (low, _), rejected = worst
     if high == low:
         return "tie"
-    smallest = config.min_fact_gap if kind is PairKind.FACTUALITY else config.min_judge_gap
-    if high - low < smallest - ROUNDING:
+    if high - low < rule.min_gap - ROUNDING:
         return "gap too small"
-    conflict = _judge_filter if kind is PairKind.FACTUALITY else _fact_filter
-    if reason := conflict(chosen, rejected, config):
-        return reason
-    return Pair(kind, chosen.response, rejected.response, high, low)
+    return rule.filter(chosen, rejected, config) or Pair(kind, chosen.response, rejected.response, high, low)
 
 
 def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:
-    """The paper's filter: a factuality pair must not teach a large loss, or gain, in instruction following."""
+    """The paper's filter: the sides of a factuality pair must be about equally good at following the instruction."""
     if config.max_judge_gap is None:
         return None
-    first, second = _judge_score(chosen), _judge_score(rejected)
+    first, second = _rank(INSTRUCTION, chosen, config), _rank(INSTRUCTION, rejected, config)
     if first is None or second is None:
         return "judge missing"
-    return "judge gap too large" if abs(first - second) > config.max_judge_gap else None
+    return "judge gap too large" if abs(first[0] - second[0]) > config.max_judge_gap else None
 
 
 def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:
-    """The mirror of it, ours: an instruction pair must not teach a loss of factuality. Without two scores there is none."""
-    first, second = _fact_rank(chosen, config), _fact_rank(rejected, config)
+    """Our counterpart: the chosen side of an instruction pair must not be much less factual. Needs both sides' scores."""
+    first, second = _rank(FACTUALITY, chosen, config), _rank(FACTUALITY, rejected, config)
     if config.max_fact_loss is None or first is None or second is None:
         return None
     return "less factual" if second[0] - first[0] > config.max_fact_loss else None
 
 
-def _judge_score(scored: ScoredResponse) -> float | None:
-    """None when the reward failed, or is no number."""
-    value = scored.judge.value if isinstance(scored.judge, JudgeScore) else math.nan
-    return value if math.isfinite(value) else None
+def _rank(reward: str, scored: ScoredResponse, config: PairsConfig) -> Rank | None:
+    """What a response is ordered by; None if the reward failed, is not finite, or found nothing to score."""
+    score = scored.rewards.get(reward)
+    if isinstance(score, FactScore):
+        return _fact_rank(score, config)
+    return (score.value, 0.0) if isinstance(score, Score) and math.isfinite(score.value) else None
 
 
-def _judge_rank(scored: ScoredResponse) -> Rank | None:
-    value = _judge_score(scored)
-    return None if value is None else (value, 0.0)
+def _fact_rank(score: FactScore, config: PairsConfig) -> Rank | None:
+    """Among equally factual responses, the one that states more wins, so that saying less is not rewarded.
 
-
-def _fact_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
-    """By factuality; among equals the one that states more, so that the chosen side is not the one that says least.
-
-    None when the reward failed (missing) and when the response states no fact (it abstains: nothing to rank).
+    None if the response abstains.
     """
-    score = scored.fact
-    if not isinstance(score, FactScore) or score.precision is None:
+    if score.precision is None:
         return None
     value = score.precision * length_penalty(score.counted, config.gamma)
     if config.recall_at is not None:

@@ -1,10 +1,14 @@
-"""The frozen records that travel between stages; no stage knows another stage's insides.
+"""The frozen records that travel between stages.
 
-Shapes in names, everywhere: P prompts, G responses a prompt, S sentences, F facts, K passages, D pairs, T tokens.
+A suffix of a name gives its shape: P prompts, G responses to a prompt, S sentences, F facts, K passages, D pairs, T tokens.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+# The names of FLAME's two rewards, RM_IF and RM_fact. A kind of pair has the name of the reward that orders it.
+INSTRUCTION, FACTUALITY = "instruction", "factuality"
 
 
 class Split(StrEnum):
@@ -12,15 +16,8 @@ class Split(StrEnum):
     HELDOUT = "heldout"
 
 
-class PairKind(StrEnum):
-    """Which reward ordered a pair (FLAME, section 4.3)."""
-
-    INSTRUCTION = "instruction"
-    FACTUALITY = "factuality"
-
-
 class VerdictLabel(StrEnum):
-    """What the evidence says of a fact. NOT_FOUND: it neither supports nor contradicts. ERROR: the checker failed."""
+    """What the evidence says about a fact. NOT_FOUND: it neither supports nor contradicts it. ERROR: the checker failed."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
@@ -30,7 +27,7 @@ class VerdictLabel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One instruction. `label` is what the prompt set says about needing facts; `fact_based` is what the run decided.
+    """One instruction. `label`: whether the prompt set says that it needs facts. `fact_based`: whether the run decided so.
 
     >>> Prompt(id="peru/borders", text="Which countries border Peru?", label=True).fact_based is None
     True
@@ -52,7 +49,7 @@ class PromptSet:
 
 @dataclass(frozen=True, slots=True)
 class ResponseId:
-    """Names one sample for ever: (round, prompt, index). A pair may join only responses of one round and prompt."""
+    """The unique name of one sample: its round, its prompt, and its index among the responses to that prompt."""
 
     round: int
     prompt_id: str
@@ -64,10 +61,10 @@ class ResponseId:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One sample of the policy, with the sampler's own token ids: they are never rendered or tokenized again.
+    """One sample of the policy. The token ids are the sampler's own; nothing renders or tokenizes the text again.
 
     `logprobs` [T]: natural log-probability of each sampled token under the policy at temperature 1.
-    `finish_reason`: "stop" when the model ended the text, "length" when the limit cut it.
+    `finish_reason`: "stop" when the model ended the text, "length" when the token limit cut it off.
     """
 
     id: ResponseId
@@ -81,7 +78,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A prompt with its responses [G]: the unit that travels from rollout to rewards, and that is durable."""
+    """A prompt with its responses [G]. Rollout workers produce groups, rewards score them, and the journal stores them."""
 
     prompt: Prompt
     responses_G: tuple[Response, ...]
@@ -102,7 +99,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One checkable statement of a response; `sentence` is the index of the sentence that it came from."""
+    """One statement of a response that can be checked; `sentence` is the index of the sentence that states it."""
 
     text: str
     sentence: int
@@ -110,10 +107,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence or list item of a response; `verifiable` is False where it states nothing that evidence could decide.
+    """A sentence or list item of a response. `verifiable` is False if it states nothing that evidence could decide.
 
-    A greeting, a question, a refusal, an opinion and praise without content are not verifiable, as far as the decomposer can
-    tell. What was said before is, though it is no new fact.
+    The decomposer tries to recognise what is not verifiable: greetings, questions, refusals, opinions, praise without content.
+    A sentence that repeats an earlier one is verifiable, although it adds no fact.
     """
 
     text: str
@@ -122,7 +119,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """A response as its sentences [S] and the facts [F] in them; the `sentence` of a fact is an index into `sentences_S`.
+    """The sentences [S] of a response and the facts [F] that they state; `Fact.sentence` is an index into `sentences_S`.
 
     >>> hello, borders = Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True)
     >>> Decomposition((hello, borders), (Fact("Peru borders Chile", 1),)).facts_F[0].sentence
@@ -135,7 +132,7 @@ class Decomposition:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A fact and the evidence [K] that it is checked on."""
+    """A fact and the passages [K] that serve as evidence for checking it."""
 
     fact: Fact
     passages_K: tuple[Passage, ...]
@@ -143,7 +140,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LabelledClaim:
-    """A claim, and whether its evidence supports it, as people say or as it was made; `group` names the set."""
+    """A claim with its label: whether its evidence supports it, according to people or by construction.
+
+    `group` names the data set that the claim belongs to.
+    """
 
     claim: Claim
     supported: bool
@@ -152,9 +152,9 @@ class LabelledClaim:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a checker says of one fact. `score` in [0, 1]: how well the evidence supports it.
+    """What a checker says about one fact. `score` in [0, 1]: how well the evidence supports the fact.
 
-    `passage_id` names the passage that decided, None when no passage did.
+    `passage_id` names the passage that decided; None if no single passage did.
     """
 
     fact: Fact
@@ -164,17 +164,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A reward of one response that is a single number. `value` is the mean of `samples`, in the reward's own unit.
+
+    RM_IF is such a score: in points if a rubric grades it, in nats a token if back-translation does.
+    """
+
+    response_id: ResponseId
+    value: float
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FactScore:
     """RM_fact of one response (FLAME, section 4.3): the share of its facts that the evidence supports.
 
-    A response that states nothing checkable (a refusal, an opinion) has no verdicts; it abstains and `precision` is None.
-    A fact on which the checker failed counts for nothing; one that the evidence does not mention counts as unsupported,
-    unless `not_found_counts` is False: then it counts for nothing too.
+    A response that states nothing checkable (a refusal, an opinion) has no verdicts: it abstains and `precision` is None.
+    A fact on which the checker failed does not count. A fact that the evidence does not mention counts as unsupported, or
+    not at all if `not_found_counts` is False. A person can audit the score with `sentences_S`, the sentences of the
+    response, and `passages_K`, the evidence.
     """
 
     response_id: ResponseId
     verdicts: tuple[Verdict, ...]
     not_found_counts: bool = True
+    passages_K: tuple[Passage, ...] = ()
+    sentences_S: tuple[Sentence, ...] = ()
 
     def count(self, label: VerdictLabel) -> int:
         return sum(verdict.label == label for verdict in self.verdicts)
@@ -193,12 +208,12 @@ class FactScore:
 
     @property
     def unsupported(self) -> int:
-        """Facts that the evidence contradicts and, if they count, those that it does not mention."""
+        """The number of facts that the evidence contradicts and, if they count, of those that it does not mention."""
         return self.contradicted + (self.not_found if self.not_found_counts else 0)
 
     @property
     def counted(self) -> int:
-        """Facts that enter the score."""
+        """The number of facts that enter the score."""
         return self.supported + self.unsupported
 
     @property
@@ -211,45 +226,26 @@ class FactScore:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeScore:
-    """RM_IF of one response. `value` is the mean of `samples`; its unit is the backend's (points, or nats a token)."""
-
-    response_id: ResponseId
-    value: float
-    samples: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Missing:
-    """A reward that failed. It is missing, never 0: no pair is ordered by it, and it is counted under its reason."""
+    """A reward that failed for one response. It is never counted as 0 and orders no pair; reports count it by its reason.
+
+    `passages_K`: the evidence that was found before the reward failed.
+    """
 
     response_id: ResponseId
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """A factuality score with the passages that it rests on, and the sentences that its facts are of: for a person to check.
-
-    A reward that failed has no sentences, as it has no facts.
-    """
-
-    score: FactScore | Missing
     passages_K: tuple[Passage, ...] = ()
-    sentences_S: tuple[Sentence, ...] = ()
+
+
+RewardResult = Score | FactScore | Missing
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredResponse:
-    """A response with both rewards, each of which may be missing; `audit` is None when the prompt needs no facts."""
+    """A response with its rewards by name. A reward that does not apply to the prompt has no entry."""
 
     response: Response
-    judge: JudgeScore | Missing
-    audit: Audit | None
-
-    @property
-    def fact(self) -> FactScore | Missing | None:
-        return self.audit.score if self.audit else None
+    rewards: Mapping[str, RewardResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +258,9 @@ class ScoredGroup:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One preference: `chosen` over `rejected`, by the reward that `kind` names, with the two scores that decided."""
+    """One preference: the reward named `kind` ranks `chosen` above `rejected`; the two scores are that reward's."""
 
-    kind: PairKind
+    kind: str
     chosen: Response
     rejected: Response
     chosen_score: float
@@ -282,18 +278,18 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round, and what was left out, counted by reason (`factuality: tie`, `response: truncated`)."""
+    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: truncated`)."""
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]
 
-    def count(self, kind: PairKind) -> int:
+    def count(self, kind: str) -> int:
         return sum(pair.kind == kind for pair in self.pairs_D)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """One round of DPO: means over its pairs. `accuracy`: share of pairs whose chosen side has the higher implicit reward."""
+    """One round of training, as means over its pairs. `accuracy`: how often the chosen side has the higher implicit reward."""
 
     steps: int
     loss: float
@@ -315,7 +311,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The held-out prompts, answered greedily. Facts are counted a response, over fact-based prompts only."""
+    """The metrics of greedy answers to the held-out prompts. Facts are counted per response, on fact-based prompts only."""
 
     factual_precision: Interval
     correct_facts: Interval
@@ -329,7 +325,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The held-out answers of a round, scored [P], and what they add up to."""
+    """The scored held-out answers of a round [P] and their evaluation."""
 
     scored_P: tuple[ScoredResponse, ...]
     evaluation: Evaluation
@@ -337,7 +333,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class RoundReport:
-    """What one round leaves behind; round 0 is the model before training, with an evaluation and nothing else."""
+    """The results of one round. Round 0 is the model before training and has only an evaluation."""
 
     round: int
     evaluation: Evaluation

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flame_ray.engines.base import Sample
 from flame_ray.types import (
-    Audit,
+    FACTUALITY,
+    INSTRUCTION,
     Claim,
     Decomposition,
     Evaluation,
@@ -16,17 +17,17 @@ from flame_ray.types import (
     Group,
     HeldOut,
     Interval,
-    JudgeScore,
     LabelledClaim,
     Missing,
     Pair,
-    PairKind,
     PairSet,
     Passage,
     Prompt,
     Response,
     ResponseId,
+    RewardResult,
     RoundReport,
+    Score,
     ScoredGroup,
     ScoredResponse,
     Sentence,
@@ -120,57 +121,52 @@ def make_verdict(
     return Verdict(Fact(fact, sentence), label, score, passage)
 
 
-def make_fact_score(*facts: VerdictLabel | Verdict, id: ResponseId | None = None, not_found_counts: bool = True) -> FactScore:
+def make_fact_score(
+    *facts: VerdictLabel | Verdict,
+    id: ResponseId | None = None,
+    not_found_counts: bool = True,
+    passages: Sequence[Passage] = (),
+    sentences: Sequence[Sentence] = (),
+) -> FactScore:
     """One fact a label; a whole verdict may stand in place of a label."""
     verdicts = [
         each if isinstance(each, Verdict) else make_verdict(each, fact=f"fact {place}", sentence=place)
         for place, each in enumerate(facts)
     ]
-    return FactScore(id or make_id(), tuple(verdicts), not_found_counts)
+    return FactScore(id or make_id(), tuple(verdicts), not_found_counts, tuple(passages), tuple(sentences))
 
 
-def make_judge_score(value: float = 1.0, *, samples: Sequence[float] | None = None, id: ResponseId | None = None) -> JudgeScore:
-    return JudgeScore(id or make_id(), value, (value,) if samples is None else tuple(samples))
+def make_score(value: float = 1.0, *, samples: Sequence[float] | None = None, id: ResponseId | None = None) -> Score:
+    return Score(id or make_id(), value, (value,) if samples is None else tuple(samples))
 
 
-def make_missing(reason: str = "judge failed", *, id: ResponseId | None = None) -> Missing:
-    return Missing(id or make_id(), reason)
-
-
-def make_audit(
-    *facts: VerdictLabel | Verdict,
-    missing: str | None = None,
-    id: ResponseId | None = None,
-    passages: Sequence[Passage] = (),
-    sentences: Sequence[Sentence] = (),
-) -> Audit:
-    """With `missing`, the score failed for that reason."""
-    score = make_fact_score(*facts, id=id) if missing is None else make_missing(missing, id=id)
-    return Audit(score, tuple(passages), tuple(sentences))
+def make_missing(reason: str = "judge failed", *, id: ResponseId | None = None, passages: Sequence[Passage] = ()) -> Missing:
+    return Missing(id or make_id(), reason, tuple(passages))
 
 
 def make_scored(
     response: Response | None = None,
     *,
-    judge: float | str | JudgeScore = 1.0,
-    facts: Facts | str | Audit | None = None,
+    judge: float | str | RewardResult = 1.0,
+    facts: Facts | str | RewardResult | None = None,
+    **others: float,
 ) -> ScoredResponse:
-    """A response with its rewards. A reward given as text is missing, and the text is the reason.
+    """A response with its rewards; `others` are scores by name. A reward given as text is missing for that reason.
 
     `facts` None: the prompt needs no facts. An empty sequence: the response states none, and abstains.
     """
     response = response or make_response()
-    if isinstance(judge, str):
-        judged: JudgeScore | Missing = Missing(response.id, judge)
-    else:
-        judged = judge if isinstance(judge, JudgeScore) else make_judge_score(judge, id=response.id)
-    if isinstance(facts, str):
-        audit: Audit | None = make_audit(missing=facts, id=response.id)
-    elif facts is None or isinstance(facts, Audit):
-        audit = facts
-    else:
-        audit = make_audit(*facts, id=response.id)
-    return ScoredResponse(response, judged, audit)
+    rewards: dict[str, RewardResult] = {}
+    for name, value in {INSTRUCTION: judge, FACTUALITY: facts, **others}.items():
+        if isinstance(value, str):
+            rewards[name] = make_missing(value, id=response.id)
+        elif isinstance(value, RewardResult):
+            rewards[name] = value
+        elif isinstance(value, int | float):
+            rewards[name] = make_score(value, id=response.id)
+        elif value is not None:
+            rewards[name] = make_fact_score(*value, id=response.id)
+    return ScoredResponse(response, rewards)
 
 
 def make_scored_group(*scored: ScoredResponse, prompt: Prompt | None = None) -> ScoredGroup:
@@ -181,7 +177,7 @@ def make_pair(
     chosen: Response | None = None,
     rejected: Response | None = None,
     *,
-    kind: PairKind = PairKind.FACTUALITY,
+    kind: str = FACTUALITY,
     scores: tuple[float, float] = (1.0, 0.0),
     prompt: str = "peru",
     round: int = 1,

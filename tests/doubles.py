@@ -12,13 +12,13 @@ from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest,
 from flame_ray.errors import EngineError
 from flame_ray.round import Stages
 from flame_ray.types import (
+    INSTRUCTION,
     Claim,
     Decomposition,
     Evaluation,
     Group,
     HeldOut,
     Pair,
-    PairKind,
     PairSet,
     Passage,
     Prompt,
@@ -31,14 +31,14 @@ from flame_ray.types import (
     VerdictLabel,
 )
 from tests.builders import (
-    make_audit,
     make_decomposition,
     make_evaluation,
+    make_fact_score,
     make_held_out,
-    make_judge_score,
     make_passage,
     make_response,
     make_sample,
+    make_score,
     make_scored,
     make_scored_group,
     make_training_report,
@@ -353,7 +353,7 @@ class FakeStages:
         groups = sorted(groups_P, key=lambda group: group.prompt.id)
         self._work(f"pair {round}")
         sides = [[scored.response for scored in group.scored_G] for group in groups]
-        pairs = [Pair(PairKind.INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
+        pairs = [Pair(INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
         return PairSet(tuple(pairs), {"factuality: tie": len(groups)})
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
@@ -386,6 +386,6 @@ class FakeStages:
     def _scored(self, response: Response) -> ScoredResponse:
         verdict = make_verdict(fact="a fact", passage="passage")
         passage, sentence = make_passage("a text", id="passage", title="A title"), Sentence("A fact.", verifiable=True)
-        audit = make_audit(verdict, id=response.id, passages=(passage,), sentences=(sentence,))
-        judge = make_judge_score(float(response.id.index), samples=(1.0,), id=response.id)
-        return make_scored(response, judge=judge, facts=audit)
+        facts = make_fact_score(verdict, id=response.id, passages=(passage,), sentences=(sentence,))
+        judge = make_score(float(response.id.index), samples=(1.0,), id=response.id)
+        return make_scored(response, judge=judge, facts=facts)

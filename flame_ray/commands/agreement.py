@@ -17,7 +17,7 @@ from flame_ray.evaluation.labels import LABELS, LabelledResponse, read_claims, r
 from flame_ray.report.agreement import claims_table, responses_table
 from flame_ray.report.progress import Screen
 from flame_ray.storage.atomic import write_file
-from flame_ray.types import Audit, FactScore
+from flame_ray.types import FactScore, Missing
 
 AFTER_INTERRUPT = "run the command again"
 
@@ -54,8 +54,8 @@ def _compare_responses(config: Config, path: Path, screen: Screen) -> dict[str, 
     needs_corpus = any(each.task.given is None for each in labelled)
     counter = StepCounter(screen, "score", "responses", len(labelled))
     with factuality_workers(config, AFTER_INTERRUPT, screen, needs_corpus) as workers, counter:
-        audits = counter.count(workers.audits((each, each.task) for each in labelled))
-        scored = [_compared_response(*each) for each in audits]
+        results = counter.count(workers.scores((each, each.task) for each in labelled))
+        scored = [_compared_response(*each) for each in results]
         about = _about(workers)
     return about | response_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
@@ -65,8 +65,8 @@ def _about(workers: FactualityWorkers) -> dict[str, Any]:
     return {"checker": identity, "threshold": threshold}
 
 
-def _compared_response(labelled: LabelledResponse, audit: Audit) -> ComparedResponse:
-    task, score = labelled.task, audit.score
+def _compared_response(labelled: LabelledResponse, score: FactScore | Missing) -> ComparedResponse:
+    task = labelled.task
     return ComparedResponse(
         task.prompt.text,
         labelled.system,

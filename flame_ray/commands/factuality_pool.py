@@ -19,7 +19,7 @@ from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Audit, Claim, Missing, Verdict, VerdictLabel
+from flame_ray.types import Claim, FactScore, Missing, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 IN_FLIGHT = 4 * FACTUALITY_BATCH  # items submitted for each worker, so that it never waits for its next batch
@@ -28,16 +28,16 @@ Item = TypeVar("Item")
 
 
 class FactualityWorkers:
-    """A pool that audits responses and checks claims; results come in the order of the items."""
+    """A pool that scores responses and checks claims; results come in the order of the items."""
 
     def __init__(self, pool: WorkerPool, window: int):
         self._pool, self._window = pool, window
 
-    def audits(self, items: Iterable[tuple[Item, Task]]) -> Iterator[tuple[Item, Audit]]:
-        """Each item with the audit of its task. A task that crashed one worker after another is missing."""
-        submitted = bounded_map(lambda each: self._pool.submit("audit", each[1]), items, self._window, ordered=True)
+    def scores(self, items: Iterable[tuple[Item, Task]]) -> Iterator[tuple[Item, FactScore | Missing]]:
+        """Each item with the score of its task; a task that crashed one worker after another is missing."""
+        submitted = bounded_map(lambda each: self._pool.submit("score_tasks", each[1]), items, self._window, ordered=True)
         for (item, task), future in submitted:
-            yield item, _result(future, Audit(Missing(task.response.id, "worker lost")))
+            yield item, _result(future, Missing(task.response.id, "worker lost"))
 
     def verdicts(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
         """One verdict a claim. A claim that crashed one worker after another is an error."""

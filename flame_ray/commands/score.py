@@ -126,8 +126,8 @@ def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, o
     counter = StepCounter(screen, "score", "lines", lines)
     with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, counter:
         output.totals.started = time.monotonic()
-        for row, audit in workers.audits(tasks):
-            record = record_of(row, audit, config.score)
+        for row, result in workers.scores(tasks):
+            record = record_of(row, result, config.score)
             file.append(record)
             output.totals.add(record)
             counter.show(row.number)

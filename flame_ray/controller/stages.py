@@ -1,42 +1,48 @@
-"""The stages of a round, done by actors: what `round.py` names, carried out on pools.
-
-In: `Workers` and settings. Out: `Stages`, plain calls. Knows nothing of files or screens; a caller that wants to watch
-gives `advance`, which hears of the learner's finished steps.
-"""
+"""The stages of a round, carried out by the actors of a run."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
 
 from flame_ray.cluster.interrupt import check, result_of
+from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
 from flame_ray.controller.gpu_sharing import share_gpus
 from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, Weights
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, Weights
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.pairs import build_pairs
-from flame_ray.prompts.classify import decide, decide_by_label
+from flame_ray.prompts.classify import classify, decide_by_label
 from flame_ray.prompts.load import draw
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.storage.cache import Cache
-from flame_ray.types import Audit, Group, HeldOut, Missing, PairSet, Prompt, ScoredGroup, ScoredResponse, TrainingReport
+from flame_ray.types import (
+    Group,
+    HeldOut,
+    Missing,
+    PairSet,
+    Prompt,
+    RewardResult,
+    ScoredGroup,
+    ScoredResponse,
+    TrainingReport,
+)
 from flame_ray.weights import Canary, Push
 
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
-SCORING = 256  # groups that may wait for their scores
+MOST_PENDING = 256  # groups that wait for their scores, at most
 
 
 class ClusterStages:
-    """Binds the stages to one run's workers."""
+    """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation."""
 
     def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
         self._workers, self._config = workers, config
@@ -59,13 +65,10 @@ class ClusterStages:
         )
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
-        """Decide which prompts need facts; the model's answers are kept between runs."""
+        """Decide which prompts need facts."""
         if self._config.classify.by == "label":
             return decide_by_label(prompts_P)
-        unknown = [prompt for prompt in prompts_P if prompt.text not in self._classified]
-        asked = [self._workers.judge.submit("classify", prompt) for prompt in unknown]
-        self._classified.add({prompt.text: result_of(answer) for prompt, answer in zip(unknown, asked, strict=True)})
-        return decide(prompts_P, [self._classified[prompt.text] for prompt in prompts_P], self._config.classify.threshold)
+        return classify(prompts_P, _PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout
@@ -73,20 +76,19 @@ class ClusterStages:
             round, self._config.run.seed, config.samples, config.max_tokens, config.temperature, config.top_p, config.top_k
         )
         for group in self._workers.rollouts.generate(prompts_P, plan):
-            self._bound_staleness(group, round)
+            self._check_staleness(group, round)
             yield group
 
     def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
-        """Both rewards of every group as soon as it comes, the factuality reward for fact-based prompts only."""
+        """The rewards of each group. A group is submitted as soon as it comes; the groups keep their order."""
         groups_P = groups_P if self._config.pipeline.stream else list(groups_P)
-        for group, answers in bounded_map(self._submit_scoring, groups_P, SCORING, ordered=True):
-            yield _scored(group, **answers.result())
+        for group, answers in bounded_map(self._submit, groups_P, MOST_PENDING, ordered=True):
+            yield _scored(group, answers.result())
 
-    def _submit_scoring(self, group: Group) -> Future:
-        answers = {"judged": self._workers.judge.submit("score", group)}
-        if group.prompt.fact_based:
-            answers["checked"] = self._workers.factuality.submit("score", group)
-        return gather(answers)
+    def _submit(self, group: Group) -> Future:
+        """The results, by name, of each reward that applies to the group's prompt."""
+        applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
+        return gather({reward.name: pool.submit("score", group) for reward, pool in applying.items()})
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.pairs_D:
@@ -108,7 +110,7 @@ class ClusterStages:
         check()
 
     def save(self, round: int) -> None:
-        """The adapter and, if it is asked for or there is none, the whole model as other tools load it."""
+        """Save the adapter, and the merged model if `run.save_merged` asks for it or there is no adapter."""
         folder, config = self._checkpoints.round(round), self._config
         if config.learner.lora is not None:
             self._learner.save(folder / "adapter", merged=False)
@@ -116,9 +118,9 @@ class ClusterStages:
             self._learner.save(folder / "merged", merged=True)
 
     def sync(self, round: int) -> int:
-        """Push the learner's weights to the samplers; the version is the round's number."""
+        """Push the learner's weights to the samplers. Their version is the number of the round."""
         if self._sequence is None:
-            raise EngineError("a canary", "none", "choose one from the round's pairs")
+            raise EngineError("a canary", "none", "call `train` or `choose_canary` before `sync`")
         before, self._learner_before = self._learner_before, None
         canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
         gap = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep))
@@ -145,13 +147,13 @@ class ClusterStages:
         return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
 
     def choose_canary(self, pairs: PairSet) -> None:
-        """The chosen side of a round's first pair: text that training moves."""
+        """Take the chosen side of the round's first pair, because training changes its log-probabilities."""
         chosen = pairs.pairs_D[0].chosen
         self._sequence = Continuation(chosen.prompt_token_ids, chosen.token_ids)
 
     @property
     def _learner(self) -> DurableLearner:
-        """The learner, whose turn it is from now on where it shares its GPUs."""
+        """The learner; it takes its turn on the GPUs if it shares them."""
         self._gpus.give_to_learner(self._sequence)
         return self._workers.learner
 
@@ -159,7 +161,7 @@ class ClusterStages:
         assert self._sequence is not None
         return self._learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
 
-    def _bound_staleness(self, group: Group, round: int) -> None:
+    def _check_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)
         behind = round - 1 - oldest
         if behind > self._config.pipeline.staleness:
@@ -175,19 +177,30 @@ class ClusterStages:
             yield group
 
 
-def _scored(group: Group, judged: Future, checked: Future | None = None) -> ScoredGroup:
-    judge_G = _rewards(group, judged, lambda missing: missing)
-    audit_G = _rewards(group, checked, Audit) if checked else [None] * len(group.responses_G)
-    return ScoredGroup(
-        group.prompt,
-        tuple(ScoredResponse(*each) for each in zip(group.responses_G, judge_G, audit_G, strict=True)),
-    )
+class _PooledModel:
+    """The language model of a pool's actors; implements `prompts.classify.LanguageModel`."""
+
+    def __init__(self, pool: WorkerPool):
+        self._pool = pool
+
+    def choose(self, chats: Sequence[Sequence[Message]], words: Sequence[str]) -> list[tuple[float, ...]]:
+        asked = [self._pool.submit("choose", chat, tuple(words)) for chat in chats]
+        return [result_of(answer) for answer in asked]
 
 
-def _rewards(group: Group, answer: Future, lost: Callable[[Missing], Any]) -> Sequence[Any]:
-    """A group that brought down one worker after another has no reward; it does not stop the run."""
+def _scored(group: Group, answers: Mapping[str, Future]) -> ScoredGroup:
+    results = [_results(group, answer) for answer in answers.values()]
+    scored_G = [
+        ScoredResponse(response, dict(zip(answers, each, strict=True)))
+        for response, *each in zip(group.responses_G, *results, strict=True)
+    ]
+    return ScoredGroup(group.prompt, tuple(scored_G))
+
+
+def _results(group: Group, answer: Future) -> Sequence[RewardResult]:
+    """One result a response [G]. The reward is missing if the group brought down one worker after another."""
     try:
         return answer.result()
     except WorkLost as error:
         log.warning("%s", error)
-        return [lost(Missing(response.id, "worker lost")) for response in group.responses_G]
+        return [Missing(response.id, "worker lost") for response in group.responses_G]

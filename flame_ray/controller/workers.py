@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from flame_ray.errors import EngineError, PlacementError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup
+from flame_ray.rewards.base import Reward
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.rewards.verifier.actor import VerifierActor
@@ -42,8 +43,8 @@ class Workers:
     """Every actor of a run, as pools."""
 
     rollouts: RolloutPool
-    factuality: WorkerPool
     judge: WorkerPool
+    rewards: Mapping[type[Reward], WorkerPool]
     learner: DurableLearner
     event_loop: EventLoop
 
@@ -69,7 +70,8 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
     judge = _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
     learner = learner or start_learner()
     _finish_start((rollouts, factuality, judge), event_loop, learner)
-    return Workers(RolloutPool(rollouts), factuality, judge, learner, event_loop)
+    rewards = {JudgeActor: judge, FactualityActor: factuality}
+    return Workers(RolloutPool(rollouts), judge, rewards, learner, event_loop)
 
 
 def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:

@@ -3,6 +3,7 @@
 Every token id here is the engine's tokenizer's; nothing is tokenized twice.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -122,3 +123,17 @@ class TextEngine(Protocol):
     def wake(self, part: str) -> None:
         """Take back `weights` or `kv_cache`; both before anything is sampled or scored. Nothing if it is awake."""
         ...
+
+
+def probability_of_yes(yes_logprob: float, no_logprob: float) -> float:
+    """P(yes) if yes and no are the only two answers: the probability of other tokens is left out.
+
+    Raises ValueError if the two log-probabilities (see `TextEngine.choices`) cannot be compared.
+
+    >>> probability_of_yes(-1.0, -1.0)
+    0.5
+    """
+    difference = no_logprob - yes_logprob
+    if math.isnan(difference):
+        raise ValueError(f"log-probabilities of yes and no that can be compared, not {yes_logprob} and {no_logprob}")
+    return 1 / (1 + math.exp(difference)) if difference < 700 else 0.0  # exp overflows; the result rounds to 0 there

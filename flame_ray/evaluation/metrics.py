@@ -1,7 +1,7 @@
-"""Scored held-out responses -> an `Evaluation`: means with 95 % bootstrap intervals. Pure.
+"""Computes the metrics of scored held-out responses: means with 95 % bootstrap intervals.
 
-In: one greedy response a prompt, scored. Facts are counted over fact-based prompts only; a failed reward is left out
-and counted as missing; a response that states no fact counts as an abstention and in no precision.
+Facts are counted on fact-based prompts only. A reward that failed is left out and counted as missing. A response that states
+no fact counts as an abstention and enters no precision.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import bootstrap
 
-from flame_ray.types import Evaluation, FactScore, Interval, JudgeScore, Missing, Prompt, ScoredResponse
+from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, FactScore, Interval, Missing, Prompt, Score, ScoredResponse
 
 
 def evaluate_responses(
     prompts_P: Sequence[Prompt], scored_P: Sequence[ScoredResponse], resamples: int, seed: int
 ) -> Evaluation:
-    """Metrics of one response a prompt; the same seed resamples the same prompts in every round."""
-    facts = [scored.fact for scored in scored_P if isinstance(scored.fact, FactScore)]
-    judged = [scored.judge.value for scored in scored_P if isinstance(scored.judge, JudgeScore)]
-    missing = sum(isinstance(part, Missing) for scored in scored_P for part in (scored.fact, scored.judge))
+    """The metrics of one response a prompt. The same seed resamples the same prompts in every round."""
+    facts = [score for scored in scored_P if isinstance(score := scored.rewards.get(FACTUALITY), FactScore)]
+    judged = [score.value for scored in scored_P if isinstance(score := scored.rewards.get(INSTRUCTION), Score)]
+    missing = sum(isinstance(result, Missing) for scored in scored_P for result in scored.rewards.values())
 
     def interval(values: Sequence[float]) -> Interval:
         return bootstrap_mean(values, resamples, seed)
@@ -36,7 +36,7 @@ def evaluate_responses(
 
 
 def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
-    """Mean with the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
+    """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
     if len(values) < 2:
         return Interval(float(values[0]) if values else None, None, None, len(values))
     found = bootstrap(

@@ -24,7 +24,18 @@ from flame_ray.report.tables import (
     sentence_rows,
 )
 from flame_ray.round import Stages
-from flame_ray.types import Group, HeldOut, PairSet, Prompt, PromptSet, RoundReport, ScoredGroup, ScoredResponse, TrainingReport
+from flame_ray.types import (
+    FACTUALITY,
+    Group,
+    HeldOut,
+    PairSet,
+    Prompt,
+    PromptSet,
+    RoundReport,
+    ScoredGroup,
+    ScoredResponse,
+    TrainingReport,
+)
 
 Item = TypeVar("Item")
 
@@ -113,7 +124,7 @@ class Journal:
             with self._timeline.stage("score", round) as stage:
                 fresh = (group for group in _timed(groups_P, stage) if group.prompt.id not in done)
                 for group in self._shards.store(round, "scored", stage.counted(score(fresh, round), None, len(done))):
-                    checked = sum(each.fact is not None for each in group.scored_G)
+                    checked = sum(FACTUALITY in each.rewards for each in group.scored_G)
                     stage.add(judged=len(group.scored_G), checked_for_facts=checked)
                     yield group
 

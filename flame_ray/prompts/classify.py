@@ -1,20 +1,16 @@
-"""Which instructions need facts (FLAME, section 4.1): the question to the model, and what its answer means.
+"""Decides which instructions need facts (FLAME, section 4.1), by asking a language model or by the labels of the prompt set."""
 
-In: an instruction, or the log-probabilities of the two answers. Out: chat messages, P(yes), decided prompts. Knows
-nothing of how a model is run: the caller renders the messages with the chat template, asks for the next assistant
-token and reads the log-probabilities of the first tokens of `YES` and `NO`.
-"""
-
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from flame_ray.engines.base import Message, probability_of_yes
 from flame_ray.errors import DataError
+from flame_ray.storage.cache import Cache
 from flame_ray.types import Prompt
 
-# The answers' first tokens are "Knowledge" and "Creat" in SmolLM2's vocabulary. A model of 135M parameters separates these
-# words by what the instruction asks for; "Yes" and "No" it gives by the shape of the sentence.
+# The answers' first tokens are "Knowledge" and "Creat" in SmolLM2's vocabulary. A model of 135M parameters chooses between
+# these words by what the instruction asks for; between "Yes" and "No" it chooses by the shape of the sentence.
 YES, NO = "Knowledge", "Creativity"
 
 QUESTION = "Does this ask for knowledge or creativity?"
@@ -33,11 +29,19 @@ DEMONSTRATIONS = (
 )
 
 
-class Accuracy(NamedTuple):
-    """How decisions agree with labels, over the prompts that have both.
+class LanguageModel(Protocol):
+    """A model that chooses between words."""
 
-    `balanced` is the mean of the accuracies on the two labels, None unless both occur: a set of facts only would
-    otherwise reward saying yes to all.
+    def choose(self, chats: Sequence[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
+        """For each chat and each word, the log-probability that the word's first token comes next."""
+        ...
+
+
+class Accuracy(NamedTuple):
+    """How often decisions agree with labels, over the prompts that have both.
+
+    `balanced`: the mean of the accuracies on the two labels; None unless both occur. On a set of facts only, the plain
+    accuracy would reward a model that always says yes.
     """
 
     correct: int
@@ -45,8 +49,19 @@ class Accuracy(NamedTuple):
     balanced: float | None
 
 
+def classify(prompts: Sequence[Prompt], model: LanguageModel, known: Cache, threshold: float) -> tuple[Prompt, ...]:
+    """Each prompt with `fact_based`: whether P(yes) reaches the threshold. `known` keeps P(yes) by text, for later runs."""
+    found = known.get([prompt.text for prompt in prompts])
+    unknown = [prompt.text for prompt in prompts if prompt.text not in found]
+    answers = model.choose([classification_messages(text) for text in unknown], (YES, NO))
+    new = {text: probability_of_yes(*answer) for text, answer in zip(unknown, answers, strict=True)}
+    known.add(new)
+    found |= new
+    return decide(prompts, [found[prompt.text] for prompt in prompts], threshold)
+
+
 def classification_messages(instruction: str) -> list[dict[str, str]]:
-    """Few-shot turns that end where the assistant's next token is the answer."""
+    """Few-shot turns; the first token of the assistant's next turn is the answer."""
     messages = []
     for demonstration, answer in DEMONSTRATIONS:
         messages += [_question(demonstration), {"role": "assistant", "content": answer}]
@@ -57,26 +72,13 @@ def _question(instruction: str) -> dict[str, str]:
     return {"role": "user", "content": f"{instruction}\n\n{QUESTION}"}
 
 
-def probability_of_yes(yes_logprob: float, no_logprob: float) -> float:
-    """P(yes) among the two answers, whatever mass other tokens hold.
-
-    >>> probability_of_yes(-1.0, -1.0)
-    0.5
-    """
-    difference = no_logprob - yes_logprob
-    if math.isnan(difference):
-        raise ValueError(f"log-probabilities of yes and no that can be compared, not {yes_logprob} and {no_logprob}")
-    # exp overflows above about 700; the answer there is 0 to every digit that a float has.
-    return 1 / (1 + math.exp(difference)) if difference < 700 else 0.0
-
-
 def decide(prompts: Sequence[Prompt], probabilities: Sequence[float], threshold: float) -> tuple[Prompt, ...]:
-    """Each prompt with `fact_based` set: true where P(yes) reaches the threshold."""
+    """Each prompt with `fact_based`: whether its probability of needing facts reaches the threshold."""
     return tuple(replace(prompt, fact_based=p >= threshold) for prompt, p in zip(prompts, probabilities, strict=True))
 
 
 def decide_by_label(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
-    """Each prompt with `fact_based` taken from its label; a prompt without one is an error, not a guess."""
+    """Each prompt with its label as `fact_based`. Raises DataError if a prompt has no label."""
     bare = [prompt.id for prompt in prompts if prompt.label is None]
     if bare:
         found = f"{len(bare)} of {len(prompts)} without one, such as {bare[0]!r}"
@@ -86,12 +88,12 @@ def decide_by_label(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
 
 
 def accuracy(prompts: Sequence[Prompt]) -> Accuracy:
-    """Decisions against labels; prompts without a label or a decision are left out."""
-    judged = [prompt for prompt in prompts if prompt.label is not None and prompt.fact_based is not None]
-    correct = sum(prompt.label == prompt.fact_based for prompt in judged)
+    """Compares decisions with labels; prompts without a label or a decision are left out."""
+    decided = [prompt for prompt in prompts if prompt.label is not None and prompt.fact_based is not None]
+    correct = sum(prompt.label == prompt.fact_based for prompt in decided)
     shares = []
     for label in (True, False):
-        of_label = [prompt for prompt in judged if prompt.label is label]
+        of_label = [prompt for prompt in decided if prompt.label is label]
         if of_label:
             shares.append(sum(prompt.fact_based is label for prompt in of_label) / len(of_label))
-    return Accuracy(correct, len(judged), sum(shares) / 2 if len(shares) == 2 else None)
+    return Accuracy(correct, len(decided), sum(shares) / 2 if len(shares) == 2 else None)

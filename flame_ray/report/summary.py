@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flame_ray.types import Evaluation, Interval, PairKind, RoundReport
+from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, RoundReport
 
 COLUMNS = {
     "factual_precision": "factual precision",
@@ -21,7 +21,8 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     """One item of summary.json's `rounds`; round 0 has an evaluation and timings only."""
     summary: dict[str, Any] = {"round": report.round, "evaluation": evaluation_summary(report.evaluation)}
     if report.pairs is not None and report.training is not None:
-        summary["pairs"] = {kind.value: report.pairs.count(kind) for kind in PairKind} | {"dropped": report.pairs.dropped}
+        kinds = dict.fromkeys((INSTRUCTION, FACTUALITY, *(pair.kind for pair in report.pairs.pairs_D)))
+        summary["pairs"] = {kind: report.pairs.count(kind) for kind in kinds} | {"dropped": report.pairs.dropped}
         training = report.training
         summary["training"] = {
             "loss": training.loss,

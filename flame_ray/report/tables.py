@@ -1,9 +1,20 @@
-"""Records -> rows of the journal's Parquet tables, one flat dictionary a row. Pure."""
+"""Turns records into the rows of a run's Parquet tables; a row is a flat dictionary."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from flame_ray.types import Evaluation, FactScore, JudgeScore, Missing, PairSet, Prompt, Response, ScoredResponse
+from flame_ray.types import (
+    FACTUALITY,
+    Evaluation,
+    FactScore,
+    Missing,
+    PairSet,
+    Prompt,
+    Response,
+    RewardResult,
+    Score,
+    ScoredResponse,
+)
 
 Rows = list[dict[str, Any]]
 
@@ -16,26 +27,29 @@ def prompt_rows(prompts_P: Sequence[Prompt]) -> Rows:
 
 
 def response_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
-    """One row a response, with both rewards; a missing reward is null, with its reason beside it."""
-    return [_response(scored.response) | _judge(scored.judge) | _fact(scored.fact) for scored in scored_PG]
+    """One row a response, with all rewards. A missing reward is null, and the column beside it has the reason."""
+    names = dict.fromkeys(name for scored in scored_PG for name in scored.rewards if name != FACTUALITY)
+    return [
+        _response(scored.response)
+        | {column: value for name in names for column, value in _score(name, scored.rewards.get(name)).items()}
+        | _facts(scored.rewards.get(FACTUALITY))
+        for scored in scored_PG
+    ]
 
 
 def sentence_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
-    """One row a sentence of a response that was checked, and whether it states something that evidence could decide."""
+    """One row a sentence of each response with a factuality score."""
     return [
-        {"response_id": str(scored.response.id), "sentence": place, "text": each.text, "verifiable": each.verifiable}
-        for scored in scored_PG
-        for place, each in enumerate(scored.audit.sentences_S if scored.audit else ())
+        {"response_id": str(score.response_id), "sentence": place, "text": each.text, "verifiable": each.verifiable}
+        for score in _fact_scores(scored_PG)
+        for place, each in enumerate(score.sentences_S)
     ]
 
 
 def evidence_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
-    """One row for each passage of a prompt's evidence: what its responses were checked on."""
-    found = {
-        (scored.response.id.prompt_id, passage)
-        for scored in scored_PG
-        for passage in (scored.audit.passages_K if scored.audit else ())
-    }
+    """One row a passage that responses to a prompt were checked against."""
+    results = [result for scored in scored_PG if isinstance(result := scored.rewards.get(FACTUALITY), FactScore | Missing)]
+    found = {(result.response_id.prompt_id, passage) for result in results for passage in result.passages_K}
     return [
         {"prompt_id": prompt_id, "passage_id": passage.id, "title": passage.title, "text": passage.text}
         for prompt_id, passage in sorted(found, key=lambda each: (each[0], each[1].id))
@@ -43,26 +57,25 @@ def evidence_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
 
 
 def fact_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
-    """One row a fact, with its verdict and the passage that decided: what a person needs to audit a reward."""
+    """One row a fact with its verdict and the passage that decided, so that a person can audit the reward."""
     return [
         {
-            "response_id": str(scored.response.id),
+            "response_id": str(score.response_id),
             "fact": verdict.fact.text,
             "sentence": verdict.fact.sentence,
             "verdict": str(verdict.label),
             "score": verdict.score,
             "passage_id": verdict.passage_id,
         }
-        for scored in scored_PG
-        if isinstance(scored.fact, FactScore)
-        for verdict in scored.fact.verdicts
+        for score in _fact_scores(scored_PG)
+        for verdict in score.verdicts
     ]
 
 
 def pair_rows(pairs: PairSet) -> Rows:
     return [
         {
-            "kind": str(pair.kind),
+            "kind": pair.kind,
             "prompt_id": pair.prompt_id,
             "chosen_id": str(pair.chosen.id),
             "rejected_id": str(pair.rejected.id),
@@ -76,7 +89,7 @@ def pair_rows(pairs: PairSet) -> Rows:
 
 
 def evaluation_line(evaluation: Evaluation) -> str:
-    """One line for the screen."""
+    """The evaluation as one line for the screen."""
     precision, correct, wrong = evaluation.factual_precision, evaluation.correct_facts, evaluation.erroneous_facts
     missing = f"; {evaluation.missing} rewards missing" if evaluation.missing else ""
     if precision.mean is None:
@@ -103,21 +116,19 @@ def _response(response: Response) -> dict[str, Any]:
     }
 
 
-def _judge(judge: JudgeScore | Missing) -> dict[str, Any]:
-    if isinstance(judge, Missing):
-        return {"instruction_score": None, "instruction_missing": judge.reason}
-    return {"instruction_score": judge.value, "instruction_missing": None}
+def _fact_scores(scored_PG: Sequence[ScoredResponse]) -> list[FactScore]:
+    return [score for scored in scored_PG if isinstance(score := scored.rewards.get(FACTUALITY), FactScore)]
 
 
-def _fact(fact: FactScore | Missing | None) -> dict[str, Any]:
-    counts = {"precision": None, "supported": None, "contradicted": None, "not_found": None, "fact_missing": None}
-    if isinstance(fact, Missing):
-        return counts | {"fact_missing": fact.reason}
-    if fact is None:
-        return counts
-    return counts | {
-        "precision": fact.precision,
-        "supported": fact.supported,
-        "contradicted": fact.contradicted,
-        "not_found": fact.not_found,
-    }
+def _score(name: str, result: RewardResult | None) -> dict[str, Any]:
+    return {f"{name}_score": result.value if isinstance(result, Score) else None, f"{name}_missing": _reason(result)}
+
+
+def _facts(result: RewardResult | None) -> dict[str, Any]:
+    score = result if isinstance(result, FactScore) else None
+    columns = ("precision", "supported", "contradicted", "not_found")
+    return {name: getattr(score, name, None) for name in columns} | {"fact_missing": _reason(result)}
+
+
+def _reason(result: RewardResult | None) -> str | None:
+    return result.reason if isinstance(result, Missing) else None

@@ -1,9 +1,9 @@
-"""Rewards: how good is a response. The factuality side flows through five pure files, each unaware of the next:
+"""Rewards say how good a response is: `factuality` (RM_fact) and `judge`, which scores instruction following (RM_IF).
 
-    corpus -> retrieve (evidence, once a prompt)
-                        \
-    response -> decompose (facts) -> check (a verdict a fact) -> factuality (FactScore, or Missing)
+    corpus -> retrieve (passages)
+                       \
+    response -> decompose (facts) -> check (a verdict per fact) -> FactScore
+    prompt, response -> judge (rubric or back-translation) -> Score
 
-The pure files import neither ray nor torch; the actors that carry them to other machines, and the client of one, live beside
-them.
+The `actor.py` files run the rewards on other machines; `verifier` is the language model that checkers and decomposers ask.
 """

@@ -27,15 +27,16 @@ from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.round import Stages, run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import (
+    INSTRUCTION,
     Evaluation,
     Group,
     HeldOut,
     Interval,
-    JudgeScore,
     PairSet,
     Prompt,
     Response,
     ResponseId,
+    Score,
     ScoredGroup,
     ScoredResponse,
     TrainingReport,
@@ -71,9 +72,8 @@ def stages(rollouts: RolloutPool) -> Stages:
     def score(groups_P, round):
         for group in groups_P:
             time.sleep(SCORE_S)
-            yield ScoredGroup(
-                group.prompt, tuple(ScoredResponse(r, JudgeScore(r.id, 0.0, (0.0,)), None) for r in group.responses_G)
-            )
+            scored_G = (ScoredResponse(each, {INSTRUCTION: Score(each.id, 0.0)}) for each in group.responses_G)
+            yield ScoredGroup(group.prompt, tuple(scored_G))
 
     def pair(groups_P, round):
         return PairSet((), {"instruction: tie": sum(1 for _ in groups_P)})

@@ -108,9 +108,9 @@ def row(name: str, config: Config, tasks: Sequence[Task], verifier: Verifier | N
                 checker = CachedChecker(checker, Path(folder) / "verdicts.sqlite")
             reward = FactualityReward(make_decomposer(settings, verifier), evidence, checker)
             start = time.perf_counter()
-            audits = [audit for at in range(0, len(tasks), 16) for audit in reward.audit(tasks[at : at + 16])]
+            results = [result for at in range(0, len(tasks), 16) for result in reward.score(tasks[at : at + 16])]
             seconds = time.perf_counter() - start
-            facts = sum(len(audit.score.verdicts) for audit in audits if isinstance(audit.score, FactScore))
+            facts = sum(len(result.verdicts) for result in results if isinstance(result, FactScore))
             cells.append(f"{facts / seconds:.1f} | {len(tasks) / seconds:.1f}")
     return f"| {name} | {len(tasks)} | {facts} | {cells[0]} | {cells[1]} |"
 

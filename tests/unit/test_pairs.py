@@ -8,34 +8,14 @@ import pytest
 
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs
-from flame_ray.types import (
-    Audit,
-    Fact,
-    FactScore,
-    JudgeScore,
-    Missing,
-    Pair,
-    PairKind,
-    PairSet,
-    Prompt,
-    Response,
-    ResponseId,
-    ScoredGroup,
-    ScoredResponse,
-    Verdict,
-    VerdictLabel,
-)
+from flame_ray.types import FactScore, Pair, PairSet, Prompt, Score, ScoredGroup, ScoredResponse, VerdictLabel
+from tests.builders import make_response, make_scored
 
 FACTS = Prompt("peru", "Which countries border Peru?", fact_based=True)
 POEM = Prompt("poem", "Write a poem.", fact_based=False)
 ANY_GAP = PairsConfig(max_judge_gap=None)
 FACTUALITY = PairsConfig(max_judge_gap=None, kinds=("factuality",))
 INSTRUCTION = PairsConfig(kinds=("instruction",))
-
-
-def facts(supported: int, unsupported: int) -> tuple[Verdict, ...]:
-    labels = [VerdictLabel.SUPPORTED] * supported + [VerdictLabel.CONTRADICTED] * unsupported
-    return tuple(Verdict(Fact(f"fact {i}", 0), label, 0.5, None) for i, label in enumerate(labels))
 
 
 def scored(
@@ -49,11 +29,12 @@ def scored(
     finish_reason: str = "stop",
 ) -> ScoredResponse:
     """Response `index` of a prompt; judge None is a judge that failed, fact is (supported, unsupported)."""
-    id = ResponseId(1, prompt.id, index)
-    response = Response(id, f"answer {index}" if text is None else text, (1,), (2, 3), (-0.1, -0.2), finish_reason, 0)
-    judged = Missing(id, "judge failed") if judge is None else JudgeScore(id, judge, (judge,))
-    checked = Audit(FactScore(id, facts(*fact))) if fact is not None else None
-    return ScoredResponse(response, judged, Audit(Missing(id, "checker failed")) if missing_fact else checked)
+    said = f"answer {index}" if text is None else text
+    response = make_response(said, prompt=prompt.id, index=index, finish_reason=finish_reason)
+    supported, unsupported = fact or (0, 0)
+    labels = [VerdictLabel.SUPPORTED] * supported + [VerdictLabel.CONTRADICTED] * unsupported
+    facts = "checker failed" if missing_fact else None if fact is None else labels
+    return make_scored(response, judge="judge failed" if judge is None else judge, facts=facts)
 
 
 def pairs_of(prompt: Prompt, scored_G: list[ScoredResponse], config: PairsConfig) -> PairSet:
@@ -72,35 +53,35 @@ def only(pairs: PairSet) -> Pair:
 
 def test_the_instruction_pair_joins_the_highest_and_the_lowest_judge_score():
     pair = only(pairs_of(POEM, [scored(i, s, prompt=POEM) for i, s in enumerate([2.0, 4.5, 1.0, 3.0])], ANY_GAP))
-    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == (PairKind.INSTRUCTION, (1, 2), 4.5, 1.0)
+    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == ("instruction", (1, 2), 4.5, 1.0)
 
 
 def test_the_factuality_pair_joins_the_highest_and_the_lowest_precision():
     group = [scored(0, fact=(1, 1)), scored(1, fact=(1, 3)), scored(2, fact=(3, 1)), scored(3, fact=(2, 2))]
     pair = only(pairs_of(FACTS, group, FACTUALITY))
-    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == (PairKind.FACTUALITY, (2, 1), 0.75, 0.25)
+    assert (pair.kind, indexes(pair), pair.chosen_score, pair.rejected_score) == ("factuality", (2, 1), 0.75, 0.25)
 
 
 def test_a_fact_based_prompt_gives_one_pair_of_each_kind():
     group = [scored(0, 5.0, (0, 2)), scored(1, 1.0, (2, 0))]
     pairs = pairs_of(FACTS, group, ANY_GAP)
-    assert {pair.kind: indexes(pair) for pair in pairs.pairs_D} == {PairKind.INSTRUCTION: (0, 1), PairKind.FACTUALITY: (1, 0)}
+    assert {pair.kind: indexes(pair) for pair in pairs.pairs_D} == {"instruction": (0, 1), "factuality": (1, 0)}
     assert pairs.dropped == {}
-    assert (pairs.count(PairKind.INSTRUCTION), pairs.count(PairKind.FACTUALITY)) == (1, 1)
+    assert (pairs.count("instruction"), pairs.count("factuality")) == (1, 1)
 
 
 @pytest.mark.parametrize("fact_based", [False, None])
 def test_a_prompt_that_needs_no_facts_gives_no_factuality_pair_and_no_factuality_count(fact_based):
     prompt = Prompt("poem", "Write a poem.", fact_based=fact_based)
     pairs = pairs_of(prompt, [scored(0, 1.0, (2, 0), prompt=prompt), scored(1, 2.0, (0, 2), prompt=prompt)], ANY_GAP)
-    assert only(pairs).kind is PairKind.INSTRUCTION
+    assert only(pairs).kind == "instruction"
     assert pairs.dropped == {}
 
 
 def test_only_the_kinds_that_the_settings_name_are_made():
     group = [scored(0, 5.0, (0, 2)), scored(1, 1.0, (2, 0))]
-    assert only(pairs_of(FACTS, group, INSTRUCTION)).kind is PairKind.INSTRUCTION
-    assert only(pairs_of(FACTS, group, FACTUALITY)).kind is PairKind.FACTUALITY
+    assert only(pairs_of(FACTS, group, INSTRUCTION)).kind == "instruction"
+    assert only(pairs_of(FACTS, group, FACTUALITY)).kind == "factuality"
 
 
 def test_equal_scores_are_a_tie_of_their_kind():
@@ -236,12 +217,12 @@ def test_a_factuality_pair_whose_judge_failed_is_dropped_only_where_the_gap_is_a
 def test_a_pair_of_two_prompts_rounds_or_of_one_sample_with_itself_is_refused():
     a, b = scored(0).response, scored(1, prompt=POEM).response
     with pytest.raises(ValueError, match="one prompt in one round"):
-        Pair(PairKind.INSTRUCTION, a, b, 1.0, 0.0)
+        Pair("instruction", a, b, 1.0, 0.0)
     with pytest.raises(ValueError, match="one prompt in one round"):
-        Pair(PairKind.INSTRUCTION, a, a, 1.0, 0.0)
-    later = Response(ResponseId(2, "peru", 1), "later", (1,), (2,), (-0.1,), "stop", 1)
+        Pair("instruction", a, a, 1.0, 0.0)
+    later = make_response("later", round=2, index=1)
     with pytest.raises(ValueError, match="one prompt in one round"):
-        Pair(PairKind.INSTRUCTION, a, later, 1.0, 0.0)
+        Pair("instruction", a, later, 1.0, 0.0)
 
 
 def random_round(rng: random.Random) -> list[ScoredGroup]:
@@ -273,8 +254,8 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
         groups_P = random_round(rng)
         pairs = build_pairs(groups_P, PairsConfig(max_judge_gap=1.0, min_fact_gap=0.4, max_fact_loss=0.2))
         for kind, due in (
-            (PairKind.INSTRUCTION, len(groups_P)),
-            (PairKind.FACTUALITY, sum(bool(group.prompt.fact_based) for group in groups_P)),
+            ("instruction", len(groups_P)),
+            ("factuality", sum(bool(group.prompt.fact_based) for group in groups_P)),
         ):
             reasons = sum(count for reason, count in pairs.dropped.items() if reason.startswith(f"{kind}: "))
             assert pairs.count(kind) + reasons == due
@@ -313,10 +294,11 @@ def test_the_gap_of_every_pair_is_the_widest_of_all_two_usable_responses():
         by_prompt = {group.prompt.id: group.scored_G for group in groups_P}
         for pair in build_pairs(groups_P, ANY_GAP).pairs_D:
             group = [s for s in by_prompt[pair.prompt_id] if s.response.text and s.response.finish_reason == "stop"]
-            if pair.kind is PairKind.INSTRUCTION:
-                values = [s.judge.value for s in group if isinstance(s.judge, JudgeScore)]
+            if pair.kind == "instruction":
+                values = [score.value for s in group if isinstance(score := s.rewards["instruction"], Score)]
             else:
-                values = [s.fact.precision for s in group if isinstance(s.fact, FactScore) and s.fact.verdicts]
+                scores = [score for s in group if isinstance(score := s.rewards["factuality"], FactScore)]
+                values = [score.precision for score in scores if score.verdicts]
             widest = max(a - b for a in values for b in values)
             assert pair.chosen_score - pair.rejected_score == pytest.approx(widest)
 

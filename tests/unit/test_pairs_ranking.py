@@ -4,22 +4,8 @@ import pytest
 
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs, f_at
-from flame_ray.types import (
-    Audit,
-    Fact,
-    FactScore,
-    JudgeScore,
-    Missing,
-    Pair,
-    PairSet,
-    Prompt,
-    Response,
-    ResponseId,
-    ScoredGroup,
-    ScoredResponse,
-    Verdict,
-    VerdictLabel,
-)
+from flame_ray.types import Pair, PairSet, Prompt, ScoredGroup, ScoredResponse, VerdictLabel
+from tests.builders import make_response, make_scored
 
 PERU = Prompt("peru", "Which countries border Peru?", fact_based=True)
 FACTUALITY = PairsConfig(max_judge_gap=None, kinds=("factuality",))
@@ -27,16 +13,12 @@ FACTUALITY = PairsConfig(max_judge_gap=None, kinds=("factuality",))
 
 def stated(index: int, supported: int, unsupported: int, judge: float = 0.0) -> ScoredResponse:
     """Response `index`, with so many facts that the evidence supports and so many that it does not."""
-    id = ResponseId(1, PERU.id, index)
     labels = [VerdictLabel.SUPPORTED] * supported + [VerdictLabel.CONTRADICTED] * unsupported
-    verdicts = tuple(Verdict(Fact(f"fact {i}", 0), label, 0.5, None) for i, label in enumerate(labels))
-    response = Response(id, f"answer {index}", (1,), (2, 3), (-0.1, -0.2), "stop", 0)
-    return ScoredResponse(response, JudgeScore(id, judge, (judge,)), Audit(FactScore(id, verdicts)))
+    return make_scored(make_response(f"answer {index}", index=index), judge=judge, facts=labels)
 
 
 def unchecked(index: int, judge: float) -> ScoredResponse:
-    scored = stated(index, 1, 0, judge)
-    return ScoredResponse(scored.response, scored.judge, Audit(Missing(scored.response.id, "checker failed")))
+    return make_scored(make_response(f"answer {index}", index=index), judge=judge, facts="checker failed")
 
 
 def pairs_of(scored_G: list[ScoredResponse], config: PairsConfig) -> PairSet:

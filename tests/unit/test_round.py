@@ -12,15 +12,14 @@ from flame_ray.types import (
     Group,
     HeldOut,
     Interval,
-    JudgeScore,
     PairSet,
     Prompt,
     Response,
     ResponseId,
     ScoredGroup,
-    ScoredResponse,
     TrainingReport,
 )
+from tests.builders import make_scored
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
@@ -72,7 +71,7 @@ class FakeStages:
         for group in groups_P:
             self.flow.append(f"score {group.prompt.id}")
             (response,) = group.responses_G
-            yield ScoredGroup(group.prompt, (ScoredResponse(response, JudgeScore(response.id, 1.0, (1.0,)), None),))
+            yield ScoredGroup(group.prompt, (make_scored(response),))
 
     def _pair(self, groups_P, round):
         seen = [group.prompt for group in groups_P]

@@ -1,36 +1,43 @@
-"""One factuality worker (made a Ray actor by controller/workers.py): it reads the corpus and indexes it once.
+"""One factuality worker: it reads and indexes the corpus once, then scores responses and checks claims.
 
-In: prompts and their responses, or claims. Out: one `Audit` a response, of a score or of `Missing` with the reason; or
-verdicts. In a file of its own: bm25s brings numba, and vLLM 0.32 cannot start in a process that has imported it.
+`controller/workers.py` makes it a Ray actor. It never shares a process with vLLM 0.32, which cannot start where numba is
+imported; bm25s imports numba.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from flame_ray.config import FactualityConfig
+from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.factuality.check import Checker, make_checker
 from flame_ray.rewards.factuality.decompose import make_decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Reranker, Retriever, open_passages, open_reranker, open_retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
 from flame_ray.rewards.verifier.client import RemoteVerifier
-from flame_ray.types import Audit, Claim, Group, Passage, Verdict
+from flame_ray.types import FACTUALITY, Claim, FactScore, Group, Missing, Passage, Prompt, RewardResult, Verdict
 
 
 class FactualityActor:
-    """RM_fact: sentences -> facts -> evidence -> check.
+    """RM_fact for fact-based prompts; implements `Reward`.
 
-    `corpus` false: it is read only when something asks for passages, for those that bring their own evidence.
-    `verifiers`: handles of the actors that a language model's stages ask.
+    `corpus` False: the corpus is read only when passages are asked for, because the inputs may bring their own evidence.
+    `verifiers`: handles of the actors that serve the language model of a decomposer or checker.
     """
+
+    name: ClassVar[str] = FACTUALITY
 
     def __init__(self, config: FactualityConfig, corpus: bool = True, verifiers: Sequence[Any] = ()):
         self._config, self._needs_corpus = config, corpus
         self._verifier = RemoteVerifier(verifiers) if verifiers else None
 
+    @staticmethod
+    def applies_to(prompt: Prompt) -> bool:
+        return bool(prompt.fact_based)
+
     def ready(self) -> int:
-        """How many passages serve as evidence. What cannot be loaded is raised here, since a constructor's error is a death."""
+        """How many passages the corpus has. Raises what makes it unusable; an error in the constructor would kill the actor."""
         self._reward  # noqa: B018
         return self._corpus.open() if self._needs_corpus else 0
 
@@ -51,35 +58,30 @@ class FactualityActor:
         return FactualityReward(decomposer, evidence, self._checker, config.not_found == "unsupported")
 
     def described(self, questions: Sequence[Any]) -> Iterator[tuple[int, tuple[float, str]]]:
-        """To each question its position, and the checker: the support score from which a fact counts as true, its identity."""
-        yield from _numbered((self._checker.threshold, self._checker.identity) for _ in questions)
+        """For each question its position, the checker's threshold (the support score from which a fact is true), and its id."""
+        yield from numbered((self._checker.threshold, self._checker.identity) for _ in questions)
 
-    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[Audit, ...]]]:
-        """Scores [G] of each group with what they rest on, and its position."""
-        yield from _numbered(self._reward.score(groups))
+    def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[RewardResult, ...]]]:
+        tasks = [Task(group.prompt, response) for group in groups for response in group.responses_G]
+        yield from by_group(groups, self._reward.score(tasks))
 
-    def audit(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Audit]]:
-        """The score of each response with the passages that it rests on, and its position."""
-        yield from _numbered(self._reward.audit(tasks))
+    def score_tasks(self, tasks: Sequence[Task]) -> Iterator[tuple[int, FactScore | Missing]]:
+        """The position of each task and its result."""
+        yield from numbered(self._reward.score(tasks))
 
     def check(self, claims: Sequence[Claim]) -> Iterator[tuple[int, Verdict]]:
-        """The verdict on each claim, with its position."""
-        yield from _numbered(self._checker.check(claims))
-
-
-def _numbered(results: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-    """A generator and not `enumerate`, because Ray uses `send`, which only a generator has."""
-    yield from ((position, result) for position, result in enumerate(results))
+        """The position of each claim and the verdict on it."""
+        yield from numbered(self._checker.check(claims))
 
 
 class _Corpus:
-    """Passages that are read and indexed at the first question; a fault of the corpus is raised there."""
+    """The passages of a corpus. The first question reads and indexes them, and raises an error if that fails."""
 
     def __init__(self, config: FactualityConfig):
         self._config = config
 
     def open(self) -> int:
-        """How many passages it has, once they are indexed."""
+        """Read and index the corpus; returns the number of its passages."""
         return self._indexed[1]
 
     def retrieve(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:

@@ -1,4 +1,4 @@
-"""Turns rows of responses into tasks of the factuality reward, and its audits into the records of `flame-ray score`."""
+"""Turns rows of responses into tasks of the factuality reward, and its scores into the records of `flame-ray score`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from flame_ray.config import ScoreConfig
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rewards.factuality.scores import f_at, length_penalty, wilson
 from flame_ray.storage.jsonl import Row
-from flame_ray.types import Audit, FactScore, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this length: a sentence without its neighbours supports too little
 FORMAT = 3  # of a record; a file of records in another format is not resumed
@@ -45,7 +45,7 @@ def passages_of(texts: Sequence[str]) -> tuple[Passage, ...]:
     return tuple(Passage(f"given/{index}", "", "\n".join(lines)) for index, lines in enumerate(joined))
 
 
-def record_of(row: Row, audit: Audit, config: ScoreConfig) -> dict[str, Any]:
+def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
     """The columns of the row and the findings of the reward. A column whose name is taken is kept as `input.<name>`.
 
     `sentences` are those of the response; `verifiable` is false for one that states nothing that evidence could decide. The
@@ -53,7 +53,7 @@ def record_of(row: Row, audit: Audit, config: ScoreConfig) -> dict[str, Any]:
     (precision with FActScore's length penalty) and `f1_at_k` are lower for a response that says little. All four are null
     when no fact counts. `missing` says why the reward failed; then every count is null, as a failed reward is not 0.
     """
-    record = {"line": row.number} | _found(audit, config)
+    record = {"line": row.number} | _found(result, config)
     columns = {}
     for name, value in row.columns.items():
         while name in record or name in columns:
@@ -62,12 +62,12 @@ def record_of(row: Row, audit: Audit, config: ScoreConfig) -> dict[str, Any]:
     return {"line": row.number} | columns | record
 
 
-def _found(audit: Audit, config: ScoreConfig) -> dict[str, Any]:
-    score = audit.score if isinstance(audit.score, FactScore) else None
+def _found(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
+    score = result if isinstance(result, FactScore) else None
     return {
-        "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in audit.sentences_S],
+        "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in score.sentences_S] if score else [],
         "facts": [_fact(verdict) for verdict in score.verdicts] if score else [],
-        "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in audit.passages_K],
+        "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in result.passages_K],
         "supported": score.supported if score else None,
         "contradicted": score.contradicted if score else None,
         "not_found": score.not_found if score else None,
@@ -77,7 +77,7 @@ def _found(audit: Audit, config: ScoreConfig) -> dict[str, Any]:
         "interval": list(wilson(score.supported, score.counted)) if score and score.counted else None,
         **(_with_length(score, config) if score else dict.fromkeys(("factscore", "f1_at_k"))),
         "abstained": score.abstained if score else None,
-        "missing": None if isinstance(audit.score, FactScore) else audit.score.reason,
+        "missing": result.reason if isinstance(result, Missing) else None,
     }
 
 

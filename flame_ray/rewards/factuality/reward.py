@@ -1,11 +1,11 @@
-"""RM_fact (FLAME, section 4.3): the share of a response's facts that the evidence supports.
+"""Computes RM_fact (FLAME, section 4.3), the share of a response's facts that the evidence supports.
 
-In: responses to prompts. Out: one FactScore a response, or Missing with the reason when a stage failed on it; a failure is
-never a score of 0. Composes decompose, evidence and check, and knows nothing of how any of them works.
+A response is decomposed into facts, evidence is found for them, and each fact is checked. A response on which one of these
+steps fails is `Missing`, never a score of 0.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,9 @@ from flame_ray.rewards.factuality.check.base import Checker
 from flame_ray.rewards.factuality.decompose.base import Decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.types import (
-    Audit,
     Claim,
     Fact,
     FactScore,
-    Group,
     Missing,
     Passage,
     Prompt,
@@ -33,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A response to score; `given` is evidence to use in place of retrieval."""
+    """A response to score. `given`: evidence to use instead of retrieved passages."""
 
     prompt: Prompt
     response: Response
@@ -41,24 +39,17 @@ class Task:
 
 
 class FactualityReward:
-    """Takes many responses through a stage at once, so that a model behind it has full batches."""
+    """Takes all responses through one step before the next, so that a model in that step gets full batches."""
 
     def __init__(self, decomposer: Decomposer, evidence: Evidence, checker: Checker, not_found_counts: bool = True):
         self._decomposer, self._evidence, self._checker = decomposer, evidence, checker
         self._not_found_counts = not_found_counts
 
-    def score(self, groups: Sequence[Group]) -> Iterator[tuple[Audit, ...]]:
-        """The scores [G] of each group with what they rest on, in order."""
-        tasks = [Task(group.prompt, response) for group in groups for response in group.responses_G]
-        audits = iter(self.audit(tasks))
-        for group in groups:
-            yield tuple(next(audits) for _ in group.responses_G)
-
-    def audit(self, tasks: Sequence[Task]) -> list[Audit]:
-        """One result a task, in order. A FlameError stops the run; any other error costs its response alone."""
+    def score(self, tasks: Sequence[Task]) -> list[FactScore | Missing]:
+        """One result a task, in order. Raises FlameError; any other error makes only its own response `Missing`."""
         claimed = _each(self._claims, list(tasks))
         verdicts = _each(self._verdicts, claimed)
-        return [self._audit(*each) for each in zip(tasks, claimed, verdicts, strict=True)]
+        return [self._result(*each) for each in zip(tasks, claimed, verdicts, strict=True)]
 
     def _claims(self, tasks: Sequence[Task]) -> "list[_Claimed]":
         found = self._decomposer.decompose([task.response for task in tasks])
@@ -76,15 +67,16 @@ class FactualityReward:
         verdicts = iter(self._checker.check([claim for each in claimed for claim in each.claims_F]))
         return [tuple(next(verdicts) for _ in each.claims_F) for each in claimed]
 
-    def _audit(self, task: Task, claimed: "_Claimed | _Failed", verdicts: "tuple[Verdict, ...] | _Failed") -> Audit:
+    def _result(
+        self, task: Task, claimed: "_Claimed | _Failed", verdicts: "tuple[Verdict, ...] | _Failed"
+    ) -> FactScore | Missing:
         if isinstance(claimed, _Failed):
             return _failed(task, claimed.error, ())
         if isinstance(verdicts, _Failed):
             return _failed(task, verdicts.error, claimed.passages)
         if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
-            return Audit(Missing(task.response.id, "checker: failed on every fact"), claimed.passages)
-        score = FactScore(task.response.id, verdicts, self._not_found_counts)
-        return Audit(score, claimed.passages, claimed.sentences_S)
+            return Missing(task.response.id, "checker: failed on every fact", claimed.passages)
+        return FactScore(task.response.id, verdicts, self._not_found_counts, claimed.passages, claimed.sentences_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +91,9 @@ class _Claimed:
         return tuple(dict.fromkeys(passage for claim in self.claims_F for passage in claim.passages_K))
 
 
-def _failed(task: Task, error: Exception, passages: tuple[Passage, ...]) -> Audit:
+def _failed(task: Task, error: Exception, passages: tuple[Passage, ...]) -> Missing:
     log.error("the factuality reward of %s failed", task.response.id, exc_info=error)
-    return Audit(Missing(task.response.id, f"{type(error).__name__}: {error}"), passages)
+    return Missing(task.response.id, f"{type(error).__name__}: {error}", passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +102,18 @@ class _Failed:
 
 
 def _each(stage: Callable[[Sequence[Any]], list[Any]], items: Sequence[Any]) -> list[Any]:
-    """A stage on all items that have not failed before."""
+    """The results of a step, in order; an item that failed in an earlier step stays as it is."""
     done = iter(_attempt(stage, [item for item in items if not isinstance(item, _Failed)]))
     return [item if isinstance(item, _Failed) else next(done) for item in items]
 
 
 def _attempt(stage: Callable[[Sequence[Any]], list[Any]], items: Sequence[Any]) -> list[Any]:
-    """All at once; if that fails, one after another, so that each failure is one item's."""
+    """Runs a step on all items at once; if that fails, on one item at a time, to find the ones that fail."""
     try:
         return stage(items) if items else []
     except FlameError:
         raise
-    except Exception as error:  # whatever a text brings out of a parser or a model: counted as missing
+    except Exception as error:  # a text may make a parser or a model raise anything
         if len(items) == 1:
             return [_Failed(error)]
         return [result for item in items for result in _attempt(stage, [item])]

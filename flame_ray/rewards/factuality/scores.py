@@ -1,7 +1,4 @@
-"""Counts of facts -> numbers that rank responses. Pure.
-
-In: how many facts a response states and how many of them are supported. Out: FActScore's length penalty, F1@K, intervals.
-"""
+"""Numbers that rank responses by their counts of facts: F1@K, FActScore's length penalty, and Wilson's interval."""
 
 import math
 
@@ -9,9 +6,9 @@ from scipy.stats import binomtest
 
 
 def f_at(k: int, weight: float, supported: int, facts: int) -> float:
-    """F-beta of precision and recall at K, the share of K wanted facts that are there and supported; `weight` is beta.
+    """F-beta of precision and recall at K; `weight` is beta, and recall at K is `supported / k`, at most 1.
 
-    At 1 it is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). It does not rise when a response says less.
+    With beta 1 this is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). A response cannot raise it by saying less.
 
     >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
     (1.0, 0.5, 0.556)
@@ -30,7 +27,7 @@ def length_penalty(facts: int, gamma: float) -> float:
 
 
 def wilson(supported: int, facts: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a share (Wilson 1927): between 0 and 1 for any count, wide for a few facts.
+    """The Wilson score interval of a share (Wilson 1927): it stays within 0 and 1, and is wide for a few facts.
 
     >>> [round(bound, 3) for bound in wilson(8, 10)]
     [0.49, 0.943]

@@ -6,7 +6,7 @@ from flame_ray.commands.agreement import _compared_response
 from flame_ray.evaluation.agreement import ComparedClaim
 from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Audit, Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
 LABELLED = LabelledResponse(
@@ -34,13 +34,13 @@ def test_a_claim_has_the_checkers_own_decision_and_a_failure_has_no_score(label,
 
 def test_a_response_has_its_words_and_both_counts():
     score = FactScore(ID, (verdict(VerdictLabel.SUPPORTED), verdict(VerdictLabel.NOT_FOUND)))
-    found = _compared_response(LABELLED, Audit(score))
+    found = _compared_response(LABELLED, score)
     assert (found.prompt, found.system, found.words) == ("Peru?", "a", 3)
     assert (found.human_supported, found.human_unsupported, found.precision, found.unsupported) == (3, 2, 0.5, 1)
     assert not found.missing
 
 
 def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missing():
-    abstained = _compared_response(LABELLED, Audit(FactScore(ID, ())))
+    abstained = _compared_response(LABELLED, FactScore(ID, ()))
     assert abstained.precision is None and not abstained.missing
-    assert _compared_response(LABELLED, Audit(Missing(ID, "why"))).missing
+    assert _compared_response(LABELLED, Missing(ID, "why")).missing

@@ -11,7 +11,8 @@ from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter
 from flame_ray.errors import DataError, WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Audit, Claim, Fact, Missing, Prompt, Response, ResponseId, VerdictLabel
+from flame_ray.types import Claim, Fact, Missing, Prompt, Response, ResponseId, VerdictLabel
+from tests.builders import make_fact_score
 
 LOST = WorkLost("a", "b", "c")
 
@@ -40,13 +41,13 @@ def test_a_response_that_brought_down_its_workers_is_missing_and_the_others_are_
     def answer(asked):
         if asked.prompt.id == "line-2":
             raise LOST
-        return Audit("scored")
+        return make_fact_score()
 
     pool = Pool(answer)
-    found = list(FactualityWorkers(pool, 2).audits((number, task(number)) for number in (1, 2, 3)))
+    found = list(FactualityWorkers(pool, 2).scores((number, task(number)) for number in (1, 2, 3)))
     assert [number for number, _ in found] == [1, 2, 3]
-    assert found[1][1] == Audit(Missing(ResponseId(0, "line-2", 0), "worker lost"))
-    assert found[0][1].score == found[2][1].score == "scored"
+    assert found[1][1] == Missing(ResponseId(0, "line-2", 0), "worker lost")
+    assert found[0][1] == found[2][1] == make_fact_score()
 
 
 def test_a_claim_that_brought_down_its_workers_is_an_error_and_no_verdict():

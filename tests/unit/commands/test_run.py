@@ -12,7 +12,7 @@ from flame_ray.errors import ConfigError, ModelError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory
 from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId
+from flame_ray.types import Pair, PairSet, Response, ResponseId
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ class FakeStages:
 
 def pairs_of(round: int) -> PairSet:
     sides = [Response(ResponseId(round, "p", index), "text", (1,), (2,), (-0.1,), "stop", 0) for index in (0, 1)]
-    return PairSet((Pair(PairKind.INSTRUCTION, *sides, 1.0, 0.0),), {})
+    return PairSet((Pair("instruction", *sides, 1.0, 0.0),), {})
 
 
 def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):

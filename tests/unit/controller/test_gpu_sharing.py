@@ -14,7 +14,7 @@ from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, 
 from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
-from flame_ray.types import Pair, PairKind, PairSet, Response, ResponseId, TrainingReport
+from flame_ray.types import Pair, PairSet, Response, ResponseId, TrainingReport
 from flame_ray.weights import Canary, Push
 from tests.doubles import Remote
 
@@ -167,7 +167,7 @@ class Bound:
         self.judge, self.learner, self.actors = FakeWorker(self.gpu, "judge"), FakeLearner(self.gpu), FakeActors()
         rollouts, judges = FakeRollouts(*self.samplers), FakePool(self.judge)
         config = parse_config({"pipeline": {"colocated": True}} | settings, "here")
-        workers: Any = Workers(rollouts, None, judges, self.learner, None)  # type: ignore[arg-type]
+        workers: Any = Workers(rollouts, judges, {}, self.learner, None)  # type: ignore[arg-type]
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: None)
         level = config.weights.backend == "lora"
@@ -178,7 +178,7 @@ def pairs() -> PairSet:
     def response(index: int) -> Response:
         return Response(ResponseId(1, "p", index), "text", (1, 2), (3, 4), (-0.1, -0.2), "stop", 0)
 
-    return PairSet((Pair(PairKind.INSTRUCTION, response(1), response(0), 1.0, 0.0),), {})
+    return PairSet((Pair("instruction", response(1), response(0), 1.0, 0.0),), {})
 
 
 def improve(stages: ClusterStages, round: int) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -20,28 +19,21 @@ from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
 from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.prompts.classify import classification_messages
+from flame_ray.rewards.factuality.actor import FactualityActor
+from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.cache import Cache
-from flame_ray.types import (
-    Audit,
-    FactScore,
-    Group,
-    JudgeScore,
-    Missing,
-    Pair,
-    PairKind,
-    PairSet,
-    Prompt,
-    Response,
-    ResponseId,
-    TrainingReport,
-)
+from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, TrainingReport
+from tests.builders import make_fact_score, make_pair, make_pair_set, make_response, make_score
+from tests.doubles import FakePool
 
 FACTS, POEM = Prompt("facts", "Which?", label=True, fact_based=True), Prompt("poem", "Write.", label=False, fact_based=False)
 
 
 def response(prompt: Prompt, index: int = 0, round: int = 1, version: int = 0) -> Response:
-    id = ResponseId(round, prompt.id, index)
-    return Response(id, f"answer {id}", (1, 2), (3, 4), (-0.1, -0.2), "stop", version)
+    return make_response(
+        f"answer {index}", prompt=prompt.id, index=index, round=round, prompt_tokens=(1, 2), tokens=(3, 4), version=version
+    )
 
 
 def group(prompt: Prompt, *versions: int, round: int = 1) -> Group:
@@ -50,39 +42,18 @@ def group(prompt: Prompt, *versions: int, round: int = 1) -> Group:
 
 
 def pairs() -> PairSet:
-    return PairSet((Pair(PairKind.INSTRUCTION, response(FACTS, 1), response(FACTS, 0), 1.0, 0.0),), {})
-
-
-class FakePool:
-    """Answers each item at once by `answer`; with `answer` None not before `settle`."""
-
-    def __init__(self, answer: Callable[[str, Any], Any] | None):
-        self.answer = answer
-        self.asked: list[tuple[str, Any]] = []
-        self.futures: list[Future] = []
-
-    def submit(self, method: str, item: Any, *context: Any) -> Future:
-        self.asked.append((method, item))
-        self.futures.append(future := Future())
-        if self.answer is not None:
-            self.settle(-1, self.answer)
-        return future
-
-    def settle(self, place: int, answer: Callable[[str, Any], Any]) -> None:
-        try:
-            self.futures[place].set_result(answer(*self.asked[place]))
-        except EngineError as error:
-            self.futures[place].set_exception(error)
+    return make_pair_set(make_pair(response(FACTS, 1), response(FACTS, 0)))
 
 
 def judged(method: str, item: Any) -> Any:
-    if method == "classify":
-        return 0.9 if item.label else 0.1
-    return tuple(JudgeScore(each.id, float(each.id.index), (1.0,)) for each in item.responses_G)
+    """The judge: `item` is a group to score, or the chat of a prompt to classify."""
+    if method == "choose":
+        return (0.0, -3.0) if "Which?" in item[-1]["content"] else (-3.0, 0.0)
+    return tuple(make_score(each.id.index, id=each.id) for each in item.responses_G)
 
 
-def checked(method: str, item: Group) -> tuple[Audit, ...]:
-    return tuple(Audit(FactScore(each.id, ())) for each in item.responses_G)
+def checked(method: str, item: Group) -> tuple[FactScore, ...]:
+    return tuple(make_fact_score(id=each.id) for each in item.responses_G)
 
 
 @dataclass
@@ -137,9 +108,10 @@ class Bound:
     def __init__(self, folder: Path, judge=judged, factuality=checked, **settings):
         self.rollouts, self.learner = FakeRollouts(), FakeLearner()
         self.judge, self.factuality = FakePool(judge), FakePool(factuality)
+        rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
         self.heard: list[tuple] = []
         self.folder = folder
-        workers: Any = Workers(self.rollouts, self.factuality, self.judge, self.learner, None)  # type: ignore[arg-type]
+        workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner, None)  # type: ignore[arg-type]
         config: Config = parse_config(settings, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told))
@@ -179,9 +151,10 @@ def test_a_group_that_is_too_old_is_refused_by_its_prompt_and_its_version(bound,
 def test_a_prompt_that_needs_facts_has_both_rewards_and_any_other_the_judges_alone(bound):
     made = bound()
     first, second = made.stages.score([group(FACTS, 0, 0), group(POEM, 0)], 1)
-    assert [scored.judge.value for scored in first.scored_G] == [0.0, 1.0]
-    assert [scored.fact.response_id for scored in first.scored_G] == [each.id for each in group(FACTS, 0, 0).responses_G]
-    assert [scored.fact for scored in second.scored_G] == [None]
+    assert [scored.rewards["instruction"].value for scored in first.scored_G] == [0.0, 1.0]
+    ids = [each.id for each in group(FACTS, 0, 0).responses_G]
+    assert [scored.rewards["factuality"].response_id for scored in first.scored_G] == ids
+    assert [set(scored.rewards) for scored in second.scored_G] == [{"instruction"}]
     assert [item.prompt.id for _, item in made.factuality.asked] == ["facts"]
 
 
@@ -201,7 +174,7 @@ def test_where_samplers_and_judge_would_slow_each_other_all_is_sampled_before_an
 
 
 def test_no_more_groups_wait_for_their_scores_than_memory_is_meant_for(bound, monkeypatch):
-    monkeypatch.setattr(stages_module, "SCORING", 5)
+    monkeypatch.setattr(stages_module, "MOST_PENDING", 5)
     made = bound(judge=None)
     drawn: list[int] = []
     scores = made.stages.score((drawn.append(i) or group(POEM, 0) for i in range(100)), 1)
@@ -221,12 +194,11 @@ def lost(method: str, item: Any):
 def test_a_group_that_brings_down_its_workers_has_no_reward_and_does_not_stop_the_run(bound):
     made = bound(judge=lost)
     (scored,) = made.stages.score([group(FACTS, 0, 0)], 1)
-    assert [each.judge for each in scored.scored_G] == [Missing(each.response.id, "worker lost") for each in scored.scored_G]
-    assert all(isinstance(each.fact, FactScore) for each in scored.scored_G)
+    missing = [Missing(each.id, "worker lost") for each in group(FACTS, 0, 0).responses_G]
+    assert [each.rewards["instruction"] for each in scored.scored_G] == missing
+    assert all(isinstance(each.rewards["factuality"], FactScore) for each in scored.scored_G)
     (unchecked,) = bound(factuality=lost).stages.score([group(FACTS, 0, 0)], 1)
-    assert [each.fact for each in unchecked.scored_G] == [
-        Missing(each.response.id, "worker lost") for each in unchecked.scored_G
-    ]
+    assert [each.rewards["factuality"] for each in unchecked.scored_G] == missing
 
 
 def test_any_other_failure_of_a_reward_stops_the_run(bound):
@@ -366,7 +338,7 @@ def test_a_prompt_is_classified_by_the_model_once_and_then_remembered(bound):
     assert [prompt.fact_based for prompt in decided] == [True, False]
     again = bound(judge=None).stages.classify([Prompt("c", "Which?"), Prompt("d", "Write.")], 2)
     assert [prompt.fact_based for prompt in again] == [True, False]
-    assert [item.id for _, item in made.judge.asked] == ["a", "b"]
+    assert made.judge.asked == [("choose", classification_messages(text)) for text in ("Which?", "Write.")]
 
 
 def test_labels_are_trusted_where_the_settings_say_so(bound):

@@ -6,19 +6,12 @@ import pytest
 
 from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
 from flame_ray.types import (
-    Audit,
-    Fact,
-    FactScore,
     Interval,
-    JudgeScore,
-    Missing,
     Prompt,
-    Response,
-    ResponseId,
     ScoredResponse,
-    Verdict,
     VerdictLabel,
 )
+from tests.builders import make_response, make_scored
 
 S, C, N = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
 
@@ -27,16 +20,9 @@ def answer(
     name: str, judge: float | None, verdicts: list[VerdictLabel] | None, tokens: int = 4, fact_fails: bool = False
 ) -> ScoredResponse:
     """One greedy answer; judge None failed, verdicts None: the prompt needs no facts."""
-    id = ResponseId(1, name, 0)
-    response = Response(id, "text", (1,), tuple(range(tokens)), (-0.1,) * tokens, "stop", 1)
-    judged = Missing(id, "no answer") if judge is None else JudgeScore(id, judge, (judge,))
-    if fact_fails:
-        return ScoredResponse(response, judged, Audit(Missing(id, "checker failed")))
-    if verdicts is None:
-        return ScoredResponse(response, judged, None)
-    return ScoredResponse(
-        response, judged, Audit(FactScore(id, tuple(Verdict(Fact("f", i), v, 0.5, None) for i, v in enumerate(verdicts))))
-    )
+    response = make_response("text", prompt=name, tokens=range(tokens))
+    facts = "checker failed" if fact_fails else verdicts
+    return make_scored(response, judge="no answer" if judge is None else judge, facts=facts)
 
 
 ANSWERS_P = [

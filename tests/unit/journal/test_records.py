@@ -1,5 +1,6 @@
 """Records saved and loaded: the same class, the same values, the same bytes; damage is found and named."""
 
+import collections.abc
 import dataclasses
 import enum
 import gzip
@@ -55,7 +56,7 @@ def anything(kind, rng: random.Random):
         return anything(rng.choice(arguments), rng)
     if origin is tuple:
         return tuple(anything(arguments[0], rng) for _ in range(rng.randrange(3)))
-    if origin is dict:
+    if origin in (dict, collections.abc.Mapping):
         return {anything(arguments[0], rng): anything(arguments[1], rng) for _ in range(rng.randrange(3))}
     if dataclasses.is_dataclass(kind):
         return any_record(kind, rng)
@@ -91,16 +92,21 @@ def test_any_record_comes_back_as_it_was_class_by_class_and_bit_by_bit(storage, 
         assert repr(found) == repr(records)  # which tells -0.0 from 0.0, 1 from 1.0, and a tuple from a list
 
 
-@pytest.mark.parametrize("judge", [types.JudgeScore(ID, 0.5, (0.25, 0.75)), types.Missing(ID, "no answer")])
-@pytest.mark.parametrize(
-    "fact", [types.FactScore(ID, (VERDICT,)), types.FactScore(ID, ()), types.Missing(ID, "no retriever"), None]
-)
-def test_each_member_of_a_union_comes_back_as_itself(storage, judge, fact):
-    audit = fact and types.Audit(fact, (types.Passage("a", "Peru", "Lima"),), (types.Sentence("Hello!", verifiable=False),))
-    save(storage, "part", [types.ScoredResponse(RESPONSE, judge, audit)])
-    (found,) = load(storage, "part", types.ScoredResponse)
-    assert (type(found.judge), type(found.fact)) == (type(judge), type(fact))
-    assert found == types.ScoredResponse(RESPONSE, judge, audit)
+def test_each_reward_comes_back_as_its_own_class(storage):
+    passages, sentences = (types.Passage("a", "Peru", "Lima"),), (types.Sentence("Hello!", verifiable=False),)
+    rewards = {
+        "instruction": types.Score(ID, 0.5, (0.25, 0.75)),
+        "length": types.Score(ID, 4.0),
+        "factuality": types.FactScore(ID, (VERDICT,), False, passages, sentences),
+        "abstains": types.FactScore(ID, ()),
+        "failed": types.Missing(ID, "no answer"),
+        "failed with evidence": types.Missing(ID, "no checker", passages),
+    }
+    save(storage, "part", [types.ScoredResponse(RESPONSE, rewards), types.ScoredResponse(RESPONSE, {})])
+    found, bare = load(storage, "part", types.ScoredResponse)
+    assert {name: type(each) for name, each in found.rewards.items()} == {name: type(each) for name, each in rewards.items()}
+    assert list(found.rewards.items()) == list(rewards.items())
+    assert bare.rewards == {}
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
@@ -118,8 +124,8 @@ def test_enumerations_are_members_and_not_their_text(disk):
 
 
 def test_nan_and_infinities_are_kept(disk):
-    save(disk, "part", [types.JudgeScore(ID, math.nan, (math.inf, -math.inf))])
-    (found,) = load(disk, "part", types.JudgeScore)
+    save(disk, "part", [types.Score(ID, math.nan, (math.inf, -math.inf))])
+    (found,) = load(disk, "part", types.Score)
     assert math.isnan(found.value) and found.samples == (math.inf, -math.inf)
 
 
@@ -139,9 +145,9 @@ def test_equal_records_give_equal_bytes_in_any_process_at_any_time(disk):
 @pytest.mark.parametrize(
     "wrong",
     [
-        [types.JudgeScore(ID, "high", ())],
-        [types.JudgeScore(ID, 1.0, [1.0])],
-        [types.ScoredResponse(RESPONSE, None, None)],
+        [types.Score(ID, "high", ())],
+        [types.Score(ID, 1.0, [1.0])],
+        [types.ScoredResponse(RESPONSE, {"instruction": None})],
         [types.Prompt("a", "half a pair \ud800")],
         [types.Prompt("a", "b"), RESPONSE],
     ],

@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, global_batches, left_padded, micro_batches, padded, rank_slice, slots
 from flame_ray.learner.losses.dpo import dpo_loss, response_logps
-from flame_ray.types import Pair, PairKind, Response, ResponseId
+from flame_ray.types import Pair, Response, ResponseId
 
 VOCAB = 97
 
@@ -25,7 +25,7 @@ def make_pairs(count, seed=0):
     pairs = []
     for number in range(count):
         prompt = tuple(rnd.randrange(1, VOCAB) for _ in range(rnd.randrange(2, 9)))
-        pairs.append(Pair(PairKind.FACTUALITY, response(number, 0, prompt), response(number, 1, prompt), 1.0, 0.0))
+        pairs.append(Pair("factuality", response(number, 0, prompt), response(number, 1, prompt), 1.0, 0.0))
     return pairs
 
 

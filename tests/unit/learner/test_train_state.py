@@ -6,14 +6,14 @@ import pytest
 
 from flame_ray.errors import EngineError
 from flame_ray.learner.train_state import Progress, digest, goes_on, read_progress, write_progress
-from flame_ray.types import Pair, PairKind, Response, ResponseId, TrainingReport
+from flame_ray.types import Pair, Response, ResponseId, TrainingReport
 
 
 def response(index, prompt="p"):
     return Response(ResponseId(1, prompt, index), "", (1,), (2,), (0.0,), "stop", 0)
 
 
-PAIR = Pair(PairKind.FACTUALITY, response(0), response(1), 0.75, 0.25)
+PAIR = Pair("factuality", response(0), response(1), 0.75, 0.25)
 INSIDE = Progress(2, 3, 8, digest([PAIR]), (1.0, 2.0, 3.0, 4.0), 50)
 ASKED = Progress(2, 0, 8, digest([PAIR]))
 
@@ -21,7 +21,7 @@ ASKED = Progress(2, 0, 8, digest([PAIR]))
 @pytest.mark.parametrize(
     "other",
     [
-        replace(PAIR, kind=PairKind.INSTRUCTION),
+        replace(PAIR, kind="instruction"),
         replace(PAIR, chosen=response(2)),
         replace(PAIR, rejected=response(2)),
         replace(PAIR, chosen=replace(PAIR.chosen, token_ids=(2, 3))),

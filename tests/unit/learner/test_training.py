@@ -11,7 +11,7 @@ from flame_ray.errors import DataError, EngineError, StorageError
 from flame_ray.learner.losses.dpo import DpoSums
 from flame_ray.learner.training import Training
 from flame_ray.storage.atomic import verify_manifest
-from flame_ray.types import Pair, PairKind, Response, ResponseId
+from flame_ray.types import Pair, Response, ResponseId
 
 CONFIG = LearnerConfig(batch_pairs=4, micro_batch_pairs=2, lr=1e-3, lr_final=1e-4, lr_round_factor=0.5)
 
@@ -58,7 +58,7 @@ def make_pairs(count, seed=0):
         ids = tuple(rnd.randrange(1, 9) for _ in range(rnd.randrange(1, 5)))
         return Response(ResponseId(1, f"prompt-{number}", index), "", (1, 2), ids, (0.0,) * len(ids), "stop", 0)
 
-    return [Pair(PairKind.FACTUALITY, response(number, 0), response(number, 1), 1.0, 0.0) for number in range(count)]
+    return [Pair("factuality", response(number, 0), response(number, 1), 1.0, 0.0) for number in range(count)]
 
 
 def training(resume_from=None):

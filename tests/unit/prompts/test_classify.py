@@ -1,7 +1,5 @@
 """The question that sorts instructions, and what becomes of its answer."""
 
-import math
-
 import pytest
 
 from flame_ray.errors import DataError
@@ -11,12 +9,13 @@ from flame_ray.prompts.classify import (
     YES,
     accuracy,
     classification_messages,
+    classify,
     decide,
     decide_by_label,
-    probability_of_yes,
 )
 from flame_ray.prompts.factbook import factbook_prompts
 from flame_ray.prompts.open_ended import open_ended_prompts
+from flame_ray.storage.cache import Cache
 from flame_ray.types import Prompt
 
 FISH = Prompt(id="fish", text="What do herons eat?", label=True)
@@ -42,23 +41,32 @@ def test_no_demonstration_is_one_of_the_built_in_prompts():
     assert not texts & {instruction for instruction, _ in DEMONSTRATIONS}
 
 
-@pytest.mark.parametrize(
-    ("yes", "no", "p"), [(math.log(0.3), math.log(0.1), 0.75), (-5.0, -5.0, 0.5), (-1.0, -2000.0, 1.0), (-2000.0, -1.0, 0.0)]
-)
-def test_the_probability_of_yes_is_among_the_two_answers_only(yes, no, p):
-    assert probability_of_yes(yes, no) == pytest.approx(p)
+class Model:
+    """Chooses the first word by so much; `asked` are the chats so far."""
+
+    def __init__(self, *margins: float):
+        self.margins, self.asked = iter(margins), []
+
+    def choose(self, chats, words):
+        assert words == (YES, NO)
+        self.asked += chats
+        return [(next(self.margins), 0.0) for _ in chats]
 
 
-def test_an_answer_outside_the_vocabulary_decides_for_the_other():
-    assert probability_of_yes(-math.inf, -1.0) == 0.0
-    assert probability_of_yes(-1.0, -math.inf) == 1.0
+def test_a_model_decides_by_its_choice_between_the_two_answers(tmp_path):
+    model = Model(2.0, -2.0)
+    decided = classify([FISH, POEM], model, Cache(tmp_path / "known.jsonl"), 0.5)
+    assert [prompt.fact_based for prompt in decided] == [True, False]
+    assert model.asked == [classification_messages(FISH.text), classification_messages(POEM.text)]
 
 
-def test_log_probabilities_that_cannot_be_compared_are_an_error():
-    with pytest.raises(ValueError, match="can be compared"):
-        probability_of_yes(-math.inf, -math.inf)
-    with pytest.raises(ValueError, match="can be compared"):
-        probability_of_yes(math.nan, -1.0)
+def test_a_text_is_asked_about_once_even_in_later_runs(tmp_path):
+    classify([FISH], Model(2.0), Cache(tmp_path / "known.jsonl"), 0.5)
+    again = Model()
+    (decided,) = classify([FISH], again, Cache(tmp_path / "known.jsonl"), 0.5)
+    assert decided.fact_based and again.asked == []
+    (stricter,) = classify([FISH], again, Cache(tmp_path / "known.jsonl"), 0.9)
+    assert stricter.fact_based is False  # the cache has the probability 0.88, not the decision
 
 
 def test_a_prompt_needs_facts_when_its_probability_reaches_the_threshold():

@@ -20,28 +20,23 @@ from flame_ray.report.tables import (
     sentence_rows,
 )
 from flame_ray.types import (
-    Audit,
     Evaluation,
     Fact,
-    FactScore,
     Interval,
-    JudgeScore,
-    Missing,
     Pair,
-    PairKind,
     PairSet,
     Passage,
     Prompt,
     Response,
     ResponseId,
     RoundReport,
-    ScoredResponse,
     Sentence,
     Split,
     TrainingReport,
     Verdict,
     VerdictLabel,
 )
+from tests.builders import make_fact_score, make_id, make_missing, make_scored
 
 NONE = Interval(None, None, None, 0)
 METRICS = ("factual_precision", "correct_facts", "erroneous_facts", "abstention_rate", "instruction_score", "response_tokens")
@@ -61,29 +56,24 @@ def verdict(text: str, sentence: int, label: VerdictLabel, passage: str | None) 
     return Verdict(Fact(text, sentence), label, 0.75, passage)
 
 
-FACTS = FactScore(
-    ResponseId(1, "peru", 0),
-    (
-        verdict("Peru borders Chile.", 0, VerdictLabel.SUPPORTED, "pe/geography/0"),
-        verdict("Peru borders Spain.", 1, VerdictLabel.CONTRADICTED, "pe/geography/0"),
-        verdict("Peru borders Oz.", 2, VerdictLabel.NOT_FOUND, None),
-        verdict("Lima is in Peru.", 2, VerdictLabel.SUPPORTED, "pe/government/0"),
-    ),
+VERDICTS = (
+    verdict("Peru borders Chile.", 0, VerdictLabel.SUPPORTED, "pe/geography/0"),
+    verdict("Peru borders Spain.", 1, VerdictLabel.CONTRADICTED, "pe/geography/0"),
+    verdict("Peru borders Oz.", 2, VerdictLabel.NOT_FOUND, None),
+    verdict("Lima is in Peru.", 2, VerdictLabel.SUPPORTED, "pe/government/0"),
 )
 NEAR, FAR = Passage("pe/geography/0", "Peru", "Chile 168 km"), Passage("pe/government/0", "Peru", "Capital: Lima")
-AUDIT = Audit(FACTS, (FAR, NEAR), (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True)))
-SCORED = ScoredResponse(response(0), JudgeScore(FACTS.response_id, 3.5, (3.0, 4.0)), AUDIT)
-DIED = Audit(Missing(ResponseId(1, "peru", 1), "checker died"), (NEAR,))
-FAILED = ScoredResponse(response(1), Missing(ResponseId(1, "peru", 1), "no score read"), DIED)
-POEM = ScoredResponse(response(2), JudgeScore(ResponseId(1, "peru", 2), 1.0, (1.0,)), None)
-SILENT = ScoredResponse(
-    response(3), JudgeScore(ResponseId(1, "peru", 3), 2.0, (2.0,)), Audit(FactScore(ResponseId(1, "peru", 3), ()))
-)
+SENTENCES = (Sentence("Hello!", verifiable=False), Sentence("Peru borders Chile.", verifiable=True))
+SCORED = make_scored(response(0), judge=3.5, facts=make_fact_score(*VERDICTS, passages=(FAR, NEAR), sentences=SENTENCES))
+DIED = make_missing("checker died", id=make_id(1), passages=(NEAR,))
+FAILED = make_scored(response(1), judge="no score read", facts=DIED)
+POEM = make_scored(response(2))
+SILENT = make_scored(response(3), judge=2.0, facts=[])
 PAIRS = PairSet(
     (
-        Pair(PairKind.FACTUALITY, response(0, "chosen"), response(1, "rejected"), 0.8, 0.2),
-        Pair(PairKind.INSTRUCTION, response(1), response(2), 4.0, 1.0),
-        Pair(PairKind.INSTRUCTION, response(2), response(3), 4.0, 2.0),
+        Pair("factuality", response(0, "chosen"), response(1, "rejected"), 0.8, 0.2),
+        Pair("instruction", response(1), response(2), 4.0, 1.0),
+        Pair("instruction", response(2), response(3), 4.0, 2.0),
     ),
     {"factuality: tie": 2, "response: empty": 1},
 )

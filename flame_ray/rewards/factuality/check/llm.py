@@ -17,9 +17,8 @@ that is not supported is CONTRADICTED; NOT_FOUND is left for a fact without any 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flame_ray.engines.base import Message
+from flame_ray.engines.base import Message, probability_of_yes
 from flame_ray.errors import ModelError
-from flame_ray.prompts.classify import probability_of_yes
 from flame_ray.rewards.verifier.protocol import Verifier, fenced
 from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 

@@ -19,7 +19,7 @@ NOWHERE = FactualityConfig(corpus="nowhere.jsonl")
 def test_every_answer_is_a_generator_because_ray_sends_into_it():
     actor = FactualityActor(NOWHERE, corpus=False)
     task, claim = Task(PROMPT, RESPONSE, (PASSAGE,)), Claim(Fact("Peru borders Chile", 0), (PASSAGE,))
-    for answers in (actor.audit([task] * 2), actor.check([claim] * 2), actor.described([None] * 2)):
+    for answers in (actor.score_tasks([task] * 2), actor.check([claim] * 2), actor.described([None] * 2)):
         assert inspect.isgenerator(answers)
         assert next(answers)[0] == 0
         assert answers.send("what Ray sends")[0] == 1
@@ -27,16 +27,16 @@ def test_every_answer_is_a_generator_because_ray_sends_into_it():
 
 def test_scores_come_with_their_positions_and_can_be_sent_into():
     answers = FactualityActor(FactualityConfig()).score([Group(PROMPT, (RESPONSE,))] * 2)
-    position, (audit,) = next(answers)
-    assert (position, audit.score.supported) == (0, 1)
+    position, (found,) = next(answers)
+    assert (position, found.supported) == (0, 1)
     assert answers.send("what Ray sends")[0] == 1
 
 
 def test_who_brings_evidence_needs_no_corpus():
     actor = FactualityActor(NOWHERE, corpus=False)
     assert actor.ready() == 0
-    ((_, audit),) = actor.audit([Task(PROMPT, RESPONSE, (PASSAGE,))])
-    assert audit.score.supported == 1 and audit.passages_K == (PASSAGE,)
+    ((_, found),) = actor.score_tasks([Task(PROMPT, RESPONSE, (PASSAGE,))])
+    assert found.supported == 1 and found.passages_K == (PASSAGE,)
 
 
 def test_a_corpus_or_a_model_that_cannot_be_read_is_raised_by_ready_and_not_by_the_constructor():

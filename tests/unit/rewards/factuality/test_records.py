@@ -1,4 +1,4 @@
-"""Lines become tasks, and audits become records: nothing is lost on the way, and a reward that failed is never 0."""
+"""Lines become tasks, and results become records: nothing is lost on the way, and a reward that failed is never 0."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from flame_ray.config import ScoreConfig
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.records import TEXT_WORDS, passages_of, record_of, task_of
 from flame_ray.storage.jsonl import parse_line
-from flame_ray.types import Audit, Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
+from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
 
 SCORE = ScoreConfig(recall_at=4)
 ID = ResponseId(0, "line-3", 0)
@@ -25,8 +25,8 @@ def verdict(label, score=0.5):
     return Verdict(Fact(f"a fact that is {label}", 0), label, score, "pe/0")
 
 
-def audit(*labels):
-    return Audit(FactScore(ID, tuple(verdict(label) for label in labels)), PASSAGES, SENTENCES)
+def result(*labels):
+    return FactScore(ID, tuple(verdict(label) for label in labels), passages_K=PASSAGES, sentences_S=SENTENCES)
 
 
 def test_a_task_has_the_lines_number_in_its_name_and_no_evidence_of_its_own():
@@ -70,7 +70,7 @@ def test_given_texts_are_joined_up_to_a_passage_and_a_longer_one_stands_alone():
 
 def test_a_record_keeps_the_columns_and_says_what_was_found():
     labels = (VerdictLabel.SUPPORTED, VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)
-    record = record_of(row(prompt="Peru?", response="...", model="mine"), audit(*labels), SCORE)
+    record = record_of(row(prompt="Peru?", response="...", model="mine"), result(*labels), SCORE)
     assert (record["line"], record["prompt"], record["model"]) == (3, "Peru?", "mine")
     assert [fact["verdict"] for fact in record["facts"]] == ["supported", "supported", "contradicted", "not_found"]
     assert record["evidence"] == [{"id": "pe/0", "title": "Peru", "text": "Borders: Chile"}]
@@ -88,7 +88,7 @@ def test_a_record_keeps_the_columns_and_says_what_was_found():
 
 
 def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
-    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), audit(VerdictLabel.SUPPORTED), SCORE)
+    record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), result(VerdictLabel.SUPPORTED), SCORE)
     assert record["sentences"] == [
         {"text": "Hello!", "verifiable": False},
         {"text": "Peru borders Chile.", "verifiable": True},
@@ -96,13 +96,13 @@ def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
 
 
 def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
-    record = record_of(row(prompt="Peru?", response=""), audit(), SCORE)
+    record = record_of(row(prompt="Peru?", response=""), result(), SCORE)
     assert record["abstained"] is True
     assert record["precision"] is record["interval"] is record["factscore"] is record["f1_at_k"] is record["missing"] is None
 
 
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
-    record = record_of(row(prompt="Peru?", response=""), Audit(Missing(ID, "worker lost")), SCORE)
+    record = record_of(row(prompt="Peru?", response=""), Missing(ID, "worker lost"), SCORE)
     assert record["missing"] == "worker lost"
     for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
         assert record[name] is None
@@ -110,19 +110,19 @@ def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
 
 
 def test_a_fact_on_which_the_checker_failed_has_no_score_and_counts_for_nothing():
-    record = record_of(row(prompt="a", response="b"), audit(VerdictLabel.SUPPORTED, VerdictLabel.ERROR), SCORE)
+    record = record_of(row(prompt="a", response="b"), result(VerdictLabel.SUPPORTED, VerdictLabel.ERROR), SCORE)
     assert (record["counted"], record["failed"], record["precision"]) == (1, 1, 1.0)
     assert record["facts"][1]["score"] is None
 
 
 def test_every_record_has_the_same_columns():
-    audits = (audit(VerdictLabel.SUPPORTED), audit(), Audit(Missing(ID, "why")))
-    assert len({tuple(record_of(row(prompt="a", response="b"), each, SCORE)) for each in audits}) == 1
+    results = (result(VerdictLabel.SUPPORTED), result(), Missing(ID, "why"))
+    assert len({tuple(record_of(row(prompt="a", response="b"), each, SCORE)) for each in results}) == 1
 
 
 def test_a_column_whose_name_is_taken_is_kept_under_another():
     columns = {"prompt": "a", "response": "b", "supported": 7, "input.supported": 8, "line": "x", "facts": ["y"]}
-    record = record_of(row(**columns), audit(VerdictLabel.SUPPORTED), SCORE)
+    record = record_of(row(**columns), result(VerdictLabel.SUPPORTED), SCORE)
     assert (record["supported"], record["line"]) == (1, 3)
     assert sorted(map(str, (record["input.supported"], record["input.input.supported"]))) == ["7", "8"]
     assert (record["input.line"], record["input.facts"]) == ("x", ["y"])

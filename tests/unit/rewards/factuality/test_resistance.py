@@ -45,9 +45,9 @@ def score(backends, evidence):
 
     def of(text: str, prompt: Prompt = BORDERS, given: tuple[Passage, ...] | None = None) -> FactScore:
         response = Response(ResponseId(1, prompt.id, 0), text, (1,), (2,), (-0.5,), "stop", 0)
-        (audit,) = reward.audit([Task(prompt, response, given)])
-        assert isinstance(audit.score, FactScore)
-        return audit.score
+        (score,) = reward.score([Task(prompt, response, given)])
+        assert isinstance(score, FactScore)
+        return score
 
     return of
 

@@ -11,7 +11,7 @@ from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
-from flame_ray.types import FactScore, Group, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
 
@@ -30,14 +30,13 @@ def rewarding(retriever, checker, k=20, **settings):
 
 
 def scores(reward, *texts):
-    (audit_G,) = reward.score([Group(PROMPT, tuple(response(text, i) for i, text in enumerate(texts)))])
-    return [audit.score for audit in audit_G]
+    return reward.score([Task(PROMPT, response(text, i)) for i, text in enumerate(texts)])
 
 
 def score(reward, text, finish_reason="stop"):
-    ((audit,),) = reward.score([Group(PROMPT, (response(text, finish_reason=finish_reason),))])
-    assert isinstance(audit.score, FactScore)
-    return audit.score
+    (found,) = reward.score([Task(PROMPT, response(text, finish_reason=finish_reason))])
+    assert isinstance(found, FactScore)
+    return found
 
 
 class CountingRetriever:
@@ -96,10 +95,9 @@ def test_evidence_is_retrieved_once_a_prompt():
     assert retriever.queries == [(PROMPT.text, 7)]
 
 
-def test_all_facts_of_all_groups_are_one_batch():
+def test_all_facts_of_all_responses_are_one_batch():
     checker = Checks()
-    groups = [Group(PROMPT, (response("Peru borders Chile. Peru borders Brazil.", i),)) for i in range(3)]
-    list(rewarding(CountingRetriever(), checker).score(groups))
+    scores(rewarding(CountingRetriever(), checker), *["Peru borders Chile. Peru borders Brazil."] * 3)
     assert checker.batches == [6]
 
 
@@ -135,17 +133,17 @@ def test_what_the_evidence_does_not_mention_counts_if_the_settings_say_so(counts
 def test_given_evidence_takes_the_place_of_retrieval():
     retriever, passage = CountingRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
     reward = rewarding(retriever, LexicalChecker())
-    (audit,) = reward.audit([Task(PROMPT, response("Peru borders Chile."), (passage,))])
-    assert audit.score.supported == 1 and audit.passages_K == (passage,)
+    (found,) = reward.score([Task(PROMPT, response("Peru borders Chile."), (passage,))])
+    assert found.supported == 1 and found.passages_K == (passage,)
     assert retriever.queries == []
 
 
-def test_an_audit_has_the_sentences_that_its_facts_are_of():
+def test_a_score_has_the_sentences_that_state_its_facts():
     text = "Hello! These countries border Peru:\n\n- Chile\n- Kenya\n\nIs it large? Its capital is Lim"
-    (audit,) = rewarding(CountingRetriever(), Checks()).audit([Task(PROMPT, response(text, finish_reason="length"))])
-    assert [sentence.verifiable for sentence in audit.sentences_S] == [False, True, True, False]
-    assert audit.sentences_S[0].text == "Hello!"
-    pointed = [(verdict.fact.text, audit.sentences_S[verdict.fact.sentence].text) for verdict in audit.score.verdicts]
+    (found,) = rewarding(CountingRetriever(), Checks()).score([Task(PROMPT, response(text, finish_reason="length"))])
+    assert [sentence.verifiable for sentence in found.sentences_S] == [False, True, True, False]
+    assert found.sentences_S[0].text == "Hello!"
+    pointed = [(verdict.fact.text, found.sentences_S[verdict.fact.sentence].text) for verdict in found.verdicts]
     assert pointed == [
         ("These countries border Peru Chile", "These countries border Peru Chile"),
         ("These countries border Peru Kenya", "These countries border Peru Kenya"),
@@ -155,8 +153,8 @@ def test_an_audit_has_the_sentences_that_its_facts_are_of():
 def test_a_reward_that_failed_has_no_sentences():
     checkers = (failing_on_kenya(ValueError("no tokens")), Checks(lambda text: VerdictLabel.ERROR))
     for checker in checkers:
-        (audit,) = rewarding(CountingRetriever(), checker).audit([Task(PROMPT, response("Hello! Peru borders Kenya."))])
-        assert isinstance(audit.score, Missing) and audit.sentences_S == ()
+        (found,) = rewarding(CountingRetriever(), checker).score([Task(PROMPT, response("Hello! Peru borders Kenya."))])
+        assert isinstance(found, Missing)
 
 
 def test_the_cut_end_of_a_response_is_not_scored(reward):

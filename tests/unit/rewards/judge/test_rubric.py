@@ -1,17 +1,43 @@
-"""What the two judges are asked, and how their answers become scores."""
-
-import math
+"""The rubric judge: what it asks, and how its answers become scores."""
 
 import pytest
 
-from flame_ray.rewards.judge.rubric import (
-    backtranslation_messages,
-    backtranslation_score,
-    mean_score,
-    parse_score,
-    rubric_messages,
-    strip_quoted,
-)
+from flame_ray.config import JudgeConfig
+from flame_ray.rewards.judge.rubric import RubricJudge, mean_score, parse_score, rubric_messages
+from flame_ray.types import Missing, Response, Score
+from tests.builders import make_id, make_prompt, make_response
+from tests.doubles import FakeEngine
+
+FIRST, SECOND = make_response("Chile does.", index=0), make_response("Brazil does.", index=1)
+
+
+def judged(*responses: Response, answers: list[str], limit: int = 1000) -> list[Score | Missing]:
+    """Two judgements a response; `answers` are those of the first response, then of the second."""
+    left = list(answers)
+    engine = FakeEngine(writes=lambda text: left.pop())  # it is asked for the last sample first
+    config = JudgeConfig(backend="rubric", samples=2, max_tokens=10)
+    found = RubricJudge(engine, config, 7, limit).score([(make_prompt(), each) for each in responses])
+    assert len({request.seed for request in engine.requests}) == len(answers)  # each has a random stream of its own
+    assert not left
+    return found
+
+
+def test_a_response_is_graded_by_the_mean_of_its_own_judgements_whatever_order_they_come_in():
+    first, second = judged(FIRST, SECOND, answers=["Score: 1", "Score: 2", "Score: 4", "Score: 5"])
+    assert first == Score(FIRST.id, 1.5, (1.0, 2.0))
+    assert second == Score(SECOND.id, 4.5, (4.0, 5.0))
+
+
+def test_a_response_without_a_readable_judgement_is_missing_and_one_readable_is_enough():
+    unread, read = judged(FIRST, SECOND, answers=["no idea", "Score: 9", "no idea", "Score: 3"])
+    assert unread == Missing(FIRST.id, "judge: no score in its answer")
+    assert read == Score(SECOND.id, 3.0, (3.0,))
+
+
+def test_a_response_too_long_to_grade_takes_no_judgement_from_the_others():
+    long, other = judged(make_response("Chile " * 500), SECOND, answers=["Score: 2", "Score: 4"], limit=500)
+    assert long == Missing(make_id(), "judge: too long for its model")
+    assert other.value == 3.0
 
 
 @pytest.mark.parametrize(
@@ -75,54 +101,3 @@ def test_a_judged_text_cannot_close_its_own_fence():
 def test_judged_texts_are_kept_whatever_signs_they_hold():
     (message,) = rubric_messages("100 %s {x}", "50 %d {y}")
     assert "100 %s {x}" in message["content"] and "50 %d {y}" in message["content"]
-
-
-def test_backtranslation_shows_the_response():
-    (message,) = backtranslation_messages("100 %s of {them}")
-    assert message["role"] == "user" and "100 %s of {them}" in message["content"]
-
-
-def test_the_backtranslation_score_is_the_mean_a_token():
-    assert backtranslation_score([-1.0, -2.0, -6.0]) == -3.0
-
-
-def test_no_tokens_is_an_error_and_not_a_score():
-    with pytest.raises(ValueError, match="at least one token"):
-        backtranslation_score([])
-
-
-@pytest.mark.parametrize("bad", [math.nan, -math.inf])
-def test_a_log_probability_that_is_not_finite_is_an_error(bad):
-    with pytest.raises(ValueError, match="finite"):
-        backtranslation_score([-1.0, bad])
-
-
-QUESTION = "What is the capital of Peru, and what kind of government does it have?"
-
-
-@pytest.mark.parametrize(
-    ("response", "left"),
-    [
-        (QUESTION + " Lima.", "… Lima."),
-        (QUESTION.upper(), "…"),
-        ('You asked: "' + QUESTION + '" It is Lima.', 'You asked: "… It is Lima.'),
-        (
-            "Lima. What is the capital of Peru? Lima, and what kind of government does it have? A republic.",
-            "Lima. … Lima, … A republic.",
-        ),
-        ("The capital of Peru is Lima.", "… is Lima."),
-        ("Peru: the capital is Lima, and it is a republic.", "Peru: the capital is Lima, and it is a republic."),
-        ("", ""),
-    ],
-)
-def test_runs_of_words_that_are_copied_from_the_instruction_become_an_ellipsis(response, left):
-    assert strip_quoted(QUESTION, response) == left
-
-
-def test_an_instruction_shorter_than_a_run_is_cut_out_whole():
-    assert strip_quoted("Why?", "Why? Because.") == "… Because."
-    assert strip_quoted("Name a fish.", "Name a fish: cod. A fish is fine.") == "… cod. A fish is fine."
-
-
-def test_an_instruction_without_words_removes_nothing():
-    assert strip_quoted("???", "??? What do you mean?") == "??? What do you mean?"
