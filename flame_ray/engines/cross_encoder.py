@@ -1,13 +1,12 @@
-"""A model that reads two texts together and says how they relate: `relevant` or not, or `entailment` and its rivals.
+"""Runs a model that reads two texts together and scores how they relate, such as a re-ranker or an entailment model.
 
-In: pairs of texts. Out: the logits of each pair's labels, whatever the labels mean. Any sequence-classification model with
-safetensors will do, by hub id or folder; no code of the model's own is run. Knows nothing of passages or facts.
+Any sequence-classification model with safetensors works, by hub id or folder. The model's own code is never run.
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError
@@ -19,10 +18,21 @@ from flame_ray.errors import ModelError
 HEAD = "ForSequenceClassification"
 
 
-class CrossEncoder:
-    """`labels` [L] are the model's own, in the order of its logits. Longer pairs than `max_length` tokens are cut.
+class PairScorer(Protocol):
+    """A model that reads pairs of texts. `labels` [L] are in the order of its logits; what they mean is the model's own."""
 
-    The longer text of a pair is cut first; `max_length` None is the model's own limit. Raises ModelError.
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Float [N, L] for N pairs, in their order."""
+        ...
+
+
+class CrossEncoder:
+    """A `PairScorer` of any sequence-classification model.
+
+    A pair longer than `max_length` tokens (None: the model's own limit) is truncated, its longer text first. Raises ModelError.
     """
 
     def __init__(self, model: str, max_length: int | None = None, batch: int = 32):
@@ -31,7 +41,7 @@ class CrossEncoder:
         self._model, self._batch, self._name = _load(folder, max_length), batch, model
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Float32 [N, L] for N pairs, in their order. Raises ModelError where a logit is no number."""
+        """Float32 [N, L] for N pairs, in their order. Raises ModelError if a logit is not finite."""
         from torch.nn import Identity
 
         if not pairs:
@@ -41,7 +51,7 @@ class CrossEncoder:
         )
         logits = np.asarray(found, np.float32).reshape(len(pairs), len(self.labels))
         if not np.isfinite(logits).all():
-            raise ModelError("finite logits", f"NaN or infinity from {self._name}", "use other weights; these are damaged")
+            raise ModelError("finite logits", f"NaN or infinity from {self._name}", "use other weights: these are damaged")
         return logits
 
 
@@ -59,18 +69,18 @@ def _load(folder: Path, max_length: int | None) -> Any:
             model_kwargs={"use_safetensors": True},
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"a cross-encoder in {folder}", str(error), "save the model and its tokenizer anew") from error
+        raise ModelError(f"a cross-encoder in {folder}", str(error), "save the model and its tokenizer again") from error
 
 
 def _labels(folder: Path) -> tuple[str, ...]:
-    """Refuses a model without a trained head: transformers would give it a random one, and only warn."""
+    """The model's labels. A model without a trained head is refused: transformers would only warn and add a random one."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError("a model's config.json", f"{folder}: {error}", "save the model anew") from error
+        raise ModelError("a model's config.json", f"{folder}: {error}", "save the model again") from error
     kinds = config.get("architectures") or []
     if not any(kind.endswith(HEAD) for kind in kinds):
-        fix = "name a cross-encoder; an embedding model has no head that compares two texts"
+        fix = "name a cross-encoder: an embedding model has no head that compares two texts"
         raise ModelError(f"a model of kind ...{HEAD}", f"{', '.join(kinds) or 'none'} in {folder}", fix)
     names = config.get("id2label") or {str(i): f"LABEL_{i}" for i in range(config.get("num_labels", 2))}
     return tuple(names[key] for key in sorted(names, key=int))

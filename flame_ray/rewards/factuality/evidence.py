@@ -1,21 +1,20 @@
-"""The passages that a response's facts are checked against: found, re-ranked, and kept for the next response.
+"""Finds, re-ranks and remembers the passages that the facts of a response are checked against.
 
-In: a prompt and its facts. Out: passages for each fact. By prompt (FLAME, section 4.3) all responses to it share one
-retrieval and the same evidence; by fact, each has its own. Knows nothing of checking.
+With `query` "prompt" (FLAME, section 4.3) all responses to a prompt share their evidence; with "fact", each fact has its own.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal
 
-from flame_ray.rewards.factuality.retrieve.base import Reranker, Retriever
+from flame_ray.rewards.factuality.retrieve import Reranker, Retriever
 from flame_ray.types import Fact, Passage
 
-KEPT = 4096  # queries whose passages are kept: evaluation meets the same prompts every round
+REMEMBERED = 4096  # queries whose passages stay in memory: evaluation asks the same prompts every round
 
 
 class Evidence:
-    """`retrieve` passages a query, of which a re-ranker keeps `keep` (paper: 20 and 10); without one, the best `keep`."""
+    """Retrieves `retrieve` passages for a query and keeps the best `keep` of them (paper: 20 and 10)."""
 
     def __init__(
         self,
@@ -36,7 +35,7 @@ class Evidence:
         return self.find([fact.text for fact in facts_F])
 
     def find(self, queries: Sequence[str]) -> list[tuple[Passage, ...]]:
-        """Passages for each query; the same query is searched for once."""
+        """Passages for each query; the same query is searched once."""
         new = [query for query in dict.fromkeys(queries) if query not in self._found]
         if new:
             found = self._retriever.retrieve(new, self._retrieve)
@@ -44,7 +43,7 @@ class Evidence:
         result = [self._found[query] for query in queries]
         for query in queries:
             self._found.move_to_end(query)
-        while len(self._found) > KEPT:
+        while len(self._found) > REMEMBERED:
             self._found.popitem(last=False)
         return result
 

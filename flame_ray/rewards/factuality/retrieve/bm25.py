@@ -1,8 +1,4 @@
-"""Evidence for a query: the passages nearest to it by BM25, those of the things that it names first.
-
-In: the corpus, then queries. Out: at most k passages each, best first, the same ones every time. Knows nothing of responses
-or facts. (BM25: Robertson and Zaragoza 2009, as Lucene computes it.)
-"""
+"""Retrieves by BM25 (Robertson and Zaragoza 2009, as Lucene computes it); passages whose title the query names come first."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,21 +8,20 @@ from pathlib import Path
 import numpy as np
 import Stemmer
 
+from flame_ray.rewards.factuality.retrieve.arrow_files import Passages, Words
 from flame_ray.rewards.factuality.retrieve.bm25_build import K1, TERMS, TITLE_REPEATS, B, tokenize, write_bm25
 from flame_ray.rewards.factuality.retrieve.index import Key, open_index
-from flame_ray.rewards.factuality.retrieve.passages import Passages
-from flame_ray.rewards.factuality.retrieve.terms import Words
 from flame_ray.rewards.factuality.retrieve.titles import Titles
 from flame_ray.types import Passage
 
-FORMAT = 1  # to be raised when the files change
+FORMAT = 1  # raise it when the files change
 
 
 class Bm25Retriever:
     """BM25 over title and text; a title that the query spells out lifts its passages above all others.
 
-    BM25 alone cannot tell `Guinea` from `Guinea-Bissau`: both hold the term. The longest title that fits wins. `folder`: an
-    index that was made before; None makes one for this process alone.
+    BM25 alone cannot tell `Guinea` from `Guinea-Bissau`, because both have the term; here the longest title that fits wins.
+    `folder` is an existing index; without one, an index is built for this process alone.
 
     >>> passages = (Passage("a", "Guinea-Bissau", "Capital: Bissau"), Passage("b", "Guinea", "Capital: Conakry"))
     >>> Bm25Retriever(passages).retrieve(["What is the capital of Guinea?"], k=1)[0][0].id
@@ -38,16 +33,16 @@ class Bm25Retriever:
         if folder is not None:
             self._open(folder)
             return
-        with tempfile.TemporaryDirectory() as made:  # what is mapped stays readable once its name is gone
-            write_bm25(passages, Path(made))
-            self._open(Path(made))
+        with tempfile.TemporaryDirectory() as built:  # a mapped file stays readable after its removal
+            write_bm25(passages, Path(built))
+            self._open(Path(built))
 
     def retrieve(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
-        """For each query the k best passages that share a term with it; ties keep the corpus's order."""
+        """For each query the k best of the passages that share a term with it; ties keep the order of the corpus."""
         return [self._best(query, k) for query in queries]
 
     def _open(self, folder: Path) -> None:
-        import bm25s  # here, because it brings numba: vLLM 0.32 cannot start in a process that has imported it
+        import bm25s  # not at the top: it brings numba, and vLLM 0.32 cannot start in a process that has imported that
 
         self._titles, self._terms = Titles(folder), Words(folder / TERMS)
         self._bm25 = bm25s.BM25(k1=K1, b=B)
@@ -57,22 +52,22 @@ class Bm25Retriever:
     def _best(self, query: str, k: int) -> tuple[Passage, ...]:
         named, others = self._titles.named(query)
         (numbers,), vocabulary = tokenize([" ".join(others)], self._stemmer)
-        places = {number: self._terms.find(token) for token, number in vocabulary.items()}
-        known = [place for number in numbers if (place := places[number]) is not None]
+        positions = {number: self._terms.find(token) for token, number in vocabulary.items()}
+        known = [position for number in numbers if (position := positions[number]) is not None]
         scores = self._bm25.get_scores_from_ids(known) if known else np.zeros(len(self._passages), np.float32)
         scores[named] += scores.max() + 1.0
         return tuple(self._passages[int(index)] for index in _top(scores, k))
 
 
 def open_bm25(passages: Passages) -> Bm25Retriever:
-    """With the index that all processes of this node share, made by the first that asks."""
+    """Opens the index that all processes of this node share; the first one builds it."""
     libraries = {name: version(name) for name in ("bm25s", "PyStemmer")}
     key: Key = {"passages": passages.name, "format": FORMAT, "k1": K1, "b": B, "title_repeats": TITLE_REPEATS, **libraries}
     return Bm25Retriever(passages, open_index("bm25", key, lambda folder: write_bm25(passages, folder)))
 
 
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k highest scores above 0, without sorting the others; ties in their order."""
+    """Positions of the k highest scores above 0, without sorting the others; ties keep their order."""
     found = np.flatnonzero(scores > 0)
     if len(found) > k:
         found = found[scores[found] >= np.partition(scores[found], -k)[-k]]

@@ -1,11 +1,9 @@
-"""Passages -> the files of a BM25 index: scores by term, in the arrays that bm25s reads, and the titles.
+"""Builds the files of a BM25 index: the arrays of scores that bm25s reads, and the titles.
 
-In: passages, once through, and a folder. Out: files that are memory-mapped when opened.
-
-bm25s itself indexes Python lists of all tokens, then sorts all postings at once: tens of gigabytes at 20 million passages.
-Here the postings of a batch go to disk, and in a second pass each to its place. What is not bounded: the vocabulary, an entry
-a title and a few numbers a passage stay in memory while it is made. The tokenizer and the scoring of queries are bm25s's own,
-and the numbers are those of its default method, `lucene`.
+bm25s builds an index from Python lists of all tokens and sorts all postings at once, which takes tens of gigabytes at 20
+million passages. Here a first pass writes the postings of each batch to disk, and a second pass moves each posting to its
+place. Only the vocabulary, the titles and a few numbers per passage stay in memory. bm25s still tokenizes the text and scores
+the queries, and the scores equal those of its default method, `lucene`.
 """
 
 import os
@@ -17,44 +15,43 @@ from typing import BinaryIO
 import numpy as np
 import Stemmer
 
-from flame_ray.rewards.factuality.retrieve.passages import batches
-from flame_ray.rewards.factuality.retrieve.terms import write_words
+from flame_ray.rewards.factuality.retrieve.arrow_files import batches, write_words
 from flame_ray.rewards.factuality.retrieve.titles import TitleWriter
 from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Passage
 
-TITLE_REPEATS = 3  # a title says what a passage is about, so each of its terms counts as often as this
-K1, B = 1.5, 0.75  # bm25s's own
+TITLE_REPEATS = 3  # a title says what its passage is about, so each of its terms counts this often
+K1, B = 1.5, 0.75  # the defaults of bm25s
 BATCH = 8192
 TERMS = "terms.arrow"
-DATA, INDICES, INDPTR = (f"{name}.csc.index.npy" for name in ("data", "indices", "indptr"))  # bm25s's names
+DATA, INDICES, INDPTR = (f"{name}.csc.index.npy" for name in ("data", "indices", "indptr"))  # the names that bm25s expects
 POSTING = np.dtype([("term", np.int32), ("passage", np.int32), ("count", np.int32)])
 
 
 def write_bm25(passages: Sequence[Passage], folder: Path) -> None:
-    """All files of the index; what the first pass left on disk is removed at the end."""
+    """Writes all files of the index, and removes the file between the two passes."""
     spill = folder / "spill.tmp"
     with spill.open("wb") as file:
-        counts = _Counts(file)
+        first_pass = _FirstPass(file)
         for batch in batches(passages, BATCH):
-            counts.add(batch)
-    counts.titles.write(folder)
-    words, ranks, frequencies = counts.sorted()
+            first_pass.add(batch)
+    first_pass.titles.write(folder)
+    words, ranks, frequencies = first_pass.sorted()
     write_words(words, folder / TERMS)
-    _place(_read(spill), ranks, frequencies, np.array(counts.lengths), folder)
+    _write_scores(_read(spill), ranks, frequencies, np.array(first_pass.lengths), folder)
     spill.unlink()
 
 
 def tokenize(texts: list[str], stemmer: Stemmer.Stemmer) -> tuple[list[list[int]], dict[str, int]]:
-    """As queries and passages are both read: lower case, without stop words, stemmed. Tokens [texts][tokens], their numbers."""
-    import bm25s  # here, because it brings numba: vLLM 0.32 cannot start in a process that has imported it
+    """Token ids [texts][tokens], and the id of each token: lower case, without stop words, stemmed."""
+    import bm25s  # not at the top: it brings numba, and vLLM 0.32 cannot start in a process that has imported that
 
     found = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
     return found.ids, found.vocab
 
 
-class _Counts:
-    """The first pass: postings to disk, and what the second needs to know of the whole."""
+class _FirstPass:
+    """Writes postings to disk, and collects the totals that the second pass needs."""
 
     def __init__(self, file: BinaryIO):
         self.titles = TitleWriter()
@@ -78,7 +75,7 @@ class _Counts:
         self._write(*np.unique((terms << 32) | where, return_counts=True))
 
     def _write(self, pairs: np.ndarray, counts: np.ndarray) -> None:
-        """Postings in the order of their terms, then passages."""
+        """Writes postings in the order of their terms, then of their passages."""
         block = np.empty(len(pairs), POSTING)
         block["term"], block["passage"], block["count"] = pairs >> 32, pairs & 0xFFFFFFFF, counts
         self._file.write(len(block).to_bytes(8, "little") + block.tobytes())
@@ -87,7 +84,7 @@ class _Counts:
         self._frequencies += np.bincount(block["term"], minlength=len(self._frequencies))
 
     def sorted(self) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Terms [V] in order, the place of each in that order by its number, and in how many passages it is."""
+        """Terms [V] in order, the rank in that order of each term id [V], and the number of passages with each term [V]."""
         words = sorted(self._terms)
         numbers = np.array([self._terms[word] for word in words], np.int64)
         ranks = np.empty(len(words), np.int64)
@@ -101,8 +98,10 @@ def _read(spill: Path) -> Iterator[np.ndarray]:
             yield np.frombuffer(file.read(int.from_bytes(size, "little") * POSTING.itemsize), POSTING)
 
 
-def _place(blocks: Iterator[np.ndarray], ranks: np.ndarray, frequencies: np.ndarray, lengths: np.ndarray, folder: Path) -> None:
-    """The second pass: score [postings], by term; within a term in the order of passages, as the blocks come."""
+def _write_scores(
+    blocks: Iterator[np.ndarray], ranks: np.ndarray, frequencies: np.ndarray, lengths: np.ndarray, folder: Path
+) -> None:
+    """The second pass: scores [postings] by term; within a term in the order of passages, which is the order of the blocks."""
     ends = np.concatenate(([0], np.cumsum(frequencies)))
     np.save(folder / INDPTR, ends)
     data, indices = _mapped(folder / DATA, np.float32, int(ends[-1])), _mapped(folder / INDICES, np.int32, int(ends[-1]))
@@ -111,7 +110,7 @@ def _place(blocks: Iterator[np.ndarray], ranks: np.ndarray, frequencies: np.ndar
     free = ends[:-1].copy()
     for block in blocks:
         terms, passages = ranks[block["term"]], block["passage"]
-        firsts = np.flatnonzero(np.diff(terms, prepend=-1))  # a block is in the order of its terms
+        firsts = np.flatnonzero(np.diff(terms, prepend=-1))  # a block is sorted by term
         runs = np.diff(firsts, append=len(terms))
         places = free[terms] + np.arange(len(terms)) - np.repeat(firsts, runs)
         data[places] = rarity[terms] * block["count"] / (weight[passages] + block["count"])
@@ -122,8 +121,8 @@ def _place(blocks: Iterator[np.ndarray], ranks: np.ndarray, frequencies: np.ndar
 
 
 def _mapped(path: Path, kind: type, length: int) -> np.memmap:
-    """An array on disk, with its room taken: a page that finds the disk full would kill the process, this raises OSError."""
-    made = np.lib.format.open_memmap(path, "w+", kind, (max(length, 1),))  # a file of no bytes cannot be mapped
+    """An array on disk, with its space reserved: a full disk then raises OSError here and does not kill the process later."""
+    array = np.lib.format.open_memmap(path, "w+", kind, (max(length, 1),))  # an empty file cannot be mapped
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return made
+    return array

@@ -1,7 +1,4 @@
-"""The titles of a corpus, and the passages under each: written sorted, memory-mapped when read.
-
-In: passages; then the words of a query. Out: the passages whose whole title stands in the query, case and all.
-"""
+"""Finds the passages whose whole title stands in a query, with the same case."""
 
 import json
 import re
@@ -10,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flame_ray.rewards.factuality.retrieve.terms import Words, write_words
+from flame_ray.rewards.factuality.retrieve.arrow_files import Words, write_words
 from flame_ray.rewards.factuality.text import fold
 
 WORD = re.compile(r"[^\W_]+")
-QUALIFIER = re.compile(r"(?<=.)\s\([^)]*\)$")  # of `Mercury (planet)`: nobody writes it
+QUALIFIER = re.compile(r"(?<=.)\s\([^)]*\)$")  # as in `Mercury (planet)`: queries do not have it
 TITLES, STARTS, PASSAGES, LONGEST = "titles.arrow", "title_starts.npy", "title_passages.npy", "titles.json"
-# Words that open a query and are titles too, of bands and films; there they are no names.
+# At the start of a query, these words are not the titles (of bands and films) that they look like.
 OPENERS = """
     A An And Are As At Be Can Compare Could Create Define Describe Did Discuss Do Does Explain Find For From Generate Give Has
     Have How I If In Is It List Make Name Of On Outline Please Provide Show Summarize Tell That The Then There These They This
@@ -24,12 +21,12 @@ OPENERS = """
 
 
 def words_of(text: str) -> list[str]:
-    """Words without accents, in their case."""
+    """Words without accents; case is kept."""
     return WORD.findall(fold(text))
 
 
 class TitleWriter:
-    """Takes titles in the order of their passages."""
+    """Collects titles in the order of their passages, and writes them sorted."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -53,7 +50,7 @@ class TitleWriter:
 
 
 class Titles:
-    """The titles that a `TitleWriter` wrote."""
+    """The memory-mapped titles that a `TitleWriter` wrote."""
 
     def __init__(self, folder: Path):
         self._keys = Words(folder / TITLES)
@@ -62,9 +59,9 @@ class Titles:
         self._longest = json.loads((folder / LONGEST).read_text(encoding="utf-8"))["longest"]
 
     def named(self, query: str) -> tuple[np.ndarray, list[str]]:
-        """Numbers of the passages whose title stands in the query, and the words left; the longest title wins.
+        """Numbers of the passages whose title stands in the query, and the query's other words; the longest title wins.
 
-        The words of a title are not searched for again: every passage under it has them, the short ones the most.
+        BM25 searches only the other words: every passage has the words of its title, and short passages would gain most.
         """
         words, found, others, start = words_of(query), [], [], 0
         while start < len(words):

@@ -9,9 +9,8 @@ import Stemmer
 
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
+from flame_ray.rewards.factuality.retrieve.arrow_files import Passages, Words, write_passages
 from flame_ray.rewards.factuality.retrieve.bm25_build import TERMS, TITLE_REPEATS, write_bm25
-from flame_ray.rewards.factuality.retrieve.passages import Passages, write_passages
-from flame_ray.rewards.factuality.retrieve.terms import Words
 from flame_ray.types import Passage
 
 TEXTS = [

@@ -5,8 +5,8 @@ import pytest
 
 faiss = pytest.importorskip("faiss")
 
+from flame_ray.rewards.factuality.retrieve.arrow_files import Passages, write_passages  # noqa: E402
 from flame_ray.rewards.factuality.retrieve.dense import FILE, DenseRetriever, open_dense, write_dense  # noqa: E402
-from flame_ray.rewards.factuality.retrieve.passages import Passages, write_passages  # noqa: E402
 from flame_ray.types import Passage  # noqa: E402
 
 

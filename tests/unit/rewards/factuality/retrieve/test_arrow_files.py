@@ -2,8 +2,7 @@
 
 import pytest
 
-from flame_ray.rewards.factuality.retrieve.passages import BATCH, Passages, write_passages
-from flame_ray.rewards.factuality.retrieve.terms import Words, write_words
+from flame_ray.rewards.factuality.retrieve.arrow_files import BATCH, Passages, Words, write_passages, write_words
 from flame_ray.types import Passage
 
 WRITTEN = [Passage(f"id/{i}", f"Título {i}", "" if i == 3 else f"text {i}\n\x00 日本語 🦙") for i in range(2 * BATCH + 5)]

@@ -6,9 +6,10 @@ import pytest
 
 from flame_ray.config import FactualityConfig
 from flame_ray.errors import ModelError
-from flame_ray.rewards.factuality.retrieve import FusionRetriever, open_passages, open_reranker, open_retriever
+from flame_ray.rewards.factuality.retrieve import open_passages, open_reranker, open_retriever
 from flame_ray.rewards.factuality.retrieve.bm25 import Bm25Retriever
 from flame_ray.rewards.factuality.retrieve.dense import DenseRetriever
+from flame_ray.rewards.factuality.retrieve.ranking import FusionRetriever
 
 ROWS = [
     ("Marie Curie", "She discovered polonium and radium, and received two Nobel Prizes."),
