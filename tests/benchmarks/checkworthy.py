@@ -46,13 +46,12 @@ def main(data: Path) -> None:
 
 def decomposers() -> Iterator[tuple[str, Decomposer]]:
     """Those that need no language model."""
-    from flame_ray.engines.parser import Parser
-    from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+    from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 
     yield "rule", RuleDecomposer("rule")
     yield "sentence", RuleDecomposer("sentence")
     try:
-        yield "parse", ParseDecomposer(Parser())
+        yield "parse", ParseDecomposer()
     except ModelError as error:
         print(f"skipped: parse; {error}")
 

@@ -66,11 +66,10 @@ def show(name: str, biographies: Sequence[Line], ours: Sequence[Sequence[str]]) 
 
 
 def show_parse(biographies: Sequence[Line]) -> None:
-    from flame_ray.engines.parser import Parser
-    from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+    from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 
     try:
-        decomposer = ParseDecomposer(Parser())
+        decomposer = ParseDecomposer()
     except ModelError as error:
         print(f"skipped: parse; {error}")
         return

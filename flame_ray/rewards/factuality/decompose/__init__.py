@@ -1,9 +1,9 @@
-"""Decomposers: a response as its sentences, and the atomic facts in them, each stated once. Each backend is a file.
+"""Decomposers: they split a response into sentences, and these into atomic facts, each stated once. Each backend is a file.
 
-rule    clauses and list items by rules, or whole sentences; no model
-parse   clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)
-llm     a language model, a sentence at a time; asks a verifier
-whole   the response as one fact, for the checker that judges whole responses
+rule            clauses and list items by rules, or whole sentences; no model
+parse           clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)
+llm             a language model, asked about one sentence at a time
+response_level  the response as one fact, for the checker that judges whole responses
 """
 
 from typing import TYPE_CHECKING
@@ -20,16 +20,15 @@ __all__ = ["Decomposer", "RuleDecomposer", "decompose", "make_decomposer", "sent
 
 
 def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Decomposer:
-    """The decomposer of the settings; `llm` needs a `verifier`, and the checker `whole` implies whole responses."""
+    """The decomposer that the settings name. `llm` needs a `verifier`; the checker `whole` needs whole responses."""
     if config.checker == "whole":
-        from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+        from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
 
-        return WholeDecomposer()
+        return ResponseLevelDecomposer()
     if config.decompose == "parse":
-        from flame_ray.engines.parser import Parser
-        from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+        from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 
-        return ParseDecomposer(Parser())
+        return ParseDecomposer()
     if config.decompose != "llm":
         return RuleDecomposer(config.decompose)
     from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer

@@ -1,39 +1,40 @@
-"""What a decomposer is, and what its sentences add up to. In: responses. Out: the sentences and the facts of each."""
+"""The protocol of decomposers, and the last step of each: no fact is stated twice."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flame_ray.rewards.factuality.decompose.dedup import Said, content
+from flame_ray.rewards.factuality.decompose.dedup import SeenFacts, content
 from flame_ray.types import Decomposition, Fact, Response, Sentence
 
 
 class Decomposer(Protocol):
-    """Splits responses into facts. A response that states nothing checkable has none: it abstains."""
+    """Splits responses into facts. A response without facts abstains: it states nothing that can be checked."""
 
     def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
-        """The sentences of each response and its facts, duplicates merged; the cut end of an unfinished one is left out."""
+        """The sentences and the distinct facts of each response. An unfinished response loses its last, incomplete sentence."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A sentence, and the statements in it that could be verified: none where it has nothing to verify."""
+class SplitSentence:
+    """A sentence and the checkable statements in it; none where the sentence has nothing to verify."""
 
     sentence: str
     statements: Sequence[str]
 
 
-def merged(told_S: Iterable[Told]) -> Decomposition:
-    """All sentences, and as facts the statements that no earlier one says.
+def deduplicated(split_S: Iterable[SplitSentence]) -> Decomposition:
+    """All sentences, and as facts the statements that no earlier fact contains.
 
-    >>> merged([Told("Hello!", ()), Told("Lima is warm.", ["Lima is warm"]), Told("Yes, warm.", ["Lima is warm"])]).facts_F
+    >>> split = SplitSentence("Hello!", ()), SplitSentence("Lima is warm.", ["Lima is warm"])
+    >>> deduplicated([*split, SplitSentence("Yes, warm.", ["Lima is warm"])]).facts_F
     (Fact(text='Lima is warm', sentence=1),)
     """
     sentences_S: list[Sentence] = []
     facts_F: list[Fact] = []
-    said = Said()
-    for index, told in enumerate(told_S):
-        sentences_S.append(Sentence(told.sentence, verifiable=bool(told.statements)))
-        facts_F += [Fact(text, index) for text in told.statements if said.is_new(content(text))]
+    seen = SeenFacts()
+    for index, split in enumerate(split_S):
+        sentences_S.append(Sentence(split.sentence, verifiable=bool(split.statements)))
+        facts_F += [Fact(text, index) for text in split.statements if seen.add(content(text))]
     return Decomposition(tuple(sentences_S), tuple(facts_F))

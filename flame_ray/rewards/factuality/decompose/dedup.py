@@ -1,8 +1,4 @@
-"""Whether a fact says something, and whether it was said before.
-
-In: the text of a fact. Out: its content, the stems of the words that evidence could show to be false; and whether an
-earlier fact says all of it. Knows nothing of sentences, nor of who split them.
-"""
+"""The content of a fact: the stems of its words that evidence could refute. Facts with the same content are duplicates."""
 
 import re
 
@@ -10,10 +6,11 @@ import Stemmer
 
 
 def vocabulary(text: str) -> tuple[str, ...]:
+    """The words of a text, so that a long list of words can be written as a block."""
     return tuple(text.split())
 
 
-# Words of which a claim can consist without saying anything that evidence could show to be false.
+# A claim of these words alone says nothing that evidence could refute.
 EMPTY = vocabulary(
     """a an the of in on at to for from by with and or but as that this these those its it their it they which who is are
     was were be been has have had do does did will can may very more most such also both other some many much all well
@@ -32,7 +29,7 @@ _EMPTY_STEMS = {_stem(word) for word in EMPTY}
 
 
 def content(text: str) -> frozenset[str]:
-    """Stems of the words that carry a claim; a denial is one of them.
+    """The stems of the words that carry a claim, negations included.
 
     >>> sorted(content("The capital of Peru is not Cuzco"))
     ['capit', 'cuzco', 'not', 'peru']
@@ -42,22 +39,22 @@ def content(text: str) -> frozenset[str]:
     return frozenset(stem for stem in stems if stem not in _EMPTY_STEMS or stem in NEGATIONS)
 
 
-class Said:
-    """The facts of one response so far, by their content. A fact that an earlier one says all of is no new one."""
+class SeenFacts:
+    """The contents of a response's facts so far."""
 
     def __init__(self) -> None:
-        self._whole: set[frozenset[str]] = set()
+        self._contents: set[frozenset[str]] = set()
         self._by_stem: dict[str, list[frozenset[str]]] = {}
 
-    def is_new(self, key: frozenset[str]) -> bool:
-        """Whether no earlier fact says it; from now on, it is said. What has no content is never new."""
-        if not key or key in self._whole or self._covered(key):
+    def add(self, key: frozenset[str]) -> bool:
+        """Adds the content of a fact. False if it is empty or an earlier fact contains all of it."""
+        if not key or key in self._contents or self._is_covered(key):
             return False
-        self._whole.add(key)
+        self._contents.add(key)
         for stem in key:
             self._by_stem.setdefault(stem, []).append(key)
         return True
 
-    def _covered(self, key: frozenset[str]) -> bool:
+    def _is_covered(self, key: frozenset[str]) -> bool:
         rarest = min((self._by_stem.get(stem, []) for stem in key), key=len)
         return any(key <= earlier for earlier in rarest)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flame_ray.engines.base import Message, SampleRequest
-from flame_ray.rewards.factuality.decompose.base import Told, merged
+from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.sentences import sentences
 from flame_ray.rewards.verifier.protocol import Verifier, fenced
@@ -99,7 +99,7 @@ class LlmDecomposer:
         """Raises ValueError when an answer about one of the responses cannot be read, or a sentence is too long to ask."""
         asked = [list(_questions(sentences(each.text, each.finish_reason != "length"))) for each in responses]
         self._ask([question for questions in asked for question in questions])
-        return [merged(self._read(question) for question in questions) for questions in asked]
+        return [deduplicated(self._read(question) for question in questions) for questions in asked]
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         if len(self._answers) > KEPT:
@@ -111,7 +111,7 @@ class LlmDecomposer:
         samples = self._verifier.sample([SampleRequest(ids, MAX_TOKENS, json_schema=SCHEMA) for _, ids in fitting])
         self._answers.update((question, sample.text) for (question, _), sample in zip(fitting, samples, strict=True))
 
-    def _read(self, question: _Question) -> Told:
+    def _read(self, question: _Question) -> SplitSentence:
         if question not in self._answers:
             raise ValueError(f"decomposer: a sentence too long for its model: {question.sentence[:60]!r}...")
         try:
@@ -122,7 +122,7 @@ class LlmDecomposer:
         facts = tuple(" ".join(fact.split()) for fact in answer.facts if _grounded(fact, known))
         if answer.facts and not facts:
             raise ValueError(f"decomposer: none of its facts is one of {question.sentence[:60]!r}...")
-        return Told(question.sentence, facts)
+        return SplitSentence(question.sentence, facts)
 
 
 def _questions(sentences_S: Sequence[str]) -> Iterator[_Question]:

@@ -1,37 +1,35 @@
-"""A response as the facts that it states: short, self-contained, each stated once.
+"""Splits a response into short, self-contained facts by rules of English word order, without a model.
 
-In: the text of a response, and whether the model finished it. Out: its sentences, and facts with the index of theirs; none
-for a response that states nothing checkable. Knows English word order by rules, no grammar: where a rule does not fit, the
-clause stays whole, which makes the fact harder to support and never easier. Knows nothing of evidence.
+Where no rule fits, a clause stays whole: that makes a fact harder to support, never easier.
 
-Ways to look factual without being so are met here: a fact said twice counts once, and praise that no evidence could
-check, questions, greetings and refusals count for nothing. A hedge (`I think that ...`) does not hide what follows it.
+A response cannot look factual without being so: a fact that is repeated counts once; praise that no evidence could check,
+questions, greetings and refusals do not count. A hedge (`I think that ...`) does not hide the claim after it.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from flame_ray.rewards.factuality.decompose.base import Told, merged
+from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.sentences import (
-    NAME,
-    TOGETHER,
+    COLLECTIVE_VERBS,
+    PROPER_NAME,
     VERB,
     VERBS,
-    checkable,
     claim_of,
-    first_name,
-    resolve,
+    first_proper_name,
+    is_checkable,
+    resolve_pronoun,
     sentences,
 )
 from flame_ray.types import Decomposition, Response
 
-LONGEST = 2000  # characters of a claim that is split: each of its turns is looked for from the beginning
+LONGEST = 2000  # characters of a claim that is split, because the time grows with the square of its length
 
 
 class RuleDecomposer:
-    """Clause splitting by rules, without a model; `sentence` keeps whole sentences (the paper's ablation, table 10)."""
+    """`rule` splits sentences into clauses and list items; `sentence` keeps them whole (the paper's ablation, table 10)."""
 
     def __init__(self, mode: Literal["rule", "sentence"] = "rule"):
         self._mode = mode
@@ -41,7 +39,7 @@ class RuleDecomposer:
 
 
 def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> Decomposition:
-    """A response in its own order; `rule` splits sentences into clauses and list items.
+    """The sentences and facts of a text; `finished=False` says that the text was cut off.
 
     >>> found = decompose("Peru is bordered by Chile, Brazil and Ecuador. It has a rich culture.", "rule")
     >>> [fact.text for fact in found.facts_F]
@@ -49,25 +47,25 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
     >>> [sentence.verifiable for sentence in found.sentences_S]
     [True, False]
     """
-    return merged(_told(sentences(text, finished), mode))
+    return deduplicated(_split(sentences(text, finished), mode))
 
 
-def _told(sentences_S: Sequence[str], mode: Literal["rule", "sentence"]) -> Iterator[Told]:
+def _split(sentences_S: Sequence[str], mode: Literal["rule", "sentence"]) -> Iterator[SplitSentence]:
     topic = subject = ""
     for sentence in sentences_S:
         claim = claim_of(sentence)
         if not claim:
-            yield Told(sentence, ())
+            yield SplitSentence(sentence, ())
             continue
-        claim = resolve(claim, subject, topic)
+        claim = resolve_pronoun(claim, subject, topic)
         subject = subject_of(claim) or subject
-        topic = topic or first_name(claim)
-        pieces = clauses(claim) if mode == "rule" and len(claim) <= LONGEST else (claim,)
-        yield Told(sentence, [piece for piece in pieces if checkable(piece, content(piece), topic)])
+        topic = topic or first_proper_name(claim)
+        pieces = split_clauses(claim) if mode == "rule" and len(claim) <= LONGEST else (claim,)
+        yield SplitSentence(sentence, [piece for piece in pieces if is_checkable(piece, content(piece), topic)])
 
 
 def subject_of(claim: str) -> str:
-    """The words before the first verb, when they are few and name something."""
+    """The words before the first verb; empty if there are more than seven, or if they contain a comma."""
     start = re.match(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ", claim)
     rest = claim[start.end() :] if start else claim
     verb = VERB.search(rest)
@@ -77,83 +75,84 @@ def subject_of(claim: str) -> str:
     return ""
 
 
-# --- clauses and lists ----------------------------------------------------------------------------------------------
+# --- clauses --------------------------------------------------------------------------------------------------------
 
-# Where a sentence turns to its next claim, and what stands before that claim once it is alone ({} is the subject;
-# an antecedent is the name just before the turn).
-KINDS = "|".join(f"(?<={kind})" for kind in ("country", "nation", "state", "republic", "island", "city"))
-TURNS = (
+# Where a sentence passes to its next claim, and the words that this claim needs before it to stand alone: {} is the
+# sentence's subject; ANTECEDENT is the name before the boundary, and APPOSITIVE is that name with `is`.
+ANTECEDENT, APPOSITIVE = "antecedent", "appositive"
+PLACES = "|".join(f"(?<={noun})" for noun in ("country", "nation", "state", "republic", "island", "city"))
+BOUNDARIES = (
     (re.compile(r";\s+"), ""),
     (re.compile(r",?\s+(?:and|but|while|whereas)\s+(?:it|they|he|she)\s+(?=[a-z]+)"), "{} "),
     (re.compile(rf",?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{'|'.join(VERBS)})\s)"), "{} "),
-    (re.compile(r",\s+(?:which|who)\s+(?=\w+)"), "antecedent"),
+    (re.compile(r",\s+(?:which|who)\s+(?=\w+)"), ANTECEDENT),
     (re.compile(r",\s+with\s+(?=(?:an?|the|over|about|approximately|around|more|some|\d)\b)"), "{} has "),
     (re.compile(r",\s+making it\s+"), "{} is "),
     (re.compile(r",\s+(?=(?!including|being|depending|according|making)[a-z]+ing\s)"), "{} is "),
-    (re.compile(r",\s+(?=an?\s+[a-z])"), "appositive"),
-    (re.compile(rf"(?:{KINDS})\s+(?:(?:located|situated)\s+)?(?=in (?:the )?[A-Z])"), "{} is located "),
+    (re.compile(r",\s+(?=an?\s+[a-z])"), APPOSITIVE),
+    (re.compile(rf"(?:{PLACES})\s+(?:(?:located|situated)\s+)?(?=in (?:the )?[A-Z])"), "{} is located "),
     (re.compile(r",\s+(?=(?:known|located|situated|bordered|surrounded|followed|founded|established)\s)"), "{} is "),
+)
+SUBJECT_NAME = r"(?:[Tt]he )?[A-Z][\w'’.-]*(?: (?:of |the )?[A-Z][\w'’-]*)*"
+SUBJECTS = re.compile(  # `A, B and C border D`
+    rf"^({SUBJECT_NAME}(?:, {SUBJECT_NAME})*),? and ({SUBJECT_NAME}) (?!(?:{'|'.join(COLLECTIVE_VERBS)})\b)([a-z]+ .+)$"
 )
 
 
-ONE = r"(?:[Tt]he )?[A-Z][\w'’.-]*(?: (?:of |the )?[A-Z][\w'’-]*)*"
-SUBJECTS = re.compile(rf"^({ONE}(?:, {ONE})*),? and ({ONE}) (?!(?:{'|'.join(TOGETHER)})\b)([a-z]+ .+)$")
-
-
-def clauses(claim: str) -> Iterator[str]:
-    """The claim at each of its turns, and each item of a list in it; `A and B border C` is said of each."""
+def split_clauses(claim: str) -> Iterator[str]:
+    """The clauses of a claim, once for each of its subjects (`A and B border C`) and for each item of a list."""
     if (match := SUBJECTS.match(claim)) and VERB.match(_singular(match[3])):
         for name in (*match[1].split(", "), match[2]):
-            yield from clauses(f"{name} {_singular(match[3])}")
+            yield from split_clauses(f"{name} {_singular(match[3])}")
         return
     prefix = re.match(r"^(?:In|On|At|Since|During) [^,]{1,60}, ", claim)
     scope = prefix[0] if prefix and prefix.end() < len(claim) else ""
-    subject = subject_of(claim)
-    for clause in _turns(claim, subject):
-        for item in items(clause):
+    for clause in _split_at_boundaries(claim, subject_of(claim)):
+        for item in split_list(clause):
             yield item if not scope or item.startswith(scope) else f"{scope}{item[:1].lower()}{item[1:]}"
 
 
-def _singular(said: str) -> str:
-    """`border Peru` -> `borders Peru`; the past stays."""
-    verb, _, rest = said.partition(" ")
-    return f"{verb}s {rest}" if f"{verb}s" in VERBS else said
+def _singular(predicate: str) -> str:
+    """`border Peru` -> `borders Peru`; the past tense stays."""
+    verb, _, rest = predicate.partition(" ")
+    return f"{verb}s {rest}" if f"{verb}s" in VERBS else predicate
 
 
-def _turns(claim: str, subject: str) -> Iterator[str]:
-    """Split at every turn; `opening` is what the next clause needs before it to stand alone."""
-    opening = ""
-    while turn := _first_turn(claim) if subject else None:
-        match, how = turn
-        yield opening + claim[: match.start()].strip()
+def _split_at_boundaries(claim: str, subject: str) -> Iterator[str]:
+    opening = ""  # what the next clause needs before it
+    while boundary := _first_boundary(claim) if subject else None:
+        match, how = boundary
         head, claim = claim[: match.start()], claim[match.end() :].strip()
-        if how in ("antecedent", "appositive"):
-            last = re.search(rf"({NAME})\s*$", head)
-            opening = f"{last[1] if last else subject} {'is ' if how == 'appositive' else ''}"
+        yield opening + head.strip()
+        if how in (ANTECEDENT, APPOSITIVE):
+            last = re.search(rf"({PROPER_NAME})\s*$", head)
+            opening = f"{last[1] if last else subject} {'is ' if how == APPOSITIVE else ''}"
         else:
             opening = how.format(subject)
     yield opening + claim
 
 
-def _first_turn(claim: str) -> tuple[re.Match[str], str] | None:
-    turns = [(match, how) for pattern, how in TURNS if (match := pattern.search(claim)) and match.start() > 0]
-    return min(turns, key=lambda turn: turn[0].start(), default=None)
+def _first_boundary(claim: str) -> tuple[re.Match[str], str] | None:
+    found = [(match, how) for pattern, how in BOUNDARIES if (match := pattern.search(claim)) and match.start() > 0]
+    return min(found, key=lambda boundary: boundary[0].start(), default=None)
 
 
-ITEM_NAME = re.compile(rf"(?:the )?{NAME}")
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+ITEM_NAME = re.compile(rf"(?:the )?{PROPER_NAME}")
 SEPARATOR = re.compile(r",\s+(?:and\s+|or\s+|as well as\s+)?(?!\d{4}\b)|\s+as well as\s+")
-LEADS = re.compile(
+BEFORE_LIST = re.compile(
     r"\b(?:by|are|is|includ(?:e|es|ing)|as|exports|imports|produces|between|with|has|have|borders|of|from|for|in|on|like|to)"
     r"\s+(?:the\s+)?"
 )
 
 
-def items(clause: str) -> Iterator[str]:
-    """`X is bordered by A, B and C` -> one fact an item; anything that is not plainly a list stays whole."""
+def split_list(clause: str) -> Iterator[str]:
+    """`X is bordered by A, B and C` -> one statement for each item. Anything that is not clearly a list stays whole."""
     parts = [part for part in SEPARATOR.split(clause) if part]
     closes = bool(re.search(r",\s+(?:and|or)\s+[^,]+$|\s+as well as\s+", clause))
     if pair := re.match(r"^(.*\S)\s+(?:and|or)\s+(.+)$", parts[-1]):
-        names = re.search(rf"{NAME}[^,A-Z]*$", pair[1]) and ITEM_NAME.match(pair[2]) and "between " not in pair[1]
+        names = re.search(rf"{PROPER_NAME}[^,A-Z]*$", pair[1]) and ITEM_NAME.match(pair[2]) and "between " not in pair[1]
         if (len(parts) > 1 and not closes and "between " not in pair[1]) or (len(parts) == 1 and names):
             parts[-1:] = [pair[1], pair[2]]
             closes = True
@@ -166,17 +165,17 @@ def items(clause: str) -> Iterator[str]:
         yield stem + re.sub(r"^(?:including|such as|particularly|especially|notably)\s+(?:in\s+)?", "", item)
 
 
-def _stem_of_list(parts: list[str]) -> str | None:
-    """What all items share: the text before the first one. None when the parts are not items of one list."""
+def _stem_of_list(parts: Sequence[str]) -> str | None:
+    """The text before the first item, which all items share. None when the parts are not items of one list."""
     first, *rest = parts
     if any(len(item.split()) > 7 or VERB.search(item) for item in rest):
         return None
     verb = VERB.search(first)
-    from_here = verb.end() if verb else 0
+    begin = verb.end() if verb else 0
     if all(ITEM_NAME.match(item) for item in rest):
-        names = [match for match in re.finditer(rf"(?:the )?{NAME}", first) if match.start() > from_here]
+        names = [match for match in ITEM_NAME.finditer(first) if match.start() > begin]
         return first[: names[-1].start()] if names else None
-    leads = [match for match in LEADS.finditer(first) if match.end() > from_here and match.end() < len(first)]
+    leads = [match for match in BEFORE_LIST.finditer(first) if match.end() > begin and match.end() < len(first)]
     if leads:
         return first[: leads[-1].end()]
-    return f"{first[:from_here]} " if verb else None
+    return f"{first[:begin]} " if verb else None

@@ -7,9 +7,9 @@ from flame_ray.rewards.factuality.check import LexicalChecker, make_checker
 from flame_ray.rewards.factuality.check.cached import CachedChecker, default_path
 from flame_ray.rewards.factuality.check.llm import LlmChecker
 from flame_ray.rewards.factuality.decompose import RuleDecomposer, make_decomposer
-from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
-from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
+from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
 from tests.doubles import FakeVerifier
 
 
@@ -30,7 +30,7 @@ def test_the_default_is_rules_and_words_with_no_model_and_no_file(cache):
     assert list(cache.iterdir()) == []
 
 
-@pytest.mark.parametrize(("checker", "decomposer"), [("llm", RuleDecomposer), ("whole", WholeDecomposer)])
+@pytest.mark.parametrize(("checker", "decomposer"), [("llm", RuleDecomposer), ("whole", ResponseLevelDecomposer)])
 def test_a_checker_that_asks_a_model_is_cached_under_its_own_name(checker, decomposer):
     config = settings(checker=checker, threshold=0.7)
     made = make_checker(config, FakeVerifier(model="llama"))

@@ -3,13 +3,12 @@
 import pytest
 
 from flame_ray.engines.finetuned import SmallModel
-from flame_ray.engines.parser import Parser
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SmallChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import Decomposer, RuleDecomposer
-from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
+from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
@@ -27,7 +26,7 @@ def backends(request) -> tuple[Decomposer, Checker]:
     if decompose == "rule":
         return RuleDecomposer(), checker
     try:
-        return ParseDecomposer(Parser()), checker
+        return ParseDecomposer(), checker
     except ModelError as error:
         pytest.skip(str(error))
 

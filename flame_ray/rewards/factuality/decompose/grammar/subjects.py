@@ -1,99 +1,142 @@
-"""Whom or what a clause is about, in words that stand alone.
+"""The subject of a clause, in words that stand alone."""
 
-In: an outline and a verb or noun of it. Out: items. Knows nothing of what the clause says.
-"""
+from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from flame_ray.rewards.factuality.decompose.grammar.outline import QUANTIFIERS, RELATIVE, Outline
-from flame_ray.rewards.factuality.decompose.grammar.phrases import Item, item_of, items, members
-from flame_ray.rewards.factuality.decompose.sentences import TOGETHER, VERBS
+from flame_ray.rewards.factuality.decompose.grammar.clauses import (
+    QUANTIFIERS,
+    Clauses,
+    first_conjunct,
+    is_predicate_noun,
+)
+from flame_ray.rewards.factuality.decompose.grammar.noun_phrases import conjuncts, list_items
+from flame_ray.rewards.factuality.decompose.grammar.tokens import (
+    RELATIVE_PRONOUNS,
+    Phrase,
+    dependents,
+    first_dependent,
+    own_subject,
+    phrase_of,
+    root_of,
+    subtree,
+    text_of,
+)
+from flame_ray.rewards.factuality.decompose.sentences import COLLECTIVE_VERBS, VERBS
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Token
 
 SINGULAR = {"are": "is", "were": "was", "have": "has"}
 
 
-def subjects(outline: Outline, verb: int) -> list[Item]:
-    """Its own subject, one by one where a list can be taken apart; that of the verb it follows; or the noun it describes."""
-    tree, own = outline.tree, outline.own_subject(verb)
-    if own is not None and tree.tag(own) not in RELATIVE:
-        return _distributed(outline, verb, own)
-    head = tree.words[verb].head
-    if tree.relation(verb) in ("relcl", "acl"):
-        return [name(outline, head, for_clause=True)]
-    return [] if verb == head else subjects(outline, head)
+def subjects(clauses: Clauses, verb: Token) -> list[Phrase]:
+    """The verb's own subject, item by item where a list can be split; or that of the verb before, or the noun described."""
+    own = own_subject(verb)
+    if own is not None and own.tag_ not in RELATIVE_PRONOUNS:
+        return _items_of_subject(clauses, verb, own)
+    if verb.dep_ in ("relcl", "acl"):
+        return [reference(clauses, verb.head, for_clause=True)]
+    return [] if verb == verb.head else subjects(clauses, verb.head)
 
 
-def joined(found: Sequence[Item]) -> Item:
-    """All of them as one subject."""
-    used = frozenset[int]().union(*(each.used for each in found))
-    return Item(found[0].at, " and ".join(each.text for each in found), used)
+def joined(items: Sequence[Phrase]) -> Phrase:
+    """All items of a subject as one phrase."""
+    tokens = items[0].tokens.union(*(item.tokens for item in items))
+    return Phrase(items[0].anchor, " and ".join(item.text for item in items), tokens)
 
 
-def whole(outline: Outline, noun: int) -> Item:
-    return item_of(outline.tree, outline.tree.subtree(noun, outline.apart))
+def full_phrase(clauses: Clauses, head: Token) -> Phrase:
+    return phrase_of(subtree(head, clauses.detached))
 
 
-def lifespan(outline: Outline, verb: int) -> Item | None:
-    """`(1862-1946)` behind a subject: said once."""
-    tree, own = outline.tree, outline.own_subject(verb)
-    if own is None:
+def lifespan(verb: Token) -> Phrase | None:
+    """`(1862-1946)` behind a subject. Only the first statement of a sentence repeats it."""
+    own = own_subject(verb)
+    after = [each for each in dependents(own, "punct") if each > own] if own is not None else []
+    opening = next((each for each in after if each.text == "("), None)
+    closing = next((each for each in after if each.text == ")"), None)
+    if opening is None or closing is None:
         return None
-    opening = next((each for each in tree.under(own, "punct") if tree.words[each].text == "(" and each > own), None)
-    closing = next((each for each in tree.under(own, "punct") if tree.words[each].text == ")" and each > own), None)
-    if (
-        opening is None
-        or closing is None
-        or any(tree.tag(each).startswith(("NN", "VB", "JJ")) for each in range(opening, closing))
-    ):
+    between = list(verb.doc)[opening.i + 1 : closing.i]
+    if not between or any(each.tag_.startswith(("NN", "VB", "JJ")) for each in between):
         return None
-    inside = list(range(opening + 1, closing))
-    return Item(opening, f"({tree.text(inside)})", frozenset([opening, *inside, closing])) if inside else None
+    return Phrase(opening, f"({text_of(between)})", frozenset([opening, *between, closing]))
 
 
-def name(outline: Outline, noun: int, for_clause: bool = False) -> Item:
-    """How a statement about `noun` begins; a clause prefers the name that an apposition gives it."""
-    tree, first = outline.tree, outline.first_member(noun)
-    if tree.relation(first) == "appos" and first in outline.apart:
-        if for_clause and tree.tag(first) == "NNP":
-            return whole(outline, first)
-        return name(outline, tree.words[first].head)
-    if tree.relation(first) == "attr" and outline.predicative(first):
-        found = subjects(outline, tree.words[first].head)
+def reference(clauses: Clauses, noun: Token, for_clause: bool = False) -> Phrase:
+    """How a statement refers to `noun`. A clause prefers the name that an apposition gives it."""
+    first = first_conjunct(noun)
+    if first.dep_ == "appos" and first in clauses.detached:
+        if for_clause and first.tag_ == "NNP":
+            return full_phrase(clauses, first)
+        return reference(clauses, first.head)
+    if first.dep_ == "attr" and is_predicate_noun(first):
+        found = subjects(clauses, first.head)
         if len(found) == 1:
             return found[0]
-    named = next((each for each in tree.under(noun, "appos") if each in outline.apart and tree.tag(each) == "NNP"), None)
-    if named is not None and for_clause and not tree.tag(noun).startswith("NNP"):
-        return whole(outline, named)
-    others = {child for child in tree.children[noun] if tree.relation(child) in ("conj", "cc")}
-    article = next((child for child in tree.under(noun, "det") if tree.lower(child) in ("a", "an")), None)
-    found_ = item_of(tree, [index for index in tree.subtree(noun, outline.apart | others) if index != article])
-    return found_ if article is None else replace(found_, text=f"The {found_.text}")
+    named = next((each for each in dependents(noun, "appos") if each in clauses.detached and each.tag_ == "NNP"), None)
+    if named is not None and for_clause and not noun.tag_.startswith("NNP"):
+        return full_phrase(clauses, named)
+    article = next((each for each in dependents(noun, "det") if each.lower_ in ("a", "an")), None)
+    without = clauses.detached.union(dependents(noun, "conj", "cc"))
+    phrase = phrase_of([token for token in subtree(noun, without) if token != article])
+    return phrase if article is None else replace(phrase, text=f"The {phrase.text}")
 
 
-def _distributed(outline: Outline, verb: int, own: int) -> list[Item]:
-    """`Ada and Bo were poets` stays whole: neither `were` nor `poets` is said of one alone."""
-    tree, all_, span = outline.tree, whole(outline, own), lifespan(outline, verb)
+def _items_of_subject(clauses: Clauses, verb: Token, own: Token) -> list[Phrase]:
+    """The items of a subject; `Ada and Bo were poets` stays whole, for neither `were` nor `poets` is true of one alone."""
+    whole, span = full_phrase(clauses, own), lifespan(verb)
     if span is not None:
-        all_ = item_of(tree, sorted(all_.used - span.used))
-    owner = next((each for each in tree.under(own, "poss") if tree.tag(each) == "WP$"), None)
+        whole = phrase_of(sorted(whole.tokens - span.tokens))
+    owner = next((each for each in dependents(own, "poss") if each.tag_ == "WP$"), None)
     if owner is not None:  # `whose father` -> `Ada's father`
-        rest = item_of(tree, [index for index in sorted(all_.used) if index != owner])
-        return [replace(rest, text=f"{name(outline, tree.words[verb].head).text}'s {rest.text}")]
-    plural = any(tree.tag(each) in ("NNS", "NNPS") for each in tree.under(verb, "attr", "dobj"))
-    first = tree.lower(min([verb, *tree.under(verb, "aux", "auxpass")]))
-    alone = (
-        first in SINGULAR or tree.tag(verb) == "VBD" or (f"{first}s" in VERBS and first not in TOGETHER)
-    )  # `border Peru` is said of each
-    if plural or tree.lower(own) in QUANTIFIERS or not alone:
-        return [all_]
-    listed = members(tree, own)
-    owned = any(tree.tag(each) == "PRP$" for member in listed for each in tree.under(member, "poss"))  # `Ada and her brother`
-    return items(tree, own, outline.apart) if len(listed) > 1 and not owned else [all_]
+        rest = phrase_of(sorted(whole.tokens - {owner}))
+        return [replace(rest, text=f"{reference(clauses, verb.head).text}'s {rest.text}")]
+    plural = any(each.tag_ in ("NNS", "NNPS") for each in dependents(verb, "attr", "dobj"))
+    first = min([verb, *dependents(verb, "aux", "auxpass")]).lower_
+    of_each = first in SINGULAR or verb.tag_ == "VBD" or (f"{first}s" in VERBS and first not in COLLECTIVE_VERBS)
+    if plural or own.lower_ in QUANTIFIERS or not of_each:
+        return [whole]
+    listed = conjuncts(own)
+    owned = any(each.tag_ == "PRP$" for noun in listed for each in dependents(noun, "poss"))  # `Ada and her brother`
+    return list_items(own, clauses.detached) if len(listed) > 1 and not owned else [whole]
 
 
-def agreeing(group: Item, found: Sequence[Item]) -> Item:
-    """`are known` -> `is known`, where a subject of several is told one by one."""
+def with_agreement(group: Phrase, items: Sequence[Phrase]) -> Phrase:
+    """`are known` -> `is known`, where each item of a subject has a statement of its own."""
     first, _, rest = group.text.partition(" ")
-    one = f"{first}s" if f"{first}s" in VERBS else SINGULAR.get(first, first)
-    return replace(group, text=f"{one} {rest}".strip()) if len(found) > 1 else group
+    singular = f"{first}s" if f"{first}s" in VERBS else SINGULAR.get(first, first)
+    return replace(group, text=f"{singular} {rest}".strip()) if len(items) > 1 else group
+
+
+@dataclass(frozen=True, slots=True)
+class Antecedent:
+    """What a later pronoun can refer to: nothing, where the text is empty; a person, where it is a name."""
+
+    text: str
+    is_name: bool
+
+
+NO_ANTECEDENT = Antecedent("", is_name=False)
+
+
+def antecedent(doc: Doc) -> Antecedent | None:
+    """The subject of a sentence without its relative clauses and appositions; None where the parser finds no subject.
+
+    A pronoun, a thing of somebody's and a subject of more than seven words are no antecedent.
+    """
+    if not len(doc):
+        return NO_ANTECEDENT
+    noun = first_dependent(root_of(doc), "nsubj", "nsubjpass")
+    if noun is None:
+        return None
+    if noun.tag_ in ("PRP", "DT", "WP", "EX") or dependents(noun, "poss"):
+        return NO_ANTECEDENT
+    set_off = [each for each in dependents(noun, "appos", "punct") if each > noun]
+    text = text_of(subtree(noun, [*dependents(noun, "relcl", "acl"), *set_off]))
+    if len(text.split()) > 7:
+        return NO_ANTECEDENT
+    return Antecedent(text[:1].upper() + text[1:], is_name=noun.tag_.startswith("NNP"))

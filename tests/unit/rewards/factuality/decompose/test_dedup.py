@@ -1,6 +1,6 @@
-"""What counts as said before."""
+"""Which facts are duplicates."""
 
-from flame_ray.rewards.factuality.decompose.dedup import Said, content
+from flame_ray.rewards.factuality.decompose.dedup import SeenFacts, content
 
 
 def test_content_is_what_evidence_could_show_to_be_false():
@@ -10,6 +10,6 @@ def test_content_is_what_evidence_could_show_to_be_false():
 
 
 def test_a_fact_is_new_unless_an_earlier_one_says_all_of_it():
-    said = Said()
+    seen = SeenFacts()
     texts = ("Peru exports copper and gold", "Peru exports gold", "Peru exports zinc", "Peru does not export gold", "It is", "")
-    assert [said.is_new(content(text)) for text in texts] == [True, False, True, True, False, False]
+    assert [seen.add(content(text)) for text in texts] == [True, False, True, True, False, False]

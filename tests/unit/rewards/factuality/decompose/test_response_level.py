@@ -2,12 +2,12 @@
 
 import pytest
 
-from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
 from tests.builders import make_response
 
 
 def whole(text, finish_reason="stop"):
-    return WholeDecomposer().decompose([make_response(text, finish_reason=finish_reason)])[0]
+    return ResponseLevelDecomposer().decompose([make_response(text, finish_reason=finish_reason)])[0]
 
 
 def test_a_response_is_one_fact_its_whole_text():

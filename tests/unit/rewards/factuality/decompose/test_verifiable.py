@@ -2,11 +2,10 @@
 
 import pytest
 
-from flame_ray.engines.parser import Parser
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
-from flame_ray.rewards.factuality.decompose.grammar.parse import ParseDecomposer
-from flame_ray.rewards.factuality.decompose.response_level import WholeDecomposer
+from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
+from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
 from flame_ray.types import Sentence
 from tests.builders import make_response
 
@@ -16,7 +15,7 @@ def decomposer(request):
     if request.param != "parse":
         return RuleDecomposer(request.param)
     try:
-        return ParseDecomposer(Parser())
+        return ParseDecomposer()
     except ModelError as error:
         pytest.skip(str(error))
 
@@ -67,11 +66,11 @@ def test_the_items_of_a_list_are_sentences_and_the_cut_end_is_none(decomposer):
 
 
 def test_an_empty_response_has_no_sentences(decomposer):
-    assert decomposed(decomposer, " \n").sentences_S == decomposed(WholeDecomposer(), " \n").sentences_S == ()
+    assert decomposed(decomposer, " \n").sentences_S == decomposed(ResponseLevelDecomposer(), " \n").sentences_S == ()
 
 
 def test_a_whole_response_is_its_own_only_sentence():
-    assert decomposed(WholeDecomposer(), "Hello! Peru borders Chile. ").sentences_S == (
+    assert decomposed(ResponseLevelDecomposer(), "Hello! Peru borders Chile. ").sentences_S == (
         Sentence("Hello! Peru borders Chile.", verifiable=True),
     )
-    assert decomposed(WholeDecomposer(), "Hello! Is it?").sentences_S == (Sentence("Hello! Is it?", verifiable=False),)
+    assert decomposed(ResponseLevelDecomposer(), "Hello! Is it?").sentences_S == (Sentence("Hello! Is it?", verifiable=False),)
