@@ -18,14 +18,17 @@ class Gate:
         (self.folder / "reached").touch()
         wait_for((self.folder / "opened").exists)
 
+    def is_reached(self) -> bool:
+        return (self.folder / "reached").exists()
+
     def wait_until_reached(self) -> None:
-        wait_for((self.folder / "reached").exists)
+        wait_for(self.is_reached)
 
     def open(self) -> None:
         (self.folder / "opened").touch()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s"

@@ -8,6 +8,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+from ray.util.placement_group import placement_group_table
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.interrupt import interruptible
@@ -17,6 +18,7 @@ from flame_ray.learner import actor
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup
+from tests.integration.gate import PATIENCE_S, wait_for
 
 STORE = 80 * 2**20
 NOTICE_MS = 600_000  # a node that Ray would end only long after the test
@@ -41,10 +43,15 @@ def drain(node_id: str) -> None:
 
 
 @pytest.fixture
-def signalled():
-    """Sends SIGTERM to this process a while after it is asked to, inside a block that takes note of it."""
+def signalled_when():
+    """Sends SIGTERM to this process as soon as a condition holds, inside a block that takes note of it."""
+
+    def signal_when(condition) -> None:
+        wait_for(condition)
+        signal.raise_signal(signal.SIGTERM)
+
     with interruptible("start it again"):
-        yield lambda seconds: threading.Timer(seconds, signal.raise_signal, (signal.SIGTERM,)).start()
+        yield lambda condition: threading.Thread(target=signal_when, args=(condition,)).start()
 
 
 def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(start, make_pairs, weights, cluster, tmp_path):
@@ -74,26 +81,23 @@ def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(sta
     assert all(value.equal(expected[name]) for name, value in found.items())
 
 
-def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_path, signalled):
+def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_path, signalled_when):
     config = LearnerConfig(workers=2, cpus=100, batch_pairs=2, micro_batch_pairs=1)
-    signalled(0.5)
-    began = time.monotonic()
+    known = set(placement_group_table())
+    signalled_when(lambda: set(placement_group_table()) - known)
     with pytest.raises(Interrupted):
-        LearnerGroup.start(model_path, config, seed=0, timeout_s=60)
-    assert time.monotonic() - began < 30
+        LearnerGroup.start(model_path, config, seed=0, timeout_s=PATIENCE_S)
 
 
-def test_a_learner_whose_ranks_are_about_to_meet_hears_it_too_and_leaves_no_rank(model_path, signalled, monkeypatch):
-    class Slow(actor.LearnerActor):
+def test_a_learner_whose_ranks_are_about_to_meet_hears_it_too_and_leaves_no_rank(model_path, signalled_when, monkeypatch, gate):
+    class Held(actor.LearnerActor):
         def address(self):
-            time.sleep(60)
+            gate()
 
-    monkeypatch.setattr("flame_ray.learner.group.LearnerActor", Slow)
+    monkeypatch.setattr("flame_ray.learner.group.LearnerActor", Held)
     config = LearnerConfig(batch_pairs=2, micro_batch_pairs=1, cpus=0.1)
-    signalled(3)
-    began = time.monotonic()
+    signalled_when(gate.is_reached)
     with pytest.raises(Interrupted):
-        LearnerGroup.start(model_path, config, seed=0, options={"name": "slow"}, timeout_s=60)
-    assert time.monotonic() - began < 40
-    with pytest.raises(ValueError, match="slow-0"):
-        ray.get_actor("slow-0")
+        LearnerGroup.start(model_path, config, seed=0, options={"name": "held"}, timeout_s=PATIENCE_S)
+    with pytest.raises(ValueError, match="held-0"):
+        ray.get_actor("held-0")
