@@ -5,16 +5,15 @@ import json
 import pytest
 
 from tests.integration.chaos.harness import ChaosRun, assert_same_run
-from tests.integration.runs import assert_merged
 
 pytestmark = pytest.mark.long
 
 
-def test_in_bfloat16_a_run_ends_well_and_its_merged_model_is_the_adapter_on_the_initial_model(chaos, model):
-    chaos.settings = {"model.dtype": "bfloat16", "run.save_merged": "true"}
+def test_a_run_that_samples_in_bfloat16_ends_well(chaos):
+    chaos.settings = {"model.dtype": "bfloat16"}
     chaos.start()
     assert chaos.finish() == 0, chaos.printed
-    assert_merged(chaos.folder, model, "bfloat16")
+    assert chaos.printed.count("verified on every rollout worker") == 2
 
 
 def test_with_staleness_one_a_round_is_sampled_while_the_last_one_trains(chaos):
