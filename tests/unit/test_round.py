@@ -14,12 +14,10 @@ from flame_ray.types import (
     Interval,
     PairSet,
     Prompt,
-    Response,
-    ResponseId,
     ScoredGroup,
     TrainingReport,
 )
-from tests.builders import make_scored
+from tests.builders import make_response, make_scored
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
@@ -64,7 +62,7 @@ class FakeStages:
     def _sample(self, prompts_P, round):
         for prompt in prompts_P:
             self.flow.append(f"sample {prompt.id}")
-            response = Response(ResponseId(round, prompt.id, 0), "text", (1,), (2,), (-0.1,), "stop", round - 1)
+            response = make_response("text", round=round, prompt=prompt.id, version=round - 1)
             yield Group(prompt, (response,))
 
     def _score(self, groups_P, round):

@@ -11,8 +11,8 @@ from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter
 from flame_ray.errors import DataError, WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, Fact, Missing, Prompt, Response, ResponseId, VerdictLabel
-from tests.builders import make_fact_score
+from flame_ray.types import Claim, Fact, Missing, Prompt, ResponseId, VerdictLabel
+from tests.builders import make_fact_score, make_response
 
 LOST = WorkLost("a", "b", "c")
 
@@ -34,7 +34,7 @@ class Pool:
 
 
 def task(number):
-    return Task(Prompt(f"line-{number}", "?"), Response(ResponseId(0, f"line-{number}", 0), "!", (), (), (), "stop", 0))
+    return Task(Prompt(f"line-{number}", "?"), make_response("!", round=0, prompt=f"line-{number}"))
 
 
 def test_a_response_that_brought_down_its_workers_is_missing_and_the_others_are_scored():

@@ -12,7 +12,8 @@ from flame_ray.errors import ConfigError, ModelError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory
 from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Pair, PairSet, Response, ResponseId
+from flame_ray.types import Pair, PairSet
+from tests.builders import make_response
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ class FakeStages:
 
 
 def pairs_of(round: int) -> PairSet:
-    sides = [Response(ResponseId(round, "p", index), "text", (1,), (2,), (-0.1,), "stop", 0) for index in (0, 1)]
+    sides = [make_response("text", round=round, index=index) for index in (0, 1)]
     return PairSet((Pair("instruction", *sides, 1.0, 0.0),), {})
 
 

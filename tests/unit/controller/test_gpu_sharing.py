@@ -14,8 +14,9 @@ from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, 
 from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
-from flame_ray.types import Pair, PairSet, Response, ResponseId, TrainingReport
+from flame_ray.types import Pair, PairSet, Response, TrainingReport
 from flame_ray.weights import Canary, Push
+from tests.builders import make_response
 from tests.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
@@ -176,7 +177,7 @@ class Bound:
 
 def pairs() -> PairSet:
     def response(index: int) -> Response:
-        return Response(ResponseId(1, "p", index), "text", (1, 2), (3, 4), (-0.1, -0.2), "stop", 0)
+        return make_response("text", index=index)
 
     return PairSet((Pair("instruction", response(1), response(0), 1.0, 0.0),), {})
 

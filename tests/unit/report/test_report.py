@@ -28,7 +28,6 @@ from flame_ray.types import (
     Passage,
     Prompt,
     Response,
-    ResponseId,
     RoundReport,
     Sentence,
     Split,
@@ -36,7 +35,7 @@ from flame_ray.types import (
     Verdict,
     VerdictLabel,
 )
-from tests.builders import make_fact_score, make_id, make_missing, make_scored
+from tests.builders import make_fact_score, make_id, make_missing, make_response, make_scored
 
 NONE = Interval(None, None, None, 0)
 METRICS = ("factual_precision", "correct_facts", "erroneous_facts", "abstention_rate", "instruction_score", "response_tokens")
@@ -49,7 +48,7 @@ def evaluation(**intervals: Interval) -> Evaluation:
 
 
 def response(index: int, text: str = "Peru borders Chile.") -> Response:
-    return Response(ResponseId(1, "peru", index), text, (1, 2), (3, 4), (-0.5, -0.25), "stop", 0)
+    return make_response(text, index=index, prompt_tokens=(1, 2), tokens=(3, 4), logprobs=(-0.5, -0.25))
 
 
 def verdict(text: str, sentence: int, label: VerdictLabel, passage: str | None) -> Verdict:

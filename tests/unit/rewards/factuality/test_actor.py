@@ -8,11 +8,12 @@ from flame_ray.config import FactualityConfig
 from flame_ray.errors import DataError, ModelError
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, Fact, Group, Passage, Prompt, Response, ResponseId
+from flame_ray.types import Claim, Fact, Group, Passage, Prompt
+from tests.builders import make_response
 
 PASSAGE = Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
 PROMPT = Prompt("p", "Which countries border Peru?")
-RESPONSE = Response(ResponseId(0, "p", 0), "Peru borders Chile.", (), (), (), "stop", 0)
+RESPONSE = make_response("Peru borders Chile.", round=0)
 NOWHERE = FactualityConfig(corpus="nowhere.jsonl")
 
 

@@ -13,7 +13,8 @@ from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
 from flame_ray.rewards.factuality.scores import f_at
-from flame_ray.types import FactScore, Passage, Prompt, Response, ResponseId
+from flame_ray.types import FactScore, Passage, Prompt
+from tests.builders import make_response
 
 BORDERS = Prompt(id="peru/borders", text="Which countries border Peru?")
 HONEST = "Peru borders Chile. Peru borders Kenya."  # one true, one false
@@ -43,7 +44,7 @@ def score(backends, evidence):
     reward = FactualityReward(decomposer, evidence, checker)
 
     def of(text: str, prompt: Prompt = BORDERS, given: tuple[Passage, ...] | None = None) -> FactScore:
-        response = Response(ResponseId(1, prompt.id, 0), text, (1,), (2,), (-0.5,), "stop", 0)
+        response = make_response(text, prompt=prompt.id)
         (score,) = reward.score([Task(prompt, response, given)])
         assert isinstance(score, FactScore)
         return score

@@ -11,13 +11,14 @@ from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
-from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import FactScore, Missing, Passage, Prompt, ResponseId, Verdict, VerdictLabel
+from tests.builders import make_response
 
 PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
 
 
 def response(text, index=0, finish_reason="stop"):
-    return Response(ResponseId(1, PROMPT.id, index), text, (1,), (2,), (-0.5,), finish_reason, 0)
+    return make_response(text, prompt=PROMPT.id, index=index, finish_reason=finish_reason)
 
 
 @pytest.fixture(scope="module")

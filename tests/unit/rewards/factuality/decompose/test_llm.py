@@ -13,12 +13,13 @@ from flame_ray.rewards.factuality.decompose.llm import (
     _messages,
     _Question,
 )
-from flame_ray.types import Decomposition, Response, ResponseId, Sentence
+from flame_ray.types import Decomposition, Sentence
+from tests.builders import make_response
 from tests.doubles import FakeVerifier
 
 
 def response(text, index=0, finish_reason="stop"):
-    return Response(ResponseId(1, "p", index), text, (1,), (2,), (-0.1,), finish_reason, 0)
+    return make_response(text, index=index, finish_reason=finish_reason)
 
 
 def last(text, name):
