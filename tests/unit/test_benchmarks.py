@@ -12,7 +12,9 @@ FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 def imported(path: Path) -> list[tuple[str, str]]:
     """The module and the name of each import from this repository, wherever in the file it stands."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    ours = [node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("flame_ray", "tests"))]
+    ours = [
+        node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("flame_ray", "tests"))
+    ]
     return [(node.module or "", alias.name) for node in ours for alias in node.names]
 
 

@@ -1,32 +1,30 @@
 """A rollout worker around an engine that finishes its samples in an order of its own."""
 
-from flame_ray.engines.base import Sample
+from dataclasses import replace
+
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Prompt, ResponseId
+from tests.doubles import FakeEngine
 
 PROMPTS_P = [Prompt("a", "one"), Prompt("b", "one two")]
 PLAN = SamplingPlan(round=2, seed=11, samples=2, max_tokens=16, temperature=0.7)
 
 
-class FakeEngine:
-    """One token a word; the last request is done first, and says what it was asked."""
-
-    weight_version = 4
-
-    def render(self, messages):
-        return tuple(range(len(messages[0]["content"].split())))
+class ChangingEngine(FakeEngine):
+    """Says what it was asked; weights that come in while it samples belong to the next call."""
 
     def sample(self, requests):
-        for place, request in reversed(list(enumerate(requests))):
-            yield place, Sample(f"{len(request.prompt_token_ids)} words, seed {request.seed}", (7,), (-0.5,), "stop")
-            self.weight_version = 5  # weights that come in between belong to the next call
+        for place, sample in super().sample(requests):
+            request = requests[place]
+            yield place, replace(sample, text=f"{len(request.prompt_token_ids)} words, seed {request.seed}")
+            self.weight_version = 5
 
 
 def worker() -> RolloutActor:
     """An actor as its constructor leaves it, but for the engine."""
     actor = RolloutActor.__new__(RolloutActor)
-    actor._engine = FakeEngine()
+    actor._engine = ChangingEngine(weight_version=4)
     return actor
 
 

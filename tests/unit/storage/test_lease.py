@@ -16,20 +16,7 @@ import pytest
 from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import OWNER, Lease, _machine
-
-
-class FakeClock:
-    """Stands at `time`; a sleep moves it on, after what `meanwhile` does."""
-
-    def __init__(self, time: float = 1_000_000.0):
-        self.time, self.meanwhile = time, lambda: None
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.meanwhile()
-        self.time += seconds
+from tests.doubles import FakeClock
 
 
 @pytest.fixture

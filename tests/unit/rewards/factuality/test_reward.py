@@ -11,8 +11,9 @@ from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
-from flame_ray.types import FactScore, Missing, Passage, Prompt, ResponseId, Verdict, VerdictLabel
+from flame_ray.types import FactScore, Missing, Passage, Prompt, ResponseId, VerdictLabel
 from tests.builders import make_response
+from tests.doubles import FakeChecker, FakeRetriever
 
 PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
 
@@ -40,35 +41,13 @@ def score(reward, text, finish_reason="stop"):
     return found
 
 
-class CountingRetriever:
-    def __init__(self):
-        self.queries = []
-
-    def retrieve(self, queries, k):
-        self.queries += [(query, k) for query in queries]
-        return [() for _ in queries]
-
-
-class Checks:
-    """Says of every fact what `say` does."""
-
-    threshold, identity = 0.5, "double"
-
-    def __init__(self, say=lambda text: VerdictLabel.SUPPORTED):
-        self.say, self.batches = say, []
-
-    def check(self, claims):
-        self.batches.append(len(claims))
-        return tuple(Verdict(claim.fact, self.say(claim.fact.text), 1.0, None) for claim in claims)
-
-
 def failing_on_kenya(error):
     def say(text):
         if "Kenya" in text:
             raise error
         return VerdictLabel.SUPPORTED
 
-    return Checks(say)
+    return FakeChecker(say)
 
 
 def test_precision_is_the_share_of_supported_facts(reward):
@@ -89,21 +68,21 @@ def test_scores_keep_the_order_of_the_responses(reward):
 
 
 def test_evidence_is_retrieved_once_a_prompt():
-    retriever = CountingRetriever()
-    reward = rewarding(retriever, Checks(), k=7)
+    retriever = FakeRetriever()
+    reward = rewarding(retriever, FakeChecker(), k=7)
     for _ in range(2):
         scores(reward, *["Peru borders Chile."] * 4)
-    assert retriever.queries == [(PROMPT.text, 7)]
+    assert (retriever.queries, retriever.asked) == ([PROMPT.text], [7])
 
 
 def test_all_facts_of_all_responses_are_one_batch():
-    checker = Checks()
-    scores(rewarding(CountingRetriever(), checker), *["Peru borders Chile. Peru borders Brazil."] * 3)
+    checker = FakeChecker()
+    scores(rewarding(FakeRetriever(), checker), *["Peru borders Chile. Peru borders Brazil."] * 3)
     assert checker.batches == [6]
 
 
 def test_a_failure_is_missing_for_its_response_alone(caplog):
-    reward = rewarding(CountingRetriever(), failing_on_kenya(ValueError("no tokens")))
+    reward = rewarding(FakeRetriever(), failing_on_kenya(ValueError("no tokens")))
     with caplog.at_level(logging.ERROR):
         good, bad = scores(reward, "Peru borders Chile.", "Peru borders Kenya.")
     assert isinstance(good, FactScore)
@@ -112,27 +91,27 @@ def test_a_failure_is_missing_for_its_response_alone(caplog):
 
 
 def test_an_expected_error_is_not_swallowed():
-    reward = rewarding(CountingRetriever(), failing_on_kenya(DataError("a", "b", "c")))
+    reward = rewarding(FakeRetriever(), failing_on_kenya(DataError("a", "b", "c")))
     with pytest.raises(DataError):
         scores(reward, "Peru borders Kenya.")
 
 
 def test_a_fact_that_failed_counts_for_nothing_and_a_response_of_failures_is_missing():
-    checker = Checks(lambda text: VerdictLabel.ERROR if "Kenya" in text else VerdictLabel.SUPPORTED)
-    some, all_ = scores(rewarding(CountingRetriever(), checker), "Peru borders Chile. It borders Kenya.", "Peru borders Kenya.")
+    checker = FakeChecker(lambda text: VerdictLabel.ERROR if "Kenya" in text else VerdictLabel.SUPPORTED)
+    some, all_ = scores(rewarding(FakeRetriever(), checker), "Peru borders Chile. It borders Kenya.", "Peru borders Kenya.")
     assert (some.supported, some.counted, some.precision) == (1, 1, 1.0)
     assert all_ == Missing(ResponseId(1, PROMPT.id, 1), "checker: failed on every fact")
 
 
 @pytest.mark.parametrize(("counts", "precision"), [(True, 0.5), (False, 1.0)])
 def test_what_the_evidence_does_not_mention_counts_if_the_settings_say_so(counts, precision):
-    checker = Checks(lambda text: VerdictLabel.NOT_FOUND if "Kenya" in text else VerdictLabel.SUPPORTED)
-    reward = rewarding(CountingRetriever(), checker, not_found_counts=counts)
+    checker = FakeChecker(lambda text: VerdictLabel.NOT_FOUND if "Kenya" in text else VerdictLabel.SUPPORTED)
+    reward = rewarding(FakeRetriever(), checker, not_found_counts=counts)
     assert score(reward, "Peru borders Chile. Peru borders Kenya.").precision == precision
 
 
 def test_given_evidence_takes_the_place_of_retrieval():
-    retriever, passage = CountingRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
+    retriever, passage = FakeRetriever(), Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
     reward = rewarding(retriever, LexicalChecker())
     (found,) = reward.score([Task(PROMPT, response("Peru borders Chile."), (passage,))])
     assert found.supported == 1 and found.passages_K == (passage,)
@@ -141,7 +120,7 @@ def test_given_evidence_takes_the_place_of_retrieval():
 
 def test_a_score_has_the_sentences_that_state_its_facts():
     text = "Hello! These countries border Peru:\n\n- Chile\n- Kenya\n\nIs it large? Its capital is Lim"
-    (found,) = rewarding(CountingRetriever(), Checks()).score([Task(PROMPT, response(text, finish_reason="length"))])
+    (found,) = rewarding(FakeRetriever(), FakeChecker()).score([Task(PROMPT, response(text, finish_reason="length"))])
     assert [sentence.verifiable for sentence in found.sentences_S] == [False, True, True, False]
     assert found.sentences_S[0].text == "Hello!"
     pointed = [(verdict.fact.text, found.sentences_S[verdict.fact.sentence].text) for verdict in found.verdicts]
@@ -152,9 +131,9 @@ def test_a_score_has_the_sentences_that_state_its_facts():
 
 
 def test_a_reward_that_failed_has_no_sentences():
-    checkers = (failing_on_kenya(ValueError("no tokens")), Checks(lambda text: VerdictLabel.ERROR))
+    checkers = (failing_on_kenya(ValueError("no tokens")), FakeChecker(lambda text: VerdictLabel.ERROR))
     for checker in checkers:
-        (found,) = rewarding(CountingRetriever(), checker).score([Task(PROMPT, response("Hello! Peru borders Kenya."))])
+        (found,) = rewarding(FakeRetriever(), checker).score([Task(PROMPT, response("Hello! Peru borders Kenya."))])
         assert isinstance(found, Missing)
 
 

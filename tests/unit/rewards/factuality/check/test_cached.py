@@ -5,29 +5,20 @@ import sqlite3
 import pytest
 
 from flame_ray.rewards.factuality.check.cached import CachedChecker
-from flame_ray.types import Claim, Fact, Passage, Verdict, VerdictLabel
+from flame_ray.types import Passage, VerdictLabel
+from tests.builders import make_claim
+from tests.doubles import FakeChecker
 
 PERU, KENYA = Passage("pe", "Peru", "Lima"), Passage("ke", "Kenya", "Nairobi")
 
 
-class Counting:
-    """Supports a fact by the last passage; `label` is what it says; every claim that it was asked is in `asked`."""
-
-    threshold = 0.25
-
-    def __init__(self, identity="counting", label=VerdictLabel.SUPPORTED):
-        self.identity, self.label, self.asked = identity, label, []
-
-    def check(self, claims):
-        self.asked += claims
-        return tuple(
-            Verdict(each.fact, self.label, 0.1 + len(each.fact.text), each.passages_K[-1].id if each.passages_K else None)
-            for each in claims
-        )
+def counting(**settings):
+    """Every text has a score of its own."""
+    return FakeChecker(score=lambda text: 0.1 + len(text), threshold=0.25, **settings)
 
 
 def claim(text, *passages, sentence=0):
-    return Claim(Fact(text, sentence), passages or (PERU, KENYA))
+    return make_claim(text, *(passages or (PERU, KENYA)), sentence=sentence)
 
 
 @pytest.fixture
@@ -37,20 +28,20 @@ def path(tmp_path):
 
 def asked(path, *claims, **settings):
     """The texts that reach the checker."""
-    checker = Counting(**settings)
+    checker = counting(**settings)
     CachedChecker(checker, path).check(claims)
     return [each.fact.text for each in checker.asked]
 
 
 def test_a_verdict_is_the_same_the_second_time_and_the_checker_is_not_asked_again(path):
     claims = [claim("a"), claim("bb", KENYA), claim("c", sentence=4)]
-    fresh = CachedChecker(Counting(), path).check(claims)
+    fresh = CachedChecker(counting(), path).check(claims)
     assert asked(path, *claims) == []
-    assert CachedChecker(Counting(), path).check(claims) == fresh == Counting().check(claims)
+    assert CachedChecker(counting(), path).check(claims) == fresh == counting().check(claims)
 
 
 def test_only_what_is_missing_is_asked_once_and_answers_keep_their_order(path):
-    checker = Counting()
+    checker = counting()
     cached = CachedChecker(checker, path)
     cached.check([claim("b")])
     found = cached.check([claim("c"), claim("b", sentence=1), claim("c", sentence=2), claim("a"), claim("b", sentence=3)])
@@ -58,7 +49,7 @@ def test_only_what_is_missing_is_asked_once_and_answers_keep_their_order(path):
     assert [(verdict.fact.text, verdict.fact.sentence) for verdict in found] == [
         ("c", 0), ("b", 1), ("c", 2), ("a", 0), ("b", 3),
     ]  # fmt: skip
-    assert cached.check([]) == () and cached.threshold == 0.25 and cached.identity == "counting"
+    assert cached.check([]) == () and cached.threshold == 0.25 and cached.identity == "fake"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +61,7 @@ def test_only_what_is_missing_is_asked_once_and_answers_keep_their_order(path):
         claim("a", PERU, Passage("ke", "Kenya", "Mombasa")),
         claim("a", PERU, Passage("ke", "Congo", "Nairobi")),
         claim("a", PERU, Passage("ke", "KenyaN", "airobi")),
-        Claim(Fact("a", 0), ()),
+        make_claim("a"),
     ],
 )
 def test_another_fact_or_other_evidence_is_asked_about(path, other):
@@ -84,14 +75,14 @@ def test_another_checker_is_asked_itself(path):
 
 
 def test_the_deciding_passage_is_named_as_the_claim_names_it(path):
-    CachedChecker(Counting(), path).check([claim("a", PERU, KENYA)])
+    CachedChecker(counting(), path).check([claim("a", PERU, KENYA)])
     renamed = claim("a", Passage("x", "Peru", "Lima"), Passage("y", "Kenya", "Nairobi"))
     assert asked(path, renamed) == []
-    assert CachedChecker(Counting(), path).check([renamed])[0].passage_id == "y"
+    assert CachedChecker(counting(), path).check([renamed])[0].passage_id == "y"
 
 
 def test_a_verdict_on_which_the_checker_failed_is_not_kept(path):
-    assert asked(path, claim("a"), label=VerdictLabel.ERROR) == ["a"]
+    assert asked(path, claim("a"), says=lambda text: VerdictLabel.ERROR) == ["a"]
     assert asked(path, claim("a")) == ["a"]
 
 
