@@ -2,48 +2,34 @@
 
 import json
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from flame_ray.cli import main
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RunDirectory
 from flame_ray.storage.filesystem import Storage
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the command ended: its exit code, and what it said on stderr."""
-
-    code: int
-    said: str
+from tests.conftest import Ended
+from tests.integration.runs import REPOSITORY
 
 
 @pytest.fixture
-def attempt(no_ray, tmp_path, monkeypatch, capsys):
-    """Runs the quickstart with one thing wrong, as the command line would."""
+def attempt(no_ray, flame, tmp_path):
+    """Runs the quickstart with one thing wrong."""
 
     def run(*overrides: str) -> Ended:
         pairs = (f"run.root={tmp_path / 'runs'}", "run.id=bad", "cluster.dashboard=false", *overrides)
         words = [word for pair in pairs for word in ("--set", pair)]
-        monkeypatch.setattr(sys, "argv", ["flame-ray", "run", str(REPOSITORY / "jobs" / "quickstart.yaml"), *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(ended.value.code, capsys.readouterr().err)
+        return flame("run", REPOSITORY / "jobs" / "quickstart.yaml", *words, folder=tmp_path)
 
     return run
 
 
 def check(ended: Ended, tmp_path: Path, code: int, *parts: str) -> None:
-    assert ended.code == code, ended.said
-    message = ended.said.strip().splitlines()[-1]
+    assert ended.returncode == code, ended.stderr
+    message = ended.stderr.strip().splitlines()[-1]
     assert message.startswith("flame-ray: expected ") and "; found " in message and "To fix: " in message
-    assert "Traceback" not in ended.said
+    assert "Traceback" not in ended.stderr
     for part in parts:
         assert part in message, (part, message)
     assert not (tmp_path / "runs").exists(), "a run that never began must leave no folder"
@@ -126,7 +112,7 @@ def test_a_run_id_that_is_there_already_is_refused(attempt, tmp_path, model):
     taken = tmp_path / "runs" / "bad"
     taken.mkdir(parents=True)
     done = attempt()
-    assert done.code == 6 and "run.id" in done.said and not any(taken.iterdir())
+    assert done.returncode == 6 and "run.id" in done.stderr and not any(taken.iterdir())
 
 
 @pytest.fixture

@@ -5,19 +5,22 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from flame_ray.rewards.factuality.corpus import load_corpus
+from tests.conftest import Ended
 
 LINES, SKIPPED = 60, 7
 COMMAND = [sys.executable, "-m", "flame_ray"]
 SETTINGS = ["--set", "cluster.dashboard=false", "--set", "cluster.object_store_gib=0.2"]
 
 
-def flame(folder: Path, *words: str) -> subprocess.CompletedProcess:
+def flame_alone(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """In a process of its own, which may start a Ray."""
     command = [*COMMAND, *words, *SETTINGS]
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
 
@@ -69,7 +72,7 @@ def responses(tmp_path_factory) -> Path:
     return path
 
 
-def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(responses):
+def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(responses, flame):
     out = responses.with_name("scores.jsonl")
     words = ["score", "--responses", responses.name, "--corpus", "factbook", "--out", out.name]
     killed_once_it_holds(out, 12, responses.parent, words)
@@ -78,7 +81,7 @@ def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(res
     with out.open("a") as file:
         file.write('{"line": 13, "pro')  # what a power cut leaves
 
-    done = flame(responses.parent, *words)
+    done = flame_alone(responses.parent, *words)
     assert done.returncode == 0, done.stderr
     assert f"{out.name} holds the scores up to line {before[-1]['line']}" in done.stderr
     after = records(out)
@@ -87,7 +90,7 @@ def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(res
     assert [record["model"] for record in after] == [f"m{record['line']}" for record in after]
     assert f"{len(after) - len(before)} scored at" in done.stderr
     check_records(after)
-    check_nothing_is_done_twice(responses, out, words)
+    check_nothing_is_done_twice(responses, out, lambda *more: flame(*words, *SETTINGS, *more, folder=responses.parent))
 
 
 def check_records(found: list[dict]) -> None:
@@ -98,20 +101,20 @@ def check_records(found: list[dict]) -> None:
     assert second["abstained"] and second["precision"] is None and second["missing"] is None
 
 
-def check_nothing_is_done_twice(responses: Path, out: Path, words: list[str]) -> None:
-    """Neither when it is complete, nor with another setting or another input: and none of the three needs Ray."""
-    before, began = out.read_bytes(), time.monotonic()
-    table = flame(responses.parent, *words, "--format", "table")
+def check_nothing_is_done_twice(responses: Path, out: Path, score: Callable[..., Ended]) -> None:
+    """Neither when it is complete, nor with another setting or another input: and none of the three starts Ray."""
+    before = out.read_bytes()
+    table = score("--format", "table")
     assert table.returncode == 0 and "nothing is left to score" in table.stderr
     assert "line 1  precision 0.50" in table.stdout and "Peru is bordered by Chile" in table.stdout
-    other = flame(responses.parent, *words, "--decompose", "sentence")
+    other = score("--decompose", "sentence")
     assert other.returncode == 2 and "factuality.decompose: 'rule' -> 'sentence'" in other.stderr
-    strict = flame(responses.parent, *words, "--on-bad-line", "fail")
+    strict = score("--on-bad-line", "fail")
     assert strict.returncode == 3 and f"{responses.name}:{SKIPPED}" in strict.stderr
-    assert out.read_bytes() == before and time.monotonic() - began < 60
+    assert out.read_bytes() == before
 
 
-def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_path):
+def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_path, flame):
     evidence = ["Peru:", "Capital, name: Lima", "Land boundaries, border countries: Chile 168 km, Brazil 2,659 km"]
     said = {
         "The capital of Peru is Lima": True,
@@ -125,7 +128,7 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
     ]
     labels = tmp_path / "labels.jsonl"
     labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = flame(
+    done = flame_alone(
         tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "claims", "--checker", "lexical", "--out", "a.json"
     )
     assert done.returncode == 0, done.stderr
@@ -136,5 +139,5 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
     assert "83.3" in done.stdout and "mine" in done.stdout
 
     labels.write_text(json.dumps(lines[0]) + '\n{"claim": "a"}\n')
-    bad = flame(tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "claims")
+    bad = flame("agreement", "--labels", "labels.jsonl", "--kind", "claims", folder=tmp_path)
     assert bad.returncode == 3 and "labels.jsonl:2" in bad.stderr and "Traceback" not in bad.stderr

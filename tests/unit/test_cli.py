@@ -2,8 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
@@ -19,29 +17,6 @@ def job(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text("run: {name: mine, root: runs}\n")
     return path
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the command ended: its exit code, and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def flame(monkeypatch, capsys) -> Callable[..., Ended]:
-    """Runs the command line in this process, which has loaded the heavy packages already."""
-
-    def run(*words, folder) -> Ended:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["flame-ray", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Ended(ended.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(flame, tmp_path):
