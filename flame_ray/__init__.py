@@ -6,13 +6,14 @@ The data flows one way:
                                               |- factuality: sentences -> facts -> retrieve -> rerank -> check
                                               |- instruction following: judge
 
-`round.py` is this loop, `types.py` holds the records that travel along it, and `config/` the settings of each stage.
+`round.py` is this loop, `types.py` holds the records that travel along it, and `config/` holds the settings of each stage.
 
 A name that ends in capital letters gives its shape: `responses_PG` are G responses to each of P prompts.
 
-    P  prompts               S  sentences of a response     D  preference pairs; 2D: their chosen, then their rejected sides
-    G  responses a prompt    F  facts of a response         T  tokens
-                             K  passages of evidence
+    P  prompts                   K  passages of evidence
+    G  responses to a prompt     D  preference pairs; 2D: their chosen, then their rejected sides
+    S  sentences of a response   N  sequences of a batch
+    F  facts of a response       T  tokens
 
 Importing this package loads neither torch, vllm, deepspeed nor ray.
 """
