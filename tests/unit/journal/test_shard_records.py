@@ -1,4 +1,4 @@
-"""Records saved and loaded: the same class, the same values, the same bytes; damage is found and named."""
+"""Records in a shard: read as the same class, the same values and the same bytes; damage is found and named."""
 
 import collections.abc
 import dataclasses
@@ -86,8 +86,8 @@ def test_any_record_comes_back_as_it_was_class_by_class_and_bit_by_bit(storage, 
     rng = random.Random(f"seed of {kind.__name__}")
     for count in (0, 1, 40):
         records = [any_record(kind, rng) for _ in range(count)]
-        save(storage, "part.json.gz", records)
-        found = load(storage, "part.json.gz", kind)
+        save(storage, "shard.json.gz", records)
+        found = load(storage, "shard.json.gz", kind)
         assert found == records
         assert repr(found) == repr(records)  # which tells -0.0 from 0.0, 1 from 1.0, and a tuple from a list
 
@@ -102,8 +102,8 @@ def test_each_reward_comes_back_as_its_own_class(storage):
         "failed": types.Missing(ID, "no answer"),
         "failed with evidence": types.Missing(ID, "no checker", passages),
     }
-    save(storage, "part", [types.ScoredResponse(RESPONSE, rewards), types.ScoredResponse(RESPONSE, {})])
-    found, bare = load(storage, "part", types.ScoredResponse)
+    save(storage, "shard", [types.ScoredResponse(RESPONSE, rewards), types.ScoredResponse(RESPONSE, {})])
+    found, bare = load(storage, "shard", types.ScoredResponse)
     assert {name: type(each) for name, each in found.rewards.items()} == {name: type(each) for name, each in rewards.items()}
     assert list(found.rewards.items()) == list(rewards.items())
     assert bare.rewards == {}
@@ -111,35 +111,35 @@ def test_each_reward_comes_back_as_its_own_class(storage):
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 def test_no_record_is_read_as_another_type(disk, kind):
-    save(disk, "part", [any_record(kind, random.Random(0))])
+    save(disk, "shard", [any_record(kind, random.Random(0))])
     for other in RECORDS:
         if other is not kind:
-            with pytest.raises(StorageError, match=f"{other.__name__} records in .*part"):
-                load(disk, "part", other)
+            with pytest.raises(StorageError, match=f"{other.__name__} records in .*shard"):
+                load(disk, "shard", other)
 
 
 def test_enumerations_are_members_and_not_their_text(disk):
-    save(disk, "part", [types.Prompt("a", "b", types.Split.HELDOUT)])
-    assert type(load(disk, "part", types.Prompt)[0].split) is types.Split
+    save(disk, "shard", [types.Prompt("a", "b", types.Split.HELDOUT)])
+    assert type(load(disk, "shard", types.Prompt)[0].split) is types.Split
 
 
 def test_nan_and_infinities_are_kept(disk):
-    save(disk, "part", [types.Score(ID, math.nan, (math.inf, -math.inf))])
-    (found,) = load(disk, "part", types.Score)
+    save(disk, "shard", [types.Score(ID, math.nan, (math.inf, -math.inf))])
+    (found,) = load(disk, "shard", types.Score)
     assert math.isnan(found.value) and found.samples == (math.inf, -math.inf)
 
 
 def test_equal_records_give_equal_bytes_in_any_process_at_any_time(disk):
-    save(disk, "part", [RESPONSE] * 3)
+    save(disk, "shard", [RESPONSE] * 3)
     code = (
         "import sys, time; time.time = lambda: 1.0\n"
         "from flame_ray.journal.shards import load, save; from flame_ray.storage.filesystem import Storage\n"
         "from flame_ray.types import Response; storage = Storage(sys.argv[1])\n"
-        "save(storage, 'again', load(storage, 'part', Response))"
+        "save(storage, 'again', load(storage, 'shard', Response))"
     )
     subprocess.run([sys.executable, "-c", code, disk.url], check=True, env={"PYTHONHASHSEED": "7"})
-    assert disk.read("again") == disk.read("part")
-    assert disk.read("part")[4:8] == b"\0\0\0\0"  # no time in the header
+    assert disk.read("again") == disk.read("shard")
+    assert disk.read("shard")[4:8] == b"\0\0\0\0"  # no time in the header
 
 
 @pytest.mark.parametrize(
@@ -155,29 +155,29 @@ def test_equal_records_give_equal_bytes_in_any_process_at_any_time(disk):
 )
 def test_a_record_that_would_not_come_back_is_refused_when_it_is_saved_and_nothing_is_written(storage, wrong):
     with pytest.raises(ValueError):
-        save(storage, "part", wrong)
-    assert not storage.exists("part")
+        save(storage, "shard", wrong)
+    assert not storage.exists("shard")
 
 
-def test_a_part_cut_anywhere_is_damaged(disk):
-    save(disk, "part", [RESPONSE] * 5)
-    whole = disk.read("part")
+def test_a_shard_cut_anywhere_is_damaged(disk):
+    save(disk, "shard", [RESPONSE] * 5)
+    whole = disk.read("shard")
     for length in range(len(whole)):
-        disk.write("part", whole[:length])
-        with pytest.raises(StorageError, match=r"Response records in .*part; found .*remove the file"):
-            load(disk, "part", types.Response)
+        disk.write("shard", whole[:length])
+        with pytest.raises(StorageError, match=r"Response records in .*shard; found .*remove the file"):
+            load(disk, "shard", types.Response)
 
 
-def test_a_part_with_any_byte_changed_is_damaged_or_means_the_same(disk):
-    save(disk, "part", [RESPONSE] * 5)
-    whole = disk.read("part")
+def test_a_shard_with_any_byte_changed_is_damaged_or_means_the_same(disk):
+    save(disk, "shard", [RESPONSE] * 5)
+    whole = disk.read("shard")
     damaged = 0
     for place in range(len(whole)):
-        disk.write("part", whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        disk.write("shard", whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         try:
-            assert load(disk, "part", types.Response) == [RESPONSE] * 5
+            assert load(disk, "shard", types.Response) == [RESPONSE] * 5
         except StorageError as error:
-            assert f"{disk.url}/part" in str(error)
+            assert f"{disk.url}/shard" in str(error)
             damaged += 1
     assert damaged > 0.9 * len(whole)  # all but the header's time and system, and two ways of packing the same
 
@@ -193,14 +193,14 @@ def test_a_part_with_any_byte_changed_is_damaged_or_means_the_same(disk):
         ({"id": "a"}, "the file: Input should be a valid array"),
     ],
 )
-def test_a_part_of_another_schema_names_the_first_field_that_differs(disk, tree, found):
-    disk.write("part", gzip.compress(json.dumps(tree).encode()))
+def test_a_shard_of_another_schema_names_the_first_field_that_differs(disk, tree, found):
+    disk.write("shard", gzip.compress(json.dumps(tree).encode()))
     with pytest.raises(StorageError) as caught:
-        load(disk, "part", types.Prompt)
-    assert caught.value.expected == f"Prompt records in {disk.url}/part"
+        load(disk, "shard", types.Prompt)
+    assert caught.value.expected == f"Prompt records in {disk.url}/shard"
     assert caught.value.found.startswith(found)
 
 
-def test_a_missing_part_is_named(storage):
+def test_a_missing_shard_is_named(storage):
     with pytest.raises(StorageError, match=r"rounds/0001/scores\.json\.gz"):
         load(storage, "rounds/0001/scores.json.gz", types.ScoredResponse)
