@@ -11,6 +11,8 @@ import pytest
 from flame_ray.errors import DataError, StorageError
 from flame_ray.storage.build_once import VERIFIED, build_once
 
+PROCESSES = 3
+
 
 class Builder:
     """Writes two files, and counts how often."""
@@ -83,19 +85,22 @@ def test_an_error_names_the_cache_that_cannot_be_written(tmp_path, builder):
         build_once(tmp_path / "file" / "index", builder)
 
 
-def _build_slowly(folder: Path) -> None:
+def _build_when_all_are_there(folder: Path) -> None:
     with (folder.parent / "built").open("a") as log:
         log.write("once\n")
-    time.sleep(0.5)  # long enough for the others to arrive
+    deadline = time.monotonic() + 60
+    while len(list(folder.parent.glob("arrived-*"))) < PROCESSES and time.monotonic() < deadline:
+        time.sleep(0.01)
     (folder / "data").write_bytes(b"index")
 
 
-def _build(folder: str) -> str:
-    return str(build_once(Path(folder), _build_slowly))
+def _build(folder: Path) -> Path:
+    (folder.parent / f"arrived-{os.getpid()}").touch()
+    return build_once(folder, _build_when_all_are_there)
 
 
 def test_of_processes_that_start_at_once_one_builds_and_the_others_wait(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        folders = pool.map(_build, [str(tmp_path / "index")] * 3, chunksize=1)
-    assert set(folders) == {str(tmp_path / "index")}
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        folders = pool.map(_build, [tmp_path / "index"] * PROCESSES, chunksize=1)
+    assert set(folders) == {tmp_path / "index"}
     assert (tmp_path / "built").read_text() == "once\n"
