@@ -185,13 +185,13 @@ class FakeReranker:
 class FakeScorer:
     """A `PairScorer`: `says` gives the logits of a pair of texts, one a label. `pairs` and `calls` are what it was asked.
 
-    `words` is what the fine-tuned checker's model says a lexical logit is worth.
+    `lexical_weight` is what the fine-tuned checker's model says a lexical logit is worth.
     """
 
     def __init__(
-        self, says: Callable[[str, str], Sequence[float]], labels: tuple[str, ...] = ("supported",), words: float = 0.0
+        self, says: Callable[[str, str], Sequence[float]], labels: tuple[str, ...] = ("supported",), lexical_weight: float = 0.0
     ):
-        self.says, self.labels, self.words = says, labels, words
+        self.says, self.labels, self.lexical_weight = says, labels, lexical_weight
         self.pairs: list[tuple[str, str]] = []
         self.calls: list[list[tuple[str, str]]] = []
 

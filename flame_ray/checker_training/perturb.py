@@ -1,7 +1,7 @@
-"""A statement with one thing changed, so that its passage no longer bears it out. Pure.
+"""Changes one thing in a true statement, so that its passage no longer supports it.
 
-In: a true statement, what stands around it, and a source of chance. Out: a false one of the same build: a name of the same
-passage or another one in place of a name, two names exchanged, a figure, an opposite, another of its kind, a denial.
+The change is another name, two names swapped, another figure, an opposite, another thing of the same kind, a negation,
+or another description of the topic. Each change returns None if it finds nothing to change.
 """
 
 import random
@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flame_ray.checker_training.paraphrase import COUNT, YEAR, exchanged, limited, rounded
-from flame_ray.rewards.factuality.check.vocabulary import OPPOSITES, SIBLINGS, VERBS, families, pairs
+from flame_ray.checker_training.paraphrase import COUNT, YEAR, limited, put, replace_word, round_to_two_digits
+from flame_ray.checker_training.vocabulary import OPPOSITES, SIBLINGS, VERBS, families, pairs
 
 NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'’-]+(?: (?:of |the |de |von |van )?[A-Z][\w'’-]+)*")
 NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")
@@ -25,74 +25,63 @@ _FAMILY = {word: family for family in families(SIBLINGS) for word in family}
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """What stands around a statement: its passage, names of the whole corpus, and what other articles say their topic is."""
+class Context:
+    """Where a statement comes from."""
 
     passage: str
-    names: Sequence[str]
-    classes: Sequence[str]
+    names: Sequence[str]  # of the whole corpus
+    descriptions: Sequence[str]  # what articles of the corpus say that their topics are: `is a film`
 
 
-Change = Callable[[str, Around, random.Random], str | None]
+Change = Callable[[str, Context, random.Random], str | None]
 
 
-def falsified(statement: str, around: Around, draw: random.Random) -> str | None:
-    """The statement with one thing changed; None where there is nothing to change."""
+def perturb(statement: str, context: Context, draw: random.Random) -> str | None:
+    """The statement with one thing changed; None if there is nothing to change."""
     changes: list[Change] = [
-        name,
-        name,
-        name,
-        roles,
-        number,
-        number,
-        past,
-        opposite,
-        opposite,
-        sibling,
-        sibling,
-        denial,
-        class_,
+        *(name, name, name, swapped_names, number, number, wrong_side),
+        *(opposite, opposite, sibling, sibling, negation, description),
     ]
     draw.shuffle(changes)
-    found = (change(statement, around, draw) for change in changes)
-    return next((twin for twin in found if twin is not None and twin != statement), None)
+    found = (change(statement, context, draw) for change in changes)
+    return next((changed for changed in found if changed is not None and changed != statement), None)
 
 
-def name(statement: str, around: Around, draw: random.Random) -> str | None:
-    """Two times in three a name of the same passage: that it stands there tells nothing."""
+def name(statement: str, context: Context, draw: random.Random) -> str | None:
+    """Another name, two times in three of the same passage, so that standing in the passage proves nothing."""
     places = list(NAME.finditer(statement))
     if not places:
         return None
     place = draw.choice(places)
-    near = [each for each in NAME.findall(around.passage) if each not in statement and place[0] not in each]
-    far = [each for each in draw.sample(around.names, min(20, len(around.names))) if each not in around.passage]
+    near = [each for each in NAME.findall(context.passage) if each not in statement and place[0] not in each]
+    far = [each for each in draw.sample(context.names, min(20, len(context.names))) if each not in context.passage]
     other = draw.choice(near) if near and draw.random() < 2 / 3 else draw.choice(far) if far else None
-    return None if other is None else _put(statement, place, other)
+    return None if other is None else put(statement, place, other)
 
 
-def roles(statement: str, around: Around, draw: random.Random) -> str | None:
-    """Two of the statement's names in each other's place, where a verb or a preposition gives them different parts."""
+def swapped_names(statement: str, context: Context, draw: random.Random) -> str | None:
+    """Swaps two of the statement's names, if a verb or a preposition gives them different roles."""
     places = list(re.finditer(r"\b[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*", statement))
-    neighbours = [(a, b) for a, b in pairwise(places) if _apart(statement[a.end() : b.start()])]
+    neighbours = [(a, b) for a, b in pairwise(places) if _distinguishes(statement[a.end() : b.start()])]
     if not neighbours:
         return None
     a, b = draw.choice(neighbours)
     return statement[: a.start()] + b[0] + statement[a.end() : b.start()] + a[0] + statement[b.end() :]
 
 
-def number(statement: str, around: Around, draw: random.Random) -> str | None:
-    """Another figure; past a limit, as in `more than 500`, another one may be as true."""
+def number(statement: str, context: Context, draw: random.Random) -> str | None:
+    """Another figure. A limit, as in `more than 500`, stays, because another one may also be true."""
     places = [place for place in NUMBER.finditer(statement) if not limited(statement, place)]
     if not places:
         return None
     place = draw.choice(places)
-    near = [each for each in NUMBER.findall(around.passage) if len(each) == len(place[0]) and each not in statement]
+    near = [each for each in NUMBER.findall(context.passage) if len(each) == len(place[0]) and each not in statement]
     other = draw.choice(near) if near and draw.random() < 0.5 else other_number(place[0], draw)
-    return None if other == place[0] else _put(statement, place, other)
+    return None if other == place[0] else put(statement, place, other)
 
 
-def past(statement: str, around: Around, draw: random.Random) -> str | None:
-    """A year or a count on the wrong side of another: `before 1850`, `more than 900`."""
+def wrong_side(statement: str, context: Context, draw: random.Random) -> str | None:
+    """A year or a count on the wrong side of a limit: `before 1850`, `more than 900`."""
     if match := re.search(rf"\bin ({YEAR.pattern})(?!\s*[-–])", statement):
         year, away = int(match[1]), draw.randint(3, 60)
         wrong = (
@@ -100,31 +89,31 @@ def past(statement: str, around: Around, draw: random.Random) -> str | None:
             f"after {year + away}",
             f"in the {(year + draw.choice((-20, -10, 10, 20))) // 10 * 10}s",
         )
-        return _put(statement, match, draw.choice(wrong))
+        return put(statement, match, draw.choice(wrong))
     if (match := COUNT.search(statement)) is None or limited(statement, match):
         return None
     value = int(match[0].replace(",", ""))
-    words = (f"more than {rounded(value * draw.uniform(1.1, 2)):,}", f"fewer than {rounded(value * draw.uniform(0.5, 0.9)):,}")
-    return _put(statement, match, draw.choice(words))
+    higher, lower = (round_to_two_digits(value * factor) for factor in (draw.uniform(1.1, 2), draw.uniform(0.5, 0.9)))
+    return put(statement, match, draw.choice((f"more than {higher:,}", f"fewer than {lower:,}")))
 
 
-def opposite(statement: str, around: Around, draw: random.Random) -> str | None:
+def opposite(statement: str, context: Context, draw: random.Random) -> str | None:
     if (match := LIFE.search(statement)) and "century" not in statement and draw.random() < 0.5:
-        return _put(statement, match, "died" if match[0] == "was born" else "was born")
-    return exchanged(statement, _OPPOSITE, draw)
+        return put(statement, match, "died" if match[0] == "was born" else "was born")
+    return replace_word(statement, _OPPOSITE, draw)
 
 
-def sibling(statement: str, around: Around, draw: random.Random) -> str | None:
-    """Another of the same kind, which the passage does not name: a poet in place of a painter."""
+def sibling(statement: str, context: Context, draw: random.Random) -> str | None:
+    """Another thing of the same kind, which the passage does not name: a poet in place of a painter."""
     words = [word for word in re.findall(r"[\w-]+", statement) if word in _FAMILY]
     if not words:
         return None
     word = draw.choice(words)
-    others = [each for each in _FAMILY[word] if each not in statement and each.lower() not in around.passage.lower()]
-    return exchanged(statement, {word: draw.choice(others)}, draw) if others else None
+    others = [each for each in _FAMILY[word] if each not in statement and each.lower() not in context.passage.lower()]
+    return replace_word(statement, {word: draw.choice(others)}, draw) if others else None
 
 
-def denial(statement: str, around: Around, draw: random.Random) -> str | None:
+def negation(statement: str, context: Context, draw: random.Random) -> str | None:
     if (match := VERB.match(statement)) is not None:
         denied = draw.choice([f"never {match[2]}", *(each.format(_BASE[match[2]]) for each in DENIALS)])
         return f"{match[1]} {denied}{statement[match.end() :]}"
@@ -133,10 +122,11 @@ def denial(statement: str, around: Around, draw: random.Random) -> str | None:
     return f"{statement[: match.end()]} {draw.choice(('not', 'not', 'never', 'not'))}{statement[match.end() :]}"
 
 
-def class_(statement: str, around: Around, draw: random.Random) -> str | None:
-    """What another article says that its topic is."""
+def description(statement: str, context: Context, draw: random.Random) -> str | None:
+    """The description of another article's topic."""
     match = re.match(r"^(.{2,50}?) (?:is|was|are|were) (?:an?|the) ", statement)
-    others = [each for each in draw.sample(around.classes, min(8, len(around.classes))) if not _known(each, around.passage)]
+    drawn = draw.sample(context.descriptions, min(8, len(context.descriptions)))
+    others = [each for each in drawn if not _known(each, context.passage)]
     return f"{match[1]} {others[0]}" if match and others else None
 
 
@@ -149,14 +139,10 @@ def other_number(number: str, draw: random.Random) -> str:
     return f"{max(1, int(value * draw.choice((0.3, 0.5, 0.7, 1.5, 2, 3)) + draw.choice((0, 1)))):,}"
 
 
-def _apart(between: str) -> bool:
-    """Whether what stands between two names sets them apart: `A and B` says the same as `B and A`."""
+def _distinguishes(between: str) -> bool:
+    """Whether the words between two names give them different roles: `A and B` says the same as `B and A`."""
     return len(between.split()) > 1 and not re.fullmatch(r"\W*(?:and|or|with)\W*", between)
 
 
-def _known(class_: str, passage: str) -> bool:
-    return any(word.lower() in passage.lower() for word in class_.split()[2:] if len(word) > 3)
-
-
-def _put(statement: str, place: re.Match[str], other: str) -> str:
-    return statement[: place.start()] + other + statement[place.end() :]
+def _known(description: str, passage: str) -> bool:
+    return any(word.lower() in passage.lower() for word in description.split()[2:] if len(word) > 3)

@@ -1,8 +1,4 @@
-"""Statements out of records: lines `Field, part: value; value`, of which a reference work consists. Pure.
-
-In: passages with a heading and such lines. Out: what a line says in a sentence, and the same with the value of another
-record's line of the same field.
-"""
+"""Turns a record, lines of the form `Field, part: value; value`, into sentences with its own or another record's values."""
 
 import random
 import re
@@ -14,23 +10,24 @@ from flame_ray.types import Passage
 
 LINE = re.compile(r"^([A-Z][^.:;]{1,80}): (.+)$", re.MULTILINE)
 ITEM = re.compile(r"^(?:[^;,(]|,(?=\d)){1,60}")
-FEWEST = 3  # lines that make a record
-LONGEST = 9  # words of a value that a statement may have: what is longer is prose
+FEWEST = 3  # a record has at least this many lines
+LONGEST = 9  # words of a value in a statement: a longer value is prose
 MANY = ("countries", "groups", "languages", "religions", "resources", "products", "commodities", "partners", "industries")
 Values = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One value of a field, and whose it is."""
+class FieldValue:
+    """One value of a field of a record."""
 
     owner: str
     field: str
     value: str
 
-    def said(self, draw: random.Random) -> str:
-        """
-        >>> Entry("Peru", "Natural resources", "copper").said(random.Random(0))
+    def statement(self, draw: random.Random) -> str:
+        """A sentence that states the value.
+
+        >>> FieldValue("Peru", "Natural resources", "copper").statement(random.Random(0))
         'Peru has copper as natural resources'
         """
         name, *part = self.field.split(", ")
@@ -41,27 +38,27 @@ class Entry:
         return draw.choice((*forms, f"{name} of {self.owner} {verb} {self.value}", f"{self.owner} has {self.value} as {whole}"))
 
 
-def entries(passage: Passage) -> list[Entry]:
-    """Every value of a record's lines that is short enough for a statement; none of prose, or without a title."""
+def field_values(passage: Passage) -> list[FieldValue]:
+    """Every value of a record that is short enough for a statement; none for prose, or without a title."""
     lines = LINE.findall(passage.text)
     found = []
     for field, values in lines if passage.title and len(lines) >= FEWEST else ():
         for value in re.split(r"; |, (?!\d)", values):
             if (match := ITEM.match(value)) and 0 < len(match[0].split()) <= LONGEST:
-                found.append(Entry(passage.title, field, match[0].strip(" .")))
+                found.append(FieldValue(passage.title, field, match[0].strip(" .")))
     return found
 
 
 def values_by_field(passages: Sequence[Passage]) -> Values:
-    """What other records have under each field."""
+    """The values of all records by field."""
     found: dict[str, list[str]] = defaultdict(list)
     for passage in passages:
-        for entry in entries(passage):
-            found[entry.field].append(entry.value)
+        for each in field_values(passage):
+            found[each.field].append(each.value)
     return found
 
 
-def exchanged_value(entry: Entry, values: Values, passage: str, draw: random.Random) -> Entry | None:
-    """The entry with another record's value, which its own passage does not have."""
-    others = [value for value in draw.choices(values[entry.field], k=8) if value.lower() not in passage.lower()]
-    return Entry(entry.owner, entry.field, others[0]) if others else None
+def with_other_value(known: FieldValue, values: Values, passage: str, draw: random.Random) -> FieldValue | None:
+    """The same field with another record's value that its own passage does not have; None if none is drawn."""
+    others = [value for value in draw.choices(values[known.field], k=8) if value.lower() not in passage.lower()]
+    return FieldValue(known.owner, known.field, others[0]) if others else None

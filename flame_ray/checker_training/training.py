@@ -1,7 +1,6 @@
-"""Trains the small checker: logistic loss on labelled pairs, both labels of each group weighing the same.
+"""Trains the fine-tuned checker's model by logistic loss, with equal weight for both labels of each group.
 
-In: labelled pairs in two courses, the second of them with people's labels. Out: a model that `small_model.save` writes.
-Knows nothing of claims, files or thresholds. On one machine the same data and seed give the same model.
+On one machine, the same data and seed give the same model.
 """
 
 import random
@@ -14,42 +13,42 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from flame_ray.engines.finetuned import Reader, encode, trained_tensors
+from flame_ray.engines.finetuned import PairClassifier, encode, trained_tensors
 from flame_ray.errors import EngineError
 
 WARM_UP = 40  # steps
 CLIP, DECAY = 1.0, 0.01
-HEAD_RATE = 10  # the head begins at nothing, and moves faster than the adapter
-POOL = 16  # batches that are sorted by length together
+HEAD_RATE = 10  # times the learning rate of the adapter, because the head starts at zero
+POOL = 16  # examples of this many batches are sorted by length together
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A question as the model reads it, with the lexical logit, and its answer. Groups weigh their two labels the same."""
+class LabelledPair:
+    """A claim and its evidence as the model reads them, with the lexical logit and the label."""
 
     pair: tuple[str, str]
-    words: float
+    lexical: float
     supported: bool
-    group: str
+    group: str  # the data set: its two labels weigh the same
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """Some epochs over examples at a rate that falls to zero."""
+class Phase:
+    """Some epochs over labelled pairs, with a learning rate that falls to zero."""
 
-    examples: Sequence[Example]
+    pairs: Sequence[LabelledPair]
     epochs: int
     lr: float
     batch: int
 
 
-def teach(model: Reader, tokenizer: Any, course: Course, seed: int, advance: Callable[[int, int, float], None]) -> None:
-    """Moves the model's trained tensors; `advance` hears of (step, steps, loss). Raises EngineError at a loss of NaN."""
+def train(model: PairClassifier, tokenizer: Any, phase: Phase, seed: int, advance: Callable[[int, int, float], None]) -> None:
+    """Trains the model in place; calls `advance(step, steps, loss)`. Raises EngineError if the loss is not finite."""
     torch.manual_seed(seed)
     model.train()
-    optimizer = _optimizer(model, course.lr)
-    batches = [batch for epoch in range(course.epochs) for batch in _batches(course, seed + epoch)]
-    weights = _weights(course.examples)
+    optimizer = _optimizer(model, phase.lr)
+    batches = [batch for epoch in range(phase.epochs) for batch in _batches(phase, seed + epoch)]
+    weights = _weights(phase.pairs)
     for step, batch in enumerate(batches, start=1):
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * min(1.0, step / WARM_UP) * (1 - (step - 1) / len(batches))
@@ -63,8 +62,8 @@ def teach(model: Reader, tokenizer: Any, course: Course, seed: int, advance: Cal
         advance(step, len(batches), loss.item())
 
 
-def _optimizer(model: Reader, lr: float) -> torch.optim.Optimizer:
-    """The adapter with decay, the head without it at a higher rate; nothing else moves."""
+def _optimizer(model: PairClassifier, lr: float) -> torch.optim.Optimizer:
+    """Weight decay for the adapter, a higher rate for the head; nothing else is trained."""
     trained = dict(trained_tensors(model))
     for name, each in model.named_parameters():
         each.requires_grad_(name in trained)
@@ -77,28 +76,31 @@ def _optimizer(model: Reader, lr: float) -> torch.optim.Optimizer:
     return optimizer
 
 
-def _loss(model: Reader, tokenizer: Any, batch: Sequence[Example], weights: dict[tuple[str, bool], float]) -> Tensor:
+def _loss(
+    model: PairClassifier, tokenizer: Any, batch: Sequence[LabelledPair], weights: dict[tuple[str, bool], float]
+) -> Tensor:
     labels = torch.tensor([float(each.supported) for each in batch])
     weight = torch.tensor([weights[each.group, each.supported] for each in batch])
     with torch.autocast("cpu", torch.bfloat16):
-        logits = model(*encode(tokenizer, [each.pair for each in batch]), torch.tensor([each.words for each in batch]))
+        logits = model(*encode(tokenizer, [each.pair for each in batch]), torch.tensor([each.lexical for each in batch]))
     losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
     return (weight * losses).sum() / weight.sum()
 
 
-def _weights(examples: Sequence[Example]) -> dict[tuple[str, bool], float]:
-    counts = Counter((each.group, each.supported) for each in examples)
-    totals = Counter(each.group for each in examples)
+def _weights(pairs: Sequence[LabelledPair]) -> dict[tuple[str, bool], float]:
+    """The weight of a pair by its group and label: the two labels of a group have the same sum."""
+    counts = Counter((each.group, each.supported) for each in pairs)
+    totals = Counter(each.group for each in pairs)
     return {key: totals[key[0]] / (2 * count) for key, count in counts.items()}
 
 
-def _batches(course: Course, seed: int) -> list[list[Example]]:
-    """One epoch: shuffled, then sorted by length within POOL batches, so that little is padded."""
+def _batches(phase: Phase, seed: int) -> list[list[LabelledPair]]:
+    """One epoch: shuffled, then sorted by length within POOL batches, so that there is little padding."""
     draw = random.Random(seed)
-    order = draw.sample(range(len(course.examples)), len(course.examples))
-    size = course.batch * POOL
+    order = draw.sample(range(len(phase.pairs)), len(phase.pairs))
+    size = phase.batch * POOL
     pools = [order[start : start + size] for start in range(0, len(order), size)]
-    sorted_ = [index for pool in pools for index in sorted(pool, key=lambda index: sum(map(len, course.examples[index].pair)))]
-    batches = [sorted_[start : start + course.batch] for start in range(0, len(sorted_), course.batch)]
+    sorted_ = [index for pool in pools for index in sorted(pool, key=lambda index: sum(map(len, phase.pairs[index].pair)))]
+    batches = [sorted_[start : start + phase.batch] for start in range(0, len(sorted_), phase.batch)]
     draw.shuffle(batches)
-    return [[course.examples[index] for index in batch] for batch in batches]
+    return [[phase.pairs[index] for index in batch] for batch in batches]

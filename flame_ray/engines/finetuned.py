@@ -1,9 +1,8 @@
-"""The small checker's model: the lower blocks of SmolLM2-135M, an adapter of ours on some of them, and a head of one logit.
+"""Runs the fine-tuned checker's model: the lower blocks of SmolLM2-135M, LoRA on some of them, and a head of one logit.
 
-In: pairs of claim and evidence. Out: a logit each, above 0 where the evidence supports the claim: read at the claim's last
-token, after the evidence, where the middle of such a model knows best whether it has just read something that fits. The
-trained tensors are one safetensors file in half precision, in the package or in a folder that `flame-ray train-checker`
-wrote.
+The logit of a claim and its evidence is above 0 if the evidence supports the claim. The model reads the evidence, then the
+claim; the head reads the states of the claim's last token in the middle of the model, where they know best whether the claim
+fits what came before. `flame-ray train-checker` writes the trained tensors as one safetensors file in half precision.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
@@ -25,128 +25,130 @@ from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
 WEIGHTS = "checker.safetensors"
-SHIPPED = Path(__file__).parents[1] / "rewards" / "factuality" / "check" / "finetuned_weights"
-DEPTH = 16  # blocks of the model that are kept, of its 30: the later ones turn to the next word
-READ = (12, 16)  # blocks after which the head reads
-ADAPTED = range(10, DEPTH)
+DEPTH = 16  # of the model's 30 blocks, those that are kept: the later ones specialize in the next token
+READ_AFTER = (12, 16)  # blocks whose output the head reads
+ADAPTED = range(10, DEPTH)  # blocks with an adapter
 RANK = 16
 MODEL = (
     f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} (alpha {2 * RANK}) on the last {len(ADAPTED)}, "
-    f"read after blocks {READ}"
+    f"read after blocks {READ_AFTER}"
 )
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
-WORDS = 0.25  # weight of the lexical checker's logit before training
+LEXICAL_WEIGHT = 0.25  # of the lexical checker's logit, before training
 
 
-class Reader(nn.Module):
-    """The blocks and their head. `forward` takes ids [D, T] padded on the right, lengths [D] and lexical logits [D]."""
+class PairClassifier(nn.Module):
+    """The blocks and the head. `words` is the weight of the lexical logit: a stored tensor has this name."""
 
     def __init__(self, blocks: Any, width: int):
         super().__init__()
-        self.blocks, self.words = blocks, nn.Parameter(torch.tensor(WORDS))
-        self.head = nn.Linear(len(READ) * width, 1)
+        self.blocks, self.words = blocks, nn.Parameter(torch.tensor(LEXICAL_WEIGHT))
+        self.head = nn.Linear(len(READ_AFTER) * width, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, ids_DT: Tensor, lengths_D: Tensor, words_D: Tensor) -> Tensor:
-        """Logits [D]. No mask: what stands right of a token is not seen by it."""
+    def forward(self, ids_DT: Tensor, lengths_D: Tensor, lexical_D: Tensor) -> Tensor:
+        """Logits [D] of ids [D, T], padded on the right, with lengths [D] and lexical logits [D].
+
+        There is no mask, because a token does not see what is to its right.
+        """
         states = self.blocks(input_ids=ids_DT, use_cache=False, output_hidden_states=True).hidden_states
         rows = torch.arange(len(lengths_D))
-        last = torch.stack([states[block][rows, lengths_D - 1].float() for block in READ], dim=1)
+        last = torch.stack([states[block][rows, lengths_D - 1].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
-            logits: Tensor = self.head(scaled.flatten(1))[:, 0] + self.words * words_D
+            logits: Tensor = self.head(scaled.flatten(1))[:, 0] + self.words * lexical_D
         return logits
 
 
-class SmallModel:
-    """A `PairScorer` with one label, and `words`, the weight of the lexical logit beside its own. Raises ModelError."""
+class FinetunedModel:
+    """A `PairScorer` with one label, whose weights are in `folder`; `name` identifies them. Raises ModelError.
+
+    `lexical_weight` is the weight of the lexical logit beside the model's own.
+    """
 
     labels = ("supported",)
 
-    def __init__(self, folder: Path = SHIPPED, batch: int = 32):
+    def __init__(self, folder: Path, batch: int = 32):
         path = folder / WEIGHTS
         if not path.is_file():
-            fix = "name the folder that flame-ray train-checker wrote, in factuality.checker_model"
-            raise ModelError("the small checker's weights", f"nothing at {path}", fix)
+            fix = "set factuality.checker_model to the folder that flame-ray train-checker wrote"
+            raise ModelError("weights of the fine-tuned checker", f"nothing at {path}", fix)
         self._tokenizer, self._model = load_base()
         _load(self._model, path)
         self._model.blocks = self._model.blocks.merge_and_unload()
-        self._batch, self.words = batch, self._model.words.item()
+        self._batch, self.lexical_weight = batch, self._model.words.item()
         self.name = sha256_of(path)[:16]
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Float32 [N, 1], in the pairs' order, without the lexical part."""
+        """Float32 [N, 1] for N pairs of claim and evidence, in their order, without the lexical part."""
         return score_pairs(self._model, self._tokenizer, pairs, batch=self._batch)[:, None]
 
 
-def load_base(seed: int = 0) -> tuple[Any, Reader]:
-    """The tokenizer, and the blocks with a new adapter, drawn by the seed, that changes nothing yet. Raises ModelError."""
-    folder = resolve_model(SMOLLM2, ModelConfig(), "the small checker's base")
-    disable_progress_bar()  # it takes half a second
+def load_base(seed: int = 0) -> tuple[Any, PairClassifier]:
+    """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError."""
+    folder = resolve_model(SMOLLM2, ModelConfig(), "the fine-tuned checker's base model")
+    disable_progress_bar()  # loading takes half a second
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, use_safetensors=True).model
     model.layers, model.norm = model.layers[:DEPTH], nn.Identity()
     places = "|".join(map(str, ADAPTED))
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=rf"layers\.(?:{places})\..*_proj")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoTokenizer.from_pretrained(folder), Reader(get_peft_model(model, adapter), model.config.hidden_size)
+        return AutoTokenizer.from_pretrained(folder), PairClassifier(get_peft_model(model, adapter), model.config.hidden_size)
 
 
-def trained_tensors(model: Reader) -> Iterator[tuple[str, Tensor]]:
-    """The parameters that training moves, by name."""
+def trained_tensors(model: PairClassifier) -> Iterator[tuple[str, Tensor]]:
+    """The parameters that training changes, by name."""
     return ((name, each) for name, each in model.named_parameters() if ".lora_" in name or not name.startswith("blocks."))
 
 
 def encode(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-    """Ids [D, T] and lengths [D] of `Text: evidence, Statement: claim`; each is cut to its own number of tokens."""
-    rows = [
+    """Ids [D, T] and lengths [D] of `Text: <evidence>, Statement: <claim>`, each truncated to its own limit."""
+    ids = [
         tokenizer(f"Text: {evidence}\nStatement:").input_ids[:EVIDENCE_TOKENS] + tokenizer(f" {claim}").input_ids[:CLAIM_TOKENS]
         for claim, evidence in pairs
     ]
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-    return ids, torch.tensor([len(row) for row in rows])
+    return pad_sequence([torch.tensor(each) for each in ids], batch_first=True), torch.tensor([len(each) for each in ids])
 
 
 def score_pairs(
-    model: Reader, tokenizer: Any, pairs: Sequence[tuple[str, str]], *, words: Sequence[float] = (), batch: int = 32
+    model: PairClassifier, tokenizer: Any, pairs: Sequence[tuple[str, str]], *, lexical: Sequence[float] = (), batch: int = 32
 ) -> np.ndarray:
-    """Float32 [N]: a logit a pair; `words` [N] are lexical logits, none by default. Pairs of like length go together."""
+    """Logits, float32 [N]; `lexical` [N] are the lexical logits, 0 by default. A batch has pairs of similar length."""
     model.eval()
     scores = np.zeros(len(pairs), np.float32)
-    beside = torch.tensor(words or [0.0] * len(pairs))
+    lexical_D = torch.tensor(lexical or [0.0] * len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index])))
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for start in range(0, len(order), batch):
             places = order[start : start + batch]
-            logits = model(*encode(tokenizer, [pairs[index] for index in places]), beside[places])
+            logits = model(*encode(tokenizer, [pairs[index] for index in places]), lexical_D[places])
             scores[places] = logits.float().numpy()
     return scores
 
 
-def save(model: Reader, folder: Path) -> None:
-    """The trained tensors in half precision, with what they fit."""
+def save(model: PairClassifier, folder: Path) -> None:
+    """Writes the trained tensors in half precision, with a description of the model that they fit."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
     save_file(tensors, folder / WEIGHTS, {"model": MODEL})
 
 
-def _load(model: Reader, path: Path) -> None:
+def _load(model: PairClassifier, path: Path) -> None:
     try:
         with safe_open(path, "pt") as file:
             names, about = file.keys(), (file.metadata() or {}).get("model")
             found = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise ModelError("the small checker's weights", f"{path}: {error}", "install flame-ray again, or train one") from error
-    if about != MODEL:
         raise ModelError(
-            f"weights for {MODEL}", f"some for {about or 'a model that is not named'} in {path}", "train them again"
-        )
+            "weights of the fine-tuned checker", f"{path}: {error}", "install flame-ray again, or train it"
+        ) from error
+    if about != MODEL:
+        raise ModelError(f"weights for {MODEL}", f"weights for {about or 'an unnamed model'} in {path}", "train them again")
     wanted = dict(trained_tensors(model))
     if {name: each.shape for name, each in found.items()} != {name: each.shape for name, each in wanted.items()}:
-        raise ModelError("weights of the small checker's adapter and head", f"other tensors in {path}", "train it again")
+        raise ModelError("tensors of the fine-tuned checker's adapter and head", f"other tensors in {path}", "train it again")
     with torch.no_grad():
         for name, each in wanted.items():
             each.copy_(found[name].float())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flame_ray.errors import FlameError
-from flame_ray.rewards.factuality.check.base import Checker
+from flame_ray.rewards.factuality.check import Checker
 from flame_ray.rewards.factuality.decompose.base import Decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.types import (

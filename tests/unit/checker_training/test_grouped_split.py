@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from flame_ray.checker_training.grouped_split import SHORT, apart
+from flame_ray.checker_training.grouped_split import SHORT, grouped_split
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage
 
 
@@ -17,25 +17,25 @@ MANY = [labelled(f"claim {number}", f"text {number}") for number in range(1000)]
 
 
 def test_about_the_share_is_kept_aside_and_every_claim_is_in_one_part():
-    learned, aside = apart(MANY, 0.3)
+    learned, aside = grouped_split(MANY, 0.3)
     assert 250 <= len(aside) <= 350
     assert sorted(each.claim.fact.text for each in [*learned, *aside]) == sorted(each.claim.fact.text for each in MANY)
 
 
 @pytest.mark.parametrize(("share", "aside"), [(0.0, 0), (1.0, 1000)])
 def test_none_or_all_may_be_kept_aside(share, aside):
-    assert len(apart(MANY, share)[1]) == aside
+    assert len(grouped_split(MANY, share)[1]) == aside
 
 
 def test_no_claims_have_no_parts_and_a_claim_needs_no_evidence():
-    assert apart([], 0.5) == ([], [])
-    assert sum(map(len, apart([labelled("alone")], 0.5))) == 1
+    assert grouped_split([], 0.5) == ([], [])
+    assert sum(map(len, grouped_split([labelled("alone")], 0.5))) == 1
 
 
 def test_the_parts_do_not_depend_on_the_order_which_they_keep():
     tied = [*MANY, *(labelled(f"another claim {number}", f"text {number}") for number in range(100))]
     shuffled = random.Random(1).sample(tied, len(tied))
-    for one, other in zip(apart(tied, 0.5), apart(shuffled, 0.5), strict=True):
+    for one, other in zip(grouped_split(tied, 0.5), grouped_split(shuffled, 0.5), strict=True):
         assert set(one) == set(other)
         assert one == [each for each in tied if each in set(one)]
 
@@ -50,7 +50,7 @@ def together(*claims):
             )
             for each in claims
         ]
-        if all(apart(renamed, 0.5)):
+        if all(grouped_split(renamed, 0.5)):
             return False
     return True
 
@@ -83,6 +83,6 @@ def test_the_parts_of_a_random_web_have_nothing_in_common():
     web = [labelled(f"c{draw.randrange(300)}", *(f"p{draw.randrange(600)}" for _ in range(2))) for _ in range(200)]
     parts = [
         {each.claim.fact.text for each in part} | {p.text for each in part for p in each.claim.passages_K}
-        for part in apart(web, 0.5)
+        for part in grouped_split(web, 0.5)
     ]
     assert all(parts) and not any(one & other for one, other in combinations(parts, 2))

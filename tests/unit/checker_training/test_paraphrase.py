@@ -1,4 +1,4 @@
-"""What a rewording may say: the same or less, never more."""
+"""What a paraphrase may say: the same or less, never more."""
 
 import random
 
@@ -6,22 +6,22 @@ import pytest
 
 from flame_ray.checker_training.paraphrase import (
     bound,
-    exchanged,
-    kind,
+    hypernym,
     loose_year,
-    loose_years,
-    opening_last,
+    loose_year_phrases,
+    opening_moved,
     ordinal,
-    phrase,
-    restated,
-    reworded,
-    rounded,
-    same_words,
-    shortened,
-    shorter,
-    unbracketed,
+    paraphrase,
+    replace_word,
+    restate,
+    round_to_two_digits,
+    set_phrase,
+    shorten,
+    synonym,
+    without_brackets,
+    without_last_clause,
 )
-from flame_ray.rewards.factuality.check.vocabulary import KINDS, OPPOSITES, SIBLINGS, SYNONYMS, families, pairs
+from flame_ray.checker_training.vocabulary import KINDS, OPPOSITES, SIBLINGS, SYNONYMS, families, pairs
 
 
 def draws(change, statement, tries=300):
@@ -30,10 +30,10 @@ def draws(change, statement, tries=300):
 
 
 def test_words_of_the_same_meaning_and_of_a_kind_above():
-    found = draws(same_words, "a movie of a nation")
-    assert found == {"a film of a nation", "a movie of a country"} and draws(same_words, "Llamas graze") == {None}
-    assert draws(kind, "She was a chemist") == {"She was a scientist"}
-    assert draws(kind, "She was not a chemist") == draws(kind, "the first chemist") == {None}
+    found = draws(synonym, "a movie of a nation")
+    assert found == {"a film of a nation", "a movie of a country"} and draws(synonym, "Llamas graze") == {None}
+    assert draws(hypernym, "She was a chemist") == {"She was a scientist"}
+    assert draws(hypernym, "She was not a chemist") == draws(hypernym, "the first chemist") == {None}
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,22 @@ def test_words_of_the_same_meaning_and_of_a_kind_above():
     ],
 )
 def test_phrases_that_say_as_much_or_less(statement, found):
-    assert draws(phrase, statement) == {found}
+    assert draws(set_phrase, statement) == {found}
 
 
 def test_less_is_said():
-    assert draws(shorter, "Marie Curie was a physicist of note, who lived in Paris") == {"Marie Curie was a physicist of note"}
-    assert draws(unbracketed, "Lima (1535) is old") == {"Lima is old"}
-    assert draws(opening_last, "In 1891, She moved to Paris for good") == {"She moved to Paris for good in 1891"}
-    assert draws(shorter, "Lima") == draws(unbracketed, "Lima") == draws(opening_last, "Lima") == {None}
+    assert draws(without_last_clause, "Marie Curie was a physicist of note, who lived in Paris") == {
+        "Marie Curie was a physicist of note"
+    }
+    assert draws(without_brackets, "Lima (1535) is old") == {"Lima is old"}
+    assert draws(opening_moved, "In 1891, She moved to Paris for good") == {"She moved to Paris for good in 1891"}
+    assert draws(without_last_clause, "Lima") == draws(without_brackets, "Lima") == draws(opening_moved, "Lima") == {None}
 
 
 @pytest.mark.parametrize("year", [1001, 1500, 1867, 1900, 1999, 2000, 2001])
 def test_a_loose_year_holds_the_year(year):
     for seed in range(50):
-        decade, century, after, before = loose_years(year, random.Random(seed))
+        decade, century, after, before = loose_year_phrases(year, random.Random(seed))
         start = int(decade.removeprefix("in the ").removesuffix("s"))
         assert start <= year < start + 10
         assert int(after.split()[1]) < year < int(before.split()[1])
@@ -92,29 +94,29 @@ def test_a_bound_is_not_set_on_a_bound_or_on_a_part_of_a_figure():
     )
 
 
-def test_rewording_keeps_a_statement_that_has_nothing_to_reword():
-    assert {reworded("Llamas graze", random.Random(seed)) for seed in range(50)} == {"Llamas graze"}
-    assert len({reworded("In 1867, The big film (a novel) had 500 rooms, and more", random.Random(s)) for s in range(99)}) > 9
+def test_a_paraphrase_keeps_a_statement_that_has_nothing_to_rewrite():
+    assert {paraphrase("Llamas graze", random.Random(seed)) for seed in range(50)} == {"Llamas graze"}
+    assert len({paraphrase("In 1867, The big film (a novel) had 500 rooms, and more", random.Random(s)) for s in range(99)}) > 9
 
 
 def test_what_is_restated_says_as_much_and_what_is_shortened_is_left_as_it_was():
-    said = "In 1867, The big chemist (a man) had 500 rooms, and more"
-    restatements = {restated(said, random.Random(seed)) for seed in range(200)}
+    statement = "In 1867, The big chemist (a man) had 500 rooms, and more"
+    restatements = {restate(statement, random.Random(seed)) for seed in range(200)}
     assert all("500" in each and "1867" in each and "chemist (a man)" in each and ", and more" in each for each in restatements)
     assert len(restatements) > 3
-    assert {shortened(said, random.Random(seed)) for seed in range(50)} == {
-        said,
+    assert {shorten(statement, random.Random(seed)) for seed in range(50)} == {
+        statement,
         "In 1867, The big chemist (a man) had 500 rooms",
         "In 1867, The big chemist had 500 rooms, and more",
     }
 
 
 def test_an_article_goes_with_its_word():
-    assert exchanged("He was an actor and an eel", {"actor": "singer"}, random.Random(0)) == "He was a singer and an eel"
+    assert replace_word("He was an actor and an eel", {"actor": "singer"}, random.Random(0)) == "He was a singer and an eel"
 
 
 def test_numbers_are_rounded_to_two_digits():
-    assert [rounded(value) for value in (7, 99.9, 1234, 56_700_000)] == [7, 99, 1200, 57_000_000]
+    assert [round_to_two_digits(value) for value in (7, 99.9, 1234, 56_700_000)] == [7, 99, 1200, 57_000_000]
 
 
 def test_no_word_is_its_own_synonym_opposite_or_kind():

@@ -1,28 +1,28 @@
-"""A statement and what its twins change in it: one thing, and never into what the passage bears out."""
+"""What a perturbed statement says: one thing is changed, and never to what the passage supports."""
 
 import random
 
 import pytest
 
 from flame_ray.checker_training.perturb import (
-    Around,
-    class_,
-    denial,
-    falsified,
+    Context,
+    description,
     name,
+    negation,
     number,
     opposite,
     other_number,
-    past,
-    roles,
+    perturb,
     sibling,
+    swapped_names,
+    wrong_side,
 )
 
 
-def draws(change, statement, passage="", names=(), classes=(), tries=300):
+def draws(change, statement, passage="", names=(), descriptions=(), tries=300):
     """All that a change makes of a statement."""
     draw = random.Random(0)
-    return {change(statement, Around(passage, names, classes), draw) for _ in range(tries)}
+    return {change(statement, Context(passage, names, descriptions), draw) for _ in range(tries)}
 
 
 def test_a_name_is_exchanged_for_one_of_the_same_passage_or_of_another():
@@ -39,9 +39,9 @@ def test_a_statement_without_a_name_or_without_another_name_has_no_such_twin():
 
 
 def test_names_change_parts_where_a_verb_stands_between_them_and_not_where_they_stand_side_by_side():
-    assert draws(roles, "Rome was sacked by Alaric") == {"Alaric was sacked by Rome"}
-    assert draws(roles, "Peru and Chile fought") == {None}
-    assert draws(roles, "it rained") == {None}
+    assert draws(swapped_names, "Rome was sacked by Alaric") == {"Alaric was sacked by Rome"}
+    assert draws(swapped_names, "Peru and Chile fought") == {None}
+    assert draws(swapped_names, "it rained") == {None}
 
 
 def test_a_figure_is_exchanged_for_another_one():
@@ -67,14 +67,14 @@ def test_a_year_stays_near():
 
 
 def test_a_limit_lies_on_the_wrong_side():
-    for twin in draws(past, "She left in 1891 for good"):
+    for twin in draws(wrong_side, "She left in 1891 for good"):
         words = twin.removeprefix("She left ").removesuffix(" for good").split()
         wrong = {"before": lambda year: year < 1891, "after": lambda year: year > 1891}
         assert wrong[words[0]](int(words[1])) if words[0] in wrong else words[2] != "1890s"
-    for twin in draws(past, "It has 500 rooms"):
+    for twin in draws(wrong_side, "It has 500 rooms"):
         words = twin.split()
         assert int(words[4]) > 500 if words[2] == "more" else int(words[4]) < 500
-    assert draws(past, "It has rooms") == draws(past, "It has more than 500 rooms") == {None}
+    assert draws(wrong_side, "It has rooms") == draws(wrong_side, "It has more than 500 rooms") == {None}
 
 
 def test_an_opposite_and_another_of_the_same_kind():
@@ -87,21 +87,23 @@ def test_an_opposite_and_another_of_the_same_kind():
 
 
 def test_a_denial_of_a_state_and_of_a_deed():
-    assert draws(denial, "Lima is the capital") == {"Lima is not the capital", "Lima is never the capital"}
-    assert "Lima refused to join a league" in (found := draws(denial, "Lima joined a league"))
+    assert draws(negation, "Lima is the capital") == {"Lima is not the capital", "Lima is never the capital"}
+    assert "Lima refused to join a league" in (found := draws(negation, "Lima joined a league"))
     assert "Lima never joined a league" in found and "Lima joined a league" not in found
-    assert draws(denial, "Lima is not the capital") == draws(denial, "Lima thrives") == {None}
+    assert draws(negation, "Lima is not the capital") == draws(negation, "Lima thrives") == {None}
 
 
 def test_a_topic_is_called_what_another_one_is_unless_its_passage_says_so():
-    classes = ["is a blood disorder", "is a large city"]
-    assert draws(class_, "Lima is a city in Peru", "Lima is a large city.", classes=classes) == {"Lima is a blood disorder"}
-    assert draws(class_, "Lima thrives", "", classes=["is a film"]) == {None}
+    descriptions = ["is a blood disorder", "is a large city"]
+    assert draws(description, "Lima is a city in Peru", "Lima is a large city.", descriptions=descriptions) == {
+        "Lima is a blood disorder"
+    }
+    assert draws(description, "Lima thrives", "", descriptions=["is a film"]) == {None}
 
 
-def test_a_falsified_statement_is_another_one_or_none():
+def test_a_perturbed_statement_is_another_one_or_none():
     draw = random.Random(1)
-    around = Around("Lima is the capital of Peru. Cuzco is older.", ["Kenya"], ["is a film"])
-    made = {falsified("Lima is the capital of Peru", around, draw) for _ in range(100)}
+    context = Context("Lima is the capital of Peru. Cuzco is older.", ["Kenya"], ["is a film"])
+    made = {perturb("Lima is the capital of Peru", context, draw) for _ in range(100)}
     assert "Lima is the capital of Peru" not in made and None not in made and len(made) > 4
-    assert falsified("it rains", Around("", (), ()), draw) is None
+    assert perturb("it rains", Context("", (), ()), draw) is None

@@ -1,4 +1,4 @@
-"""Training of the small checker: it learns what can be told apart, moves what it may, and twice the same."""
+"""Training of the fine-tuned checker: it learns what can be learned, changes only what is trained, and is reproducible."""
 
 import math
 
@@ -6,13 +6,13 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from flame_ray.checker_training.training import POOL, Course, Example, _batches, _loss, _weights, teach
-from flame_ray.engines.finetuned import DEPTH, Reader, load_base, score_pairs, trained_tensors
+from flame_ray.checker_training.training import POOL, LabelledPair, Phase, _batches, _loss, _weights, train
+from flame_ray.engines.finetuned import DEPTH, PairClassifier, load_base, score_pairs, trained_tensors
 from flame_ray.errors import EngineError
 
 CAPITALS = {"Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Cuba": "Havana", "Chile": "Santiago"}
 TOY = [
-    Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.5, what == "sunny", "toy")
+    LabelledPair((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.5, what == "sunny", "toy")
     for country, city in CAPITALS.items()
     for what in ("sunny", "frozen", "sunny", "frozen")
 ] * 2
@@ -30,7 +30,7 @@ def tiny(seed=0):
     torch.manual_seed(seed)
     size = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_hidden_layers": DEPTH}
     blocks = LlamaModel(LlamaConfig(vocab_size=49152, num_key_value_heads=2, **size))
-    return Reader(get_peft_model(blocks, LoraConfig(r=4, target_modules=r"layers\.1\..*_proj")), 16)
+    return PairClassifier(get_peft_model(blocks, LoraConfig(r=4, target_modules=r"layers\.1\..*_proj")), 16)
 
 
 def quiet(*_):
@@ -41,12 +41,12 @@ def check_that_it_learns(model, tokenizer, lr, epochs):
     """Of what it was not shown, too; and nothing moves but what is trained."""
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
     heard = []
-    teach(model, tokenizer, Course(TOY, epochs, lr, batch=8), 1, lambda *said: heard.append(said))
+    train(model, tokenizer, Phase(TOY, epochs, lr, batch=8), 1, lambda *said: heard.append(said))
     steps = 5 * epochs
     assert [(step, of) for step, of, _ in heard] == [(step, steps) for step in range(1, steps + 1)]
     assert sum(loss for *_, loss in heard[-5:]) < 0.5 * sum(loss for *_, loss in heard[:5])
     unseen = [
-        Example((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.0, what == "sunny", "")
+        LabelledPair((f"The capital of {country} is {city}.", f"{city} is {what}."), 0.0, what == "sunny", "")
         for country, city in (("Italy", "Rome"), ("Norway", "Oslo"))
         for what in ("sunny", "frozen")
     ]
@@ -71,7 +71,7 @@ def test_equal_seeds_give_equal_weights_and_another_seed_others(base):
     for place, seed in enumerate((1, 1, 2)):
         model = tiny()
         torch.manual_seed(place)  # whatever the process drew before
-        teach(model, base[0], Course(TOY[:16], epochs=2, lr=1e-3, batch=4), seed, quiet)
+        train(model, base[0], Phase(TOY[:16], epochs=2, lr=1e-3, batch=4), seed, quiet)
         found.append([each.detach() for each in model.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(found[0], found[1], strict=True))
     assert not all(torch.equal(one, other) for one, other in zip(found[0], found[2], strict=True))
@@ -82,18 +82,20 @@ def test_a_loss_that_is_no_number_ends_it(base):
     with torch.no_grad():
         model.head.bias.fill_(math.nan)
     with pytest.raises(EngineError, match="nan at step 1"):
-        teach(model, base[0], Course(TOY[:4], 1, 1e-3, 4), 1, quiet)
+        train(model, base[0], Phase(TOY[:4], 1, 1e-3, 4), 1, quiet)
 
 
-def test_a_course_without_examples_moves_nothing(base):
+def test_a_phase_without_pairs_moves_nothing(base):
     model = tiny()
-    teach(model, base[0], Course([], 3, 1e-3, 4), 1, lambda *_: 1 / 0)
+    train(model, base[0], Phase([], 3, 1e-3, 4), 1, lambda *_: 1 / 0)
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), tiny().parameters(), strict=True))
 
 
 def test_both_labels_of_a_group_weigh_the_same():
     counts = {("a", True): 3, ("a", False): 1, ("b", False): 2}
-    examples = [Example(("", ""), 0.0, supported, group) for (group, supported), count in counts.items() for _ in range(count)]
+    examples = [
+        LabelledPair(("", ""), 0.0, supported, group) for (group, supported), count in counts.items() for _ in range(count)
+    ]
     weights = _weights(examples)
     assert weights == {("a", True): pytest.approx(4 / 6), ("a", False): 2.0, ("b", False): 0.5}
     assert weights["a", True] * 3 == weights["a", False] * 1
@@ -103,14 +105,14 @@ def test_the_loss_is_the_weighted_mean_of_the_logistic_losses(base):
     model = tiny().eval()
     with torch.no_grad():
         model.head.bias.fill_(math.log(3))  # P(supported) = 3/4 for all
-    batch = [Example(("a", "b"), 0.0, True, "g"), Example(("a", "b"), 0.0, False, "g")]
+    batch = [LabelledPair(("a", "b"), 0.0, True, "g"), LabelledPair(("a", "b"), 0.0, False, "g")]
     loss = _loss(model, base[0], batch, {("g", True): 3.0, ("g", False): 1.0})
     assert loss.item() == pytest.approx((3 * math.log(4 / 3) + math.log(4)) / 4, abs=0.01)
 
 
 def test_an_epoch_has_every_example_once_in_batches_of_like_length():
-    examples = [Example(("x" * length, ""), 0.0, True, "") for length in range(50)]
-    batches = _batches(Course(examples, 1, 1e-3, batch=4), seed=1)
+    examples = [LabelledPair(("x" * length, ""), 0.0, True, "") for length in range(50)]
+    batches = _batches(Phase(examples, 1, 1e-3, batch=4), seed=1)
     assert len(batches) <= POOL and sorted(len(batch) for batch in batches) == [2] + [4] * 12
     lengths = [[len(each.pair[0]) for each in batch] for batch in batches]
     assert sorted(length for batch in lengths for length in batch) == list(range(50))
@@ -119,5 +121,5 @@ def test_an_epoch_has_every_example_once_in_batches_of_like_length():
 
 
 def test_every_epoch_and_seed_is_shuffled_anew_and_can_be_drawn_again():
-    course = Course(TOY, 1, 1e-3, batch=4)
-    assert _batches(course, 1) == _batches(course, 1) != _batches(course, 2)
+    phase = Phase(TOY, 1, 1e-3, batch=4)
+    assert _batches(phase, 1) == _batches(phase, 1) != _batches(phase, 2)

@@ -1,4 +1,4 @@
-"""The small checker trained on next to nothing, for real: the weights, their card, and what is refused before."""
+"""The fine-tuned checker trained on very little, for real: the weights, their card, and what is refused before."""
 
 import io
 import json
@@ -6,12 +6,14 @@ import json
 import pytest
 from rich.console import Console
 
-from flame_ray.checker_training.grouped_split import apart
-from flame_ray.commands.train_checker import CARD, _agreement, _data, train_checker
+from flame_ray.checker_training.card import agreement_of
+from flame_ray.checker_training.data import prepare_data
+from flame_ray.checker_training.grouped_split import grouped_split
+from flame_ray.commands.train_checker import CARD, train_checker
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import WEIGHTS, SmallModel
+from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel
 from flame_ray.errors import DataError, StorageError
-from flame_ray.rewards.factuality.check.finetuned import SmallChecker
+from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage, Verdict, VerdictLabel
 
 CITIES = ["Lima", "Nairobi", "Tokyo", "Havana", "Santiago", "Rome"]
@@ -38,9 +40,9 @@ def settings(files, **changed):
     return Config.model_validate({"run": {"name": "t", "seed": 1}, "train_checker": TINY | paths | changed})
 
 
-def train(config, out):
+def train(config, out, **settings):
     screen, tables = (Console(file=io.StringIO(), width=150) for _ in range(2))
-    card = train_checker(config, out, screen, tables)
+    card = train_checker(config, out, screen, tables, **settings)
     return card, screen.file.getvalue(), tables.file.getvalue()
 
 
@@ -73,14 +75,14 @@ def test_the_card_says_what_it_was_trained_on_and_how_it_does(trained):
 
 def test_the_weights_are_those_that_the_card_names_and_they_decide(trained):
     out, card, _, _ = trained
-    model = SmallModel(out)
-    checker = SmallChecker(model, model.name)
+    model = FinetunedModel(out)
+    checker = FinetunedChecker(model, model.name)
     assert checker.identity == card["agreement_on_kept_aside"][-1]["checker"]
     (verdict,) = checker.check([Claim(Fact("Lima is warm", 0), (Passage("a", "", "Lima is warm."),))])
     assert 0 < verdict.score < 1
 
 
-def test_a_person_sees_both_courses_and_three_tables(trained):
+def test_a_person_sees_both_phases_and_three_tables(trained):
     out, _, screen, tables = trained
     assert "20 examples, 2 steps" in screen and f"written to {out}" in screen
     assert " ".join(tables.split()).count("claims, at its own threshold 0.5") == 3
@@ -94,33 +96,32 @@ def test_the_same_seed_trains_the_same_weights(files, trained, tmp_path):
     assert again | differing == card | differing
 
 
-def test_training_that_is_cut_off_leaves_the_weights_that_were_there(files, tmp_path, monkeypatch):
+def test_training_that_is_cut_off_leaves_the_weights_that_were_there(files, tmp_path):
     (tmp_path / WEIGHTS).write_bytes(b"those of before")
-    courses = []
+    phases = []
 
-    def teach(model, tokenizer, course, seed, advance):
-        courses.append(course)
+    def interrupted(model, tokenizer, phase, seed, advance):
+        phases.append(phase)
         advance(1, 1, 0.5)
-        if len(courses) == 2:
+        if len(phases) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("flame_ray.commands.train_checker.teach", teach)
     with pytest.raises(KeyboardInterrupt):
-        train(settings(files), tmp_path)
+        train(settings(files), tmp_path, train=interrupted)
     assert (tmp_path / WEIGHTS).read_bytes() == b"those of before" and not (tmp_path / CARD).exists()
 
 
-def test_without_twins_there_is_one_course(files, tmp_path):
+def test_without_twins_there_is_one_phase(files, tmp_path):
     card, screen, _ = train(settings(files, twins={}), tmp_path)
     assert [each.get("after") for each in card["agreement_on_kept_aside"]] == [None, "labels"]
     assert "0 examples" not in screen
 
 
 def test_what_is_trained_on_and_what_is_kept_aside_have_no_claim_or_evidence_in_common(files):
-    _, learned, aside = _data(settings(files, labels=[str(files / "labels.jsonl")] * 2))
-    assert len(learned) + len(aside) == 24 and learned and aside
-    assert (learned, aside) == apart([*learned, *aside], 0.3)
-    evidence = [{each.claim.passages_K for each in part} for part in (learned, aside)]
+    data = prepare_data(settings(files, labels=[str(files / "labels.jsonl")] * 2))
+    assert len(data.labelled) + len(data.held_out) == 24 and data.labelled and data.held_out
+    assert (data.labelled, data.held_out) == grouped_split([*data.labelled, *data.held_out], 0.3)
+    evidence = [{each.claim.passages_K for each in part} for part in (data.labelled, data.held_out)]
     assert not evidence[0] & evidence[1]
 
 
@@ -133,7 +134,7 @@ def test_a_claim_on_which_the_checker_fails_is_missing_and_no_score():
             return tuple(Verdict(claim.fact, label, 0.0, None) for claim, label in zip(claims, labels, strict=True))
 
     claims = [LabelledClaim(Claim(Fact("a", 0), ()), supported, "g") for supported in (True, True, False)]
-    found = _agreement(Failing(), claims, Config.model_validate({"run": {"name": "t"}}))
+    found = agreement_of(Failing(), claims, Config.model_validate({"run": {"name": "t"}}))
     assert (found["missing"], found["n"], found["balanced_accuracy"]) == (1, 2, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""The small checker's model, for real: what is stored, what is refused, and that pairs keep their order."""
+"""The fine-tuned checker's model, for real: what is stored, what is refused, and that pairs keep their order."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,10 @@ from flame_ray.engines.finetuned import (
     CLAIM_TOKENS,
     DEPTH,
     EVIDENCE_TOKENS,
+    LEXICAL_WEIGHT,
     MODEL,
-    SHIPPED,
     WEIGHTS,
-    WORDS,
-    SmallModel,
+    FinetunedModel,
     encode,
     load_base,
     save,
@@ -21,6 +20,7 @@ from flame_ray.engines.finetuned import (
     trained_tensors,
 )
 from flame_ray.errors import ModelError
+from flame_ray.rewards.factuality.check.finetuned import SHIPPED
 
 PAIRS = [
     ("Lima is the capital.", "Lima is the capital of Peru. " * 40),
@@ -57,7 +57,7 @@ def folder(base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return SmallModel(folder)
+    return FinetunedModel(folder)
 
 
 def test_stored_in_half_precision_and_merged_it_says_the_same(base, model):
@@ -68,11 +68,11 @@ def test_stored_in_half_precision_and_merged_it_says_the_same(base, model):
     assert len(set(np.round(found[:, 0], 3))) == 5 and np.ptp(found) > 0.3
 
 
-def test_a_model_that_has_learned_nothing_says_nothing_but_the_words():
+def test_a_model_that_has_learned_nothing_gives_only_the_lexical_logit():
     tokenizer, model = load_base()
     assert not score_pairs(model, tokenizer, SHORT).any()
-    words = [-4.0, 0.0, 8.0]
-    assert score_pairs(model, tokenizer, SHORT, words=words) == pytest.approx([WORDS * word for word in words])
+    lexical = [-4.0, 0.0, 8.0]
+    assert score_pairs(model, tokenizer, SHORT, lexical=lexical) == pytest.approx([LEXICAL_WEIGHT * each for each in lexical])
 
 
 def test_pairs_keep_their_order_in_any_batch(base):
@@ -100,14 +100,14 @@ def test_the_model_has_at_most_150_million_parameters(base):
 
 
 def test_its_name_is_that_of_its_weights(folder, model, tmp_path):
-    assert SmallModel(folder).name == model.name and len(model.name) == 16
+    assert FinetunedModel(folder).name == model.name and len(model.name) == 16
     stored = safetensors.load_file(folder / WEIGHTS)
     stored["head.bias"] = stored["head.bias"] + 1
     safetensors.save_file(stored, tmp_path / WEIGHTS, {"model": MODEL})
-    other = SmallModel(tmp_path)
+    other = FinetunedModel(tmp_path)
     assert other.name != model.name
     assert other.logits(SHORT) == pytest.approx(model.logits(SHORT) + 1, abs=2e-3)
-    assert other.words == model.words == pytest.approx(float(stored["words"]))
+    assert other.lexical_weight == model.lexical_weight == pytest.approx(float(stored["words"]))
 
 
 def test_a_new_adapter_is_drawn_by_its_seed_and_leaves_the_process_s_own_draws_alone():
@@ -131,22 +131,22 @@ def test_what_stands_in_the_padding_does_not_matter(base):
     ids, lengths = encode(base[0], PAIRS)
     other = ids.clone()
     other[1, lengths[1] :] = 17
-    words = torch.zeros(5)
+    lexical = torch.zeros(5)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(base[1](ids, lengths, words), base[1](other, lengths, words))
+        assert torch.equal(base[1](ids, lengths, lexical), base[1](other, lengths, lexical))
 
 
 @pytest.mark.skipif(not SHIPPED.is_dir(), reason="no weights ship")
 def test_the_weights_that_ship_know_a_paraphrase_from_another_statement():
     evidence = "Marie Curie was a physicist. She was born in Warsaw and moved to Paris, where she met her husband."
     true, false = ("Marie Curie came from Warsaw.", "Marie Curie was a scientist."), ("Marie Curie never left Warsaw.",)
-    logits = SmallModel().logits([(claim, evidence) for claim in (*true, *false)])[:, 0]
+    logits = FinetunedModel(SHIPPED).logits([(claim, evidence) for claim in (*true, *false)])[:, 0]
     assert logits[:2].min() > logits[2]
 
 
 def test_weights_that_are_not_there_are_named_with_the_way_to_them(tmp_path):
     with pytest.raises(ModelError) as error:
-        SmallModel(tmp_path)
+        FinetunedModel(tmp_path)
     assert str(tmp_path / WEIGHTS) in str(error.value) and "flame-ray train-checker" in str(error.value)
 
 
@@ -164,18 +164,18 @@ def changed(stored, how):
 def test_other_tensors_are_refused(folder, tmp_path, how):
     safetensors.save_file(changed(safetensors.load_file(folder / WEIGHTS), how), tmp_path / WEIGHTS, {"model": MODEL})
     with pytest.raises(ModelError, match="other tensors in"):
-        SmallModel(tmp_path)
+        FinetunedModel(tmp_path)
 
 
-@pytest.mark.parametrize(("metadata", "found"), [(None, "not named"), ({"model": "the lower 12"}, "the lower 12 in")])
+@pytest.mark.parametrize(("metadata", "found"), [(None, "an unnamed model"), ({"model": "the lower 12"}, "the lower 12 in")])
 def test_weights_of_another_build_are_refused(folder, tmp_path, metadata, found):
     safetensors.save_file(safetensors.load_file(folder / WEIGHTS), tmp_path / WEIGHTS, metadata)
     with pytest.raises(ModelError, match=found):
-        SmallModel(tmp_path)
+        FinetunedModel(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"torn", b"\xff" * 64])
 def test_a_torn_file_is_refused(tmp_path, data):
     (tmp_path / WEIGHTS).write_bytes(data)
-    with pytest.raises(ModelError, match="the small checker's weights"):
-        SmallModel(tmp_path)
+    with pytest.raises(ModelError, match="weights of the fine-tuned checker"):
+        FinetunedModel(tmp_path)

@@ -1,67 +1,83 @@
-"""Checkers: what the evidence says of facts. Each backend is a file; all take claims and give a verdict each.
+"""Judges whether evidence supports a fact. Each checker is a file; the first word here is its `factuality.checker` setting.
 
-lexical   words, names and numbers in common; no model
-small     the lower half of SmolLM2-135M, trained here, together with `lexical`; in the worker's own process
-nli       a cross-encoder's entailment, window by window; in the worker's own process
-llm       a language model's True against False, a fact at a time; asks a verifier
-whole     the same, a whole response at a time
-cached    any of them, asked once for each (fact, evidence)
+lexical   shared words, names and numbers; no model (lexical.py)
+small     the lower half of SmolLM2-135M, fine-tuned here, together with `lexical`; in the worker's process (finetuned.py)
+nli       entailment by a cross-encoder; in the worker's process (nli.py)
+llm       a language model's probability of True against False, for one fact at a time; asks a verifier (llm.py)
+whole     the same for a whole response at a time (llm.py)
+
+cached.py wraps any of them and remembers its verdicts.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
-from flame_ray.rewards.factuality.check.base import Checker
+from flame_ray.config import FactualityConfig, ModelConfig
+from flame_ray.errors import ConfigError
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
-
-if TYPE_CHECKING:
-    from flame_ray.config import FactualityConfig
-    from flame_ray.rewards.verifier.protocol import Verifier
+from flame_ray.rewards.verifier.protocol import Verifier
+from flame_ray.types import Claim, Verdict
 
 __all__ = ["Checker", "LexicalChecker", "make_checker"]
 
 
-def make_checker(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Checker:
-    """The checker of the settings. `llm` and `whole` need a `verifier`. Raises ModelError.
+class Checker(Protocol):
+    """Judges facts on evidence. A fact is SUPPORTED when its score reaches `threshold`.
 
-    The lexical checker is faster than a disk: its verdicts are not kept.
+    `identity` names everything that a verdict depends on, except the fact and its evidence: backend, model, version and
+    threshold. Cached verdicts of one identity are never read by another.
     """
-    if config.checker == "lexical":
-        return LexicalChecker(config.threshold)
+
+    threshold: float
+
+    @property
+    def identity(self) -> str: ...
+
+    def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+        """One verdict per claim, in order. A claim on which the model fails is ERROR, and the others keep their verdicts."""
+        ...
+
+
+def make_checker(config: FactualityConfig, verifier: Verifier | None = None) -> Checker:
+    """The checker that the settings name; `llm` and `whole` need a `verifier`. Raises ConfigError and ModelError.
+
+    Verdicts of the lexical checker are not cached, because it is faster than a disk.
+    """
     from flame_ray.rewards.factuality.check.cached import CachedChecker, default_path
 
-    checker = _read(config) if config.checker in ("small", "nli") else _asking(config, verifier)
+    checker: Checker
+    match config.checker:
+        case "lexical":
+            return LexicalChecker(config.threshold)
+        case "small":
+            checker = _finetuned(config)
+        case "nli":
+            checker = _nli(config)
+        case "llm" | "whole" as name:
+            if verifier is None:
+                raise ConfigError(f"a verifier for factuality.checker={name}", "none", "start one, or set another checker")
+            from flame_ray.rewards.factuality.check.llm import TEMPLATES, LlmChecker
+
+            checker = LlmChecker(verifier, config.threshold, TEMPLATES[name])
     return CachedChecker(checker, default_path()) if config.cache else checker
 
 
-def _asking(config: "FactualityConfig", verifier: "Verifier | None") -> Checker:
-    from flame_ray.rewards.factuality.check.llm import LlmChecker
-    from flame_ray.rewards.factuality.check.response_level import whole_checker
+def _finetuned(config: FactualityConfig) -> Checker:
+    from flame_ray.engines.finetuned import FinetunedModel
+    from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 
-    assert verifier is not None  # controller/workers.py starts one for these settings
-    return (whole_checker if config.checker == "whole" else LlmChecker)(verifier, config.threshold)
-
-
-def _read(config: "FactualityConfig") -> Checker:
-    """A model in this process."""
-    return _small(config) if config.checker == "small" else _nli(config)
+    model = FinetunedModel(Path(config.checker_model) if config.checker_model else SHIPPED)
+    return FinetunedChecker(model, model.name, config.threshold)
 
 
-def _small(config: "FactualityConfig") -> Checker:
-    from pathlib import Path
-
-    from flame_ray.engines.finetuned import SmallModel
-    from flame_ray.rewards.factuality.check.finetuned import SmallChecker
-
-    model = SmallModel(Path(config.checker_model)) if config.checker_model else SmallModel()
-    return SmallChecker(model, model.name, config.threshold)
-
-
-def _nli(config: "FactualityConfig") -> Checker:
-    from flame_ray.config import ModelConfig
+def _nli(config: FactualityConfig) -> Checker:
     from flame_ray.engines.cross_encoder import CrossEncoder
     from flame_ray.engines.models import fingerprint, resolve_model
     from flame_ray.rewards.factuality.check.nli import NliChecker
 
-    assert config.checker_model is not None  # the settings see to it
+    if config.checker_model is None:
+        fix = "name a cross-encoder's folder or hub id"
+        raise ConfigError("factuality.checker_model for factuality.checker=nli", "none", fix)
     folder = resolve_model(config.checker_model, ModelConfig(), "factuality.checker_model")
     return NliChecker(CrossEncoder(str(folder)), fingerprint(folder), config.threshold)

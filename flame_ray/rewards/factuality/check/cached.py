@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flame_ray.rewards.factuality.check.base import Checker
+from flame_ray.rewards.factuality.check import Checker
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import Claim, Verdict, VerdictLabel
 

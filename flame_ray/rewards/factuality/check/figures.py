@@ -1,7 +1,7 @@
-"""The figures of a text: digits and words, years, decades and centuries, as ranges that can be compared. Pure.
+"""Finds the figures in a text (digits, number words, years, decades, centuries) as ranges that can be compared.
 
-In: a clause. Out: its figures, and the clause without them. A figure of a claim is borne out by one of the evidence that
-lies within its range: `the 1960s` by `1963`, `about 33 million` by `32,768,614`, and not the other way round.
+A figure of a claim is supported by one of the evidence that lies within its range: `the 1960s` by `1963`, `about 33 million` by
+`32,768,614`, and not the other way round.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 UNITS = {"dozen": 12.0, "decades": 10.0, "decade": 10.0}
-# "one" and "second" are left out: they are more often a pronoun and a rank than counts.
+# Without "one" and "second", which are more often a pronoun and a rank than counts.
 SMALL = """zero two:2 three:3 four:4 five:5 six:6 seven:7 eight:8 nine:9 ten:10 eleven:11 twelve:12 thirteen:13 fourteen:14
     fifteen:15 sixteen:16 seventeen:17 eighteen:18 nineteen:19 twenty:20 thirty:30 forty:40 fifty:50 sixty:60 seventy:70
     eighty:80 ninety:90"""
@@ -30,20 +30,21 @@ FIGURE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a figure says exactly, and, when it stands in a claim, how far from that still bears it out."""
+    """A figure's range, and the slack below and above it that a claim with this figure allows the evidence."""
 
     low: float
     high: float
     below: float = 0.0
     above: float = 0.0
 
-    def borne_out_by(self, other: "Figure") -> bool:
-        """Whether `other`, of the evidence, lies within this one, of the claim."""
+    def supported_by(self, other: "Figure") -> bool:
+        """Whether `other`, from the evidence, lies within this figure, from a claim."""
         return self.low - self.below <= other.low and other.high <= self.high + self.above
 
 
 def figures(clause: str) -> tuple[list[Figure], str]:
-    """
+    """The figures of a clause, and the clause without them.
+
     >>> [figure.low for figure in figures("born in 1963, he had twenty-five films and 3.5 million fans")[0]]
     [1963.0, 25.0, 3500000.0]
     """
@@ -72,7 +73,7 @@ def _word(match: re.Match[str]) -> Figure:
 
 
 def _digits(match: re.Match[str]) -> Figure:
-    """Slack: none for a year or a small count, else one unit of the last digit that is not zero, 5 % at most."""
+    """Slack is 0 for a year or a small count, else one unit of the last digit that is not zero, and 5 % at most."""
     scale = SCALES.get((match["scale"] or "").lower(), 1.0)
     digits = match["digits"].replace(",", "")
     value, decimals = float(digits), len(digits.partition(".")[2])

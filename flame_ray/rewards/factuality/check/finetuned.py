@@ -1,42 +1,49 @@
-"""Is a fact true, by the evidence? A small model of our own and the lexical checker decide together.
+"""Checks facts with a small fine-tuned model and the lexical checker together.
 
-In: claims. Out: verdicts in their order. Knows nothing of responses or retrieval, nor how the model was trained: see
-commands/train_checker.py, and the card beside the weights. The model reads the few sentences that the fact is about, some
-150 tokens; it knows paraphrase, and the lexical checker figures and names: their logits are added, by a weight that was
-learned with the model. A record, a line `Field: value`, is no sentence: where the best match is one, words decide alone, and
+The model knows paraphrase; the lexical checker knows figures and names. Their logits are added, with a weight that was learned
+in training (`flame-ray train-checker`; the card beside the weights says how). The model reads only the few sentences that a
+fact is about, some 150 tokens. Where the best match is a record, a line `Field: value`, the lexical checker decides alone and
 the model is not asked.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import sentencex
 
+from flame_ray.engines.cross_encoder import PairScorer
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
-from flame_ray.rewards.factuality.check.nli import PairScorer
-from flame_ray.rewards.factuality.check.sentence_selection import focus
+from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 
-EVIDENCE_WORDS = 110  # of evidence that the model reads with a claim
+SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
+EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 3  # of how a question is made of a claim, and of what the two logits add up to
-SUREST = 1e-4  # a lexical score is taken to be no nearer to 0 or 1
+VERSION = 3  # raise it when the model's input, or how the two logits are added, changes
+MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
+NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
+LENGTH = 0.02  # what each word of a line costs
 
 
-class WeighedScorer(PairScorer, Protocol):
-    """A pair scorer that knows what the lexical logit is worth beside its own."""
+class WeightedScorer(PairScorer, Protocol):
+    """A pair scorer that knows the weight of the lexical logit beside its own."""
 
     @property
-    def words(self) -> float: ...
+    def lexical_weight(self) -> float: ...
 
 
-class SmallChecker:
-    """P(supported) of both together. What only the model doubts is not found; what the words contradict, contradicted."""
+class FinetunedChecker:
+    """P(supported) from both logits. Below the threshold, only the lexical checker can tell CONTRADICTED from NOT_FOUND.
 
-    def __init__(self, scorer: WeighedScorer, model: str, threshold: float | None = None):
+    `model` names the scorer's weights in `identity`.
+    """
+
+    def __init__(self, scorer: WeightedScorer, model: str, threshold: float | None = None):
         self.threshold = THRESHOLD if threshold is None else threshold
         self._scorer, self._model, self._lexical = scorer, model, LexicalChecker()
 
@@ -45,50 +52,77 @@ class SmallChecker:
         return f"small/{VERSION}/{self._model}/{self._lexical.identity}/{self.threshold}"
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-        by_words = [self._lexical.decide(claim) for claim in claims]
-        questions = [None if on_record else question(claim) for claim, (_, on_record) in zip(claims, by_words, strict=True)]
-        asked = [each for each in questions if each and each[1]]
+        lexical = [self._lexical.decide(claim) for claim in claims]
+        inputs = [None if on_record else model_input(claim) for claim, (_, on_record) in zip(claims, lexical, strict=True)]
+        asked = [pair for pair in inputs if pair and pair[1]]
         logits = iter(np.asarray(self._scorer.logits(asked), np.float64).reshape(-1) if asked else ())
-        each = zip(claims, by_words, questions, strict=True)
         return tuple(
-            self._verdict(claim, words, next(logits) if read and read[1] else None) for claim, (words, _), read in each
+            self._verdict(claim, verdict, next(logits) if pair and pair[1] else None)
+            for claim, (verdict, _), pair in zip(claims, lexical, inputs, strict=True)
         )
 
-    def _verdict(self, claim: Claim, words: Verdict, logit: float | None) -> Verdict:
+    def _verdict(self, claim: Claim, lexical: Verdict, logit: float | None) -> Verdict:
         if logit is None:
-            return words
+            return lexical
         if not math.isfinite(logit):
-            return Verdict(words.fact, VerdictLabel.ERROR, 0.0, None)
-        score = float(1 / (1 + np.exp(-(logit + self._scorer.words * words_logit(words)))))
+            return Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None)
+        score = float(1 / (1 + np.exp(-(logit + self._scorer.lexical_weight * lexical_logit(lexical)))))
         if score >= self.threshold:
-            alone = claim.passages_K[0].id if len(claim.passages_K) == 1 else None
-            return Verdict(words.fact, VerdictLabel.SUPPORTED, score, words.passage_id or alone)
-        if words.label is VerdictLabel.CONTRADICTED:
-            return Verdict(words.fact, VerdictLabel.CONTRADICTED, score, words.passage_id)
-        return Verdict(words.fact, VerdictLabel.NOT_FOUND, score, None)
+            only = claim.passages_K[0].id if len(claim.passages_K) == 1 else None
+            return Verdict(claim.fact, VerdictLabel.SUPPORTED, score, lexical.passage_id or only)
+        if lexical.label is VerdictLabel.CONTRADICTED:
+            return Verdict(claim.fact, VerdictLabel.CONTRADICTED, score, lexical.passage_id)
+        return Verdict(claim.fact, VerdictLabel.NOT_FOUND, score, None)
 
 
-def words_logit(verdict: Verdict) -> float:
+def lexical_logit(verdict: Verdict) -> float:
     """The lexical checker's score as a logit.
 
     >>> from flame_ray.types import Fact
-    >>> round(words_logit(Verdict(Fact("Peru", 0), VerdictLabel.NOT_FOUND, 0.0, None)), 2)
+    >>> round(lexical_logit(Verdict(Fact("Peru", 0), VerdictLabel.NOT_FOUND, 0.0, None)), 2)
     -9.21
     """
-    score = min(max(verdict.score, SUREST), 1 - SUREST)
+    score = min(max(verdict.score, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
     return math.log(score / (1 - score))
 
 
-def question(claim: Claim) -> tuple[str, str]:
-    """The claim, and what the model reads of its evidence; nothing where there is none."""
+def model_input(claim: Claim) -> tuple[str, str]:
+    """The claim's text, and what the model reads of its evidence: empty if there is no evidence."""
     lines = [line for passage in claim.passages_K for line in _lines(passage)]
-    return claim.fact.text, focus(claim.fact.text, lines, EVIDENCE_WORDS)
+    return claim.fact.text, select_sentences(claim.fact.text, lines, EVIDENCE_WORDS)
 
 
 @lru_cache(maxsize=4096)
 def _lines(passage: Passage) -> tuple[str, ...]:
-    """Sentences, those of a titled passage under its title where they do not name it; cached, because responses share them."""
+    """Sentences, each with the passage's title in front unless it names it. Cached, because responses share evidence."""
     sentences = [part.strip() for line in passage.text.splitlines() for part in sentencex.segment("en", line) if part.strip()]
     if not passage.title:
         return tuple(sentences)
     return tuple(line if passage.title in line else f"{passage.title}: {line}" for line in sentences)
+
+
+def select_sentences(claim: str, lines: Sequence[str], words: int) -> str:
+    """The lines that share most with the claim, up to `words` words in all, in their order; always one if there is any.
+
+    Rare words count more.
+
+    >>> select_sentences("Peru exports copper.", ["Lima is big.", "Peru exports copper and gold.", "It rains."], words=6)
+    'Peru exports copper and gold.'
+    """
+    contents = [content(line) for line in lines]
+    frequencies = Counter(word for each in contents for word in each)
+    wanted = content(claim)
+    own = [
+        sum(math.log1p(len(lines) / frequencies[word]) for word in sorted(wanted & each)) / (1 + LENGTH * len(line.split()))
+        for each, line in zip(contents, lines, strict=True)
+    ]
+    padded = [0.0, *own, 0.0]
+    scores = [value + NEIGHBOUR * max(padded[index], padded[index + 2]) for index, value in enumerate(own)]
+    chosen: list[int] = []
+    left = words
+    for index in sorted(range(len(lines)), key=lambda index: (-scores[index], index)):
+        size = len(lines[index].split())
+        if size <= left or not chosen:
+            chosen.append(index)
+            left -= size
+    return " ".join(lines[index] for index in sorted(chosen))

@@ -1,44 +1,42 @@
-"""Is a fact true, by the evidence? A verdict for each claim, from the words that it shares with the passages.
+"""Checks facts by the words, names and numbers that they share with the evidence, without a model.
 
-In: claims. Out: verdicts in their order. Knows nothing of responses, prompts or retrieval.
-
-The lexical checker compares a fact with every small window of evidence (a line, a sentence, an item of a list, each with
-its passage's title): how much of its plain words, names and numbers the window bears out, and what conflicts. A logistic
-model of those few features gives the score; the best window decides. It reads no meaning: a paraphrase without shared
-words is not found, and a fact with its two sides exchanged looks like the fact.
+A fact is compared with every window of evidence: a line, a sentence or a list item, each with its passage's title. A logistic
+model of a few features gives each window a score: how many of the fact's words, names and numbers the window has, and what
+conflicts. The best window decides. The checker does not understand meaning: it misses a paraphrase without shared words, and
+it accepts a fact whose subject and object are exchanged.
 """
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flame_ray.rewards.factuality.check.lexical_features import OPPOSITES, Reading, Window, read_claim, windows_of
+from flame_ray.rewards.factuality.check.lexical_features import OPPOSITES, TextFeatures, Window, claim_features, windows_of
 from flame_ray.types import Claim, Verdict, VerdictLabel
 
 
 class Features(NamedTuple):
-    """What one window says of one claim. Shares are in [0, 1]; the other fields count, up to a limit."""
+    """How one window compares with one claim. Shares are in [0, 1]; the other fields are counts, up to a limit."""
 
-    plain: float  # share of plain words (neither names, numbers nor the title's), by weight; 1 when there are none
-    no_plain: float  # 1 when there are plain words and the window has none of them
-    names_missed: float
-    names_missed_on_record: float  # as many, where the window is a `Field: value` line: its neighbours say other things
-    names_absent: float  # not in the whole passage either
-    subject_missed: float  # share of the names that open the claim and are not in the window
-    numbers_missed: float
-    numbers_elsewhere: float  # the figure is there, but in a clause that shares no word with the claim
-    opposites: float
-    denial: float  # one side denies, the other does not
-    plain_absent: float  # share of plain words that are not in the whole passage
-    matched: float  # log(1 + words in the window, title aside): ten words of twelve say more than two of three
-    prose: float  # the window is no `Field: value` line: prose says the same in other words
-    prose_length: float  # in prose, log(words of the claim / 5): the more a claim says, the more of it is paraphrased
+    plain: float  # share of plain words (no names, numbers or words of the title) found, by weight; 1 if there are none
+    no_plain: float  # 1 if there are plain words and none of them is found
+    names_missed: float  # names that the window lacks
+    names_missed_on_record: float  # the same, if the window is a `Field: value` line, whose neighbours say other things
+    names_absent: float  # names that the whole passage lacks
+    subject_missed: float  # share of the names at the start of the claim that the window lacks
+    numbers_missed: float  # figures that the window lacks
+    numbers_elsewhere: float  # figures that the window has only in clauses that share no word with the claim
+    opposites: float  # 1 if the window has the opposite of a missed word
+    denial: float  # 1 if only one of the two denies
+    plain_absent: float  # share of plain words that the whole passage lacks
+    matched: float  # log(1 + words found outside the title): ten of twelve words are better evidence than two of three
+    prose: float  # 1 if the window is no `Field: value` line: prose may say the same in other words
+    prose_length: float  # in prose, log(words of the claim / 5): the longer a claim, the more of it is paraphrased
 
 
-# Fitted on one half of each development set of tests/benchmarks/lexical_checker.py by gradient descent on a smoothed balanced
-# accuracy, signs fixed, against sentences that were moved to another country's or article's evidence: without those, length
-# and prose would let generic sentences pass anywhere. Two weights were then set by hand, because
-# the sets have too few lists to fit them: a figure in the wrong clause, and a name that stands beside the record.
+# Fitted on one half of each development set of tests/benchmarks/lexical_checker.py, by gradient descent on a smoothed balanced
+# accuracy with fixed signs. The data also had sentences moved to the evidence of another country or article: without those,
+# length and prose would let generic sentences pass anywhere. Two weights were set by hand, because the sets have too few lists
+# to fit them: numbers_elsewhere and names_missed_on_record.
 INTERCEPT = -2.0
 COEFFICIENTS = Features(
     plain=3.3,
@@ -57,12 +55,12 @@ COEFFICIENTS = Features(
     prose_length=1.7,
 )
 THRESHOLD = 0.5
-VERSION = 3  # of the coefficients above, reading.py and figures.py: with any change it rises, and cached verdicts are new
-ABOUT = 0.5  # share of plain words from which a window that conflicts is about the same thing
+VERSION = 3  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
+SAME_TOPIC = 0.5  # share of plain words from which a conflicting window contradicts the claim
 
 
 class LexicalChecker:
-    """Word coverage against conflicts: under a millisecond a fact, no model to load.
+    """Weighs shared words against conflicts, in less than a millisecond per fact.
 
     >>> from flame_ray.types import Fact, Passage
     >>> passage = Passage("pe/0", "Peru", "Capital, name: Lima")
@@ -81,7 +79,7 @@ class LexicalChecker:
         return tuple(self.decide(claim)[0] for claim in claims)
 
     def decide(self, claim: Claim) -> tuple[Verdict, bool]:
-        """The verdict, and whether it rests on a record: a line `Field: value`."""
+        """The verdict, and whether the window that decides is a record, a line `Field: value`."""
         fact = claim.fact
         features, window = best_window(fact.text, windows_of(claim.passages_K))
         if features is None or window is None:
@@ -89,19 +87,19 @@ class LexicalChecker:
         score, on_record = _score(features), not window.is_prose
         if score >= self.threshold:
             return Verdict(fact, VerdictLabel.SUPPORTED, score, window.passage_id), on_record
-        if features.plain >= ABOUT and _conflicts(features):
+        if features.plain >= SAME_TOPIC and _conflicts(features):
             return Verdict(fact, VerdictLabel.CONTRADICTED, score, window.passage_id), on_record
         return Verdict(fact, VerdictLabel.NOT_FOUND, score, None), on_record
 
 
-def best_window(claim: str, windows: Sequence[Window]) -> tuple[Features | None, "Window | None"]:
-    """The window that supports the claim best, among those that share with it more than the title."""
-    reading = read_claim(claim)
+def best_window(claim: str, windows: Sequence[Window]) -> tuple[Features | None, Window | None]:
+    """The features and the window that support the claim best, of the windows that share more than the title with it."""
+    text = claim_features(claim)
     best, found, decided = -math.inf, None, None
     for window in windows:
-        if (reading.stems - window.title).isdisjoint(window.own) and not reading.numbers:
+        if (text.stems - window.title).isdisjoint(window.own) and not text.numbers:
             continue
-        features = _compare(reading, window)
+        features = _compare(text, window)
         logit = _logit(features)
         if logit > best:
             best, found, decided = logit, features, window
@@ -120,7 +118,7 @@ def _conflicts(features: Features) -> bool:
     return any((features.names_missed, features.numbers_missed, features.opposites, features.denial))
 
 
-def _compare(claim: Reading, window: Window) -> Features:
+def _compare(claim: TextFeatures, window: Window) -> Features:
     missed = claim.stems - window.own - window.title
     plain = claim.stems - claim.names - claim.subject - window.title
     plain_total = math.fsum(claim.weights[stem] for stem in plain)
@@ -145,10 +143,10 @@ def _compare(claim: Reading, window: Window) -> Features:
     )
 
 
-def _compare_numbers(claim: Reading, window: Window) -> tuple[int, int]:
+def _compare_numbers(claim: TextFeatures, window: Window) -> tuple[int, int]:
     missed = elsewhere = 0
     for number in claim.numbers:
-        clauses = [other.clause for other in window.numbers if number.figure.borne_out_by(other.figure)]
+        clauses = [other.clause for other in window.numbers if number.figure.supported_by(other.figure)]
         if not clauses:
             missed += 1
         elif all(claim.stems.isdisjoint(clause - window.title) for clause in clauses):

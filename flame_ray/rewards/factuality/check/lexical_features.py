@@ -1,7 +1,4 @@
-"""Texts as the lexical checker reads them: stems, names and figures of a claim, and of every stretch of a passage.
-
-In: a claim, or passages. Out: what of them can be compared. Knows no score.
-"""
+"""Extracts what the lexical checker compares: stems, names and figures of a claim, and of every window of a passage."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +22,7 @@ STOP = _words(
     which whom whose is are was were be been being has have had do does did will would can could may might shall should
     than then there here so if when where while also into over under about up out off it's s"""
 )
-# Words that carry little: they count less towards coverage, and bind no number to a clause.
+# Words that say little: they weigh less, and do not tie a number to its clause.
 LIGHT = _words(
     """located situated known called named use used including include includes country nation people person some many
     several various more most other such very well one new large small great main major approximately around make made
@@ -39,7 +36,7 @@ OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western nort
     more/less best/worst early/late above/below legal/illegal begin/end began/ended start/finish success/failure
     alive/dead hot/cold wet/dry long/short"""
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-STEM_LENGTH = 6  # Brazil and Brazilian, president and presidential; also, alas, Mauritania and Mauritius
+STEM_LENGTH = 6  # joins Brazil and Brazilian, president and presidential, but also Mauritania and Mauritius
 _stemmer = Stemmer.Stemmer("english")
 
 
@@ -62,42 +59,45 @@ OPPOSITES = _opposites()
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A figure, and the words of its clause."""
+    """A figure, and the stems of the words in its clause."""
 
     figure: Figure
     clause: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A text as the checker sees it."""
+class TextFeatures:
+    """What is compared of a text."""
 
     stems: frozenset[str]
-    subject: frozenset[str]  # the name that opens the text, the first of a list
-    names: frozenset[str]  # the other names
-    weights: dict[str, float]
+    subject: frozenset[str]  # the name at the start of the text
+    names: frozenset[str]  # all other names
+    weights: dict[str, float]  # of each stem
     numbers: tuple[Number, ...]
     denies: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
+    """A piece of a passage that may support a fact."""
+
     passage_id: str
-    own: frozenset[str]
-    title: frozenset[str]
-    passage: frozenset[str]
-    is_prose: bool
+    own: frozenset[str]  # stems of the window
+    title: frozenset[str]  # stems of the passage's title and heading
+    passage: frozenset[str]  # stems of the whole passage
+    is_prose: bool  # False for a line `Field: value`
     numbers: tuple[Number, ...]
     denies: bool
 
 
-def _read(text: str, label: str = "") -> Reading:
+def _features(text: str, label: str = "") -> TextFeatures:
+    """`label` is the `Field: ` of a record's line, whose words belong to every number in the line."""
     subject: set[str] = set()
     names: set[str] = set()
     weights: dict[str, float] = {}
     numbers: list[Number] = []
     denies, opening = False, True
-    binding = _read(label).stems - _LIGHT_STEMS if label else frozenset()
+    binding = _features(label).stems - _LIGHT_STEMS if label else frozenset()
     for clause in re.split(r"[,;:(]\s+|[()]", _normal(text)):
         found, rest = figures(clause)
         tokens = TOKEN.findall(rest)
@@ -117,10 +117,10 @@ def _read(text: str, label: str = "") -> Reading:
                 opening = opening and is_name
                 weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
         opening = opening and not subject
-    return Reading(frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies)
+    return TextFeatures(frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies)
 
 
-read_claim = lru_cache(maxsize=4096)(_read)
+claim_features = lru_cache(maxsize=4096)(_features)
 
 
 def _normal(text: str) -> str:
@@ -129,7 +129,7 @@ def _normal(text: str) -> str:
 
 # --- windows --------------------------------------------------------------------------------------------------------
 
-STRETCH = 6
+MAX_LINES = 6  # lines of prose in one window
 LABEL = re.compile(r"^([A-Z][^.:;]{1,80}): ")
 SENTENCE_END = re.compile(r"(?<=[;!?])\s+|(?<=[^\W\d_][^\W_]\.)\s+(?=[A-Z\"“(])")
 
@@ -141,35 +141,35 @@ def windows_of(passages_K: tuple[Passage, ...]) -> tuple[Window, ...]:
 
 @lru_cache(maxsize=16384)
 def _windows(passage: Passage) -> tuple[Window, ...]:
-    """Every stretch of a passage on which a fact may stand; cached, because the responses to a prompt share evidence.
+    """Every window of a passage. Cached, because the responses to a prompt share evidence.
 
-    A first line that ends in a colon is a heading: it holds for each line below, as the title does.
+    A first line that ends in a colon is a heading: like the title, it holds for every line below.
     """
     heading, _, rest = passage.text.partition("\n")
     about, body = (f"{passage.title} {heading}", rest) if rest and heading.endswith(":") else (passage.title, passage.text)
     lines = [list(_units(line)) for line in body.split("\n") if line.strip()]
-    texts = [text for units in lines for text in units] + list(_stretches(lines))
-    title, whole = _read(about).stems, _read(body).stems
+    texts = [text for units in lines for text in units] + list(_neighbours(lines))
+    title, whole = _features(about).stems, _features(body).stems
     return tuple(_window(passage.id, text, title, whole) for text in dict.fromkeys(texts))
 
 
-def _stretches(lines: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
-    """Neighbouring lines of prose, up to STRETCH together: a long claim rests on several sentences."""
+def _neighbours(lines: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+    """Neighbouring lines of prose together, because a long claim needs several sentences."""
     for is_prose, run in groupby(lines, lambda units: LABEL.match(units[0][0]) is None):
         prose = [units[0][0] for units in run] if is_prose else []
-        for size in range(2, STRETCH + 1):
+        for size in range(2, MAX_LINES + 1):
             yield from ((" ".join(prose[i : i + size]), "") for i in range(len(prose) - size + 1))
 
 
 def _window(passage_id: str, text: tuple[str, str], title: frozenset[str], whole: frozenset[str]) -> Window:
-    reading = _read(*text)
-    return Window(passage_id, reading.stems, title, whole, LABEL.match(text[0]) is None, reading.numbers, reading.denies)
+    found = _features(*text)
+    return Window(passage_id, found.stems, title, whole, LABEL.match(text[0]) is None, found.numbers, found.denies)
 
 
 def _units(line: str) -> Iterator[tuple[str, str]]:
-    """A line whole, then its sentences, and the items of a labelled list, each under the line's label.
+    """A line, its sentences, and the items of a labelled list, each with the line's label.
 
-    A list whole keeps no numbers and no parentheses: each belongs to its own item, not to its neighbours.
+    Numbers and parentheses are removed from a whole list, because each belongs to one item and not to its neighbours.
     """
     match = LABEL.match(line)
     label, body = (f"{match[1]}: ", line[match.end() :]) if match else ("", line)

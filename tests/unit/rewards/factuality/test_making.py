@@ -3,6 +3,7 @@
 import pytest
 
 from flame_ray.config.load import parse_config
+from flame_ray.errors import ConfigError
 from flame_ray.rewards.factuality.check import LexicalChecker, make_checker
 from flame_ray.rewards.factuality.check.cached import CachedChecker, default_path
 from flame_ray.rewards.factuality.check.llm import LlmChecker
@@ -37,6 +38,12 @@ def test_a_checker_that_asks_a_model_is_cached_under_its_own_name(checker, decom
     assert isinstance(made, CachedChecker) and made.threshold == 0.7
     assert made.identity == f"{checker}/1/llama/10000/0.7"
     assert isinstance(make_decomposer(config, FakeVerifier()), decomposer)
+
+
+@pytest.mark.parametrize("checker", ["llm", "whole"])
+def test_a_checker_that_asks_a_verifier_is_refused_without_one(checker):
+    with pytest.raises(ConfigError, match=f"a verifier for factuality.checker={checker}"):
+        make_checker(settings(checker=checker))
 
 
 def test_the_cache_is_a_file_of_the_node_in_the_cache_folder_and_can_be_turned_off(cache):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from flame_ray.engines.finetuned import SmallModel
+from flame_ray.engines.finetuned import FinetunedModel
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
-from flame_ray.rewards.factuality.check.finetuned import SmallChecker
+from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import Decomposer, RuleDecomposer
 from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
@@ -23,7 +23,7 @@ HONEST = "Peru borders Chile. Peru borders Kenya."  # one true, one false
 @pytest.fixture(scope="module", params=["rule, lexical", "parse, lexical", "rule, small"])
 def backends(request) -> tuple[Decomposer, Checker]:
     decompose, check = request.param.split(", ")
-    checker = LexicalChecker() if check == "lexical" else SmallChecker(SmallModel(), "shipped")
+    checker = LexicalChecker() if check == "lexical" else FinetunedChecker(FinetunedModel(SHIPPED), "shipped")
     if decompose == "rule":
         return RuleDecomposer(), checker
     try:

@@ -64,4 +64,4 @@ def test_what_is_left_is_the_text_without_its_figures():
     ],
 )
 def test_evidence_must_lie_in_the_range_of_the_claim(claim, evidence, borne_out):
-    assert figure(claim).borne_out_by(figure(evidence)) is borne_out
+    assert figure(claim).supported_by(figure(evidence)) is borne_out

@@ -1,29 +1,27 @@
-"""The small checker: what its model is asked, and what its logits add up to."""
+"""The fine-tuned checker: what its model reads, and what the two logits add up to."""
 
 import math
 
-import numpy as np
 import pytest
 
-from flame_ray.rewards.factuality.check.finetuned import EVIDENCE_WORDS, SmallChecker, question, words_logit
+from flame_ray.rewards.factuality.check.finetuned import (
+    EVIDENCE_WORDS,
+    FinetunedChecker,
+    lexical_logit,
+    model_input,
+    select_sentences,
+)
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
+from tests.doubles import FakeScorer
 
 PERU = Passage("pe", "Peru", "Lima is the capital of Peru. It lies on the coast.")
 KENYA = Passage("ke", "Kenya", "Nairobi lies in Kenya.")
 
 
-class Scores:
+def scores(says, lexical_weight=0.0):
     """`says` gives the logit of (claim, evidence)."""
-
-    labels = ("supported",)
-
-    def __init__(self, says, words=0.0):
-        self.says, self.words, self.asked = says, words, []
-
-    def logits(self, pairs):
-        self.asked.append(list(pairs))
-        return np.array([self.says(*pair) for pair in pairs], np.float32)[:, None]
+    return FakeScorer(lambda *pair: (says(*pair),), lexical_weight=lexical_weight)
 
 
 def claim(text, *passages):
@@ -31,7 +29,7 @@ def claim(text, *passages):
 
 
 def check(logit, *passages, threshold=None):
-    return SmallChecker(Scores(lambda *_: logit), "model", threshold).check([claim("Lima is the capital", *passages)])[0]
+    return FinetunedChecker(scores(lambda *_: logit), "model", threshold).check([claim("Lima is the capital", *passages)])[0]
 
 
 @pytest.mark.parametrize(
@@ -50,8 +48,8 @@ def test_a_logit_is_a_probability_that_reaches_the_threshold_or_not(logit, label
 
 def test_another_threshold_decides_and_is_in_the_identity():
     assert check(0.4, PERU, threshold=0.9).label is VerdictLabel.NOT_FOUND
-    scores = Scores(lambda *_: 0)
-    assert len({SmallChecker(scores, model, t).identity for model in "ab" for t in (None, 0.5, 0.9)}) == 4
+    scorer = scores(lambda *_: 0)
+    assert len({FinetunedChecker(scorer, model, t).identity for model in "ab" for t in (None, 0.5, 0.9)}) == 4
 
 
 def test_of_several_passages_the_one_whose_words_bear_it_out_is_named_or_none():
@@ -64,70 +62,119 @@ def test_of_several_passages_the_one_whose_words_bear_it_out_is_named_or_none():
 def test_the_lexical_logit_is_added_by_its_weight():
     (lexical,) = LexicalChecker().check([claim("Lima is the capital", PERU)])
     for logit, weight in ((0.5, 0.25), (-2.0, 1.0)):
-        (verdict,) = SmallChecker(Scores(lambda *_, logit=logit: logit, weight), "m").check(
+        (verdict,) = FinetunedChecker(scores(lambda *_, logit=logit: logit, weight), "m").check(
             [lexical_claim := claim("Lima is the capital", PERU)]
         )
         assert verdict.fact == lexical_claim.fact
-        assert verdict.score == pytest.approx(1 / (1 + math.exp(-(logit + weight * words_logit(lexical)))))
+        assert verdict.score == pytest.approx(1 / (1 + math.exp(-(logit + weight * lexical_logit(lexical)))))
 
 
 def test_on_a_record_words_decide_alone_and_the_model_is_not_asked():
     record = Passage("re", "Peru", "Capital, name: Lima\nCurrency: sol")
-    scores = Scores(lambda *_: -9)
-    found = SmallChecker(scores, "m").check([claim("The capital of Peru is Lima", record), claim("Lima is the capital", PERU)])
+    scorer = scores(lambda *_: -9)
+    found = FinetunedChecker(scorer, "m").check(
+        [claim("The capital of Peru is Lima", record), claim("Lima is the capital", PERU)]
+    )
     assert [verdict.label for verdict in found] == [VerdictLabel.SUPPORTED, VerdictLabel.NOT_FOUND]
-    assert [text for asked in scores.asked for text, _ in asked] == ["Lima is the capital"]
+    assert [text for asked in scorer.calls for text, _ in asked] == ["Lima is the capital"]
     assert found[:1] == LexicalChecker().check([claim("The capital of Peru is Lima", record)])
 
 
 def test_what_is_not_supported_is_contradicted_where_the_words_say_so():
     claims = [claim("The capital of Peru is Cuzco", PERU), claim("Llamas graze", PERU)]
-    found = SmallChecker(Scores(lambda *_: -9), "m").check(claims)
+    found = FinetunedChecker(scores(lambda *_: -9), "m").check(claims)
     assert [verdict.label for verdict in found] == [VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND]
     assert [verdict.passage_id for verdict in found] == ["pe", None]
 
 
 @pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
 def test_a_logit_that_is_no_number_is_an_error_and_costs_the_others_nothing(logit):
-    scores = Scores(lambda text, _: logit if text == "b" else 1)
-    found = SmallChecker(scores, "model").check([claim(text, PERU) for text in "abc"])
+    scorer = scores(lambda text, _: logit if text == "b" else 1)
+    found = FinetunedChecker(scorer, "model").check([claim(text, PERU) for text in "abc"])
     assert [verdict.label.value for verdict in found] == ["supported", "error", "supported"]
     assert found[1].score == 0
 
 
 def test_claims_without_evidence_are_not_found_not_asked_and_do_not_shift_the_others():
     blank = Passage("x", "Peru", " \n ")
-    scores = Scores(lambda text, _: float(text))
+    scorer = scores(lambda text, _: float(text))
     claims = [claim("9"), claim("1", PERU), claim("9", blank), claim("-1", KENYA), claim("9", Passage("y", "", ""))]
-    found = SmallChecker(scores, "model").check(claims)
+    found = FinetunedChecker(scorer, "model").check(claims)
     assert [verdict.fact.text for verdict in found] == ["9", "1", "9", "-1", "9"]
     assert [verdict.score for verdict in found] == pytest.approx([0, 1 / (1 + math.exp(-1)), 0, 1 / (1 + math.exp(1)), 0])
-    assert [text for text, _ in scores.asked[0]] == ["1", "-1"]
+    assert [text for text, _ in scorer.calls[0]] == ["1", "-1"]
 
 
 def test_nothing_to_ask_asks_nothing():
-    checker = SmallChecker(Scores(lambda *_: 1 / 0), "model")
+    checker = FinetunedChecker(scores(lambda *_: 1 / 0), "model")
     assert checker.check([]) == ()
     assert checker.check([claim("a")])[0].label is VerdictLabel.NOT_FOUND
 
 
 def test_a_line_stands_under_its_title_unless_it_names_it():
-    assert question(claim("The capital is Lima", PERU)) == (
+    assert model_input(claim("The capital is Lima", PERU)) == (
         "The capital is Lima",
         "Lima is the capital of Peru. Peru: It lies on the coast.",
     )
 
 
 def test_given_evidence_without_a_title_is_read_as_it_is_line_by_line():
-    assert question(claim("Rain", Passage("g", "", "It rains.\n\nRarely so. ")))[1] == "It rains. Rarely so."
+    assert model_input(claim("Rain", Passage("g", "", "It rains.\n\nRarely so. ")))[1] == "It rains. Rarely so."
 
 
 def test_long_evidence_is_cut_to_the_lines_that_matter():
     filler = " ".join(f"Sentence {number} tells of nothing that matters." for number in range(500))
-    read = question(claim("Llamas graze in Peru", Passage("x", "", f"{filler} Llamas graze in Peru. {filler}")))[1]
+    read = model_input(claim("Llamas graze in Peru", Passage("x", "", f"{filler} Llamas graze in Peru. {filler}")))[1]
     assert "Llamas graze in Peru." in read and len(read.split()) <= EVIDENCE_WORDS
 
 
 @pytest.mark.parametrize("text", ["日本は島国です。🦙", "word " * 10_000, "\x00", "a" * 100_000])
-def test_any_evidence_is_a_question(text):
-    assert question(claim("Peru", Passage("x", "T", text)))[1]
+def test_any_evidence_is_a_model_input(text):
+    assert model_input(claim("Peru", Passage("x", "T", text)))[1]
+
+
+# --- sentence selection ---------------------------------------------------------------------------------------------
+
+LINES = ["Lima is the capital.", "Peru exports copper and gold.", "It rains.", "Copper is a metal."]
+
+
+def test_the_lines_that_share_most_are_kept_in_the_order_of_the_evidence():
+    assert select_sentences("Peru exports copper.", LINES, words=10) == "Peru exports copper and gold. Copper is a metal."
+
+
+def test_all_lines_are_kept_where_they_fit():
+    assert select_sentences("Peru exports copper.", LINES, words=100) == " ".join(LINES)
+
+
+def test_a_rare_word_counts_more_than_a_common_one():
+    lines = ["Chile mines.", "Bolivia mines.", "Ecuador mines.", "Llamas graze."]
+    assert select_sentences("The mines have llamas.", lines, words=2) == "Llamas graze."
+
+
+def test_a_line_gains_from_its_neighbour_which_may_hold_its_name():
+    lines = ["Snow fell.", "Alpacas graze.", "She died.", "Ada Lovelace wrote programs."]
+    assert select_sentences("Ada Lovelace drank tea.", lines, words=6) == "She died. Ada Lovelace wrote programs."
+
+
+def test_of_two_lines_that_share_the_same_the_shorter_one_is_kept():
+    lines = ["Peru, of which much else could be said at length here, mines.", "Peru mines."]
+    assert select_sentences("Peru mines.", lines, words=5) == "Peru mines."
+
+
+def test_what_shares_nothing_gives_the_first_lines():
+    assert select_sentences("Quantum chess", LINES, words=5) == "Lima is the capital."
+
+
+def test_a_line_too_long_is_still_read_where_it_matches_best_and_nothing_beside_it():
+    long = "Peru exports copper " + "and gold " * 50
+    assert select_sentences("Peru exports copper.", ["It rains.", long], words=10) == long
+
+
+@pytest.mark.parametrize("claim", ["", "Peru", "日本は島国です", "🦙", "a" * 100_000, "of the"])
+def test_any_claim_has_a_line_if_there_is_one_and_nothing_otherwise(claim):
+    assert select_sentences(claim, [], words=10) == ""
+    assert select_sentences(claim, ["日本は島国です。"], words=10) == "日本は島国です。"
+
+
+def test_a_line_said_twice_is_two_lines():
+    assert select_sentences("Peru", ["Peru mines.", "Peru mines."], words=4) == "Peru mines. Peru mines."

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from flame_ray.errors import ModelError
-from flame_ray.rewards.factuality.check.llm import LlmChecker
-from flame_ray.rewards.factuality.check.response_level import whole_checker
+from flame_ray.rewards.factuality.check.llm import RESPONSE, LlmChecker
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 from tests.doubles import FakeVerifier
 
@@ -137,7 +136,7 @@ def test_what_a_verdict_depends_on_is_in_the_identity():
         LlmChecker(FakeVerifier(model="other")).identity,
         LlmChecker(FakeVerifier(max_length=9)).identity,
         LlmChecker(FakeVerifier(), 0.7).identity,
-        whole_checker(FakeVerifier()).identity,
+        LlmChecker(FakeVerifier(), template=RESPONSE).identity,
     }
     assert len(identities) == 5
 
@@ -145,12 +144,12 @@ def test_what_a_verdict_depends_on_is_in_the_identity():
 def test_a_model_that_begins_both_answers_alike_is_refused():
     words = FakeVerifier()
     words.encode = lambda text: (7, 8)
-    with pytest.raises(ModelError, match="True and False that differ"):
+    with pytest.raises(ModelError, match="different first tokens for True and False"):
         LlmChecker(words)
 
 
 def test_the_whole_checker_asks_once_about_a_whole_response():
     words = FakeVerifier(says=lambda text: (0.0, -99.0))
-    (verdict,) = whole_checker(words).check([claim("Lima is the capital. It lies on the coast.")])
+    (verdict,) = LlmChecker(words, template=RESPONSE).check([claim("Lima is the capital. It lies on the coast.")])
     assert part(words.asked[0], "response") == "Lima is the capital. It lies on the coast."
     assert (verdict.label, verdict.score) == (SUPPORTED, 1.0)

@@ -1,13 +1,13 @@
-"""Words that say the same, more, the contrary, or another thing of the same kind: what statements are reworded with. Pure data.
+"""Lists the words that statements are rewritten with: synonyms, hypernyms, opposites, verbs and things of one kind.
 
-Each table is text, so that it can be read at a glance: `a/b` are two words, a line of blanks one set.
+Each table is text, to be read at a glance: `a/b` is a pair, and in SIBLINGS a line is a set.
 """
 
 import re
 
 from flame_ray.rewards.factuality.text import MONTHS
 
-# Either may stand for the other in most statements.
+# Each word can replace the other in most statements.
 SYNONYMS = """film/movie founded/established largest/biggest located/situated began/started ended/finished
     famous/well-known country/nation physician/doctor lawyer/attorney bought/purchased helped/assisted
     large/big small/little main/primary main/principal important/significant approximately/roughly
@@ -21,7 +21,7 @@ SYNONYMS = """film/movie founded/established largest/biggest located/situated be
     sea/ocean street/road town/settlement received/got died/perished
     begin/start big/sizeable chose/selected led/headed caused/triggered ruled/governed taught/instructed
     completed/finished gave/granted showed/demonstrated allowed/permitted stopped/ceased"""
-# Patterns that say as much, or nearly (`came from`); what is `a part of` already stays so.
+# Each pattern, and words that mean the same or nearly so.
 PHRASES = {
     r"\bknown for\b": "famous for",
     rf"\bwas born in (?!{MONTHS})(?=[A-Z])": "came from ",
@@ -47,7 +47,7 @@ PHRASES = {
     r"\bWorld War II\b": "the Second World War",
     r"\bWorld War I\b": "the First World War",
 }
-# The second is a kind under which the first falls: true of what the first is true of, and not the other way round.
+# A word and its hypernym: what is true of the first is true of the second, and not the other way round.
 KINDS = """novelist/writer poet/writer playwright/writer essayist/writer journalist/writer physicist/scientist
     chemist/scientist biologist/scientist astronomer/scientist geologist/scientist botanist/scientist zoologist/scientist
     painter/artist sculptor/artist illustrator/artist singer/musician guitarist/musician pianist/musician
@@ -80,12 +80,12 @@ OPPOSITES = """north/south east/west northern/southern eastern/western northeast
     victory/defeat defeated/joined success/failure succeeded/preceded ascended/abdicated accepted/declined
     gained/lost enabled/prevented helped/hindered encouraged/discouraged attacked/defended raised/lowered
     remembered/forgotten included/excluded same/different single/multiple"""
-# What somebody did, and how it is denied: `did not win`.
+# Past tense and infinitive, for negations such as `did not win`.
 VERBS = """won/win wrote/write married/marry joined/join became/become moved/move played/play directed/direct
     founded/found led/lead published/publish studied/study invented/invent discovered/discover ruled/rule created/create
     produced/produce served/serve appeared/appear released/release defeated/defeat lived/live worked/work built/build
     signed/sign received/receive starred/star"""
-# Of one kind: what is one of them is, as a rule, no other.
+# Things of one kind: what is one of them is usually none of the others.
 SIBLINGS = """
 American British French German Italian Spanish Russian Chinese Japanese Indian Canadian Australian Irish Scottish Dutch
     Swedish Norwegian Danish Polish Greek Turkish Egyptian Mexican Brazilian Austrian Hungarian Portuguese Belgian Swiss Korean
@@ -121,7 +121,8 @@ cancer pneumonia tuberculosis cholera malaria
 
 
 def pairs(table: str) -> list[tuple[str, str]]:
-    """
+    """The pairs of a table.
+
     >>> pairs("film/movie big/large")
     [('film', 'movie'), ('big', 'large')]
     """
@@ -129,5 +130,5 @@ def pairs(table: str) -> list[tuple[str, str]]:
 
 
 def families(table: str) -> list[tuple[str, ...]]:
-    """A set a line; an indented line goes on with the one above."""
+    """The sets of a table, one per line; an indented line continues the one above."""
     return [tuple(line.split()) for line in re.sub(r"\n\s+", " ", table).splitlines() if line.strip()]
