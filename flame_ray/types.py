@@ -289,14 +289,16 @@ class PairSet:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """One round of training, as means over its pairs. `accuracy`: how often the chosen side has the higher implicit reward."""
+    """One round of training. `loss` and `metrics` are means over the examples; the metrics are those of the loss, by name.
+
+    `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
+    """
 
     steps: int
-    loss: float
-    accuracy: float
-    margin: float
-    pairs: int
+    examples: int
     tokens: int
+    loss: float
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)

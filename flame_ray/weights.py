@@ -1,8 +1,7 @@
-"""Learner -> rollout workers: weights, a version handshake, and a canary.
+"""Brings the learner's weights to the rollout workers, and checks that each worker really computes with them.
 
-In: the learner's weights, by whichever way (`Weights`, or a `Sending`). Out: a `Push`, which takes one worker to them or raises
-`WeightSyncError`. The canary is what makes it sure: one sequence's log-probabilities must agree between learner and
-sampler, and must have moved as the learner's did. Knows nothing of vLLM or DeepSpeed.
+The check is a canary: one sequence, whose log-probabilities must agree between learner and worker, and must have moved as
+the learner's did.
 """
 
 import asyncio
@@ -19,8 +18,8 @@ from flame_ray.errors import WeightSyncError
 Logps = Sequence[float]
 
 
-class Sending(Protocol):
-    """Takes a worker to the weights, and says what is left to load there; until `close`, which whoever pushes calls."""
+class Sender(Protocol):
+    """Sends the weights to a worker, and returns what is left to load there. `close` ends it."""
 
     def __call__(self, worker: Any) -> Weights: ...
 
@@ -29,7 +28,7 @@ class Sending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A sequence, and how likely the learner finds its tokens [T] after training, and before it if that is known."""
+    """A sequence, with the learner's log-probabilities of its tokens [T] after training, and before it if they are known."""
 
     sequence: Continuation
     expected: Logps
@@ -38,12 +37,12 @@ class Canary:
 
 
 class Push:
-    """One version of the weights on its way; `update_worker` is run for every worker, also for one that joins later.
+    """One version of the weights. `update_worker` runs for every worker, also for those that join later.
 
-    `asleep`: workers may be asleep, and the canary's answers of those that were asked before; None: nobody sleeps.
+    `asleep`: None if no worker ever sleeps; otherwise the canary's log-probabilities that workers gave before they slept.
     """
 
-    def __init__(self, weights: Weights | Sending, version: int, canary: Canary, asleep: Mapping[Any, Logps] | None = None):
+    def __init__(self, weights: Weights | Sender, version: int, canary: Canary, asleep: Mapping[Any, Logps] | None = None):
         self.version = version
         self.largest_gap = 0.0
         self.weights = weights
@@ -58,15 +57,15 @@ class Push:
         found = await actor.load_weights.remote(weights, self.version)
         if found != self.version:
             raise WeightSyncError(
-                f"weight version {self.version} on every rollout worker", f"version {found}", "see the log of that worker"
+                f"weight version {self.version} on every rollout worker", f"version {found}", "see that worker's log"
             )
-        await self._wake(actor, "kv_cache")  # after the weights, or there would be no room for them (vllm#15254)
+        await self._wake(actor, "kv_cache")  # before the weights, it would take their room (vllm#15254)
         after = await actor.canary.remote(sequence)
         gap = check_canary(_distance(self._canary.expected, after), _distance(before, after), self._learner_moved(), tolerance)
         self.largest_gap = max(self.largest_gap, gap)
 
     def close(self) -> None:
-        """Workers that join from now on are not sent to any more: they load what is stored."""
+        """Stop sending: workers that join from now on load the weights from storage."""
         if callable(self.weights):
             self.weights.close()
 
@@ -84,25 +83,25 @@ class Push:
 
 
 def check_canary(gap: float, moved: float, learner_moved: float, tolerance: float) -> float:
-    """Refuse a worker that is `gap` nats a token from the learner, or that stood still while the learner moved.
+    """Return the gap, or raise WeightSyncError if it is above the tolerance or the worker stood still. In nats a token.
 
-    The second catches stale weights after a round too gentle for the tolerance: the learner's answer moved by more than
-    a tenth of it, the worker's by less than a quarter of that. Noise between two engines does not enter, since each is
-    compared with itself. Returns the gap.
+    A worker stood still if it moved less than a quarter as far as the learner, and the learner moved by more than a tenth of
+    the tolerance. This catches stale weights after a round that changed little. Both movements are of an engine against
+    itself, so the noise between two engines does not matter.
     """
     is_stale = learner_moved > tolerance / 10 and moved < learner_moved / 4
     if not gap <= tolerance or is_stale:
         raise WeightSyncError(
-            f"the sampler's canary within {tolerance:g} nats a token of the learner's, and moved as it did",
-            f"a gap of {gap:.4f}; the round moved the learner's answer by {learner_moved:.4f}, the sampler's by {moved:.4f}",
-            "it does not compute with the weights it was sent: check the versions of vLLM and of the model, "
+            f"the sampler's log-probabilities within {tolerance:g} nats a token of the learner's, and moved as far",
+            f"a gap of {gap:.4f}; the round moved the learner's by {learner_moved:.4f}, the sampler's by {moved:.4f}",
+            "the sampler does not compute with the weights that it was sent: check the versions of vLLM and of the model, "
             "or raise learner.canary_tolerance",
         )
     return gap
 
 
 def _distance(a: Logps, b: Logps) -> float:
-    """Mean absolute difference; infinite when the two cannot be compared, so that it passes no bound."""
+    """Mean absolute difference; infinite if the two cannot be compared, so that no tolerance accepts it."""
     if len(a) != len(b) or not a:
         return math.inf
     distance = float(np.mean(np.abs(np.subtract(a, b))))

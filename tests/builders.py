@@ -195,7 +195,7 @@ def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None) -> Pai
 def make_training_report(
     *, steps: int = 4, loss: float = 0.5, accuracy: float = 0.75, margin: float = 0.125, pairs: int = 1, tokens: int = 9
 ) -> TrainingReport:
-    return TrainingReport(steps, loss, accuracy, margin, pairs, tokens)
+    return TrainingReport(steps, pairs, tokens, loss, {"accuracy": accuracy, "margin": margin})
 
 
 def make_interval(mean: float | None = 0.5, *, low: float | None = None, high: float | None = None, n: int = 1) -> Interval:

@@ -1,4 +1,4 @@
-"""How the policy learns from pairs."""
+"""How the policy is trained."""
 
 from typing import Annotated, Literal
 
@@ -15,18 +15,21 @@ class LoraConfig(Settings):
 
 
 class LearnerConfig(Workers):
-    """DPO on DeepSpeed (paper: beta 0.1, batch 64, rate 1e-6 decayed to 1e-7, full parameters). `workers` is the rank count."""
+    """Training on DeepSpeed; `workers` is the number of ranks.
 
-    beta: Annotated[float, Field(gt=0)] = 0.1
-    nll_weight: Annotated[
-        float, Field(ge=0, description="added: the chosen side's negative log-likelihood a token, times this; paper: none")
-    ] = 0.0
+    The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
+    """
+
+    loss: Literal["dpo", "ipo", "cdpo"] = "dpo"  # the file of that name in learner/losses
+    beta: Annotated[float, Field(gt=0)] = 0.1  # scale of DPO's implicit reward; for ipo, its tau
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
+    nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
-    batch_pairs: Positive = 8  # pairs an optimizer step, over all ranks
-    micro_batch_pairs: Changeable[Positive] = 4  # pairs a forward pass, on each rank
+    batch_pairs: Positive = 8  # pairs in an optimizer step, over all ranks
+    micro_batch_pairs: Changeable[Positive] = 4  # pairs in a forward pass of one rank
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     reference: Literal["round", "initial"] = "round"
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
@@ -35,11 +38,19 @@ class LearnerConfig(Workers):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
     gradient_checkpointing: Changeable[bool] = False
-    # What is kept in the machine's memory instead of the GPU's; parameters: the optimizer's states as well.
+    # What is kept in the machine's memory instead of the GPU's; `parameters` includes the optimizer's states.
     offload: Changeable[Literal["none", "optimizer", "parameters"]] = "none"
-    # Optimizer steps between stored states inside a round; None: store only at the end of a round.
-    checkpoint_steps: Changeable[Positive | None] = None
-    canary_tolerance: Annotated[float, Field(gt=0)] = 0.1  # mean nats a token by which learner and sampler may differ
+    checkpoint_steps: Changeable[Positive | None] = None  # save the state every so many steps; None: only after each round
+    canary_tolerance: Annotated[float, Field(gt=0)] = 0.1  # how far learner and sampler may differ, mean nats a token
+
+    @model_validator(mode="after")
+    def smoothing_is_for_cdpo(self) -> "LearnerConfig":
+        if (self.loss == "cdpo") != (self.label_smoothing > 0):
+            raise ValueError(
+                "loss cdpo needs label_smoothing above 0, and every other loss needs it to be 0 "
+                f"(given {self.loss} and {self.label_smoothing:g})"
+            )
+        return self
 
     @model_validator(mode="after")
     def batch_divides(self) -> "LearnerConfig":

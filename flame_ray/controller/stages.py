@@ -16,6 +16,7 @@ from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message,
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses
 from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.pairs import build_pairs
 from flame_ray.prompts.classify import classify, decide_by_label
@@ -100,7 +101,7 @@ class ClusterStages:
         self.choose_canary(pairs)
         self._learner_before = self._canary_now()
         try:
-            return self._learner.train(pairs.pairs_D, round, partial(self._stepped, round))
+            return self._learner.train(pair_examples(pairs.pairs_D), round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)
             raise

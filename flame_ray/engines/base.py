@@ -1,19 +1,27 @@
-"""What the project asks of a text engine: small records in, small records out, no engine's own types.
+"""What the project asks of its engines: a model that samples and scores (vLLM), and one that trains (DeepSpeed).
 
-Every token id here is the engine's tokenizer's; nothing is tokenized twice.
+Every token id here is of the model's own tokenizer; nothing is tokenized twice.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # this module must be importable without torch
+    from torch import Tensor
+
+    from flame_ray.engines.batch import Batch
+    from flame_ray.engines.host_states import HostStates
+    from flame_ray.engines.merging import MergedWeights
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off.
 
-    `json_schema`: the text is JSON of this schema, or the beginning of it if `max_tokens` cut it.
+    With `json_schema` the text is JSON of this schema, or the beginning of it if `max_tokens` cut it.
     """
 
     prompt_token_ids: tuple[int, ...]
@@ -37,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A fixed text to score: the log-probability of each of `token_ids` after `prompt_token_ids`."""
+    """A fixed text, to score or to train on: `token_ids` after `prompt_token_ids`."""
 
     prompt_token_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
@@ -66,7 +74,7 @@ class AdapterFolder:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Weights that the learner has sent straight into the engine: nothing is left to load."""
+    """The learner has sent the weights straight into the engine: nothing is left to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class Rendezvous:
 
 Weights = Chunks | ModelFolder | AdapterFolder | Received
 Message = Mapping[str, str]
+# Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.
+Objective = Callable[["Tensor", "Batch"], "tuple[Tensor, dict[str, Tensor]]"]
 
 
 class TextEngine(Protocol):
@@ -89,15 +99,15 @@ class TextEngine(Protocol):
     ranks: int
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of a chat, with the opening of the assistant's turn. A special token that a text spells is text."""
+        """Token ids of a chat, up to the beginning of the assistant's turn. Special tokens spelled out in a text stay text."""
         ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of plain text, without special tokens, also where it spells one."""
+        """Token ids of plain text. Special tokens spelled out in it stay text."""
         ...
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
-        """Each request's sample as soon as it is whole, with the request's position."""
+        """Each request's position and sample, as soon as the sample is finished."""
         ...
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
@@ -109,7 +119,7 @@ class TextEngine(Protocol):
         ...
 
     def load_weights(self, weights: Weights, version: int) -> None:
-        """Compute with these weights from now on, drop cached state, take the version."""
+        """Use these weights from now on, drop cached state, and set the version."""
         ...
 
     def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
@@ -117,11 +127,60 @@ class TextEngine(Protocol):
         ...
 
     def sleep(self, level: int) -> None:
-        """Give the GPU back: level 1 keeps the weights in the machine's memory, 2 forgets them."""
+        """Free the GPU: level 1 keeps the weights in the machine's memory, level 2 drops them."""
         ...
 
     def wake(self, part: str) -> None:
-        """Take back `weights` or `kv_cache`; both before anything is sampled or scored. Nothing if it is awake."""
+        """Restore `weights` or `kv_cache`; sampling and scoring need both. Does nothing if the engine is awake."""
+        ...
+
+
+class TrainingEngine(Protocol):
+    """One rank of a model that trains. Every method is collective: all ranks call it, in the same order.
+
+    `merged`: the current weights as a plain checkpoint has them. `host_states`: moves the rank off its GPU and back.
+    """
+
+    rank: int
+    world: int
+    merged: "MergedWeights"
+    host_states: "HostStates"
+
+    def logps(self, batch: "Batch", reference: bool = False) -> "Tensor":
+        """Log-probability of each response, [N] on the CPU. With `reference`: under the weights before any training."""
+        ...
+
+    def token_logps(self, sequence: Continuation) -> list[float]:
+        """Log-probability of each of the sequence's tokens under the current weights."""
+        ...
+
+    def step(self, batches: Sequence["Batch"], objective: Objective, lr: float) -> "dict[str, Tensor]":
+        """One optimizer step on the sum of `objective` over all ranks' batches.
+
+        Returns the sums that `objective` reports, over this rank's batches. Raises EngineError if the sum is not finite.
+        """
+        ...
+
+    def sum_over_ranks(self, values: "Tensor") -> "Tensor": ...
+
+    def forget_moments(self) -> None:
+        """Reset Adam's moments, so that a round depends only on the weights it starts from."""
+        ...
+
+    def save_adapter(self, folder: Path) -> None:
+        """Rank 0 writes the LoRA adapter; without LoRA there is none."""
+        ...
+
+    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
+        """Rank 0 writes the whole model with a tokenizer."""
+        ...
+
+    def save_state(self, folder: Path) -> None:
+        """Rank 0 writes float32 weights and Adam's moments, in a form that any number of ranks and ZeRO stage can load."""
+        ...
+
+    def load_state(self, folder: Path) -> None:
+        """Continue from what `save_state` wrote; every rank reads it."""
         ...
 
 

@@ -1,37 +1,36 @@
-"""DeepSpeed as the learner's engine: one process is one rank of a data-parallel group.
-
-In: batches of token ids with reference log-probabilities. Out: log-probabilities, optimizer steps, merged weights and
-folders. Knows no Ray, no reward and no file layout of a run. Every method is collective under ZeRO-3: all ranks call it,
-in the same order and with batches of the same count.
-"""
+"""DeepSpeed as a `TrainingEngine`: one process is one rank of a data-parallel group."""
 
 import math
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import deepspeed
+import psutil
 import torch
 from deepspeed.accelerator import get_accelerator
 from torch import Tensor, nn
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines import policy
+from flame_ray.engines.base import Continuation, Objective
+from flame_ray.engines.batch import PAD, Batch, left_padded
 from flame_ray.engines.host_states import HostStates
+from flame_ray.engines.logps import response_logps, token_logps
 from flame_ray.engines.merging import MergedWeights
-from flame_ray.engines.network import interface_towards
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
-from flame_ray.learner.data import PAD, Batch, Example, left_padded
-from flame_ray.learner.losses.dpo import DpoSums, chosen_nll, dpo_loss, response_logps, token_logps
 
-SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are whole at a time while a model is written
+SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are gathered at a time while a model is written
 
 
 class DeepSpeedEngine:
+    """Methods are those of `TrainingEngine`. All ranks must give `step` the same number of batches."""
+
     def __init__(
         self,
         model_path: str,
@@ -52,50 +51,44 @@ class DeepSpeedEngine:
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
         self.merged = MergedWeights(self.module, self._gather)
         self._state = ZeroState(self.engine, self.module)
-        self.forget_moments()  # of an empty step, which DeepSpeed 0.19 takes at start in bfloat16 without ZeRO
+        self.forget_moments()  # DeepSpeed 0.19 takes an empty step at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
         self.host_states = HostStates(self.engine, self.module, self._frozen, config)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        """Log-probability of each response, [2D] on the CPU. `reference`: under the model before any training."""
         with torch.no_grad(), self._weights(reference) as module:
-            return response_logps(*self._forward(module, batch)).cpu()
+            return response_logps(*self._forward(module, batch.to(self.device))).cpu()
 
-    def token_logps(self, prompt_ids: list[int], response_ids: list[int]) -> list[float]:
-        """Log-probability of each response token under the current weights: a canary for the samplers' copy of them."""
+    def token_logps(self, sequence: Continuation) -> list[float]:
         with torch.no_grad(), self._weights(False) as module:
-            logits, ids, mask = self._forward(module, left_padded([(prompt_ids, response_ids)]))
-            return token_logps(logits, ids, mask)[0].tolist()
+            return token_logps(*self._forward(module, left_padded([sequence]).to(self.device)))[0].tolist()
 
     def forget_moments(self) -> None:
-        """Start AdamW anew: a round then depends on the weights it starts from, not on the rounds before it."""
         self._state.forget_moments()
 
-    def step(self, examples: list[Example], normaliser: float, lr: float) -> DpoSums:
-        """One optimizer step; the update is that of the loss's sum over all ranks' pairs divided by `normaliser`.
-
-        The sums are those of DPO's loss; `learner.nll_weight` adds to what is minimised, not to what is reported.
-        """
+    def step(self, batches: Sequence[Batch], objective: Objective, lr: float) -> dict[str, Tensor]:
         for group in self.engine.optimizer.param_groups:
             group["lr"] = lr
         self.engine.train()
-        sums = []
-        for example in examples:
-            loss, part = self._loss(example, normaliser)
-            # DeepSpeed averages gradients over ranks: times world makes the sum that we want, and we do not let it
-            # divide by the number of micro-batches either, since the normaliser has done that.
+        minimised = torch.zeros((), device=self.device)
+        sums: dict[str, Tensor] = {}
+        for batch in (each.to(self.device) for each in batches):
+            loss, reported = objective(response_logps(*self._forward(self.engine, batch)), batch)
+            # DeepSpeed averages gradients over ranks: times `world` makes that a sum. It must not divide by the number of
+            # micro-batches either (`scale_wrt_gas`): what remains is the sum that the objective asks for.
             self.engine.backward(loss * self.world, scale_wrt_gas=False)
             self.engine.step()
-            sums.append(part.stack())
-        total = torch.stack(sums).sum(0).cpu()
-        if not math.isfinite(total[0]):
+            minimised += loss.detach()
+            sums = {name: value + sums.get(name, 0) for name, value in reported.items()}
+        if not math.isfinite(minimised):
             raise EngineError(
-                "a finite loss", f"{total[0].item()} at learning rate {lr}", "lower learner.lr, or set learner.dtype to float32"
+                "a finite loss",
+                f"{minimised.item():g} at learning rate {lr}",
+                "lower learner.lr, or set learner.dtype to float32",
             )
-        return DpoSums(*total)
+        return sums
 
     def save_adapter(self, folder: Path) -> None:
-        """Rank 0 writes; all ranks call. Without LoRA there is no adapter: use `save_merged`."""
         weights = policy.adapter_weights(self.module, self._gather)
         if self.rank == 0:
             policy.write_adapter(self.module, weights, folder)
@@ -107,25 +100,14 @@ class DeepSpeedEngine:
             policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
 
     def save_state(self, folder: Path) -> None:
-        """Masters and Adam's moments as `state.safetensors`, for any number of ranks and ZeRO stage. Rank 0 writes."""
         self._state.save(folder / STATE if self.rank == 0 else None)
 
     def load_state(self, folder: Path) -> None:
-        """Go on from what `save_state` wrote; every rank reads."""
         if saved_steps(folder / STATE):
             self._make_moments()
         else:
             self.forget_moments()
         self._state.load(folder / STATE)
-
-    def _loss(self, example: Example, normaliser: float) -> tuple[Tensor, DpoSums]:
-        policy_logps_2D = response_logps(*self._forward(self.engine, example.batch))
-        batch, reference_2D = example.batch.to(self.device), example.reference_logps_2D.to(self.device)
-        loss, sums = dpo_loss(policy_logps_2D, reference_2D, self.config.beta, batch.weights_D, normaliser)
-        if self.config.nll_weight:
-            lengths_2D = batch.response_mask.sum(-1)
-            loss = loss + self.config.nll_weight * chosen_nll(policy_logps_2D, lengths_2D, batch.weights_D, normaliser)
-        return loss, sums
 
     def sum_over_ranks(self, values: Tensor) -> Tensor:
         values = values.to(self.device)
@@ -133,8 +115,7 @@ class DeepSpeedEngine:
         return values.cpu()
 
     def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [2D, R + 1, V] with the response ids and mask [2D, R]: the head runs on no other column."""
-        batch = batch.to(self.device)
+        """Logits [N, R + 1, V], response ids and mask [N, R]: the output layer runs on no other columns."""
         if self.device.type == "cpu":
             policy.suit_attention(self._frozen if module is self._frozen else self.module, batch.token_ids.shape[1])
         responses = batch.response_mask.shape[1]
@@ -149,7 +130,7 @@ class DeepSpeedEngine:
 
     @contextmanager
     def _weights(self, reference: bool) -> Iterator[nn.Module]:
-        """The module to run, in evaluation mode: under the current weights, or under those before any training."""
+        """The module to run, in evaluation mode: with the current weights, or with those before any training."""
         self.engine.eval()
         if not reference:
             yield self.engine
@@ -160,13 +141,12 @@ class DeepSpeedEngine:
                 yield self.engine
 
     def _make_moments(self) -> None:
-        """Adam makes its moments at its first step, and ZeRO links them: so take one without a loss, at rate 0."""
-        row = left_padded([((PAD,), (PAD,))] * 2)
-        nothing = Example(replace(row, weights_D=torch.zeros(1)), torch.zeros(2))
-        self.step([nothing] * self.engine.gradient_accumulation_steps(), normaliser=1.0, lr=0.0)
+        """Adam makes its moments at its first step, and ZeRO links them then: take a step of zero gradient at rate 0."""
+        row = left_padded([Continuation((PAD,), (PAD,))])
+        self.step([row] * self.engine.gradient_accumulation_steps(), lambda logps, batch: (0 * logps.sum(), {}), lr=0.0)
 
     def _load_frozen(self) -> nn.Module | None:
-        """Full-parameter training against the initial model needs a second copy; LoRA only turns its adapter off."""
+        """With `reference: initial`, training all parameters needs a second copy of the model; LoRA turns its adapter off."""
         if self.config.lora is not None or self.config.reference != "initial":
             return None
         model: Any = policy.load_model(self._path, self.config.dtype, self._trust)
@@ -184,32 +164,47 @@ def deepspeed_config(config: LearnerConfig) -> dict:
         "gradient_clipping": config.grad_clip,
         "bf16": {"enabled": config.dtype == "bfloat16"},
         "zero_optimization": {"stage": config.zero_stage, **_offload(config)},
-        "zero_allow_untested_optimizer": True,  # the plain torch AdamW that we hand over
-        "zero_force_ds_cpu_optimizer": False,  # with offload too: DeepSpeed's own would be compiled at start
+        "zero_allow_untested_optimizer": True,  # torch's AdamW
+        "zero_force_ds_cpu_optimizer": False,  # DeepSpeed's own optimizer for offload would be compiled at start
         "steps_per_print": 10**9,
     }
 
 
 def _offload(config: LearnerConfig) -> dict:
-    """What rests in the memory of the machine instead of the GPU's; parameters only ever together with their optimizer."""
+    """DeepSpeed's settings for `learner.offload`; parameters are only offloaded together with their optimizer."""
     on_cpu = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     parts = {"none": (), "optimizer": ("offload_optimizer",), "parameters": ("offload_optimizer", "offload_param")}
     return {part: on_cpu for part in parts[config.offload]}
 
 
 def _join(rank: int, world: int, init_method: str) -> torch.device:
-    """Make the process group ourselves, then tell DeepSpeed: its own `device_id` hangs weight sync (open-instruct#1311)."""
+    """Make the process group, then tell DeepSpeed: its own `device_id` makes weight transfer hang (open-instruct#1311)."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(0)  # Ray shows each rank its own GPU alone
-    # On a CPU, DeepSpeed would compile shared-memory kernels at start: that takes a compiler and up to a minute, and they
-    # then lie idle, because only its own launcher sets the variable (LOCAL_SIZE) that turns them on.
+    # On a CPU, DeepSpeed would compile shared-memory kernels at start, which takes a compiler and up to a minute. They would
+    # never run: only DeepSpeed's own launcher sets the variable that turns them on (LOCAL_SIZE).
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if cuda else "gloo"
-    if not torch.distributed.is_initialized():  # a later engine of this process meets in the same group
+    if not torch.distributed.is_initialized():  # a later engine in this process uses the same group
         if backend == "gloo" and world > 1 and (interface := interface_towards(init_method)):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
         torch.distributed.init_process_group(backend, init_method=init_method, rank=rank, world_size=world)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK="0")
     deepspeed.init_distributed(backend, dist_init_required=False)
     return torch.device(get_accelerator().current_device_name())
+
+
+def interface_towards(url: str) -> str | None:
+    """The network interface that reaches `tcp://host:port`, such as "eth0"; None if no interface has the source address.
+
+    By itself gloo takes the interface that the machine's host name resolves to. On many machines that is loopback, and ranks
+    on two machines then never find each other.
+    """
+    target = urlsplit(url)
+    family, _, _, _, address = socket.getaddrinfo(target.hostname, target.port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(address)  # a datagram socket sends nothing here, but chooses a route
+        source = probe.getsockname()[0]
+    addresses = psutil.net_if_addrs()
+    return next((name for name, known in addresses.items() if any(each.address == source for each in known)), None)

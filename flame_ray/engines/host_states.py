@@ -1,8 +1,8 @@
-"""What a learner rank holds on its GPU, moved to the machine's memory and back, so that others can have the GPU meanwhile.
+"""Moves all that a learner rank has on its GPU to the machine's memory and back, so that others can use the GPU meanwhile.
 
-In: a DeepSpeed engine with its modules. Out: `offload` and `reload`. Under ZeRO 1 and 2 DeepSpeed moves what is trained:
-masters, moments, working weights; under ZeRO 3 the working weights alone, so that masters and moments must rest on the
-machine already (`learner.offload`). It leaves frozen parameters where they are: they are moved here. Untried on a GPU.
+Under ZeRO 1 and 2 DeepSpeed moves what is trained: masters, moments and working weights. Under ZeRO 3 it moves the working
+weights alone, so masters and moments must be in the machine's memory already (`learner.offload`). It does not move frozen
+parameters; this module does. Not yet tried on a GPU.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from flame_ray.errors import EngineError
 
 
 class HostStates:
-    """`reference`: a second, frozen module of the rank."""
+    """`reference`: the rank's second, frozen module, if there is one."""
 
     def __init__(self, engine: Any, module: nn.Module, reference: nn.Module | None, config: LearnerConfig):
         self._engine, self._config = engine, config
@@ -26,9 +26,9 @@ class HostStates:
         self._is_offloaded = False
 
     def offload(self) -> None:
-        """Raises EngineError under ZeRO 0, which DeepSpeed cannot move."""
+        """Raises EngineError under ZeRO 0, whose states DeepSpeed cannot move."""
         if self._config.zero_stage == 0:
-            raise EngineError("learner.zero_stage 1 or more, to leave a GPU", "0", "set learner.zero_stage to 1, 2 or 3")
+            raise EngineError("learner.zero_stage 1 or more, to free a GPU", "0", "set learner.zero_stage to 1, 2 or 3")
         if self._is_offloaded:
             return
         if self._moved():
@@ -39,7 +39,7 @@ class HostStates:
         self._is_offloaded = True
 
     def reload(self) -> None:
-        """Nothing if all is there."""
+        """Does nothing if everything is on the GPU."""
         if not self._is_offloaded:
             return
         if self._moved():
@@ -49,7 +49,7 @@ class HostStates:
         self._is_offloaded = False
 
     def _moved(self) -> list[State]:
-        """The states that DeepSpeed moves. Under ZeRO 3 it takes frozen partitions for trained ones, so it may have none."""
+        """The states that DeepSpeed moves. Under ZeRO 3 it takes frozen weights for trained ones, so with LoRA none."""
         if self._config.zero_stage < 3:
             return [State.optim_states, State.hp_params, State.lp_params, State.lp_grads]
         if self._config.offload == "parameters":
@@ -61,7 +61,7 @@ class HostStates:
             tensor.data = tensor.data.to(device)
 
     def _frozen(self) -> Iterator[Tensor]:
-        """Under ZeRO 3 a rank's partitions; those that rest on the machine anyway stay."""
+        """Frozen parameters that are on the GPU; under ZeRO 3 this rank's share of them."""
         if self._config.offload == "parameters":
             return
         for module in self._modules:
@@ -70,7 +70,7 @@ class HostStates:
                     yield getattr(value, "ds_tensor", value)
 
     def _link_moments(self) -> None:
-        """DeepSpeed 0.19 links masters anew, but not their moments, which `save_state` looks up by the same links."""
+        """DeepSpeed 0.19 links the masters again, but not their moments, which `save_state` finds by the same links."""
         optimizer = self._engine.optimizer
         if self._config.zero_stage < 3 and optimizer._hp_optimizer_states_linked:
             optimizer._hp_optimizer_states_linked = False

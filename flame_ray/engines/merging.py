@@ -1,9 +1,4 @@
-"""The policy's weights as a plain checkpoint has them: adapters merged in, under hub names, a bounded chunk at a time.
-
-In: a module, and `gather`, which makes parameters that ZeRO-3 has split whole for the length of a `with`. Out: the layout
-of the merged weights, known without gathering, and the weights. Every rank takes part in every gathering, so all ranks
-must exhaust what they begin, in step. The module itself is not changed.
-"""
+"""The policy's weights as a plain checkpoint has them: adapters merged in, under the checkpoint's names, chunk by chunk."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +11,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from flame_ray.engines.weight_chunks import cut
+from flame_ray.engines.weight_chunks import chunk_ranges
 
 Gather = Callable[[list[nn.Parameter]], AbstractContextManager]
 Named = tuple[str, Tensor]
@@ -26,7 +21,7 @@ _PEFT_PREFIX = "base_model.model."
 
 @dataclass(frozen=True, slots=True)
 class TensorLayout:
-    """One tensor of the merged weights, whole: `name` is the one in a plain checkpoint."""
+    """One tensor of the merged weights, not split over ranks; `name` is its name in a plain checkpoint."""
 
     name: str
     dtype: torch.dtype
@@ -38,9 +33,11 @@ class TensorLayout:
 
 
 class MergedWeights:
-    """A LoRA layer gives base + B A scale, added in float32 and cast back.
+    """The weights of a module, which stays as it is. A LoRA layer becomes base + B A scale, added in float32 and cast back.
 
-    A head that is tied to the embeddings is left out, as it is in the checkpoint.
+    `gather` makes parameters that ZeRO-3 has split complete inside a `with`. Every rank takes part in every gathering, so all
+    ranks must run through the iterators below to their end. An output layer tied to the embeddings is left out, as in the
+    checkpoint.
     """
 
     def __init__(self, model: nn.Module, gather: Gather):
@@ -56,23 +53,23 @@ class MergedWeights:
         ]
 
     def layout(self) -> list[TensorLayout]:
-        """Every tensor, in the order in which `chunks` yields them. Gathers nothing."""
+        """Every tensor, in the order of `chunks`. Gathers nothing."""
         return [
             TensorLayout(plain_name(name), value.dtype, tuple(getattr(value, "ds_shape", value.shape)))
             for name, value in self._parameters
         ]
 
-    def cuts(self, limit: int) -> list[range]:
-        """Which tensors travel together: places in the layout, at most `limit` bytes each."""
-        return cut([tensor.bytes for tensor in self.layout()], limit)
+    def chunk_ranges(self, limit: int) -> list[range]:
+        """Which tensors travel together, as ranges of the layout; at most `limit` bytes each."""
+        return chunk_ranges([tensor.bytes for tensor in self.layout()], limit)
 
     def chunks(self, limit: int) -> Iterator[list[Named]]:
-        """(name, tensor) of one chunk after another; the next one is gathered only when it is asked for.
+        """(name, tensor) lists, one chunk after another; the next one is gathered only when it is asked for.
 
-        What was yielded is not held here: a caller that lets go of it has one chunk in memory at a time.
+        A yielded chunk is not kept here: if the caller drops it too, one chunk is in memory at a time.
         """
-        for places in self.cuts(limit):
-            yield self._whole(self._parameters[places.start : places.stop])
+        for places in self.chunk_ranges(limit):
+            yield self._merged(self._parameters[places.start : places.stop])
 
     def named(self, limit: int) -> Iterator[Named]:
         """The same, tensor by tensor."""
@@ -80,11 +77,11 @@ class MergedWeights:
             while chunk:
                 yield chunk.pop(0)
 
-    def _whole(self, items: list[tuple[str, nn.Parameter]]) -> list[Named]:
-        """Copies where the parameters are split, so that they outlive their gathering."""
-        factors = [factor for name, _ in items if name in self._adapted for factor in _factors(self._adapted[name])]
-        with self._gather([value for _, value in items] + factors), torch.no_grad():
-            return [(plain_name(name), _merge(value, self._adapted.get(name))) for name, value in items]
+    def _merged(self, named: list[tuple[str, nn.Parameter]]) -> list[Named]:
+        """Split parameters are copied, so that they outlive their gathering."""
+        factors = [factor for name, _ in named if name in self._adapted for factor in _factors(self._adapted[name])]
+        with self._gather([value for _, value in named] + factors), torch.no_grad():
+            return [(plain_name(name), _merge(value, self._adapted.get(name))) for name, value in named]
 
 
 def plain_name(name: str) -> str:

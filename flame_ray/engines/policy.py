@@ -1,9 +1,4 @@
-"""The policy as transformers and PEFT hold it: loading, its trainable part, and the folders that it is written to.
-
-In: a model folder (safetensors) and the learner's settings. Out: a module to train, and folders that `from_pretrained` and
-vLLM load. Knows no loss and no optimizer. Under ZeRO-3 the parameters are split over ranks: the caller passes `gather`,
-which makes a few of them whole for the length of a `with`.
-"""
+"""Loads the policy with transformers and PEFT, and writes it to folders that `from_pretrained` and vLLM can load."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +25,7 @@ def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool) -> nn
 
 
 def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
-    """A causal model from safetensors only: no pickled weights are ever read."""
+    """A causal language model. Only safetensors are read, never pickled weights. Raises ModelError if it cannot be loaded."""
     try:
         model = AutoModelForCausalLM.from_pretrained(
             path,
@@ -43,12 +38,12 @@ def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedMode
         return model
     except (OSError, ValueError) as error:
         raise ModelError(
-            "a causal model in safetensors at `model.policy`", f"{path}: {error}", "give a folder or hub id that has them"
+            "a causal model in safetensors at model.policy", f"{path}: {error}", "name a folder or hub id with safetensors"
         ) from error
 
 
 def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
-    """The adapter's tensors under the names that `PeftModel.from_pretrained` expects."""
+    """The adapter's tensors under the names that `PeftModel.from_pretrained` expects. `gather`: as in `MergedWeights`."""
     factors = {name: value for name, value in model.named_parameters() if ".lora_" in name}
     with gather(list(factors.values())), torch.no_grad():
         whole = {name: value.detach().clone().cpu().contiguous() for name, value in factors.items()}
@@ -58,7 +53,7 @@ def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
 def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) -> None:
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config[ADAPTER]
-    training, config.inference_mode = config.inference_mode, True  # what is saved is for use, not for training
+    training, config.inference_mode = config.inference_mode, True  # a saved adapter is loaded for inference
     config.save_pretrained(str(folder))
     config.inference_mode = training
 
@@ -66,7 +61,7 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) ->
 def write_model(
     model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
 ) -> None:
-    """`weights`: on the CPU, none of them a view of a tensor that others share."""
+    """`weights` must be on the CPU, and none of them a view of a shared tensor."""
     base = base_model(model)
     save_torch_state_dict(weights, folder)
     base.config.save_pretrained(folder)
@@ -76,9 +71,9 @@ def write_model(
 
 
 def suit_attention(model: nn.Module, columns: int) -> None:
-    """On a CPU, plain matrix products take half the time of torch's fused kernel up to a few hundred columns.
+    """Choose the attention kernel for a CPU: up to a few hundred columns, plain matrix products take half the time of SDPA.
 
-    Beyond that they are no faster and hold columns x columns scores in memory, so the fused kernel serves.
+    Beyond that they are no faster, and need memory for columns x columns scores.
     """
     base = base_model(model)
     wanted = "eager" if columns <= EAGER_COLUMNS else "sdpa"
@@ -87,7 +82,7 @@ def suit_attention(model: nn.Module, columns: int) -> None:
 
 
 def _contiguous(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The response columns are a strided slice; on those torch multiplies row by row, copying the head for each one."""
+    """The response columns are a strided slice, which torch would multiply row by row, copying the output layer each time."""
     return tuple(value.contiguous() for value in inputs)
 
 
@@ -96,7 +91,7 @@ def _adapted(model: PreTrainedModel, lora: LoraConfig) -> nn.Module:
         return get_peft_model(model, _peft_config(lora))
     except ValueError as error:
         raise ConfigError(
-            "layers of the model in learner.lora.target_modules", str(error), "name layers that it has, or `all-linear`"
+            "layers of the model in learner.lora.target_modules", str(error), "name layers that the model has, or `all-linear`"
         ) from error
 
 
@@ -108,7 +103,7 @@ def _peft_config(lora: LoraConfig) -> PeftLoraConfig:
 
 
 def _checkpointing(model: Any, config: LearnerConfig) -> nn.Module:
-    """Recompute activations in the backward pass. ZeRO-3 needs the re-entrant kind: it frees parameters in between."""
+    """Recompute activations in the backward pass. ZeRO-3 frees parameters in between, so it needs the re-entrant kind."""
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": config.zero_stage == 3})
         model.enable_input_require_grads()

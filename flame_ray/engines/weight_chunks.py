@@ -1,7 +1,6 @@
-"""Weights as NumPy arrays, which the object store shares without copies.
+"""Weights as NumPy arrays, which Ray's object store shares between processes without a copy.
 
-In: named tensors. Out: `WeightArrays`, a chunk of a model each, and tensors again on the other side. NumPy has no
-bfloat16: those tensors travel as the same bits under uint16, the only type that no model weight has. Knows no engine.
+NumPy has no bfloat16: such tensors travel as the same bits under uint16, a type that no model weight has.
 """
 
 import warnings
@@ -15,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class WeightArrays:
-    """A model, or a part of one: hub name -> array, and the dtype of the model that they came from.
+    """A model or a part of one: arrays by the checkpoint's names, and the dtype of the model that they come from.
 
     >>> to_arrays([("norm.weight", torch.ones(2, dtype=torch.bfloat16))], "bfloat16").arrays["norm.weight"].dtype
     dtype('uint16')
@@ -25,12 +24,10 @@ class WeightArrays:
     arrays: dict[str, np.ndarray]
 
 
-def cut(sizes: Sequence[int], limit: int) -> list[range]:
-    """Neighbours that travel together: ranges of places, each of at most `limit` bytes in sum, the order kept.
+def chunk_ranges(sizes: Sequence[int], limit: int) -> list[range]:
+    """Consecutive tensors that travel together: ranges of at most `limit` bytes in sum. A larger tensor travels alone.
 
-    One that is larger than `limit` travels alone.
-
-    >>> cut([3, 1, 4, 9, 2], limit=5)
+    >>> chunk_ranges([3, 1, 4, 9, 2], limit=5)
     [range(0, 2), range(2, 3), range(3, 4), range(4, 5)]
     """
     ranges, start, held = [], 0, 0
@@ -47,7 +44,7 @@ def to_arrays(named: Iterable[tuple[str, Tensor]], dtype: str) -> WeightArrays:
 
 
 def to_tensors(weights: WeightArrays) -> Iterator[tuple[str, Tensor]]:
-    """Tensors that share the arrays' memory; arrays out of the object store are read-only, so only read them."""
+    """Tensors that share the arrays' memory. Do not write to them: arrays from the object store are read-only."""
     for name, array in weights.arrays.items():
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -1,8 +1,7 @@
-"""What AdamW knows of each trainable parameter, whole, however ZeRO has split it: to a file, and back from one.
+"""Saves and loads the float32 weights and Adam's moments of each trained parameter, however ZeRO has split them.
 
-In: a DeepSpeed engine and its parameters by name. Out: `state.safetensors` with the float32 master (`<name>:fp32`) and, if a
-step was taken, Adam's moments (`<name>:exp_avg`, `<name>:exp_avg_sq`) of each parameter. Knows no round and no folder's
-other files. Collective: all ranks call; one parameter is whole at a time.
+`state.safetensors` has the float32 master of each parameter (`<name>:fp32`) and, if a step was taken, Adam's moments
+(`<name>:exp_avg`, `<name>:exp_avg_sq`), not split over ranks. All ranks take part; one parameter is gathered at a time.
 """
 
 import json
@@ -33,8 +32,8 @@ MASTER, MOMENTS = "fp32", ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A trainable parameter; `master` is its float32 copy where there is no ZeRO, which alone DeepSpeed cannot look up."""
+class Trained:
+    """A trained parameter; `master` is its float32 copy without ZeRO, the one case in which DeepSpeed cannot look it up."""
 
     name: str
     parameter: Any
@@ -49,47 +48,47 @@ class ZeroState:
     def __init__(self, engine: Any, module: nn.Module):
         self._adam = engine.basic_optimizer
         named = [(name, value) for name, value in module.named_parameters() if value.requires_grad]
-        whole = engine.zero_optimization_stage() == 0
-        masters = [value for group in self._adam.param_groups for value in group["params"]] if whole else [None] * len(named)
-        self._places = [Place(name, value, master) for (name, value), master in zip(named, masters, strict=True)]
+        zero = engine.zero_optimization_stage() > 0
+        masters = [None] * len(named) if zero else [value for group in self._adam.param_groups for value in group["params"]]
+        self._trained = [Trained(name, value, master) for (name, value), master in zip(named, masters, strict=True)]
 
     @property
     def steps(self) -> int:
-        """Adam's count of steps, 0 when it has no moments."""
+        """Adam's count of steps; 0 if it has no moments."""
         return max((int(state["step"]) for state in self._adam.state.values()), default=0)
 
     def forget_moments(self) -> None:
-        """In place, because ZeRO 1 and 2 hold views of the moments, which they link only once."""
+        """Zero the moments in place: ZeRO 1 and 2 hold views of them, which are linked only once."""
         for state in self._adam.state.values():
             for value in state.values():
                 value.zero_()
 
     def save(self, path: Path | None) -> None:
-        """To `path`, or without one only take part in gathering."""
+        """Write to `path`; without one, only take part in gathering."""
         keys = (MASTER, *MOMENTS) if self.steps else (MASTER,)
-        shapes = {f"{place.name}:{key}": place.shape for place in self._places for key in keys}
-        values = (self._get(place, key) for place in self._places for key in keys)
+        shapes = {f"{each.name}:{key}": each.shape for each in self._trained for key in keys}
+        values = (self._get(each, key) for each in self._trained for key in keys)
         if path is not None:
             return write_tensors(path, shapes, values, {"adam_steps": str(self.steps)})
         for _ in values:
             pass
 
     def load(self, path: Path) -> None:
-        """Masters, moments and count of steps as they were saved, and the working weights after the masters.
+        """Restore masters, moments and the count of steps, and set the working weights from the masters.
 
-        Adam must have moments already if the file has: see `DeepSpeedEngine.load_state`.
+        If the file has moments, Adam must have some already: see `DeepSpeedEngine.load_state`.
         """
         with safe_open(path, "pt") as file:
             self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}, path)  # noqa: SIM118
             keys = (MASTER, *MOMENTS) if saved_steps(path) else (MASTER,)
-            for place in self._places:
+            for each in self._trained:
                 for key in keys:
-                    self._set(place, key, file.get_tensor(f"{place.name}:{key}"))
+                    self._set(each, key, file.get_tensor(f"{each.name}:{key}"))
         for state in self._adam.state.values():
             state["step"].fill_(saved_steps(path))
 
     def _check(self, found: Mapping[str, tuple[int, ...]], path: Path) -> None:
-        expected = {f"{place.name}:{MASTER}": place.shape for place in self._places}
+        expected = {f"{each.name}:{MASTER}": each.shape for each in self._trained}
         masters = {name: shape for name, shape in found.items() if name.endswith(f":{MASTER}")}
         if masters != expected:
             name = min(name for name, _ in expected.items() ^ masters.items())
@@ -99,17 +98,17 @@ class ZeroState:
                 "resume with the model and the learner.lora that wrote the state",
             )
 
-    def _get(self, place: Place, key: str) -> Tensor:
-        if place.master is not None:
-            return place.master if key == MASTER else self._adam.state[place.master][key]
+    def _get(self, each: Trained, key: str) -> Tensor:
+        if each.master is not None:
+            return each.master if key == MASTER else self._adam.state[each.master][key]
         if key == MASTER:
-            return safe_get_full_fp32_param(place.parameter)
-        return safe_get_full_optimizer_state(place.parameter, key)
+            return safe_get_full_fp32_param(each.parameter)
+        return safe_get_full_optimizer_state(each.parameter, key)
 
-    def _set(self, place: Place, key: str, value: Tensor) -> None:
-        parameter = place.parameter
-        if place.master is not None:
-            self._get(place, key).data.copy_(value)
+    def _set(self, each: Trained, key: str, value: Tensor) -> None:
+        parameter = each.parameter
+        if each.master is not None:
+            self._get(each, key).data.copy_(value)
         elif hasattr(parameter, "ds_id"):
             part = _own_part(parameter, value)
             if key == MASTER:
@@ -121,7 +120,7 @@ class ZeroState:
         else:
             safe_set_full_optimizer_state(parameter, value, key)
         if key == MASTER:
-            with _whole(parameter):
+            with _gathered(parameter):
                 parameter.data.copy_(value)
 
 
@@ -133,9 +132,9 @@ def saved_steps(path: Path) -> int:
 def write_tensors(
     path: Path, shapes: Mapping[str, tuple[int, ...]], values: Iterable[Tensor], metadata: dict[str, str]
 ) -> None:
-    """A safetensors file of float32 tensors, written as they come: `save_file` would need all of them in memory at once.
+    """Write a safetensors file of float32 tensors, one at a time: `save_file` needs all of them in memory at once.
 
-    The format is the header's length in eight bytes, the header in JSON, and the tensors' bytes one after another.
+    The format: the header's length in eight bytes, the header in JSON, and the tensors' bytes one after another.
     """
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
@@ -151,13 +150,13 @@ def write_tensors(
 
 
 def _own_part(parameter: Any, value: Tensor) -> Tensor:
-    """This rank's share under ZeRO-3. DeepSpeed's own setter of whole tensors fails where they do not divide over the ranks."""
+    """This rank's share under ZeRO-3. DeepSpeed's own setter fails for tensors that do not divide over the ranks."""
     size = parameter.ds_tensor.numel()
     start = size * torch.distributed.get_rank()
     part = value.flatten()[start : start + size]
     return nn.functional.pad(part, (0, size - part.numel()))
 
 
-def _whole(parameter: Any) -> AbstractContextManager:
-    """Under ZeRO-3, what is written inside is split over the ranks again at the end."""
+def _gathered(parameter: Any) -> AbstractContextManager:
+    """Under ZeRO-3, a parameter written inside the `with` is split over the ranks again at its end."""
     return deepspeed.zero.GatheredParameters([parameter], modifier_rank=0) if hasattr(parameter, "ds_id") else nullcontext()

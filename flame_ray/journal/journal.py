@@ -22,6 +22,7 @@ from flame_ray.report.tables import (
     prompt_rows,
     response_rows,
     sentence_rows,
+    training_line,
 )
 from flame_ray.round import Stages
 from flame_ray.types import (
@@ -157,7 +158,7 @@ class Journal:
                 return self._shards.read(round, "training", TrainingReport)
             with self._timeline.stage("train", round) as stage:
                 report = train(pairs, round)
-                stage.note(f"{report.steps} steps, loss {report.loss:.3f}, accuracy {report.accuracy:.2f}")
+                stage.note(training_line(report))
             self._shards.write(round, "training", report)
             return report
 

@@ -1,5 +1,5 @@
-"""Preference learning: pairs in, new weights out.
+"""Training of the policy: examples in, new weights out.
 
-`dpo`, `batch` and `schedule` are pure; `progress` says how far a round is and `training` carries it out; `actor` is one
-rank, `group` N ranks as one object; `checkpoint` writes folders whole and checks them; `arrays` carries weights.
+`losses` is pure maths; `data` makes examples and batches; `training` does a round on one rank, and `train_state` says how far
+it is; `actor` is one rank, `group` is all ranks, `durable` restarts them when one dies; `checkpoints` names the folders.
 """

@@ -1,7 +1,7 @@
-"""Where a learner's states lie in a run's folder, and which of them is the newest that is whole.
+"""Names the folders of a run's checkpoints, and finds the newest complete state of the learner.
 
-In: rounds. Out: folders: `checkpoints/round-0001/state` after a round, `.../steps/000001` inside one, beside `adapter` and
-`merged` for other tools. What has another name is left alone. Knows nothing of what a state holds.
+`checkpoints/round-0001/state` is the state after round 1; `.../round-0001/steps/000001` is one inside it. `adapter` and
+`merged`, beside `state`, are for other tools. Folders with other names are left alone.
 """
 
 import re
@@ -18,7 +18,7 @@ STEP = re.compile(r"\d{6}")
 
 
 class Checkpoints:
-    """`keep`: how many rounds' folders stay; None keeps all."""
+    """`keep`: how many rounds' folders `prune` leaves; None keeps all."""
 
     def __init__(self, root: Folder, keep: int | None = None):
         self._storage, self._keep = Storage(str(root)), keep
@@ -31,18 +31,18 @@ class Checkpoints:
         return self.round(round) / "state"
 
     def next_step(self, round: int) -> Folder:
-        """A new folder for a state inside a round."""
+        """The folder for the next state inside a round."""
         last = max([0, *map(int, self._steps(round))])
         return self.round(round) / "steps" / f"{last + 1:06d}"
 
     def trained(self) -> int:
-        """The last round that was trained to its end; 0 when there is none."""
-        return max((number for number in self._rounds() if self._is_whole(f"{_name(number)}/state")), default=0)
+        """The last round that is trained to its end; 0 if there is none."""
+        return max((number for number in self._rounds() if self._is_complete(f"{_name(number)}/state")), default=0)
 
     def newest(self) -> Folder | None:
-        """The state to go on from. Raises StorageError naming the file that is missing or damaged.
+        """The newest state, to resume from. Raises StorageError naming the file that is missing or damaged.
 
-        On an object store the nodes that fetch a state see whether it is damaged.
+        A state on an object store is checked by the nodes that fetch it.
         """
         trained = self.trained()
         steps = self._steps(trained + 1)
@@ -52,12 +52,12 @@ class Checkpoints:
         return folder
 
     def finished(self, round: int) -> None:
-        """The round's state is whole: what it replaces may go."""
+        """The round's state is complete: remove the states inside it, which it replaces."""
         with suppress(StorageError):
             self._storage.remove(f"{_name(round)}/steps")
 
     def prune(self) -> None:
-        """Let go of all but the last rounds; only once the samplers have the newest, as some read it from its folder."""
+        """Remove all but the last `keep` rounds. Wait until all samplers have the newest weights: some read its folder."""
         if self._keep:
             for old in self._rounds()[: -self._keep]:
                 self._storage.remove(_name(old))
@@ -67,13 +67,13 @@ class Checkpoints:
         return sorted(int(match[1]) for match in map(ROUND.fullmatch, found) if match)
 
     def _steps(self, round: int) -> list[str]:
-        """Names of the whole states inside a round, in order."""
+        """Names of the complete states inside a round, in order."""
         folder = f"{_name(round)}/steps"
         found = {name.removeprefix(f"{folder}/").partition("/")[0] for name in self._storage.names(folder)}
-        return sorted(step for step in found if STEP.fullmatch(step) and self._is_whole(f"{folder}/{step}"))
+        return sorted(step for step in found if STEP.fullmatch(step) and self._is_complete(f"{folder}/{step}"))
 
-    def _is_whole(self, name: str) -> bool:
-        """On a disk a folder gets its name when it is whole; on an object store its manifest comes last."""
+    def _is_complete(self, name: str) -> bool:
+        """On a disk a folder gets its name when it is complete; on an object store its manifest is written last."""
         return self._storage.exists(name if self._storage.local else f"{name}/{MANIFEST}")
 
 

@@ -1,8 +1,7 @@
-"""N ranks of the learner as one object, on Ray.
+"""All ranks of the learner as one object, on Ray.
 
-In: pairs. Out: reports, references to weights in the object store, and states on disk. Knows where ranks are placed and how
-long to wait for them; knows nothing of what they compute. Every call goes to all ranks, because under ZeRO all of them take
-part. A rank that dies takes the group with it: `LearnerDied` says so, and `start` makes another one from a state.
+Every call goes to all ranks, because under ZeRO all of them take part. When a rank dies, the group is lost: calls raise
+`LearnerDied`, and `start` makes a new group from a saved state.
 """
 
 import time
@@ -24,22 +23,23 @@ from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
+from flame_ray.learner.data import Example
 from flame_ray.storage.atomic import verify_manifest
 from flame_ray.storage.local_copy import Folder
-from flame_ray.types import Pair, TrainingReport
+from flame_ray.types import TrainingReport
 
 OnStep = Callable[[int, int], None]  # (units done, units in all)
 OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
 CHUNK_BYTES = 256 * 2**20
 DEAD = (RayActorError, NodeDiedError, OutOfMemoryError)
-DEATH_S = 15.0  # the ranks that are left may report a lost connection before Ray reports the death
+DEATH_S = 15.0  # surviving ranks may report a lost connection before Ray reports the death
 
 
 @dataclass(frozen=True, slots=True)
 class LearnerGroup:
-    """`actors[r]` is rank r. `timeout_s` bounds every single wait, none of which covers more than one unit of work.
+    """`actors[r]` is rank r. `timeout_s` limits every single wait; no wait covers more than one unit of work.
 
-    `chunk_bytes`: how much of the weights is gathered, and handed out, at a time.
+    `chunk_bytes`: how much of the weights is gathered and exported at a time.
     """
 
     actors: tuple[Any, ...]
@@ -60,11 +60,11 @@ class LearnerGroup:
         resume_from: Folder | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> "LearnerGroup":
-        """Place the ranks, let them meet, load the model. `options`: Ray's actor options; `name` is a prefix.
+        """Place the ranks, connect them, and load the model. `options` are Ray's actor options; their `name` is a prefix.
 
-        `resume_from`: a folder of `save_state`, by a learner of any rank count and ZeRO stage, to go on from. Every rank
-        reads it. Raises StorageError before anything is placed if it is not as it was written, and Interrupted, holding
-        nothing, when the process is asked to stop.
+        `resume_from`: a folder that `save_state` wrote, with any number of ranks and ZeRO stage; every rank reads it. Raises
+        StorageError before anything is placed if it is damaged, and Interrupted, with all resources freed, when the process
+        is asked to stop.
         """
         if isinstance(resume_from, Path):
             verify_manifest(resume_from)
@@ -90,24 +90,24 @@ class LearnerGroup:
 
     @property
     def nodes(self) -> frozenset[str]:
-        """Ids of the nodes that hold a rank."""
+        """Ids of the nodes that have a rank."""
         table = placement_group_table(self.room) if self.room is not None else {}
         return frozenset(table.get("bundles_to_node_id", {}).values())
 
     def train(
         self,
-        pairs_D: Sequence[Pair],
+        examples_D: Sequence[Example],
         round: int,
         on_step: OnStep | None = None,
         on_checkpoint: OnCheckpoint | None = None,
     ) -> TrainingReport:
-        """One round: the reference pass, then `learner.epochs` over the pairs, less what was done before a resume.
+        """Train one round: the reference pass, then `learner.epochs` over the examples, without what a saved state has done.
 
-        With `on_checkpoint`, the state is written every `learner.checkpoint_steps` steps. A round that the state holds
-        finished is not trained again: its report comes back. Raises EngineError if the state is inside another round.
+        With `on_checkpoint`, the state is saved every `learner.checkpoint_steps` steps. A round that is finished in the
+        state is not trained again: its report is returned. Raises EngineError if the state is inside another round.
         """
-        pairs = ray.put(tuple(pairs_D))
-        units = self._all("begin", pairs, round, waited=f"the learner to begin round {round}")[0]
+        examples = ray.put(tuple(examples_D))
+        units = self._all("begin", examples, round, waited=f"the learner to begin round {round}")[0]
         for unit in units:
             step = self._all("advance", waited=f"learner unit {unit + 1} of {units.stop} in round {round}")[0]
             if on_step:
@@ -117,10 +117,10 @@ class LearnerGroup:
         return self._all("finish", waited=f"the learner's report on round {round}")[0]
 
     def export(self) -> tuple[ray.ObjectRef, ...]:
-        """References to rank 0's `WeightArrays`, each of at most `chunk_bytes`, which together are the merged weights.
+        """References to rank 0's `WeightArrays`, each of at most `chunk_bytes`; together they are the merged weights.
 
-        One chunk is in the object store before the next one is gathered. Each is put once: whoever gets it on a node
-        shares one copy there. They are freed when the last of these references is dropped.
+        A chunk is in the object store before the next one is gathered. All readers on a node share one copy. Ray frees the
+        chunks when the last of these references is dropped.
         """
         chunks = self._all("begin_export", self.chunk_bytes, waited="the learner to count its weights")[0]
         return tuple(self._export_chunk(f"chunk {number} of {chunks} of the weights") for number in range(1, chunks + 1))
@@ -130,47 +130,47 @@ class LearnerGroup:
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s, fetch_local=False)
         if len(ready) < len(calls):
             raise self._late(waited)
-        alive = self.actors[0].__ray_ready__.remote()  # its weights are not fetched here, so they tell no death
+        alive = self.actors[0].__ray_ready__.remote()  # the weights are not fetched here, so they would not show a death
         self._wait([alive, *calls[1:]], waited)
         return calls[0]
 
     def send(self, worker: Any, worker_ranks: int, backend: str) -> None:
-        """The merged weights from GPU to GPU into one rollout worker of so many GPUs, by `backend` (nccl or ipc).
+        """Send the merged weights from GPU to GPU to one rollout worker with `worker_ranks` GPUs, by `backend` (nccl or ipc).
 
-        Raises EngineError, LearnerDied among them, when a side died or is late: both then wait for each other for ever.
+        Raises EngineError (or LearnerDied, a kind of it) when a side died or is late: the other one then waits for ever.
         """
-        waited = "the learner's GPUs to send to a rollout worker"
+        waited = "the learner to send weights to a rollout worker"
         (address,) = self._wait([self.actors[0].address.remote()], waited)
         host, _, port = address.rpartition(":")
         rendezvous = Rendezvous(host.strip("[]"), int(port), worker_ranks)
         self._all("send", worker, backend, rendezvous, self.chunk_bytes, waited=waited)
 
     def end_push(self) -> None:
-        """Every worker that serves has been sent to; channels to others are closed."""
-        self._all("end_push", waited="the learner to close what leads to workers that are gone")
+        """Every serving worker has the weights; close the channels to all others."""
+        self._all("end_push", waited="the learner to close its channels to workers that are gone")
 
     def offload(self) -> None:
-        """Everything that lies on the ranks' GPUs moves to the memory of their machines."""
-        self._all("offload", waited="the learner to leave its GPUs")
+        """Free the ranks' GPUs: everything on them moves to the memory of their machines."""
+        self._all("offload", waited="the learner to free its GPUs")
 
     def reload(self) -> None:
-        """The opposite of `offload`, before any other call."""
-        self._all("reload", waited="the learner to come back to its GPUs")
+        """Undo `offload`; must come before any other call."""
+        self._all("reload", waited="the learner to return to its GPUs")
 
     def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
-        """Log-probabilities of the response's tokens under the weights as they are now."""
+        """Log-probabilities of the response's tokens under the current weights."""
         return self._all("canary", prompt_ids, response_ids, waited="the learner's canary")[0]
 
     def save(self, folder: Folder, merged: bool = False) -> None:
-        """Written by rank 0, on its own node: a path must lie on storage that the driver shares."""
+        """Rank 0 writes the adapter or the merged model on its own node: the path must be on storage that all nodes share."""
         self._all("save", folder, merged, waited=f"the learner to write {folder}")
 
     def save_state(self, folder: Folder) -> None:
-        """What `start` can go on from, with a manifest; as `save`, written by rank 0 to storage that all nodes reach."""
+        """Rank 0 writes, with a manifest, what `start` can resume from. The folder must be on storage that all nodes share."""
         self._all("save_state", folder, waited=f"the learner to write its state to {folder}")
 
     def stop(self) -> None:
-        """End every rank, those that are dead already included; waits for nothing."""
+        """Kill every rank, and free the placement group. Returns at once, also if ranks are dead already."""
         for actor in self.actors:
             with suppress(RayError):
                 ray.kill(actor)
@@ -207,11 +207,11 @@ class LearnerGroup:
             actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host], resume_from)
             for actor, host in zip(self.actors, hosts, strict=True)
         ]
-        self._wait(calls, f"{len(self.actors)} learner ranks to meet and load the model", _get_unless_stopped)
+        self._wait(calls, f"{len(self.actors)} learner ranks to connect and load the model", _get_unless_stopped)
 
 
 def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]:
-    """As ray.get; Interrupted when the process is asked to stop meanwhile."""
+    """Like ray.get, but raises Interrupted when the process is asked to stop."""
     deadline = time.monotonic() + timeout
     while True:
         check()
@@ -223,11 +223,11 @@ def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]
 
 
 def _died(waited: str, error: RayError) -> LearnerDied:
-    return LearnerDied(waited, f"a learner rank died ({error})", "see that rank's log; resume the run once the cause is gone")
+    return LearnerDied(waited, f"a learner rank died ({error})", "see that rank's log; resume the run when the cause is gone")
 
 
 def _death(calls: list[ray.ObjectRef]) -> RayError | None:
-    """The death of a rank among the calls, if Ray comes to know of one."""
+    """The death of a rank among the calls, if Ray reports one."""
     ready, _ = ray.wait(calls, num_returns=len(calls), timeout=DEATH_S)
     for call in ready:
         try:
@@ -240,5 +240,5 @@ def _death(calls: list[ray.ObjectRef]) -> RayError | None:
 
 
 def _own(error: RayTaskError) -> Exception:
-    """Our own error as a rank raised it; anything else stays as Ray wrapped it."""
+    """Our own error as the rank raised it; any other error as Ray wrapped it."""
     return error.cause if isinstance(error.cause, FlameError) else error

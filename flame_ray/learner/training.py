@@ -1,8 +1,7 @@
-"""Rounds of DPO on one rank: a plan of small units of work, and a state that can be written between any two steps.
+"""Rounds of training on one rank, in small units of work, with a state that can be saved between any two of them.
 
-In: an engine, and a round's pairs, the same on every rank. Out: a `TrainingReport`, and folders from which a learner of any
-number of ranks and any ZeRO stage goes on. What is left to do follows from the pairs and that state alone.
-Knows no Ray and no place of its own: `actor.py` calls it on every rank alike.
+All ranks make the same calls. What is left of a round follows from its examples and the state alone, so that a learner with
+any number of ranks and any ZeRO stage can resume it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,126 +9,134 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from flame_ray.config import LearnerConfig
+from flame_ray.engines.base import TrainingEngine
+from flame_ray.engines.batch import Batch
 from flame_ray.errors import DataError, EngineError
-from flame_ray.learner.data import Batch, Example, Slot, global_batches, micro_batches, padded, rank_slice, slots
-from flame_ray.learner.schedule import learning_rate
-from flame_ray.learner.train_state import Progress, digest, goes_on, read_progress, write_progress
+from flame_ray.learner.data import Example, digest, filled_up, global_batches, micro_batches, rank_slice
+from flame_ray.learner.losses import Loss, Objective
+from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
-from flame_ray.types import Pair, TrainingReport
-
-if TYPE_CHECKING:
-    from flame_ray.engines.deepspeed_engine import DeepSpeedEngine
+from flame_ray.types import TrainingReport
 
 REFERENCE = "reference.safetensors"
 REFERENCE_FACTOR = 2  # a forward pass alone keeps no activations, so its micro-batches can be larger
 
 
 class Training:
-    def __init__(
-        self, engine: "DeepSpeedEngine", config: LearnerConfig, rank: int, world: int, seed: int, resume_from: Path | None
-    ):
-        self._engine, self._config, self._rank, self._world, self._seed = engine, config, rank, world, seed
+    def __init__(self, engine: TrainingEngine, loss: Loss, config: LearnerConfig, seed: int, resume_from: Path | None = None):
+        self._engine, self._loss, self._config, self._seed = engine, loss, config, seed
         self._work: Iterator[int] = iter(())
-        self._progress = Progress()
-        self._reference_D2: Tensor | None = None  # there only inside a round
+        self._state = TrainState()
+        self._reference: Tensor | None = None  # [D, sequences an example]; inside a round only
         self._origin = str(resume_from or "this learner")
         if resume_from is not None:
             self._load(resume_from)
 
-    def begin(self, pairs_D: Sequence[Pair], round: int) -> range:
-        """Make ready to train on a round's pairs. Out: the numbers of its units of work, without those done already."""
-        if not pairs_D:
+    def begin(self, examples_D: Sequence[Example], round: int) -> range:
+        """Prepare to train a round. Returns the numbers of its units of work, without those that are done already."""
+        if not examples_D:
             raise DataError(
-                "at least one pair to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
+                "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
             )
-        plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(pairs_D, round, epoch)]
-        references = list(self._reference_batches(pairs_D))
+        plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(examples_D, round, epoch)]
+        references = list(self._reference_batches(examples_D)) if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
-        asked = Progress(round, 0, len(plan), digest(pairs_D))
-        if goes_on(self._progress, asked, self._origin):
-            self._work = self._steps(plan)
-            return units[len(references) + self._progress.step :]
-        self._work = chain(self._reference_pass(references, asked, len(pairs_D)), self._steps(plan))
+        asked = TrainState(round, 0, len(plan), digest(examples_D))
+        steps = self._steps(plan, len(examples_D))
+        if self._state.holds(asked, self._origin):
+            self._work = steps
+            return units[len(references) + self._state.step :]
+        reference = torch.zeros(len(examples_D), len(examples_D[0].sequences))
+        self._work = chain(self._reference_pass(references, reference, asked), steps)
         return units
 
     def advance(self) -> int:
-        """One unit of work: a reference forward pass, or an optimizer step. Out: the steps of this round that are done."""
+        """Do one unit of work: a reference forward pass or an optimizer step. Returns how many steps of the round are done."""
         return next(self._work)
 
     def finish(self) -> TrainingReport:
+        """Do what is left of the round, and report on it."""
         for _ in self._work:
             pass
-        if self._progress.report is None:
+        if self._state.report is None:
             raise EngineError("a round that was begun", "none", "call begin first")
-        return self._progress.report
+        return self._state.report
 
     def save(self, folder: Folder) -> None:
         """Rank 0 writes; the others only take part in gathering."""
-        if self._rank:
+        if self._engine.rank:
             return self._engine.save_state(Path())
         with write_folder(folder) as aside:
             self._engine.save_state(aside)
-            write_progress(aside, replace(self._progress, ranks=self._world, zero_stage=self._config.zero_stage))
-            if self._reference_D2 is not None:
-                save_file({"reference": self._reference_D2}, aside / REFERENCE)
+            write_train_state(aside, replace(self._state, ranks=self._engine.world, zero_stage=self._config.zero_stage))
+            if self._reference is not None:
+                save_file({"reference": self._reference}, aside / REFERENCE)
             write_manifest(aside)
 
     def _load(self, folder: Path) -> None:
+        self._state = read_train_state(folder)
         self._engine.load_state(folder)
-        self._progress = read_progress(folder)
-        if not self._progress.finished:
-            self._reference_D2 = load_file(folder / REFERENCE)["reference"]
+        if not self._state.finished:
+            self._reference = load_file(folder / REFERENCE)["reference"]
 
-    def _reference_pass(self, batches: list[Batch], asked: Progress, pairs: int) -> Iterator[int]:
-        """Until its end, the state is still that of the round before."""
-        reference_D2 = torch.zeros(pairs, 2)
+    def _reference_pass(self, batches: list[Batch], reference: Tensor, asked: TrainState) -> Iterator[int]:
+        """Until it ends, the state is still that of the round before."""
         for batch in batches:
-            logps_2D = self._engine.logps(batch, reference=self._config.reference == "initial")
-            reference_D2[batch.indices_D] += logps_2D.view(2, -1).T * batch.weights_D[:, None]
+            logps = self._engine.logps(batch, reference=self._config.reference == "initial")
+            reference[batch.indices_D] += logps.view(reference.shape[1], -1).T * batch.weights_D[:, None]
             yield 0
-        self._reference_D2 = self._engine.sum_over_ranks(reference_D2)  # each rank has filled in its own share
-        self._progress = asked
+        self._reference = self._engine.sum_over_ranks(reference)  # each rank has filled in its own share
+        self._state = asked
 
-    def _steps(self, plan: list[list[Slot]]) -> Iterator[int]:
-        for slots_D in plan[self._progress.step :]:
-            assert self._reference_D2 is not None
-            self._progress = self._step(slots_D, self._reference_D2)
-            if self._progress.finished:
-                self._progress = self._progress.reported(pairs=len(self._reference_D2))
-                self._reference_D2 = None
-                if self._config.reference == "round":  # another objective; against the initial model it is the same one
+    def _steps(self, plan: list[list[Example]], examples: int) -> Iterator[int]:
+        for batch in plan[self._state.step :]:
+            self._state = self._step(batch)
+            if self._state.finished:
+                self._state = self._state.with_report(examples)
+                self._reference = None
+                if self._config.reference == "round":  # the next round has another objective; with "initial" it has the same
                     self._engine.forget_moments()
-            yield self._progress.step
+            yield self._state.step
 
-    def _step(self, slots_D: list[Slot], reference_D2: Tensor) -> Progress:
+    def _step(self, batch: list[Example]) -> TrainState:
         """One optimizer step, on this rank's share of a global batch."""
-        now = self._progress
-        # What dropout draws follows from the place in the run, so that it is the same after a resume.
-        torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._rank}").getrandbits(63))
-        examples, normaliser = self._examples(slots_D, reference_D2), sum(slot.weight for slot in slots_D)
-        rate = learning_rate(self._config, now.round, now.step, now.steps)
-        sums = self._engine.sum_over_ranks(self._engine.step(examples, normaliser, rate).stack())
-        tokens = sum(slot.response_tokens for slot in slots_D if slot.weight)
-        return now.after_step(sums.tolist(), tokens)
+        now, weight = self._state, sum(example.weight for example in batch)
+        assert self._reference is not None
+        # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
+        torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
+        share = micro_batches(rank_slice(batch, self._engine.rank, self._engine.world), self._config.micro_batch_pairs)
+        objective = Objective(self._loss, self._reference, weight, self._config.nll_weight)
+        sums = self._engine.step(list(share), objective, learning_rate(self._config, now.round, now.step, now.steps))
+        tokens = sum(example.response_tokens for example in batch if example.weight)
+        return now.after_step(self._summed_over_ranks(sums), weight, tokens)
 
-    def _examples(self, slots_D: list[Slot], reference_D2: Tensor) -> list[Example]:
-        mine = rank_slice(slots_D, self._rank, self._world)
-        return [
-            Example(batch, reference_D2[batch.indices_D].T.reshape(-1))
-            for batch in micro_batches(mine, self._config.micro_batch_pairs)
-        ]
+    def _summed_over_ranks(self, sums: dict[str, Tensor]) -> dict[str, float]:
+        """By name, sorted: ranks must agree on the order."""
+        names = sorted(sums)
+        totals = self._engine.sum_over_ranks(torch.stack([sums[name] for name in names]))
+        return dict(zip(names, totals.tolist(), strict=True))
 
-    def _epoch(self, pairs_D: Sequence[Pair], round: int, epoch: int) -> list[list[Slot]]:
-        return global_batches(pairs_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/{epoch}")
+    def _epoch(self, examples_D: Sequence[Example], round: int, epoch: int) -> list[list[Example]]:
+        return global_batches(examples_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/{epoch}")
 
-    def _reference_batches(self, pairs_D: Sequence[Pair]) -> Iterator[Batch]:
-        mine = rank_slice(padded(slots(pairs_D), self._world), self._rank, self._world)
-        return micro_batches(mine, self._config.micro_batch_pairs * REFERENCE_FACTOR)
+    def _reference_batches(self, examples_D: Sequence[Example]) -> Iterator[Batch]:
+        share = rank_slice(filled_up(examples_D, self._engine.world), self._engine.rank, self._engine.world)
+        return micro_batches(share, self._config.micro_batch_pairs * REFERENCE_FACTOR)
+
+
+def learning_rate(config: LearnerConfig, round: int, step: int, steps: int) -> float:
+    """Linear from `lr` at a round's first step to `lr_final` at its last, times `lr_round_factor` for each earlier round.
+
+    >>> config = LearnerConfig(lr=1e-6, lr_final=1e-7, lr_round_factor=0.5)
+    >>> learning_rate(config, round=2, step=0, steps=10)
+    5e-07
+    """
+    share = step / (steps - 1) if steps > 1 else 0.0
+    return config.lr_round_factor ** (round - 1) * (config.lr + share * (config.lr_final - config.lr))

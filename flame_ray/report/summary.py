@@ -26,10 +26,9 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
         training = report.training
         summary["training"] = {
             "loss": training.loss,
-            "accuracy": training.accuracy,
+            **training.metrics,
             "steps": training.steps,
-            "margin": training.margin,
-            "pairs": training.pairs,
+            "pairs": training.examples,
             "tokens": training.tokens,
         }
     return summary | {"timings": timings, "weight_version": report.weight_version}

@@ -14,6 +14,7 @@ from flame_ray.types import (
     RewardResult,
     Score,
     ScoredResponse,
+    TrainingReport,
 )
 
 Rows = list[dict[str, Any]]
@@ -99,6 +100,12 @@ def evaluation_line(evaluation: Evaluation) -> str:
         f"precision {precision.mean:.3f}{interval} (n {precision.n}), "
         f"{correct.mean:.2f} correct and {wrong.mean:.2f} erroneous facts a response{missing}"
     )
+
+
+def training_line(report: TrainingReport) -> str:
+    """One line for the screen."""
+    accuracy = f", accuracy {report.metrics['accuracy']:.2f}" if "accuracy" in report.metrics else ""
+    return f"{report.steps} steps, loss {report.loss:.3f}{accuracy}"
 
 
 def _response(response: Response) -> dict[str, Any]:

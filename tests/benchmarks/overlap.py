@@ -80,7 +80,7 @@ def stages(rollouts: RolloutPool) -> Stages:
 
     def train(pairs, round):
         time.sleep(TRAIN_S)
-        return TrainingReport(1, 0.7, 0.5, 0.0, 0, 0)
+        return TrainingReport(1, 0, 0, 0.7, {})
 
     return Stages(
         draw=lambda prompts_P, round: prompts_P,

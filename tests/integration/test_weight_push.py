@@ -11,6 +11,7 @@ from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Chunks, Continuation
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import WeightSyncError
+from flame_ray.learner.data import pair_examples
 from flame_ray.learner.group import LearnerGroup
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
@@ -65,7 +66,7 @@ def pushed(local_ray, model, tmp_path_factory):
     learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
     sequence = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
     learner_before = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
-    learner.train(pairs, round=1)
+    learner.train(pair_examples(pairs), round=1)
     expected = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
     weights = Chunks(learner.export())
     push = Push(weights, 1, Canary(sequence, expected, learner_before, tolerance=0.15))

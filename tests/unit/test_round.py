@@ -15,9 +15,8 @@ from flame_ray.types import (
     PairSet,
     Prompt,
     ScoredGroup,
-    TrainingReport,
 )
-from tests.builders import make_response, make_scored
+from tests.builders import make_response, make_scored, make_training_report
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
@@ -77,7 +76,7 @@ class FakeStages:
         return PairSet((), {f"instruction: tie of {prompt.id}": round for prompt in seen})
 
     def _train(self, pairs, round):
-        return TrainingReport(steps=round, loss=0.5, accuracy=0.5, margin=0.0, pairs=0, tokens=0)
+        return make_training_report(steps=round)
 
     def _sync(self, round):
         return 10 + round

@@ -13,8 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.weight_chunks import to_tensors
+from flame_ray.learner.data import Example, pair_examples
 from flame_ray.learner.group import LearnerGroup
-from flame_ray.types import Pair
 from tests.builders import make_pair, make_response
 
 VOCAB = 97  # words that occur
@@ -58,8 +58,8 @@ def model_path(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="package")
-def make_pairs():
-    def make(count, seed=0) -> list[Pair]:
+def make_examples():
+    def make(count, seed=0) -> tuple[Example, ...]:
         rnd = random.Random(seed)
 
         def response(number, index, prompt):
@@ -70,7 +70,7 @@ def make_pairs():
             prompt = tuple(rnd.randrange(2, VOCAB) for _ in range(rnd.randrange(2, 9)))
             return make_pair(response(number, 0, prompt), response(number, 1, prompt))
 
-        return [pair(number) for number in range(count)]
+        return pair_examples([pair(number) for number in range(count)])
 
     return make
 

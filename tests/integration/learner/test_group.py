@@ -16,11 +16,11 @@ SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_s
 
 
 def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_round(
-    start, learner, make_pairs, weights, tmp_path
+    start, learner, make_examples, weights, tmp_path
 ):
-    pairs = make_pairs(9)
+    examples = make_examples(9)
     undisturbed = learner(**SETTINGS)
-    report, expected = undisturbed.train(pairs, round=1), weights(undisturbed)
+    report, expected = undisturbed.train(examples, round=1), weights(undisturbed)
 
     group = start(name="mortal", **SETTINGS)
     victim = process_of(group.actors[1])
@@ -35,16 +35,16 @@ def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_rou
             os.kill(victim, signal.SIGKILL)
 
     with pytest.raises(LearnerDied, match="learner rank died") as caught:
-        group.train(pairs, round=1, on_step=kill, on_checkpoint=remember)
+        group.train(examples, round=1, on_step=kill, on_checkpoint=remember)
     assert isinstance(caught.value, EngineError)
     with pytest.raises(LearnerDied):
-        group.train(pairs, round=1)
+        group.train(examples, round=1)
     group.stop()
     group.stop()
 
     last = [state for state in states if state.exists()][-1]
     successor = start(resume_from=last, name="mortal", **SETTINGS)
-    assert successor.train(pairs, round=1) == report
+    assert successor.train(examples, round=1) == report
     found = weights(successor)
     assert all(value.equal(expected[name]) for name, value in found.items())
     successor.stop()
@@ -70,7 +70,7 @@ def test_a_lost_connection_is_a_death_if_another_rank_turns_out_to_be_dead(dies,
     group.stop()
 
 
-def test_a_damaged_state_is_refused_by_its_file_before_anything_is_placed(start, learner, make_pairs, tmp_path):
+def test_a_damaged_state_is_refused_by_its_file_before_anything_is_placed(start, learner, make_examples, tmp_path):
     learner().save_state(tmp_path / "state")
     content = bytearray((tmp_path / "state" / "state.safetensors").read_bytes())
     content[-1] ^= 1

@@ -54,10 +54,10 @@ def signalled_when():
         yield lambda condition: threading.Thread(target=signal_when, args=(condition,)).start()
 
 
-def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(start, make_pairs, weights, cluster, tmp_path):
-    pairs = make_pairs(9)
+def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(start, make_examples, weights, cluster, tmp_path):
+    examples = make_examples(9)
     calm = start(**SETTINGS)
-    report, expected = calm.train(pairs, round=1), weights(calm)
+    report, expected = calm.train(examples, round=1), weights(calm)
     calm.stop()
 
     doomed = cluster.add_node(num_cpus=1, resources={"learner": 2}, object_store_memory=STORE, labels={"pool": "learner"})
@@ -74,7 +74,7 @@ def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(sta
             drain(doomed.node_id)
             learner.leave(draining_nodes())
 
-    assert learner.train(pairs, 1, step) == report
+    assert learner.train(examples, 1, step) == report
     assert learner.restarts == 1
     assert doomed.node_id not in learner.group.nodes
     found = weights(learner.group)

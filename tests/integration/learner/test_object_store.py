@@ -37,11 +37,11 @@ def cluster(no_ray, tmp_path_factory):
 
 
 def test_a_learner_goes_on_from_an_object_store_bit_by_bit_and_the_driver_carries_nothing(
-    start, make_pairs, weights, cluster, tmp_path
+    start, make_examples, weights, cluster, tmp_path
 ):
-    pairs = make_pairs(9)
+    examples = make_examples(9)
     calm = start(**SETTINGS)
-    report, expected = calm.train(pairs, round=1), weights(calm)
+    report, expected = calm.train(examples, round=1), weights(calm)
     calm.stop()
 
     groups = []
@@ -58,7 +58,7 @@ def test_a_learner_goes_on_from_an_object_store_bit_by_bit_and_the_driver_carrie
         if done == total and learner.restarts == 0:
             os.kill(victim, signal.SIGKILL)
 
-    assert learner.train(pairs, 1, kill) == report
+    assert learner.train(examples, 1, kill) == report
     assert [str(state) for state, _ in groups] == ["None", f"{root}/round-0001/steps/000002"]
     found = weights(learner.group)
     assert all(value.equal(expected[name]) for name, value in found.items())
@@ -74,10 +74,10 @@ def test_a_learner_goes_on_from_an_object_store_bit_by_bit_and_the_driver_carrie
     learner.group.stop()
 
 
-def test_a_state_that_was_damaged_on_the_store_is_refused_by_its_url(start, make_pairs, cluster):
+def test_a_state_that_was_damaged_on_the_store_is_refused_by_its_url(start, make_examples, cluster):
     checkpoints = Checkpoints(RemoteFolder("shared://bucket/other/checkpoints"))
     group = start(name="before", zero_stage=1)
-    group.train(make_pairs(5), round=1)
+    group.train(make_examples(5), round=1)
     group.save_state(checkpoints.state(1))
     group.stop()
     file: Path = cluster / "store/bucket/other/checkpoints/round-0001/state/state.safetensors"

@@ -33,7 +33,7 @@ def equal(found, expected) -> bool:
     ],
 )
 def test_rounds_with_a_break_between_them_are_those_without(
-    learner, make_pairs, weights, tmp_path, ranks, stage, offload, settings
+    learner, make_examples, weights, tmp_path, ranks, stage, offload, settings
 ):
     asked = {
         "workers": ranks,
@@ -42,9 +42,9 @@ def test_rounds_with_a_break_between_them_are_those_without(
         "micro_batch_pairs": 1,
         "checkpoint_steps": 1,
     } | settings
-    pairs, later = make_pairs(6), make_pairs(6, seed=1)
+    examples, later = make_examples(6), make_examples(6, seed=1)
     group = learner(**asked)
-    group.train(pairs, round=1)
+    group.train(examples, round=1)
     second, expected = group.train(later, round=2), weights(group)
 
     group = learner(**asked)
@@ -52,7 +52,7 @@ def test_rounds_with_a_break_between_them_are_those_without(
         group.offload()
         group.offload()
         group.reload()
-    group.train(pairs, round=1)
+    group.train(examples, round=1)
     first = weights(group)
     group.offload()
     group.reload()
@@ -105,10 +105,10 @@ class FakeTrainer:
 
 
 @pytest.mark.parametrize("stage", [2, 3])
-def test_all_ranks_gather_and_the_first_one_leads_a_worker_through_the_update(learner, make_pairs, weights, stage):
+def test_all_ranks_gather_and_the_first_one_leads_a_worker_through_the_update(learner, make_examples, weights, stage):
     """Under ZeRO-3 it would wait for ever for a rank that did not take part."""
     group = learner(workers=2, zero_stage=stage, micro_batch_pairs=1)
-    group.train(make_pairs(4), round=1)
+    group.train(make_examples(4), round=1)
 
     def prepare(rank):
         from flame_ray.engines.device_transfer import DeviceSender
@@ -130,11 +130,11 @@ def test_all_ranks_gather_and_the_first_one_leads_a_worker_through_the_update(le
 
 
 @pytest.mark.parametrize(("ranks", "stage"), [(1, 1), (2, 3)])
-def test_the_weights_are_the_same_in_one_chunk_and_in_many(learner, make_pairs, ranks, stage):
+def test_the_weights_are_the_same_in_one_chunk_and_in_many(learner, make_examples, ranks, stage):
     from dataclasses import replace
 
     group = learner(workers=ranks, zero_stage=stage, micro_batch_pairs=1)
-    group.train(make_pairs(4), round=1)
+    group.train(make_examples(4), round=1)
     (whole,) = ray.get(list(replace(group, chunk_bytes=10**9).export()))
     parts = ray.get(list(replace(group, chunk_bytes=9000).export()))
     assert len(parts) > 5

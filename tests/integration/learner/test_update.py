@@ -36,8 +36,9 @@ def canary(group, response):
     return group.canary(response.prompt_token_ids, response.token_ids)
 
 
-def margin(model, pairs):
-    return sum(sum(slow_logps(model, pair.chosen)) - sum(slow_logps(model, pair.rejected)) for pair in pairs) / len(pairs)
+def margin(model, examples):
+    sides = [[sum(slow_logps(model, side)) for side in example.sequences] for example in examples]
+    return sum(chosen - rejected for chosen, rejected in sides) / len(sides)
 
 
 def largest_gap(some, others):
@@ -45,14 +46,14 @@ def largest_gap(some, others):
 
 
 @pytest.mark.parametrize("settings", [{"nll_weight": 1.0}, {"lora": None}], ids=["adapter", "all parameters"])
-def test_an_update_is_the_same_however_it_is_spread(learner, make_pairs, weights, model_path, settings):
+def test_an_update_is_the_same_however_it_is_spread(learner, make_examples, weights, model_path, settings):
     """Nine pairs in batches of four: three steps, the last with three copies of weight zero, over unequal ranks.
 
     Tolerances in float32: weights 0.1 % of the largest movement, loss and margin 1e-6, gradient norm 1e-5 of itself.
     """
-    pairs, before = make_pairs(9), from_disk(model_path).state_dict()
+    examples, before = make_examples(9), from_disk(model_path).state_dict()
     one = learner(**settings)
-    report, expected = one.train(pairs, round=1), weights(one)
+    report, expected = one.train(examples, round=1), weights(one)
     movement = largest_gap(expected, before)
     assert movement > 1e-3
     norms = []
@@ -67,56 +68,62 @@ def test_an_update_is_the_same_however_it_is_spread(learner, make_pairs, weights
     ):
         spread = {"workers": ranks, "zero_stage": stage, "micro_batch_pairs": micro, "gradient_checkpointing": recompute}
         group = learner(**spread, **settings)
-        other = group.train(pairs, round=1)
+        other = group.train(examples, round=1)
         assert largest_gap(weights(group), expected) < 1e-3 * movement, spread
-        assert (other.loss, other.margin) == pytest.approx((report.loss, report.margin), abs=1e-6), spread
-        assert (other.steps, other.pairs, other.tokens) == (report.steps, report.pairs, report.tokens) == (3, 9, report.tokens)
+        assert (other.loss, other.metrics) == (pytest.approx(report.loss, abs=1e-6), pytest.approx(report.metrics, abs=1e-6)), (
+            spread
+        )
+        assert (
+            (other.steps, other.examples, other.tokens)
+            == (report.steps, report.examples, report.tokens)
+            == (3, 9, report.tokens)
+        )
         if stage:  # Adam hides a gradient of the wrong scale; clipping does not
             norms.append(gradient_norm(group))
     assert norms == pytest.approx([norms[0]] * len(norms), rel=1e-5)
 
 
 @pytest.mark.parametrize(("ranks", "stage", "part"), [(2, 1, "optimizer"), (1, 2, "optimizer"), (2, 3, "parameters")])
-def test_offload_moves_things_and_changes_no_number(learner, make_pairs, weights, tmp_path, ranks, stage, part):
+def test_offload_moves_things_and_changes_no_number(learner, make_examples, weights, tmp_path, ranks, stage, part):
     """On a CPU nothing moves, but DeepSpeed runs its own code for it. Tolerance: 1e-7, a rounding or two."""
-    pairs = make_pairs(6)
+    examples = make_examples(6)
     settings = {"workers": ranks, "zero_stage": stage, "micro_batch_pairs": 1}
     plain = learner(**settings)
-    plain.train(pairs, round=1)
+    plain.train(examples, round=1)
     expected = weights(plain)
     group = learner(**settings, offload=part, checkpoint_steps=1)
     optimizer, parameters = ask_rank_0(
         group, lambda rank: (rank.engine.engine.zero_use_cpu_optimizer(), rank.engine.engine.zero_offload_param() is not None)
     )
     assert (optimizer, parameters) == (True, part == "parameters")
-    report = group.train(pairs, round=1, on_checkpoint=lambda step: tmp_path / str(step))
+    report = group.train(examples, round=1, on_checkpoint=lambda step: tmp_path / str(step))
     assert largest_gap(weights(group), expected) < 1e-7
     resumed = learner(resume_from=tmp_path / "1", **settings, offload=part)
-    assert resumed.train(pairs, round=1) == report
+    assert resumed.train(examples, round=1) == report
     assert largest_gap(weights(resumed), expected) < 1e-7
 
 
 def test_weights_and_folders_of_a_trained_adapter_all_give_the_learner_s_own_log_probabilities(
-    learner, make_pairs, weights, model_path, tmp_path
+    learner, make_examples, weights, model_path, tmp_path
 ):
-    pairs = make_pairs(8)
+    examples = make_examples(8)
     group = learner(workers=2, zero_stage=3, micro_batch_pairs=2)
     seen = []
-    group.train(pairs, round=1, on_step=lambda done, units: seen.append((done, units)))
+    group.train(examples, round=1, on_step=lambda done, units: seen.append((done, units)))
     assert seen[-1] == (len(seen), len(seen))
-    learned = canary(group, pairs[0].chosen)
-    assert learned != pytest.approx(slow_logps(from_disk(model_path), pairs[0].chosen), abs=1e-4)
+    learned = canary(group, examples[0].sequences[0])
+    assert learned != pytest.approx(slow_logps(from_disk(model_path), examples[0].sequences[0]), abs=1e-4)
     group.save(tmp_path / "adapter")
     group.save(tmp_path / "merged", merged=True)
     exported = weights(group)
 
     adapter = PeftModel.from_pretrained(from_disk(model_path), tmp_path / "adapter").eval()
-    assert slow_logps(adapter, pairs[0].chosen) == pytest.approx(learned, abs=1e-5)
+    assert slow_logps(adapter, examples[0].sequences[0]) == pytest.approx(learned, abs=1e-5)
     by_peft = adapter.merge_and_unload().state_dict()
     assert set(exported) == set(by_peft) - {"lm_head.weight"}
     for name, value in exported.items():
         torch.testing.assert_close(value, by_peft[name], atol=1e-6, rtol=0)
-    assert slow_logps(from_disk(tmp_path / "merged"), pairs[0].chosen) == pytest.approx(learned, abs=1e-5)
+    assert slow_logps(from_disk(tmp_path / "merged"), examples[0].sequences[0]) == pytest.approx(learned, abs=1e-5)
     assert AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
 
 
@@ -124,29 +131,29 @@ def test_weights_and_folders_of_a_trained_adapter_all_give_the_learner_s_own_log
     ("reference", "settings"), [("round", {}), ("initial", {}), ("initial", {"lora": None})], ids=["round", "initial", "copy"]
 )
 def test_reference_round_starts_each_round_at_log_two_and_reference_initial_does_not(
-    learner, make_pairs, model_path, tmp_path, reference, settings
+    learner, make_examples, model_path, tmp_path, reference, settings
 ):
-    pairs = make_pairs(4)
+    examples = make_examples(4)
     group = learner(reference=reference, **settings)
-    group.train(pairs, round=1)
+    group.train(examples, round=1)
     group.save(tmp_path / "trained", merged=True)
-    second = group.train(pairs, round=2)  # one step: its loss is that of the weights before it
+    second = group.train(examples, round=2)  # one step: its loss is that of the weights before it
     expected = 0.0
     if reference == "initial":
-        expected = 0.1 * (margin(from_disk(tmp_path / "trained"), pairs) - margin(from_disk(model_path), pairs))
+        expected = 0.1 * (margin(from_disk(tmp_path / "trained"), examples) - margin(from_disk(model_path), examples))
         assert expected > 1e-3
-    assert second.margin == pytest.approx(expected, abs=1e-5)
+    assert second.metrics["margin"] == pytest.approx(expected, abs=1e-5)
     assert (second.loss == pytest.approx(math.log(2), abs=1e-6)) == (reference == "round")
 
 
 def test_full_parameters_in_bfloat16_on_two_ranks_learn_the_pairs_and_export_every_tensor(
-    learner, make_pairs, weights, model_path
+    learner, make_examples, weights, model_path
 ):
-    pairs = make_pairs(8)
+    examples = make_examples(8)
     group = learner(workers=2, zero_stage=2, micro_batch_pairs=1, epochs=6, reference="initial", **BF16_FULL)
-    report = group.train(pairs, round=1)
-    assert (report.steps, report.pairs) == (12, 8)
-    assert group.train(pairs, round=2).accuracy == 1.0
+    report = group.train(examples, round=1)
+    assert (report.steps, report.examples) == (12, 8)
+    assert group.train(examples, round=2).metrics["accuracy"] == 1.0
     exported = weights(group)
     assert set(exported) == set(from_disk(model_path).state_dict()) - {"lm_head.weight"}
     assert {value.dtype for value in exported.values()} == {torch.bfloat16}

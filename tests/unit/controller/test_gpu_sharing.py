@@ -16,7 +16,7 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
 from flame_ray.types import Pair, PairSet, Response, TrainingReport
 from flame_ray.weights import Canary, Push
-from tests.builders import make_response
+from tests.builders import make_response, make_training_report
 from tests.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
@@ -126,10 +126,10 @@ class FakeLearner:
         self._work("canary")
         return [-float(self.trained)] * 2
 
-    def train(self, pairs_D, round, on_step) -> TrainingReport:
+    def train(self, examples_D, round, on_step) -> TrainingReport:
         self._work("train")
         self.trained += 1
-        return TrainingReport(2, 0.5, 0.75, 0.1, len(pairs_D), 9)
+        return make_training_report(steps=2, pairs=len(examples_D))
 
     def save(self, folder: Path, merged: bool) -> None:
         self._work("save")

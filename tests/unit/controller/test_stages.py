@@ -24,7 +24,7 @@ from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.cache import Cache
 from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, TrainingReport
-from tests.builders import make_fact_score, make_pair, make_pair_set, make_response, make_score
+from tests.builders import make_fact_score, make_pair, make_pair_set, make_response, make_score, make_training_report
 from tests.doubles import FakePool
 
 FACTS, POEM = Prompt("facts", "Which?", label=True, fact_based=True), Prompt("poem", "Write.", label=False, fact_based=False)
@@ -82,11 +82,11 @@ class FakeLearner:
     saved: list[tuple[Path, bool]] = field(default_factory=list)
     interrupted: list[int] = field(default_factory=list)
 
-    def train(self, pairs_D, round, on_step) -> TrainingReport:
+    def train(self, examples_D, round, on_step) -> TrainingReport:
         self.during()
         on_step(1, 2)
         self.trained += 1
-        return TrainingReport(2, 0.5, 0.75, 0.1, len(pairs_D), 9)
+        return make_training_report(steps=2, pairs=len(examples_D))
 
     def canary(self, prompt_ids, response_ids) -> list[float]:
         assert (prompt_ids, response_ids) == ((1, 2), (3, 4))
@@ -219,7 +219,7 @@ def test_a_round_without_a_pair_is_an_error_that_says_what_was_dropped(bound):
 
 def test_the_learners_steps_are_heard_of(bound):
     made = bound()
-    assert made.stages.train(pairs(), 2).pairs == 1
+    assert made.stages.train(pairs(), 2).examples == 1
     assert made.heard == [("train", 2, 1, 2)]
 
 

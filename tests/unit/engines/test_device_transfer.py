@@ -59,9 +59,9 @@ def test_a_rank_that_does_not_send_gathers_everything_all_the_same():
     _, merged, gathering, _ = build()
     rank_1 = DeviceSender("nccl", 1, merged, LIMIT, WeightTransferTrainerFactory.trainer_init)
     rank_1.send(None, MEETING)
-    assert len(gathering.gathered) == len(merged.cuts(LIMIT))
+    assert len(gathering.gathered) == len(merged.chunk_ranges(LIMIT))
     rank_1.send(None, MEETING)
-    assert len(gathering.gathered) == 2 * len(merged.cuts(LIMIT))
+    assert len(gathering.gathered) == 2 * len(merged.chunk_ranges(LIMIT))
 
 
 def test_nccl_meets_at_the_address_with_as_many_ranks_as_the_engine_has_and_one():

@@ -49,7 +49,7 @@ def test_no_chunk_is_larger_than_the_limit_but_a_tensor_that_travels_alone():
 
 def test_the_layout_tells_what_will_come_without_gathering():
     _, merged, gathering, _ = build()
-    layout, cuts = merged.layout(), merged.cuts(LIMIT)
+    layout, cuts = merged.layout(), merged.chunk_ranges(LIMIT)
     assert gathering.gathered == []
     chunks = list(merged.chunks(LIMIT))
     assert [(t.name, t.dtype, t.shape) for t in layout] == [(n, v.dtype, tuple(v.shape)) for c in chunks for n, v in c]
@@ -82,7 +82,7 @@ def test_one_chunk_is_gathered_at_a_time_with_its_adapters_factors_and_nothing_e
     model, merged, gathering, _ = build()
     list(merged.chunks(LIMIT))
     gathered = [name for names in gathering.gathered for name in names]
-    assert len(gathering.gathered) == len(merged.cuts(LIMIT))
+    assert len(gathering.gathered) == len(merged.chunk_ranges(LIMIT))
     assert sorted(gathered) == sorted(name for name, _ in model.named_parameters())
     for names in gathering.gathered:
         layers = {name.partition(".base_layer.")[0] for name in names if ".base_layer." in name}

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from flame_ray.engines.weight_chunks import cut, to_arrays, to_tensors
+from flame_ray.engines.weight_chunks import chunk_ranges, to_arrays, to_tensors
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from flame_ray.engines.weight_chunks import cut, to_arrays, to_tensors
     ],
 )
 def test_neighbours_travel_together_up_to_the_limit_and_what_is_larger_travels_alone(sizes, limit, chunks):
-    assert [[sizes[place] for place in places] for places in cut(sizes, limit)] == chunks
+    assert [[sizes[place] for place in places] for places in chunk_ranges(sizes, limit)] == chunks
 
 
 def test_every_place_is_in_one_chunk_in_order_and_no_two_neighbours_would_fit_into_one():
     rnd = random.Random(0)
     for _ in range(200):
         sizes, limit = [rnd.randrange(12) for _ in range(rnd.randrange(1, 30))], rnd.randrange(1, 20)
-        ranges = cut(sizes, limit)
+        ranges = chunk_ranges(sizes, limit)
         assert [place for places in ranges for place in places] == list(range(len(sizes)))
         held = [sum(sizes[place] for place in places) for places in ranges]
         assert all(total <= limit or len(places) == 1 for total, places in zip(held, ranges, strict=True))

@@ -11,6 +11,7 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import ATTEMPTS, DurableLearner
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.types import TrainingReport
+from tests.builders import make_training_report
 
 STEPS = 4  # optimizer steps a round
 
@@ -24,7 +25,7 @@ class FakeGroup:
         self.stopped = False
         self.nodes = frozenset({f"node-{len(cluster.groups)}", "another"})
 
-    def train(self, pairs_D, round, on_step, on_checkpoint) -> TrainingReport:
+    def train(self, examples_D, round, on_step, on_checkpoint) -> TrainingReport:
         for step in range(self.steps - STEPS * (round - 1), STEPS):
             self._cluster.reach(f"step {round}.{step + 1}")
             self.steps += 1
@@ -33,7 +34,7 @@ class FakeGroup:
                 on_step(step + 1, STEPS)
             if self._cluster.stores_steps:
                 self.save_state(on_checkpoint(step + 1))
-        return TrainingReport(STEPS, 0.5, 0.75, 0.1, len(pairs_D), 9)
+        return make_training_report(steps=STEPS, pairs=len(examples_D))
 
     def save_state(self, folder: Path) -> None:
         self._cluster.reach(f"state {folder.parent.name}/{folder.name}")
@@ -95,8 +96,8 @@ def every_step(*rounds: int) -> list[str]:
 
 
 def test_a_round_counts_once_its_state_is_stored_and_its_steps_states_are_gone_then(cluster):
-    report = cluster.learner().train(["pair"], 1)
-    assert (report.steps, report.pairs) == (STEPS, 1)
+    report = cluster.learner().train(["example"], 1)
+    assert (report.steps, report.examples) == (STEPS, 1)
     assert cluster.trained == every_step(1)
     assert cluster.checkpoints.trained() == 1
     assert [path.name for path in cluster.checkpoints.round(1).iterdir()] == ["state"]

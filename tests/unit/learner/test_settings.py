@@ -15,7 +15,18 @@ def test_offload_is_refused_below_the_zero_stage_that_it_needs(offload, lowest):
             LearnerConfig(offload=offload, zero_stage=stage)
 
 
-@pytest.mark.parametrize(("name", "value"), [("checkpoint_steps", 0), ("lr_round_factor", 0), ("lr_round_factor", 1.01)])
+@pytest.mark.parametrize(
+    "settings", [{"label_smoothing": 0.1}, {"loss": "ipo", "label_smoothing": 0.1}, {"loss": "cdpo"}], ids=str
+)
+def test_smoothed_labels_and_their_loss_come_together(settings):
+    with pytest.raises(ValidationError, match="loss cdpo needs label_smoothing above 0"):
+        LearnerConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("checkpoint_steps", 0), ("lr_round_factor", 0), ("lr_round_factor", 1.01), ("label_smoothing", 0.5), ("loss", "orpo")],
+)
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValidationError, match=name):
         LearnerConfig(**{name: value})

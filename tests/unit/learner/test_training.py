@@ -2,14 +2,18 @@
 
 import json
 import random
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
 
 from flame_ray.config import LearnerConfig
 from flame_ray.errors import DataError, EngineError, StorageError
-from flame_ray.learner.losses.dpo import DpoSums
-from flame_ray.learner.training import Training
+from flame_ray.learner.data import pair_examples
+from flame_ray.learner.losses import LossOutput
+from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.learner.training import Training, learning_rate
 from flame_ray.storage.atomic import verify_manifest
 from flame_ray.types import Pair, Response, ResponseId
 
@@ -17,26 +21,35 @@ CONFIG = LearnerConfig(batch_pairs=4, micro_batch_pairs=2, lr=1e-3, lr_final=1e-
 
 
 class CountingEngine:
-    """Stands in for a DeepSpeedEngine of one rank. Its weight is how many pairs it was trained on; each pair's loss is 1."""
+    """Stands in for a DeepSpeedEngine of one rank. Its weight is how many examples it was trained on.
+
+    An example's log-probabilities are its index and -index under the reference, and 1 higher or lower when it is trained.
+    """
+
+    rank, world = 0, 1
 
     def __init__(self):
-        self.weight, self.has_moments, self.referred, self.rates, self.drawn = 0, False, [], [], []
+        self.weight, self.has_moments = 0, False
+        self.referred, self.rates, self.drawn, self.minimised = [], [], [], []
 
     def logps(self, batch, reference=False):
         self.referred += batch.indices_D.tolist()
         return torch.cat([batch.indices_D, -batch.indices_D]).float()
 
-    def step(self, examples, normaliser, lr):
-        for example in examples:
-            chosen, rejected = example.reference_logps_2D.chunk(2)
-            assert chosen.tolist() == (-rejected).tolist() == example.batch.indices_D.tolist()
-        pairs = torch.stack([example.batch.weights_D.sum() for example in examples]).sum()
-        assert normaliser == pairs
-        self.weight += int(pairs)
+    def step(self, batches, objective, lr):
         self.has_moments = True
         self.rates.append(lr)
         self.drawn.append(torch.rand(()).item())
-        return DpoSums(pairs, pairs, pairs, pairs)
+        minimised, sums = 0.0, {}
+        for batch in batches:
+            self.weight += int(batch.weights_D.sum())
+            signs = torch.ones(len(batch.token_ids))
+            signs[len(batch.indices_D) :] = -1
+            loss, reported = objective((batch.indices_D.repeat(len(signs) // len(batch.indices_D)) + 1) * signs, batch)
+            minimised += loss
+            sums = {name: value + sums.get(name, 0) for name, value in reported.items()}
+        self.minimised.append(minimised.item())
+        return sums
 
     def forget_moments(self):
         self.has_moments = False
@@ -51,46 +64,49 @@ class CountingEngine:
         self.weight, self.has_moments = json.loads((folder / "engine.json").read_text())
 
 
-def make_pairs(count, seed=0):
+def make_examples(count, seed=0):
     rnd = random.Random(seed)
 
     def response(number, index):
         ids = tuple(rnd.randrange(1, 9) for _ in range(rnd.randrange(1, 5)))
         return Response(ResponseId(1, f"prompt-{number}", index), "", (1, 2), ids, (0.0,) * len(ids), "stop", 0)
 
-    return [Pair("factuality", response(number, 0), response(number, 1), 1.0, 0.0) for number in range(count)]
+    return pair_examples([Pair("factuality", response(number, 0), response(number, 1), 1.0, 0.0) for number in range(count)])
 
 
-def training(resume_from=None):
+def training(resume_from=None, config=CONFIG, loss=Dpo(0.1)):  # noqa: B008  (it is frozen)
     engine = CountingEngine()
-    return engine, Training(engine, CONFIG, 0, 1, 3, resume_from)
+    return engine, Training(engine, loss, config, 3, resume_from)
 
 
 def advance(learner, units):
     return [learner.advance() for _ in range(units)]
 
 
-def test_a_round_refers_to_every_pair_once_and_then_takes_its_steps():
+def test_a_round_refers_to_every_example_once_and_then_takes_its_steps():
     engine, learner = training()
-    units = learner.begin(make_pairs(10), round=1)
+    units = learner.begin(make_examples(10), round=1)
     assert units == range(6)  # three reference batches of four pairs, three steps
     assert advance(learner, 6) == [0, 0, 0, 1, 2, 3]
     assert sorted(engine.referred) == list(range(10))
     report = learner.finish()
-    assert (report.steps, report.pairs, report.loss, engine.weight) == (3, 10, 1.0, 10)
+    assert (report.steps, report.examples, engine.weight) == (3, 10, 10)
+    assert report.metrics == pytest.approx({"accuracy": 1.0, "margin": 0.1 * 2})  # beta (1 + 1), above the reference
+    assert report.loss == pytest.approx(0.5981389)  # ln(1 + exp(-0.2))
+    assert engine.minimised == pytest.approx([report.loss] * 3)  # a mean over the examples, also in the batch that is filled up
     assert not engine.has_moments  # the next round starts from the weights alone
 
 
 def test_a_resumed_round_leaves_out_the_reference_pass_and_the_steps_that_are_done(tmp_path):
     before, learner = training()
-    learner.begin(make_pairs(10), round=2)
+    learner.begin(make_examples(10), round=2)
     advance(learner, 4)
     learner.save(tmp_path / "state")
     advance(learner, 2)
     verify_manifest(tmp_path / "state")
 
     engine, resumed = training(tmp_path / "state")
-    assert resumed.begin(make_pairs(10), round=2) == range(4, 6)
+    assert resumed.begin(make_examples(10), round=2) == range(4, 6)
     assert (engine.weight, engine.has_moments) == (4, True)
     assert advance(resumed, 2) == [2, 3]
     assert resumed.finish() == learner.finish()
@@ -101,48 +117,48 @@ def test_a_resumed_round_leaves_out_the_reference_pass_and_the_steps_that_are_do
 
 def test_a_state_of_a_finished_round_gives_its_report_without_a_step_and_lets_the_next_round_begin(tmp_path):
     _, learner = training()
-    learner.begin(make_pairs(5), round=1)
+    learner.begin(make_examples(5), round=1)
     report = learner.finish()
     learner.save(tmp_path / "state")
     assert not (tmp_path / "state" / "reference.safetensors").exists()
 
     engine, resumed = training(tmp_path / "state")
-    assert not resumed.begin(make_pairs(5), round=1)
+    assert not resumed.begin(make_examples(5), round=1)
     assert (resumed.finish(), engine.rates) == (report, [])
-    assert resumed.begin(make_pairs(8, seed=1), round=2) == range(4)
-    assert resumed.finish().pairs == 8
+    assert resumed.begin(make_examples(8, seed=1), round=2) == range(4)
+    assert resumed.finish().examples == 8
 
 
 def test_a_state_from_before_the_first_round_lets_it_begin(tmp_path):
     training()[1].save(tmp_path / "state")
-    assert training(tmp_path / "state")[1].begin(make_pairs(5), round=1) == range(4)
+    assert training(tmp_path / "state")[1].begin(make_examples(5), round=1) == range(4)
 
 
 def test_a_state_written_in_the_reference_pass_is_that_of_the_round_before(tmp_path):
     _, learner = training()
-    learner.begin(make_pairs(5), round=1)
+    learner.begin(make_examples(5), round=1)
     report = learner.finish()
-    learner.begin(make_pairs(6), round=2)
+    learner.begin(make_examples(6), round=2)
     advance(learner, 1)
     learner.save(tmp_path / "state")
     resumed = training(tmp_path / "state")[1]
-    assert not resumed.begin(make_pairs(5), round=1)
+    assert not resumed.begin(make_examples(5), round=1)
     assert resumed.finish() == report
-    assert resumed.begin(make_pairs(6), round=2) == range(4)
+    assert resumed.begin(make_examples(6), round=2) == range(4)
 
 
-def test_other_pairs_than_the_state_s_are_refused_by_its_folder_and_its_own_still_serve(tmp_path):
+def test_other_examples_than_the_state_s_are_refused_by_its_folder_and_its_own_still_serve(tmp_path):
     _, learner = training()
-    learner.begin(make_pairs(10), round=1)
+    learner.begin(make_examples(10), round=1)
     advance(learner, 4)
     learner.save(tmp_path / "state")
     resumed = training(tmp_path / "state")[1]
     with pytest.raises(EngineError, match=str(tmp_path / "state")):
-        resumed.begin(make_pairs(10)[::-1], round=1)
-    assert resumed.begin(make_pairs(10), round=1) == range(4, 6)
+        resumed.begin(make_examples(10, seed=1), round=1)
+    assert resumed.begin(make_examples(10), round=1) == range(4, 6)
 
 
-def test_a_round_without_pairs_and_a_report_without_a_round_are_refused():
+def test_a_round_without_examples_and_a_report_without_a_round_are_refused():
     learner = training()[1]
     with pytest.raises(DataError, match="round 4"):
         learner.begin([], round=4)
@@ -154,3 +170,66 @@ def test_a_state_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file/state"):
         training()[1].save(tmp_path / "file" / "state")
+
+
+class Likelihood:
+    """Supervised fine-tuning: the negative log-likelihood of one sequence an example."""
+
+    needs_reference: ClassVar[bool] = False
+
+    def __call__(self, logps, reference, batch):
+        return LossOutput(-logps, {"likelihood": logps.exp()})
+
+
+def test_a_loss_that_needs_no_reference_skips_the_reference_pass_and_reports_its_own_metrics(tmp_path):
+    engine, learner = training(loss=Likelihood())
+    examples = [replace(example, sequences=example.sequences[:1]) for example in make_examples(8)]
+    assert learner.begin(examples, round=1) == range(2)
+    assert advance(learner, 1) == [1]
+    learner.save(tmp_path / "state")
+    report = learner.finish()
+    assert (engine.referred, engine.weight, report.examples) == ([], 8, 8)
+    assert report.tokens == sum(example.response_tokens for example in examples)
+    assert (report.loss, set(report.metrics)) == (-4.5, {"likelihood"})  # log-probabilities 1 to 8
+
+    _, resumed = training(tmp_path / "state", loss=Likelihood())
+    assert resumed.begin(examples, round=1) == range(1, 2)
+    assert resumed.finish() == report
+
+
+def test_the_likelihood_of_the_chosen_side_is_added_where_the_settings_say_so():
+    engine, learner = training(config=CONFIG.model_copy(update={"nll_weight": 2.0}))
+    plain, usual = training()
+    examples = make_examples(4)
+    for each in (learner, usual):
+        each.begin(examples, round=1)
+    assert learner.finish() == usual.finish()
+    nats = [(example.index + 1) / len(example.sequences[0].token_ids) for example in examples]
+    assert engine.minimised[0] - plain.minimised[0] == pytest.approx(2.0 * -sum(nats) / 4, rel=1e-5)
+
+
+# The learning rate within a round, and from round to round
+
+
+def rates(round, steps, **settings):
+    config = LearnerConfig(**{"lr": 1e-3, "lr_final": 1e-4, **settings})
+    return [learning_rate(config, round, step, steps) for step in range(steps)]
+
+
+def test_a_round_s_rates_fall_in_equal_parts_from_the_first_to_the_last():
+    assert rates(1, 4) == pytest.approx([1e-3, 7e-4, 4e-4, 1e-4])
+
+
+def test_a_round_of_one_step_takes_the_first_rate():
+    assert rates(1, 1) == [1e-3]
+
+
+def test_every_round_has_the_same_rates_unless_a_factor_is_set():
+    assert rates(3, 4) == rates(1, 4)
+
+
+def test_each_round_s_rates_are_those_of_the_round_before_times_the_factor():
+    first, second, third = (rates(round, 3, lr_round_factor=0.5) for round in (1, 2, 3))
+    assert first == rates(1, 3)
+    assert second == pytest.approx([rate / 2 for rate in first])
+    assert third == pytest.approx([rate / 4 for rate in first])

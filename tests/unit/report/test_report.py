@@ -18,6 +18,7 @@ from flame_ray.report.tables import (
     prompt_rows,
     response_rows,
     sentence_rows,
+    training_line,
 )
 from flame_ray.types import (
     Evaluation,
@@ -76,7 +77,7 @@ PAIRS = PairSet(
     ),
     {"factuality: tie": 2, "response: empty": 1},
 )
-TRAINING = TrainingReport(steps=5, loss=0.6, accuracy=0.75, margin=0.2, pairs=3, tokens=123)
+TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
 
 
 def strict_json(value):
@@ -93,7 +94,12 @@ def test_a_trained_round_has_every_key_of_the_summary():
         "instruction": 2,
         "dropped": {"factuality: tie": 2, "response: empty": 1},
     }
-    assert {"loss": 0.6, "accuracy": 0.75, "steps": 5}.items() <= summary["training"].items()
+    assert summary["training"] == {"loss": 0.6, "accuracy": 0.75, "margin": 0.2, "steps": 5, "pairs": 3, "tokens": 123}
+
+
+def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one():
+    assert training_line(TRAINING) == "5 steps, loss 0.600, accuracy 0.75"
+    assert training_line(replace(TRAINING, metrics={"perplexity": 9.0})) == "5 steps, loss 0.600"
 
 
 def test_round_zero_has_an_evaluation_and_neither_pairs_nor_training():

@@ -5,7 +5,7 @@ import socket
 import psutil
 import pytest
 
-from flame_ray.engines.network import interface_towards
+from flame_ray.engines.deepspeed_engine import interface_towards
 
 
 def test_this_machine_reaches_each_of_its_own_addresses_through_the_interface_that_has_it():
