@@ -160,7 +160,7 @@ class ClusterStages:
 
     def _canary_now(self) -> list[float]:
         assert self._sequence is not None
-        return self._learner.canary(self._sequence.prompt_token_ids, self._sequence.token_ids)
+        return self._learner.canary(self._sequence)
 
     def _check_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)

@@ -96,8 +96,8 @@ class LearnerActor:
         """Move everything back to the GPU; must come before any other call."""
         self.engine.host_states.reload()
 
-    def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
-        return self.engine.token_logps(Continuation(tuple(prompt_ids), tuple(response_ids)))
+    def canary(self, sequence: Continuation) -> list[float]:
+        return self.engine.token_logps(sequence)
 
     def save(self, folder: Folder, merged: bool) -> None:
         """Rank 0 writes the adapter, or with `merged` or without LoRA the whole model, as one atomic folder."""

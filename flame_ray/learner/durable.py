@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import Any, TypeVar
 
 from flame_ray.cluster.failures import Drained
+from flame_ray.engines.base import Continuation
 from flame_ray.errors import FlameError, LearnerDied
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.data import Example
@@ -52,8 +53,8 @@ class DurableLearner:
     def export(self) -> Any:
         return self._surviving(lambda group: group.export())
 
-    def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
-        return self._surviving(lambda group: group.canary(prompt_ids, response_ids))
+    def canary(self, sequence: Continuation) -> list[float]:
+        return self._surviving(lambda group: group.canary(sequence))
 
     def save(self, folder: Folder, merged: bool) -> None:
         self._surviving(lambda group: group.save(folder, merged))

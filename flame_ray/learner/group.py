@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from flame_ray.cluster.capacity import reserve
 from flame_ray.cluster.interrupt import POLL_S, check
 from flame_ray.config import LearnerConfig
-from flame_ray.engines.base import Rendezvous
+from flame_ray.engines.base import Continuation, Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.data import Example
@@ -157,9 +157,9 @@ class LearnerGroup:
         """Undo `offload`; must come before any other call."""
         self._all("reload", waited="the learner to return to its GPUs")
 
-    def canary(self, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> list[float]:
-        """Log-probabilities of the response's tokens under the current weights."""
-        return self._all("canary", prompt_ids, response_ids, waited="the learner's canary")[0]
+    def canary(self, sequence: Continuation) -> list[float]:
+        """Log-probabilities of the sequence's tokens under the current weights."""
+        return self._all("canary", sequence, waited="the learner's canary")[0]
 
     def save(self, folder: Folder, merged: bool = False) -> None:
         """Rank 0 writes the adapter or the merged model on its own node: the path must be on storage that all nodes share."""

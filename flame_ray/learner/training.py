@@ -19,7 +19,7 @@ from flame_ray.engines.base import TrainingEngine
 from flame_ray.engines.batch import Batch
 from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, filled_up, global_batches, micro_batches, rank_slice
-from flame_ray.learner.losses import Loss, Objective
+from flame_ray.learner.losses import Loss, StepObjective
 from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
@@ -112,7 +112,7 @@ class Training:
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
         torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
         share = micro_batches(rank_slice(batch, self._engine.rank, self._engine.world), self._config.micro_batch_pairs)
-        objective = Objective(self._loss, self._reference, weight, self._config.nll_weight)
+        objective = StepObjective(self._loss, self._reference, weight, self._config.nll_weight)
         sums = self._engine.step(list(share), objective, learning_rate(self._config, now.round, now.step, now.steps))
         tokens = sum(example.response_tokens for example in batch if example.weight)
         return now.after_step(self._summed_over_ranks(sums), weight, tokens)

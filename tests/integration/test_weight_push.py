@@ -65,9 +65,9 @@ def pushed(local_ray, model, tmp_path_factory):
     placed = {"name": "push", **THREADS}
     learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
     sequence = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
-    learner_before = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
+    learner_before = learner.canary(sequence)
     learner.train(pair_examples(pairs), round=1)
-    expected = learner.canary(sequence.prompt_token_ids, sequence.token_ids)
+    expected = learner.canary(sequence)
     weights = Chunks(learner.export())
     push = Push(weights, 1, Canary(sequence, expected, learner_before, tolerance=0.15))
     stale = refusal(push, sampler.pool.actors[0])

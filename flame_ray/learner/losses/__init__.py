@@ -38,7 +38,7 @@ def make_loss(config: LearnerConfig) -> Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class StepObjective:
     """What an optimizer step minimises: the weighted sum of a loss over a batch, divided by `normaliser`.
 
     `normaliser` is the sum of weights in the *global* batch, so that the results of all ranks and micro-batches add up to the

@@ -32,10 +32,6 @@ def gradient_norm(group):
     return ask_rank_0(group, lambda rank: float(rank.engine.engine.get_global_grad_norm()))
 
 
-def canary(group, response):
-    return group.canary(response.prompt_token_ids, response.token_ids)
-
-
 def margin(model, examples):
     sides = [[sum(slow_logps(model, side)) for side in example.sequences] for example in examples]
     return sum(chosen - rejected for chosen, rejected in sides) / len(sides)
@@ -111,7 +107,7 @@ def test_weights_and_folders_of_a_trained_adapter_all_give_the_learner_s_own_log
     seen = []
     group.train(examples, round=1, on_step=lambda done, units: seen.append((done, units)))
     assert seen[-1] == (len(seen), len(seen))
-    learned = canary(group, examples[0].sequences[0])
+    learned = group.canary(examples[0].sequences[0])
     assert learned != pytest.approx(slow_logps(from_disk(model_path), examples[0].sequences[0]), abs=1e-4)
     group.save(tmp_path / "adapter")
     group.save(tmp_path / "merged", merged=True)

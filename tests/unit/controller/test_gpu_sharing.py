@@ -122,7 +122,7 @@ class FakeLearner:
         self.gpu.leave("learner")
         self.gpu.log("learner offload")
 
-    def canary(self, prompt_ids, response_ids) -> list[float]:
+    def canary(self, sequence) -> list[float]:
         self._work("canary")
         return [-float(self.trained)] * 2
 

@@ -88,8 +88,8 @@ class FakeLearner:
         self.trained += 1
         return make_training_report(steps=2, pairs=len(examples_D))
 
-    def canary(self, prompt_ids, response_ids) -> list[float]:
-        assert (prompt_ids, response_ids) == ((1, 2), (3, 4))
+    def canary(self, sequence) -> list[float]:
+        assert sequence == Continuation((1, 2), (3, 4))
         return [-float(self.trained)] * 2
 
     def export(self) -> tuple[str, ...]:

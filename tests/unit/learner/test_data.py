@@ -10,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from flame_ray.engines.logps import response_logps
 from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples, rank_slice
-from flame_ray.learner.losses import Objective
+from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.types import Pair, Response, ResponseId
 
@@ -85,7 +85,7 @@ def test_padding_with_copies_of_weight_zero_changes_neither_loss_nor_gradient(mo
     def gradient(examples_D):
         model.zero_grad()
         batch = collate(examples_D)
-        loss, _ = Objective(Dpo(0.1), torch.zeros(3, 2), 3.0)(run(model, batch), batch)
+        loss, _ = StepObjective(Dpo(0.1), torch.zeros(3, 2), 3.0)(run(model, batch), batch)
         loss.backward()
         return loss.detach(), model.model.layers[0].mlp.up_proj.weight.grad.clone()
 

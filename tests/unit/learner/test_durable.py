@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineError, LearnerDied, StorageError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import ATTEMPTS, DurableLearner
@@ -14,6 +15,7 @@ from flame_ray.types import TrainingReport
 from tests.builders import make_training_report
 
 STEPS = 4  # optimizer steps a round
+SEQUENCE = Continuation((1,), (2,))
 
 
 class FakeGroup:
@@ -46,7 +48,7 @@ class FakeGroup:
         self._cluster.reach("export")
         return f"weights after {self.steps} steps"
 
-    def canary(self, prompt_ids, response_ids) -> list[float]:
+    def canary(self, sequence) -> list[float]:
         self._cluster.reach("canary")
         return [float(self.steps)]
 
@@ -191,7 +193,7 @@ def test_restarts_that_die_count_too(cluster):
 
 CALLS: dict[str, tuple[Any, Any]] = {
     "export": (lambda learner: learner.export(), "weights after 4 steps"),
-    "canary": (lambda learner: learner.canary((1,), (2,)), [4.0]),
+    "canary": (lambda learner: learner.canary(SEQUENCE), [4.0]),
     "save": (lambda learner: learner.save(Path("adapter"), False), None),
 }
 
@@ -281,10 +283,10 @@ def test_a_move_is_no_death_however_often(cluster):
     learner = cluster.learner()
     for life in range(ATTEMPTS + 1):
         learner.leave({f"node-{life}"})
-        learner.canary((1,), (2,))
+        learner.canary(SEQUENCE)
     assert learner.restarts == ATTEMPTS + 1
     cluster.deaths = {"canary": ATTEMPTS - 1}
-    assert learner.canary((1,), (2,)) == [0.0]
+    assert learner.canary(SEQUENCE) == [0.0]
 
 
 def test_a_node_that_was_going_before_a_group_began_moves_it_no_second_time(cluster):

@@ -5,7 +5,7 @@ import torch
 
 from flame_ray.engines.base import Continuation
 from flame_ray.learner.data import Example, collate
-from flame_ray.learner.losses import Objective
+from flame_ray.learner.losses import StepObjective
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def minimise():
         examples = [Example(i, (sides[i], sides[i + pairs]), weights[i]) for i in range(pairs)]
         table = torch.tensor(reference).view(2, -1).T
         logps = torch.tensor(policy, requires_grad=True)
-        objective = Objective(loss, table, normaliser or sum(weights), nll_weight)
+        objective = StepObjective(loss, table, normaliser or sum(weights), nll_weight)
         scalar, sums = objective(logps, collate(examples))
         scalar.backward()
         return scalar.item(), logps.grad.tolist(), {name: value.item() for name, value in sums.items()}
