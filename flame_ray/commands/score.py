@@ -18,7 +18,7 @@ from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
 from flame_ray.engines.models import fingerprint
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.report.facts import record_table, shown
+from flame_ray.report.facts import printable, record_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
@@ -79,7 +79,7 @@ class Output:
         self.console, self._tables, self.totals = console, tables, Totals()
 
     def say(self, words: str) -> None:
-        self.console.print(shown(words), highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
 
     def skip(self, error: DataError) -> None:
         self.totals.skipped += 1

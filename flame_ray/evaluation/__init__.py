@@ -1,1 +1,1 @@
-"""How true and how helpful: `metrics` turns scored held-out responses into means with intervals. Pure."""
+"""How true and how helpful responses are (`metrics`), and how well checkers agree with people (`agreement`)."""

@@ -1,1 +1,1 @@
-"""What a run leaves for people and programs: table rows, summaries, the closing table. Pure, but for printing."""
+"""What people and programs read of a run: tables, summaries, progress on the screen."""

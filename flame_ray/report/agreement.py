@@ -1,11 +1,11 @@
-"""Figures of agreement -> tables for a screen. Pure."""
+"""Shows the results of `flame-ray agreement` as tables."""
 
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from flame_ray.report.facts import shown
+from flame_ray.report.facts import printable
 
 TAUS = {
     "tau_fraction": "precision and human share of supported facts",
@@ -17,13 +17,13 @@ TAUS = {
 
 
 def claims_table(found: dict[str, Any]) -> Table:
-    """Balanced accuracy in percent, as the field prints it; AUC as a share."""
+    """Balanced accuracy in percent, as papers print it, and AUC as a share, by group and overall."""
     title = f"{found['checker']}: claims, at its own threshold {found['threshold']:g}; [95 % bootstrap interval]"
     table = Table(title=Text(title))
-    for name in ("group", "n", "supported", "balanced accuracy, %", "AUC"):
-        table.add_column(name, justify="left" if name == "group" else "right")
+    for heading in ("group", "n", "supported", "balanced accuracy, %", "AUC"):
+        table.add_column(heading, justify="left" if heading == "group" else "right")
     for name, figures in found.get("groups", {}).items():
-        table.add_row(Text(shown(name)), *_claims(figures))
+        table.add_row(Text(printable(name)), *_claims(figures))
     if mean := found.get("mean_over_groups"):
         table.add_row(f"mean of {mean['groups']} groups", "", "", *_figures(mean), style="bold")
     table.add_row("all", *_claims(found), style="bold")
@@ -33,12 +33,12 @@ def claims_table(found: dict[str, Any]) -> Table:
 
 
 def responses_table(found: dict[str, Any]) -> Table:
-    """Kendall's tau-b; positive is agreement."""
+    """Kendall's tau-b for each comparison; positive means agreement."""
     left_out = f"{found['abstained']} abstained, {found['missing']} missing, {found['no_human_facts']} without human facts"
     title = f"{found['checker']}: Kendall's tau-b over {found['n']} responses of {found['systems']} systems"
     table = Table(title=Text(f"{title}; [95 % bootstrap interval]"), caption=Text(f"left out: {left_out}"))
-    for name in ("what is compared", "within a system", "pooled"):
-        table.add_column(name, justify="left" if name.startswith("what") else "right")
+    for heading in ("what is compared", "within a system", "pooled"):
+        table.add_column(heading, justify="left" if heading == "what is compared" else "right")
     for name, words in TAUS.items():
         tau = found[name]
         cells = (_cell(tau[kind], tau[f"{kind}_ci95"], "{:+.3f}") for kind in ("within_system", "pooled"))

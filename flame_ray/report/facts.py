@@ -1,7 +1,7 @@
-"""Records of scored responses -> tables for a screen: supported facts in green, all others in red. Pure.
+"""Shows a scored response with its facts on the screen: supported facts in green, all others in red.
 
-What a model wrote is shown and never obeyed: no markup of the screen's library, no control code of the terminal, no sign
-that turns the direction of the text.
+What a model wrote must not act on the screen. Its markup, its control codes for the terminal and its signs that change the
+direction of the text are shown as plain characters.
 """
 
 import unicodedata
@@ -11,53 +11,51 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-COLOURS = {"supported": "green"}
-WRONG = "red"
-# Signs that reorder what stands around them (Unicode 9.0, annex 9), in which a false fact could look like a true one.
-TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
+BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def shown(text: str) -> str:
-    """Text with its control codes spelled out; line breaks become spaces.
+def printable(text: str) -> str:
+    """Text on one line, with its control codes spelled out.
 
-    >>> shown("red: \\x1b[31m, bell: \\x07")
+    >>> printable("red: \\x1b[31m, bell: \\x07")
     'red: \\\\x1b[31m, bell: \\\\x07'
     """
     text = " ".join(text.split())
-    return "".join(_spelled(char) if unicodedata.category(char) in ("Cc", "Cs") or char in TURNS else char for char in text)
+    return "".join(
+        _escape(char) if unicodedata.category(char) in ("Cc", "Cs") or char in BIDI_CONTROLS else char for char in text
+    )
 
 
 def record_table(record: dict[str, Any]) -> RenderableType:
-    """One response: its prompt, what it is worth, each fact with its verdict and the passage that decided, and how many
-    sentences had nothing to verify.
-    """
-    head = Text(f"line {record['line']}  ", style="bold").append(Text(_worth(record), style="bold"))
-    parts: list[RenderableType] = [head, Text(shown(record["prompt"]), style="dim")]
+    """One record of `flame-ray score`: its score, its prompt, and its facts with verdicts and the passages that decided."""
+    head = Text(f"line {record['line']}  {_score(record)}", style="bold")
+    parts: list[RenderableType] = [head, Text(printable(record["prompt"]), style="dim")]
     if record["facts"]:
-        parts.append(_facts(record))
+        parts.append(_facts_table(record))
     if empty := sum(not sentence["verifiable"] for sentence in record["sentences"]):
         parts.append(Text(f"{empty} of {len(record['sentences'])} sentences had nothing to verify", style="dim"))
     return Group(*parts, "")
 
 
-def _facts(record: dict[str, Any]) -> Table:
+def _facts_table(record: dict[str, Any]) -> Table:
     titles = {passage["id"]: passage["title"] for passage in record["evidence"]}
     table = Table(show_edge=False, pad_edge=False, box=None)
     for title in ("verdict", "score", "fact", "evidence"):
         table.add_column(title, justify="right" if title == "score" else "left", overflow="fold")
     for fact in record["facts"]:
-        colour = COLOURS.get(fact["verdict"], WRONG)
+        colour = "green" if fact["verdict"] == "supported" else "red"
         score = "-" if fact["score"] is None else f"{fact['score']:.2f}"
         passage = fact["passage_id"] or "-"
         place = f"{titles[passage]}: {passage}" if titles.get(passage) else passage
-        words = (fact["verdict"].replace("_", " "), score, shown(fact["text"]), shown(place))
-        table.add_row(*(Text(word, style=colour) for word in words))
+        cells = (fact["verdict"].replace("_", " "), score, printable(fact["text"]), printable(place))
+        table.add_row(*(Text(cell, style=colour) for cell in cells))
     return table
 
 
-def _worth(record: dict[str, Any]) -> str:
+def _score(record: dict[str, Any]) -> str:
     if record["missing"] is not None:
-        return f"missing: {shown(record['missing'])}"
+        return f"missing: {printable(record['missing'])}"
     if record["abstained"]:
         return "abstains: states nothing checkable"
     if record["precision"] is None:
@@ -67,5 +65,10 @@ def _worth(record: dict[str, Any]) -> str:
     return f"precision {record['precision']:.2f} [{low:.2f}, {high:.2f}], {share}"
 
 
-def _spelled(char: str) -> str:
+def _acts(char: str) -> bool:
+    """Whether a screen obeys a character instead of showing it."""
+    return unicodedata.category(char) in ("Cc", "Cs") or char in BIDI_CONTROLS
+
+
+def _escape(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"

@@ -1,19 +1,14 @@
-"""What a person sees while a run goes on: a bar for each running stage on a terminal, one line a finished stage elsewhere.
-
-In: names, counts and a closing word. Out: the screen. Knows nothing of stages.
-"""
+"""Shows the progress of a command: on a terminal a bar for each running stage, and everywhere a line for each finished one."""
 
 import threading
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-COLUMNS = ("{task.description:<24}",)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
 class Bar:
-    """One running stage, from `Screen.begin` to `end` (a line that stays) or `close` (none)."""
+    """The bar of one running stage, made by `Screen.begin`. `end` replaces it by a line, `close` only removes it."""
 
     def __init__(self, screen: "Screen", label: str):
         self.label, self.started = label, time.monotonic()
@@ -28,7 +23,7 @@ class Bar:
         self._screen.update(self, done, total)
 
     def close(self) -> None:
-        """Take the bar away, whether the stage ended well or not."""
+        """Remove the bar; calling it again does nothing."""
         self._screen.hide(self)
 
     def end(self, note: str) -> None:
@@ -38,7 +33,7 @@ class Bar:
 
 
 class Screen:
-    """Stages may run side by side, on several threads."""
+    """The bars of all stages that are running. Stages may run at the same time, on several threads."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -48,12 +43,14 @@ class Screen:
     def begin(self, label: str) -> Bar:
         return Bar(self, label)
 
-    def show(self, label: str):
+    def show(self, label: str) -> TaskID | None:
+        """Add a bar; None where there is no terminal."""
         with self._lock:
             if not self.console.is_terminal:
                 return None
             if self._bars is None:
-                columns = (SpinnerColumn(), TextColumn(*COLUMNS), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+                name = TextColumn("{task.description:<24}")
+                columns = (SpinnerColumn(), name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
                 self._bars = Progress(*columns, console=self.console, transient=True)
                 self._bars.start()
             return self._bars.add_task(label, total=None)

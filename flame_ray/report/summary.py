@@ -1,4 +1,4 @@
-"""Round reports -> the entries of summary.json and the closing table. Pure, but for printing."""
+"""Turns round reports into the entries of summary.json and into the closing table on the screen."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, RoundReport
 
-COLUMNS = {
+EVALUATION_METRICS = {  # name -> heading in the closing table
     "factual_precision": "factual precision",
     "correct_facts": "correct facts",
     "erroneous_facts": "erroneous facts",
@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, Any]:
-    """One item of summary.json's `rounds`; round 0 has an evaluation and timings only."""
+    """One entry of `rounds` in summary.json. Round 0 has no pairs and no training."""
     summary: dict[str, Any] = {"round": report.round, "evaluation": evaluation_summary(report.evaluation)}
     if report.pairs is not None and report.training is not None:
         kinds = dict.fromkeys((INSTRUCTION, FACTUALITY, *(pair.kind for pair in report.pairs.pairs_D)))
@@ -35,8 +35,8 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """Means by name, with `ci95` and `n` by the same names."""
-    intervals: dict[str, Interval] = {name: getattr(evaluation, name) for name in COLUMNS}
+    """The mean of each metric under its name; `ci95` and `n` hold intervals and sample sizes under the same names."""
+    intervals: dict[str, Interval] = {name: getattr(evaluation, name) for name in EVALUATION_METRICS}
     return {
         **{name: interval.mean for name, interval in intervals.items()},
         "prompts": evaluation.prompts,
@@ -47,13 +47,13 @@ def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:
-    """Held-out figures by round, each with its 95 % bootstrap interval."""
+    """Print the held-out metrics of each round with their 95 % bootstrap intervals."""
     table = Table(title="Held-out prompts, greedy answers; mean [95 % bootstrap interval]")
     table.add_column("round", justify="right")
-    for title in COLUMNS.values():
+    for title in EVALUATION_METRICS.values():
         table.add_column(title, justify="right")
     for report in rounds:
-        table.add_row(str(report.round), *(_cell(getattr(report.evaluation, name)) for name in COLUMNS))
+        table.add_row(str(report.round), *(_cell(getattr(report.evaluation, name)) for name in EVALUATION_METRICS))
     console.print(table)
 
 

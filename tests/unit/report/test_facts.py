@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flame_ray.report.facts import record_table, shown
+from flame_ray.report.facts import printable, record_table
 
 RECORD = {
     "line": 3,
@@ -101,4 +101,4 @@ def test_markup_is_shown_as_it_is_written():
 
 def test_letters_of_every_language_are_left_alone():
     for text in ("秘鲁的首都是利马", "São Tomé", "پایتخت پرو", "🇵🇪 👩‍🔬"):
-        assert shown(text) == text
+        assert printable(text) == text
