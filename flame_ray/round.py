@@ -1,8 +1,7 @@
-"""THE ALGORITHM. One round of online, factuality-aware DPO, and the loop over rounds.
+"""The algorithm: one round of online, factuality-aware DPO, and the loop over rounds.
 
-In: `Stages`, the plain calls that do the work (controller/stages.py makes them from pools of actors; the journal wraps each
-from outside, and gives back what an earlier process has done). Out: one `RoundReport` a round. `sample` and `score` are
-streams: a group is scored as soon as it is sampled, and paired as soon as it is scored. Knows no actor, no file, no screen.
+`Stages` are the calls that do the work: `controller/stages.py` makes them from pools of actors, and the journal records each.
+`sample` and `score` are streams: a group is scored as soon as it is sampled, and paired as soon as it is scored.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ Prompts = Sequence[Prompt]
 
 @dataclass(frozen=True)
 class Stages:
-    """What a round is made of, in the order of the data's flow. `round` numbers from 1; 0 is before training."""
+    """The stages of a round, in the order in which data flows. Rounds count from 1; round 0 is before training."""
 
     draw: Callable[[Prompts, int], Prompts]
     classify: Callable[[Prompts, int], Prompts]
@@ -31,7 +30,7 @@ class Stages:
 
 
 def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
-    """Sample from the policy, score, pair."""
+    """Sample responses to the round's prompts, score them, and build pairs."""
     prompts_P = stages.classify(stages.draw(train_P, round), round)
     groups_P = stages.sample(prompts_P, round)
     scored_P = stages.score(groups_P, round)
@@ -39,7 +38,7 @@ def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
 
 
 def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> RoundReport:
-    """Train on the pairs, push the weights to the samplers, evaluate."""
+    """Train on the pairs, save, push the weights to the samplers, and evaluate."""
     training = stages.train(pairs, round)
     stages.save(round)
     version = stages.sync(round)
@@ -48,7 +47,7 @@ def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> R
 
 
 def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0) -> Iterator[RoundReport]:
-    """Round 0 is the model before training; then `rounds` rounds, each on prompts drawn anew.
+    """Yields the evaluation before training (round 0), then the report of each of `rounds` rounds.
 
     With `staleness` 1 the pairs of the next round are collected while this one trains, from weights one version behind.
     """

@@ -6,14 +6,14 @@ from typing import Any
 
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL
-from flame_ray.evaluation.agreement import ComparedClaim, Numbers, claim_agreement
+from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
 from flame_ray.journal.environment import describe_environment
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import LabelledClaim
 
 
-def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Numbers]) -> dict[str, Any]:
+def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
     """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
     settings = config.train_checker
     environment = describe_environment({})
@@ -32,7 +32,7 @@ def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreement
     }
 
 
-def agreement_of(checker: Checker, held_out: Sequence[LabelledClaim], config: Config) -> Numbers:
+def agreement_of(checker: Checker, held_out: Sequence[LabelledClaim], config: Config) -> Results:
     """How well a checker agrees with the held-out labels, at its own threshold."""
     verdicts = checker.check([each.claim for each in held_out])
     compared = [ComparedClaim.of(*each) for each in zip(held_out, verdicts, strict=True)]

@@ -15,7 +15,7 @@ from flame_ray.checker_training.data import TrainingData, prepare_data, training
 from flame_ray.checker_training.training import Phase, train
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel, load_base, save
-from flame_ray.evaluation.agreement import Numbers
+from flame_ray.evaluation.agreement import Results
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.check import LexicalChecker
@@ -51,7 +51,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
 
 def _train_phases(
     config: Config, data: TrainingData, folder: Path, screen: Screen, tables: Console, train: Train
-) -> list[Numbers]:
+) -> list[Results]:
     """Leaves the last weights in `folder`; returns the agreement after each phase."""
     seed, agreements = config.run.seed, []
     tokenizer, model = load_base(seed)

@@ -1,8 +1,7 @@
-"""How well a checker, or the whole reward, agrees with people. Pure.
+"""Measures how well a checker, or the whole reward, agrees with people.
 
-In: what people said and what was scored, side by side. Out: balanced accuracy and AUC of claims, Kendall's tau of responses,
-with 95 % percentile bootstrap intervals. A score that failed is left out and counted, never taken for a 0. Every figure is
-a share or a correlation, not a percentage, and higher is better agreement. Knows nothing of files, checkers or actors.
+Claims are compared by balanced accuracy and AUC, responses by Kendall's tau, each with its 95 % percentile bootstrap interval.
+A score that failed is left out and counted as missing. Results are shares and correlations, not percentages.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +15,15 @@ from scipy.stats import kendalltau, rankdata
 from flame_ray.types import LabelledClaim, Verdict, VerdictLabel
 
 RESAMPLES = 1000
-Numbers = dict[str, Any]  # what is written as JSON; None where a figure does not exist
+Results = dict[str, Any]  # written as JSON; a metric that does not exist is None
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedClaim:
-    """A claim with its human label, and what the checker said; `score` is None where it failed."""
+    """A claim with its human label and the checker's verdict; `score` is None if the checker failed."""
 
-    supported: bool
-    said: bool
+    supported: bool  # according to people
+    predicted: bool  # according to the checker
     score: float | None
     group: str | None = None
 
@@ -34,12 +33,12 @@ class ComparedClaim:
         return cls(labelled.supported, verdict.label is VerdictLabel.SUPPORTED, score, labelled.group)
 
 
-def claim_agreement(claims: Sequence[ComparedClaim], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
-    """Over all claims, by group, and the mean over groups; a group with one label only has no figures.
+def claim_agreement(claims: Sequence[ComparedClaim], seed: int = 0, resamples: int = RESAMPLES) -> Results:
+    """Results over all claims, for each group, and as the mean over groups. A group with only one label has none.
 
-    `balanced_accuracy`: mean of the shares that were told right among the supported claims and among the others. `auc`: the
-    chance that a supported claim scores above another one, ties counting half. The intervals resample claims within their
-    label; those of the mean over groups, within label and group.
+    `balanced_accuracy`: the mean of the accuracies on supported and on other claims. `auc`: the chance that a supported claim
+    scores higher than another one; a tie counts half. The intervals resample claims within their label, and those of the mean
+    over groups within label and group.
     """
     scored = [claim for claim in claims if claim.score is not None]
     overall, _ = _of_claims(scored, seed, resamples)
@@ -47,40 +46,41 @@ def claim_agreement(claims: Sequence[ComparedClaim], seed: int = 0, resamples: i
     names = sorted({claim.group for claim in scored if claim.group is not None})
     if not names:
         return overall
-    found = [_of_claims([claim for claim in scored if claim.group == name], seed, resamples) for name in names]
-    by_name = {name: of for name, (of, _) in zip(names, found, strict=True)}
-    return overall | {"groups": by_name, "mean_over_groups": _mean(found)}
+    by_group = [_of_claims([claim for claim in scored if claim.group == name], seed, resamples) for name in names]
+    groups = {name: metrics for name, (metrics, _) in zip(names, by_group, strict=True)}
+    return overall | {"groups": groups, "mean_over_groups": _mean(by_group)}
 
 
-def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tuple[Numbers, np.ndarray]:
-    """The figures, and the resampled balanced accuracies: counts of right answers are binomial when items are redrawn."""
+def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tuple[Results, np.ndarray]:
+    """The metrics and the resampled balanced accuracies; the number of right answers in a resample is binomial."""
     labels = np.array([claim.supported for claim in claims], dtype=bool)
-    right = np.array([claim.said == claim.supported for claim in claims], dtype=bool)
+    right = np.array([claim.predicted == claim.supported for claim in claims], dtype=bool)
     scores = np.array([claim.score for claim in claims], dtype=float)
-    found: Numbers = {"balanced_accuracy": None, "auc": None, "n": len(claims), "ci95": None, "supported": int(labels.sum())}
+    metrics: Results = {"balanced_accuracy": None, "auc": None, "n": len(claims), "ci95": None, "supported": int(labels.sum())}
     if labels.all() or not labels.any():
-        return found, np.empty(0)
-    draw = np.random.default_rng(seed)
-    sides = [right[labels == side] for side in (True, False)]
-    redrawn = np.mean([draw.binomial(len(side), side.mean(), resamples) / len(side) for side in sides], axis=0)
-    found |= {"balanced_accuracy": float(np.mean([side.mean() for side in sides])), "auc": auc(labels, scores)}
-    return found | {"ci95": _interval(redrawn)}, redrawn
+        return metrics, np.empty(0)
+    rng = np.random.default_rng(seed)
+    by_label = [right[labels == label] for label in (True, False)]
+    resampled = np.mean([rng.binomial(len(each), each.mean(), resamples) / len(each) for each in by_label], axis=0)
+    metrics |= {"balanced_accuracy": float(np.mean([each.mean() for each in by_label])), "auc": auc(labels, scores)}
+    return metrics | {"ci95": _interval(resampled)}, resampled
 
 
-def _mean(found: Sequence[tuple[Numbers, np.ndarray]]) -> Numbers:
-    whole = [(of, redrawn) for of, redrawn in found if of["balanced_accuracy"] is not None]
-    if not whole:
+def _mean(groups: Sequence[tuple[Results, np.ndarray]]) -> Results:
+    """The mean over the groups that have metrics."""
+    complete = [(metrics, resampled) for metrics, resampled in groups if metrics["balanced_accuracy"] is not None]
+    if not complete:
         return {"balanced_accuracy": None, "auc": None, "groups": 0, "ci95": None}
     return {
-        "balanced_accuracy": float(np.mean([of["balanced_accuracy"] for of, _ in whole])),
-        "auc": float(np.mean([of["auc"] for of, _ in whole])),
-        "groups": len(whole),
-        "ci95": _interval(np.mean([redrawn for _, redrawn in whole], axis=0)),
+        "balanced_accuracy": float(np.mean([metrics["balanced_accuracy"] for metrics, _ in complete])),
+        "auc": float(np.mean([metrics["auc"] for metrics, _ in complete])),
+        "groups": len(complete),
+        "ci95": _interval(np.mean([resampled for _, resampled in complete], axis=0)),
     }
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve from ranks (Mann and Whitney 1947). `labels` [N] bool, `scores` [N]; needs both labels.
+    """The area under the ROC curve, from ranks (Mann and Whitney 1947). `labels` [N] has both labels; `scores` [N].
 
     >>> auc(np.array([True, True, False]), np.array([0.9, 0.4, 0.4]))
     0.75
@@ -92,9 +92,9 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ComparedResponse:
-    """A response with the facts that people, and the reward, found in it; `words` is its length.
+    """A response with the facts that people and the reward found in it. `words`: its length.
 
-    `precision` is None where the reward abstains; `missing` says that it failed.
+    `precision` is None if the reward abstains or failed; `missing`: it failed.
     """
 
     prompt: str
@@ -107,9 +107,9 @@ class ComparedResponse:
     missing: bool = False
 
 
-Side = Callable[[ComparedResponse], float]
-# What is set beside what: of the reward (or of the length), and of the people.
-SIDES: dict[str, tuple[Side, Side]] = {
+Value = Callable[[ComparedResponse], float]
+# What is compared: a value of the reward (or, as a control, of the length) with a value of people's labels.
+COMPARISONS: dict[str, tuple[Value, Value]] = {
     "tau_fraction": (lambda r: r.precision or 0.0, lambda r: _fraction(r)),
     "tau_errors": (lambda r: r.unsupported, lambda r: r.human_unsupported),
     "tau_precision_errors": (lambda r: r.precision or 0.0, lambda r: -r.human_unsupported),
@@ -118,15 +118,17 @@ SIDES: dict[str, tuple[Side, Side]] = {
 }
 
 
-def response_agreement(responses: Sequence[ComparedResponse], seed: int = 0, resamples: int = RESAMPLES) -> Numbers:
-    """Kendall's tau-b (Kendall 1945), within a system and pooled over all, each with its interval.
+def response_agreement(responses: Sequence[ComparedResponse], seed: int = 0, resamples: int = RESAMPLES) -> Results:
+    """Kendall's tau-b (Kendall 1945), within a system and pooled over all systems, with intervals. Positive is agreement.
 
-    tau_fraction: the reward's precision and the human share of supported facts. tau_errors: the reward's count of unsupported
-    facts and the human one. tau_precision_errors: precision and the human count of errors, negated (FLAME, table 10).
-    tau_length_control: words in place of the reward's count (longer, more errors); tau_length_control_fraction: words,
-    negated, in place of the precision. Positive is agreement. Within a system: the mean of the systems' taus, weighted by
-    their responses; a system whose tau does not exist (one response, or all tied) is left out. Every figure is of the same
-    responses: those with a precision and with human facts. The intervals resample prompts, with all responses to each.
+    tau_fraction compares the reward's precision with the human share of supported facts; tau_errors the two counts of
+    unsupported facts; tau_precision_errors the precision with the human count of errors, negated (FLAME, table 10). The
+    controls use words: tau_length_control instead of the reward's count of errors, tau_length_control_fraction, negated,
+    instead of its precision.
+
+    Within a system: the mean of the systems' taus, weighted by their numbers of responses. A system without a tau (one
+    response, or all tied) is left out. All taus are of the same responses: those with a precision and with human facts. The
+    intervals resample prompts, each with all its responses.
     """
     kept = [each for each in responses if not each.missing and each.precision is not None and _labelled(each)]
     counts = {
@@ -136,43 +138,44 @@ def response_agreement(responses: Sequence[ComparedResponse], seed: int = 0, res
         "abstained": sum(not each.missing and each.precision is None for each in responses),
         "no_human_facts": sum(not each.missing and each.precision is not None and not _labelled(each) for each in responses),
     }
-    return counts | {name: _of_responses(kept, *sides, seed, resamples) for name, sides in SIDES.items()}
+    return counts | {name: _of_responses(kept, *values, seed, resamples) for name, values in COMPARISONS.items()}
 
 
-def _of_responses(kept: Sequence[ComparedResponse], ours: Side, theirs: Side, seed: int, resamples: int) -> Numbers:
-    """Both taus and their intervals; a resample in which a tau does not exist is left out of its interval."""
-    pairs = np.array([(ours(each), theirs(each)) for each in kept], dtype=float).reshape(-1, 2)
+def _of_responses(kept: Sequence[ComparedResponse], reward: Value, people: Value, seed: int, resamples: int) -> Results:
+    """Both taus with their intervals. A resample without a tau does not enter the interval."""
+    pairs = np.array([(reward(each), people(each)) for each in kept], dtype=float).reshape(-1, 2)
     systems = np.array([each.system for each in kept])
     prompts = _by_prompt(kept)
-    draw = np.random.default_rng(seed)
-    redrawn: list[tuple[float | None, float | None]] = []
+    rng = np.random.default_rng(seed)
+    resampled: list[tuple[float | None, float | None]] = []
     for _ in range(resamples if len(prompts) > 1 else 0):
-        index = np.concatenate([prompts[i] for i in draw.integers(len(prompts), size=len(prompts))])
-        redrawn.append(_taus(pairs[index], systems[index]))
+        index = np.concatenate([prompts[i] for i in rng.integers(len(prompts), size=len(prompts))])
+        resampled.append(_taus(pairs[index], systems[index]))
     within, pooled = _taus(pairs, systems)
     return {
         "within_system": within,
-        "within_system_ci95": _interval(np.array([w for w, _ in redrawn if w is not None])),
+        "within_system_ci95": _interval(np.array([w for w, _ in resampled if w is not None])),
         "pooled": pooled,
-        "pooled_ci95": _interval(np.array([p for _, p in redrawn if p is not None])),
+        "pooled_ci95": _interval(np.array([p for _, p in resampled if p is not None])),
     }
 
 
 def _by_prompt(kept: Sequence[ComparedResponse]) -> list[np.ndarray]:
+    """For each prompt, the indices of its responses."""
     order = sorted(range(len(kept)), key=lambda i: kept[i].prompt)
     return [np.array(list(group)) for _, group in groupby(order, key=lambda i: kept[i].prompt)]
 
 
 def _taus(pairs: np.ndarray, systems: np.ndarray) -> tuple[float | None, float | None]:
-    """Within a system, and pooled. `pairs` [N, 2], `systems` [N]."""
-    found = [(tau_b(*pairs[systems == name].T), int((systems == name).sum())) for name in np.unique(systems)]
-    exist = [(tau, n) for tau, n in found if tau is not None]
-    within = float(np.average([tau for tau, _ in exist], weights=[n for _, n in exist])) if exist else None
+    """The mean tau within a system, and the pooled tau. `pairs` [N, 2], `systems` [N]."""
+    by_system = [(tau_b(*pairs[systems == name].T), int((systems == name).sum())) for name in np.unique(systems)]
+    known = [(tau, n) for tau, n in by_system if tau is not None]
+    within = float(np.average([tau for tau, _ in known], weights=[n for _, n in known])) if known else None
     return within, tau_b(*pairs.T)
 
 
 def tau_b(x: np.ndarray, y: np.ndarray) -> float | None:
-    """Kendall's tau-b of two series [N]; None when one of them is constant, or shorter than two.
+    """Kendall's tau-b of two series [N]; None if one of them is constant, or if N is below 2.
 
     >>> tau_b(np.array([1, 2, 3]), np.array([1, 3, 2])).__round__(3)
     0.333

@@ -1,7 +1,6 @@
-"""When each stage ran: on the screen while it does, in Ray's gauges, and in timeline.json.
+"""Records when each stage of a run started and how it ended: on the screen, in Ray's gauges and in timeline.json.
 
-In: a stage's beginning, progress and end, from any thread. Out: spans in seconds since the run began, also those of earlier
-processes of the same run, each with how it ended. Stages may overlap. Knows nothing of what they do.
+Stages may overlap and may be reported from any thread. The file also keeps the stages of earlier processes of the run.
 """
 
 import threading
@@ -19,16 +18,16 @@ from flame_ray.report.progress import Bar, Screen
 
 Item = TypeVar("Item")
 FILE = "timeline.json"
-Key = tuple[str, int]  # a stage's name and its round
+Key = tuple[str, int]  # the name of a stage, and the round
 OK, FAILED, INTERRUPTED, RUNNING = "ok", "failed", "interrupted", "running"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`start` and `end` in seconds since the run began; the time between a death and a resume is not counted.
+    """One stage of one round. `start` and `end` are in seconds of run time: the time between a crash and a resume is left out.
 
-    `ended`: ok, failed, interrupted (a signal, a kill), or running, as long as nobody knows better. Where a kill ended it,
-    `end` is the last moment that the process left in this file.
+    `ended`: ok, failed, interrupted (by a signal or a kill), or running. If a kill ended the stage, `end` is the last time at
+    which its process wrote the file.
     """
 
     stage: str
@@ -39,7 +38,7 @@ class Span:
 
 
 class RunningStage:
-    """What a stage says of itself while it runs."""
+    """A stage that is running: its bar on the screen, its start, its counts and its closing line."""
 
     def __init__(self, bar: Bar, clock: Callable[[], float]):
         self.bar, self._clock = bar, clock
@@ -48,19 +47,19 @@ class RunningStage:
         self.text = ""
 
     def restart(self) -> None:
-        """What went before was waiting for another stage."""
+        """Start the time again, because the stage has only waited for another one until now."""
         self.start = self._clock()
         self.bar.started = time.monotonic()
 
     def note(self, text: str) -> None:
-        """The closing line; without one, the counts."""
+        """Set the closing line; without a note it shows the counts."""
         self.text = text
 
     def add(self, **counts: int) -> None:
         self.counts.update(counts)
 
     def counted(self, stream: Iterable[Item], total: int | None, done: int) -> Iterator[Item]:
-        """Passes a stream on and shows how far it is; `done` were there before."""
+        """Passes a stream on and shows its progress. `done`: how many items earlier processes have finished."""
         for item in stream:
             done += 1
             self.bar.advance(done, total)
@@ -72,7 +71,7 @@ class RunningStage:
 
 
 class Timeline:
-    """One process's view; `seconds` and `wall_seconds` count what earlier processes of the run took, too."""
+    """The timeline of a run. Times include those of earlier processes of the same run."""
 
     def __init__(self, run: RunDirectory, screen: Screen, metrics: Metrics):
         self._run, self._screen, self._metrics = run, screen, metrics
@@ -89,11 +88,11 @@ class Timeline:
         return self._before + time.monotonic() - self._started
 
     def seconds(self, round: int) -> dict[str, float]:
-        """Seconds by stage, in the order of their ends; stages that overlap add up to more than the round took."""
+        """Seconds by stage, in the order in which stages ended. Overlapping stages may add up to more than the round took."""
         total: dict[str, float] = {}
         for span in self._spans:
             if span.round == round:
-                total[span.stage] = round_off(total.get(span.stage, 0.0) + span.end - span.start)
+                total[span.stage] = _rounded(total.get(span.stage, 0.0) + span.end - span.start)
         return total
 
     def advance(self, name: str, round: int, done: int, total: int | None) -> None:
@@ -107,10 +106,10 @@ class Timeline:
         try:
             self._begin((name, round), running)
             yield running
-        except GeneratorExit:  # its reader has left, maybe long after the run has ended: `close` says how
+        except GeneratorExit:  # nothing reads the stage's stream any more; `close` records how the run ended
             raise
         except BaseException as error:
-            with suppress(StorageError):  # what ended the stage is what should be heard of
+            with suppress(StorageError):  # the error that ended the stage matters more
                 self._end((name, round), INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else FAILED)
             raise
         finally:
@@ -120,7 +119,7 @@ class Timeline:
         running.bar.end(running.line())
 
     def close(self, ended: str) -> None:
-        """The run ends so, and with it every stage that still runs; nothing is written any more."""
+        """End every running stage as the run ended; nothing is written after that."""
         with suppress(StorageError):
             for key in list(self._running):
                 self._end(key, ended)
@@ -143,8 +142,8 @@ class Timeline:
             self._run.write_json(FILE, [asdict(span) for span in [*self._spans, *running]])
 
     def _span(self, key: Key, start: float, ended: str) -> Span:
-        return Span(*key, round_off(start), round_off(self.wall_seconds()), ended)
+        return Span(*key, _rounded(start), _rounded(self.wall_seconds()), ended)
 
 
-def round_off(seconds: float) -> float:
+def _rounded(seconds: float) -> float:
     return round(seconds, 2)

@@ -1,1 +1,1 @@
-"""Where instructions come from: the built-in sets, a user's files, the round's draw, and which of them need facts."""
+"""The prompts of a run: loading them, drawing those of a round, and deciding which ones need facts."""

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
-from flame_ray.prompts.factbook import factbook_prompts
-from flame_ray.prompts.open_ended import open_ended_prompts
+from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.prompts.split import split_of, stable_fraction
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Prompt, Split

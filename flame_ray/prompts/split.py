@@ -1,7 +1,4 @@
-"""A stable pseudo-random number for a piece of text, so that a prompt lies in the same split in every process.
-
-In: a key. Out: a fraction in [0, 1), or the split that it falls into. Knows nothing of prompts or files.
-"""
+"""Pseudo-random numbers that depend only on a text, so that a prompt is in the same split in every process."""
 
 import hashlib
 
@@ -9,7 +6,7 @@ from flame_ray.types import Split
 
 
 def stable_fraction(key: str) -> float:
-    """Python's own `hash` of a string changes with every process; this never does."""
+    """A number in [0, 1) from the SHA-256 of the key; Python's `hash` of a text differs between processes."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
 
 

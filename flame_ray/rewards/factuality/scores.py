@@ -1,4 +1,4 @@
-"""Numbers that rank responses by their counts of facts: F1@K, FActScore's length penalty, and Wilson's interval."""
+"""Results that rank responses by their counts of facts: F1@K, FActScore's length penalty, and Wilson's interval."""
 
 import math
 

@@ -3,6 +3,7 @@
 import pytest
 
 from flame_ray.errors import DataError
+from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.prompts.classify import (
     DEMONSTRATIONS,
     NO,
@@ -13,8 +14,6 @@ from flame_ray.prompts.classify import (
     decide,
     decide_by_label,
 )
-from flame_ray.prompts.factbook import factbook_prompts
-from flame_ray.prompts.open_ended import open_ended_prompts
 from flame_ray.storage.cache import Cache
 from flame_ray.types import Prompt
 

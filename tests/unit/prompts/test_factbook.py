@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from flame_ray.prompts.factbook import ASPECTS, country_names, factbook_prompts, is_sovereign, short_name, slug
+from flame_ray.prompts.built_in import ASPECTS, country_names, factbook_prompts, is_sovereign, short_name, slug
 from flame_ray.types import Split
 
 PROMPTS = factbook_prompts()
@@ -107,7 +107,7 @@ def test_the_factbook_answers_every_aspect_of_every_country():
 
 @pytest.mark.parametrize("hash_seed", ["0", "1234"])
 def test_order_and_splits_are_the_same_in_every_process(hash_seed):
-    program = "from flame_ray.prompts.factbook import *; print(ascii(factbook_prompts()))"
+    program = "from flame_ray.prompts.built_in import *; print(ascii(factbook_prompts()))"
     run = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
     )

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from importlib.resources import files
 
-from flame_ray.prompts.open_ended import open_ended_prompts
+from flame_ray.prompts.built_in import open_ended_prompts
 from flame_ray.types import Split
 
 PROMPTS = open_ended_prompts()

@@ -169,7 +169,7 @@ def _window(passage_id: str, text: tuple[str, str], title: frozenset[str], whole
 def _units(line: str) -> Iterator[tuple[str, str]]:
     """A line, its sentences, and the items of a labelled list, each with the line's label.
 
-    Numbers and parentheses are removed from a whole list, because each belongs to one item and not to its neighbours.
+    Results and parentheses are removed from a whole list, because each belongs to one item and not to its neighbours.
     """
     match = LABEL.match(line)
     label, body = (f"{match[1]}: ", line[match.end() :]) if match else ("", line)

