@@ -15,10 +15,9 @@ SETTINGS = {"CPU": "cpus", "GPU": "gpus"}  # Ray's name of a resource -> the set
 
 
 def roles(config: Config) -> dict[str, Workers]:
-    """Every kind of actor that a run places."""
-    verifier = {"verifier": config.verifier} if config.factuality.asks_verifier else {}
-    rewards = {"factuality": config.factuality, **verifier, "judge": config.judge}
-    return {"rollout": config.rollout, **rewards, "learner": config.learner}
+    """Every kind of actor that a run places: each section of the settings that asks for workers."""
+    sections = {name: section for name, section in config if isinstance(section, Workers)}
+    return {name: section for name, section in sections.items() if name != "verifier" or config.factuality.asks_verifier}
 
 
 @dataclass(frozen=True, slots=True)
