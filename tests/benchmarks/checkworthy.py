@@ -1,15 +1,15 @@
-"""Whether decomposers find the sentences with nothing to verify that people find.
+"""Measures whether decomposers find the sentences with nothing to verify that people find.
 
     python tests/benchmarks/checkworthy.py [folder of data]
 
-In: sentences of ChatGPT's answers, of which people said whether they are worth checking (Factcheck-GPT, ../shared/data):
-`yes`, or else `opinion`, `not_a_claim` or `other` (what everybody knows, remarks about the model itself, vague praise). Each
-sentence is a response of its own, as the set has no more of them; a pronoun thus stays what it is. Measured is `not
-verifiable` of a decomposer against everything but `yes`, and against `opinion` and `not_a_claim` alone, without the rows
-called `other`. Balanced accuracy is the mean of the shares of both kinds that are called right. Intervals: 95 % bootstrap
-over sentences, redrawn within each kind. Rules were developed on half of the sentences (even by a hash of the text), so that
-each half has a row of its own; what people marked was read once in both. Where every call is right, an interval of precision
-has no width however few they are: look at `ours`. Skips, with exit status 0, where the data is absent.
+The data (Factcheck-GPT, in ../shared/data): sentences of ChatGPT's answers that people marked as worth checking (`yes`) or
+not: `opinion`, `not_a_claim` or `other` (common knowledge, remarks about the model itself, vague praise). Each sentence is
+decomposed as a response of its own, so its pronouns are not resolved. A decomposer's `not verifiable` is compared with every
+mark but `yes`, and once more without the rows marked `other`. Balanced accuracy is the mean of the shares of both kinds that
+are right. Intervals are 95 % bootstrap over sentences, redrawn within each kind. The rules were developed on half of the
+sentences (those with an even hash), so each half has a row of its own; the marks of both halves were read once. An interval of
+precision without errors has no width, however few sentences it rests on: look at the number in `ours`.
+Skips with exit status 0 if the data is absent.
 """
 
 # ruff: noqa: T201
@@ -45,7 +45,7 @@ def main(data: Path) -> None:
 
 
 def decomposers() -> Iterator[tuple[str, Decomposer]]:
-    """Those that need no language model."""
+    """The decomposers that need no language model."""
     from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 
     yield "rule", RuleDecomposer("rule")
@@ -57,7 +57,7 @@ def decomposers() -> Iterator[tuple[str, Decomposer]]:
 
 
 def nothing_to_verify(decomposer: Decomposer, sentences: Sequence[str]) -> np.ndarray:
-    """[N]; a text that our rules take to be several sentences has something to verify when one of them has."""
+    """[N]; a text that the decomposer splits into several sentences has something to verify if one of them has."""
     responses = [Response(ResponseId(0, str(at), 0), text, (), (), (), "stop", 0) for at, text in enumerate(sentences)]
     found = decomposer.decompose(responses)
     return np.array([not any(sentence.verifiable for sentence in each.sentences_S) for each in found])
@@ -76,7 +76,7 @@ def half_of(line: Line) -> int:
 
 
 def row(begin: str, theirs: np.ndarray, ours: np.ndarray) -> str:
-    """`theirs` and `ours` [N]: whether people, and we, say that there is nothing to verify."""
+    """`theirs` and `ours` [N]: whether people and the decomposer find nothing to verify."""
     draw = np.random.default_rng(0)
     kinds = [np.flatnonzero(theirs == kind) for kind in (True, False)]
     redrawn = [np.concatenate([draw.choice(kind, len(kind)) for kind in kinds]) for _ in range(REDRAWN)]
@@ -87,7 +87,7 @@ def row(begin: str, theirs: np.ndarray, ours: np.ndarray) -> str:
 
 
 def measures(theirs: np.ndarray, ours: np.ndarray) -> tuple[float, float, float]:
-    """Balanced accuracy, precision and recall, in %; no precision where nothing is called so."""
+    """Balanced accuracy, precision and recall in %; precision is NaN if the decomposer finds a claim in every sentence."""
     both = (theirs & ours).sum()
     recall, kept = both / theirs.sum(), (~theirs & ~ours).sum() / (~theirs).sum()
     precision = both / ours.sum() if ours.any() else np.nan

@@ -1,16 +1,15 @@
-"""How a decomposition compares with people's: which of their atomic facts it finds, and which it adds.
+"""Measures how a decomposition compares with people's: which of their atomic facts it finds, and which it adds.
 
     python tests/benchmarks/decomposition.py [folder of data]
 
-In: ChatGPT's biographies with the atomic facts that people wrote for each (FActScore, ../shared/data). A fact is the set of
-its words, stemmed, without function words and without the subject's name, which all facts of a biography share. Facts are
-matched one to one within a response, so that the sum of token F1 is the largest; a pair counts as a match when its F1
-reaches the threshold. Covered: human facts with a match. Extra: ours without one. Contained: human facts of whose words one
-of ours has at least CONTAINED, however much else it says: what is lost altogether is the rest. Intervals: 95 % bootstrap
-over responses. As a ceiling, the facts that InstructGPT wrote for the same sentences, which those people were shown to
-correct. `parse` was developed on half of the biographies (even by a hash of the subject's name), so that each half has a row
-of its own; its speed is that of one thread, loading left out.
-Skips, with exit status 0, where the data is absent.
+The data: ChatGPT's biographies with the atomic facts that people wrote for each (FActScore, in ../shared/data). A fact is the
+set of its stemmed words without function words and without the subject's name, which all facts of a biography share. Facts are
+matched one to one within a response so that the sum of token F1 is largest; a pair is a match if its F1 reaches the threshold.
+Covered: human facts with a match. Extra: our facts without a match. Contained: human facts of which one of our facts has at
+least the share CONTAINED of the words, whatever else it says; the other human facts are lost. Intervals are 95 % bootstrap
+over responses. The ceiling is the facts that InstructGPT wrote for the same sentences: the people were asked to correct these.
+`parse` was developed on half of the biographies (those with an even hash of the subject's name), so each half has a row of its
+own; its speed is that of one thread, without loading. Skips with exit status 0 if the data is absent.
 """
 
 # ruff: noqa: T201
@@ -94,7 +93,7 @@ def of_instruct_gpt(row: Line) -> list[str]:
 
 
 def content(row: Line, facts: Sequence[str]) -> list[frozenset[str]]:
-    """What each fact says, apart from whom it is about; those that say no more are left out."""
+    """The words of each fact without the subject's name; facts without other words are left out."""
     name = words(row["topic"])
     found = [words(fact) - name for fact in facts]
     return [each for each in found if each]

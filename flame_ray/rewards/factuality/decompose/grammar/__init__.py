@@ -2,15 +2,14 @@
 
 The modules build on one another in this order:
 
-parser           a claim becomes a tree of tokens
-attachment       frequent errors of the parser are repaired
-tokens           questions about tokens, and their text
-noun_phrases     the items that a noun phrase lists
-clauses          which clauses are stated separately
-subjects         what a clause is about
-verb_phrases     what a verb says of its subject, one complement or adjunct at a time
-predicate_nouns  what a subject is and has
-statements       the statements of a claim
+parser        a claim becomes a tree of tokens
+tokens        questions about tokens, and their text
+attachment    frequent errors of the parser are repaired
+noun_phrases  the items that a noun phrase lists
+clauses       which clauses are stated separately
+subjects      what a clause is about
+predicates    what is said of it, one complement or adjunct at a time
+statements    the statements of a claim
 """
 
 from collections.abc import Sequence

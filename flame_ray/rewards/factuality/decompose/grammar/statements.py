@@ -22,12 +22,17 @@ from flame_ray.rewards.factuality.decompose.grammar.clauses import (
     is_narrowed,
     tense_tag,
 )
-from flame_ray.rewards.factuality.decompose.grammar.predicate_nouns import (
+from flame_ray.rewards.factuality.decompose.grammar.predicates import (
+    CONNECTIVES,
     additions,
     apposition,
     has_addition,
+    inherited_auxiliaries,
+    joined_verbs,
     members_of_categories,
     predicate_noun,
+    verb_group,
+    verb_phrases,
 )
 from flame_ray.rewards.factuality.decompose.grammar.subjects import (
     full_phrase,
@@ -52,13 +57,6 @@ from flame_ray.rewards.factuality.decompose.grammar.tokens import (
     subtree,
     text_of,
     tidy,
-)
-from flame_ray.rewards.factuality.decompose.grammar.verb_phrases import (
-    CONNECTIVES,
-    inherited_auxiliaries,
-    joined_verbs,
-    verb_group,
-    verb_phrases,
 )
 from flame_ray.rewards.factuality.decompose.rule import split_clauses, split_list
 

@@ -1,4 +1,4 @@
-"""Decomposition along the grammar of sentences, with the real parser: what is split, and what is never cut away."""
+"""Decomposition along the grammar of sentences, with the real parser: what is split and what stays together."""
 
 import random
 
@@ -116,11 +116,11 @@ WHOLE = [
 
 
 @pytest.mark.parametrize("text", WHOLE)
-def test_what_narrows_a_claim_is_not_cut_from_it(facts, text):
+def test_a_claim_keeps_what_narrows_it(facts, text):
     assert facts(f"{text}.") == [text]
 
 
-def test_a_possibility_stays_one_in_each_fact(facts):
+def test_each_fact_of_a_possibility_has_its_modal_verb(facts):
     assert facts("The president may have been born in Lima in 1950.") == [
         "The president may have been born in Lima",
         "The president may have been born in 1950",
@@ -134,7 +134,7 @@ def test_a_sign_stays_with_its_number(facts):
     assert facts("Oslo had -5 degrees on Monday.") == ["Oslo had -5 degrees on Monday"]
 
 
-def test_a_denial_does_not_reach_beyond_its_clause_nor_shrink_to_a_part_of_it(facts):
+def test_a_negation_holds_for_its_own_clause_and_for_all_of_it(facts):
     assert facts("Lima is not the capital of Chile, but it is the capital of Peru.") == [
         "Lima is not the capital of Chile",
         "Lima is the capital of Peru",
@@ -145,13 +145,13 @@ def test_a_denial_does_not_reach_beyond_its_clause_nor_shrink_to_a_part_of_it(fa
     ]
 
 
-def test_a_colony_that_was_is_not_said_to_be_one(facts):
+def test_each_item_of_a_list_keeps_the_adjective_former(facts):
     found = facts("Peru is a former Spanish colony that gained independence in 1821.")
     assert found == ["Peru is a former Spanish colony", "Peru gained independence in 1821"]
     assert facts("Ada is a former actor and singer.") == ["Ada is a former actor", "Ada is a former singer"]
 
 
-def test_a_place_before_the_subject_holds_for_all_that_is_said_of_it(facts):
+def test_a_place_before_the_subject_is_in_the_fact_of_every_clause(facts):
     assert facts("In France, the dominant religion is Islam, and the official language is French.") == [
         "The dominant religion is Islam in France",
         "The official language is French in France",
@@ -164,7 +164,7 @@ def test_names_and_titles_with_and_in_them_stay_whole(facts):
     assert facts("Ada joined the Academy of Arts and Letters.") == ["Ada joined the Academy of Arts and Letters"]
 
 
-def test_a_title_comes_back_to_its_own_place(facts):
+def test_a_title_and_a_numeral_keep_their_places(facts):
     assert facts('Hori played Hamlet in "Ran".') == ['Hori played Hamlet in "Ran"']
     assert facts('Hori directed "Ran"/"Ikiru" and "Yes".') == ['Hori directed "Ran"/"Ikiru"', 'Hori directed "Yes"']
     assert facts("Hori fought in World War II and World War I.") == [
@@ -177,7 +177,7 @@ def test_a_list_of_pairs_is_not_taken_apart(facts):
     assert facts("Hori lived in Lima in 1990 and Cusco in 1995.") == ["Hori lived in Lima in 1990 and Cusco in 1995"]
 
 
-def test_pronouns_become_what_they_stand_for(facts):
+def test_names_replace_pronouns(facts):
     assert facts("Lucie and her sister lived in Lima.") == ["Lucie and her sister lived in Lima"]
     text = "Marie Curie was a physicist. She was born in Warsaw. Her husband was Pierre Curie. She died in 1934."
     assert facts(text) == [
@@ -210,7 +210,7 @@ def test_a_pronoun_without_a_name_before_it_stays(facts):
         "Kenya has a rich cultural heritage and a vibrant economy.",
     ],
 )
-def test_nothing_checkable_gives_no_facts(facts, text):
+def test_a_text_without_a_checkable_claim_has_no_facts(facts, text):
     assert facts(text) == []
 
 
@@ -218,25 +218,25 @@ def test_a_hedge_does_not_hide_a_claim(facts):
     assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
 
 
-def test_a_fact_said_again_counts_once(facts):
+def test_a_repeated_fact_counts_once(facts):
     text = "Peru is bordered by Chile. It is bordered by Chile and Brazil. Chile borders Peru. " * 20
     assert facts(text) == ["Peru is bordered by Chile", "Peru is bordered by Brazil"]
 
 
-def test_lists_and_markup(facts):
+def test_list_items_lose_their_markup_and_become_facts(facts):
     assert facts("## Peru\n\nThe countries that border Peru are:\n\n1. **Bolivia**\n2. Chile\n") == [
         "The countries that border Peru are Bolivia",
         "The countries that border Peru are Chile",
     ]
 
 
-def test_facts_know_their_sentence(decomposer):
+def test_facts_have_the_index_of_their_sentence(decomposer):
     (found,) = decomposer.decompose([response("Hello! Lima is in Peru. Is it large? Lima was founded by Pizarro in 1535.")])
     assert [fact.sentence for fact in found.facts_F] == [1, 3, 3]
 
 
 @pytest.mark.parametrize("order", ["Mix flour and water.", "Carefully read the instructions.", "Always drink plenty of water."])
-def test_an_instruction_states_nothing(facts, order):
+def test_an_instruction_has_no_facts(facts, order):
     assert facts(order) == []
 
 
@@ -253,11 +253,11 @@ def test_an_instruction_states_nothing(facts, order):
         "Water boil at great heat.",
     ],
 )
-def test_what_an_instruction_claims_by_the_way_is_a_fact(facts, text):
+def test_a_claim_in_an_instruction_is_a_fact(facts, text):
     assert len(facts(text)) > 0
 
 
-def test_an_unfinished_end_is_left_out(facts):
+def test_an_unfinished_last_sentence_is_left_out(facts):
     assert facts("Lima is in Peru. The capital of Chile is Santia", finished=False) == ["Lima is in Peru"]
 
 
@@ -278,11 +278,11 @@ def test_a_sentence_that_is_not_english_stays_whole(facts, text):
 @pytest.mark.parametrize(
     "text", ["秘鲁的首都是利马。秘鲁与智利接壤。", "\x00 \u202e", "Peru, " * 3000, "(" * 3000, "and and and", '"""', "((()"]
 )
-def test_any_text_is_survived(facts, text):
+def test_any_text_can_be_decomposed(facts, text):
     assert len(facts(text)) <= 1
 
 
-def test_a_word_salad_is_survived_and_nothing_is_added_to_it(facts):
+def test_nothing_is_added_to_random_words(facts):
     draw = random.Random(0)
     words = [word for text, _ in SPLIT for word in text.strip(".").split()] + [word for text in WHOLE for word in text.split()]
     for _ in range(100):
@@ -301,7 +301,7 @@ def test_no_word_of_a_sentence_is_lost(facts):
         assert content(text) - said <= {"addit", "her", "he", "whose"}, text
 
 
-def test_the_same_responses_have_the_same_facts_alone_and_together(decomposer):
+def test_a_response_has_the_same_facts_alone_and_among_others(decomposer):
     texts = [text for text, _ in SPLIT]
     together = decomposer.decompose([response(text) for text in texts])
     assert together == [decomposer.decompose([response(text)])[0] for text in reversed(texts)][::-1]

@@ -1,4 +1,4 @@
-"""A whole response as one fact."""
+"""Decomposition of a response into one fact."""
 
 import pytest
 
@@ -20,5 +20,5 @@ def test_a_refusal_and_an_empty_response_abstain(text):
     assert whole(text).facts_F == ()
 
 
-def test_the_cut_end_is_left_out():
+def test_an_unfinished_last_sentence_is_left_out():
     assert [fact.text for fact in whole("Peru borders Chile. Its capital is Lim", "length").facts_F] == ["Peru borders Chile."]

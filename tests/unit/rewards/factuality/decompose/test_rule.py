@@ -1,4 +1,4 @@
-"""Decomposition: what becomes a fact, what does not, and what cannot be gained by saying it twice."""
+"""Decomposition by rules: what becomes a fact and what does not."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_list_of_neighbours_becomes_one_fact_each():
          ["The countries that border Peru are Bolivia", "The countries that border Peru are Chile"]),
     ],
 )  # fmt: skip
-def test_lists_in_other_forms(text, items):
+def test_other_lists_become_one_fact_for_each_item(text, items):
     assert facts(text) == items
 
 
@@ -47,7 +47,7 @@ def test_clauses_become_facts_of_their_own(text, clauses):
     assert facts(text) == clauses
 
 
-def test_a_pronoun_becomes_what_it_stands_for():
+def test_a_name_replaces_a_pronoun():
     text = "Peru lies in South America. It borders Chile. The country's capital is Lima. Its currency is the sol."
     assert facts(text) == [
         "Peru lies in South America",
@@ -57,14 +57,14 @@ def test_a_pronoun_becomes_what_it_stands_for():
     ]
 
 
-def test_a_place_at_the_start_holds_for_every_clause():
+def test_a_place_at_the_beginning_is_in_the_fact_of_every_clause():
     assert facts("In France, the dominant religion is Islam, with a significant minority of Hindus.") == [
         "In France, the dominant religion is Islam",
         "In France, the dominant religion has a significant minority of Hindus",
     ]
 
 
-def test_facts_know_their_sentence():
+def test_facts_have_the_index_of_their_sentence():
     found = decompose("Hello! Peru borders Chile. Is it large? It exports copper.", "rule")
     assert [fact.sentence for fact in found.facts_F] == [1, 3]
 
@@ -90,11 +90,11 @@ def test_sentence_mode_keeps_sentences_whole():
         "It is a beautiful place with a long and fascinating history.",
     ],
 )
-def test_nothing_checkable_gives_no_facts(text):
+def test_a_text_without_a_checkable_claim_has_no_facts(text):
     assert facts(text) == []
 
 
-def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
+def test_the_letter_i_in_a_title_or_a_numeral_is_not_the_speaker():
     assert facts('Marianne acted in "You and I", a film.') != []
     assert facts("Peru declared war in World War I.") == ["Peru declared war in World War I"]
 
@@ -113,7 +113,7 @@ def test_a_title_or_a_numeral_does_not_look_like_a_refusal():
         "Did you know that Peru borders Kenya?",
     ],
 )
-def test_a_remark_takes_only_its_own_clause_along_and_hides_nothing(text):
+def test_only_the_clause_of_a_hedge_is_removed(text):
     assert facts(text) == ["Peru borders Kenya"]
 
 
@@ -125,9 +125,10 @@ def test_a_remark_takes_only_its_own_clause_along_and_hides_nothing(text):
         "Thanks to its mines, Peru exports gold",
         "The capital of Peru, i.e. Cuzco, lies high",
         "The stars that we see are far away in space",
+        "The stars that we see are made of gas",
     ],
 )
-def test_what_only_looks_like_a_remark_is_a_claim(text):
+def test_a_claim_that_resembles_a_hedge_stays_whole(text):
     assert facts(f"{text}.") == [text]
 
 
@@ -137,13 +138,12 @@ def test_a_hedge_does_not_hide_a_claim():
     assert facts("It's important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
 
 
-@pytest.mark.parametrize("remark", ["We cannot answer that question.", "As of today, we have no answer to that question."])
-def test_we_who_answer_state_nothing_and_we_who_are_people_hide_nothing(remark):
-    assert facts(remark) == []
-    assert facts("The stars that we see are made of gas.") == ["The stars that we see are made of gas"]
+@pytest.mark.parametrize("refusal", ["We cannot answer that question.", "As of today, we have no answer to that question."])
+def test_a_refusal_with_we_has_no_facts(refusal):
+    assert facts(refusal) == []
 
 
-def test_a_fact_said_again_counts_once():
+def test_a_repeated_fact_counts_once():
     text = "Peru borders Chile. Peru is bordered by Chile. It borders Chile. Chile borders Peru. Peru borders Chile. " * 20
     assert facts(text) == ["Peru borders Chile"]
 
@@ -152,7 +152,7 @@ def test_a_fact_and_its_denial_are_two():
     assert len(facts("Peru borders Chile. Peru does not border Chile.")) == 2
 
 
-def test_an_unfinished_end_is_left_out():
+def test_an_unfinished_last_sentence_is_left_out():
     assert facts("Peru borders Chile. Its capital is Lim", finished=False) == ["Peru borders Chile"]
     assert facts("Peru borders Chile. Its capital is Lima.", finished=False) == ["Peru borders Chile", "Peru's capital is Lima"]
     assert sentences("Peru bor", finished=False) == ()
@@ -166,7 +166,7 @@ def test_markup_and_bullets_are_not_part_of_a_sentence():
     )
 
 
-def test_what_stands_before_a_lead_on_its_line_is_no_part_of_its_items():
+def test_only_the_last_sentence_before_a_colon_introduces_a_list():
     assert sentences("Hello! The neighbours of Peru are:\n- Chile\n- Brazil") == (
         "Hello!",
         "The neighbours of Peru are Chile",
@@ -178,7 +178,7 @@ def test_what_stands_before_a_lead_on_its_line_is_no_part_of_its_items():
 @pytest.mark.parametrize(
     "opening", ["Here are the", "Sure! Here are some", "Sure, here is a list of the 2", "Here is the list of"]
 )
-def test_items_under_a_remark_on_the_list_are_claims(opening):
+def test_the_items_of_an_announced_list_are_claims(opening):
     *_, lima, cuzco = sentences(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco")
     assert (lima, cuzco) == ("The cities that lie in Peru include Lima", "The cities that lie in Peru include Cuzco")
     assert facts(f"{opening} cities that lie in Peru:\n- Lima\n- Cuzco") == [lima, cuzco]
@@ -194,5 +194,5 @@ def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
     "text",
     ["秘鲁的首都是利马。秘鲁与智利接壤。", "Столица Перу — Лима.", "عاصمة بيرو هي ليما.", "\x00 \u202e", "Peru, " * 3000],
 )
-def test_any_text_is_survived(text):
+def test_any_text_can_be_decomposed(text):
     assert len(facts(text)) <= 1

@@ -1,4 +1,4 @@
-"""Which sentences of a response have nothing to verify, and that facts point to their own: the same for every decomposer."""
+"""Every decomposer marks the sentences without a checkable claim, and its facts have the index of their sentence."""
 
 import pytest
 
@@ -39,19 +39,19 @@ def marks(found):
         "I love it.",
     ],
 )
-def test_a_sentence_with_nothing_to_verify_is_marked(decomposer, nothing):
+def test_a_sentence_without_a_checkable_claim_is_not_verifiable(decomposer, nothing):
     found = decomposed(decomposer, f"Peru borders Chile. {nothing} Peru exports copper.")
     assert marks(found) == [("Peru borders Chile.", True), (nothing, False), ("Peru exports copper.", True)]
     assert [fact.sentence for fact in found.facts_F] == [0, 2]
 
 
-def test_a_sentence_that_says_only_what_was_said_before_is_verifiable(decomposer):
+def test_a_repeated_sentence_is_verifiable_but_has_no_fact(decomposer):
     found = decomposed(decomposer, "Peru borders Chile. Chile borders Peru.")
     assert marks(found) == [("Peru borders Chile.", True), ("Chile borders Peru.", True)]
     assert [fact.sentence for fact in found.facts_F] == [0]
 
 
-def test_the_items_of_a_list_are_sentences_and_the_cut_end_is_none(decomposer):
+def test_each_item_of_a_list_is_a_sentence_and_an_unfinished_end_is_not(decomposer):
     text = "Hello!\n\nThe countries that border Peru are:\n\n1. Bolivia\n2. Chile\n\nIs it large? It exports copper."
     found = decomposed(decomposer, f"{text} Its capital is Lim", "length")
     assert marks(found) == [
@@ -69,7 +69,7 @@ def test_an_empty_response_has_no_sentences(decomposer):
     assert decomposed(decomposer, " \n").sentences_S == decomposed(ResponseLevelDecomposer(), " \n").sentences_S == ()
 
 
-def test_a_whole_response_is_its_own_only_sentence():
+def test_the_response_level_decomposer_has_one_sentence():
     assert decomposed(ResponseLevelDecomposer(), "Hello! Peru borders Chile. ").sentences_S == (
         Sentence("Hello! Peru borders Chile.", verifiable=True),
     )
