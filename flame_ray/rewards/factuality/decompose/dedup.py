@@ -5,24 +5,22 @@ import re
 import Stemmer
 
 
-def vocabulary(text: str) -> tuple[str, ...]:
+def vocabulary(text: str) -> frozenset[str]:
     """The words of a text, so that a long list of words can be written as a block."""
-    return tuple(text.split())
+    return frozenset(text.split())
 
 
 # A claim of these words alone says nothing that evidence could refute.
-EMPTY = vocabulary(
-    """a an the of in on at to for from by with and or but as that this these those its it their it they which who is are
-    was were be been has have had do does did will can may very more most such also both other some many much all well
-    known home located situated place world country nation state people population region area land city rich
-    diverse vibrant beautiful unique cultural culture heritage history historical traditional tradition strong
-    significant important popular famous great wide range variety various number landscape natural economy economic
-    society social political system government climate geography environment life way part complex dynamic
-    fascinating stunning warm welcoming friendly hospitable modern ancient long deep proud thriving growing
-    influence influenced shaped blend mix mixture years centuries time community communities beauty full offers
-    different several one make makes made key major role plays factor factors characterized world's including
-    include includes ability resources quality high standard living strongly highly among there"""
-)
+EMPTY = vocabulary("""
+    a an the of in on at to for from by with and or but as that this these those its it their it they which who is are was
+    were be been has have had do does did will can may very more most such also both other some many much all well known home
+    located situated place world country nation state people population region area land city rich diverse vibrant beautiful
+    unique cultural culture heritage history historical traditional tradition strong significant important popular famous
+    great wide range variety various number landscape natural economy economic society social political system government
+    climate geography environment life way part complex dynamic fascinating stunning warm welcoming friendly hospitable modern
+    ancient long deep proud thriving growing influence influenced shaped blend mix mixture years centuries time community
+    communities beauty full offers different several one make makes made key major role plays factor factors characterized
+    world's including include includes ability resources quality high standard living strongly highly among there""")
 NEGATIONS = frozenset({"not", "no", "never", "without"})
 _stem = Stemmer.Stemmer("english").stemWord
 _EMPTY_STEMS = {_stem(word) for word in EMPTY}

@@ -84,7 +84,7 @@ PLACES = "|".join(f"(?<={noun})" for noun in ("country", "nation", "state", "rep
 BOUNDARIES = (
     (re.compile(r";\s+"), ""),
     (re.compile(r",?\s+(?:and|but|while|whereas)\s+(?:it|they|he|she)\s+(?=[a-z]+)"), "{} "),
-    (re.compile(rf",?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{'|'.join(VERBS)})\s)"), "{} "),
+    (re.compile(rf",?\s+(?:and|but)\s+(?:also\s+)?(?=(?:{'|'.join(sorted(VERBS))})\s)"), "{} "),
     (re.compile(r",\s+(?:which|who)\s+(?=\w+)"), ANTECEDENT),
     (re.compile(r",\s+with\s+(?=(?:an?|the|over|about|approximately|around|more|some|\d)\b)"), "{} has "),
     (re.compile(r",\s+making it\s+"), "{} is "),
@@ -95,7 +95,7 @@ BOUNDARIES = (
 )
 SUBJECT_NAME = r"(?:[Tt]he )?[A-Z][\w'’.-]*(?: (?:of |the )?[A-Z][\w'’-]*)*"
 SUBJECTS = re.compile(  # `A, B and C border D`
-    rf"^({SUBJECT_NAME}(?:, {SUBJECT_NAME})*),? and ({SUBJECT_NAME}) (?!(?:{'|'.join(COLLECTIVE_VERBS)})\b)([a-z]+ .+)$"
+    rf"^({SUBJECT_NAME}(?:, {SUBJECT_NAME})*),? and ({SUBJECT_NAME}) (?!(?:{'|'.join(sorted(COLLECTIVE_VERBS))})\b)([a-z]+ .+)$"
 )
 
 

@@ -11,17 +11,15 @@ SENTENCE_ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", 
 BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
 MARKUP = re.compile(r"[*_#`]{1,6}")
 PROPER_NAME = r"(?:[A-Z][\w'’.-]*)(?:(?: (?:of|the|and|de|da|la|del|al))* [A-Z][\w'’-]*)*"
-VERBS = vocabulary(
-    """is are was were has have had will can became become becomes borders shares covers includes contains lies gained
-    produces exports imports consists speaks uses operates belongs joined declared remains serves holds ranks
-    features stretches boasts comprises spans relies depends experiences receives ended began won lost lives died
-    makes made established founded"""
-)
+VERBS = vocabulary("""
+    is are was were has have had will can became become becomes borders shares covers includes contains lies gained produces
+    exports imports consists speaks uses operates belongs joined declared remains serves holds ranks features stretches boasts
+    comprises spans relies depends experiences receives ended began won lost lives died makes made established founded""")
 # Two subjects do these things together, so neither does them alone.
 COLLECTIVE_VERBS = vocabulary(
     "share both together form are were have had met fought signed agreed married make made join joined merged"
 )
-VERB = re.compile(rf"\b(?:{'|'.join(VERBS)})\b")
+VERB = re.compile(rf"\b(?:{'|'.join(sorted(VERBS))})\b")
 ANNOUNCED = re.compile(  # `here are the countries that border Peru:` announces a list; each item under it is a claim
     r"^(?:\w+, )?here (?:is|are) (?:(?:an?|the|some|all|\d+|lists? of) )*(\w.* (?:that|which|who) .+)$", re.IGNORECASE
 )

@@ -18,7 +18,7 @@ from flame_ray.rewards.factuality.decompose.grammar.tokens import (
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-COUNTS = frozenset(vocabulary("several numerous various many multiple other some two three four five six seven eight nine ten"))
+COUNTS = vocabulary("several numerous various many multiple other some two three four five six seven eight nine ten")
 PERSON_ENDINGS = ("or", "er", "ist", "ian", "man", "woman", "ess", "eer", "ete", "ot", "ent", "ant", "ic")
 
 

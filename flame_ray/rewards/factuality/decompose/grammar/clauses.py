@@ -24,15 +24,13 @@ from flame_ray.rewards.factuality.decompose.grammar.tokens import (
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-NARROWING = frozenset(vocabulary("no not n't n’t never hardly rarely seldom only without few neither nor none nobody nothing"))
-QUANTIFIERS = frozenset(vocabulary("no all every each few most only any neither none nobody nothing"))
-FACTIVE = frozenset(vocabulary("because since although though while whereas as"))
-LOCATIVE = frozenset(vocabulary("in at from near to of"))
-DITRANSITIVE = frozenset(
-    vocabulary("give award grant offer pay teach show tell ask deny send allow owe name elect appoint call")
-)
-LIKE_PREPOSITIONS = frozenset(
-    vocabulary("starting beginning culminating following regarding concerning owing ranging compared given based depending")
+NARROWING = vocabulary("no not n't n’t never hardly rarely seldom only without few neither nor none nobody nothing")
+QUANTIFIERS = vocabulary("no all every each few most only any neither none nobody nothing")
+FACTIVE = vocabulary("because since although though while whereas as")
+LOCATIVE = vocabulary("in at from near to of")
+DITRANSITIVE = vocabulary("give award grant offer pay teach show tell ask deny send allow owe name elect appoint call")
+LIKE_PREPOSITIONS = vocabulary(
+    "starting beginning culminating following regarding concerning owing ranging compared given based depending"
 )
 
 
@@ -52,8 +50,8 @@ class Clauses:
         """The head of the statement to which a token belongs."""
         return next((each for each in (token, *token.ancestors) if each in self.heads), self.root)
 
-    def is_misparsed(self, verb: Token) -> bool:
-        """Whether a clause holds what no clause can: two objects of a passive, a finite verb without a conjunction ..."""
+    def is_misparsed_clause(self, verb: Token) -> bool:
+        """Whether a clause holds what no clause can: a passive with an object, a finite verb without a conjunction ..."""
         if dependents(verb, "auxpass") and verb.lemma_ not in DITRANSITIVE and dependents(verb, "dobj"):
             return True  # `is bordered by Chile to the north, Brazil to the east`
         if any(each.tag_ == "NNP" and not is_date(each.text) for each in dependents(verb, "npadvmod")):

@@ -24,21 +24,16 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 # Nouns and prepositions that say something of all their items together.
-COLLECTIVE = frozenset(
-    vocabulary(
-        """between among amongst mix mixture blend combination relationship relations war conflict border difference
-        differences marriage merger collaboration except without than unlike per versus both either neither"""
-    )
-)
+COLLECTIVE = vocabulary("""
+    between among amongst mix mixture blend combination relationship relations war conflict border difference differences
+    marriage merger collaboration except without than unlike per versus both either neither""")
 # Adjectives that take back what their noun says, so each item of a list needs them.
-PRIVATIVE = frozenset(
-    vocabulary("former retired alleged fake aspiring potential possible future would-be honorary ex late fictional retired")
-)
-OF_PROFESSION = frozenset(vocabulary("retired late aspiring"))  # these take back a profession, but not a nationality
-SUPERLATIVES = frozenset(vocabulary("first last only sole final next same most least second third youngest oldest"))
-QUANTITIES = frozenset(vocabulary("number variety range series couple handful host array lot dozens many some"))
+PRIVATIVE = vocabulary("former retired alleged fake aspiring potential possible future would-be honorary ex late fictional")
+OF_PROFESSION = vocabulary("retired late aspiring")  # these take back a profession, but not a nationality
+SUPERLATIVES = vocabulary("first last only sole final next same most least second third youngest oldest")
+QUANTITIES = vocabulary("number variety range series couple handful host array lot dozens many some")
 NATIONALITY_ENDINGS = ("an", "ish", "ese", "ch", "i", "ic")
-NOT_PERSONS = frozenset(vocabulary("teacher professor instructor scholar translator river color center order member number"))
+NOT_PERSONS = vocabulary("teacher professor instructor scholar translator river color center order member number")
 
 
 def is_set_off(head: Token) -> bool:

@@ -35,17 +35,12 @@ from flame_ray.rewards.factuality.decompose.grammar.tokens import (
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-CONNECTIVES = frozenset(
-    vocabulary(
-        """such including also additionally furthermore moreover however then therefore thus and but overall sadly
-        unfortunately fortunately interestingly notably importantly ultimately tragically"""
-    )
-)
+CONNECTIVES = vocabulary("""
+    such including also additionally furthermore moreover however then therefore thus and but overall sadly unfortunately
+    fortunately interestingly notably importantly ultimately tragically""")
 NOT_ARGUMENTS = (*SUBJECTS, "punct", "cc", "mark", "intj", "preconj", "twin")
-INCOMPLETE = frozenset(
-    vocabulary("be know regard consider remember credit describe recognize respect base locate situate accuse charge")
-)
-OF_OBJECTS = frozenset(vocabulary("on upon of to into"))
+INCOMPLETE = vocabulary("be know regard consider remember credit describe recognize respect base locate situate accuse charge")
+OF_OBJECTS = vocabulary("on upon of to into")
 Slot = list[Phrase]  # one complement or adjunct; a list has a phrase for each item
 
 

@@ -64,30 +64,21 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 LONGEST = 120  # tokens of a sentence that is split: a longer one is a list without grammar, or no sentence
-UNSPLITTABLE = frozenset(
-    vocabulary(
-        """if unless whether according supposedly allegedly reportedly purportedly rumored rumoured hypothetically
-        theoretically otherwise neither nor unlike contrary instead rather"""
-    )
-)
+UNSPLITTABLE = vocabulary("""
+    if unless whether according supposedly allegedly reportedly purportedly rumored rumoured hypothetically theoretically
+    otherwise neither nor unlike contrary instead rather""")
 COPULAS = {"VBD": "was", "VBZ": "is", "VBP": "is"}
-HAPPENS_ONCE = frozenset(vocabulary("born founded established released killed directed written"))
+HAPPENS_ONCE = vocabulary("born founded established released killed directed written")
 MAKING_IT = re.compile(r"\b(is|was|has been|makes)(?: making)? it (the|an?|one of)\b")  # `..., making it the largest`
 CONTENT_TAGS = ("NN", "JJ", "CD", "VB", "RB", "FW")
 BEFORE_ORDER = ("RB", "UH", "CC", ",")  # `then mix ...`
 CLAIMING_TAGS = (*FINITE, "MD", "NNP", "NNPS", "CD")
-ENGLISH = frozenset(
-    vocabulary(
-        """the and of are were with from has had have which who his her its their been by this that it he she they for
-        also but not will can there"""
-    )
-)
-FOREIGN = frozenset(
-    vocabulary(
-        """es el los las una y der das und ist ein eine est les des une et het een en og och che di sono um uma os jest nie
-        w z je na si ir yra ve bir adalah dan yang ay ang ng la le il du au"""
-    )
-)
+ENGLISH = vocabulary("""
+    the and of are were with from has had have which who his her its their been by this that it he she they for also but not
+    will can there""")
+FOREIGN = vocabulary("""
+    es el los las una y der das und ist ein eine est les des une et het een en og och che di sono um uma os jest nie w z je na
+    si ir yra ve bir adalah dan yang ay ang ng la le il du au""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +186,7 @@ def _split_clause(clauses: Clauses, verb: Token, about: Sequence[Phrase], copula
     if no_subject or is_narrowed(verb, clauses.detached):
         yield _whole_clause(clauses, verb, about, copula)
         return
-    if clauses.is_misparsed(verb):  # `is bordered by Chile to the north, Brazil to the east, and ...`
+    if clauses.is_misparsed_clause(verb):  # `is bordered by Chile to the north, Brazil to the east, and ...`
         whole = _whole_clause(clauses, verb, about, copula)
         yield from (replace(whole, text=item) for item in split_list(whole.text))
         return
