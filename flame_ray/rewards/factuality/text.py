@@ -1,4 +1,4 @@
-"""Text as retrieval and checking compare it."""
+"""Text helpers that retrieval, decomposition and checking share."""
 
 import unicodedata
 
@@ -6,5 +6,5 @@ MONTHS = "January|February|March|April|May|June|July|August|September|October|No
 
 
 def fold(text: str) -> str:
-    """Without accents, so that São Tomé and Sao Tome are one."""
+    """The text without accents, so that `São Tomé` equals `Sao Tome`."""
     return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))

@@ -56,19 +56,12 @@ DEMONSTRATIONS = (
     (
         "Iceland is an island in the North Atlantic.",
         "Its capital is Reykjavik, home to about a third of all Icelanders, and the country has no army of its own.",
-        (
-            "The capital of Iceland is Reykjavik",
-            "Reykjavik is home to about a third of all Icelanders",
-            "Iceland has no army",
-        ),
+        ("The capital of Iceland is Reykjavik", "Reykjavik is home to about a third of all Icelanders", "Iceland has no army"),
     ),
     (
         "",
         "I think photosynthesis, which takes place in chloroplasts, turns water and carbon dioxide into sugar.",
-        (
-            "Photosynthesis takes place in chloroplasts",
-            "Photosynthesis turns water and carbon dioxide into sugar",
-        ),
+        ("Photosynthesis takes place in chloroplasts", "Photosynthesis turns water and carbon dioxide into sugar"),
     ),
     (
         "",

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flame_ray.rewards.factuality.decompose.grammar.attachment import repair
-from flame_ray.rewards.factuality.decompose.grammar.parser import Parser
+from flame_ray.rewards.factuality.decompose.grammar.parser import load, parsed
 from flame_ray.rewards.factuality.decompose.grammar.statements import LONGEST, Statement, statements_of
 from flame_ray.rewards.factuality.decompose.grammar.subjects import Antecedent, antecedent
 
@@ -35,12 +35,12 @@ class Grammar:
     """Raises ModelError if spaCy or its English model is missing (`pip install 'flame-ray[parse]'`)."""
 
     def __init__(self) -> None:
-        self._parser = Parser()
+        self._pipeline = load()
 
     def analyze(self, claims: Sequence[str]) -> list[Analysis]:
         """An analysis for each claim, in their order."""
         found = []
-        with self._parser.parsed(claims) as docs:
+        with parsed(self._pipeline, claims) as docs:
             for claim, doc in zip(claims, docs, strict=True):
                 if len(doc) <= LONGEST:
                     repair(doc)

