@@ -1,26 +1,23 @@
-"""Whether a job fits a place: what it asks for, and what its actors will hold, against what is there. Pure.
+"""Checks that a job fits a site: its CPUs, GPUs and memory. The advice is the mildest change of settings that fits. Pure."""
 
-In: settings, a `Site`, and the estimate of what any settings take. Out: checks, whose advice is the mildest change that fits.
-Looks at nothing itself, and knows neither Ray nor a model's files.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from flame_ray.cluster.capacity import Demand, demands, in_words, roles
-from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig, Workers
+from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, VerifierConfig, Workers
 from flame_ray.doctor.checks import Check, Level, Site, in_units
-from flame_ray.doctor.memory import Plan
-from flame_ray.doctor.shape import ModelShape
-from flame_ray.doctor.smaller import config_changes, role_changes, what_fits
+from flame_ray.doctor.estimate import Plan
+from flame_ray.doctor.models import ModelShape
 
 USUAL_GPU = 80e9
-FULL = 0.95  # of a machine's memory: from there on Ray kills workers
+FULL = 0.95  # the share of a machine's memory at which Ray kills workers
+MAX_RANKS = 512
 NOTHING = "no smaller setting fits"
 PlanOf = Callable[[Config], Plan]
 
 
 def check_placement(config: Config, site: Site) -> list[Check]:
-    """What all roles ask for together; where `min_workers` can begin without the rest, that is a warning."""
+    """Check what all roles ask for together. It is a warning if only the `min_workers` of each fit."""
     return [_placed(demand, site) for demand in demands(config, site.capacity)]
 
 
@@ -31,17 +28,17 @@ def _placed(demand: Demand, site: Site) -> Check:
 
 
 def check_engine_gpus(config: Config) -> list[Check]:
-    """Where a job is on GPUs, an engine asks for as many as it is split over, or for a share of the one that it is on."""
+    """On GPUs, an engine must ask for as many GPUs as it is divided over, or for a share of one."""
     gpus, split = config.rollout.gpus, config.rollout.tensor_parallel
-    as_it_should = gpus == split or (split == 1 and 0 < gpus < 1)
-    if as_it_should or not any(role.gpus for role in roles(config).values()):
+    is_right = gpus == split or (split == 1 and 0 < gpus < 1)
+    if is_right or not any(role.gpus for role in roles(config).values()):
         return []
     fix = f"set rollout.gpus={split}" + (f", or rollout.tensor_parallel={gpus:g}" if gpus > 1 and gpus % 1 == 0 else "")
     return [Check(Level.WARNING, "rollout.gpus", f"{split}, its tensor_parallel", f"{gpus:g}", fix)]
 
 
 def check_split(config: Config, policy: ModelShape | None) -> list[Check]:
-    """vLLM shares out the attention heads over an engine's GPUs, evenly or not at all."""
+    """vLLM must be able to divide the attention heads evenly over an engine's GPUs."""
     split = config.rollout.tensor_parallel
     if policy is None or policy.heads % split == 0:
         return []
@@ -51,7 +48,7 @@ def check_split(config: Config, policy: ModelShape | None) -> list[Check]:
 
 
 def check_host(config: Config, plan_of: PlanOf, site: Site) -> Check:
-    """The machine's memory, or all nodes' together: a cluster may still grow, so it can only be warned of."""
+    """Check the memory of the machine, or of all nodes together. A cluster may still grow, so there it is only a warning."""
     have, largest = (FULL * amount for amount in (sum(site.nodes), max(site.nodes, default=0.0)))
 
     def fits(other: Config) -> bool:
@@ -71,12 +68,12 @@ def check_host(config: Config, plan_of: PlanOf, site: Site) -> Check:
 
 
 def check_devices(config: Config, plan_of: PlanOf, site: Site) -> list[Check]:
-    """Each role on GPUs, against its share of one: however many it asks for, an actor uses one, or those it is split over."""
+    """Check each role's GPU memory. An actor uses one GPU, or those it is divided over, however many it asks for."""
     return [_device(config, need.role, plan_of, site) for need in plan_of(config).needs if need.gpus]
 
 
 def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
-    """Where no GPU's memory is known, the advice is for one of 80 GB."""
+    """If no GPU's memory is known, the advice is for a GPU of 80 GB."""
     gpu = site.gpu or USUAL_GPU
 
     def budget(other: Config) -> float:
@@ -108,15 +105,90 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
 
 
 def device_share(role: Workers, in_turns: bool = False) -> float:
-    """How much of a GPU an actor may take: its fraction of one, and an engine no more than its `gpu_memory`.
+    """The share of a GPU that an actor may use: what it asks for, and for an engine at most `gpu_memory`.
 
-    `in_turns`: colocated, where the fractions only place the actors, and the learner has the GPU for itself in its turn.
+    With `in_turns` (colocated) the shares only place the actors, and the learner has a whole GPU while the others sleep.
     """
     fraction = 1.0 if in_turns else min(1.0, role.gpus)
     return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) else fraction
 
 
 def _smaller(config: Config, changes: Iterator[Mapping], fits: Callable[[Config], bool]) -> str:
-    """The mildest change of settings that fits, as words; "" when none does."""
+    """The first change of settings that fits, in words; "" if none does."""
     changed = what_fits(config, changes, fits)
     return f"set {', '.join(changed)}" if changed else ""
+
+
+def role_changes(role: Workers) -> Iterator[dict[str, Any]]:
+    """Changes of one role's settings that need less of its GPU, the mildest first."""
+    if isinstance(role, LearnerConfig):
+        yield from learner_changes(role)
+    elif isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig):
+        larger = [share for share in (0.8, 0.85, 0.9, 0.95) if role.gpu_memory < share <= role.gpus]
+        for sequences in [role.max_sequences, *(fewer for fewer in (64, 16) if fewer < role.max_sequences)]:
+            yield from ({"gpu_memory": share, "max_sequences": sequences} for share in (role.gpu_memory, *larger))
+
+
+def learner_changes(learner: LearnerConfig) -> Iterator[dict[str, Any]]:
+    """Changes that need less memory, the mildest first: micro-batch, checkpointing, ZeRO stage, offload, ranks, LoRA."""
+    checkpointing = (False, True) if not learner.gradient_checkpointing else (True,)
+    stages = range(learner.zero_stage, 4) if learner.workers > 1 else (learner.zero_stage,)
+    for stage in stages:
+        for recompute in checkpointing:
+            for micro in _smaller_micro_batches(learner):
+                yield {"micro_batch_pairs": micro, "gradient_checkpointing": recompute, "zero_stage": stage}
+    least: dict[str, Any] = {"micro_batch_pairs": 1, "gradient_checkpointing": True}
+    if learner.gpus:
+        yield least | {"zero_stage": max(learner.zero_stage, 2), "offload": "optimizer"}
+        for ranks in _more_ranks(learner):
+            yield least | {"zero_stage": 3, "workers": ranks}
+    if learner.lora is None:
+        yield least | {"lora": LoraConfig()}
+        if learner.gpus:
+            yield least | {"zero_stage": 3, "lora": LoraConfig()}
+
+
+def _smaller_micro_batches(learner: LearnerConfig) -> list[int]:
+    share = learner.batch_pairs // learner.workers
+    return [pairs for pairs in range(learner.micro_batch_pairs, 0, -1) if share % pairs == 0]
+
+
+def _more_ranks(learner: LearnerConfig) -> list[int]:
+    return [ranks for ranks in range(learner.workers + 1, MAX_RANKS + 1) if learner.batch_pairs % ranks == 0]
+
+
+def config_changes(config: Config) -> Iterator[dict[str, dict[str, Any]]]:
+    """Changes that need less of a machine's memory: first of the learner, then of KV caches, then one worker a role."""
+    learner: dict[str, Any] = {}
+    for learner in learner_changes(config.learner) if not config.learner.gpus else ():
+        yield {"learner": learner}
+    one = {"workers": 1, "min_workers": None}
+    yield {"learner": learner, "rollout": {"kv_cache_gib": 1.0}, "judge": {"kv_cache_gib": 1.0}}
+    engine = {"kv_cache_gib": 1.0, **one}
+    yield {"learner": learner, "rollout": engine, "judge": engine, "factuality": one}
+    yield {"learner": learner | one, "rollout": engine, "judge": engine, "factuality": one}
+
+
+def with_changes(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
+    sections: dict[str, Workers] = {name: getattr(config, name).model_copy(update=dict(new)) for name, new in changes.items()}
+    return config.model_copy(update=sections)
+
+
+def what_fits(config: Config, changes: Iterable[Mapping[str, Mapping[str, Any]]], fits: Callable[[Config], bool]) -> list[str]:
+    """The settings of the first change that fits, as `section.key=value`; [] if no change fits."""
+    for change in changes:
+        if fits(with_changes(config, change)):
+            return [
+                f"{section}.{key}={_as_setting(value)}"
+                for section, new in change.items()
+                for key, value in new.items()
+                if value != getattr(getattr(config, section), key)
+            ]
+    return []
+
+
+def _as_setting(value: Any) -> str:
+    """Write a value as `--set` reads it."""
+    if isinstance(value, LoraConfig):
+        return f"{{r: {value.r}, alpha: {value.alpha}}}"
+    return "null" if value is None else str(value).lower()

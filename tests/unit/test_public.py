@@ -48,7 +48,7 @@ def hands_on(handler: ast.ExceptHandler) -> bool:
 HANDED_ON = {
     "rewards/factuality/reward.py": "a reward that failed is missing",
     "cluster/streams.py": "raised where the value would have come",
-    "doctor/hub.py": "what the doctor found",
+    "doctor/data.py": "what the doctor found",
     "doctor/probe.py": "what the doctor found",
     "doctor/models.py": "what the doctor found",
     "cluster/pool.py": "raised where the item's result would have come",

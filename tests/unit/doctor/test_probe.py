@@ -1,11 +1,20 @@
-"""Where the doctor looks: at a cluster that does not answer, and then at this machine."""
+"""What the doctor sees: a cluster that does not answer, this machine, Ray's token, and the installed packages."""
+
+import re
+import threading
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from flame_ray.config import Config
-from flame_ray.doctor.checks import Level
-from flame_ray.doctor.probe import _within, find_site
-from tests.unit.doctor.samples import job
+from flame_ray.doctor.checks import Check, Level, Site
+from flame_ray.doctor.probe import PYTHONS, _softened, _with_timeout, check_auth, check_versions, find_site
+from flame_ray.journal.environment import TESTED
+from tests.unit.doctor.samples import HERE, job, levels
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_cluster_that_does_not_answer_is_a_problem_and_this_machine_is_described():
@@ -25,7 +34,62 @@ def test_a_wait_ends_and_an_error_comes_through():
         raise ConnectionError("no")
 
     with pytest.raises(TimeoutError):
-        _within(0.05, lambda: __import__("time").sleep(5))
+        _with_timeout(0.05, threading.Event().wait)
     with pytest.raises(ConnectionError, match="no"):
-        _within(5, fail)
-    assert _within(5, lambda: 7) == 7
+        _with_timeout(5, fail)
+    assert _with_timeout(5, lambda: 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "has_token", "level"),
+    [
+        ("local", "token", False, Level.OK),  # Ray makes it
+        ("local", "disabled", True, Level.WARNING),
+        ("10.0.0.1:6379", "token", True, Level.OK),
+        ("10.0.0.1:6379", "token", False, Level.PROBLEM),
+        ("10.0.0.1:6379", "", True, Level.WARNING),
+        ("127.0.0.1:6379", "", False, Level.OK),
+        ("http://localhost:8265", "", False, Level.OK),
+        ("ray://[::1]:10001", "", False, Level.OK),
+        ("ray://head:10001", "", False, Level.WARNING),
+    ],
+)
+def test_a_ray_off_loopback_asks_for_a_token(address, mode, has_token, level):
+    assert check_auth(address, mode, has_token).level is level
+
+
+def test_the_tested_versions_are_those_of_the_lock_file_and_of_the_project():
+    locked = dict(re.findall(r"^([\w-]+)==([\d.]+)", (ROOT / "clusters/cpu.lock").read_text(), re.M))
+    assert {name: locked[name] for name in TESTED} == TESTED
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = dict(
+        re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", line).groups()
+        for line in (*project["dependencies"], *project["optional-dependencies"]["cpu"])
+    )
+    assert [name for name, version in TESTED.items() if version not in SpecifierSet(asked[name])] == []
+    assert project["requires-python"] == f">=3.{PYTHONS[0][1]},<3.{PYTHONS[-1][1] + 1}"
+
+
+def test_the_tested_set_is_one_line():
+    (only,) = check_versions(TESTED | {"torch": "2.13.0+cpu"}, (3, 11), on_gpu=False)
+    assert only.level is Level.OK
+    assert "python 3.11, ray 2.60.0" in only.found
+
+
+def test_what_is_missing_is_a_problem_and_what_is_untested_a_warning():
+    found = {name: version for name, version in TESTED.items() if name != "peft"} | {"ray": "2.61.0"}
+    assert levels(check_versions(found, (3, 12), on_gpu=False)) == {"peft": "problem", "ray": "warning", "python": "warning"}
+    assert levels(check_versions(TESTED, (3, 13), on_gpu=False)) == {"python": "problem"}
+
+
+def test_no_set_for_gpus_is_tested_and_a_cpu_build_cannot_serve_them():
+    found = TESTED | {"vllm": "0.32.0", "torch": "2.13.0 (CUDA 13.0)"}
+    assert levels(check_versions(found, (3, 11), on_gpu=True)) == {"packages": "warning"}
+    checks = levels(check_versions(TESTED | {"torch": "2.13.0+cpu"}, (3, 11), on_gpu=True))
+    assert checks == {"vllm": "problem", "torch": "problem", "packages": "warning"}
+
+
+def test_packages_of_this_machine_are_only_a_warning_for_a_cluster():
+    problem = Check(Level.PROBLEM, "vllm", "", "")
+    assert _softened([problem], HERE) == [problem]
+    assert levels(_softened([problem], Site("cluster", {}, ()))) == {"vllm": "warning"}

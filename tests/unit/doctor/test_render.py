@@ -8,14 +8,14 @@ from rich.console import Console
 
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level
-from flame_ray.doctor.render import show
+from flame_ray.doctor.render import render
 from tests.unit.doctor.samples import HERE, job, plans
 
 
 def shown(checks: list[Check], width: int = 100) -> tuple[bool, str]:
     screen = StringIO()
     plan = plans()(Config())
-    return show(Console(file=screen, width=width), checks, plan, HERE), screen.getvalue()
+    return render(Console(file=screen, width=width), checks, plan, HERE), screen.getvalue()
 
 
 def test_a_problem_decides_and_a_warning_does_not():
@@ -45,5 +45,5 @@ def test_memory_of_a_split_engine_is_that_of_each_gpu():
     for split, place in ((1, "GPU"), (2, "each GPU")):
         screen = StringIO()
         plan = plans()(job(rollout={"gpus": split, "tensor_parallel": split}))
-        show(Console(file=screen, width=100), [], plan, HERE)
+        render(Console(file=screen, width=100), [], plan, HERE)
         assert re.search(rf"rollout x1 +{place} +\d", screen.getvalue())
