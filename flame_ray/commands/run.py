@@ -1,12 +1,12 @@
-"""A whole run: check, place, loop, record. What `flame-ray run` calls.
+"""`flame-ray run`: check, place, loop, record.
 
-In: a `Config`, and the id of a run to go on with. Out: a folder under run.root, and the reports of its rounds. What can be
-known to fail is found before anything is placed; a new run's folder is made only once every actor is ready.
+Whatever can be known to fail is found before any actor is placed. A new run's folder is created once all actors are ready.
 """
 
 import hashlib
 import os
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import ray
@@ -40,39 +40,48 @@ from flame_ray.storage.lease import Lease
 from flame_ray.types import PairSet, Prompt, RoundReport, Split
 
 
-def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
-    """Carry out a job; raises a FlameError, after recording it, when it cannot go on.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run reads: the folders of its models, and its prompts."""
 
-    `resume`: the id of a run under run.root, or its folder's path or URL.
+    policy: Path
+    judge: Path
+    prompts: tuple[Prompt, ...]
+
+
+def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
+    """Run a job and return the report of each round. Raises a FlameError, which the journal records, if the run cannot go on.
+
+    `resume` is the id of a run under run.root, or the path or URL of a run's folder.
     """
-    config, path = _located(config, resume)
+    config, path = _locate(config, resume)
     name, folder = path.rpartition("/")[2], RunDirectory(Storage(path))
-    checkpoints, go_on = Checkpoints(folder.checkpoints, config.run.keep_checkpoints), f"go on with --resume {resume or name}"
+    checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
+    advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
             folder.check_resumable(config)
-            stack.enter_context(_owned(folder))
-        policy, judge_model, prompts = _preflight(config, folder, is_new=not resume)
+            stack.enter_context(_lease(folder))
+        inputs = _check(config, folder, is_new=not resume)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
-        advise = stack.enter_context(interruptible(go_on if resume else "nothing is written yet: start it again"))
-        check_capacity(config)
+        advise = stack.enter_context(interruptible(advice if resume else "nothing is written yet: start the run again"))
         screen = Screen(console)
-        workers = _place(config, screen, policy, judge_model, checkpoints, dashboard)
+        workers = _place(config, inputs, checkpoints, screen, dashboard)
         stack.callback(workers.close)
         if not resume:
-            stack.enter_context(_owned(folder))
+            stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
-            advise(go_on)
+            advise(advice)
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained())
-        stages = ClusterStages(workers, config, _classification_cache(judge_model), checkpoints, journal.advance)
-        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints.trained())), prompts)
+        stages = ClusterStages(workers, config, _classification_cache(inputs.judge), checkpoints, journal.advance)
+        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints.trained())), inputs.prompts)
     print_closing_table(console, reports)
     console.print(f"run {name}: {folder.storage.url}", highlight=False, soft_wrap=True)
     return reports
 
 
-def _located(config: Config, resume: str | None) -> tuple[Config, str]:
-    """Where the run is; a folder that is gone on with has its own root. Raises ConfigError if that one does not do."""
+def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
+    """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
     if resume is None or "/" not in resume:
         return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
     path = resume.rstrip("/")
@@ -81,18 +90,18 @@ def _located(config: Config, resume: str | None) -> tuple[Config, str]:
     return parse_config(tree, f"--resume {resume}"), path
 
 
-def _owned(folder: RunDirectory) -> Lease:
-    """If another process takes the run, this one ends where it stands: every further write would be into another's run."""
+def _lease(folder: RunDirectory) -> Lease:
+    """If another process takes the run over, this one exits at once: any further write would go into the other's run."""
     return Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code))
 
 
-def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path, Path, tuple[Prompt, ...]]:
-    """Model folders and prompts, checked together with the corpus and the disk."""
+def _check(config: Config, folder: RunDirectory, is_new: bool) -> Inputs:
+    """Check the models, the prompts, the corpus and the disk before anything is placed."""
     prompts = load_prompts(config.prompts)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = resolve_model(config.model.policy, config.model)
-    judge_model = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
-    load_tokenizer(judge_model, config.model)
+    judge = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
+    load_tokenizer(judge, config.model)
     if config.factuality.checker_model and config.factuality.checker != "small":
         resolve_model(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_split(policy, config.rollout.tensor_parallel)
@@ -101,15 +110,14 @@ def _preflight(config: Config, folder: RunDirectory, is_new: bool) -> tuple[Path
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:
         folder.check_room(RESERVE_BYTES)
-    return policy, judge_model, prompts
+    return Inputs(policy, judge, prompts)
 
 
-def _place(
-    config: Config, screen: Screen, policy: Path, judge_model: Path, checkpoints: Checkpoints, dashboard: str
-) -> Workers:
+def _place(config: Config, inputs: Inputs, checkpoints: Checkpoints, screen: Screen, dashboard: str) -> Workers:
+    check_capacity(config)
     bar = screen.begin("start actors")
     try:
-        workers = start_workers(config, policy, judge_model, checkpoints)
+        workers = start_workers(config, inputs.policy, inputs.judge, checkpoints)
     except BaseException:
         bar.close()
         raise
@@ -118,7 +126,7 @@ def _place(
 
 
 def _resumed(stages: ClusterStages, folder: RunDirectory, trained: int) -> Stages:
-    """Before anything is sampled, the samplers get the weights of the last round that was trained."""
+    """Give the samplers the weights of the last trained round before anything is sampled."""
     if trained:
         stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))
         stages.save(trained)
@@ -145,6 +153,6 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
 
 
 def _classification_cache(judge_model: Path) -> Cache:
-    """Named after the model and the question, so that a change of either asks again."""
+    """Its name depends on the model and the question, so that a change of either starts a new cache."""
     key = hashlib.sha256((fingerprint(judge_model) + repr(classification_messages(""))).encode()).hexdigest()[:16]
     return Cache(node_file(cache_dir() / "classify" / key))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.commands.run import _located, _preflight, _resumed
+from flame_ray.commands.run import Inputs, _check, _locate, _resumed
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, ModelError, StorageError
@@ -41,21 +41,21 @@ def new(tmp_path: Path) -> RunDirectory:
 
 
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
-    policy, judge, prompts = _preflight(job(), new(tmp_path), is_new=True)
-    assert (policy, judge) == (folder, folder)
-    assert len(prompts) == 10
+    inputs = _check(job(), new(tmp_path), is_new=True)
+    assert inputs == Inputs(folder, folder, inputs.prompts)
+    assert len(inputs.prompts) == 10
     assert not (tmp_path / "run").exists()
 
 
 def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp_path):
-    _preflight(job(evaluation={"max_tokens": 8}), new(tmp_path), is_new=True)
+    _check(job(evaluation={"max_tokens": 8}), new(tmp_path), is_new=True)
     with pytest.raises(ModelError, match=r"at most 4 tokens .*less 9 for the response.* of 5 tokens"):
-        _preflight(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
+        _check(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
 
 
 def test_a_judge_that_is_not_there_is_named_by_its_own_setting(job, tmp_path):
     with pytest.raises(ModelError, match=r"found judge\.model: \./no-judge\."):
-        _preflight(job(judge={"model": "./no-judge"}), new(tmp_path), is_new=True)
+        _check(job(judge={"model": "./no-judge"}), new(tmp_path), is_new=True)
 
 
 def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
@@ -64,14 +64,14 @@ def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
     (judge / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (judge / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(ModelError, match=r"a tokenizer in .*judge"):
-        _preflight(job(judge={"model": str(judge)}), new(tmp_path), is_new=True)
+        _check(job(judge={"model": str(judge)}), new(tmp_path), is_new=True)
 
 
 def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that_goes_on(job, tmp_path):
     (tmp_path / "run").mkdir()
-    _preflight(job(), new(tmp_path), is_new=False)
+    _check(job(), new(tmp_path), is_new=False)
     with pytest.raises(StorageError, match="exists already"):
-        _preflight(job(), new(tmp_path), is_new=True)
+        _check(job(), new(tmp_path), is_new=True)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
     (folder / "model.safetensors").write_bytes(bytes(2_000_000))
     monkeypatch.setattr(Storage, "free_bytes", lambda self: RESERVE_BYTES + 15_000_000)
     if fits:
-        _preflight(job(**sections), new(tmp_path), is_new=True)
+        _check(job(**sections), new(tmp_path), is_new=True)
     else:
         with pytest.raises(StorageError, match=r"run\.keep_checkpoints"):
-            _preflight(job(**sections), new(tmp_path), is_new=True)
+            _check(job(**sections), new(tmp_path), is_new=True)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
     ],
 )
 def test_a_run_is_where_its_root_and_its_id_say_or_the_folder_to_go_on_with(root, resume, expected):
-    config, path = _located(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
+    config, path = _locate(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
     assert (config.run.root, path) == expected
 
 
 def test_a_run_that_is_gone_on_with_on_an_object_store_must_be_able_to_send_its_weights():
     settings = parse_config({"weights": {"backend": "lora"}}, "here")
     with pytest.raises(ConfigError, match=r"weights\.backend lora needs run\.root .*gs://bucket"):
-        _located(settings, "gs://bucket/other")
+        _locate(settings, "gs://bucket/other")
 
 
 class FakeStages:
