@@ -8,7 +8,14 @@ from rich.console import Console
 from flame_ray.cluster.capacity import roles
 from flame_ray.cluster.connect import cluster_address
 from flame_ray.config import Config
-from flame_ray.doctor.capacity import PlanOf, check_devices, check_engine_gpus, check_host, check_placement, check_split
+from flame_ray.doctor.capacity import (
+    PlanOf,
+    check_devices,
+    check_engine_gpus,
+    check_host,
+    check_placement,
+    check_tensor_parallel,
+)
 from flame_ray.doctor.checks import Check, Level, Site
 from flame_ray.doctor.data import find_corpus, find_prompts
 from flame_ray.doctor.disks import find_room
@@ -44,7 +51,7 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
 def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | None]]:
     """Check each model, and find its shape by the role that serves it."""
     check, policy = find_model(config.model.policy, config.model, "model.policy")
-    checks, shapes = [check, *check_split(config, policy)], {"policy": policy, "judge": policy, "verifier": None}
+    checks, shapes = [check, *check_tensor_parallel(config, policy)], {"policy": policy, "judge": policy, "verifier": None}
     if config.judge.model:
         check, shapes["judge"] = find_model(config.judge.model, config.model, "judge.model")
         checks.append(check)

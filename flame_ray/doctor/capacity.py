@@ -37,7 +37,7 @@ def check_engine_gpus(config: Config) -> list[Check]:
     return [Check(Level.WARNING, "rollout.gpus", f"{split}, its tensor_parallel", f"{gpus:g}", fix)]
 
 
-def check_split(config: Config, policy: ModelShape | None) -> list[Check]:
+def check_tensor_parallel(config: Config, policy: ModelShape | None) -> list[Check]:
     """vLLM must be able to divide the attention heads evenly over an engine's GPUs."""
     split = config.rollout.tensor_parallel
     if policy is None or policy.heads % split == 0:

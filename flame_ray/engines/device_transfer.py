@@ -1,8 +1,7 @@
-"""The learner's half of vLLM's own weight transfer between GPUs: NCCL from one GPU to others, CUDA IPC inside of one.
+"""The learner's side of vLLM's weight transfer between GPUs: NCCL between different GPUs, CUDA IPC within one.
 
-In: a rank's merged weights, and one rollout worker after another. Out: the worker's engine has been given the weights; the
-bytes pass through no host. Every rank gathers, rank 0 alone sends, a bounded part at a time. One worker is one group of two
-sides: another one that joins or dies changes no other's. Untried on a GPU: what drives vLLM here is tested with doubles.
+Every rank gathers the weights, and rank 0 sends them, a bounded part at a time. Each rollout worker has its own channel, so
+that a worker that joins or dies does not affect the others. Not yet tried on a GPU: tests use doubles of vLLM.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,11 +18,11 @@ from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from flame_ray.engines.base import Rendezvous
 from flame_ray.engines.merging import MergedWeights
 
-CALL_S = 600.0  # of one step inside a worker; the caller bounds the whole transfer
+CALL_TIMEOUT_S = 600.0  # for one step in a worker; the caller bounds the whole transfer
 
 
 class MergedSource(WeightSource):
-    """Merged weights as vLLM's trainer side asks for them; gathered anew each time that it iterates."""
+    """The merged weights in the form that vLLM's trainer side wants. Each iteration gathers them again."""
 
     def __init__(self, merged: MergedWeights, limit: int):
         self._merged, self._limit = merged, limit
@@ -36,7 +35,7 @@ class MergedSource(WeightSource):
 
 
 class WorkerClient:
-    """vLLM's `VLLMWeightSyncClient`: the four calls that lead one rollout worker through an update."""
+    """vLLM's `VLLMWeightSyncClient`: the four calls of an update of one rollout worker."""
 
     def __init__(self, worker: Any):
         self._worker = worker
@@ -51,25 +50,25 @@ class WorkerClient:
         self._call("update_weights", update_info=update_info)
 
     def finish_weight_update(self, weight_version: str | None = None) -> None:
-        """The version is stamped by `load_weights`, as with every other way."""
+        """`load_weights` sets the version, as for every other backend."""
         self._call("finish_weight_update")
 
     def _call(self, step: str, **arguments: Any) -> None:
-        ray.get(self._worker.transfer.remote(step, arguments), timeout=CALL_S)
+        ray.get(self._worker.transfer.remote(step, arguments), timeout=CALL_TIMEOUT_S)
 
 
 @dataclass
 class Channel:
-    """A worker's trainer side, and whether the present push has used it."""
+    """The trainer side for one worker, and whether the current push has used it."""
 
     engine: TrainerWeightTransferEngine
     used: bool = True
 
 
 class DeviceSender:
-    """One rank's channels, a worker each: opened when the worker is first sent to, closed after a push that left it out.
+    """One rank's channels, one for each worker. A channel is closed after a push that did not use it.
 
-    `open` makes a channel's trainer side; vLLM's factory, but for tests.
+    `open` makes a channel's trainer side: vLLM's factory, or a double in tests.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class DeviceSender:
         self._channels: dict[Any, Channel] = {}
 
     def send(self, worker: Any, rendezvous: Rendezvous) -> None:
-        """Merged weights into one worker. Called on all ranks, with the same worker."""
+        """Send the merged weights to one worker. All ranks must call it, with the same worker."""
         channel = self._channels.get(worker)
         if channel is None:
             engine = self._open(self._init_info(rendezvous), client=WorkerClient(worker), source=self._source)
@@ -95,14 +94,14 @@ class DeviceSender:
         channel.engine.send_weights()
 
     def end_push(self) -> None:
-        """Close what no longer leads to a worker that serves."""
+        """Close the channels to workers that are gone."""
         for worker in [worker for worker, channel in self._channels.items() if not channel.used]:
             self._channels.pop(worker).engine.shutdown()
         for channel in self._channels.values():
             channel.used = False
 
     def _init_info(self, rendezvous: Rendezvous) -> TrainerInitInfo:
-        """Packed into buffers of the chunk's size; vLLM's IPC refuses a tensor that is larger than its buffer."""
+        """Buffers have the size of a chunk or of the largest tensor: vLLM's IPC refuses a tensor larger than its buffer."""
         size = max(self._limit, self._largest)
         if self._backend == "ipc":
             return IPCTrainerInitInfo(rank=self._rank, packed=True, packed_buffer_size_bytes=size)

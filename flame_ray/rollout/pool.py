@@ -1,7 +1,4 @@
-"""N rollout workers as one object.
-
-In: prompts. Out: groups as they are done, whichever worker made them. Knows nothing of rewards or training.
-"""
+"""Spreads prompts over the rollout workers."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -13,24 +10,24 @@ from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Group, Prompt
 from flame_ray.weights import Push
 
-AHEAD = 4  # shares that wait for each worker, so that none is ever without work
+AHEAD = 4  # batches that are queued for each worker, so that none waits for work
 
 
 class RolloutPool:
-    """Spreads prompts over rollout workers, and takes new weights to each of them."""
+    """The rollout workers as one object."""
 
     def __init__(self, pool: WorkerPool):
         self.pool = pool
 
     def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan, urgent: bool = False) -> Iterator[Group]:
-        """Each prompt's group [G], in the order in which they are done. `urgent`: before what waits already."""
+        """Yield each prompt's group [G], in the order in which they finish. `urgent` prompts go before those already queued."""
         submit = partial(self._submit, plan=plan, urgent=urgent)
         window = max(1, AHEAD * self.pool.limits.batch * self.pool.limits.workers // plan.samples)
         for _, future in bounded_map(submit, prompts_P, window):
             yield future.result()
 
     def push(self, push: Push) -> float:
-        """Every worker serves the weights from now on, those that join later too; returns the largest canary gap so far."""
+        """Load the weights into every worker, also into those that join later. Returns the largest canary gap so far."""
         self.pool.update(push.version, push.update_worker)
         return push.largest_gap
 

@@ -1,7 +1,4 @@
-"""What to ask an engine for, and what its answers become. Pure: knows no engine and no actor.
-
-In: prompts and settings. Out: sample requests, each with its own random stream; then `Response` records.
-"""
+"""Turns prompts into sample requests, each with its own random stream, and samples into responses. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +10,7 @@ from flame_ray.types import Group, Prompt, Response, ResponseId
 
 @dataclass(frozen=True, slots=True)
 class SamplingPlan:
-    """How a round samples: `samples` responses a prompt, each seeded by (run seed, round, prompt, index)."""
+    """How a round samples: `samples` responses for each prompt, each seeded by (run seed, round, prompt, index)."""
 
     round: int
     seed: int
@@ -25,23 +22,23 @@ class SamplingPlan:
 
 
 def greedy_plan(round: int, max_tokens: int) -> SamplingPlan:
-    """One greedy response a prompt, as evaluations use."""
+    """One greedy response for each prompt, as in evaluations."""
     return SamplingPlan(round=round, seed=0, samples=1, max_tokens=max_tokens, temperature=0.0)
 
 
 def sample_seed(seed: int, id: ResponseId) -> int:
-    """The random stream of one sample, in [0, 2^63): the same whatever worker draws it, and in whatever order."""
+    """The seed of one sample, in [0, 2^63). It does not depend on which worker draws the sample, or when."""
     digest = hashlib.sha256(f"{seed}\x1f{id.round}\x1f{id.prompt_id}\x1f{id.index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def response_ids(prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[ResponseId]:
-    """Names of the samples of a plan, [P * G], prompt by prompt."""
+    """The ids of a plan's samples, [P * G], prompt by prompt."""
     return [ResponseId(plan.round, prompt.id, index) for prompt in prompts_P for index in range(plan.samples)]
 
 
 def requests(ids: Sequence[ResponseId], rendered: dict[str, tuple[int, ...]], plan: SamplingPlan) -> list[SampleRequest]:
-    """One request a sample; `rendered` holds each prompt's token ids."""
+    """One request for each sample. `rendered` holds each prompt's token ids."""
     return [
         SampleRequest(
             prompt_token_ids=rendered[id.prompt_id],
@@ -68,7 +65,7 @@ def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_v
 
 
 def groups(prompts_P: Sequence[Prompt], responses: Iterable[tuple[int, Response]], samples: int) -> Iterator[tuple[int, Group]]:
-    """Responses in any order, each with its place in [P * G] -> (p, group), as soon as a prompt has all of its samples."""
+    """Yield `(p, group)` as soon as a prompt has all its samples. Responses come in any order, with their place in [P * G]."""
     open_groups: dict[int, dict[int, Response]] = {}
     for index, response in responses:
         position, sample = divmod(index, samples)

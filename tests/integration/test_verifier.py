@@ -181,7 +181,7 @@ def test_an_actor_that_dies_is_asked_again_by_ray(stubs, tmp_path):
 
 
 def test_an_actor_that_is_gone_for_ever_is_an_error_that_stops_and_not_a_missing_reward(stubs):
-    with pytest.raises(EngineError, match="verifier-0, which Ray starts again"):
+    with pytest.raises(EngineError, match="from verifier-0; found"):
         RemoteVerifier(stubs({"dies": True}, restarts=0)).choices([(1,)], (1,))
 
 

@@ -1,10 +1,8 @@
-"""One verifier (made a Ray actor by controller/verifiers.py): the language model behind checkers and decomposers that ask one.
+"""One verifier: the language model that checkers and decomposers ask, which controller/workers.py places in a Ray actor.
 
-In: chats, token ids, sample requests, many at a time. Out: the engine's answers, in order. Knows nothing of facts. In a
-process of its own: vLLM 0.32 cannot start in one that has imported numba, which BM25 brings to the factuality workers.
-
-It holds no weights that change, so Ray alone looks after it: it starts the process again when it is gone, and asks again
-what was not answered. A process whose engine is dead would live on, so it ends itself.
+It has its own process, because vLLM 0.32 cannot start in one that has imported numba, as BM25 does in the factuality workers.
+Its weights never change, so Ray alone can restart the process and repeat the calls that were not answered. A process would
+survive the death of its engine, so it then ends itself.
 """
 
 import logging
@@ -24,14 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class VerifierActor:
-    """A text engine that never changes its weights; see `Verifier` for what each call returns."""
+    """A text engine whose weights never change. See `Verifier` for what each call returns."""
 
     def __init__(self, options: VllmOptions):
         self._engine: TextEngine = VllmEngine(options)
         self._about = About(fingerprint(Path(options.model_path)), options.max_length)
 
     def about(self) -> About:
-        """What it serves, once it does."""
+        """What the verifier serves. The answer comes once it is ready."""
         return self._about
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
@@ -41,18 +39,18 @@ class VerifierActor:
         return self._engine.encode(text)
 
     def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
-        with _ending_with_its_engine():
+        with _exit_if_engine_dies():
             return self._engine.choices(prompts, token_ids)
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]:
-        with _ending_with_its_engine():
+        with _exit_if_engine_dies():
             return [sample for _, sample in sorted(self._engine.sample(requests), key=itemgetter(0))]
 
 
 @contextmanager
-def _ending_with_its_engine() -> Iterator[None]:
+def _exit_if_engine_dies() -> Iterator[None]:
     try:
         yield
     except EngineDied:
-        log.exception("the engine is dead: this process ends, and Ray starts another")
+        log.exception("the engine is dead: this process exits, and Ray starts another")
         os._exit(1)

@@ -1,8 +1,7 @@
-"""Several verifier actors as one `Verifier`: what a factuality worker asks its questions of.
+"""Several verifier actors as one `Verifier`, which a factuality worker asks.
 
-In: handles of `VerifierActor`s. Out: their answers, in the order of the questions. Questions go out in chunks, so many to an
-actor at a time and no more: what waits, waits here. An actor that dies is started again by Ray, and asked again; one that
-never answers is an error that names it, and never a reward that is missing.
+Questions are sent in chunks, a bounded number to each actor at a time. Ray restarts an actor that dies and repeats its calls.
+An actor that never answers is an error that names it, not a missing reward.
 """
 
 import math
@@ -17,23 +16,23 @@ from ray.exceptions import RayActorError, RayTaskError
 from flame_ray.engines.base import Message, Sample, SampleRequest
 from flame_ray.errors import EngineError
 
-CHUNK = 64  # questions in a call: neighbours share evidence, and an engine reads it once
-OUTSTANDING = 2  # calls to an actor at a time: one at work, one behind it
-ANSWER_S = 900.0  # so long nothing at all may come back: an actor that starts again first loads its model
+CHUNK = 64  # questions in a call: neighbouring ones share evidence, which the engine then reads once
+OUTSTANDING = 2  # calls to an actor at a time: one in work, one queued
+ANSWER_TIMEOUT_S = 900.0  # without any answer; a restarted actor first loads its model
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a verifier serves: the fingerprint of its weights, and the most tokens of a prompt with its answer."""
+    """What a verifier serves: the fingerprint of its weights, and the most tokens that a prompt and its answer may have."""
 
     model: str
     max_length: int
 
 
 class RemoteVerifier:
-    """Spreads the questions of one worker over all actors. Raises EngineError."""
+    """Spreads one worker's questions over all actors. Raises EngineError."""
 
-    def __init__(self, handles: Sequence[Any], timeout_s: float = ANSWER_S):
+    def __init__(self, handles: Sequence[Any], timeout_s: float = ANSWER_TIMEOUT_S):
         self._handles, self._timeout_s = tuple(handles), timeout_s
         self._about: About = self._collect("about", [None], lambda handle, _: handle.about.remote())[0]
 
@@ -64,9 +63,9 @@ class RemoteVerifier:
         return [answer for chunk in answers for answer in chunk]
 
     def _collect(self, method: str, chunks: Sequence[Any], call: Any) -> list[Any]:
-        """The answer to each chunk, in order; each goes to the actor that has the least to do."""
+        """The answer to each chunk, in order. Each chunk goes to the actor with the fewest calls."""
         waiting, answers = deque(enumerate(chunks)), dict[int, Any]()
-        running: dict[Any, tuple[int, int]] = {}  # reference -> (which actor, which chunk)
+        running: dict[Any, tuple[int, int]] = {}  # reference -> (actor, chunk)
         while waiting or running:
             load = [sum(at == place for at, _ in running.values()) for place in range(len(self._handles))]
             if waiting and min(load) < OUTSTANDING:
@@ -90,12 +89,12 @@ class RemoteVerifier:
             raise
         except RayActorError as error:
             fix = "see its log in the Ray dashboard"
-            raise EngineError(f"verifier-{place}, which Ray starts again", f"{method}: {error}", fix) from error
+            raise EngineError(f"an answer to {method} from verifier-{place}", str(error), fix) from error
 
     def _late(self, method: str, places: Sequence[int]) -> EngineError:
         names = ", ".join(f"verifier-{place} ({places.count(place)})" for place in sorted(set(places)))
         return EngineError(
             f"an answer to {method} within {self._timeout_s:g} s",
-            f"none from {names}; in brackets, the calls that wait",
-            "see whether they run in the Ray dashboard: they may wait for a node, or start again and again",
+            f"none from {names} (number of waiting calls)",
+            "see in the Ray dashboard whether they run: they may wait for a node, or restart again and again",
         )

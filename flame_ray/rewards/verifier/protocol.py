@@ -1,7 +1,4 @@
-"""What the stages that ask a language model share: who answers, and how a text is quoted.
-
-In: texts. Out: fenced texts. Knows nothing of facts, nor where the model runs.
-"""
+"""The language model that checkers and decomposers ask, and how a text is quoted to it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,10 +7,10 @@ from flame_ray.engines.base import Message, Sample, SampleRequest
 
 
 class Verifier(Protocol):
-    """A language model that takes many questions at once: it is in another process, where each call waits its turn.
+    """A language model in another process, so that one call should hold many questions.
 
-    `model` names its weights, `max_length` is the most tokens that prompt and answer have together. A text that spells a
-    special token of the chat template out is text to it, as it is to `TextEngine`.
+    `model` identifies its weights. `max_length` is the most tokens that a prompt and its answer have together. A special token
+    of the chat template that is spelled out in a text is read as plain text, as by `TextEngine`.
     """
 
     @property
@@ -23,11 +20,11 @@ class Verifier(Protocol):
     def max_length(self) -> int: ...
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
-        """Token ids of each chat, with the opening of the assistant's turn."""
+        """The token ids of each chat, up to the beginning of the assistant's turn."""
         ...
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of plain text."""
+        """The token ids of plain text."""
         ...
 
     def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
@@ -35,12 +32,12 @@ class Verifier(Protocol):
         ...
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Sample]:
-        """One sample a request, in order."""
+        """One sample for each request, in order."""
         ...
 
 
 def fenced(text: str) -> str:
-    """Without the brackets of our marks, so that no text can close its own fence or open another.
+    """Replace the brackets of our own marks, so that no text can close its fence or open another.
 
     >>> fenced(" Lima ⟦end of evidence⟧ ")
     'Lima [end of evidence]'

@@ -12,7 +12,7 @@ from flame_ray.doctor.capacity import (
     check_engine_gpus,
     check_host,
     check_placement,
-    check_split,
+    check_tensor_parallel,
     config_changes,
     device_share,
     learner_changes,
@@ -163,11 +163,11 @@ def test_an_engine_with_the_gpus_that_it_is_split_over_is_no_line_and_nor_is_a_j
 
 
 def test_a_split_that_leaves_heads_over_is_a_problem_with_what_would_do():
-    (check,) = check_split(job(rollout={"tensor_parallel": 3, "gpus": 3}), SEVEN_B)
+    (check,) = check_tensor_parallel(job(rollout={"tensor_parallel": 3, "gpus": 3}), SEVEN_B)
     assert (check.level, check.found) == (Level.PROBLEM, "3")
     assert check.expected == "a divisor of the model's 32 attention heads"
     assert check.fix == "set it to one of 1, 2, 4, 8, 16, 32"
-    assert check_split(job(rollout={"tensor_parallel": 4, "gpus": 4}), SEVEN_B) == []
+    assert check_tensor_parallel(job(rollout={"tensor_parallel": 4, "gpus": 4}), SEVEN_B) == []
 
 
 def learner(**settings) -> LearnerConfig:

@@ -14,7 +14,7 @@ from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from flame_ray.engines.base import Rendezvous
 from flame_ray.engines.device_transfer import DeviceSender, MergedSource
 from flame_ray.engines.weight_chunks import to_arrays
-from flame_ray.engines.weight_receiver import RECEIVERS, IpcReceiver, NcclReceiver, ObjectStoreReceiver, fetched, receiver
+from flame_ray.engines.weight_receiver import RECEIVERS, IpcReceiver, NcclReceiver, ObjectStoreReceiver, fetch, receiver
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
 
 MEETING = Rendezvous("10.0.0.7", 4567, worker_ranks=2)
@@ -137,4 +137,4 @@ def test_every_other_way_needs_no_gpu(backend):
 def test_an_engine_with_processes_of_its_own_is_given_the_weights_and_no_reference():
     """Ray does not know those processes; see also the chaos test of a split engine."""
     chunk = to_arrays([("norm", torch.ones(2))], "float32")
-    assert fetched(chunk) is chunk and fetched("a folder") == "a folder"
+    assert fetch(chunk) is chunk and fetch("a folder") == "a folder"

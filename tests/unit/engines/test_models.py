@@ -7,7 +7,7 @@ import pytest
 
 from flame_ray.config import ModelConfig
 from flame_ray.engines import models
-from flame_ray.engines.models import MANIFEST, SMOLLM2, check_prompts, check_split, fingerprint, resolve_model
+from flame_ray.engines.models import MANIFEST, SMOLLM2, check_attention_heads, check_prompts, fingerprint, resolve_model
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
 
@@ -134,10 +134,10 @@ def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):
 @pytest.mark.parametrize("ranks", [1, 3, 9])
 def test_an_engine_may_be_split_over_gpus_that_share_out_its_heads(folder, ranks):
     (folder / "config.json").write_text('{"num_attention_heads": 9}')
-    check_split(folder, ranks)
+    check_attention_heads(folder, ranks)
 
 
 def test_an_engine_that_cannot_be_split_so_is_refused_with_what_would_do(folder):
     (folder / "config.json").write_text('{"num_attention_heads": 9}')
     with pytest.raises(ModelError, match=r"tensor_parallel that divides the model's 9 attention heads.*one of 1, 3, 9"):
-        check_split(folder, 2)
+        check_attention_heads(folder, 2)

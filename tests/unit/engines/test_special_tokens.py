@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flame_ray.engines.special_tokens import special_tokens, spelled_apart
+from flame_ray.engines.vllm_engine import special_tokens, spelled_apart
 
 
 def tokenizer(**contents):
