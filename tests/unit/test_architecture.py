@@ -1,0 +1,147 @@
+"""The rooms of the tree and their order, as CONTRIBUTING.md lists them: every import goes down the list, never up."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "flame_ray"
+ROW = re.compile(r"^\| `([a-z_]+)(?:/|\.py)` \| (yes|) *\|", re.MULTILINE)
+ENGINES_ONLY = {"vllm", "deepspeed"}
+MATHS = ("collections", "dataclasses", "importlib", "math", "typing")  # of the standard library
+
+Graph = dict[str, set[str]]
+
+
+@cache
+def listed_rooms() -> dict[str, bool]:
+    """Room -> whether it may import Ray, from the top of CONTRIBUTING.md's table down."""
+    return {room: ray == "yes" for room, ray in ROW.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))}
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {_dotted(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Everything that a module imports, also inside functions and for type checkers only."""
+    return frozenset(name for node in ast.walk(_tree(module)) for name in _imported(node))
+
+
+@cache
+def imports_for_types(module: str) -> frozenset[str]:
+    """What a module imports under `if TYPE_CHECKING:`."""
+    guarded = [
+        node for node in ast.walk(_tree(module)) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    return frozenset(name for block in guarded for node in ast.walk(block) for name in _imported(node))
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            yield full if full in modules() else node.module
+
+
+def graph(folder: str, types_too: bool = True) -> Graph:
+    """The arrows among the folders and files that lie directly in a package: name -> names that it imports."""
+    arrows: Graph = defaultdict(set)
+    for module in modules():
+        for target in imports(module) - (frozenset() if types_too else imports_for_types(module)):
+            start, end = _child(folder, module), _child(folder, target)
+            if start and end and start != end:
+                arrows[start].add(end)
+    return dict(arrows)
+
+
+def _child(folder: str, module: str) -> str | None:
+    return module.removeprefix(f"{folder}.").partition(".")[0] if module.startswith(f"{folder}.") else None
+
+
+def upward(arrows: Graph, order: list[str]) -> list[str]:
+    """The arrows that go up the list."""
+    place = {room: index for index, room in enumerate(order)}
+    return sorted(f"{a} -> {b}" for a, ends in arrows.items() for b in ends if place[a] >= place[b])
+
+
+def reachable(arrows: Graph, start: str) -> set[str]:
+    found, left = set(), [start]
+    while left:
+        new = arrows.get(left.pop(), set()) - found
+        found |= new
+        left += new
+    return found
+
+
+def packages() -> list[str]:
+    return sorted(module for module, path in modules().items() if path.name == "__init__.py")
+
+
+def test_contributing_lists_every_room():
+    found = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path.is_dir() and (path / "__init__.py").exists())
+    }
+    assert set(listed_rooms()) == found - {"__init__", "__main__"}
+
+
+def test_every_import_goes_down_the_list():
+    arrows = {room: ends for room, ends in graph("flame_ray").items() if room != "__main__"}
+    assert upward(arrows, list(listed_rooms())) == []
+
+
+def test_an_arrow_that_is_turned_round_is_found():
+    arrows = {room: ends for room, ends in graph("flame_ray").items() if room != "__main__"}
+    for start, ends in arrows.items():
+        for end in ends:
+            assert upward({end: {start}}, list(listed_rooms())) == [f"{end} -> {start}"]
+
+
+@pytest.mark.parametrize("package", packages())
+def test_no_two_files_of_a_folder_import_each_other(package):
+    try:
+        TopologicalSorter(graph(package, types_too=package == "flame_ray")).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle in {package}: {' -> '.join(error.args[1])}")
+
+
+def test_ray_is_imported_only_by_the_rooms_that_contributing_lists():
+    found = {module.split(".")[1] for module in modules() if any(name.split(".")[0] == "ray" for name in imports(module))}
+    assert found == {room for room, may in listed_rooms().items() if may}
+
+
+def test_vllm_and_deepspeed_are_imported_only_by_the_engines():
+    found = {module for module in modules() if ENGINES_ONLY & {name.split(".")[0] for name in imports(module)}}
+    assert found
+    assert all(module.startswith("flame_ray.engines.") for module in found)
+
+
+@pytest.mark.parametrize(("room", "unknown"), [("engines", "learner"), ("engines", "rewards"), ("rewards", "learner")])
+def test_a_room_does_not_reach_what_it_must_not_know(room, unknown):
+    assert unknown not in reachable(graph("flame_ray"), room)
+
+
+def test_losses_are_maths_alone():
+    allowed = ("flame_ray.learner.losses", "flame_ray.engines.batch", "flame_ray.config", "torch", *MATHS)
+    for module in modules():
+        if module.startswith("flame_ray.learner.losses"):
+            strange = [name for name in imports(module) if not name.startswith(allowed)]
+            assert strange == [], module
