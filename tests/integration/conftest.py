@@ -43,10 +43,14 @@ def tiny_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedR
 
 @pytest.fixture(scope="session")
 def local_ray():
-    """One Ray in this process for all files that need no other; ended by ray.shutdown, which ends only what it started."""
+    """One Ray in this process for all files that need no other; ended by ray.shutdown, which ends only what it started.
+
+    A test of what does not fit counts in seats, of which others take none.
+    """
     import ray
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, object_store_memory=10**9)
+    options = {"include_dashboard": False, "log_to_driver": False, "object_store_memory": 10**9}
+    ray.init(address="local", num_cpus=4, resources={"seat": 2}, **options)
     yield ray
     ray.shutdown()
 

@@ -85,8 +85,8 @@ def pool_of(local_ray):
     event_loop = EventLoop()
     pools = []
 
-    def make(workers: int, batch: int = 100, cpus: float = 0, **limits) -> WorkerPool:
-        remote = ray.remote(num_cpus=cpus)(Worker)
+    def make(workers: int, batch: int = 100, seats: int = 0, **limits) -> WorkerPool:
+        remote = ray.remote(num_cpus=0, resources={"seat": seats})(Worker)
         limits = Limits(workers, limits.pop("min_workers", workers), batch, **limits)
         pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, event_loop))
         return pools[-1]
@@ -221,9 +221,9 @@ def test_a_method_that_forgets_an_item_is_an_error_not_a_wait(pool_of):
 
 
 def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_room(pool_of, gate):
-    blocker = ray.remote(num_cpus=3)(Worker).remote(9, 9)
+    blocker = ray.remote(num_cpus=0, resources={"seat": 1})(Worker).remote(9, 9)
     ray.get(blocker.ready.remote(), timeout=PATIENCE_S)
-    pool = pool_of(2, batch=1, cpus=1, min_workers=1)
+    pool = pool_of(2, batch=1, seats=1, min_workers=1)
     pool.wait_ready()
     pool.grow()
     assert len(pool.actors) == 1
@@ -236,7 +236,7 @@ def test_fewer_workers_than_wanted_are_enough_and_the_others_join_when_there_is_
 
 def test_too_few_workers_in_time_is_a_placement_error_that_says_how_many(pool_of):
     with pytest.raises(PlacementError, match=r"1 test workers that serve within 1 s; found 0.*test\.min_workers"):
-        pool_of(1, cpus=100, start_timeout_s=1.0).wait_ready()
+        pool_of(1, seats=100, start_timeout_s=1.0).wait_ready()
 
 
 def test_all_workers_are_brought_to_a_version_before_the_call_returns(pool_of, gate):
