@@ -11,8 +11,11 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
+# The unit tests run beside the integration tests, which often wait for a process to start. Their report comes last.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
+	$(BIN)/python -m pytest tests/integration; integration=$$?; \
+	wait $$unit; unit=$$?; cat $(VENV)/unit.log; exit $$((integration + unit))
 
 test-long: install
 	$(BIN)/python -m pytest -m long
