@@ -24,7 +24,7 @@ from flame_ray.engines.models import check_attention_heads, check_prompts, finge
 from flame_ray.errors import Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
-from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory, run_id
+from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import Checkpoints
@@ -55,7 +55,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
     `resume` is the id of a run under run.root, or the path or URL of a run's folder.
     """
     config, path = _locate(config, resume)
-    name, folder = path.rpartition("/")[2], RunDirectory(Storage(path))
+    name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
     advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
@@ -90,12 +90,12 @@ def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
     return parse_config(tree, f"--resume {resume}"), path
 
 
-def _lease(folder: RunDirectory) -> Lease:
+def _lease(folder: RunFolder) -> Lease:
     """If another process takes the run over, this one exits at once: any further write would go into the other's run."""
     return Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code))
 
 
-def _check(config: Config, folder: RunDirectory, is_new: bool) -> Inputs:
+def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
     prompts = load_prompts(config.prompts)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
@@ -125,7 +125,7 @@ def _place(config: Config, inputs: Inputs, checkpoints: Checkpoints, screen: Scr
     return workers
 
 
-def _resumed(stages: ClusterStages, folder: RunDirectory, trained: int) -> Stages:
+def _resumed(stages: ClusterStages, folder: RunFolder, trained: int) -> Stages:
     """Give the samplers the weights of the last trained round before anything is sampled."""
     if trained:
         stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
@@ -36,7 +36,7 @@ Item = TypeVar("Item")
 class Journal:
     """The record of one run. `trained`: the last round whose training the learner's state contains."""
 
-    def __init__(self, run: RunDirectory, run_id: str, screen: Screen, metrics: Metrics, trained: int = 0):
+    def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: int = 0):
         self._run, self._id = run, run_id
         self._shards, self._trained = Shards(run.storage), trained
         self._timeline = Timeline(run, screen, metrics)

@@ -28,7 +28,7 @@ def run_id(config: Config) -> str:
     return config.run.id or f"{config.run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-class RunDirectory:
+class RunFolder:
     """One run's folder, on any storage."""
 
     def __init__(self, storage: Storage):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from flame_ray.errors import Interrupted, StorageError
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.report.progress import Bar, Screen
 
@@ -73,7 +73,7 @@ class RunningStage:
 class Timeline:
     """The timeline of a run. Times include those of earlier processes of the same run."""
 
-    def __init__(self, run: RunDirectory, screen: Screen, metrics: Metrics):
+    def __init__(self, run: RunFolder, screen: Screen, metrics: Metrics):
         self._run, self._screen, self._metrics = run, screen, metrics
         before = [Span(**span) for span in run.read_json(FILE, [])]
         last = max([0.0, *(span.end for span in before)])

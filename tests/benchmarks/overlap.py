@@ -20,7 +20,7 @@ from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config
 from flame_ray.journal.journal import Journal
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
@@ -101,7 +101,7 @@ def measure(staleness: int) -> list[dict]:
     pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), event_loop)
     pool.wait_ready()
     with tempfile.TemporaryDirectory() as folder:
-        run = RunDirectory(Storage(Path(folder) / "run"))
+        run = RunFolder(Storage(Path(folder) / "run"))
         run.create(Config(), {})
         journal = Journal(run, "overlap", Screen(Console(file=io.StringIO())), Metrics())
         prompts = tuple(Prompt(f"p{i:03d}", "a question") for i in range(PROMPTS))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.storage.filesystem import Storage
 from tests.conftest import Ended
 from tests.integration.runs import REPOSITORY
@@ -128,7 +128,7 @@ def small_disk(tmp_path):
 
 
 def test_a_disk_that_fills_up_is_one_message_and_leaves_no_half_written_file(small_disk):
-    run = RunDirectory(Storage(small_disk))
+    run = RunFolder(Storage(small_disk))
     run.write_json("summary.json", {"status": "running"})
     with pytest.raises(StorageError, match="No space left"):
         run.write_text("large.txt", "x" * 2**21)

@@ -18,7 +18,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError
 from flame_ray.journal import shards
 from flame_ray.journal.journal import Journal
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.progress import Screen
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, RoundReport, Split
@@ -88,7 +88,7 @@ class Run:
     def process(self, moments: int = 10**9) -> tuple[list[RoundReport] | None, Life]:
         """One process, which dies after so many moments or brings the run to its end; None: it died."""
         life = Life(moments)
-        folder = RunDirectory(MortalStorage(self.storage.url, life))
+        folder = RunFolder(MortalStorage(self.storage.url, life))
         reports = None
         try:
             trained = max(self.trained, default=0)

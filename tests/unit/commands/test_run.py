@@ -9,7 +9,7 @@ from flame_ray.commands.run import Inputs, _check, _locate, _resumed
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, ModelError, StorageError
-from flame_ray.journal.run_folder import RESERVE_BYTES, RunDirectory
+from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Pair, PairSet
@@ -36,8 +36,8 @@ def job(folder, add_tokenizer):
     return settings
 
 
-def new(tmp_path: Path) -> RunDirectory:
-    return RunDirectory(Storage(tmp_path / "run"))
+def new(tmp_path: Path) -> RunFolder:
+    return RunFolder(Storage(tmp_path / "run"))
 
 
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):

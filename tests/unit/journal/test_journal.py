@@ -15,7 +15,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError, Interrupted
 from flame_ray.journal.journal import Journal
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
@@ -35,7 +35,7 @@ class Recorded:
     def __init__(self, metrics):
         self.metrics, self.screen = metrics, io.StringIO()
         self.storage = Storage(f"memory://{uuid.uuid4().hex}/run")
-        self.run = RunDirectory(self.storage)
+        self.run = RunFolder(self.storage)
         self.journal = self.journal_on(Console(file=self.screen, width=200))
 
     def journal_on(self, console: Console) -> Journal:

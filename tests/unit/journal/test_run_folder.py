@@ -13,7 +13,7 @@ import yaml
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, StorageError
-from flame_ray.journal.run_folder import RunDirectory, run_id
+from flame_ray.journal.run_folder import RunFolder, run_id
 from flame_ray.storage.filesystem import Storage
 
 
@@ -23,8 +23,8 @@ def path(tmp_path) -> Path:
 
 
 @pytest.fixture
-def run(path) -> RunDirectory:
-    made = RunDirectory(Storage(path))
+def run(path) -> RunFolder:
+    made = RunFolder(Storage(path))
     made.create(Config(), {"machine": "a fake"})
     return made
 
@@ -43,7 +43,7 @@ def test_a_new_run_holds_its_settings_and_its_environment(run, path):
 
 def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
     config = settings(run={"seed": 7}, learner={"lora": None}, prompts={"sources": [{"source": "x.jsonl", "limit": 3}]})
-    RunDirectory(Storage(path)).create(config, {})
+    RunFolder(Storage(path)).create(config, {})
     assert load_config(path / "config.yaml") == config
     assert yaml.safe_load((path / "config.yaml").read_text())["run"]["seed"] == 7
 
@@ -53,38 +53,38 @@ def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
         run.check_new(0)
     before = {file: file.read_bytes() for file in path.iterdir()}
     with pytest.raises(StorageError, match="mine, which exists already"):  # made by another process since the check
-        RunDirectory(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
+        RunFolder(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
     assert {file: file.read_bytes() for file in path.iterdir()} == before
 
 
 def test_a_new_run_id_with_room_passes_and_makes_nothing(path, tmp_path):
-    RunDirectory(Storage(path)).check_new(1)
+    RunFolder(Storage(path)).check_new(1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_without_room_is_refused_with_both_sizes(path):
     with pytest.raises(StorageError) as caught:
-        RunDirectory(Storage(path)).check_new(2**60)
+        RunFolder(Storage(path)).check_new(2**60)
     assert caught.value.expected == f"{2**30:.1f} GiB free for {path}"
     assert caught.value.found.endswith("GiB on its disk")
     assert "run.root" in caught.value.fix and "run.save_merged" in caught.value.fix
 
 
 def test_an_object_store_has_room():
-    RunDirectory(Storage(f"memory://{uuid.uuid4().hex}")).check_new(2**60)
+    RunFolder(Storage(f"memory://{uuid.uuid4().hex}")).check_new(2**60)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match=r"file/run.*Not a directory"):
-        RunDirectory(Storage(tmp_path / "file" / "run")).create(Config(), {})
+        RunFolder(Storage(tmp_path / "file" / "run")).create(Config(), {})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_a_storage_error_that_names_it(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="Permission denied"):
-        RunDirectory(Storage(tmp_path / "run")).create(Config(), {})
+        RunFolder(Storage(tmp_path / "run")).create(Config(), {})
 
 
 def test_the_run_id_is_that_of_the_settings_or_the_name_with_a_time():
@@ -95,11 +95,11 @@ def test_the_run_id_is_that_of_the_settings_or_the_name_with_a_time():
 
 def test_checkpoints_have_an_absolute_path_since_a_learner_rank_works_elsewhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert RunDirectory(Storage("runs/mine")).checkpoints == tmp_path / "runs/mine/checkpoints"
+    assert RunFolder(Storage("runs/mine")).checkpoints == tmp_path / "runs/mine/checkpoints"
 
 
 def test_checkpoints_on_an_object_store_have_a_url():
-    assert str(RunDirectory(Storage("memory://runs/mine")).checkpoints) == "memory://runs/mine/checkpoints"
+    assert str(RunFolder(Storage("memory://runs/mine")).checkpoints) == "memory://runs/mine/checkpoints"
 
 
 # Opening one again
@@ -138,7 +138,7 @@ def test_a_complete_run_is_refused(run):
 
 def test_a_run_that_is_not_there_is_refused_by_its_path(path):
     with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found no such file"):
-        RunDirectory(Storage(path)).check_resumable(Config())
+        RunFolder(Storage(path)).check_resumable(Config())
 
 
 def test_settings_of_another_version_are_refused_by_their_file(run):

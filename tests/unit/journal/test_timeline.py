@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from flame_ray.errors import EngineError, Interrupted, StorageError
-from flame_ray.journal.run_folder import RunDirectory
+from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.timeline import Timeline
 from flame_ray.report.progress import Screen
 from flame_ray.storage.filesystem import Storage
@@ -20,8 +20,8 @@ SLACK_S = 0.011  # times are rounded to hundredths
 
 
 @pytest.fixture
-def run() -> RunDirectory:
-    return RunDirectory(Storage(f"memory://{uuid.uuid4().hex}/run"))
+def run() -> RunFolder:
+    return RunFolder(Storage(f"memory://{uuid.uuid4().hex}/run"))
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def process(run, metrics):
     return lambda: Timeline(run, Screen(Console(file=io.StringIO())), metrics)
 
 
-def spans(run: RunDirectory) -> list[dict]:
+def spans(run: RunFolder) -> list[dict]:
     return json.loads(run.storage.read("timeline.json"))
 
 
-def names(run: RunDirectory) -> list[tuple[str, int]]:
+def names(run: RunFolder) -> list[tuple[str, int]]:
     return [(span["stage"], span["round"]) for span in spans(run)]
 
 
@@ -125,7 +125,7 @@ def test_a_stage_that_had_to_wait_for_another_one_begins_when_it_says(run, proce
     assert stage.bar.seconds < timeline.wall_seconds() - 0.1 + SLACK_S
 
 
-def ends(run: RunDirectory) -> list[tuple[str, str]]:
+def ends(run: RunFolder) -> list[tuple[str, str]]:
     return [(span["stage"], span["ended"]) for span in spans(run)]
 
 
