@@ -134,8 +134,8 @@ def _messages(question: _Question) -> list[Message]:
 
 
 def _turn(before: str, sentence: str) -> dict[str, str]:
-    content = f"⟦text before⟧\n{fenced(before)}\n⟦end of text before⟧\n⟦sentence⟧\n{fenced(sentence)}\n⟦end of sentence⟧"
-    return {"role": "user", "content": content}
+    text = f"⟦text before⟧\n{fenced(before)}\n⟦end of text before⟧\n⟦sentence⟧\n{fenced(sentence)}\n⟦end of sentence⟧"
+    return {"role": "user", "content": text}
 
 
 def _as_json(facts: Sequence[str]) -> str:

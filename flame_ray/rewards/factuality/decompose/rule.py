@@ -25,7 +25,7 @@ from flame_ray.rewards.factuality.decompose.sentences import (
 )
 from flame_ray.types import Decomposition, Response
 
-LONGEST = 2000  # characters of a claim that is split, because the time grows with the square of its length
+LONGEST_SPLIT = 2000  # characters of a claim that is split, because the time grows with the square of its length
 
 
 class RuleDecomposer:
@@ -60,7 +60,7 @@ def _split(sentences_S: Sequence[str], mode: Literal["rule", "sentence"]) -> Ite
         claim = resolve_pronoun(claim, subject, topic)
         subject = subject_of(claim) or subject
         topic = topic or first_proper_name(claim)
-        pieces = split_clauses(claim) if mode == "rule" and len(claim) <= LONGEST else (claim,)
+        pieces = split_clauses(claim) if mode == "rule" and len(claim) <= LONGEST_SPLIT else (claim,)
         yield SplitSentence(sentence, [piece for piece in pieces if is_checkable(piece, content(piece), topic)])
 
 
@@ -94,14 +94,14 @@ BOUNDARIES = (
     (re.compile(r",\s+(?=(?:known|located|situated|bordered|surrounded|followed|founded|established)\s)"), "{} is "),
 )
 SUBJECT_NAME = r"(?:[Tt]he )?[A-Z][\w'’.-]*(?: (?:of |the )?[A-Z][\w'’-]*)*"
-SUBJECTS = re.compile(  # `A, B and C border D`
+LIST_OF_SUBJECTS = re.compile(  # `A, B and C border D`
     rf"^({SUBJECT_NAME}(?:, {SUBJECT_NAME})*),? and ({SUBJECT_NAME}) (?!(?:{'|'.join(sorted(COLLECTIVE_VERBS))})\b)([a-z]+ .+)$"
 )
 
 
 def split_clauses(claim: str) -> Iterator[str]:
     """The clauses of a claim, once for each of its subjects (`A and B border C`) and for each item of a list."""
-    if (match := SUBJECTS.match(claim)) and VERB.match(_singular(match[3])):
+    if (match := LIST_OF_SUBJECTS.match(claim)) and VERB.match(_singular(match[3])):
         for name in (*match[1].split(", "), match[2]):
             yield from split_clauses(f"{name} {_singular(match[3])}")
         return

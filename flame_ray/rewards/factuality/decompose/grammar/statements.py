@@ -45,7 +45,7 @@ from flame_ray.rewards.factuality.decompose.grammar.subjects import (
 from flame_ray.rewards.factuality.decompose.grammar.tokens import (
     FINITE,
     RELATIVE_PRONOUNS,
-    SUBJECTS,
+    SUBJECT_RELATIONS,
     Phrase,
     concatenated,
     dependents,
@@ -63,7 +63,7 @@ from flame_ray.rewards.factuality.decompose.rule import split_clauses, split_lis
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-LONGEST = 120  # tokens of a sentence that is split: a longer one is a list without grammar, or no sentence
+LONGEST_SENTENCE = 120  # tokens of a sentence that is split: a longer one is a list without grammar, or no sentence
 UNSPLITTABLE = vocabulary("""
     if unless whether according supposedly allegedly reportedly purportedly rumored rumoured hypothetically theoretically
     otherwise neither nor unlike contrary instead rather""")
@@ -100,7 +100,7 @@ def statements_of(claim: str, doc: Doc) -> list[Statement]:
 
 
 def _split_claim(claim: str, doc: Doc) -> list[Statement]:
-    if not 0 < len(doc) <= LONGEST or any(each.lower_ in UNSPLITTABLE for each in doc) or not is_english(claim):
+    if not 0 < len(doc) <= LONGEST_SENTENCE or any(each.lower_ in UNSPLITTABLE for each in doc) or not is_english(claim):
         return [Statement(claim)]
     if _is_instruction(doc):
         return []
@@ -124,7 +124,7 @@ def _is_instruction(doc: Doc) -> bool:
     root = root_of(doc)
     if root.tag_ != "VB" or any(each.tag_ not in BEFORE_ORDER for each in list(doc)[: root.i]):
         return False
-    return not any(each.tag_ in CLAIMING_TAGS or each.dep_ in ("appos", *SUBJECTS) for each in doc)
+    return not any(each.tag_ in CLAIMING_TAGS or each.dep_ in ("appos", *SUBJECT_RELATIONS) for each in doc)
 
 
 def _split_sentence(doc: Doc) -> list[Statement]:

