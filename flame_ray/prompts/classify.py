@@ -38,15 +38,10 @@ class LanguageModel(Protocol):
 
 
 class Accuracy(NamedTuple):
-    """How often decisions agree with labels, over the prompts that have both.
-
-    `balanced`: the mean of the accuracies on the two labels; None unless both occur. On a set of facts only, the plain
-    accuracy would reward a model that always says yes.
-    """
+    """On how many prompts the decision agrees with the label, out of those that have both."""
 
     correct: int
     labelled: int
-    balanced: float | None
 
 
 def classify(prompts: Sequence[Prompt], model: LanguageModel, known: Cache, threshold: float) -> tuple[Prompt, ...]:
@@ -88,12 +83,5 @@ def decide_by_label(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
 
 
 def accuracy(prompts: Sequence[Prompt]) -> Accuracy:
-    """Compares decisions with labels; prompts without a label or a decision are left out."""
-    decided = [prompt for prompt in prompts if prompt.label is not None and prompt.fact_based is not None]
-    correct = sum(prompt.label == prompt.fact_based for prompt in decided)
-    shares = []
-    for label in (True, False):
-        of_label = [prompt for prompt in decided if prompt.label is label]
-        if of_label:
-            shares.append(sum(prompt.fact_based is label for prompt in of_label) / len(of_label))
-    return Accuracy(correct, len(decided), sum(shares) / 2 if len(shares) == 2 else None)
+    both = [prompt for prompt in prompts if prompt.label is not None and prompt.fact_based is not None]
+    return Accuracy(sum(prompt.label == prompt.fact_based for prompt in both), len(both))
