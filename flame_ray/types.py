@@ -27,7 +27,7 @@ class VerdictLabel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One instruction. `label`: whether the prompt set says that it needs facts. `fact_based`: whether the run decided so.
+    """One instruction.
 
     >>> Prompt(id="peru/borders", text="Which countries border Peru?", label=True).fact_based is None
     True
@@ -36,8 +36,8 @@ class Prompt:
     id: str
     text: str
     split: Split = Split.TRAIN
-    label: bool | None = None
-    fact_based: bool | None = None
+    label: bool | None = None  # whether the prompt set says that it needs facts
+    fact_based: bool | None = None  # whether the run decided that it needs facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,14 @@ class ResponseId:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One sample of the policy. The token ids are the sampler's own; nothing renders or tokenizes the text again.
-
-    `logprobs` [T]: natural log-probability of each sampled token under the policy at temperature 1.
-    `finish_reason`: "stop" when the model ended the text, "length" when the token limit cut it off.
-    """
+    """One sample of the policy. The token ids are the sampler's own; nothing renders or tokenizes the text again."""
 
     id: ResponseId
     text: str
     prompt_token_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    finish_reason: str
+    logprobs: tuple[float, ...]  # [T], natural log-probability of each sampled token under the policy at temperature 1
+    finish_reason: str  # "stop": the model ended the text; "length": the token limit cut it off
     weight_version: int
 
 
@@ -99,10 +95,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One statement of a response that can be checked; `sentence` is the index of the sentence that states it."""
+    """One statement of a response that can be checked."""
 
     text: str
-    sentence: int
+    sentence: int  # the index of the sentence that states it
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,39 +136,33 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LabelledClaim:
-    """A claim with its label: whether its evidence supports it, according to people or by construction.
-
-    `group` names the data set that the claim belongs to.
-    """
+    """A claim with its label."""
 
     claim: Claim
-    supported: bool
-    group: str | None
+    supported: bool  # whether its evidence supports it, according to people or by construction
+    group: str | None  # the data set that the claim belongs to
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a checker says about one fact. `score` in [0, 1]: how well the evidence supports the fact.
-
-    `passage_id` names the passage that decided; None if no single passage did.
-    """
+    """What a checker says about one fact."""
 
     fact: Fact
     label: VerdictLabel
-    score: float
-    passage_id: str | None
+    score: float  # in [0, 1]: how well the evidence supports the fact
+    passage_id: str | None  # the passage that decided; None if no single one did
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A reward of one response that is a single number. `value` is the mean of `samples`, in the reward's own unit.
+    """A reward of one response that is a single number in the reward's own unit.
 
     RM_IF is such a score: in points if a rubric grades it, in nats a token if back-translation does.
     """
 
     response_id: ResponseId
     value: float
-    samples: tuple[float, ...] = ()
+    samples: tuple[float, ...] = ()  # the judgements that `value` is the mean of
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +171,14 @@ class FactScore:
 
     A response that states nothing checkable (a refusal, an opinion) has no verdicts: it abstains and `precision` is None.
     A fact on which the checker failed does not count. A fact that the evidence does not mention counts as unsupported, or
-    not at all if `not_found_counts` is False. A person can audit the score with `sentences_S`, the sentences of the
-    response, and `passages_K`, the evidence.
+    not at all if `not_found_counts` is False.
     """
 
     response_id: ResponseId
     verdicts: tuple[Verdict, ...]
     not_found_counts: bool = True
-    passages_K: tuple[Passage, ...] = ()
-    sentences_S: tuple[Sentence, ...] = ()
+    passages_K: tuple[Passage, ...] = ()  # the evidence
+    sentences_S: tuple[Sentence, ...] = ()  # the whole response
 
     def count(self, label: VerdictLabel) -> int:
         return sum(verdict.label == label for verdict in self.verdicts)
@@ -227,14 +216,11 @@ class FactScore:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A reward that failed for one response. It is never counted as 0 and orders no pair; reports count it by its reason.
-
-    `passages_K`: the evidence that was found before the reward failed.
-    """
+    """A reward that failed for one response. It is never counted as 0 and orders no pair; reports count it by its reason."""
 
     response_id: ResponseId
     reason: str
-    passages_K: tuple[Passage, ...] = ()
+    passages_K: tuple[Passage, ...] = ()  # the evidence that was found before the reward failed
 
 
 RewardResult = Score | FactScore | Missing
