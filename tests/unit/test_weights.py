@@ -52,7 +52,7 @@ def sync(*workers: FakeWorker, version: int = 3, weights: tuple[float, ...] = NE
     return push.largest_gap
 
 
-def test_workers_that_take_the_weights_pass_and_the_gap_is_told():
+def test_workers_that_load_the_weights_pass_and_the_gap_is_returned():
     assert sync(FakeWorker(), FakeWorker()) == 0.0
 
 
@@ -61,7 +61,7 @@ def test_the_gap_is_the_largest_of_the_workers_mean_distances():
     assert sync(near, FakeWorker()) == pytest.approx(0.03)
 
 
-def test_a_worker_is_asked_before_it_takes_the_weights_and_after():
+def test_a_worker_answers_the_canary_before_and_after_it_loads_the_weights():
     worker = FakeWorker()
     sync(worker)
     assert worker.calls == ["canary", "load", "canary"]
@@ -90,14 +90,14 @@ def test_honest_workers_pass_though_their_engines_differ_and_however_far_the_rou
     assert sync(FakeWorker(), FakeWorker(noise=noise), weights=weights) == pytest.approx(abs(noise))
 
 
-def test_a_worker_that_joins_later_with_other_weights_is_brought_to_these():
+def test_a_worker_that_joins_later_gets_the_weights():
     late = FakeWorker()
     late.weights = OTHER
     assert sync(FakeWorker(), late) == 0.0
     assert late.weights == NEW
 
 
-def test_where_the_learners_answer_before_the_round_is_not_known_the_gap_alone_decides():
+def test_if_the_learners_earlier_answer_is_unknown_the_gap_alone_decides():
     assert sync(FakeWorker(), before=None) == 0.0
     with pytest.raises(WeightSyncError, match="a gap of 0"):
         sync(FakeWorker(takes=lambda sent: OLD), before=None)

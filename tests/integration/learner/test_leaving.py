@@ -89,7 +89,7 @@ def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_p
         LearnerGroup.start(model_path, config, seed=0, timeout_s=PATIENCE_S)
 
 
-def test_a_learner_whose_ranks_are_about_to_meet_hears_it_too_and_leaves_no_rank(model_path, signalled_when, monkeypatch, gate):
+def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(model_path, signalled_when, monkeypatch, gate):
     class Held(actor.LearnerActor):
         def address(self):
             gate()

@@ -36,7 +36,7 @@ def cluster(no_ray, tmp_path_factory):
         ray.shutdown()
 
 
-def test_a_learner_goes_on_from_an_object_store_bit_by_bit_and_the_driver_carries_nothing(
+def test_a_learner_resumes_from_an_object_store_bit_by_bit_and_the_driver_carries_nothing(
     start, make_examples, weights, cluster, tmp_path
 ):
     examples = make_examples(9)

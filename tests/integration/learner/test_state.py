@@ -68,9 +68,7 @@ def test_a_round_resumed_after_any_step_ends_bit_by_bit_as_if_undisturbed(learne
     ids=lambda group: "{} ranks at stage {}".format(*group),
 )
 @pytest.mark.parametrize("settings", [{}, {"lora": None}], ids=["adapter", "all parameters"])
-def test_another_number_of_ranks_at_another_stage_goes_on_from_a_state(
-    learner, make_examples, tmp_path, writer, reader, settings
-):
+def test_another_number_of_ranks_at_another_stage_resumes_a_state(learner, make_examples, tmp_path, writer, reader, settings):
     """What it loads is the state bit by bit; what it then learns is within 0.1 % of the largest movement (float32)."""
     written, read = (
         {"workers": ranks, "zero_stage": stage, "micro_batch_pairs": 1, "checkpoint_steps": 1, **settings}

@@ -32,7 +32,7 @@ def equal(found, expected) -> bool:
         (1, 3, "parameters", {"lora": None}),
     ],
 )
-def test_rounds_with_a_break_between_them_are_those_without(
+def test_rounds_are_the_same_with_an_offload_between_them(
     learner, make_examples, weights, tmp_path, ranks, stage, offload, settings
 ):
     asked = {

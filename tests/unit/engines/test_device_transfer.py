@@ -45,7 +45,7 @@ def sender(backend: str = "nccl", limit: int = LIMIT) -> tuple[DeviceSender, lis
     return DeviceSender(backend, 0, build()[1], limit, open), opened
 
 
-def test_names_dtypes_and_shapes_are_told_before_anything_is_gathered_and_are_those_of_what_comes():
+def test_names_dtypes_and_shapes_are_known_before_anything_is_gathered():
     _, merged, gathering, _ = build()
     source = MergedSource(merged, LIMIT)
     told = [(meta.name, meta.dtype, meta.shape) for meta in source.metadata()]
@@ -91,7 +91,7 @@ def test_a_worker_is_met_once_and_sent_the_weights_of_each_push():
     assert [len(trainer.sent) for trainer in opened] == [3, 3]
 
 
-def test_what_leads_to_a_worker_that_is_gone_is_closed_and_another_in_its_place_is_met_anew():
+def test_the_channel_to_a_worker_that_is_gone_is_closed_and_its_successor_gets_a_new_one():
     made, opened = sender()
     made.send("a", MEETING)
     made.send("b", MEETING)

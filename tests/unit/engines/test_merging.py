@@ -17,7 +17,7 @@ def bytes_of(chunk) -> int:
 
 @pytest.mark.parametrize("lora", [True, False])
 @pytest.mark.parametrize("tied", [True, False])
-def test_whatever_the_size_of_a_chunk_the_same_tensors_come_under_the_names_of_the_checkpoint(tied, lora):
+def test_the_tensors_and_their_names_do_not_depend_on_the_size_of_a_chunk(tied, lora):
     model, _, _, plain = build(tied, lora)
     expected = model.merge_and_unload().state_dict() if lora else plain
     one = build(tied, lora)[1]
@@ -32,7 +32,7 @@ def test_whatever_the_size_of_a_chunk_the_same_tensors_come_under_the_names_of_t
         assert any(not value.equal(plain[name]) for name, value in together)
 
 
-def test_a_head_that_the_settings_of_the_model_call_tied_is_left_out_even_as_a_tensor_of_its_own():
+def test_a_tied_output_layer_is_left_out_even_if_it_is_a_tensor_of_its_own():
     """PEFT makes such a copy when the head is trained beside its adapters."""
     model, _, gathering, _ = build(lora=False)
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
@@ -47,7 +47,7 @@ def test_no_chunk_is_larger_than_the_limit_but_a_tensor_that_travels_alone():
     assert bytes_of(chunks[0]) == EMBEDDINGS
 
 
-def test_the_layout_tells_what_will_come_without_gathering():
+def test_the_layout_is_that_of_the_chunks_and_gathers_nothing():
     _, merged, gathering, _ = build()
     layout, cuts = merged.layout(), merged.chunk_ranges(LIMIT)
     assert gathering.gathered == []
@@ -99,7 +99,7 @@ def quick_collection():
 
 @pytest.mark.usefixtures("quick_collection")
 @pytest.mark.parametrize("how", ["chunks", "named"])
-def test_what_was_handed_out_is_held_by_no_one_when_the_next_chunk_is_gathered(how):
+def test_a_chunk_is_free_when_the_next_one_is_gathered(how):
     _, merged, gathering, _ = build()
     handed_out: list[weakref.ref] = []
     largest = 0

@@ -30,7 +30,7 @@ def rounds(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
 
 
-def test_a_new_run_has_trained_nothing_and_goes_on_from_nothing(checkpoints):
+def test_a_new_run_has_no_trained_round_and_no_state(checkpoints):
     assert (checkpoints.trained(), checkpoints.newest()) == (0, None)
 
 
@@ -41,7 +41,7 @@ def test_the_newest_state_is_that_of_the_last_trained_round(checkpoints):
     assert checkpoints.newest() == checkpoints.state(10)
 
 
-def test_a_state_inside_the_round_after_it_is_newer_and_the_last_of_them_the_newest(checkpoints):
+def test_the_last_state_inside_the_next_round_is_newer_than_that_of_the_trained_round(checkpoints):
     state(checkpoints.state(3))
     state(checkpoints.next_step(4))
     latest = state(checkpoints.next_step(4))
@@ -49,7 +49,7 @@ def test_a_state_inside_the_round_after_it_is_newer_and_the_last_of_them_the_new
     assert checkpoints.newest() == latest
 
 
-def test_the_first_round_can_be_gone_on_with_from_within_too(checkpoints):
+def test_the_first_round_can_be_resumed_from_a_state_inside_it(checkpoints):
     step = state(checkpoints.next_step(1))
     assert (checkpoints.trained(), checkpoints.newest()) == (0, step)
 
@@ -61,7 +61,7 @@ def test_states_inside_a_round_that_is_trained_are_old(checkpoints):
     assert checkpoints.newest() == checkpoints.state(3)
 
 
-def test_what_was_being_written_when_the_process_died_is_no_state(checkpoints):
+def test_a_folder_that_was_being_written_when_the_process_died_is_no_state(checkpoints):
     state(checkpoints.state(3))
     step = state(checkpoints.next_step(4))
     state(checkpoints.state(4).with_name("state.tmp"))
@@ -92,7 +92,7 @@ def test_a_state_without_a_manifest_is_refused(checkpoints):
         checkpoints.newest()
 
 
-def test_a_finished_round_keeps_its_state_and_lets_its_steps_go(checkpoints):
+def test_a_finished_round_keeps_its_state_and_removes_those_inside_it(checkpoints):
     state(checkpoints.next_step(1))
     state(checkpoints.state(1))
     state(checkpoints.round(1) / "adapter")
@@ -109,7 +109,7 @@ def test_a_finished_round_keeps_its_state_and_lets_its_steps_go(checkpoints):
         (1, ["round-0010"]),
     ],
 )
-def test_old_rounds_go_only_when_the_settings_say_so(tmp_path, keep, left):
+def test_old_rounds_are_removed_only_if_the_settings_say_so(tmp_path, keep, left):
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep)
     for round in (1, 2, 3, 10):
         state(checkpoints.state(round))
@@ -127,7 +127,7 @@ def test_folders_are_absolute_since_a_rank_works_elsewhere(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("stray", ["round-x", "round-12", "round-", "round-0007 (copy)", "round-0007.bak", "notes"])
-def test_a_folder_of_another_name_is_left_alone(tmp_path, stray):
+def test_a_folder_with_another_name_is_left_alone(tmp_path, stray):
     """It is a person's: nothing goes on from it, and nothing removes it."""
     checkpoints = Checkpoints(tmp_path / "checkpoints", keep=1)
     state(tmp_path / "checkpoints" / stray / "state")
@@ -140,7 +140,7 @@ def test_a_folder_of_another_name_is_left_alone(tmp_path, stray):
     assert rounds(tmp_path) == sorted([stray, "round-0003"])
 
 
-def test_a_step_that_was_removed_by_hand_leaves_no_name_to_be_used_twice(checkpoints):
+def test_the_name_of_a_step_that_was_removed_by_hand_is_not_used_again(checkpoints):
     first, *_ = [state(checkpoints.next_step(1)) for _ in range(3)]
     shutil.rmtree(first)
     assert checkpoints.next_step(1).name == "000004"
@@ -181,7 +181,7 @@ def test_an_upload_that_was_cut_short_is_no_state_and_its_name_is_used_again(rem
     assert remote.next_step(2) == remote.round(2) / "steps" / "000001"
 
 
-def test_old_rounds_go_from_an_object_store_too():
+def test_old_rounds_are_removed_from_an_object_store_too():
     remote = Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"), keep=1)
     for round in (1, 2):
         put(remote.state(round))

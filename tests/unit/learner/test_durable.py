@@ -97,7 +97,7 @@ def every_step(*rounds: int) -> list[str]:
     return [f"{round}.{step}" for round in rounds for step in range(1, STEPS + 1)]
 
 
-def test_a_round_counts_once_its_state_is_stored_and_its_steps_states_are_gone_then(cluster):
+def test_a_trained_round_leaves_its_state_and_no_state_inside_it(cluster):
     report = cluster.learner().train(["example"], 1)
     assert (report.steps, report.examples) == (STEPS, 1)
     assert cluster.trained == every_step(1)
@@ -105,7 +105,7 @@ def test_a_round_counts_once_its_state_is_stored_and_its_steps_states_are_gone_t
     assert [path.name for path in cluster.checkpoints.round(1).iterdir()] == ["state"]
 
 
-def test_progress_is_told_step_by_step(cluster):
+def test_every_step_is_reported(cluster):
     heard: list[tuple[int, int]] = []
     cluster.learner().train([], 1, lambda done, total: heard.append((done, total)))
     assert heard == [(step, STEPS) for step in range(1, STEPS + 1)]
@@ -123,7 +123,7 @@ def test_a_group_that_dies_is_stopped_and_starts_again_from_the_newest_state(clu
     assert learner.restarts == 1
 
 
-def test_without_states_inside_a_round_it_is_trained_again_from_its_beginning(cluster):
+def test_without_states_inside_a_round_the_round_is_trained_from_its_beginning(cluster):
     cluster.stores_steps, cluster.deaths = False, {"step 2.3": 1}
     learner = cluster.learner()
     learner.train([], 1)
@@ -146,12 +146,12 @@ def test_it_gives_up_after_so_many_deaths_in_a_row(cluster):
     assert [life for _, life in cluster.starts] == list(range(ATTEMPTS))
 
 
-def test_one_death_less_is_survived(cluster):
+def test_it_survives_one_death_less(cluster):
     cluster.deaths = {"step 1.1": ATTEMPTS - 1}
     assert cluster.learner().train([], 1).steps == STEPS
 
 
-def test_a_stored_step_resets_the_count(cluster):
+def test_a_saved_step_resets_the_count(cluster):
     cluster.deaths = {f"step {step}": ATTEMPTS - 1 for step in every_step(1)}
     learner = cluster.learner()
     assert learner.train([], 1).steps == STEPS
@@ -159,7 +159,7 @@ def test_a_stored_step_resets_the_count(cluster):
     assert cluster.trained == every_step(1)
 
 
-def test_a_state_that_cannot_be_stored_resets_no_count(cluster):
+def test_a_state_that_cannot_be_saved_does_not_reset_the_count(cluster):
     """Ranks that run out of memory whenever they write a state would start again for ever."""
     cluster.deaths = {"state steps/000001": 99}
     learner = cluster.learner()
@@ -168,7 +168,7 @@ def test_a_state_that_cannot_be_stored_resets_no_count(cluster):
     assert learner.restarts == ATTEMPTS
 
 
-def test_a_stored_round_resets_the_count(cluster):
+def test_a_saved_round_resets_the_count(cluster):
     cluster.stores_steps = False
     cluster.deaths = {f"step {round}.1": ATTEMPTS - 1 for round in (1, 2)}
     learner = cluster.learner()
@@ -210,14 +210,14 @@ def test_every_call_survives_a_death_with_the_weights_of_the_last_round(cluster,
 
 
 @pytest.mark.parametrize("error", [EngineError("an answer", "none", "look"), KeyError("a bug")])
-def test_an_error_that_is_no_death_is_not_tried_again(cluster, error):
+def test_an_error_that_is_not_a_death_is_raised(cluster, error):
     cluster.error, cluster.deaths = error, {"step 1.2": 1}
     with pytest.raises(type(error)):
         cluster.learner().train([], 1)
     assert len(cluster.starts) == 1
 
 
-def test_a_damaged_state_is_no_death_either(cluster):
+def test_a_damaged_state_is_not_a_death(cluster):
     learner = cluster.learner()
     learner.train([], 1)
     (cluster.checkpoints.state(1) / "steps.json").write_text("?")
@@ -226,7 +226,7 @@ def test_a_damaged_state_is_no_death_either(cluster):
         learner.export()
 
 
-def test_a_process_that_is_asked_to_stop_stores_where_the_round_stands_and_the_next_goes_on_from_there(cluster):
+def test_a_process_that_is_asked_to_stop_saves_its_state_and_the_next_one_resumes_it(cluster):
     cluster.stores_steps = False
     cluster.error, cluster.deaths = KeyboardInterrupt(), {"step 1.3": 1}
     learner = cluster.learner()
@@ -241,7 +241,7 @@ def test_a_process_that_is_asked_to_stop_stores_where_the_round_stands_and_the_n
 @pytest.mark.parametrize(
     "error", [LearnerDied("a state", "a dead rank", "see its log"), StorageError("room", "none", "free some")]
 )
-def test_a_state_that_cannot_be_stored_while_the_process_stops_does_not_keep_it_from_stopping(cluster, error, caplog):
+def test_a_process_stops_even_if_its_state_cannot_be_saved(cluster, error, caplog):
     """The signal that ends a node reaches the ranks, too: the exit code must still say that the run can be resumed."""
     learner = cluster.learner()
     cluster.error, cluster.deaths = error, {"state steps/000001": 1}
@@ -255,7 +255,7 @@ def draining(cluster: FakeCluster, learner: DurableLearner, round: int, after: i
     return learner.train([], round, lambda done, total: learner.leave(nodes) if done == after else None)
 
 
-def test_a_group_on_a_node_that_is_about_to_go_stores_its_step_and_goes_on_elsewhere(cluster):
+def test_a_group_on_a_draining_node_saves_its_state_and_moves(cluster):
     cluster.stores_steps = False
     learner = cluster.learner()
     assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
@@ -265,7 +265,7 @@ def test_a_group_on_a_node_that_is_about_to_go_stores_its_step_and_goes_on_elsew
     assert learner.restarts == 1
 
 
-def test_a_node_without_a_rank_may_go(cluster):
+def test_a_group_stays_when_a_node_without_a_rank_drains(cluster):
     learner = cluster.learner()
     draining(cluster, learner, 1, 2, {"node-9"})
     assert len(cluster.groups) == 1
@@ -279,7 +279,7 @@ def test_a_group_between_two_rounds_moves_before_its_next_call(cluster):
     assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
 
 
-def test_a_move_is_no_death_however_often(cluster):
+def test_moves_do_not_count_as_deaths(cluster):
     learner = cluster.learner()
     for life in range(ATTEMPTS + 1):
         learner.leave({f"node-{life}"})
@@ -289,7 +289,7 @@ def test_a_move_is_no_death_however_often(cluster):
     assert learner.canary(SEQUENCE) == [0.0]
 
 
-def test_a_node_that_was_going_before_a_group_began_moves_it_no_second_time(cluster):
+def test_a_node_that_drained_before_the_group_was_placed_does_not_move_it(cluster):
     """Ray places nothing there; if it ever did, the group would move for ever."""
     learner = cluster.learner()
     learner.leave({"another"})
@@ -297,7 +297,7 @@ def test_a_node_that_was_going_before_a_group_began_moves_it_no_second_time(clus
     assert learner.restarts == 1
 
 
-def test_a_node_that_goes_before_its_state_is_stored_is_a_death_like_any(cluster):
+def test_a_node_that_is_gone_before_the_state_is_saved_counts_as_a_death(cluster):
     learner = cluster.learner()
     cluster.stores_steps, cluster.deaths = False, {"state steps/000001": 1}
     assert draining(cluster, learner, 1, 2, {"node-0"}).steps == STEPS
@@ -305,7 +305,7 @@ def test_a_node_that_goes_before_its_state_is_stored_is_a_death_like_any(cluster
     assert cluster.trained == ["1.1", "1.2", *every_step(1)]
 
 
-def test_a_round_whose_state_is_stored_is_not_stored_again(cluster):
+def test_the_state_of_a_round_is_not_saved_twice(cluster):
     """On an object store the old one would have to go first."""
     cluster.deaths = {"state round-0001/state": 1}
     learner = cluster.learner()

@@ -12,7 +12,7 @@ from flame_ray.learner.group import LearnerGroup
     [ActorDiedError(), NodeDiedError("its node is gone"), OutOfMemoryError("ended by Ray's memory monitor")],
     ids=lambda error: type(error).__name__,
 )
-def test_a_rank_that_ray_has_lost_is_a_death_whatever_took_it(error):
+def test_every_way_in_which_ray_loses_a_rank_is_a_death(error):
     def get(calls, timeout):
         raise error
 

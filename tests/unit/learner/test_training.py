@@ -83,7 +83,7 @@ def advance(learner, units):
     return [learner.advance() for _ in range(units)]
 
 
-def test_a_round_refers_to_every_example_once_and_then_takes_its_steps():
+def test_a_round_computes_the_reference_of_every_example_once_and_then_takes_its_steps():
     engine, learner = training()
     units = learner.begin(make_examples(10), round=1)
     assert units == range(6)  # three reference batches of four pairs, three steps
@@ -97,7 +97,7 @@ def test_a_round_refers_to_every_example_once_and_then_takes_its_steps():
     assert not engine.has_moments  # the next round starts from the weights alone
 
 
-def test_a_resumed_round_leaves_out_the_reference_pass_and_the_steps_that_are_done(tmp_path):
+def test_a_resumed_round_skips_the_reference_pass_and_the_steps_that_are_done(tmp_path):
     before, learner = training()
     learner.begin(make_examples(10), round=2)
     advance(learner, 4)
@@ -115,7 +115,7 @@ def test_a_resumed_round_leaves_out_the_reference_pass_and_the_steps_that_are_do
     assert engine.drawn == before.drawn[1:]  # as dropout would
 
 
-def test_a_state_of_a_finished_round_gives_its_report_without_a_step_and_lets_the_next_round_begin(tmp_path):
+def test_the_state_of_a_finished_round_returns_its_report_and_lets_the_next_round_begin(tmp_path):
     _, learner = training()
     learner.begin(make_examples(5), round=1)
     report = learner.finish()
@@ -147,7 +147,7 @@ def test_a_state_written_in_the_reference_pass_is_that_of_the_round_before(tmp_p
     assert resumed.begin(make_examples(6), round=2) == range(4)
 
 
-def test_other_examples_than_the_state_s_are_refused_by_its_folder_and_its_own_still_serve(tmp_path):
+def test_other_examples_are_refused_naming_the_state_and_its_own_are_still_accepted(tmp_path):
     _, learner = training()
     learner.begin(make_examples(10), round=1)
     advance(learner, 4)
