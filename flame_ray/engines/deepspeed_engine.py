@@ -36,14 +36,13 @@ class DeepSpeedEngine:
         model_path: str,
         config: LearnerConfig,
         rank: int,
-        world: int,
         init_method: str,
         seed: int,
         trust_remote_code: bool = False,
     ):
-        self.config, self.rank, self.world = config, rank, world
+        self.config, self.rank, self.world = config, rank, config.workers
         self._path, self._trust = model_path, trust_remote_code
-        self.device = _join(rank, world, init_method)
+        self.device = _join(rank, self.world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
         self.module: Any = policy.load_policy(model_path, config, trust_remote_code)
         trainable = [p for p in self.module.parameters() if p.requires_grad]

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 
 class LearnerActor:
-    def __init__(
-        self, model_path: str, config: LearnerConfig, rank: int, world: int, seed: int, trust_remote_code: bool = False
-    ):
-        self._model_path, self._config, self._rank, self._world, self._seed = model_path, config, rank, world, seed
+    def __init__(self, model_path: str, config: LearnerConfig, rank: int, seed: int, trust_remote_code: bool = False):
+        self._model_path, self._config, self._rank, self._seed = model_path, config, rank, seed
         self._trust = trust_remote_code
         self._connected: tuple[TrainingEngine, Training] | None = None
         self._sender: DeviceSender | None = None
@@ -51,9 +49,8 @@ class LearnerActor:
         torch.set_num_threads(self._config.threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
         from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
 
-        place = self._rank, self._world
         with local_copy(resume_from) as state:
-            engine = DeepSpeedEngine(self._model_path, self._config, *place, init_method, self._seed, self._trust)
+            engine = DeepSpeedEngine(self._model_path, self._config, self._rank, init_method, self._seed, self._trust)
             self._connected = engine, Training(engine, make_loss(self._config), self._config, self._seed, state)
 
     def begin(self, examples_D: Sequence[Example], round: int) -> range:

@@ -77,7 +77,7 @@ class LearnerGroup:
         actors: tuple[Any, ...] = tuple(
             remote.options(
                 name=f"{prefix}-{rank}", scheduling_strategy=PlacementGroupSchedulingStrategy(room, rank), **options
-            ).remote(model_path, config, rank, config.workers, seed, trust_remote_code)
+            ).remote(model_path, config, rank, seed, trust_remote_code)
             for rank in range(config.workers)
         )
         group = cls(actors, timeout_s, config.checkpoint_steps, room, chunk_bytes)

@@ -107,7 +107,7 @@ def learner(local_ray, model_path):
             standing[ranks] = start_group(model_path, f"standing-{ranks}", workers=ranks, micro_batch_pairs=1)
 
         def renew(actor, rank):
-            actor.__init__(model_path, config, rank, ranks, SEED)
+            actor.__init__(model_path, config, rank, SEED)
             actor.connect("", resume_from=resume_from)
 
         ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)
