@@ -44,11 +44,8 @@ class BacktranslationJudge:
 
 
 def _likelihood(response: Response, logprobs: Sequence[float]) -> Score | Missing:
-    try:
-        value = backtranslation_score(logprobs)
-    except ValueError:
-        return Missing(response.id, "judge: no finite likelihood")
-    return Score(response.id, value, (value,))
+    value = backtranslation_score(logprobs)
+    return Missing(response.id, "judge: no finite likelihood") if value is None else Score(response.id, value, (value,))
 
 
 def backtranslation_messages(response: str) -> list[dict[str, str]]:
@@ -56,19 +53,15 @@ def backtranslation_messages(response: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": QUESTION % response}]
 
 
-def backtranslation_score(logprobs: Sequence[float]) -> float:
-    """The mean log-probability of the instruction's tokens [T] in nats; a mean, because instructions differ in length.
+def backtranslation_score(logprobs: Sequence[float]) -> float | None:
+    """The mean log-probability of the instruction's tokens [T] in nats; None if there is none, or one is not finite.
 
-    Raises ValueError if there is no token or a log-probability is not finite.
+    It is a mean because instructions differ in length.
 
     >>> backtranslation_score([-1.0, -3.0])
     -2.0
     """
-    if not logprobs:
-        raise ValueError("expected the log-probabilities of at least one token of the instruction, found none")
-    if not all(math.isfinite(logprob) for logprob in logprobs):
-        raise ValueError("expected finite log-probabilities of the instruction's tokens")
-    return sum(logprobs) / len(logprobs)
+    return sum(logprobs) / len(logprobs) if logprobs and all(map(math.isfinite, logprobs)) else None
 
 
 def strip_quoted(instruction: str, response: str) -> str:

@@ -58,15 +58,9 @@ def test_the_backtranslation_score_is_the_mean_a_token():
     assert backtranslation_score([-1.0, -2.0, -6.0]) == -3.0
 
 
-def test_no_tokens_is_an_error_and_not_a_score():
-    with pytest.raises(ValueError, match="at least one token"):
-        backtranslation_score([])
-
-
-@pytest.mark.parametrize("bad", [math.nan, -math.inf])
-def test_a_log_probability_that_is_not_finite_is_an_error(bad):
-    with pytest.raises(ValueError, match="finite"):
-        backtranslation_score([-1.0, bad])
+@pytest.mark.parametrize("bad", [[], [-1.0, math.nan], [-1.0, -math.inf]])
+def test_without_a_token_or_with_one_that_is_not_finite_there_is_no_score(bad):
+    assert backtranslation_score(bad) is None
 
 
 QUESTION = "What is the capital of Peru, and what kind of government does it have?"
