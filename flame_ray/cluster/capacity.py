@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
-from flame_ray.cluster.interrupt import POLL_S, check
+from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
 from flame_ray.config import Config, LearnerConfig, Workers
 from flame_ray.errors import PlacementError
 
@@ -125,7 +125,7 @@ def reserve(role: str, workers: Workers, bundle: Mapping[str, float], strategy: 
 def _is_ready(group: PlacementGroup, timeout_s: float) -> bool:
     ready, deadline = group.ready(), time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        check()
+        raise_if_interrupted()
         if ray.wait([ready], timeout=POLL_S)[0]:
             return True
     return False

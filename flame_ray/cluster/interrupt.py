@@ -1,7 +1,8 @@
 """Stopping a run on SIGTERM (`ray job stop`, a preempted node, Kubernetes) or Ctrl-C.
 
 A signal handler that raised could do so inside Ray's compiled code, which turns the exception into a SystemError. So the
-handler only records the signal, and every wait and every step calls `check`. A second signal has its usual effect.
+handler only records the signal, and every wait and every step calls `raise_if_interrupted`. A second signal has its usual
+effect.
 """
 
 import signal
@@ -19,8 +20,8 @@ POLL_S = 0.2
 _signals: list[tuple[str, list[str]]] = []  # the signal's name, and the advice given so far: the last one is shown
 
 
-def check() -> None:
-    """Raises Interrupted if the process has received a signal to stop."""
+def raise_if_interrupted() -> None:
+    """Raise Interrupted if the process has received a signal to stop."""
     if _signals:
         name, advice = _signals[0]
         raise Interrupted("a run that ends by itself", name, advice[-1])
@@ -29,7 +30,7 @@ def check() -> None:
 def wait_until_done(future: Future) -> Future:
     """Wait for the future and return it. Raises Interrupted on a signal."""
     while not wait([future], timeout=POLL_S).done:
-        check()
+        raise_if_interrupted()
     return future
 
 
@@ -41,7 +42,7 @@ def result_of(future: Future) -> Any:
 def take(queue: SimpleQueue) -> Any:
     """Wait for the queue's next item. Raises Interrupted on a signal."""
     while True:
-        check()
+        raise_if_interrupted()
         try:
             return queue.get(timeout=POLL_S)
         except Empty:
@@ -50,7 +51,7 @@ def take(queue: SimpleQueue) -> Any:
 
 @contextmanager
 def interruptible(fix: str) -> Iterator[Callable[[str], None]]:
-    """Make `check` raise Interrupted, with the advice `fix`, after a signal. Yields a call that changes the advice."""
+    """Within the block, a signal leads to Interrupted with the advice `fix`. Yields a call that changes the advice."""
     advice = [fix]
     if threading.current_thread() is not threading.main_thread():
         yield advice.append

@@ -8,7 +8,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
-from flame_ray.cluster.interrupt import check, result_of, take, wait_until_done
+from flame_ray.cluster.interrupt import raise_if_interrupted, result_of, take, wait_until_done
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
@@ -33,7 +33,7 @@ def bounded_map(
         return wait_until_done(oldest()) if ordered else take(finished)
 
     for item in items:
-        check()
+        raise_if_interrupted()
         future = submit(item)
         in_flight[future] = item
         if not ordered:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from flame_ray.cluster.interrupt import check, result_of
+from flame_ray.cluster.interrupt import raise_if_interrupted, result_of
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
@@ -108,7 +108,7 @@ class ClusterStages:
 
     def _stepped(self, round: int, done: int, total: int) -> None:
         self._advance("train", round, done, total)
-        check()
+        raise_if_interrupted()
 
     def save(self, round: int) -> None:
         """Save the adapter, and the merged model if `run.save_merged` asks for it or there is no adapter."""

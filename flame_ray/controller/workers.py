@@ -14,7 +14,7 @@ from ray.exceptions import RayActorError
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop
-from flame_ray.cluster.interrupt import POLL_S, check
+from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
@@ -64,7 +64,7 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
     event_loop = EventLoop()
     start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
     learner = _offloaded(start_learner()) if config.pipeline.colocated else None
-    verifiers = _start_own_verifiers(config)
+    verifiers = _start_needed_verifiers(config)
     rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
     factuality = _start_factuality_pool(config, event_loop, True, verifiers)
     judge = _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
@@ -76,7 +76,7 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
 
 def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
     """Start the factuality workers alone. Without `corpus` they read the corpus only when they first need passages."""
-    pool = _start_factuality_pool(config, event_loop, corpus, _start_own_verifiers(config))
+    pool = _start_factuality_pool(config, event_loop, corpus, _start_needed_verifiers(config))
     _finish_start((pool,), event_loop)
     return pool
 
@@ -158,7 +158,7 @@ def _offloaded(learner: DurableLearner) -> DurableLearner:
     return learner
 
 
-def _start_own_verifiers(config: Config) -> tuple[Any, ...]:
+def _start_needed_verifiers(config: Config) -> tuple[Any, ...]:
     """Start the verifiers and wait for all of them, if a decomposer or checker asks one."""
     if not config.factuality.asks_verifier:
         return ()
@@ -184,7 +184,7 @@ def wait_for_verifiers(verifiers: Sequence[Any], timeout_s: float) -> list[About
     answers = {verifier.about.remote(): index for index, verifier in enumerate(verifiers)}
     end, left = time.monotonic() + timeout_s, list(answers)
     while left and time.monotonic() < end:
-        check()
+        raise_if_interrupted()
         _, left = ray.wait(left, num_returns=len(left), timeout=POLL_S)
     if left:
         raise PlacementError(

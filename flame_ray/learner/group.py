@@ -18,7 +18,7 @@ from ray.util.placement_group import PlacementGroup, placement_group_table, remo
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from flame_ray.cluster.capacity import reserve
-from flame_ray.cluster.interrupt import POLL_S, check
+from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
@@ -214,7 +214,7 @@ def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]
     """Like ray.get, but raises Interrupted when the process is asked to stop."""
     deadline = time.monotonic() + timeout
     while True:
-        check()
+        raise_if_interrupted()
         try:
             return ray.get(calls, timeout=POLL_S)
         except GetTimeoutError:

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.interrupt import check, interruptible, result_of, take
+from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, take
 from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
@@ -35,7 +35,7 @@ def send(number: int) -> None:
 def test_a_signal_becomes_an_error_that_says_how_to_go_on_with_an_exit_code_of_its_own(number, plain):
     with pytest.raises(Interrupted) as caught, interruptible("go on with --resume mine"):
         send(number)
-        check()
+        raise_if_interrupted()
     assert (caught.value.found, caught.value.fix) == (signal.Signals(number).name, "go on with --resume mine")
     assert caught.value.exit_code == 75
     assert plain == []
@@ -45,10 +45,10 @@ def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
     with interruptible("start it again") as advise:
         send(signal.SIGTERM)
         with pytest.raises(Interrupted, match="To fix: start it again"):
-            check()
+            raise_if_interrupted()
         advise("go on with --resume mine")
         with pytest.raises(Interrupted, match="To fix: go on with --resume mine"):
-            check()
+            raise_if_interrupted()
 
 
 WAITS = {
@@ -76,7 +76,7 @@ def test_nothing_is_raised_between_two_checks():
         send(signal.SIGTERM)
         finished = True
     assert finished
-    check()
+    raise_if_interrupted()
 
 
 def test_a_wait_gives_what_it_waits_for_and_what_went_wrong():
@@ -110,7 +110,7 @@ def test_a_second_signal_is_as_harsh_as_ever_even_while_the_first_is_dealt_with(
         send(signal.SIGTERM)
         send(signal.SIGTERM)
         send(signal.SIGINT)
-        check()
+        raise_if_interrupted()
     assert plain == [signal.SIGTERM, signal.SIGINT]
 
 
