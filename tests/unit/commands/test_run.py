@@ -12,8 +12,8 @@ from flame_ray.errors import ConfigError, ModelError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Pair, PairSet
-from tests.builders import make_response
+from flame_ray.types import PairSet
+from tests.builders import make_pair, make_pair_set, make_response
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ class FakeStages:
 
 def pairs_of(round: int) -> PairSet:
     sides = [make_response("text", round=round, index=index) for index in (0, 1)]
-    return PairSet((Pair("instruction", *sides, 1.0, 0.0),), {})
+    return make_pair_set(make_pair(*sides))
 
 
 def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):

@@ -14,9 +14,9 @@ from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, 
 from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
-from flame_ray.types import Pair, PairSet, Response, TrainingReport
+from flame_ray.types import PairSet, Response, TrainingReport
 from flame_ray.weights import Canary, Push
-from tests.builders import make_response, make_training_report
+from tests.builders import make_pair, make_pair_set, make_response, make_training_report
 from tests.doubles import Remote
 
 SEQUENCE = Continuation((1, 2), (3, 4))
@@ -179,7 +179,7 @@ def pairs() -> PairSet:
     def response(index: int) -> Response:
         return make_response("text", index=index)
 
-    return PairSet((Pair("instruction", response(1), response(0), 1.0, 0.0),), {})
+    return make_pair_set(make_pair(response(1), response(0)))
 
 
 def improve(stages: ClusterStages, round: int) -> None:

@@ -12,7 +12,7 @@ from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples, rank_slice
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
-from flame_ray.types import Pair, Response, ResponseId
+from tests.builders import make_pair, make_response
 
 VOCAB = 97
 
@@ -22,12 +22,12 @@ def make_pairs(count, seed=0):
 
     def response(number, index, prompt):
         ids = tuple(rnd.randrange(1, VOCAB) for _ in range(rnd.randrange(1, 12)))
-        return Response(ResponseId(1, f"prompt-{number}", index), "", prompt, ids, (0.0,) * len(ids), "stop", 0)
+        return make_response("", prompt=f"prompt-{number}", index=index, prompt_tokens=prompt, tokens=ids)
 
     pairs = []
     for number in range(count):
         prompt = tuple(rnd.randrange(1, VOCAB) for _ in range(rnd.randrange(2, 9)))
-        pairs.append(Pair("factuality", response(number, 0, prompt), response(number, 1, prompt), 1.0, 0.0))
+        pairs.append(make_pair(response(number, 0, prompt), response(number, 1, prompt)))
     return pairs
 
 

@@ -15,7 +15,7 @@ from flame_ray.learner.losses import LossOutput
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.learner.training import Training, learning_rate
 from flame_ray.storage.atomic import verify_manifest
-from flame_ray.types import Pair, Response, ResponseId
+from tests.builders import make_pair, make_response
 
 CONFIG = LearnerConfig(batch_pairs=4, micro_batch_pairs=2, lr=1e-3, lr_final=1e-4, lr_round_factor=0.5)
 
@@ -69,9 +69,9 @@ def make_examples(count, seed=0):
 
     def response(number, index):
         ids = tuple(rnd.randrange(1, 9) for _ in range(rnd.randrange(1, 5)))
-        return Response(ResponseId(1, f"prompt-{number}", index), "", (1, 2), ids, (0.0,) * len(ids), "stop", 0)
+        return make_response("", prompt=f"prompt-{number}", index=index, tokens=ids)
 
-    return pair_examples([Pair("factuality", response(number, 0), response(number, 1), 1.0, 0.0) for number in range(count)])
+    return pair_examples([make_pair(response(number, 0), response(number, 1)) for number in range(count)])
 
 
 def training(resume_from=None, config=CONFIG, loss=Dpo(0.1)):  # noqa: B008  (it is frozen)

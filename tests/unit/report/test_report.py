@@ -22,10 +22,7 @@ from flame_ray.report.tables import (
 )
 from flame_ray.types import (
     Evaluation,
-    Fact,
     Interval,
-    Pair,
-    PairSet,
     Passage,
     Prompt,
     Response,
@@ -36,16 +33,32 @@ from flame_ray.types import (
     Verdict,
     VerdictLabel,
 )
-from tests.builders import make_fact_score, make_id, make_missing, make_response, make_scored
+from tests.builders import (
+    make_evaluation,
+    make_fact_score,
+    make_id,
+    make_interval,
+    make_missing,
+    make_pair,
+    make_pair_set,
+    make_response,
+    make_round_report,
+    make_scored,
+    make_verdict,
+)
 
-NONE = Interval(None, None, None, 0)
+NONE = make_interval(None, n=0)
 METRICS = ("factual_precision", "correct_facts", "erroneous_facts", "abstention_rate", "instruction_score", "response_tokens")
 
 
 def evaluation(**intervals: Interval) -> Evaluation:
     """Interval i of METRICS has mean i, unless it is given."""
     by_position = {name: Interval(float(i), i - 0.5, i + 0.5, 10) for i, name in enumerate(METRICS)}
-    return Evaluation(**(by_position | intervals), prompts=12, missing=3)
+    return make_evaluation(**(by_position | intervals), prompts=12, missing=3)
+
+
+def report(round: int, pairs=None, training=None, **intervals: Interval) -> RoundReport:
+    return make_round_report(round, evaluation=evaluation(**intervals), pairs=pairs, training=training, weight_version=round)
 
 
 def response(index: int, text: str = "Peru borders Chile.") -> Response:
@@ -53,7 +66,7 @@ def response(index: int, text: str = "Peru borders Chile.") -> Response:
 
 
 def verdict(text: str, sentence: int, label: VerdictLabel, passage: str | None) -> Verdict:
-    return Verdict(Fact(text, sentence), label, 0.75, passage)
+    return make_verdict(label, fact=text, sentence=sentence, score=0.75, passage=passage)
 
 
 VERDICTS = (
@@ -69,13 +82,11 @@ DIED = make_missing("checker died", id=make_id(1), passages=(NEAR,))
 FAILED = make_scored(response(1), judge="no score read", facts=DIED)
 POEM = make_scored(response(2))
 SILENT = make_scored(response(3), judge=2.0, facts=[])
-PAIRS = PairSet(
-    (
-        Pair("factuality", response(0, "chosen"), response(1, "rejected"), 0.8, 0.2),
-        Pair("instruction", response(1), response(2), 4.0, 1.0),
-        Pair("instruction", response(2), response(3), 4.0, 2.0),
-    ),
-    {"factuality: tie": 2, "response: empty": 1},
+PAIRS = make_pair_set(
+    make_pair(response(0, "chosen"), response(1, "rejected"), kind="factuality", scores=(0.8, 0.2)),
+    make_pair(response(1), response(2), kind="instruction", scores=(4.0, 1.0)),
+    make_pair(response(2), response(3), kind="instruction", scores=(4.0, 2.0)),
+    dropped={"factuality: tie": 2, "response: empty": 1},
 )
 TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
 
@@ -85,7 +96,7 @@ def strict_json(value):
 
 
 def test_a_trained_round_has_every_key_of_the_summary():
-    summary = round_summary(RoundReport(2, evaluation(), PAIRS, TRAINING, 2), {"sample": 1.5})
+    summary = round_summary(report(2, pairs=PAIRS, training=TRAINING), {"sample": 1.5})
     assert set(summary) == {"round", "evaluation", "pairs", "training", "timings", "weight_version"}
     assert summary["round"] == summary["weight_version"] == 2
     assert summary["timings"] == {"sample": 1.5}
@@ -103,13 +114,13 @@ def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one
 
 
 def test_round_zero_has_an_evaluation_and_neither_pairs_nor_training():
-    summary = round_summary(RoundReport(0, evaluation()), {})
+    summary = round_summary(report(0), {})
     assert {"round", "evaluation"} <= set(summary)
     assert not {"pairs", "training"} & set(summary)
 
 
 def test_the_evaluation_gives_each_mean_with_its_interval_under_its_name():
-    found = round_summary(RoundReport(0, evaluation()), {})["evaluation"]
+    found = round_summary(report(0), {})["evaluation"]
     assert {name: found[name] for name in METRICS} == {name: float(i) for i, name in enumerate(METRICS)}
     assert found["ci95"] == {name: [i - 0.5, i + 0.5] for i, name in enumerate(METRICS)}
     assert found["n"] == dict.fromkeys(METRICS, 10)
@@ -117,7 +128,10 @@ def test_the_evaluation_gives_each_mean_with_its_interval_under_its_name():
 
 
 def test_a_mean_of_nothing_is_null_in_strict_json():
-    summary = round_summary(RoundReport(1, evaluation(**dict.fromkeys(METRICS, NONE)), PAIRS, TRAINING, 1), {"draw": 0.0})
+    summary = round_summary(
+        report(1, pairs=PAIRS, training=TRAINING, **dict.fromkeys(METRICS, NONE)),
+        {"draw": 0.0},
+    )
     read = strict_json(summary)
     assert read == summary
     assert all(read["evaluation"][name] is None for name in METRICS)
@@ -228,7 +242,7 @@ def test_the_line_for_the_screen_has_the_precision_with_its_interval():
 
 
 def test_the_line_for_the_screen_shows_no_interval_of_one_value():
-    found = evaluation(factual_precision=Interval(1.0, None, None, 1))
+    found = evaluation(factual_precision=make_interval(1.0))
     assert evaluation_line(found).startswith("precision 1.000 (n 1), ")
 
 
@@ -244,7 +258,10 @@ def test_the_line_for_the_screen_does_not_say_that_nothing_was_stated_where_the_
 
 def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean():
     console = Console(file=io.StringIO(), width=200)
-    rounds = [RoundReport(0, evaluation(factual_precision=NONE)), RoundReport(1, evaluation())]
+    rounds = [
+        report(0, factual_precision=NONE),
+        report(1),
+    ]
     print_closing_table(console, rounds)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
     assert [line[:3] for line in lines] == [["0", "-", "1 [0.5, 1.5]"], ["1", "0 [-0.5, 0.5]", "1 [0.5, 1.5]"]]
@@ -252,5 +269,5 @@ def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean()
 
 def test_the_closing_table_prints_one_value_without_an_interval():
     console = Console(file=io.StringIO(), width=200)
-    print_closing_table(console, [RoundReport(0, evaluation(factual_precision=Interval(0.25, None, None, 1)))])
+    print_closing_table(console, [report(0, factual_precision=make_interval(0.25))])
     assert "0.25 " in console.file.getvalue() and "0.25 [" not in console.file.getvalue()
