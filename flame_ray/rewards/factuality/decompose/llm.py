@@ -128,7 +128,8 @@ def _messages(question: _Question) -> list[Message]:
     """The demonstrations as turns, then the question. All prompts begin alike, so the engine caches that prefix."""
     messages = []
     for before, sentence, facts in DEMONSTRATIONS:
-        messages += [_turn(before, sentence), {"role": "assistant", "content": _as_json(facts)}]
+        answer = json.dumps({"facts": facts}, separators=(",", ":"), ensure_ascii=False)  # as the engine makes the model write
+        messages += [_turn(before, sentence), {"role": "assistant", "content": answer}]
     messages.append(_turn(question.before, question.sentence))
     return [{**messages[0], "content": f"{TASK}\n\n{messages[0]['content']}"}, *messages[1:]]
 
@@ -136,11 +137,6 @@ def _messages(question: _Question) -> list[Message]:
 def _turn(before: str, sentence: str) -> dict[str, str]:
     text = f"⟦text before⟧\n{fenced(before)}\n⟦end of text before⟧\n⟦sentence⟧\n{fenced(sentence)}\n⟦end of sentence⟧"
     return {"role": "user", "content": text}
-
-
-def _as_json(facts: Sequence[str]) -> str:
-    """Without spaces between the parts, as the engine lets the model write it."""
-    return json.dumps({"facts": facts}, separators=(",", ":"), ensure_ascii=False)
 
 
 def _is_grounded(fact: str, known: frozenset[str]) -> bool:

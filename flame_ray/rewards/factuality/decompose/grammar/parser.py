@@ -85,13 +85,13 @@ def _unused_name(claim: str) -> str:
 
 def _with_titles(doc: Doc, claim: str) -> Doc:
     """A masked claim with its titles and numerals back in their places; empty if it does not have as many places."""
-    name, titles = _unused_name(claim), QUOTED.findall(claim)
+    name, titles = _unused_name(claim), [title[:-1].rstrip(",") + title[-1] for title in QUOTED.findall(claim)]
     numerals = re.findall(r"\bII?\b", QUOTED.sub("", claim))
     title_places = [token.i for token in doc if titles and token.text == name]
     numeral_places = [token.i for token in doc if token.text in ("I", "II")]
     if len(title_places) != len(titles) or len(numeral_places) != len(numerals):
         return type(doc)(doc.vocab)
-    texts = dict(zip(title_places, map(_without_comma, titles), strict=True)) | dict(zip(numeral_places, numerals, strict=True))
+    texts = dict(zip(title_places, titles, strict=True)) | dict(zip(numeral_places, numerals, strict=True))
     if not texts:
         return doc
     return type(doc)(
@@ -103,7 +103,3 @@ def _with_titles(doc: Doc, claim: str) -> Doc:
         heads=[token.head.i for token in doc],
         deps=[token.dep_ for token in doc],
     )
-
-
-def _without_comma(title: str) -> str:
-    return title[:-1].rstrip(",") + title[-1]

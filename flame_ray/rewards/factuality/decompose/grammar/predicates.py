@@ -283,13 +283,13 @@ def _with_own_article(item: Phrase) -> Phrase:
     return replace(item, text=f"{indefinite_article(rest)} {rest}") if first.lower() in ("a", "an") else item
 
 
-def additions(verb: Token) -> list[Token]:
-    """The prepositions of `in addition to her career`, `besides her career`: she has one."""
-    found = []
+def additions(verb: Token) -> dict[Token, Token]:
+    """The preposition and the pronoun of each `in addition to her career` or `besides her career`: she has a career."""
+    found = {}
     for prep in dependents(verb, "prep"):
-        words = [each.lower_ for each in subtree(prep)[:3]]
-        if (words == ["in", "addition", "to"] or words[:1] in (["besides"], ["alongside"])) and _owner(prep) is not None:
-            found.append(prep)
+        words, owner = [each.lower_ for each in subtree(prep)[:3]], _owner(prep)
+        if owner is not None and (words == ["in", "addition", "to"] or words[0] in ("besides", "alongside")):
+            found[prep] = owner
     return found
 
 
@@ -299,16 +299,13 @@ def _owner(prep: Token) -> Token | None:
     return next((each for noun in nouns for each in dependents(noun, "poss") if each.tag_ == "PRP$"), None)
 
 
-def has_addition(clauses: Clauses, subject: Phrase, verb: Token, prep: Token) -> Iterator[Phrase]:
+def has_addition(clauses: Clauses, subject: Phrase, verb: Token, prep: Token, owner: Token) -> Phrase:
     """`In addition to her career, Ada ...` -> Ada has a career."""
-    owner = _owner(prep)
-    if owner is None:
-        return
     noun = owner.head
     text = text_of(each for each in subtree(noun, clauses.detached) if each != owner)
     article = f"{indefinite_article(text)} " if noun.tag_ == "NN" and noun.lower_ not in ("work", "research") else ""
     have = "had" if tense_tag(verb) == "VBD" else "has"
-    yield concatenated(subject, Phrase(prep, f"{have} {article}{text}", frozenset(subtree(prep))))
+    return concatenated(subject, Phrase(prep, f"{have} {article}{text}", frozenset(subtree(prep))))
 
 
 def members_of_categories(clauses: Clauses, doc: Doc) -> Iterator[Phrase]:

@@ -200,8 +200,8 @@ def _split_clause(clauses: Clauses, verb: Token, about: Sequence[Phrase], copula
             group = with_agreement(verb_group(clauses, verb, verbs, copula), about)
             said = list(verb_phrases(clauses, group, elsewhere))
             yield from (concatenated(subject, phrase) for subject in about for phrase in said)
-    for each in besides:
-        yield from has_addition(clauses, joined(about), verb, each)
+    for prep, owner in besides.items():
+        yield has_addition(clauses, joined(about), verb, prep, owner)
 
 
 def _whole_clause(clauses: Clauses, verb: Token, about: Sequence[Phrase], copula: str) -> Phrase:

@@ -11,6 +11,7 @@ from flame_ray.rewards.factuality.decompose.grammar.noun_phrases import conjunct
 from flame_ray.rewards.factuality.decompose.grammar.tokens import (
     RELATIVE_PRONOUNS,
     Phrase,
+    concatenated,
     dependents,
     first_dependent,
     own_subject,
@@ -39,8 +40,7 @@ def subjects(clauses: Clauses, verb: Token) -> list[Phrase]:
 
 def joined(items: Sequence[Phrase]) -> Phrase:
     """All items of a subject as one phrase."""
-    tokens = items[0].tokens.union(*(item.tokens for item in items))
-    return Phrase(items[0].anchor, " and ".join(item.text for item in items), tokens)
+    return replace(concatenated(*items), text=" and ".join(item.text for item in items))
 
 
 def full_phrase(clauses: Clauses, head: Token) -> Phrase:

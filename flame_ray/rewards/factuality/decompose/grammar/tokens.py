@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.factuality.text import MONTHS
@@ -39,7 +38,7 @@ def phrase_of(tokens: Collection[Token]) -> Phrase:
 
 def concatenated(*phrases: Phrase) -> Phrase:
     text = " ".join(phrase.text for phrase in phrases)
-    return Phrase(phrases[0].anchor, text, frozenset(chain.from_iterable(phrase.tokens for phrase in phrases)))
+    return Phrase(phrases[0].anchor, text, frozenset(token for phrase in phrases for token in phrase.tokens))
 
 
 def root_of(doc: Doc) -> Token:
