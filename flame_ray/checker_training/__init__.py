@@ -1,1 +1,1 @@
-"""Everything that exists only to train the small checker: made statements, the split of labels, and the training loop."""
+"""Makes the training data of the fine-tuned checker, trains it, and describes it; used only by `flame-ray train-checker`."""

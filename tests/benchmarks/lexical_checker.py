@@ -2,11 +2,10 @@
 
     python tests/benchmarks/lexical_checker.py [folder of data]
 
-In: WiCE, FoolMeTwice and symmetric FEVER (../shared/data), and true Factbook statements with edited false twins, made
-here. Each set is halved by a hash of the claim. Thresholds are chosen on the first halves, and the table is of the other
-halves, with 95 % bootstrap intervals: at the one threshold that is best for the mean of the four sets, and at the one
-that is best for each set. The checker's coefficients were fitted on the same first halves (a random search on balanced
-accuracy, signs fixed). Skips, with exit status 0, where the data is absent.
+The sets are WiCE, FoolMeTwice and symmetric FEVER (../shared/data), and true Factbook statements with edited false twins, which
+this script makes. A hash of the claim halves each set. Thresholds are chosen on the first halves. The table shows the other
+halves with 95 % bootstrap intervals, at the threshold that is best for the mean of the four sets and at each set's own best
+one. The checker's coefficients were fitted on the same first halves. Without the data, the script says so and exits with 0.
 """
 
 # ruff: noqa: T201
@@ -32,7 +31,7 @@ FLOORS = {"WiCE": 68, "FM2": 57, "FEVER-sym": 68}
 
 
 @dataclass(frozen=True)
-class Example:
+class BenchmarkClaim:
     claim: str
     evidence: tuple[Passage, ...]
     supported: bool
@@ -61,10 +60,10 @@ def main(data: Path) -> None:
         print(row(name, one, threshold))
 
 
-Scored = tuple[list[Example], np.ndarray, float]  # the examples, their scores, milliseconds a claim
+Scored = tuple[list[BenchmarkClaim], np.ndarray, float]  # the examples, their scores, milliseconds a claim
 
 
-def score(examples: list[Example]) -> Scored:
+def score(examples: list[BenchmarkClaim]) -> Scored:
     checker = LexicalChecker()
     start = time.perf_counter()
     scores = [checker.check([Claim(Fact(example.claim, 0), example.evidence)])[0].score for example in examples]
@@ -79,7 +78,7 @@ def choose(scored: list[Scored]) -> float:
     return float(grid[best[len(best) // 2]])
 
 
-def half(examples: list[Example], scores: np.ndarray, choosing: bool) -> tuple[np.ndarray, np.ndarray]:
+def half(examples: list[BenchmarkClaim], scores: np.ndarray, choosing: bool) -> tuple[np.ndarray, np.ndarray]:
     keep = np.array([example.for_choosing == choosing for example in examples])
     return np.array([example.supported for example in examples])[keep], scores[keep]
 
@@ -113,9 +112,9 @@ def interval(labels: np.ndarray, scores: np.ndarray, threshold: float, resamples
 # --- the sets -------------------------------------------------------------------------------------------------------
 
 
-def converted(lines: Iterator[dict]) -> Iterator[Example]:
+def converted(lines: Iterator[dict]) -> Iterator[BenchmarkClaim]:
     for line in lines:
-        yield Example(line["claim"], passages_of(line["evidence"]), line["label"] == "supported")
+        yield BenchmarkClaim(line["claim"], passages_of(line["evidence"]), line["label"] == "supported")
 
 
 # A statement, the Factbook field that it comes from, and the prompt whose evidence it is checked on.
@@ -136,7 +135,7 @@ STATEMENTS = (
 )
 
 
-def factbook_twins() -> Iterator[Example]:
+def factbook_twins() -> Iterator[BenchmarkClaim]:
     """A field's value as a statement, and the same statement with another country's value in its place."""
     corpus = load_corpus("factbook")
     retriever = Bm25Retriever(corpus)
@@ -149,7 +148,7 @@ def factbook_twins() -> Iterator[Example]:
             evidence = retriever.retrieve([prompt.format(country)], 20)[0]
             for value, supported in ((found[country], True), (draw.choice(others), False)):
                 words = (value, country) if template.startswith("{} is the capital") else (country, value)
-                yield Example(template.format(*words), evidence, supported)
+                yield BenchmarkClaim(template.format(*words), evidence, supported)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
     python tests/benchmarks/throughput.py [--checker lexical small nli llm whole] [--responses 200] [--set section.key=value]
     ... --file responses.jsonl     that file's first responses, on their own evidence (see convert.py)
 
-In: responses made of Factbook statements, true and false ones, to the prompt `Describe <country>.`; evidence is the 20
-passages nearest to the prompt, records all, of which `small` does not ask its model; a file's evidence is prose. One process
-and one worker; `llm` and `whole` ask a verifier actor. Cold: nothing was asked before, the models are loaded, the corpus is
-indexed. Warm: the same responses again, in a new checker, with their passages found and the verdicts of the first time on disk
-(the lexical checker is not cached, as in a run: what is warm there is its memory of the evidence).
+The responses are true and false Factbook statements, as answers to the prompt `Describe <country>.`. Their evidence is the 20
+passages nearest to the prompt. All of it is records, on which `small` does not ask its model; the evidence in a file is prose.
+It all runs in one process with one worker; `llm` and `whole` ask a verifier actor. Cold: models are loaded and the corpus is
+indexed, but nothing was asked before. Warm: a new checker scores the same responses again, with their passages in memory and
+the first verdicts on disk (the lexical checker is not cached, as in a run, but it remembers the evidence).
 """
 
 # ruff: noqa: T201

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/transplants.py --summaries summaries_en-us.json   prose: another article of the same topic
     python tests/benchmarks/transplants.py --run runs/ID                      records: a model's facts, another country
-    ... --checker lexical small                                               whose verdicts, one after another
+    ... --checker lexical small                                               the checkers to compare
 
-The title in the sentence is exchanged for that of the evidence. A few are true by chance, most are not: lower is better. The
-second takes the held-out facts of round 0 of a run on the Factbook. Prints the share with its Wilson interval; and, for what
-a checker must not lose by it, the share of true and of edited Factbook statements that it supports.
+The title in the sentence is replaced by that of the evidence. A few such sentences are true by chance, but most are false, so a
+lower share is better. `--run` takes the held-out facts of round 0 of a run on the Factbook. The table shows each share with its
+Wilson interval, and also the shares of true and of edited Factbook statements that the checker supports.
 """
 
 # ruff: noqa: T201
