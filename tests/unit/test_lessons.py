@@ -60,7 +60,7 @@ LESSONS = {
     "a partial checkpoint that was trusted (OpenRLHF#1103)": {
         "test_a_state_without_a_manifest_is_refused",
         "test_a_flipped_bit_anywhere_in_the_manifest_itself_is_found",
-        "test_a_finished_round_keeps_its_state_and_lets_its_steps_go",
+        "test_a_finished_round_keeps_its_state_and_removes_those_inside_it",
     },
     "reference log-probabilities that failed under ZeRO (trl#6403)": {
         "test_reference_round_starts_each_round_at_log_two_and_reference_initial_does_not",
