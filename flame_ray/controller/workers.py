@@ -57,11 +57,19 @@ class Workers:
 def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
-    Raises PlacementError if some do not serve in time.
+    Raises PlacementError if some do not serve in time. If it raises, nothing goes on in the background.
     """
+    event_loop = EventLoop()
+    try:
+        return _start_on(event_loop, config, policy, judge_model, checkpoints)
+    except BaseException:
+        event_loop.close()
+        raise
+
+
+def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
-    event_loop = EventLoop()
     start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
     learner = _offloaded(start_learner()) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(config)

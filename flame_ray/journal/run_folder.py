@@ -20,7 +20,8 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 
 RESERVE_BYTES = 256 * 2**20
-CONFIG, SUMMARY = "config.yaml", "summary.json"
+CONFIG, ENVIRONMENT, SUMMARY = "config.yaml", "environment.json", "summary.json"
+FORMAT = 2  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 
 def run_id(config: Config) -> str:
@@ -55,7 +56,8 @@ class RunFolder:
             )
 
     def check_resumable(self, config: Config) -> None:
-        """Raises ConfigError, naming the settings, if others made the run; StorageError if it is complete."""
+        """Raises ConfigError, naming the settings, if others made the run; StorageError if it is complete or too old."""
+        self._check_format()
         stored = parse_config(yaml.safe_load(self.storage.read(CONFIG)), self.storage.at(CONFIG))
         if changed := changed_settings(stored, config):
             raise ConfigError(
@@ -66,10 +68,19 @@ class RunFolder:
         if self.summary().get("status") == "complete":
             raise StorageError("an unfinished run", f"{self.storage.url}, which is complete", "start a new run")
 
+    def _check_format(self) -> None:
+        found = self.read_json(ENVIRONMENT, {}).get("format", 1)
+        if self.storage.exists(CONFIG) and found != FORMAT:
+            raise StorageError(
+                f"a run of format {FORMAT}, which this version of flame-ray resumes",
+                f"{self.storage.url}, of format {found}",
+                "resume it with the version that started it (its environment.json says which), or start a new run",
+            )
+
     def create(self, config: Config, environment: dict[str, Any]) -> None:
         """Writes settings and environment. Raises StorageError if another process has made the run since `check_new`."""
         self._refuse_existing(CONFIG)
-        self.write_json("environment.json", environment)
+        self.write_json(ENVIRONMENT, {"format": FORMAT} | environment)
         self.write_text(CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def _refuse_existing(self, name: str) -> None:

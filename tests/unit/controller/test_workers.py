@@ -1,12 +1,15 @@
 """What an actor is called, and what it asks for; starting them is tested on a real Ray, in tests/integration."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from flame_ray.config import Workers
 from flame_ray.config.load import parse_config
-from flame_ray.controller.workers import _engine_options, _label, actor_options
+from flame_ray.controller.workers import _engine_options, _label, actor_options, start_workers
+from flame_ray.errors import ModelError
+from flame_ray.learner.checkpoints import Checkpoints
 
 
 def test_an_actor_asks_for_what_its_settings_say():
@@ -44,3 +47,11 @@ def test_a_verifier_reads_questions_of_its_own_length():
     config = parse_config({"model": {"max_length": 512}, "verifier": {"max_length": 3000, "gpu_memory": 0.3}}, "here")
     options = _engine_options(config, Path("/model"), config.verifier, receives_weights=False)
     assert (options.max_length, options.gpu_memory, options.receives_weights) == (3000, 0.3, False)
+
+
+def test_a_start_that_fails_leaves_no_thread_behind(tmp_path):
+    before = set(threading.enumerate())
+    config = parse_config({"factuality": {"checker": "llm", "checker_model": "./nowhere"}}, "here")
+    with pytest.raises(ModelError, match=r"factuality\.checker_model"):
+        start_workers(config, tmp_path, tmp_path, Checkpoints(tmp_path / "checkpoints"))
+    assert set(threading.enumerate()) <= before

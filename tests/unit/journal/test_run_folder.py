@@ -13,7 +13,7 @@ import yaml
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, StorageError
-from flame_ray.journal.run_folder import RunFolder, run_id
+from flame_ray.journal.run_folder import FORMAT, RunFolder, run_id
 from flame_ray.storage.filesystem import Storage
 
 
@@ -38,7 +38,7 @@ def settings(**sections) -> Config:
 
 def test_a_new_run_holds_its_settings_and_its_environment(run, path):
     assert load_config(path / "config.yaml") == Config()
-    assert json.loads((path / "environment.json").read_text()) == {"machine": "a fake"}
+    assert json.loads((path / "environment.json").read_text()) == {"format": FORMAT, "machine": "a fake"}
 
 
 def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
@@ -139,6 +139,12 @@ def test_a_complete_run_is_refused(run):
 def test_a_run_that_is_not_there_is_refused_by_its_path(path):
     with pytest.raises(StorageError, match=r"runs/mine/config\.yaml; found no such file"):
         RunFolder(Storage(path)).check_resumable(Config())
+
+
+def test_a_run_of_an_older_format_is_refused_before_its_settings_are_compared(run, path):
+    (path / "environment.json").write_text("{}")  # the first format had no number
+    with pytest.raises(StorageError, match=rf"a run of format {FORMAT}.*mine, of format 1.*start a new run"):
+        run.check_resumable(settings(run={"seed": 7}))
 
 
 def test_settings_of_another_version_are_refused_by_their_file(run):
