@@ -1,20 +1,12 @@
-"""What the project asks of its engines: a model that samples and scores (vLLM), and one that trains (DeepSpeed).
+"""What the project asks of an engine that samples and scores (vLLM). The one that trains is described in batch.py.
 
 Every token id here is of the model's own tokenizer; nothing is tokenized twice.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:  # this module must be importable without torch
-    from torch import Tensor
-
-    from flame_ray.engines.batch import Batch
-    from flame_ray.engines.host_states import HostStates
-    from flame_ray.engines.merging import MergedWeights
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +80,6 @@ class Rendezvous:
 
 Weights = Chunks | ModelFolder | AdapterFolder | Received
 Message = Mapping[str, str]
-# Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.
-Objective = Callable[["Tensor", "Batch"], "tuple[Tensor, dict[str, Tensor]]"]
 
 
 class TextEngine(Protocol):
@@ -132,55 +122,6 @@ class TextEngine(Protocol):
 
     def wake(self, part: str) -> None:
         """Restore `weights` or `kv_cache`; sampling and scoring need both. Does nothing if the engine is awake."""
-        ...
-
-
-class TrainingEngine(Protocol):
-    """One rank of a model that trains. Every method is collective: all ranks call it, in the same order.
-
-    `merged`: the current weights as a plain checkpoint has them. `host_states`: moves the rank off its GPU and back.
-    """
-
-    rank: int
-    world: int
-    merged: "MergedWeights"
-    host_states: "HostStates"
-
-    def logps(self, batch: "Batch", reference: bool = False) -> "Tensor":
-        """Log-probability of each response, [N] on the CPU. With `reference`: under the weights before any training."""
-        ...
-
-    def token_logps(self, sequence: Continuation) -> list[float]:
-        """Log-probability of each of the sequence's tokens under the current weights."""
-        ...
-
-    def step(self, batches: Sequence["Batch"], objective: Objective, lr: float) -> "dict[str, Tensor]":
-        """One optimizer step on the sum of `objective` over all ranks' batches.
-
-        Returns the sums that `objective` reports, over this rank's batches. Raises EngineError if the sum is not finite.
-        """
-        ...
-
-    def sum_over_ranks(self, values: "Tensor") -> "Tensor": ...
-
-    def forget_moments(self) -> None:
-        """Reset Adam's moments, so that a round depends only on the weights it starts from."""
-        ...
-
-    def save_adapter(self, folder: Path) -> None:
-        """Rank 0 writes the LoRA adapter; without LoRA there is none."""
-        ...
-
-    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
-        """Rank 0 writes the whole model with a tokenizer."""
-        ...
-
-    def save_state(self, folder: Path) -> None:
-        """Rank 0 writes float32 weights and Adam's moments, in a form that any number of ranks and ZeRO stage can load."""
-        ...
-
-    def load_state(self, folder: Path) -> None:
-        """Continue from what `save_state` wrote; every rank reads it."""
         ...
 
 

@@ -1,13 +1,19 @@
-"""Token sequences as the tensors that a training engine runs on."""
+"""What the project asks of an engine that trains (DeepSpeed), and the tensors that it runs on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from flame_ray.engines.base import Continuation
 from flame_ray.errors import DataError
+
+if TYPE_CHECKING:  # importing this module must not import DeepSpeed
+    from flame_ray.engines.host_states import HostStates
+    from flame_ray.engines.merging import MergedWeights
 
 PAD = 0  # any valid id: attention skips padding, and no loss reads it
 
@@ -56,3 +62,56 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
     weights, indices = torch.ones(len(sequences)), torch.arange(len(sequences))
     return Batch(token_ids, attention_mask, position_ids, response_mask, weights, indices)
+
+
+# Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.
+Objective = Callable[[Tensor, Batch], tuple[Tensor, dict[str, Tensor]]]
+
+
+class TrainingEngine(Protocol):
+    """One rank of a model that trains. Every method is collective: all ranks call it, in the same order.
+
+    `merged`: the current weights as a plain checkpoint has them. `host_states`: moves the rank off its GPU and back.
+    """
+
+    rank: int
+    world: int
+    merged: "MergedWeights"
+    host_states: "HostStates"
+
+    def logps(self, batch: Batch, reference: bool = False) -> Tensor:
+        """Log-probability of each response, [N] on the CPU. With `reference`: under the weights before any training."""
+        ...
+
+    def token_logps(self, sequence: Continuation) -> list[float]:
+        """Log-probability of each of the sequence's tokens under the current weights."""
+        ...
+
+    def step(self, batches: Sequence[Batch], objective: Objective, lr: float) -> dict[str, Tensor]:
+        """One optimizer step on the sum of `objective` over all ranks' batches.
+
+        Returns the sums that `objective` reports, over this rank's batches. Raises EngineError if the sum is not finite.
+        """
+        ...
+
+    def sum_over_ranks(self, values: Tensor) -> Tensor: ...
+
+    def forget_moments(self) -> None:
+        """Reset Adam's moments, so that a round depends only on the weights it starts from."""
+        ...
+
+    def save_adapter(self, folder: Path) -> None:
+        """Rank 0 writes the LoRA adapter; without LoRA there is none."""
+        ...
+
+    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
+        """Rank 0 writes the whole model with a tokenizer."""
+        ...
+
+    def save_state(self, folder: Path) -> None:
+        """Rank 0 writes float32 weights and Adam's moments, in a form that any number of ranks and ZeRO stage can load."""
+        ...
+
+    def load_state(self, folder: Path) -> None:
+        """Continue from what `save_state` wrote; every rank reads it."""
+        ...

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines import policy
-from flame_ray.engines.base import Continuation, Objective
-from flame_ray.engines.batch import PAD, Batch, left_padded
+from flame_ray.engines.base import Continuation
+from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import response_logps, token_logps
 from flame_ray.engines.merging import MergedWeights

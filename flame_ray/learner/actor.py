@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from flame_ray.config import LearnerConfig
-from flame_ray.engines.base import Continuation, Rendezvous, TrainingEngine
+from flame_ray.engines.base import Continuation, Rendezvous
+from flame_ray.engines.batch import TrainingEngine
 from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example

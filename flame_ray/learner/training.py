@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from flame_ray.config import LearnerConfig
-from flame_ray.engines.base import TrainingEngine
-from flame_ray.engines.batch import Batch
+from flame_ray.engines.batch import Batch, TrainingEngine
 from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, filled_up, global_batches, micro_batches, rank_slice
 from flame_ray.learner.losses import Loss, StepObjective

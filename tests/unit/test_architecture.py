@@ -40,15 +40,6 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(name for node in ast.walk(_tree(module)) for name in _imported(node))
 
 
-@cache
-def imports_for_types(module: str) -> frozenset[str]:
-    """What a module imports under `if TYPE_CHECKING:`."""
-    guarded = [
-        node for node in ast.walk(_tree(module)) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    return frozenset(name for block in guarded for node in ast.walk(block) for name in _imported(node))
-
-
 def _tree(module: str) -> ast.Module:
     return ast.parse(modules()[module].read_text(encoding="utf-8"))
 
@@ -62,11 +53,11 @@ def _imported(node: ast.AST) -> Iterator[str]:
             yield full if full in modules() else node.module
 
 
-def graph(folder: str, types_too: bool = True) -> Graph:
+def graph(folder: str) -> Graph:
     """The arrows among the folders and files that lie directly in a package: name -> names that it imports."""
     arrows: Graph = defaultdict(set)
     for module in modules():
-        for target in imports(module) - (frozenset() if types_too else imports_for_types(module)):
+        for target in imports(module):
             start, end = _child(folder, module), _child(folder, target)
             if start and end and start != end:
                 arrows[start].add(end)
@@ -118,7 +109,7 @@ def test_an_arrow_that_is_turned_round_is_found():
 @pytest.mark.parametrize("package", packages())
 def test_no_two_files_of_a_folder_import_each_other(package):
     try:
-        TopologicalSorter(graph(package, types_too=package == "flame_ray")).prepare()
+        TopologicalSorter(graph(package)).prepare()
     except CycleError as error:
         pytest.fail(f"a circle in {package}: {' -> '.join(error.args[1])}")
 
