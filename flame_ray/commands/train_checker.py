@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,17 +10,18 @@ from typing import Any
 
 from rich.console import Console
 
-from flame_ray.checker_training.card import agreement_of, make_card
 from flame_ray.checker_training.data import TrainingData, prepare_data, training_phases
 from flame_ray.checker_training.training import Phase, train
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel, load_base, save
-from flame_ray.evaluation.agreement import Results
+from flame_ray.engines.finetuned import MODEL, WEIGHTS, FinetunedModel, load_base, save
+from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
+from flame_ray.journal.environment import describe_environment
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
-from flame_ray.rewards.factuality.check import LexicalChecker
+from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
-from flame_ray.storage.atomic import storage_errors, write_file
+from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
+from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
 EVERY = 50  # steps between two lines of progress if there is no terminal
@@ -86,3 +87,30 @@ def _progress(screen: Screen, name: str, phase: Phase) -> Iterator[Advance]:
         raise
     last = losses[-EVERY:]
     bar.end(f"{len(phase.pairs)} examples, {len(losses)} steps, loss {sum(last) / len(last):.3f} over the last {len(last)}")
+
+
+def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
+    """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
+    settings = config.train_checker
+    environment = describe_environment({})
+    return {
+        "model": MODEL,
+        "for": "whether a short English statement is supported by a few sentences of evidence; not a judge of truth by itself",
+        "data": {
+            **counts,
+            "labels": {Path(path).name: sha256_of(Path(path)) for path in settings.labels},
+            "settings": settings.model_dump(),
+        },
+        "seed": config.run.seed,
+        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
+        "seconds": seconds,
+        "agreement_on_kept_aside": list(agreements),
+    }
+
+
+def agreement_of(checker: Checker, held_out: Sequence[LabelledClaim], config: Config) -> Results:
+    """How well a checker agrees with the held-out labels, at its own threshold."""
+    verdicts = checker.check([each.claim for each in held_out])
+    compared = [ComparedClaim.of(*each) for each in zip(held_out, verdicts, strict=True)]
+    about = {"checker": checker.identity, "threshold": checker.threshold}
+    return about | claim_agreement(compared, config.run.seed, config.evaluation.bootstrap)

@@ -6,10 +6,9 @@ import json
 import pytest
 from rich.console import Console
 
-from flame_ray.checker_training.card import agreement_of
 from flame_ray.checker_training.data import prepare_data
 from flame_ray.checker_training.grouped_split import grouped_split
-from flame_ray.commands.train_checker import CARD, train_checker
+from flame_ray.commands.train_checker import CARD, agreement_of, train_checker
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel
 from flame_ray.errors import DataError, StorageError

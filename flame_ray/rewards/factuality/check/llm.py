@@ -61,7 +61,7 @@ STATEMENT = PromptTemplate(
 Is the statement true according to the evidence? Answer {TRUE} if the evidence shows all of it. Answer {FALSE} if the evidence
 says otherwise, or does not show it.""",
 )
-# For facts that are whole responses (decompose/response_level.py). After the binary retrieval-augmented reward: a response is
+# For facts that are whole responses (decompose/rule.py). After the binary retrieval-augmented reward: a response is
 # wrong if the evidence contradicts one of its statements, and statements that the evidence does not mention cost nothing. It
 # needs one call per response, but it cannot say how much of a response is wrong, and it does not notice padding.
 RESPONSE = PromptTemplate(

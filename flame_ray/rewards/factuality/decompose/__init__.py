@@ -9,7 +9,7 @@ response_level  the response as one fact, for the checker that judges whole resp
 from typing import TYPE_CHECKING
 
 from flame_ray.rewards.factuality.decompose.base import Decomposer
-from flame_ray.rewards.factuality.decompose.rule import RuleDecomposer, decompose
+from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer, RuleDecomposer, decompose
 from flame_ray.rewards.factuality.decompose.sentences import sentences
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ __all__ = ["Decomposer", "RuleDecomposer", "decompose", "make_decomposer", "sent
 def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Decomposer:
     """The decomposer that the settings name. `llm` needs a `verifier`; the checker `whole` needs whole responses."""
     if config.checker == "whole":
-        from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
-
         return ResponseLevelDecomposer()
     if config.decompose == "parse":
         from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer

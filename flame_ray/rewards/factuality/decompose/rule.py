@@ -38,6 +38,24 @@ class RuleDecomposer:
         return [decompose(each.text, self._mode, finished=each.finish_reason != "length") for each in responses]
 
 
+class ResponseLevelDecomposer:
+    """The whole response is its only sentence and fact, for checkers of whole responses (`check/response_level.py`).
+
+    It abstains where the rules find no fact.
+    """
+
+    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
+        return [_as_one_fact(each.text, finished=each.finish_reason != "length") for each in responses]
+
+
+def _as_one_fact(text: str, finished: bool) -> Decomposition:
+    sentences_S = sentences(text, finished)
+    if not sentences_S:
+        return Decomposition((), ())
+    whole = text.strip() if finished else " ".join(sentences_S)
+    return deduplicated([SplitSentence(whole, [whole] if decompose(text, "sentence", finished).facts_F else [])])
+
+
 def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = True) -> Decomposition:
     """The sentences and facts of a text; `finished=False` says that the text was cut off.
 

@@ -10,7 +10,7 @@ from flame_ray.rewards.factuality.check.llm import LlmChecker
 from flame_ray.rewards.factuality.decompose import RuleDecomposer, make_decomposer
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
 from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
-from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
+from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer
 from tests.doubles import FakeVerifier
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
+from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer
 from tests.builders import make_response
 
 

@@ -5,7 +5,7 @@ import pytest
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
-from flame_ray.rewards.factuality.decompose.response_level import ResponseLevelDecomposer
+from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer
 from flame_ray.types import Sentence
 from tests.builders import make_response
 
