@@ -146,7 +146,6 @@ def submitted(head, model, tmp_path_factory) -> SubmittedRun:
     """
     run = SubmittedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head)
     run.start()
-    run.kill("ray::RolloutActor.generate")
     run.kill("ray::JudgeActor")
     run.wait_for_file("rounds/0001/sampled/*.json.gz")
     run.kill("ray::FactualityActor")

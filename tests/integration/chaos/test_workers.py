@@ -28,6 +28,14 @@ def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos)
     assert {row["weight_version"] for row in chaos.table("0001/heldout_responses.parquet")} == {1}
 
 
+def test_a_sampler_that_dies_before_training_is_replaced_by_one_with_the_initial_weights(chaos, calm):
+    chaos.start()
+    chaos.kill("ray::RolloutActor.generate")
+    assert chaos.finish() == 0, chaos.printed
+    assert "rollout-0 is lost and is replaced" in chaos.printed
+    assert_same_run(chaos, calm)
+
+
 def test_a_worker_that_is_ten_times_slower_only_takes_longer(chaos, calm):
     """The rollout worker stands still for nine tenths of every 0.2 s."""
     chaos.start()

@@ -45,7 +45,7 @@ def cluster(local_ray):
     return local_ray
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def model_path(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def model_path(tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def make_examples():
     def make(count, seed=0) -> tuple[Example, ...]:
         rnd = random.Random(seed)
@@ -95,9 +95,12 @@ def start(cluster, model_path):
         group.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def learner(local_ray, model_path):
-    """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start."""
+    """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start.
+
+    The processes end with Ray.
+    """
     standing: dict[int, LearnerGroup] = {}
 
     def make(resume_from: Path | None = None, **settings) -> LearnerGroup:
@@ -113,12 +116,10 @@ def learner(local_ray, model_path):
         ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)
         return replace(standing[ranks], checkpoint_steps=config.checkpoint_steps)
 
-    yield make
-    for group in standing.values():
-        group.stop()
+    return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def weights():
     """The merged weights of a group, by name."""
 

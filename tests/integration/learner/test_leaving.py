@@ -25,8 +25,9 @@ NOTICE_MS = 600_000  # a node that Ray would end only long after the test
 SETTINGS = {"workers": 1, "zero_stage": 1}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster(no_ray):
+    """Several nodes, one of which can be told to go."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE})
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
@@ -54,6 +55,7 @@ def signalled_when():
         yield lambda condition: threading.Thread(target=signal_when, args=(condition,)).start()
 
 
+@pytest.mark.long
 def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(start, make_examples, weights, cluster, tmp_path):
     examples = make_examples(9)
     calm = start(**SETTINGS)
@@ -81,7 +83,7 @@ def test_a_learner_on_a_node_that_drains_ends_its_round_elsewhere_bit_by_bit(sta
     assert all(value.equal(expected[name]) for name, value in found.items())
 
 
-def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_path, signalled_when):
+def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(local_ray, model_path, signalled_when):
     config = LearnerConfig(workers=2, cpus=100, batch_pairs=2, micro_batch_pairs=1)
     known = set(placement_group_table())
     signalled_when(lambda: set(placement_group_table()) - known)
@@ -89,7 +91,9 @@ def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(model_p
         LearnerGroup.start(model_path, config, seed=0, timeout_s=PATIENCE_S)
 
 
-def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(model_path, signalled_when, monkeypatch, gate):
+def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(
+    local_ray, model_path, signalled_when, monkeypatch, gate
+):
     class Held(actor.LearnerActor):
         def address(self):
             gate()

@@ -18,6 +18,7 @@ from flame_ray.storage.local_copy import RemoteFolder
 from tests.integration.learner.ranks import process_of
 from tests.integration.shared_store import SharedStore, install
 
+pytestmark = pytest.mark.long
 SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
 
 

@@ -40,9 +40,9 @@ def train_two_rounds(group, make_examples, folder):
     "settings",
     [
         {"workers": 1, "zero_stage": 0, **DROPOUT},
-        {"workers": 2, "zero_stage": 0, **BF16_FULL},
+        pytest.param({"workers": 2, "zero_stage": 0, **BF16_FULL}, marks=pytest.mark.long),
         {"workers": 1, "zero_stage": 1, **BF16_FULL},
-        {"workers": 2, "zero_stage": 2, "weight_decay": 0.1, **DROPOUT},
+        pytest.param({"workers": 2, "zero_stage": 2, "weight_decay": 0.1, **DROPOUT}, marks=pytest.mark.long),
         {"workers": 2, "zero_stage": 3, **BF16_FULL},
     ],
     ids=lambda settings: f"{settings['workers']} ranks, stage {settings['zero_stage']}",

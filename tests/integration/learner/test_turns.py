@@ -25,9 +25,9 @@ def equal(found, expected) -> bool:
     [
         (1, 1, "none", {"lora": LORA}),
         (2, 2, "none", {"lora": None, "dtype": "bfloat16"}),
-        (1, 1, "none", {"lora": None, "reference": "initial"}),
+        pytest.param(1, 1, "none", {"lora": None, "reference": "initial"}, marks=pytest.mark.long),
         (1, 2, "optimizer", {"lora": None}),
-        (2, 3, "optimizer", {"lora": None}),
+        pytest.param(2, 3, "optimizer", {"lora": None}, marks=pytest.mark.long),
         (2, 3, "optimizer", {"lora": LORA}),
         (1, 3, "parameters", {"lora": None}),
     ],

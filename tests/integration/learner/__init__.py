@@ -1,1 +1,0 @@
-"""A package, so that what its files share ends with it."""
