@@ -36,9 +36,21 @@ def _table_differences(before: Path, after: Path) -> Iterator[str]:
         yield f"{name}: only in {before.parents[2] if before.is_file() else after.parents[2]}"
         return
     old, new = pq.read_table(before).to_pylist(), pq.read_table(after).to_pylist()
-    changed = sum(one != other for one, other in zip(old, new, strict=False))
-    if changed or len(old) != len(new):
-        yield f"{name}: {changed} rows differ, {len(old)} rows before and {len(new)} after"
+    if len(old) != len(new):
+        yield f"{name}: {len(old)} rows before and {len(new)} after"
+    changed = [(one, other) for one, other in zip(old, new, strict=False) if one != other]
+    for column in sorted(
+        {key for one, other in changed for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+    ):
+        values = [(one.get(column), other.get(column)) for one, other in changed if one.get(column) != other.get(column)]
+        yield f"{name}: {column} differs in {len(values)} of {len(old)} rows{_by_how_much(values)}"
+
+
+def _by_how_much(values: list[tuple[Any, Any]]) -> str:
+    """The largest difference, if the values are numbers."""
+    if all(isinstance(value, float) for both in values for value in both):
+        return f", by {max(abs(one - other) for one, other in values):.2g} at most"
+    return ""
 
 
 def _rounds(run: Path) -> Any:
