@@ -4,7 +4,6 @@ Stages may overlap and may be reported from any thread. The file also keeps the 
 """
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +48,7 @@ class RunningStage:
     def restart(self) -> None:
         """Start the time again, because the stage has only waited for another one until now."""
         self.start = self._clock()
-        self.bar.started = time.monotonic()
+        self.bar.restart()
 
     def note(self, text: str) -> None:
         """Set the closing line; without a note it shows the counts."""
@@ -71,7 +70,7 @@ class RunningStage:
 
 
 class Timeline:
-    """The timeline of a run. Times include those of earlier processes of the same run."""
+    """The timeline of a run, by the screen's clock. Times include those of earlier processes of the same run."""
 
     def __init__(self, run: RunFolder, screen: Screen, metrics: Metrics):
         self._run, self._screen, self._metrics = run, screen, metrics
@@ -79,13 +78,13 @@ class Timeline:
         last = max([0.0, *(span.end for span in before)])
         self._spans = [replace(span, end=last, ended=INTERRUPTED) if span.ended == RUNNING else span for span in before]
         self._before = max(last, float(run.summary().get("wall_seconds", 0.0)))
-        self._started = time.monotonic()
+        self._started = screen.clock()
         self._running: dict[Key, RunningStage] = {}
         self._closed = False
         self._lock = threading.Lock()
 
     def wall_seconds(self) -> float:
-        return self._before + time.monotonic() - self._started
+        return self._before + self._screen.clock() - self._started
 
     def seconds(self, round: int) -> dict[str, float]:
         """Seconds by stage, in the order in which stages ended. Overlapping stages may add up to more than the round took."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -11,13 +12,17 @@ class Bar:
     """The bar of one running stage, made by `Screen.begin`. `end` replaces it by a line, `close` only removes it."""
 
     def __init__(self, screen: "Screen", label: str):
-        self.label, self.started = label, time.monotonic()
+        self.label, self.started = label, screen.clock()
         self._screen = screen
         self.task = screen.show(label)
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return self._screen.clock() - self.started
+
+    def restart(self) -> None:
+        """Count the seconds from now on."""
+        self.started = self._screen.clock()
 
     def advance(self, done: int, total: int | None) -> None:
         self._screen.update(self, done, total)
@@ -35,8 +40,8 @@ class Bar:
 class Screen:
     """The bars of all stages that are running. Stages may run at the same time, on several threads."""
 
-    def __init__(self, console: Console):
-        self.console = console
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
+        self.console, self.clock = console, clock
         self._bars: Progress | None = None
         self._lock = threading.Lock()
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 import uuid
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, Split
+from tests.doubles import FakeClock
 
 TRAIN_P = (Prompt("train", "question", label=True),)
 HELDOUT_P = (Prompt("held out", "question", split=Split.HELDOUT),)
@@ -33,13 +33,13 @@ class Recorded:
     """A journal with fakes around it, in a folder of its own."""
 
     def __init__(self, metrics):
-        self.metrics, self.screen = metrics, io.StringIO()
+        self.metrics, self.screen, self.clock = metrics, io.StringIO(), FakeClock()
         self.storage = Storage(f"memory://{uuid.uuid4().hex}/run")
         self.run = RunFolder(self.storage)
         self.journal = self.journal_on(Console(file=self.screen, width=200))
 
     def journal_on(self, console: Console) -> Journal:
-        return Journal(self.run, "mine", Screen(console), self.metrics)
+        return Journal(self.run, "mine", Screen(console, self.clock.now), self.metrics)
 
     def summary(self) -> dict:
         return json.loads(self.storage.read("summary.json"))
@@ -105,14 +105,14 @@ def test_a_stage_that_waits_for_what_it_is_given_is_not_timed_while_nothing_has_
     fake = fake_stages()
 
     def sample(prompts_P, round):
-        time.sleep(0.2)
+        recorded.clock.sleep(20)
         yield from fake.sample(prompts_P, round)
 
     _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake.stages(sample=sample)), PROMPTS)
     timings = recorded.summary()["rounds"][1]["timings"]
-    assert timings["sample"] >= 0.19
+    assert (timings["sample"], timings["score"], timings["pair"]) == (20, 0, 0)
     spans = {span["stage"]: span for span in json.loads(recorded.storage.read("timeline.json")) if span["round"] == 1}
-    assert min(spans["score"]["start"], spans["pair"]["start"]) >= spans["sample"]["start"] + 0.19
+    assert spans["score"]["start"] == spans["pair"]["start"] == spans["sample"]["start"] + 20
 
 
 def test_a_round_leaves_its_tables_and_its_durable_units_and_no_part_of_a_stream(finished):
