@@ -144,6 +144,10 @@ def _describe(error: ValidationError, where: str) -> str:
 
 
 def _described(item: Any) -> str:
-    """A fault that concerns several sections has no path, and its message names them."""
+    """A fault of one setting shows its value; the message of a fault among several settings names them and their values."""
     path, message = ".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{path}: there is no such setting (given {item['input']!r:.80})"
+    if item["type"] == "value_error" and isinstance(item["input"], dict):
+        return f"{path}: {message}" if path else message
     return f"{path}: {message} (given {item['input']!r:.80})" if path else message

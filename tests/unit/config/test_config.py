@@ -84,7 +84,7 @@ def test_lora_can_be_turned_off(job):
     ],
 )
 def test_a_setting_that_does_not_exist_is_refused_by_its_path(job, content, path):
-    assert f"job.yaml: {path}: Extra inputs are not permitted" in refusal(job(content))
+    assert f"job.yaml: {path}: there is no such setting" in refusal(job(content))
 
 
 @pytest.mark.parametrize("section", [name for name, _ in sections(Config())])
@@ -433,3 +433,9 @@ def test_without_a_file_there_are_the_defaults_and_what_is_set():
     assert load_config(None, ("factuality.corpus='a: b'",)).factuality.corpus == "a: b"
     with pytest.raises(ConfigError, match=r"in the settings given: rollout\.sampels"):
         load_config(None, ("rollout.sampels=3",))
+
+
+def test_a_fault_among_settings_of_a_section_does_not_print_the_whole_section(job):
+    message = refusal(job("learner: {loss: cdpo, lr: 0.5}"))
+    assert "learner: loss cdpo needs label_smoothing above 0" in message
+    assert "'lr'" not in message
