@@ -18,7 +18,7 @@ from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
-from flame_ray.errors import FlameError, PlacementError
+from flame_ray.errors import ConfigError, FlameError, PlacementError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 150  # columns of a table that is written to a file or a pipe
@@ -119,6 +119,32 @@ def agreement(
     from flame_ray.commands.agreement import agreement_with
 
     agreement_with(config, labels, kind.value, out, Console(stderr=True), _tables())
+
+
+@app.command()
+def audit(
+    run: Annotated[str, typer.Argument(help="A finished run: its id under runs/, or its folder.")],
+    labels: Annotated[
+        list[Path] | None, typer.Option("--labels", help="A reader's labels (JSONL or CSV). Repeat it for each reader.")
+    ] = None,
+    facts_per_round: Annotated[
+        int | None, typer.Option("--facts-per-round", min=1, help="How many facts of each round to draw; 200 by default.")
+    ] = None,
+    rounds: Annotated[str | None, typer.Option("--rounds", help="all, or such as 0,2; first,last by default.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed draws another sheet; 0 by default.")] = None,
+) -> None:
+    """Draw facts of a run's held-out answers for people to label blindly; with --labels, say what the labels show."""
+    from flame_ray.commands.audit import DrawRequest, draw_sheet, read_back
+
+    drawing = {"facts_per_round": facts_per_round, "rounds": rounds, "seed": seed}
+    given = {name: value for name, value in drawing.items() if value is not None}
+    if not labels:
+        draw_sheet(run, DrawRequest(**given), _tables())
+    elif given:
+        found = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError("--labels alone: the sheet is drawn already", f"also {found}", "leave out one or the other")
+    else:
+        read_back(run, labels, _tables())
 
 
 @app.command()

@@ -109,6 +109,17 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         self.storage.write(name, text.encode())
 
+    def read_table(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
+        """Columns of a Parquet table; no row if there is no such file, as `write_table` writes none without rows."""
+        if not self.storage.exists(name):
+            return []
+        try:
+            return pq.read_table(io.BytesIO(self.storage.read(name)), columns=columns).to_pylist()
+        except pa.ArrowException as error:
+            found = f"{self.storage.at(name)}: {error}"
+            fix = "restore the file from a copy of the run"
+            raise StorageError(f"a table with {', '.join(columns)}", found, fix) from error
+
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Writes rows as Parquet, or nothing if there are none."""
         if rows:

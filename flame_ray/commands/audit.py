@@ -1,0 +1,163 @@
+"""`flame-ray audit`: draws facts of a run's held-out answers for people to read, and says what their labels show.
+
+The sheet hides round and verdict. The key that tells them lies apart from it: `audit/<sheet>/` is for the readers,
+`audit/keys/` is not. No file that exists is written again, so that nobody's labels are lost.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flame_ray.config import RunConfig
+from flame_ray.errors import ConfigError, DataError
+from flame_ray.evaluation.audit.draw import HeldOutFact, draw
+from flame_ray.evaluation.audit.estimate import ReadFact, audit_rounds
+from flame_ray.evaluation.audit.labels import Reader, read_labels, reader_names, sheet_of
+from flame_ray.evaluation.audit.readers import Agreement, agreements
+from flame_ray.evaluation.clusters import ClusterBootstrap
+from flame_ray.journal.held_out import HeldOutTables
+from flame_ray.journal.run_folder import SUMMARY, RunFolder
+from flame_ray.report.audit import print_audit, round_findings
+from flame_ray.report.sheet import Sheet, sheet_files
+from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.filesystem import Storage
+from flame_ray.types import VerdictLabel
+
+KEYS, RESULT = "audit/keys", "audit/result.json"
+BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """How to draw. `rounds`: `all`, or names of rounds, such as `first,last` or `0,2`."""
+
+    facts_per_round: int = 200
+    rounds: str = "first,last"
+    seed: int = 0
+
+
+def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
+    """Writes a sheet and its key, unless they are there, and returns its id. Prints the findings of an earlier audit."""
+    folder = _folder(run)
+    held_out = HeldOutTables(folder)
+    rounds = _rounds(request.rounds, held_out.rounds)
+    drawn = draw([fact for round in rounds for fact in held_out.facts(round)], request.facts_per_round, request.seed)
+    key = {"run": held_out.run_id, "settings": asdict(request), "rows": [asdict(fact) for fact in drawn]}
+    sheet = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
+    ids = _ids(sheet, len(drawn))
+    items = tuple(held_out.item(id, fact) for id, fact in zip(ids, drawn, strict=True))
+    texts = sheet_files(Sheet(sheet, held_out.run_id, items))
+    rows = [{"id": id} | asdict(fact) for id, fact in zip(ids, drawn, strict=True)]
+    names = {f"audit/{sheet}/{name}": text for name, text in texts.items()}
+    names[f"{KEYS}/{sheet}.json"] = json.dumps(key | {"rows": rows}, indent=1, ensure_ascii=False) + "\n"
+    for name, text in names.items():
+        if not folder.storage.exists(name):  # it may hold labels
+            folder.write_text(name, text)
+    _say(tables, f"sheet {sheet}: {len(drawn)} facts of the rounds {', '.join(map(str, rounds))} of {held_out.run_id}")
+    _say(tables, f"for the readers: {folder.storage.at(f'audit/{sheet}')} (sheet.html; or sheet.csv, sheet.jsonl)")
+    _say(tables, f"not for them, since it tells the rounds and the verdicts: {folder.storage.at(KEYS)}")
+    _say(tables, f"then: flame-ray audit {run} --labels <file of a reader>")
+    if audit := folder.read_json(RESULT, None):
+        print_audit(tables, audit)
+    return sheet
+
+
+def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
+    """The findings, which are printed, and stored in audit/result.json and summary.json. Raises DataError for bad labels."""
+    folder = _folder(run)
+    held_out = HeldOutTables(folder)
+    sheet, key = _key(folder, held_out.run_id, paths[0])
+    names = reader_names(paths)
+    readers = [read_labels(path, name, sheet, held_out.run_id, key.keys()) for path, name in zip(paths, names, strict=True)]
+    rounds = sorted({fact.round for fact in key.values()})
+    facts = [fact for round in rounds for fact in held_out.facts(round)]
+    answered = {round: held_out.answered(round) for round in rounds}
+    audits = audit_rounds(facts, _read_facts(key, readers), answered, BOOTSTRAP)
+    agreement = agreements(readers)
+    summary = folder.summary()
+    own = {each["round"]: each["evaluation"] for each in summary["rounds"]}
+    found = {
+        "run": held_out.run_id,
+        "sheet": sheet,
+        "readers": [_about(reader, path) for reader, path in zip(readers, paths, strict=True)],
+        "rounds": [round_findings(each, own[each.round]) for each in audits],
+        "agreement": [asdict(each) for each in agreement],
+        "notes": _notes(readers, agreement, rounds, [each.round for each in audits]),
+    }
+    print_audit(tables, found)
+    folder.write_json(RESULT, found)
+    folder.write_json(SUMMARY, summary | {"audit": found})
+    _say(tables, f"written to {folder.storage.at(RESULT)}")
+    return found
+
+
+def _folder(run: str) -> RunFolder:
+    """A run by its folder, or by its id under the default of run.root."""
+    is_path = "/" in run or Path(run).is_dir()
+    return RunFolder(Storage(run if is_path else f"{RunConfig().root}/{run}"))
+
+
+def _rounds(words: str, existing: list[int]) -> list[int]:
+    """The rounds that an option names."""
+    if words.strip() == "all":
+        return existing
+    names = {str(round): round for round in existing} | {"first": existing[0], "last": existing[-1]}
+    asked = [word.strip() for word in words.split(",")]
+    if unknown := [word for word in asked if word not in names]:
+        has = ", ".join(map(str, existing))
+        raise ConfigError("--rounds all, or rounds such as first,last", f"{unknown[0]!r}", f"choose among the rounds {has}")
+    return sorted({names[word] for word in asked})
+
+
+def _ids(sheet: str, count: int) -> list[str]:
+    """An id for each row, in the order of reading."""
+    return [f"{sheet}-{number:0{len(str(count))}}" for number in range(1, count + 1)]
+
+
+def _key(folder: RunFolder, run_id: str, path: Path) -> tuple[str, dict[str, HeldOutFact]]:
+    """The sheet that a file of labels belongs to, and the facts behind its rows."""
+    sheet = sheet_of(path)
+    name = f"{KEYS}/{sheet}.json"
+    if not sheet or "/" in sheet or not folder.storage.exists(name):
+        known = [each.rpartition("/")[2].removesuffix(".json") for each in folder.storage.names(KEYS)]
+        has = f"whose sheets are {', '.join(known)}" if known else "which has none yet"
+        fix = "give the run that the sheet was drawn from; the first row of the file names it in `run`"
+        raise DataError(f"labels of a sheet of {run_id}, {has}", f"{path}: rows of {sheet or 'no sheet'}", fix)
+    rows = json.loads(folder.storage.read(name))["rows"]
+    return sheet, {row["id"]: _fact(row) for row in rows}
+
+
+def _fact(row: dict[str, Any]) -> HeldOutFact:
+    columns = {name: value for name, value in row.items() if name not in ("id", "verdict")}
+    return HeldOutFact(**columns, verdict=VerdictLabel(row["verdict"]))
+
+
+def _read_facts(key: dict[str, HeldOutFact], readers: list[Reader]) -> list[ReadFact]:
+    """The facts that have a label, each with the answers of all its readers."""
+    answers = {id: tuple(reader.answers[id] for reader in readers if id in reader.answers) for id in key}
+    return [ReadFact(key[id], given) for id, given in answers.items() if any(answer.label for answer in given)]
+
+
+def _about(reader: Reader, path: Path) -> dict[str, Any]:
+    labelled = sum(answer.label is not None for answer in reader.answers.values())
+    return {"name": reader.name, "file": str(path), "sha256": sha256_of(path), "labels": labelled}
+
+
+def _notes(readers: list[Reader], agreement: list[Agreement], drawn: list[int], read: list[int]) -> list[str]:
+    """What is open, and what to do about it."""
+    notes = [f"{note}; they do not count there: fill them, and give the file again" for r in readers for note in r.notes]
+    notes += [
+        f"{' and '.join(each.readers)} labelled no fact in common: let both label some, and their agreement can be told"
+        for each in agreement
+        if not each.n
+    ]
+    missing = [round for round in drawn if round not in read]
+    return notes + [f"no fact of round {round} has a label: go on reading" for round in missing]
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

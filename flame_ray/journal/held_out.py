@@ -1,0 +1,85 @@
+"""Reads the held-out answers of a finished run from its tables: their facts and verdicts, and what they were checked on."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from flame_ray.errors import DataError, StorageError
+from flame_ray.evaluation.audit.draw import HeldOutFact
+from flame_ray.journal.run_folder import SUMMARY, RunFolder
+from flame_ray.report.sheet import Item
+from flame_ray.types import Passage, VerdictLabel
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What readers see of a round: texts by response, sentences by response and place, and evidence by prompt."""
+
+    texts: dict[str, str]
+    sentences: dict[tuple[str, int], str]
+    evidence: dict[str, list[Passage]]
+
+
+class HeldOutTables:
+    """The tables of one run. Raises StorageError for a run that is not there or not finished."""
+
+    def __init__(self, run: RunFolder):
+        self._run = run
+        summary = run.summary()
+        if not summary:
+            fix = "give the folder of a run, such as runs/<run id>"
+            raise StorageError("a finished run", f"no {run.storage.at(SUMMARY)}", fix)
+        if (status := summary.get("status")) != "complete":
+            found = f"{run.storage.url}, which is {status}"
+            raise StorageError("a finished run", found, "resume it with --resume, and audit it once it is complete")
+        self.run_id: str = summary["run_id"]
+        self.rounds: list[int] = [each["round"] for each in summary["rounds"]]
+        self._cache: dict[int, Shown] = {}
+
+    def facts(self, round: int) -> list[HeldOutFact]:
+        """The facts of a round, without those on which the checker failed. Raises DataError if there is none."""
+        prompts = {row["response_id"]: row["prompt_id"] for row in self._rows(round, "responses", "response_id", "prompt_id")}
+        places: Counter[str] = Counter()
+        found = []
+        for row in self._rows(round, "facts", "response_id", "fact", "sentence", "verdict"):
+            id, verdict = row["response_id"], VerdictLabel(row["verdict"])
+            place, places[id] = places[id], places[id] + 1
+            if verdict is not VerdictLabel.ERROR:
+                found.append(HeldOutFact(round, prompts[id], id, place, row["fact"], row["sentence"], verdict))
+        if not found:
+            fix = "audit rounds that have some (--rounds), or hold out prompts that need facts (prompts.sources)"
+            raise DataError("held-out facts with verdicts", f"none in {self._run.storage.at(_table(round, 'facts'))}", fix)
+        return found
+
+    def answered(self, round: int) -> int:
+        """The held-out answers that the factuality reward has scored, also those that state no fact."""
+        return sum(row["supported"] is not None for row in self._rows(round, "responses", "supported"))
+
+    def item(self, id: str, fact: HeldOutFact) -> Item:
+        """A fact as readers see it, under the id of its row."""
+        shown = self._shown(fact.round)
+        sentence = shown.sentences.get((fact.response_id, fact.sentence), "")
+        passages = tuple(shown.evidence.get(fact.prompt_id, ()))
+        return Item(id, self._prompts[fact.prompt_id], shown.texts[fact.response_id], sentence, fact.text, passages)
+
+    @cached_property
+    def _prompts(self) -> dict[str, str]:
+        return {row["prompt_id"]: row["text"] for row in self._rows(0, "prompts", "prompt_id", "text")}
+
+    def _shown(self, round: int) -> "Shown":
+        if round not in self._cache:
+            texts = {row["response_id"]: row["text"] for row in self._rows(round, "responses", "response_id", "text")}
+            rows = self._rows(round, "sentences", "response_id", "sentence", "text")
+            sentences = {(row["response_id"], row["sentence"]): row["text"] for row in rows}
+            evidence = defaultdict(list)
+            for row in self._rows(round, "evidence", "prompt_id", "passage_id", "title", "text"):
+                evidence[row["prompt_id"]].append(Passage(row["passage_id"], row["title"], row["text"]))
+            self._cache[round] = Shown(texts, sentences, evidence)
+        return self._cache[round]
+
+    def _rows(self, round: int, table: str, *columns: str) -> list[dict]:
+        return self._run.read_table(_table(round, table), list(columns))
+
+
+def _table(round: int, name: str) -> str:
+    return f"rounds/{round:04d}/heldout_{name}.parquet"
