@@ -132,11 +132,15 @@ def audit(
     ] = None,
     rounds: Annotated[str | None, typer.Option("--rounds", help="all, or such as 0,2; first,last by default.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed draws another sheet; 0 by default.")] = None,
+    whole_records: Annotated[
+        bool,
+        typer.Option("--whole-records", help="Show readers all that the corpus has on a subject, not only what was retrieved."),
+    ] = False,
 ) -> None:
     """Draw facts of a run's held-out answers for people to label blindly; with --labels, say what the labels show."""
     from flame_ray.commands.audit import DrawRequest, draw_sheet, read_back
 
-    drawing = {"facts_per_round": facts_per_round, "rounds": rounds, "seed": seed}
+    drawing = {"facts_per_round": facts_per_round, "rounds": rounds, "seed": seed, "whole_records": whole_records or None}
     given = {name: value for name, value in drawing.items() if value is not None}
     if not labels:
         draw_sheet(run, DrawRequest(**given), _tables())

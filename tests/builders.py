@@ -6,6 +6,7 @@ A test names the fields that it is about. When a record changes, its builder cha
 from collections.abc import Iterable, Mapping, Sequence
 
 from flame_ray.engines.base import Sample
+from flame_ray.evaluation.audit.draw import HeldOutFact
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
@@ -101,6 +102,18 @@ def make_labelled_claim(
     fact: str = "Peru borders Chile", *passages: Passage, supported: bool = True, group: str | None = None
 ) -> LabelledClaim:
     return LabelledClaim(make_claim(fact, *passages), supported, group)
+
+
+def make_held_out_fact(
+    text: str = "Peru borders Chile",
+    verdict: VerdictLabel = VerdictLabel.SUPPORTED,
+    *,
+    round: int = 0,
+    prompt: str = "peru",
+    place: int = 0,
+) -> HeldOutFact:
+    """The fact at this place of the greedy answer to the prompt; `prompt` is the prompt's id."""
+    return HeldOutFact(round, prompt, str(ResponseId(round, prompt, 0)), place, text, 0, verdict)
 
 
 def make_decomposition(*facts: str, sentences: Sequence[str] = ("Peru borders Chile.",)) -> Decomposition:

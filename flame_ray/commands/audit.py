@@ -6,10 +6,12 @@ The sheet hides round and verdict. The key that tells them lies apart from it: `
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from flame_ray.config import RunConfig
@@ -20,12 +22,13 @@ from flame_ray.evaluation.audit.labels import Reader, read_labels, reader_names,
 from flame_ray.evaluation.audit.readers import Agreement, agreements
 from flame_ray.evaluation.clusters import ClusterBootstrap
 from flame_ray.journal.held_out import HeldOutTables
-from flame_ray.journal.run_folder import SUMMARY, RunFolder
+from flame_ray.journal.run_folder import CONFIG, SUMMARY, RunFolder
 from flame_ray.report.audit import print_audit, round_findings
-from flame_ray.report.sheet import Sheet, sheet_files
+from flame_ray.report.sheet import Item, Sheet, sheet_files
+from flame_ray.rewards.factuality.corpus import read_corpus
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import VerdictLabel
+from flame_ray.types import Passage, VerdictLabel
 
 KEYS, RESULT = "audit/keys", "audit/result.json"
 BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
@@ -38,6 +41,7 @@ class DrawRequest:
     facts_per_round: int = 200
     rounds: str = "first,last"
     seed: int = 0
+    whole_records: bool = False  # show what the corpus has under the same title, beside the passages that the run retrieved
 
 
 def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
@@ -46,17 +50,15 @@ def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     held_out = HeldOutTables(folder)
     rounds = _rounds(request.rounds, held_out.rounds)
     drawn = draw([fact for round in rounds for fact in held_out.facts(round)], request.facts_per_round, request.seed)
-    key = {"run": held_out.run_id, "settings": asdict(request), "rows": [asdict(fact) for fact in drawn]}
-    sheet = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
-    ids = _ids(sheet, len(drawn))
-    items = tuple(held_out.item(id, fact) for id, fact in zip(ids, drawn, strict=True))
-    texts = sheet_files(Sheet(sheet, held_out.run_id, items))
-    rows = [{"id": id} | asdict(fact) for id, fact in zip(ids, drawn, strict=True)]
-    names = {f"audit/{sheet}/{name}": text for name, text in texts.items()}
-    names[f"{KEYS}/{sheet}.json"] = json.dumps(key | {"rows": rows}, indent=1, ensure_ascii=False) + "\n"
-    for name, text in names.items():
-        if not folder.storage.exists(name):  # it may hold labels
-            folder.write_text(name, text)
+    about = {"run": held_out.run_id, "settings": asdict(request)}
+    sheet = _digest(about | {"facts": [asdict(fact) for fact in drawn]})
+    facts = {f"{sheet}-{number:0{len(str(len(drawn)))}}": fact for number, fact in enumerate(drawn, start=1)}
+    items = [held_out.item(id, fact) for id, fact in facts.items()]
+    if request.whole_records:
+        items = _with_records(items, yaml.safe_load(folder.storage.read(CONFIG))["factuality"])
+    key = about | {"rows": [{"id": id} | asdict(fact) for id, fact in facts.items()]}
+    _write_once(folder, sheet_files(Sheet(sheet, held_out.run_id, tuple(items))), f"audit/{sheet}")
+    _write_once(folder, {f"{sheet}.json": json.dumps(key, indent=1, ensure_ascii=False) + "\n"}, KEYS)
     _say(tables, f"sheet {sheet}: {len(drawn)} facts of the rounds {', '.join(map(str, rounds))} of {held_out.run_id}")
     _say(tables, f"for the readers: {folder.storage.at(f'audit/{sheet}')} (sheet.html; or sheet.csv, sheet.jsonl)")
     _say(tables, f"not for them, since it tells the rounds and the verdicts: {folder.storage.at(KEYS)}")
@@ -64,6 +66,37 @@ def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     if audit := folder.read_json(RESULT, None):
         print_audit(tables, audit)
     return sheet
+
+
+def _digest(value: dict[str, Any]) -> str:
+    """The id of a sheet: another draw, and another run, have another one."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]
+
+
+def _write_once(folder: RunFolder, texts: dict[str, str], place: str) -> None:
+    """Writes what is not there yet: an existing file may hold labels."""
+    for name, text in texts.items():
+        if not folder.storage.exists(f"{place}/{name}"):
+            folder.write_text(f"{place}/{name}", text)
+
+
+def _with_records(items: list[Item], factuality: dict[str, Any]) -> list[Item]:
+    """The same facts with the rest of the records that they are about: titles that have half of their passages or more."""
+    wanted = {item.id: _subjects(item) for item in items}
+    titles = set().union(*wanted.values())
+    records: dict[str, list[Passage]] = defaultdict(list)
+    for passage in read_corpus(factuality["corpus"], factuality["title_column"], factuality["text_column"]):
+        if passage.title in titles:
+            records[passage.title].append(passage)
+    return [
+        replace(item, evidence_K=tuple(dict.fromkeys((*item.evidence_K, *(p for t in wanted[item.id] for p in records[t])))))
+        for item in items
+    ]
+
+
+def _subjects(item: Item) -> list[str]:
+    counts = Counter(passage.title for passage in item.evidence_K)
+    return [title for title, count in counts.items() if 2 * count >= len(item.evidence_K)]
 
 
 def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
@@ -111,11 +144,6 @@ def _rounds(words: str, existing: list[int]) -> list[int]:
         has = ", ".join(map(str, existing))
         raise ConfigError("--rounds all, or rounds such as first,last", f"{unknown[0]!r}", f"choose among the rounds {has}")
     return sorted({names[word] for word in asked})
-
-
-def _ids(sheet: str, count: int) -> list[str]:
-    """An id for each row, in the order of reading."""
-    return [f"{sheet}-{number:0{len(str(count))}}" for number in range(1, count + 1)]
 
 
 def _key(folder: RunFolder, run_id: str, path: Path) -> tuple[str, dict[str, HeldOutFact]]:
