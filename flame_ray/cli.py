@@ -9,7 +9,7 @@ import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -141,7 +141,7 @@ def audit(
     from flame_ray.commands.audit import DrawRequest, draw_sheet, read_back
 
     drawing = {"facts_per_round": facts_per_round, "rounds": rounds, "seed": seed, "whole_records": whole_records or None}
-    given = {name: value for name, value in drawing.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in drawing.items() if value is not None}
     if not labels:
         draw_sheet(run, DrawRequest(**given), _tables())
     elif given:

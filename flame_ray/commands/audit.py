@@ -82,16 +82,17 @@ def _write_once(folder: RunFolder, texts: dict[str, str], place: str) -> None:
 
 def _with_records(items: list[Item], factuality: dict[str, Any]) -> list[Item]:
     """The same facts with the rest of the records that they are about: titles that have half of their passages or more."""
-    wanted = {item.id: _subjects(item) for item in items}
-    titles = set().union(*wanted.values())
+    titles = {title for item in items for title in _subjects(item)}
     records: dict[str, list[Passage]] = defaultdict(list)
     for passage in read_corpus(factuality["corpus"], factuality["title_column"], factuality["text_column"]):
         if passage.title in titles:
             records[passage.title].append(passage)
-    return [
-        replace(item, evidence_K=tuple(dict.fromkeys((*item.evidence_K, *(p for t in wanted[item.id] for p in records[t])))))
-        for item in items
-    ]
+    return [replace(item, evidence_K=_with(item, records)) for item in items]
+
+
+def _with(item: Item, records: dict[str, list[Passage]]) -> tuple[Passage, ...]:
+    more = [passage for title in _subjects(item) for passage in records[title]]
+    return tuple({(each.title, each.text): each for each in (*item.evidence_K, *more)}.values())
 
 
 def _subjects(item: Item) -> list[str]:

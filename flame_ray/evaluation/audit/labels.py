@@ -94,12 +94,17 @@ def _known(row: Row, sheet: str, run: str, ids: Collection[str]) -> str:
 
 
 def _answer(row: Row) -> Answer:
-    label = row.columns.get("label")
-    if not _blank(label):
-        label = str(label).strip().lower().replace(" ", "_").replace("-", "_")
-        if label not in LABELS:
-            raise row.unusable(f"`label` to be one of {', '.join(LABELS)}, or empty", row.columns["label"])
-    return Answer(None if _blank(label) else VerdictLabel(label), *(_flag(row, name) for name in FLAGS))
+    return Answer(_label(row), *(_flag(row, name) for name in FLAGS))
+
+
+def _label(row: Row) -> VerdictLabel | None:
+    value = row.columns.get("label")
+    if _blank(value):
+        return None
+    word = str(value).strip().lower().replace(" ", "_").replace("-", "_")
+    if word not in LABELS:
+        raise row.unusable(f"`label` to be one of {', '.join(LABELS)}, or empty", value)
+    return VerdictLabel(word)
 
 
 def _flag(row: Row, name: str) -> bool | None:

@@ -186,3 +186,22 @@ def test_a_table_is_read_back_as_it_was(run, path):
 def test_a_table_without_rows_is_not_written(run, path):
     run.write_table("rounds/0001/facts.parquet", [])
     assert not (path / "rounds").exists()
+
+
+def test_columns_of_a_table_are_read_and_a_table_that_was_not_written_has_no_rows(run):
+    run.write_table("t.parquet", [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
+    assert run.read_table("t.parquet", ["b"]) == [{"b": 2}, {"b": 4}]
+    assert run.read_table("u.parquet", ["b"]) == []
+
+
+@pytest.mark.parametrize("damage", [b"PAR1 no more", b""])
+def test_a_damaged_table_is_refused_by_its_path(run, path, damage):
+    (path / "t.parquet").write_bytes(damage)
+    with pytest.raises(StorageError, match=r"a table with a, b; found .*t\.parquet.*copy of the run"):
+        run.read_table("t.parquet", ["a", "b"])
+
+
+def test_a_table_that_lacks_a_column_is_refused_by_its_path(run):
+    run.write_table("t.parquet", [{"a": 1}])
+    with pytest.raises(StorageError, match=r"a table with a, b; found .*t\.parquet"):
+        run.read_table("t.parquet", ["a", "b"])

@@ -1,6 +1,7 @@
 """Which facts people read: the same prompts in every round, as evenly as it goes, in an order that tells nothing."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_each_fact_of_an_answer_and_each_prompt_has_the_same_chance():
 def test_the_order_tells_neither_round_nor_prompt():
     """Neighbours are of the same round about half of the time, and of the same prompt rarely."""
     drawn = draw(facts_of({f"p{i:02d}": (5, 5) for i in range(100)}), 500, seed=3)
-    pairs = list(zip(drawn, drawn[1:], strict=False))
+    pairs = list(pairwise(drawn))
     assert sum(a.round == b.round for a, b in pairs) == pytest.approx(len(pairs) / 2, abs=70)
     assert sum(a.prompt_id == b.prompt_id for a, b in pairs) < 30
     assert sum(fact.round == 0 for fact in drawn[:200]) == pytest.approx(100, abs=30)

@@ -87,12 +87,12 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
         ),
         (
             {"id": "cd34-2", "label": "supported"},
-            ["rows of the sheet ab12 of the run mine", "'cd34-2'", "labels of that sheet"],
+            ["rows of the sheet ab12 of the run mine", "labels of that sheet"],
         ),
         ({"id": "cd34-2", "label": "supported", "run": "yours"}, ["'cd34-2' of the run yours"]),
         (
             {"id": "ab12-1", "label": "contradicted"},
-            ["one row a fact", "a second row of ab12-1, first in line 1", "remove one"],
+            ["a second row of ab12-1, first in line 1", "remove one"],
         ),
         ({"label": "supported"}, ["a column `id`"]),
         ("{", ["one JSON object a line"]),
