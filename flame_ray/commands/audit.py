@@ -107,26 +107,31 @@ def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
     sheet, key = _key(folder, held_out.run_id, paths[0])
     names = reader_names(paths)
     readers = [read_labels(path, name, sheet, held_out.run_id, key.keys()) for path, name in zip(paths, names, strict=True)]
+    _check_distinct(paths)
+    about = [_about(reader, path) for reader, path in zip(readers, paths, strict=True)]
+    found = {"run": held_out.run_id, "sheet": sheet, "readers": about} | _findings(held_out, folder.summary(), key, readers)
+    print_audit(tables, found)
+    folder.write_json(RESULT, found)
+    folder.write_json(SUMMARY, folder.summary() | {"audit": found})
+    _say(tables, f"written to {folder.storage.at(RESULT)}")
+    return found
+
+
+def _findings(
+    held_out: HeldOutTables, summary: dict[str, Any], key: dict[str, HeldOutFact], readers: list[Reader]
+) -> dict[str, Any]:
+    """What the labels of all readers show: of each round, of each two readers, and what is still open."""
     rounds = sorted({fact.round for fact in key.values()})
     facts = [fact for round in rounds for fact in held_out.facts(round)]
     answered = {round: held_out.answered(round) for round in rounds}
     audits = audit_rounds(facts, _read_facts(key, readers), answered, BOOTSTRAP)
-    agreement = agreements(readers)
-    summary = folder.summary()
     own = {each["round"]: each["evaluation"] for each in summary["rounds"]}
-    found = {
-        "run": held_out.run_id,
-        "sheet": sheet,
-        "readers": [_about(reader, path) for reader, path in zip(readers, paths, strict=True)],
+    agreement = agreements(readers)
+    return {
         "rounds": [round_findings(each, own[each.round]) for each in audits],
         "agreement": [asdict(each) for each in agreement],
         "notes": _notes(readers, agreement, rounds, [each.round for each in audits]),
     }
-    print_audit(tables, found)
-    folder.write_json(RESULT, found)
-    folder.write_json(SUMMARY, summary | {"audit": found})
-    _say(tables, f"written to {folder.storage.at(RESULT)}")
-    return found
 
 
 def _folder(run: str) -> RunFolder:
@@ -163,6 +168,14 @@ def _key(folder: RunFolder, run_id: str, path: Path) -> tuple[str, dict[str, Hel
 def _fact(row: dict[str, Any]) -> HeldOutFact:
     columns = {name: value for name, value in row.items() if name not in ("id", "verdict")}
     return HeldOutFact(**columns, verdict=VerdictLabel(row["verdict"]))
+
+
+def _check_distinct(paths: list[Path]) -> None:
+    """Raises DataError for one file given twice: a reader always agrees with their own labels."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if (other := seen.setdefault(sha256_of(path), path)) is not path:
+            raise DataError("a file of each reader", f"{other} and {path} with the same content", "give each file once")
 
 
 def _read_facts(key: dict[str, HeldOutFact], readers: list[Reader]) -> list[ReadFact]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,9 +39,7 @@ class ClusterBootstrap:
             value = float(statistic(columns_PC.sum(axis=0)))
             if not np.isfinite(value):
                 return Interval(None, None, None, n)
-            chances = np.full(len(columns_PC), 1 / len(columns_PC))
-            draws_BP = np.random.default_rng(self.seed).multinomial(len(columns_PC), chances, size=self.resamples)
-            values_B = statistic(draws_BP @ columns_PC)
+            values_B = statistic(_draws(len(columns_PC), self.resamples, self.seed) @ columns_PC)
         if clusters < 2:
             return Interval(value, None, None, n)
         low, high = np.percentile(values_B[np.isfinite(values_B)], [2.5, 97.5])
@@ -60,3 +59,9 @@ class ClusterBootstrap:
             return found
         clusters = int(np.count_nonzero(columns_P2[:, 1]))
         return Interval(found.mean, *wilson(int(found.mean) * clusters, clusters), found.n)
+
+
+@lru_cache(maxsize=1)
+def _draws(clusters: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each resample has each cluster [B, P]; one matrix serves every statistic of the same clusters."""
+    return np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)

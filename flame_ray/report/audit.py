@@ -14,6 +14,7 @@ from flame_ray.types import Interval
 
 ROWS = {  # finding -> its words in the table
     "own": "the run's own precision",
+    "supported": "facts that people call supported",
     "precision": "precision, by people",
     "change": "  change from the first round",
     "debiased": "precision, verdicts corrected by people",
@@ -27,7 +28,13 @@ ROWS = {  # finding -> its words in the table
     "relevant_correct": "relevant correct facts a response",
     "relevant_correct_change": "  change from the first round",
 }
-COUNTED = ("sensitivity", "specificity")  # findings whose numbers of facts the table shows
+COUNTED = (
+    "supported",
+    "sensitivity",
+    "specificity",
+    "says_nothing",
+    "unfaithful",
+)  # findings whose numbers of facts the table shows
 SIGNED = tuple(name for name in ROWS if name.endswith("change"))
 COLUMNS = {
     "label": "label",

@@ -95,6 +95,7 @@ LIGHT = (
     ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
     ["score", "--responses", "r.jsonl", "--out", "o.jsonl", "--decompose", "clauses"],
     ["agreement", "--labels", "l.jsonl", "--kind", "claims", "--checker", "oracle"],
+    ["audit", "mine", "--labels", "l.jsonl", "--seed", "1"],
     ["version"],
 )
 LOADED = f"""

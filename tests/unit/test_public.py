@@ -1,6 +1,7 @@
 """The public names of the package, and the habits of its files that a reader relies on."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +95,11 @@ def test_no_error_is_swallowed_by_a_broad_except():
 
 def test_every_file_that_may_hand_any_error_on_does():
     assert [name for name in HANDED_ON if all(raises(handler) for handler in broad_handlers(TREES[name]))] == []
+
+
+def test_every_file_of_the_package_that_is_no_code_goes_into_its_wheel():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["flame_ray"]
+    packed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files - packed == set()

@@ -32,6 +32,7 @@ class RoundAudit:
     facts: int  # that were labelled
     prompts: int  # that they answer
     verdicts: Interval  # the precision of all facts, by the checker
+    supported: Interval  # the share of the labelled facts that people call supported
     precision: Interval  # of the labelled facts, by people
     debiased: Interval  # of all facts, by the verdicts and the labels together
     power: float  # the weight of the verdicts in `debiased`
@@ -69,6 +70,7 @@ def _audit(this: "_Round", first: "_Round | None", bootstrap: ClusterBootstrap) 
         facts=this.n(_supported),
         prompts=int(this.prompts.labelled.sum()),
         verdicts=bootstrap.share(np.stack([this.prompts.all, this.prompts.scored], axis=1), this.total),
+        supported=bootstrap.share(this.sums(_supported), this.n(_supported)),
         precision=bootstrap.share(people, this.n(_supported)),
         debiased=bootstrap.interval(ppi.debiased, this.debiased, this.total),
         power=this.power,

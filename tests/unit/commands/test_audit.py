@@ -192,6 +192,12 @@ def test_an_id_that_is_a_path_opens_no_file(audit, sheet, run, tmp_path):
     refused(audit("--labels", path), run, 3, "whose sheets are")
 
 
+def test_a_file_that_is_not_there_is_refused_whichever_it_is(audit, sheet, run, tmp_path):
+    anna = fill(sheet, tmp_path / "anna.jsonl")
+    refused(audit("--labels", "nowhere.jsonl"), run, 3, "nowhere.jsonl: No such file")
+    refused(audit("--labels", anna, "--labels", "nowhere.csv"), run, 3, "nowhere.csv: No such file")
+
+
 def test_labels_of_two_sheets_are_refused_together(audit, sheet, run, tmp_path):
     anna = fill(sheet, tmp_path / "anna.jsonl")
     audit("--seed", "1")
@@ -213,6 +219,12 @@ def test_an_unknown_label_a_second_row_and_a_sheet_without_labels_are_refused_an
     refused(audit("--labels", path), run, 3, f"{path}:17: a second row of", "first in line 1")
     assert path.read_bytes() == before
     refused(audit("--labels", sheet["sheet.csv"]), run, 3, "none in the 16 rows", "label some facts")
+
+
+def test_one_file_given_twice_is_not_two_readers(audit, sheet, run, tmp_path):
+    anna = fill(sheet, tmp_path / "anna.jsonl")
+    copy = fill(sheet, tmp_path / "copy.jsonl")
+    refused(audit("--labels", anna, "--labels", copy), run, 3, f"{anna} and {copy} with the same content", "each file once")
 
 
 def test_drawing_again_changes_no_file_and_another_draw_is_another_sheet(audit, sheet, run):

@@ -201,10 +201,9 @@ def test_labels_are_kept_for_each_reader_when_the_page_is_opened_again(browse):
 def test_a_file_of_labels_fills_what_is_open_and_replaces_nothing(browse):
     lines = [{"id": f"ab12-{n}", "label": "contradicted"} for n in (1, 2)] + [{"id": "x-3", "label": "supported"}]
     text = json.dumps("\n".join(map(json.dumps, lines)) + "\n{")
-    found = browse(
-        make_sheet(*THREE),
-        f'press("1"); await load(new File([{text}], "a.jsonl")); return [await saved(), byId("warning").textContent];',
-    )
+    load = f'await load(new File([{text}], "a.jsonl"));'
+    told = 'const told = byId("warning").textContent;'
+    found = browse(make_sheet(*THREE), f'press("1"); {load} {told} return [await saved(), told];')
     assert [row["label"] for row in found[0]] == ["supported", "contradicted"]
     assert found[1] == "1 labels loaded from a.jsonl; 2 lines are not labels of this sheet"
 

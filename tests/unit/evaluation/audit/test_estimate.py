@@ -48,7 +48,8 @@ def test_the_counts_are_of_facts_with_a_label_and_of_their_prompts(both):
 
 
 def test_precision_is_a_mean_over_prompts_of_what_people_found(both):
-    """Round 0: 2 of 2, 0 of 2, 0 of 1. The plain share of facts would be 2 of 5."""
+    """Round 0: 2 of 2, 0 of 2, 0 of 1. The plain share of facts is 2 of 5."""
+    assert (both[0].supported.mean, both[0].supported.n) == (2 / 5, 5)
     assert both[0].precision.mean == pytest.approx(1 / 3) and both[0].precision.n == 5
     assert both[1].precision.mean == pytest.approx((1 + 0.5 + 0) / 3)
 
