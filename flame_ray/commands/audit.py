@@ -69,8 +69,8 @@ def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
 
 
 def _digest(value: dict[str, Any]) -> str:
-    """The id of a sheet: another draw, and another run, have another one."""
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]
+    """The id of a sheet: another draw or run has another one. Its letter keeps spreadsheets from taking it for a number."""
+    return f"s{hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]}"
 
 
 def _write_once(folder: RunFolder, texts: dict[str, str], place: str) -> None:
@@ -101,7 +101,7 @@ def _subjects(item: Item) -> list[str]:
 
 
 def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
-    """The findings, which are printed, and stored in audit/result.json and summary.json. Raises DataError for bad labels."""
+    """The findings, which are stored in audit/result.json and summary.json, and printed. Raises DataError for bad labels."""
     folder = _folder(run)
     held_out = HeldOutTables(folder)
     sheet, key = _key(folder, held_out.run_id, paths[0])
@@ -110,9 +110,9 @@ def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
     _check_distinct(paths)
     about = [_about(reader, path) for reader, path in zip(readers, paths, strict=True)]
     found = {"run": held_out.run_id, "sheet": sheet, "readers": about} | _findings(held_out, folder.summary(), key, readers)
-    print_audit(tables, found)
     folder.write_json(RESULT, found)
     folder.write_json(SUMMARY, folder.summary() | {"audit": found})
+    print_audit(tables, found)
     _say(tables, f"written to {folder.storage.at(RESULT)}")
     return found
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import yaml
 
@@ -102,3 +103,18 @@ def test_no_country_is_both_trained_on_and_held_out(tiny_run):
 
 def test_the_merged_model_is_the_adapter_on_the_initial_model_in_bfloat16(tiny_run, model):
     assert_merged(tiny_run.folder, model)
+
+
+def test_a_finished_run_can_be_audited(tiny_run, flame, tmp_path):
+    """The sheet has the facts of both rounds; its key, read back as labels that agree with the verdicts, finds no fault."""
+    folder = shutil.copytree(tiny_run.folder, tmp_path / "tiny", ignore=shutil.ignore_patterns("checkpoints"))
+    assert flame("audit", folder, folder=tmp_path).returncode == 0
+    (key,) = (folder / "audit" / "keys").iterdir()
+    rows = json.loads(key.read_text())["rows"]
+    assert len(rows) == len(table(tiny_run, 0, "heldout_facts")) + len(table(tiny_run, 2, "heldout_facts"))
+    labels = tmp_path / "reader.jsonl"
+    labels.write_text("".join(json.dumps({"id": row["id"], "label": row["verdict"]}) + "\n" for row in rows))
+    assert flame("audit", folder, "--labels", labels, folder=tmp_path).returncode == 0
+    for found, was in zip(json.loads((folder / "summary.json").read_text())["audit"]["rounds"], (0, 2), strict=True):
+        assert found["round"] == was
+        assert found["precision"]["value"] == found["own"]["value"] == found["debiased"]["value"]
