@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import DataError
-from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.storage.jsonl import FIX, Row, read_jsonl
 from flame_ray.types import VerdictLabel
 
 LABELS = (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)
@@ -137,20 +137,29 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     """The rows of a CSV file with a heading; `number` is the line in which a row begins. Raises DataError."""
+    text = _text(path)
+    heading = text.partition("\n")[0]
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count), strict=True)
+    names: list[str] | None = None
+    begin = 1
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        for cells in table:
+            where, begin, number = f"{path}:{begin}", table.line_num + 1, begin
+            if names is None:
+                names = [name.strip() for name in cells]
+            elif any(cell.strip() for cell in cells[len(names) :]):
+                raise DataError(f"{len(names)} cells, as in the first line", f"{where}: {len(cells)}", FIX)
+            elif any(cell.strip() for cell in cells):
+                yield Row(where, number, dict(zip(names, cells, strict=False)))
+    except csv.Error as error:  # such as a quotation mark that is never closed, which would swallow all further rows
+        raise DataError("a CSV file", f"{path}:{begin}: {error}", FIX) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise DataError(
-            "a file that can be read", f"{path}: {error.strerror}", "correct its path or its permissions"
-        ) from error
+        fix = "correct its path or its permissions"
+        raise DataError("a file that can be read", f"{path}: {error.strerror}", fix) from error
     except UnicodeDecodeError as error:
         raise DataError("a CSV file in UTF-8", f"{path}: {error}", "save it as CSV UTF-8") from error
-    csv.field_size_limit(2**31 - 1)
-    heading = text.partition("\n")[0]
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count))
-    names = [name.strip() for name in next(table, [])]
-    begin = table.line_num + 1
-    for cells in table:
-        if any(cell.strip() for cell in cells):
-            yield Row(f"{path}:{begin}", begin, dict(zip(names, cells, strict=False)))
-        begin = table.line_num + 1

@@ -69,6 +69,19 @@ def test_a_byte_order_mark_is_no_part_of_the_heading(tmp_path):
     assert list(read(path).answers) == ["ab12-1"]
 
 
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ('ab12-2,"never closed,supported', "unexpected end of data"),
+        ("ab12-2,one, more,supported", "3 cells, as in the first line; found"),
+    ],
+)
+def test_a_row_that_would_swallow_or_shift_labels_is_refused(write, line, part):
+    path = write("id,fact,label", "ab12-1,a,supported", line, "ab12-3,b,supported", name="anna.csv")
+    message = refused(path)
+    assert "anna.csv:3" in message and part in message
+
+
 def test_a_table_in_another_encoding_is_refused(tmp_path):
     path = tmp_path / "anna.csv"
     path.write_bytes("id,fact,label\nab12-1,Sáo Tomé,supported\n".encode("latin-1"))
