@@ -103,9 +103,14 @@ def score(
 @app.command()
 def agreement(
     labels: Annotated[
-        Path, typer.Option("--labels", help="A JSONL file with people's labels; README.md describes both formats.")
+        Path, typer.Option("--labels", help="A JSONL file with people's labels; README.md describes the formats.")
     ],
-    kind: Annotated[Kind, typer.Option("--kind", help="claims: each with evidence. responses: each with counts of facts.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            "--kind", help="claims: each with `evidence`, or with `prompt` and --corpus. responses: with counts of facts."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Also write the figures to this file, as JSON.")] = None,
     corpus: Corpus = None,
     checker: Checker = None,

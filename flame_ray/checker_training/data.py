@@ -11,7 +11,7 @@ from flame_ray.checker_training.training import LabelledPair, Phase
 from flame_ray.config import Config
 from flame_ray.config.train_checker import TrainCheckerConfig
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import LABELS, read_claims
+from flame_ray.evaluation.labels import read_claims
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import lexical_logit, model_input
 from flame_ray.rewards.factuality.corpus import load_corpus
@@ -38,7 +38,7 @@ def prepare_data(config: Config) -> TrainingData:
     labelled = [claim for path in settings.labels for claim in read_claims(Path(path))]
     if not labelled:
         raise DataError("files of labelled claims", "none in train_checker.labels", "name them: see jobs/train-checker.yaml")
-    if len({each.supported for each in labelled}) < len(LABELS):
+    if len({each.supported for each in labelled}) < 2:
         raise DataError("claims of both labels", "one label in train_checker.labels", "add claims of the other one")
     train, held_out = grouped_split(labelled, settings.aside)
     if not train and not any(settings.twins.values()):

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter, factuality_workers
-from flame_ray.config import Config
+from flame_ray.config import Config, FactualityConfig
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
-from flame_ray.evaluation.labels import LABELS, LabelledResponse, read_claims, read_responses
+from flame_ray.evaluation.labels import LabelledResponse, read_facts, read_responses
 from flame_ray.report.agreement import claims_table, responses_table
 from flame_ray.report.progress import Screen
 from flame_ray.storage.atomic import write_file
@@ -37,14 +37,16 @@ def agreement_with(
 
 
 def _compare_claims(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
-    labelled = read_claims(path)
-    if len({each.supported for each in labelled}) < len(LABELS):
+    labelled = read_facts(path, corpus="corpus" in config.factuality.model_fields_set)
+    if len({each.supported for each in labelled}) < 2:
         raise DataError("claims of both labels", f"one label in {path}", "add claims of the other one")
+    retrieved = sum(each.task.given is None for each in labelled)
     counter = StepCounter(screen, "check", "claims", len(labelled))
-    with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=False) as workers, counter:
-        verdicts = counter.count(workers.verdicts(each.claim for each in labelled))
+    with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=retrieved > 0) as workers, counter:
+        verdicts = counter.count(workers.verdicts(each.task for each in labelled))
         scored = [ComparedClaim.of(*each) for each in zip(labelled, verdicts, strict=True)]
         about = _about(workers)
+    about |= {"evidence": _evidence(config.factuality, retrieved, len(labelled))}
     return about | claim_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
 
@@ -63,6 +65,13 @@ def _compare_responses(config: Config, path: Path, screen: Screen) -> dict[str, 
 def _about(workers: FactualityWorkers) -> dict[str, Any]:
     threshold, identity = workers.described()
     return {"checker": identity, "threshold": threshold}
+
+
+def _evidence(config: FactualityConfig, retrieved: int, claims: int) -> dict[str, Any]:
+    """How many claims brought their evidence, for how many it was retrieved, and how."""
+    names = ("corpus", "retriever", "query", "retrieve", "keep", "reranker")
+    how = {name: getattr(config, name) for name in names} if retrieved else {}
+    return {"given": claims - retrieved, "retrieved": retrieved, **how}
 
 
 def _compared_response(labelled: LabelledResponse, score: FactScore | Missing) -> ComparedResponse:

@@ -18,8 +18,8 @@ from flame_ray.config import Config
 from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
-from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, FactScore, Missing, Verdict, VerdictLabel
+from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.types import FactScore, Missing, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 IN_FLIGHT = 4 * FACTUALITY_BATCH  # items submitted for each worker, so that it never waits for its next batch
@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 
 class FactualityWorkers:
-    """A pool that scores responses and checks claims; results come in the order of the items."""
+    """A pool that scores responses and checks facts; results come in the order of the items."""
 
     def __init__(self, pool: WorkerPool, window: int):
         self._pool, self._window = pool, window
@@ -39,11 +39,11 @@ class FactualityWorkers:
         for (item, task), future in submitted:
             yield item, _result(future, Missing(task.response.id, "worker lost"))
 
-    def verdicts(self, claims: Iterable[Claim]) -> Iterator[Verdict]:
-        """One verdict a claim. A claim that crashed one worker after another is an error."""
-        submitted = bounded_map(lambda claim: self._pool.submit("check", claim), claims, self._window, ordered=True)
-        for claim, future in submitted:
-            yield _result(future, Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None))
+    def verdicts(self, tasks: Iterable[FactTask]) -> Iterator[Verdict]:
+        """One verdict a fact. A fact that crashed one worker after another is an error."""
+        submitted = bounded_map(lambda task: self._pool.submit("check", task), tasks, self._window, ordered=True)
+        for task, future in submitted:
+            yield _result(future, Verdict(task.fact, VerdictLabel.ERROR, 0.0, None))
 
     def described(self) -> tuple[float, str]:
         """The checker's threshold and identity."""

@@ -1,6 +1,7 @@
 """Measures how well a checker, or the whole reward, agrees with people.
 
-Claims are compared by balanced accuracy and AUC, responses by Kendall's tau, each with its 95 % percentile bootstrap interval.
+Claims are compared by sensitivity, specificity, their mean and AUC, responses by Kendall's tau. The 95 % intervals are Wilson's
+for a share, and else those of a percentile bootstrap.
 A score that failed is left out and counted as missing. Results are shares and correlations, not percentages.
 """
 
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
+from flame_ray.evaluation.labels import LabelledFact
+from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import LabelledClaim, Verdict, VerdictLabel
 
 RESAMPLES = 1000
@@ -28,17 +31,18 @@ class ComparedClaim:
     group: str | None = None
 
     @classmethod
-    def of(cls, labelled: LabelledClaim, verdict: Verdict) -> "ComparedClaim":
+    def of(cls, labelled: LabelledClaim | LabelledFact, verdict: Verdict) -> "ComparedClaim":
         score = None if verdict.label is VerdictLabel.ERROR else verdict.score
         return cls(labelled.supported, verdict.label is VerdictLabel.SUPPORTED, score, labelled.group)
 
 
 def claim_agreement(claims: Sequence[ComparedClaim], seed: int = 0, resamples: int = RESAMPLES) -> Results:
-    """Results over all claims, for each group, and as the mean over groups. A group with only one label has none.
+    """Results over all claims, for each group, and as the mean over groups. A group with one label has only that label's share.
 
-    `balanced_accuracy`: the mean of the accuracies on supported and on other claims. `auc`: the chance that a supported claim
-    scores higher than another one; a tie counts half. The intervals resample claims within their label, and those of the mean
-    over groups within label and group.
+    `sensitivity`: the share of the supported claims that the checker calls so. `specificity`: the share of the others that it
+    does not. `balanced_accuracy`: the mean of both; `ci95` is its interval. `auc`: the chance that a supported claim scores
+    higher than another one; a tie counts half. The intervals resample claims within their label, and those of the mean over
+    groups within label and group.
     """
     scored = [claim for claim in claims if claim.score is not None]
     overall, _ = _of_claims(scored, seed, resamples)
@@ -56,7 +60,9 @@ def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tu
     labels = np.array([claim.supported for claim in claims], dtype=bool)
     right = np.array([claim.predicted == claim.supported for claim in claims], dtype=bool)
     scores = np.array([claim.score for claim in claims], dtype=float)
-    metrics: Results = {"balanced_accuracy": None, "auc": None, "n": len(claims), "ci95": None, "supported": int(labels.sum())}
+    counts = {"n": len(claims), "supported": int(labels.sum())}
+    metrics: Results = {"balanced_accuracy": None, "auc": None, "ci95": None} | counts
+    metrics |= _share("sensitivity", right[labels]) | _share("specificity", right[~labels])
     if labels.all() or not labels.any():
         return metrics, np.empty(0)
     rng = np.random.default_rng(seed)
@@ -66,14 +72,21 @@ def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tu
     return metrics | {"ci95": _interval(resampled)}, resampled
 
 
+def _share(name: str, right: np.ndarray) -> Results:
+    """The share of right answers with Wilson's interval; None where there is no claim."""
+    if not len(right):
+        return {name: None, f"{name}_ci95": None}
+    return {name: float(right.mean()), f"{name}_ci95": list(wilson(int(right.sum()), len(right)))}
+
+
 def _mean(groups: Sequence[tuple[Results, np.ndarray]]) -> Results:
     """The mean over the groups that have metrics."""
     complete = [(metrics, resampled) for metrics, resampled in groups if metrics["balanced_accuracy"] is not None]
+    names = ("balanced_accuracy", "auc", "sensitivity", "specificity")
     if not complete:
-        return {"balanced_accuracy": None, "auc": None, "groups": 0, "ci95": None}
+        return {**dict.fromkeys(names), "groups": 0, "ci95": None}
     return {
-        "balanced_accuracy": float(np.mean([metrics["balanced_accuracy"] for metrics, _ in complete])),
-        "auc": float(np.mean([metrics["auc"] for metrics, _ in complete])),
+        **{name: float(np.mean([metrics[name] for metrics, _ in complete])) for name in names},
         "groups": len(complete),
         "ci95": _interval(np.mean([resampled for _, resampled in complete], axis=0)),
     }

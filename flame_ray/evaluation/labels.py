@@ -7,12 +7,21 @@ from typing import TypeVar
 
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.records import passages_of, task_of
-from flame_ray.rewards.factuality.reward import Task
+from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Claim, Fact, LabelledClaim
 
-LABELS = {"supported": True, "not_supported": False}
+LABELS = {"supported": True, "not_supported": False, "contradicted": False, "not_found": False}  # -> supported or not
 Labelled = TypeVar("Labelled")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFact:
+    """A fact and whether people call it supported. `group`: what it is reported with, such as its data set."""
+
+    task: FactTask
+    supported: bool
+    group: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,11 @@ def read_claims(path: Path) -> list[LabelledClaim]:
     return _read(path, claim_of)
 
 
+def read_facts(path: Path, corpus: bool) -> list[LabelledFact]:
+    """The same lines for a reward that retrieves: with a `corpus`, a line may have a prompt and no evidence."""
+    return _read(path, lambda row: fact_of(row, corpus))
+
+
 def read_responses(path: Path, corpus: bool) -> list[LabelledResponse]:
     """Every response of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, lambda row: response_of(row, corpus))
@@ -43,12 +57,36 @@ def _read(path: Path, parse: Callable[[Row], Labelled]) -> list[Labelled]:
 
 
 def claim_of(row: Row) -> LabelledClaim:
-    """Columns `claim`, `evidence` (a list of texts), `label` (`supported` or `not_supported`), and optionally `group`."""
-    text, evidence, label = row.text("claim"), row.texts("evidence"), row.text("label")
+    """Columns `claim`, `evidence` (a list of texts), `label` (see LABELS), and optionally `group`."""
+    claim = Claim(Fact(row.text("claim"), 0), passages_of(row.texts("evidence")))
+    return LabelledClaim(claim, _label(row), _group(row))
+
+
+def fact_of(row: Row, corpus: bool) -> LabelledFact:
+    """Columns as in `claim_of`; if there is a `corpus`, `prompt` may take the place of `evidence`. Null counts as no column."""
+    fact, given, prompt = Fact(row.text("claim"), 0), None, ""
+    if row.columns.get("evidence") is not None:
+        given = passages_of(row.texts("evidence"))
+    elif row.columns.get("prompt") is None:
+        expected = "`evidence` (a list of texts), or `prompt` with --corpus"
+        raise DataError(expected, f"{row.where}: neither", "add one of the two columns to that line")
+    elif not corpus:
+        expected = "--corpus for a line with `prompt` and no `evidence`"
+        raise DataError(expected, f"{row.where}: none", "name the corpus, as in --corpus factbook, or add `evidence`")
+    else:
+        prompt = row.text("prompt")
+    return LabelledFact(FactTask(fact, prompt, given), _label(row), _group(row))
+
+
+def _label(row: Row) -> bool:
+    label = row.text("label")
     if label not in LABELS:
         raise row.unusable(f"`label` to be one of {', '.join(LABELS)}", label)
-    group = None if row.columns.get("group") is None else row.text("group")
-    return LabelledClaim(Claim(Fact(text, 0), passages_of(evidence)), LABELS[label], group)
+    return LABELS[label]
+
+
+def _group(row: Row) -> str | None:
+    return None if row.columns.get("group") is None else row.text("group")
 
 
 def response_of(row: Row, corpus: bool) -> LabelledResponse:

@@ -17,18 +17,20 @@ TAUS = {
 
 
 def claims_table(found: dict[str, Any]) -> Table:
-    """Balanced accuracy in percent, as papers print it, and AUC as a share, by group and overall."""
-    title = f"{found['checker']}: claims, at its own threshold {found['threshold']:g}; [95 % bootstrap interval]"
+    """Accuracies in percent, as papers print them, and AUC as a share, by group and overall."""
+    title = f"{found['checker']}: claims, at its own threshold {found['threshold']:g}; [95 % interval]"
     table = Table(title=Text(title))
-    for heading in ("group", "n", "supported", "balanced accuracy, %", "AUC"):
+    for heading in ("group", "n", "supported", "balanced accuracy, %", "sensitivity, %", "specificity, %", "AUC"):
         table.add_column(heading, justify="left" if heading == "group" else "right")
     for name, figures in found.get("groups", {}).items():
         table.add_row(Text(printable(name)), *_claims(figures))
     if mean := found.get("mean_over_groups"):
         table.add_row(f"mean of {mean['groups']} groups", "", "", *_figures(mean), style="bold")
     table.add_row("all", *_claims(found), style="bold")
+    notes = [_evidence(found["evidence"])] if "evidence" in found else []
     if found["missing"]:
-        table.caption = f"{found['missing']} claims on which the checker failed are left out"
+        notes.append(f"{found['missing']} claims on which the checker failed are left out")
+    table.caption = Text("; ".join(notes))
     return table
 
 
@@ -50,11 +52,23 @@ def _claims(figures: dict[str, Any]) -> tuple[str | Text, ...]:
     return (str(figures["n"]), str(figures["supported"]), *_figures(figures))
 
 
-def _figures(figures: dict[str, Any]) -> tuple[Text, Text]:
-    accuracy, interval = figures["balanced_accuracy"], figures["ci95"]
-    percent = None if accuracy is None else 100 * accuracy
-    bounds = None if interval is None else [100 * bound for bound in interval]
-    return _cell(percent, bounds, "{:.1f}"), _cell(figures["auc"], None, "{:.3f}")
+def _evidence(evidence: dict[str, Any]) -> str:
+    """Where the passages came from, in words."""
+    if not evidence["retrieved"]:
+        return "every claim brought its evidence"
+    found, kept = evidence["retrieve"], evidence["keep"] or evidence["retrieve"]
+    how = f"{evidence['retriever']} by {evidence['query']} in {evidence['corpus']}, {kept} of {found} passages kept"
+    return f"evidence retrieved for {evidence['retrieved']} claims ({how}), given with {evidence['given']}"
+
+
+def _figures(figures: dict[str, Any]) -> tuple[Text, ...]:
+    shares = (("balanced_accuracy", "ci95"), *((name, f"{name}_ci95") for name in ("sensitivity", "specificity")))
+    return (*(_percent(figures[name], figures.get(bounds)) for name, bounds in shares), _cell(figures["auc"], None, "{:.3f}"))
+
+
+def _percent(share: float | None, bounds: list[float] | None) -> Text:
+    percent = None if share is None else 100 * share
+    return _cell(percent, None if bounds is None else [100 * bound for bound in bounds], "{:.1f}")
 
 
 def _cell(value: float | None, bounds: list[float] | None, form: str) -> Text:

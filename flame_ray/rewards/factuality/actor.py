@@ -14,9 +14,9 @@ from flame_ray.rewards.factuality.check import Checker, make_checker
 from flame_ray.rewards.factuality.decompose import make_decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Reranker, Retriever, open_passages, open_reranker, open_retriever
-from flame_ray.rewards.factuality.reward import FactualityReward, Task
+from flame_ray.rewards.factuality.reward import FactTask, FactualityReward, Task
 from flame_ray.rewards.verifier.client import RemoteVerifier
-from flame_ray.types import FACTUALITY, Claim, FactScore, Group, Missing, Passage, Prompt, RewardResult, Verdict
+from flame_ray.types import FACTUALITY, FactScore, Group, Missing, Passage, Prompt, RewardResult, Verdict
 
 
 class FactualityActor:
@@ -69,9 +69,9 @@ class FactualityActor:
         """The position of each task and its result."""
         yield from numbered(self._reward.score(tasks))
 
-    def check(self, claims: Sequence[Claim]) -> Iterator[tuple[int, Verdict]]:
-        """The position of each claim and the verdict on it."""
-        yield from numbered(self._checker.check(claims))
+    def check(self, tasks: Sequence[FactTask]) -> Iterator[tuple[int, Verdict]]:
+        """The position of each fact and the verdict on it."""
+        yield from numbered(self._reward.check(tasks))
 
 
 class _Corpus:

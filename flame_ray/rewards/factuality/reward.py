@@ -38,6 +38,15 @@ class Task:
     given: tuple[Passage, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FactTask:
+    """A fact to check that was stated in answer to a prompt. `given`: evidence to use instead of retrieved passages."""
+
+    fact: Fact
+    prompt: str = ""
+    given: tuple[Passage, ...] | None = None
+
+
 class FactualityReward:
     """Takes all responses through one step before the next, so that a model in that step gets full batches."""
 
@@ -51,16 +60,21 @@ class FactualityReward:
         verdicts = _each(self._verdicts, claimed)
         return [self._result(*each) for each in zip(tasks, claimed, verdicts, strict=True)]
 
+    def check(self, tasks: Sequence[FactTask]) -> tuple[Verdict, ...]:
+        """One verdict a fact, in order, on the evidence that `score` would find for it."""
+        return self._checker.check([self._with_evidence(task.prompt, [task.fact], task.given)[0] for task in tasks])
+
     def _claims(self, tasks: Sequence[Task]) -> "list[_Claimed]":
         found = self._decomposer.decompose([task.response for task in tasks])
         return [
-            _Claimed(each.sentences_S, self._with_evidence(task, each.facts_F)) for task, each in zip(tasks, found, strict=True)
+            _Claimed(each.sentences_S, self._with_evidence(task.prompt.text, each.facts_F, task.given))
+            for task, each in zip(tasks, found, strict=True)
         ]
 
-    def _with_evidence(self, task: Task, facts_F: Sequence[Fact]) -> tuple[Claim, ...]:
-        if task.given is not None:
-            return tuple(Claim(fact, task.given) for fact in facts_F)
-        passages = self._evidence.of(task.prompt.text, facts_F)
+    def _with_evidence(self, prompt: str, facts_F: Sequence[Fact], given: tuple[Passage, ...] | None) -> tuple[Claim, ...]:
+        if given is not None:
+            return tuple(Claim(fact, given) for fact in facts_F)
+        passages = self._evidence.of(prompt, facts_F)
         return tuple(Claim(fact, passages_K) for fact, passages_K in zip(facts_F, passages, strict=True))
 
     def _verdicts(self, claimed: "Sequence[_Claimed]") -> list[tuple[Verdict, ...]]:

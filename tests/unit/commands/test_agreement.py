@@ -4,9 +4,9 @@ import pytest
 
 from flame_ray.commands.agreement import _compared_response
 from flame_ray.evaluation.agreement import ComparedClaim
-from flame_ray.evaluation.labels import LabelledClaim, LabelledResponse
-from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from flame_ray.evaluation.labels import LabelledFact, LabelledResponse
+from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.types import Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
 LABELLED = LabelledResponse(
@@ -28,7 +28,7 @@ def verdict(label, score=0.7):
     ],
 )
 def test_a_claim_has_the_checkers_own_decision_and_a_failure_has_no_score(label, said, score):
-    labelled = LabelledClaim(Claim(FACT, ()), True, "mine")
+    labelled = LabelledFact(FactTask(FACT, given=()), True, "mine")
     assert ComparedClaim.of(labelled, verdict(label)) == ComparedClaim(True, said, score, "mine")
 
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter
 from flame_ray.errors import DataError, WorkLost
 from flame_ray.report.progress import Screen
-from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, Fact, Missing, Prompt, ResponseId, VerdictLabel
+from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.types import Fact, Missing, Prompt, ResponseId, VerdictLabel
 from tests.builders import make_fact_score, make_response
 
 LOST = WorkLost("a", "b", "c")
@@ -53,7 +53,7 @@ def test_a_claim_that_brought_down_its_workers_is_an_error_and_no_verdict():
     def answer(claim):
         raise LOST
 
-    (verdict,) = FactualityWorkers(Pool(answer), 2).verdicts([Claim(Fact("a", 0), ())])
+    (verdict,) = FactualityWorkers(Pool(answer), 2).verdicts([FactTask(Fact("a", 0))])
     assert verdict.label is VerdictLabel.ERROR
 
 
@@ -62,7 +62,7 @@ def test_an_error_that_a_person_must_see_is_raised():
         raise DataError("a", "b", "c")
 
     with pytest.raises(DataError):
-        list(FactualityWorkers(Pool(answer), 2).verdicts([Claim(Fact("a", 0), ())]))
+        list(FactualityWorkers(Pool(answer), 2).verdicts([FactTask(Fact("a", 0))]))
 
 
 @pytest.mark.parametrize(

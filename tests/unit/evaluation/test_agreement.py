@@ -39,6 +39,13 @@ def test_balanced_accuracy_and_auc_are_as_by_hand():
     assert (found["n"], found["supported"], found["missing"]) == (6, 4, 0)
 
 
+def test_sensitivity_and_specificity_are_shares_of_their_label_with_wilsons_interval():
+    found = claim_agreement(SOME)
+    assert (found["sensitivity"], found["specificity"]) == (0.75, 0.5)
+    assert found["sensitivity_ci95"] == pytest.approx([0.3006, 0.9544], abs=1e-4)  # 3 of 4
+    assert found["specificity_ci95"] == pytest.approx([0.0945, 0.9055], abs=1e-4)  # 1 of 2
+
+
 def test_the_checkers_own_decision_counts_and_not_a_threshold_chosen_here():
     """Scores that would separate both labels perfectly at 0.3, from a checker that says no to all."""
     found = claim_agreement(claims((True, False, 0.4), (False, False, 0.2)))
@@ -77,14 +84,18 @@ def test_groups_have_their_own_figures_and_the_mean_is_over_groups_and_not_over_
     large = claims(*[(True, False, 0.0), (False, True, 1.0)] * 10, group="large")
     found = claim_agreement([*small, *large])
     assert {name: of["balanced_accuracy"] for name, of in found["groups"].items()} == {"small": 1.0, "large": 0.0}
-    assert found["mean_over_groups"]["balanced_accuracy"] == 0.5
+    assert found["mean_over_groups"]["balanced_accuracy"] == found["mean_over_groups"]["sensitivity"] == 0.5
+    assert [of["specificity"] for of in found["groups"].values()] == [0.0, 1.0]
     assert found["balanced_accuracy"] == pytest.approx(1 / 11)
 
 
-def test_a_group_with_one_label_has_no_figures_and_is_not_in_the_mean():
+def test_a_group_with_one_label_has_only_the_share_of_that_label_and_is_not_in_the_mean():
     one, two = claims((True, True, 0.9), group="one"), claims((True, True, 1.0), (False, False, 0.0), group="two")
     found = claim_agreement([*one, *two])
-    assert found["groups"]["one"] == {"balanced_accuracy": None, "auc": None, "n": 1, "ci95": None, "supported": 1}
+    one = found["groups"]["one"]
+    assert (one["n"], one["supported"], one["sensitivity"]) == (1, 1, 1.0)
+    none = ("balanced_accuracy", "ci95", "auc", "specificity", "specificity_ci95")
+    assert [one[name] for name in none] == [None] * len(none)
     assert found["mean_over_groups"]["groups"] == 1
 
 

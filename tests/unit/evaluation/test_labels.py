@@ -5,9 +5,10 @@ import json
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import claim_of, read_claims, response_of
+from flame_ray.evaluation.labels import claim_of, fact_of, read_claims, read_facts, response_of
 from flame_ray.storage.jsonl import Row, parse_line
 
+ASKED = {"claim": "Lima is the capital.", "prompt": "What is the capital of Peru?", "label": "not_found"}
 CLAIM = {"claim": "Lima is the capital.", "evidence": ["Peru:", "Its capital is Lima."], "label": "supported", "group": "mine"}
 RESPONSE = {"prompt": "Peru?", "response": "Lima.", "system": "a", "supported": 3, "unsupported": 0, "evidence": ["Lima."]}
 
@@ -21,7 +22,52 @@ def test_a_claim_has_its_evidence_its_label_and_its_group():
     assert found.claim.fact.text == "Lima is the capital."
     assert [passage.text for passage in found.claim.passages_K] == ["Peru:\nIts capital is Lima."]
     assert (found.supported, found.group) == (True, "mine")
-    assert claim_of(row(CLAIM, label="not_supported")).supported is False
+
+
+@pytest.mark.parametrize(
+    ("label", "supported"), [("supported", True), ("not_supported", False), ("contradicted", False), ("not_found", False)]
+)
+def test_all_labels_but_supported_count_as_not_supported(label, supported):
+    assert claim_of(row(CLAIM, label=label)).supported is supported
+    assert fact_of(row(CLAIM, label=label), corpus=False).supported is supported
+
+
+def test_a_claim_with_a_prompt_and_no_evidence_is_left_to_the_corpus():
+    for columns in (ASKED, ASKED | {"evidence": None}):
+        found = fact_of(row(columns, group="mine"), corpus=True)
+        assert (found.task.fact.text, found.task.prompt, found.task.given) == (ASKED["claim"], ASKED["prompt"], None)
+        assert (found.supported, found.group) == (False, "mine")
+
+
+def test_a_claim_with_evidence_is_checked_on_that_whatever_else_it_has():
+    for evidence in (["Its capital is Lima."], []):
+        found = fact_of(row(ASKED, evidence=evidence), corpus=True)
+        assert [passage.text for passage in found.task.given] == evidence
+
+
+@pytest.mark.parametrize(
+    ("columns", "corpus", "parts"),
+    [
+        ({"claim": "a", "label": "supported"}, True, ["`evidence`", "`prompt` with --corpus", "neither", "add one"]),
+        ({"claim": "a", "label": "supported", "evidence": None, "prompt": None}, True, ["neither"]),
+        (ASKED, False, ["--corpus", "--corpus factbook"]),
+        (ASKED | {"prompt": " "}, True, ["`prompt`"]),
+        (ASKED | {"evidence": "Lima."}, True, ["list of texts"]),
+        (ASKED | {"label": "true"}, True, ["supported, not_supported, contradicted, not_found"]),
+    ],
+)
+def test_a_claim_that_cannot_be_checked_is_named_with_its_line_and_what_to_do(columns, corpus, parts):
+    with pytest.raises(DataError, match=r"l\.jsonl:7") as error:
+        fact_of(row(columns), corpus)
+    assert all(part in str(error.value) for part in parts), str(error.value)
+
+
+def test_claims_with_evidence_and_with_a_prompt_may_stand_in_one_file(tmp_path):
+    path = tmp_path / "l.jsonl"
+    path.write_text(f"{json.dumps(CLAIM)}\n{json.dumps(ASKED)}\n")
+    assert [each.task.given is None for each in read_facts(path, corpus=True)] == [False, True]
+    with pytest.raises(DataError, match=r"l\.jsonl:2"):
+        read_facts(path, corpus=False)
 
 
 def test_a_group_is_optional_and_evidence_may_be_empty():

@@ -20,8 +20,16 @@ def test_claims_are_shown_by_group_their_mean_and_all():
     claims = [ComparedClaim(s, v, 0.5, g) for g in ("[b]mine[/]", "yours") for s in (True, False) for v in (True, False)]
     out = printed(claims_table(ABOUT | claim_agreement([*claims, ComparedClaim(True, True, None)])))
     assert "lexical/1/0.5 [red]" in out and "[b]mine[/]" in out and "mean of 2 groups" in out
-    assert "50.0 [" in out and "0.500" in out
+    assert "50.0 [" in out and "0.500" in out and "sensitivity, %" in out and "specificity, %" in out
     assert "1 claims on which the checker failed are left out" in out
+
+
+def test_the_table_says_where_the_evidence_came_from():
+    some = claim_agreement([ComparedClaim(True, True, 0.5), ComparedClaim(False, True, 0.5)])
+    how = {"corpus": "factbook", "retriever": "bm25", "query": "prompt", "retrieve": 20, "keep": None, "reranker": None}
+    out = printed(claims_table(ABOUT | {"evidence": {"given": 1, "retrieved": 2, **how}} | some))
+    assert "retrieved for 2 claims (bm25 by prompt in factbook, 20 of 20 passages kept), given with 1" in " ".join(out.split())
+    assert "brought its evidence" in printed(claims_table(ABOUT | {"evidence": {"given": 3, "retrieved": 0}} | some))
 
 
 def test_correlations_have_a_sign_and_the_table_says_what_was_left_out():

@@ -7,8 +7,8 @@ import pytest
 from flame_ray.config import FactualityConfig
 from flame_ray.errors import DataError, ModelError
 from flame_ray.rewards.factuality.actor import FactualityActor
-from flame_ray.rewards.factuality.reward import Task
-from flame_ray.types import Claim, Fact, Group, Passage, Prompt
+from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.types import Fact, Group, Passage, Prompt
 from tests.builders import make_response
 
 PASSAGE = Passage("mine", "Peru", "Land boundaries, border countries: Chile 168 km")
@@ -19,8 +19,8 @@ NOWHERE = FactualityConfig(corpus="nowhere.jsonl")
 
 def test_every_answer_is_a_generator_because_ray_sends_into_it():
     actor = FactualityActor(NOWHERE, corpus=False)
-    task, claim = Task(PROMPT, RESPONSE, (PASSAGE,)), Claim(Fact("Peru borders Chile", 0), (PASSAGE,))
-    for answers in (actor.score_tasks([task] * 2), actor.check([claim] * 2), actor.described([None] * 2)):
+    task, fact = Task(PROMPT, RESPONSE, (PASSAGE,)), FactTask(Fact("Peru borders Chile", 0), given=(PASSAGE,))
+    for answers in (actor.score_tasks([task] * 2), actor.check([fact] * 2), actor.described([None] * 2)):
         assert inspect.isgenerator(answers)
         assert next(answers)[0] == 0
         assert answers.send("what Ray sends")[0] == 1

@@ -10,8 +10,8 @@ from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
-from flame_ray.rewards.factuality.reward import FactualityReward, Task
-from flame_ray.types import FactScore, Missing, Passage, Prompt, ResponseId, VerdictLabel
+from flame_ray.rewards.factuality.reward import FactTask, FactualityReward, Task
+from flame_ray.types import Fact, FactScore, Missing, Passage, Prompt, ResponseId, VerdictLabel
 from tests.builders import make_response
 from tests.doubles import FakeChecker, FakeRetriever
 
@@ -73,6 +73,20 @@ def test_evidence_is_retrieved_once_a_prompt():
     for _ in range(2):
         scores(reward, *["Peru borders Chile."] * 4)
     assert (retriever.queries, retriever.asked) == ([PROMPT.text], [7])
+
+
+def test_a_fact_alone_is_checked_on_the_evidence_that_its_response_would_have(reward):
+    response = score(reward, "Peru is bordered by Chile and Kenya.")
+    facts = [FactTask(verdict.fact, PROMPT.text) for verdict in response.verdicts]
+    assert reward.check(facts) == response.verdicts
+
+
+def test_a_fact_alone_with_evidence_is_checked_on_that_and_nothing_is_retrieved():
+    retriever = FakeRetriever()
+    (verdict,) = rewarding(retriever, LexicalChecker()).check(
+        [FactTask(Fact("Lima is the capital of Peru", 0), PROMPT.text, (Passage("a", "", "Lima is the capital of Peru."),))]
+    )
+    assert (verdict.label, retriever.queries) == (VerdictLabel.SUPPORTED, [])
 
 
 def test_all_facts_of_all_responses_are_one_batch():
