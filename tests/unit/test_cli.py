@@ -170,6 +170,13 @@ def test_claims_that_need_a_corpus_are_refused_without_one_before_anything_start
     assert done.returncode == 3 and "--corpus" in done.stderr and "l.jsonl:2" in done.stderr
 
 
+@pytest.mark.parametrize(("helpful", "part"), [("tie", "only ties in l.jsonl"), ("both", "l.jsonl:1")])
+def test_preferences_that_measure_nothing_are_refused_before_anything_starts(flame, tmp_path, helpful, part):
+    (tmp_path / "l.jsonl").write_text(f'{{"prompt": "a", "a": "b", "b": "c", "helpful": "{helpful}"}}\n')
+    done = flame("agreement", "--labels", "l.jsonl", "--kind", "preferences", folder=tmp_path)
+    assert done.returncode == 3 and part in done.stderr
+
+
 def test_responses_without_evidence_and_without_a_corpus_are_refused(flame, tmp_path):
     line = '{"prompt": "a", "response": "b", "system": "c", "supported": 1, "unsupported": 0}\n'
     (tmp_path / "l.jsonl").write_text(line)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import claim_of, fact_of, read_claims, read_facts, response_of
+from flame_ray.evaluation.labels import claim_of, fact_of, preference_of, read_claims, read_facts, response_of
 from flame_ray.storage.jsonl import Row, parse_line
 
 ASKED = {"claim": "Lima is the capital.", "prompt": "What is the capital of Peru?", "label": "not_found"}
@@ -115,6 +115,33 @@ def test_a_response_without_evidence_needs_a_corpus():
 def test_a_count_that_is_none_is_refused(count):
     with pytest.raises(DataError, match="count of facts in the column `supported`"):
         response_of(row(RESPONSE, supported=count), corpus=False)
+
+
+PREFERENCE = {"prompt": "Peru?", "a": "Lima.", "b": "", "helpful": "a", "group": "mine"}
+
+
+def test_a_preference_has_two_responses_to_one_prompt_and_says_which_is_better():
+    found = preference_of(row(PREFERENCE))
+    assert (found.pair.prompt.text, [each.text for each in found.pair.responses_G]) == ("Peru?", ["Lima.", ""])
+    assert len({each.id for each in found.pair.responses_G}) == 2
+    assert (found.first_wins, found.group) == (1.0, "mine")
+    assert [preference_of(row(PREFERENCE, helpful=each)).first_wins for each in ("b", "tie")] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"helpful": "A"}, "a, b, tie"),
+        ({"helpful": None}, "`helpful`"),
+        ({"b": None}, "`b`"),
+        ({"prompt": ""}, "`prompt`"),
+        ({"group": 3}, "`group`"),
+    ],
+)
+def test_a_preference_that_cannot_be_read_is_named_with_its_line(change, part):
+    with pytest.raises(DataError, match=r"l\.jsonl:7") as error:
+        preference_of(row(PREFERENCE, **change))
+    assert part in str(error.value)
 
 
 def test_labels_are_read_whole_and_blank_lines_are_none(tmp_path):

@@ -5,7 +5,8 @@ import io
 from rich.console import Console
 
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
-from flame_ray.report.agreement import claims_table, responses_table
+from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
+from flame_ray.report.agreement import claims_table, preferences_table, responses_table
 
 ABOUT = {"checker": "lexical/1/0.5 [red]", "threshold": 0.5}
 
@@ -30,6 +31,16 @@ def test_the_table_says_where_the_evidence_came_from():
     out = printed(claims_table(ABOUT | {"evidence": {"given": 1, "retrieved": 2, **how}} | some))
     assert "retrieved for 2 claims (bm25 by prompt in factbook, 20 of 20 passages kept), given with 1" in " ".join(out.split())
     assert "brought its evidence" in printed(claims_table(ABOUT | {"evidence": {"given": 3, "retrieved": 0}} | some))
+
+
+def test_preferences_are_shown_by_group_beside_length_with_what_was_left_out():
+    pairs = [ComparedPair(wins, gap, 1, "[b]mine[/]") for wins in (1.0, 0.0) for gap in (0.5, 1.5, None)]
+    pairs += [ComparedPair(0.5, gap, 1) for gap in (2.0, 3.0, None)]
+    judge = {"judge": {"backend": "rubric"}}
+    out = " ".join(printed(preferences_table(judge | preference_agreement(pairs, 0, 50))).split())
+    assert "judge rubric" in out and "[b]mine[/]" in out and "50.0 [" in out and "longer wins" in out
+    assert "left out: 2 ties, 3 pairs on which the judge failed" in out and "2.5 on ties, 1 on other pairs" in out
+    assert "- (0)" in printed(preferences_table(judge | preference_agreement([], 0, 50)))
 
 
 def test_correlations_have_a_sign_and_the_table_says_what_was_left_out():

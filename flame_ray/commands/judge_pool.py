@@ -1,0 +1,50 @@
+"""Judges without a run, for `flame-ray agreement`."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.connect import connected
+from flame_ray.cluster.event_loop import EventLoop
+from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.pool import WorkerPool
+from flame_ray.cluster.streams import bounded_map
+from flame_ray.config import Config
+from flame_ray.controller.workers import JUDGE_BATCH, start_judge
+from flame_ray.engines.models import load_tokenizer, resolve_model
+from flame_ray.errors import WorkLost
+from flame_ray.report.progress import Screen
+from flame_ray.types import Group, Missing, RewardResult
+
+log = logging.getLogger(__name__)
+Results = tuple[RewardResult, ...]
+
+
+@contextmanager
+def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterable[Group]) -> Iterator[Iterator[Results]]:
+    """The judge's results of each group [G], in order, while the block lasts. `after_interrupt` tells the user what to do."""
+    named = config.judge.model
+    model = resolve_model(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+    load_tokenizer(model, config.model)
+    with connected(config.cluster, f"judge-{os.getpid()}"), interruptible(after_interrupt):
+        check_capacity(config, only=("judge",))
+        event_loop, bar = EventLoop(), screen.begin("start actors")
+        try:
+            pool = start_judge(config, model, event_loop)
+            bar.end("ready")
+            yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
+        finally:
+            bar.close()
+            event_loop.close()
+
+
+def results_of(pool: WorkerPool, groups: Iterable[Group], window: int) -> Iterator[Results]:
+    """The results of each group, of which `window` are under way. Those of a group that crashed every worker are missing."""
+    for group, future in bounded_map(lambda group: pool.submit("score", group), groups, window, ordered=True):
+        try:
+            yield future.result()
+        except WorkLost as error:
+            log.warning("%s", error)
+            yield tuple(Missing(response.id, "worker lost") for response in group.responses_G)
