@@ -144,11 +144,14 @@ def _rank(reward: str, scored: ScoredResponse, config: PairsConfig) -> Rank | No
 def _fact_rank(score: FactScore, config: PairsConfig) -> Rank | None:
     """Among equally factual responses, the one that states more wins, so that saying less is not rewarded.
 
-    None if the response abstains.
+    None if the response abstains. With `count_relevant`, true facts that do not answer the instruction neither help nor harm.
     """
     if score.precision is None:
         return None
-    value = score.precision * length_penalty(score.counted, config.gamma)
+    supported = score.relevant_supported if config.count_relevant else score.supported
+    if not supported:
+        return 0.0, -float(score.unsupported)
+    counted = supported + score.unsupported
     if config.recall_at is not None:
-        value = f_at(config.recall_at, config.recall_weight, score.supported, score.counted)
-    return value, float(score.supported if value > 0 else -score.unsupported)
+        return f_at(config.recall_at, config.recall_weight, supported, counted), float(supported)
+    return supported / counted * length_penalty(counted, config.gamma), float(supported)

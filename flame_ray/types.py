@@ -151,6 +151,7 @@ class Verdict:
     label: VerdictLabel
     score: float  # in [0, 1]: how well the evidence supports the fact
     passage_id: str | None  # the passage that decided; None if no single one did
+    relevant: bool = True  # whether the fact answers the instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,11 @@ class FactScore:
     @property
     def supported(self) -> int:
         return self.count(VerdictLabel.SUPPORTED)
+
+    @property
+    def relevant_supported(self) -> int:
+        """The number of supported facts that answer the instruction."""
+        return sum(verdict.relevant and verdict.label is VerdictLabel.SUPPORTED for verdict in self.verdicts)
 
     @property
     def contradicted(self) -> int:

@@ -129,9 +129,10 @@ def make_verdict(
     sentence: int = 0,
     score: float = 1.0,
     passage: str | None = None,
+    relevant: bool = True,
 ) -> Verdict:
     """`passage` is the id of the passage that decided."""
-    return Verdict(Fact(fact, sentence), label, score, passage)
+    return Verdict(Fact(fact, sentence), label, score, passage, relevant)
 
 
 def make_fact_score(

@@ -103,4 +103,5 @@ class PairsConfig(Settings):
     gamma: Annotated[float, Field(ge=0)] = 0.0  # FActScore's length penalty below this many facts; paper: none
     recall_at: Positive | None = None  # rank by F@K, so that saying less does not win; None: by precision (paper)
     recall_weight: Annotated[float, Field(gt=0)] = 1.0  # beta of F@K; below 1, precision weighs more than recall
+    count_relevant: bool = False  # a supported fact counts only if it answers the instruction; false ones always count
     drop_truncated: bool = True

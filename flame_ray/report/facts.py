@@ -62,6 +62,8 @@ def _score(record: dict[str, Any]) -> str:
         return "no fact counts"
     low, high = record["interval"]
     share = f"{record['supported']} of {record['counted']} facts supported"
+    if record["relevant_supported"] < record["supported"]:
+        share += f", {record['relevant_supported']} of them relevant"
     return f"precision {record['precision']:.2f} [{low:.2f}, {high:.2f}], {share}"
 
 

@@ -67,6 +67,7 @@ def fact_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
             "verdict": str(verdict.label),
             "score": verdict.score,
             "passage_id": verdict.passage_id,
+            "relevant": verdict.relevant,
         }
         for score in _fact_scores(scored_PG)
         for verdict in score.verdicts
@@ -133,7 +134,7 @@ def _score(name: str, result: RewardResult | None) -> dict[str, Any]:
 
 def _facts(result: RewardResult | None) -> dict[str, Any]:
     score = result if isinstance(result, FactScore) else None
-    columns = ("precision", "supported", "contradicted", "not_found")
+    columns = ("precision", "supported", "relevant_supported", "contradicted", "not_found")
     return {name: getattr(score, name, None) for name in columns} | {"fact_missing": _reason(result)}
 
 

@@ -5,8 +5,8 @@
 The facts are those of ../shared/data/policy_facts that readers call supported or contradicted: what the Factbook does not
 mention has no passage that decides. A passage decides if it belongs to the record of the prompt's country and holds a field
 that the fact is about. Which fields those are is told from the words of the fact, or of its prompt where the fact has none of
-them (`TOPICS`). A fact about two topics needs a passage for each. A supported fact is decided by the first field of a topic that
-shares a word with it, a contradicted one by the first that the record has; of several passages with that field, those that
+them (`TOPICS`). A fact about two topics needs a passage for each. A supported fact is decided by the first field of a topic
+that shares a word with it, a contradicted one by the first that the record has; of several passages with that field, those that
 share most words.
 `--sample N` prints N facts with the lines that were marked, for checking by eye.
 """

@@ -9,7 +9,7 @@ import pytest
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs
 from flame_ray.types import FactScore, Pair, PairSet, Prompt, Score, ScoredGroup, ScoredResponse, VerdictLabel
-from tests.builders import make_response, make_scored
+from tests.builders import make_response, make_scored, make_verdict
 
 FACTS = Prompt("peru", "Which countries border Peru?", fact_based=True)
 POEM = Prompt("poem", "Write a poem.", fact_based=False)
@@ -49,6 +49,28 @@ def indexes(pair: Pair) -> tuple[int, int]:
 def only(pairs: PairSet) -> Pair:
     assert len(pairs.pairs_D) == 1, pairs
     return pairs.pairs_D[0]
+
+
+def stating(index: int, relevant: int, irrelevant: int, wrong: int) -> ScoredResponse:
+    """A response with so many true facts that answer the prompt, true ones that do not, and false ones."""
+    true = [make_verdict(relevant=place < relevant) for place in range(relevant + irrelevant)]
+    facts = [*true, *(make_verdict(VerdictLabel.CONTRADICTED, relevant=False) for _ in range(wrong))]
+    return make_scored(make_response(f"answer {index}", index=index), facts=facts)
+
+
+def test_true_facts_that_nobody_asked_for_win_only_if_they_count():
+    padded, plain = stating(0, relevant=1, irrelevant=6, wrong=1), stating(1, relevant=2, irrelevant=0, wrong=1)
+    assert indexes(only(pairs_of(FACTS, [padded, plain], FACTUALITY))) == (0, 1)
+    pair = only(pairs_of(FACTS, [padded, plain], PairsConfig(max_judge_gap=None, kinds=("factuality",), count_relevant=True)))
+    assert (indexes(pair), pair.chosen_score, pair.rejected_score) == ((1, 0), 2 / 3, 1 / 2)
+
+
+def test_a_response_of_true_facts_that_nobody_asked_for_loses_to_any_relevant_one():
+    config = PairsConfig(max_judge_gap=None, kinds=("factuality",), count_relevant=True, recall_at=2, gamma=3.0)
+    beside, wrong, relevant = stating(0, 0, 3, 0), stating(1, 0, 0, 2), stating(2, 1, 0, 3)
+    pair = only(pairs_of(FACTS, [beside, relevant], config))
+    assert (indexes(pair), pair.rejected_score) == ((2, 0), 0.0)
+    assert not pairs_of(FACTS, [beside, wrong], config).pairs_D
 
 
 def test_the_instruction_pair_joins_the_highest_and_the_lowest_judge_score():

@@ -10,7 +10,7 @@ from flame_ray.storage.jsonl import Row
 from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this length: a sentence without its neighbours supports too little
-FORMAT = 3  # of a record; a file of records in another format is not resumed
+FORMAT = 4  # of a record; a file of records in another format is not resumed
 
 
 def task_of(row: Row) -> Task:
@@ -49,8 +49,9 @@ def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dic
     """The columns of the row and the findings of the reward. A column whose name is taken is kept as `input.<name>`.
 
     `sentences` are those of the response; `verifiable` is false for one that states nothing that evidence could decide. The
-    `sentence` of a fact is an index into them, from 0. `interval` is Wilson's 95 % interval of `precision`. `factscore`
-    (precision with FActScore's length penalty) and `f1_at_k` are lower for a response that says little. All four are null
+    `sentence` of a fact is an index into them, from 0, and `relevant` says whether the fact answers the prompt. `interval` is
+    Wilson's 95 % interval of `precision`. `factscore` (precision with FActScore's length penalty) and `f1_at_k` are lower for
+    a response that says little. All four are null
     when no fact counts. `missing` says why the reward failed; then every count is null, as a failed reward is not 0.
     """
     record = {"line": row.number} | _found(result, config)
@@ -69,6 +70,7 @@ def _found(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
         "facts": [_fact(verdict) for verdict in score.verdicts] if score else [],
         "evidence": [{"id": each.id, "title": each.title, "text": each.text} for each in result.passages_K],
         "supported": score.supported if score else None,
+        "relevant_supported": score.relevant_supported if score else None,
         "contradicted": score.contradicted if score else None,
         "not_found": score.not_found if score else None,
         "failed": score.count(VerdictLabel.ERROR) if score else None,
@@ -99,4 +101,5 @@ def _fact(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.label.value,
         "score": None if failed else verdict.score,
         "passage_id": verdict.passage_id,
+        "relevant": verdict.relevant,
     }

@@ -6,13 +6,14 @@ steps fails is `Missing`, never a score of 0.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flame_ray.errors import FlameError
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.rewards.factuality.decompose.base import Decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.relevance import is_relevant
 from flame_ray.types import (
     Claim,
     Fact,
@@ -90,7 +91,8 @@ class FactualityReward:
             return _failed(task, verdicts.error, claimed.passages)
         if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
             return Missing(task.response.id, "checker: failed on every fact", claimed.passages)
-        return FactScore(task.response.id, verdicts, self._not_found_counts, claimed.passages, claimed.sentences_S)
+        told = tuple(replace(each, relevant=is_relevant(task.prompt.text, each.fact.text)) for each in verdicts)
+        return FactScore(task.response.id, told, self._not_found_counts, claimed.passages, claimed.sentences_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ RECORD = {
     "sentences": [{"text": "Peru borders Chile, Kenya, Mars and X.", "verifiable": True}],
     "evidence": [{"id": "pe/0", "title": "Peru", "text": "Borders: Chile"}],
     "supported": 1,
+    "relevant_supported": 1,
     "counted": 3,
     "precision": 1 / 3,
     "interval": [0.06, 0.79],
@@ -36,6 +37,11 @@ def printed(record, colour=True):
 def line_with(text, printed):
     (line,) = [line for line in printed.splitlines() if text in line]
     return line
+
+
+def test_supported_facts_that_do_not_answer_the_prompt_are_told_in_the_first_line():
+    assert "1 of 3 facts supported" in printed(RECORD, colour=False) and "relevant" not in printed(RECORD)
+    assert "1 of 3 facts supported, 0 of them relevant" in printed(RECORD | {"relevant_supported": 0}, colour=False)
 
 
 def test_supported_facts_are_green_and_all_others_red():

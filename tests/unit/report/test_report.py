@@ -195,6 +195,14 @@ def test_a_prompt_without_facts_an_abstention_and_a_failure_can_be_told_apart():
     assert told == [(None, None, None), (None, 0, None), (None, None, "checker died")]
 
 
+def test_the_rows_of_a_fact_and_of_its_response_say_what_is_relevant():
+    facts = make_fact_score(make_verdict(relevant=False), make_verdict(), make_verdict(VerdictLabel.CONTRADICTED))
+    scored = make_scored(facts=facts)
+    assert [row["relevant"] for row in fact_rows([scored])] == [False, True, True]
+    (row,) = response_rows([scored])
+    assert (row["supported"], row["relevant_supported"]) == (2, 1)
+
+
 def test_every_fact_has_a_row_with_the_passage_that_decided():
     rows = fact_rows([FAILED, SCORED, POEM, SILENT])
     assert [(row["fact"], row["sentence"], row["verdict"], row["passage_id"]) for row in rows] == [

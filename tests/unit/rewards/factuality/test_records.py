@@ -10,6 +10,7 @@ from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.records import TEXT_WORDS, passages_of, record_of, task_of
 from flame_ray.storage.jsonl import parse_line
 from flame_ray.types import Fact, FactScore, Missing, Passage, ResponseId, Sentence, Verdict, VerdictLabel
+from tests.builders import make_fact_score, make_verdict
 
 SCORE = ScoreConfig(recall_at=4)
 ID = ResponseId(0, "line-3", 0)
@@ -87,6 +88,13 @@ def test_a_record_keeps_the_columns_and_says_what_was_found():
     assert record["abstained"] is False and record["missing"] is None
 
 
+def test_a_record_says_which_facts_answer_the_prompt_and_counts_those_that_are_true_as_well():
+    verdicts = [make_verdict(relevant=True), make_verdict(relevant=False), make_verdict(VerdictLabel.CONTRADICTED)]
+    record = record_of(row(prompt="Peru?", response="..."), make_fact_score(*verdicts), SCORE)
+    assert [fact["relevant"] for fact in record["facts"]] == [True, False, True]
+    assert (record["supported"], record["relevant_supported"]) == (2, 1)
+
+
 def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
     record = record_of(row(prompt="Peru?", response="Hello! Peru borders Chile."), result(VerdictLabel.SUPPORTED), SCORE)
     assert record["sentences"] == [
@@ -104,7 +112,17 @@ def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
     record = record_of(row(prompt="Peru?", response=""), Missing(ID, "worker lost"), SCORE)
     assert record["missing"] == "worker lost"
-    for name in ("supported", "contradicted", "not_found", "counted", "failed", "precision", "interval", "abstained"):
+    for name in (
+        "supported",
+        "relevant_supported",
+        "contradicted",
+        "not_found",
+        "counted",
+        "failed",
+        "precision",
+        "interval",
+        "abstained",
+    ):
         assert record[name] is None
     assert record["facts"] == record["sentences"] == []
 

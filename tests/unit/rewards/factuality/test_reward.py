@@ -89,6 +89,15 @@ def test_a_fact_alone_with_evidence_is_checked_on_that_and_nothing_is_retrieved(
     assert (verdict.label, retriever.queries) == (VerdictLabel.SUPPORTED, [])
 
 
+def test_each_verdict_says_whether_its_fact_answers_the_prompt(reward):
+    result = score(reward, "Peru is bordered by Chile. The capital of Peru is Lima.")
+    assert [(verdict.fact.text.split()[-1], verdict.relevant) for verdict in result.verdicts] == [
+        ("Chile", True),
+        ("Lima", False),
+    ]
+    assert (result.supported, result.relevant_supported) == (2, 1)
+
+
 def test_all_facts_of_all_responses_are_one_batch():
     checker = FakeChecker()
     scores(rewarding(FakeRetriever(), checker), *["Peru borders Chile. Peru borders Brazil."] * 3)

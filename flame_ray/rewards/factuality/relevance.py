@@ -1,0 +1,113 @@
+"""Tells whether a fact answers the instruction, by what the instruction asks for; no model.
+
+An instruction asks for topics, such as borders or religions. A fact is relevant if it has words of one of them, and says more
+than the instruction does. An instruction without a known topic asks for anything about its subject.
+"""
+
+import re
+
+import Stemmer
+
+from flame_ray.rewards.factuality.text import fold
+
+# Each topic with the words of an instruction that ask for it, and those of a fact that states it; case matters only for NAME.
+NAME = "(?-i:[A-Z])"  # the start of a name
+TOPICS = {
+    "capital": (
+        r"capital",
+        rf"capital\b.*\b(is|are|called|named|at) (called |named |the city of )?[\"']?{NAME}|(?<!capital )city of {NAME}"
+        rf"|{NAME}\w+\)?,? (is|was|as|being|the|its) (the |its )?([\w]+ )?capital",
+    ),
+    "government": (
+        r"govern|political system",
+        r"govern|republic\b(?! of)|monarch|democra|parliament|president|prime minister|federa|dictator|autocra|secular"
+        r"|constitution|elected|\bking\b|queen|emir\b|sultan|legislat",
+    ),
+    "border": (
+        r"border|neighbo|frontier",
+        r"border|neighbo|frontier|adjacent|surround|bounded|boundar|contiguous|\bbetween\b|next to|shar(es|ing) (a|its) ",
+    ),
+    "coast": (
+        r"coast|landlocked|\bseas?\b|ocean",
+        r"coast|landlocked|\bseas?\b|ocean|gulf|shore|\bbay\b|strait|caribbean|mediterranean|pacific|atlantic|baltic|beach",
+    ),
+    "location": (
+        r"\bwhere\b|locat|\blies?\b|situated",
+        r"locat|\blies?\b|situated|\blying\b|continent|region|hemisphere|africa\b|asia\b|europe\b|america\b|oceania|pacific"
+        r"|atlantic|\b(in|of|on|off) (the )?(north|south|east|west|central|middle)|\b(european|african|asian|american) ",
+    ),
+    "climate": (
+        r"climate|weather",
+        r"climat|weather|temperat|rain|humid|tropic|\bwarm|\bhot|\bcold|\bcool|winter|summer|season|monsoon|\barid|\bdry\b|snow"
+        r"|\bmild|\bwind|sunny|desert",
+    ),
+    "terrain": (
+        r"terrain|landscape|\bland look|geography|topograph",
+        r"terrain|landscape|topograph|mountain|\bplains?\b|desert|plateau|archipelago|volcan|\bhill|reef|atoll|valley|forest"
+        r"|\bislands?\b|\bthe land\b|peninsula|river|lake|lowland|highland|rugged|\bsand|\bflat\b|coral|jungle|savanna|steppe",
+    ),
+    "language": (
+        r"languag|\bspeak|spoken|tongue",
+        r"languag|\bspeak|spoken|tongue|dialect|english|french|spanish|arabic|portuguese|mandarin|cantonese|russian|german|creole",
+    ),
+    "religion": (
+        r"religio|believe|faith|worship",
+        r"religio|belie[fv]|faith|worship|christian|catholic|islam|muslim|buddh|hindu|protestant|orthodox|judaism|jewish|\bjews"
+        r"|taois|sunni|shia|animis|church",
+    ),
+    "farming": (
+        r"\bcrops?\b|agricultur|farm",
+        r"crop|agricultur|farm|livestock|cattle|wheat|\brice\b|cotton|coffee|cocoa|fruit|vegetable|fish|cultivat|cereal",
+    ),
+    "resources": (
+        r"resource",
+        r"resource|mineral|mining|\boil\b|petroleum|\bgas\b|\bgold|\bcoal|copper|timber|\biron\b|fuel|diamond|hydropower|energy",
+    ),
+    "industry": (
+        r"industr",
+        r"industr|manufactur|touris|textile|construction|\bservices\b|machinery|\bsector|produc|extract|mining|energy|factor(y|ies)",
+    ),
+    "exports": (r"export", r"export|\btrade\b|\bthe main (is|are)\b"),
+    "economy": (r"econom", r"econom"),
+    "time": (r"\bwhen\b|what year|which year|\bdate\b", r"\b\d{3,4}\b|century"),
+    "quantity": (r"\bhow (many|much|large|big|tall|long|far|old|high|deep)\b", r"\d"),
+}
+# Words of instructions, and words without content: a fact that adds only these to the instruction says nothing.
+EMPTY = """
+    a about also an and answer are as at based be been being by can country countries describe different diverse each explain
+    feature features for from give has have heavily home if important in include includes including into is it its kind known
+    largely list main major many matter mention most much multiple name nation natural numerous of on one or other people place
+    primarily primary reliant relies rely rich sentence sentences several significant so some such tell that the their them
+    there these they this those to two unique use various vary very was were what which who widely will with you"""
+SUBJECT = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")  # names in an instruction; they may hold words of topics (Marshall Islands)
+WORD = re.compile(r"[^\W\d_]+|\d[\d,.]*")
+_stem = Stemmer.Stemmer("english").stemWord
+_EMPTY_STEMS = {_stem(word) for word in EMPTY.split()}
+_TOPICS = [tuple(re.compile(words, re.IGNORECASE) for words in topic) for topic in TOPICS.values()]
+
+
+def is_relevant(prompt: str, fact: str) -> bool:
+    """Whether the fact states something that the prompt asks for. It may be true or false.
+
+    >>> is_relevant("What is the capital of Peru?", "Lima is the capital of Peru")
+    True
+    >>> is_relevant("What is the capital of Peru?", "Peru borders Chile")
+    False
+    >>> is_relevant("Which languages are common in Peru?", "Peru has many languages")
+    False
+    """
+    prompt, fact = fold(prompt), fold(fact)
+    names = SUBJECT.findall(prompt)
+    prompt, fact = _without(names, prompt), _without(names, fact)
+    asked = [stated for words, stated in _TOPICS if words.search(prompt)]
+    if not asked:
+        return True
+    return bool(_content(fact) - _content(prompt)) and any(stated.search(fact) for stated in asked)
+
+
+def _without(names: list[str], text: str) -> str:
+    return re.sub(r"\b(" + "|".join(map(re.escape, names)) + r")\b", " ", text) if names else text
+
+
+def _content(text: str) -> set[str]:
+    return {_stem(word.lower()) for word in WORD.findall(text)} - _EMPTY_STEMS

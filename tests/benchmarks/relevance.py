@@ -1,0 +1,35 @@
+"""How often the scorer of relevance agrees with a reader, on facts that the quickstart's policy stated.
+
+    python tests/benchmarks/relevance.py
+
+`relevance.jsonl` holds 300 facts with their prompts, about training countries, drawn by kind of prompt. A reader says for each
+whether it states something of what the prompt asks for, true or false, about what the prompt is about. A fact that only repeats
+the prompt's words, or whose capital or language has no name, does not. The scorer was written on the half `development`.
+"""
+
+# ruff: noqa: T201
+import json
+from pathlib import Path
+
+from flame_ray.rewards.factuality.relevance import is_relevant
+from flame_ray.rewards.factuality.scores import wilson
+
+ROWS = [json.loads(line) for line in Path(__file__).with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    for part in ("development", "test"):
+        rows = [row for row in ROWS if row["part"] == part]
+        said = [(row["relevant"], is_relevant(row["prompt"], row["fact"])) for row in rows]
+        print(f"{part}: agrees on {share([a == b for a, b in said])}")
+        print(f"  of those that it calls relevant, a reader does {share([a for a, b in said if b])}")
+        print(f"  of those that a reader calls relevant, it does {share([b for a, b in said if a])}")
+
+
+def share(right: list[bool]) -> str:
+    low, high = wilson(sum(right), len(right))
+    return f"{100 * sum(right) / len(right):.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {len(right)}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Which facts answer an instruction: by topic, by what they add to it, and as a reader says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flame_ray.rewards.factuality.relevance import is_relevant
+
+LABELLED = Path(__file__).parents[3] / "benchmarks" / "relevance.jsonl"
+BORDERS = "Where is Peru, and which countries, if any, share a land border with it? Answer in two sentences."
+BELIEFS = "What do people in Fiji speak and believe? Name the main languages and religions in two sentences."
+ECONOMY = "Which crops, natural resources and industries matter to the economy of Fiji? Answer in two sentences."
+CAPITAL = "What is the capital of the Central African Republic, and what kind of government does it have?"
+COAST = "Is the Solomon Islands landlocked, or does it touch a sea or an ocean? Say which in one or two sentences."
+WEATHER = "What is the weather like in the Marshall Islands, and what does its land look like?"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fact"),
+    [
+        (BORDERS, "Peru lies in western South America"),
+        (BORDERS, "To the south is its neighbour Chile"),
+        (BELIEFS, "Most Fijians are Christian"),
+        (BELIEFS, "English is an official language"),
+        (ECONOMY, "Sugar and rice are grown in Fiji"),
+        (ECONOMY, "Gold is mined"),
+        (CAPITAL, "Bangui is the capital"),
+        (CAPITAL, "It is a presidential republic"),
+        (COAST, "It borders the South Pacific"),
+        (WEATHER, "It is hot and humid"),
+        (WEATHER, "The islands are coral atolls"),
+        ("Tell me about Marie Curie.", "Marie Curie was born in Warsaw"),
+        ("When was the Eiffel Tower built?", "It was finished in 1889"),
+        ("¿Dónde está Perú?", "Peru borders Chile"),
+        ("", "Peru borders Chile"),
+    ],
+)
+def test_a_fact_with_what_is_asked_for_is_relevant(prompt, fact):
+    assert is_relevant(prompt, fact)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fact"),
+    [
+        (BORDERS, "Peru has 34 million inhabitants"),
+        (ECONOMY, "Fiji is a tropical island nation located in the Pacific Ocean"),
+        (BELIEFS, "Fiji lies in the Pacific Ocean"),
+        (CAPITAL, "Bangui has a large market"),
+        (CAPITAL, "The Central African Republic exports diamonds"),
+        (CAPITAL, "The capital is a busy place"),
+        (COAST, "The Solomon Islands has 700,000 inhabitants"),
+        (WEATHER, "The Marshall Islands joined the United Nations in 1991"),
+        ("When was the Eiffel Tower built?", "It was built of iron"),
+    ],
+)
+def test_a_fact_about_something_else_is_not(prompt, fact):
+    assert not is_relevant(prompt, fact)
+
+
+@pytest.mark.parametrize(
+    "fact", ["Fiji has many different languages", "The main religions include various religions", "languages"]
+)
+def test_a_fact_that_adds_nothing_to_the_instruction_answers_nothing(fact):
+    assert not is_relevant(BELIEFS, fact)
+
+
+def test_accents_and_case_make_no_difference():
+    assert is_relevant(BORDERS.upper(), "PERU BORDERS CHILE")
+    asked = "Which languages are spoken in Côte d'Ivoire?"
+    assert is_relevant(asked, "Baoulé is a LANGUAGE of Cote d'Ivoire")
+    assert not is_relevant(asked, "Cote d'Ivoire has many languages")
+
+
+def test_it_agrees_with_a_reader_on_most_facts_that_it_was_not_written_on():
+    rows = [row for line in LABELLED.read_text(encoding="utf-8").splitlines() if (row := json.loads(line))["part"] == "test"]
+    right = [is_relevant(row["prompt"], row["fact"]) == row["relevant"] for row in rows]
+    assert len(right) == 147 and sum(right) >= 120
