@@ -21,7 +21,7 @@ from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-WIDTH = 150  # columns of a table that is written to a file or a pipe
+WIDTH = 175  # columns of a table that is written to a file or a pipe
 
 JobFile = Annotated[Path, typer.Argument(help="A job file, such as jobs/quickstart.yaml.")]
 Job = Annotated[Path | None, typer.Option("--job", help="Take the settings of this job file in place of the defaults.")]

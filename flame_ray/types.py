@@ -309,6 +309,7 @@ class Evaluation:
 
     factual_precision: Interval
     correct_facts: Interval
+    relevant_facts: Interval  # correct facts that answer the instruction
     erroneous_facts: Interval
     abstention_rate: Interval
     instruction_score: Interval

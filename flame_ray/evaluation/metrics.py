@@ -26,6 +26,7 @@ def evaluate_responses(
     return Evaluation(
         factual_precision=interval([score.precision for score in facts if score.precision is not None]),
         correct_facts=interval([score.supported for score in facts]),
+        relevant_facts=interval([score.relevant_supported for score in facts]),
         erroneous_facts=interval([score.unsupported for score in facts]),
         abstention_rate=interval([float(score.abstained) for score in facts]),
         instruction_score=interval(judged),

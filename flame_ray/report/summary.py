@@ -10,6 +10,7 @@ from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, Round
 EVALUATION_METRICS = {  # name -> heading in the closing table
     "factual_precision": "factual precision",
     "correct_facts": "correct facts",
+    "relevant_facts": "relevant correct facts",
     "erroneous_facts": "erroneous facts",
     "abstention_rate": "abstentions",
     "instruction_score": "instruction score",

@@ -97,9 +97,10 @@ def evaluation_line(evaluation: Evaluation) -> str:
     if precision.mean is None:
         return f"no fact was scored on {evaluation.prompts} prompts{missing}"
     interval = "" if precision.low is None else f" [{precision.low:.3f}, {precision.high:.3f}]"
+    relevant = f" ({evaluation.relevant_facts.mean:.2f} relevant)"
     return (
         f"precision {precision.mean:.3f}{interval} (n {precision.n}), "
-        f"{correct.mean:.2f} correct and {wrong.mean:.2f} erroneous facts a response{missing}"
+        f"{correct.mean:.2f} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
     )
 
 

@@ -13,6 +13,7 @@ from tests.integration.runs import assert_merged
 EVALUATION = {
     "factual_precision",
     "correct_facts",
+    "relevant_facts",
     "erroneous_facts",
     "abstention_rate",
     "instruction_score",

@@ -11,7 +11,7 @@ from flame_ray.types import (
     ScoredResponse,
     VerdictLabel,
 )
-from tests.builders import make_response, make_scored
+from tests.builders import make_response, make_scored, make_verdict
 
 S, C, N = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
 
@@ -48,6 +48,13 @@ def test_the_means_are_those_computed_by_hand():
     assert found.instruction_score.mean == pytest.approx((2 + 4 + 3 - 1) / 4)
     assert found.response_tokens.mean == pytest.approx((10 + 20 + 2 + 8 + 0) / 5)
     assert found.prompts == 5
+
+
+def test_correct_facts_that_do_not_answer_the_prompt_are_not_among_the_relevant_ones():
+    facts = [make_verdict(S, relevant=True), make_verdict(S, relevant=False), make_verdict(C, relevant=True)]
+    scored = [make_scored(make_response(prompt="padded"), facts=facts), answer("silent", 1.0, [])]
+    found = evaluate(scored)
+    assert (found.correct_facts.mean, found.relevant_facts.mean, found.relevant_facts.n) == (1.0, 0.5, 2)
 
 
 def test_each_mean_says_over_how_many_responses_it_is():

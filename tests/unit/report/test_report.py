@@ -48,7 +48,15 @@ from tests.builders import (
 )
 
 NONE = make_interval(None, n=0)
-METRICS = ("factual_precision", "correct_facts", "erroneous_facts", "abstention_rate", "instruction_score", "response_tokens")
+METRICS = (
+    "factual_precision",
+    "correct_facts",
+    "relevant_facts",
+    "erroneous_facts",
+    "abstention_rate",
+    "instruction_score",
+    "response_tokens",
+)
 
 
 def evaluation(**intervals: Interval) -> Evaluation:
@@ -246,7 +254,8 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
 
 def test_the_line_for_the_screen_has_the_precision_with_its_interval():
     found = replace(evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9)), missing=0)
-    assert evaluation_line(found) == "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct and 2.00 erroneous facts a response"
+    line = "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct (2.00 relevant) and 3.00 erroneous facts a response"
+    assert evaluation_line(found) == line
 
 
 def test_the_line_for_the_screen_shows_no_interval_of_one_value():
