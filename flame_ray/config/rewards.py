@@ -99,9 +99,9 @@ class PairsConfig(Settings):
     max_fact_loss: Fraction | None = None  # drop an instruction pair whose chosen side is less factual by more; None: keep all
     min_fact_gap: Fraction = 0.0  # a smaller difference in factuality is a tie
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0  # the same for the judge; likelihoods are never equal and need this
+    count_relevant: bool = False  # a supported fact counts only if it answers the instruction; false ones always count
     factuality_per_prompt: Positive = 1  # the pairs with the widest gaps come first; paper: 1, and all in its table 7
     gamma: Annotated[float, Field(ge=0)] = 0.0  # FActScore's length penalty below this many facts; paper: none
     recall_at: Positive | None = None  # rank by F@K, so that saying less does not win; None: by precision (paper)
     recall_weight: Annotated[float, Field(gt=0)] = 1.0  # beta of F@K; below 1, precision weighs more than recall
-    count_relevant: bool = False  # a supported fact counts only if it answers the instruction; false ones always count
     drop_truncated: bool = True

@@ -85,7 +85,7 @@ STEM = Stemmer.Stemmer("english").stemWord
 COMMON = frozenset(
     ["the", "and", "with", "are", "its", "has", "have", "from", "that", "this", "for", "was", "also", "one", "two"]
 )
-SETTINGS = [(query, k) for query in ("prompt", "fact", "both") for k in (5, 10, 15, 20, 30, 40, 60)]
+SETTINGS = [(query, k) for query in ("prompt", "fact", "titled fact", "both") for k in (5, 10, 15, 20, 30, 40, 60)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class Marked:
     """A fact, and for each of its topics the passages one of which decides."""
 
     prompt: str
+    title: str  # of the prompt's country
     fact: str
     label: str
     deciding: tuple[tuple[str, frozenset[str]], ...]
@@ -125,11 +126,12 @@ def records_of(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
 
 
 def mark(row: dict, records: dict[str, list[Passage]]) -> Marked | None:
-    record = records[country(row["prompt"], records)]
+    title = country(row["prompt"], records)
+    record = records[title]
     names = re.compile("|".join(re.escape(title.removeprefix("The ")) for title in sorted(records, key=len, reverse=True)))
     topics = topics_of(names.sub("", row["fact"])) or topics_of(names.sub("", row["prompt"]))
     deciding = tuple((topic, found) for topic in topics if (found := deciding_passages(row, topic, record)))
-    return Marked(row["prompt"], row["fact"], row["label"], deciding) if deciding else None
+    return Marked(row["prompt"], title, row["fact"], row["label"], deciding) if deciding else None
 
 
 def country(prompt: str, records: dict[str, list[Passage]]) -> str:
@@ -170,7 +172,7 @@ def stems(text: str) -> set[str]:
 
 
 def show(each: Marked, records: dict[str, list[Passage]]) -> None:
-    passages = {passage.id: passage for passage in records[country(each.prompt, records)]}
+    passages = {passage.id: passage for passage in records[each.title]}
     print(f"\n{each.label}: {each.fact}\n   ({each.prompt})")
     for topic, ids in each.deciding:
         for id in sorted(ids):
@@ -181,7 +183,7 @@ def show(each: Marked, records: dict[str, list[Passage]]) -> None:
 def measure(retriever: str, marked: Sequence[Marked]) -> None:
     for query, k in SETTINGS:
         evidence = Evidence(open_retriever(FactualityConfig(retriever=retriever)), k)
-        texts = {"prompt": "{0.prompt}", "fact": "{0.fact}", "both": "{0.prompt} {0.fact}"}
+        texts = {"prompt": "{0.prompt}", "fact": "{0.fact}", "titled fact": "{0.title} {0.fact}", "both": "{0.prompt} {0.fact}"}
         found = evidence.find([texts[query].format(each) for each in marked])
         hits = sum(
             all(ids & {passage.id for passage in passages} for _, ids in each.deciding)
