@@ -229,7 +229,7 @@ class FakeDecomposer:
     def __init__(self, splits: Callable[[str], Sequence[str]] = lambda text: (text,)):
         self.splits = splits
 
-    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
+    def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         return [make_decomposition(*self.splits(each.text), sentences=(each.text,)) for each in responses]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
@@ -13,8 +13,8 @@ class FactualityConfig(Workers):
     corpus: str = "factbook"
     title_column: str = "title"
     text_column: str = "text"
-    # parse: with spaCy's dependency trees; sentence: each sentence is a fact (the paper's ablation); llm: asks the verifier.
-    decompose: Literal["rule", "parse", "sentence", "llm"] = "rule"
+    # rule: clauses and list items; sentence: each sentence is a fact (the paper's ablation); llm: asks the verifier.
+    decompose: Literal["rule", "sentence", "llm"] = "rule"
     query: Literal["prompt", "fact"] = "prompt"  # find evidence once a prompt, for all its responses (paper), or for each fact
     retriever: Literal["bm25", "dense", "fusion"] = "bm25"  # by words, by meaning, or both, joined by reciprocal rank
     embedder: str = "all-minilm-l6-v2"  # of dense and fusion; or a folder, or a hub id
@@ -39,6 +39,13 @@ class FactualityConfig(Workers):
     def verifier_model(self) -> str | None:
         """The model that the verifier serves; None: the policy's initial model."""
         return self.checker_model if self.checker in ("llm", "whole") else None
+
+    @field_validator("decompose", mode="before")
+    @classmethod
+    def decompose_without_a_parser(cls, value: object) -> object:
+        if value == "parse":
+            raise ValueError("there is no decomposer `parse` any more: more of its facts were unfaithful; use `rule`")
+        return value
 
     @model_validator(mode="after")
     def keeps_what_it_retrieves(self) -> "FactualityConfig":

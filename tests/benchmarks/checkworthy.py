@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from convert import DATA, Line, rows
 
-from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import Decomposer, RuleDecomposer
 from flame_ray.types import Response, ResponseId
 
@@ -46,20 +45,14 @@ def main(data: Path) -> None:
 
 def decomposers() -> Iterator[tuple[str, Decomposer]]:
     """The decomposers that need no language model."""
-    from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
-
     yield "rule", RuleDecomposer("rule")
     yield "sentence", RuleDecomposer("sentence")
-    try:
-        yield "parse", ParseDecomposer()
-    except ModelError as error:
-        print(f"skipped: parse; {error}")
 
 
 def nothing_to_verify(decomposer: Decomposer, sentences: Sequence[str]) -> np.ndarray:
     """[N]; a text that the decomposer splits into several sentences has something to verify if one of them has."""
     responses = [Response(ResponseId(0, str(at), 0), text, (), (), (), "stop", 0) for at, text in enumerate(sentences)]
-    found = decomposer.decompose(responses)
+    found = decomposer.decompose([""] * len(responses), responses)
     return np.array([not any(sentence.verifiable for sentence in each.sentences_S) for each in found])
 
 

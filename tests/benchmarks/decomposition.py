@@ -8,15 +8,12 @@ matched one to one within a response so that the sum of token F1 is largest; a p
 Covered: human facts with a match. Extra: our facts without a match. Contained: human facts of which one of our facts has at
 least the share CONTAINED of the words, whatever else it says; the other human facts are lost. Intervals are 95 % bootstrap
 over responses. The ceiling is the facts that InstructGPT wrote for the same sentences: the people were asked to correct these.
-`parse` was developed on half of the biographies (those with an even hash of the subject's name), so each half has a row of its
-own; its speed is that of one thread, without loading. Skips with exit status 0 if the data is absent.
+Skips with exit status 0 if the data is absent.
 """
 
 # ruff: noqa: T201
-import hashlib
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,11 +22,8 @@ import Stemmer
 from convert import DATA, Line, human_facts, rows
 from scipy.optimize import linear_sum_assignment
 
-from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import decompose
-from flame_ray.rewards.factuality.decompose.sentences import sentences
 from flame_ray.rewards.factuality.text import fold
-from flame_ray.types import Response, ResponseId
 
 THRESHOLDS = (0.6, 0.5, 0.8)
 CONTAINED = 0.8
@@ -54,7 +48,6 @@ def main(data: Path) -> None:
     print("|---|---|---|---|---|---|---|")
     for name, facts in backends.items():
         show(name, biographies, [facts(row) for row in biographies])
-    show_parse(biographies)
 
 
 def show(name: str, biographies: Sequence[Line], ours: Sequence[Sequence[str]]) -> None:
@@ -62,30 +55,6 @@ def show(name: str, biographies: Sequence[Line], ours: Sequence[Sequence[str]]) 
     pairs = [(content(row, a), content(row, b)) for row, a, b in zip(biographies, theirs, ours, strict=True)]
     for threshold in THRESHOLDS:
         print(line(name, threshold, np.array([compare(*pair, threshold) for pair in pairs])))
-
-
-def show_parse(biographies: Sequence[Line]) -> None:
-    from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
-
-    try:
-        decomposer = ParseDecomposer()
-    except ModelError as error:
-        print(f"skipped: parse; {error}")
-        return
-    responses = [Response(ResponseId(0, row["topic"], 0), row["output"], (), (), (), "stop", 0) for row in biographies]
-    start = time.perf_counter()
-    ours = [[fact.text for fact in found.facts_F] for found in decomposer.decompose(responses)]
-    seconds = time.perf_counter() - start
-    show("parse", biographies, ours)
-    for half, name in enumerate(("parse, half developed on", "parse, other half")):
-        chosen = [(row, facts) for row, facts in zip(biographies, ours, strict=True) if half_of(row) == half]
-        show(name, [row for row, _ in chosen], [facts for _, facts in chosen])
-    split = sum(len(sentences(row["output"])) for row in biographies)
-    print(f"parse: {split / seconds:.0f} sentences/s, {sum(map(len, ours)) / seconds:.0f} facts/s (n {split} sentences)")
-
-
-def half_of(row: Line) -> int:
-    return hashlib.sha256(row["topic"].encode()).digest()[0] % 2
 
 
 def of_instruct_gpt(row: Line) -> list[str]:

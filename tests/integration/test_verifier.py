@@ -73,7 +73,7 @@ def test_an_answer_is_json_of_its_schema_and_nothing_else(verifier):
 
 def test_a_response_is_split_by_the_model(verifier):
     text = "Albert Einstein was born in Ulm in 1879 and won the Nobel Prize in Physics."  # of the few that so small a model can
-    (found,) = LlmDecomposer(verifier).decompose([make_response(text)])
+    (found,) = LlmDecomposer(verifier).decompose([""], [make_response(text)])
     assert [(sentence.text, sentence.verifiable) for sentence in found.sentences_S] == [(text, True)]
 
 

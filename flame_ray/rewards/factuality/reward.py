@@ -66,7 +66,7 @@ class FactualityReward:
         return self._checker.check([self._with_evidence(task.prompt, [task.fact], task.given)[0] for task in tasks])
 
     def _claims(self, tasks: Sequence[Task]) -> "list[_Claimed]":
-        found = self._decomposer.decompose([task.response for task in tasks])
+        found = self._decomposer.decompose([task.prompt.text for task in tasks], [task.response for task in tasks])
         return [
             _Claimed(each.sentences_S, self._with_evidence(task.prompt.text, each.facts_F, task.given))
             for task, each in zip(tasks, found, strict=True)

@@ -59,6 +59,11 @@ def test_a_resumed_run_may_move_its_verifiers_but_not_change_what_they_judge_by(
     assert len(changed_settings(Config(), parse(factuality={"checker": "nli", "checker_model": "a/b"}))) == 2
 
 
+def test_the_decomposer_that_went_is_refused_with_the_one_to_use():
+    with pytest.raises(ConfigError, match=r"factuality\.decompose.*no decomposer `parse` any more.*use `rule`"):
+        parse(factuality={"decompose": "parse"})
+
+
 def test_a_cross_encoder_is_refused_without_its_folder():
     with pytest.raises(ConfigError, match=r"checker nli needs factuality\.checker_model"):
         parse_config({"factuality": {"checker": "nli"}}, "here")

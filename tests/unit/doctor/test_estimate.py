@@ -14,7 +14,6 @@ from flame_ray.doctor.estimate import (
     FACTUALITY_PROCESS,
     GPU_PROCESS_HOST,
     LEARNER_PROCESS,
-    PARSER,
     RAY,
     SMALL_CHECKER,
     Memory,
@@ -55,7 +54,7 @@ def test_a_plan_adds_every_actor_the_driver_ray_and_one_copy_of_the_weights():
     assert plan.host == alone + 2 * plan.need("factuality").host.total + 2000 + DRIVER + RAY
 
 
-@pytest.mark.parametrize(("settings", "more"), [({"decompose": "parse"}, PARSER), ({"checker": "small"}, SMALL_CHECKER)])
+@pytest.mark.parametrize(("settings", "more"), [({"checker": "small"}, SMALL_CHECKER)])
 def test_a_parser_and_a_model_in_the_factuality_worker_are_counted(settings, more):
     plan = estimate(parse_config({"factuality": settings}, "here"), TINY, TINY)
     assert plan.need("factuality").host.total == FACTUALITY_PROCESS + more

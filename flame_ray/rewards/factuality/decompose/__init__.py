@@ -1,7 +1,6 @@
 """Decomposers: they split a response into sentences, and these into atomic facts, each stated once. Each backend is a file.
 
-rule            clauses and list items by rules, or whole sentences; no model
-parse           clauses, list items and adjuncts by the dependency tree of each sentence (spaCy)
+rule            clauses and list items by rules, where each can stand alone, or whole sentences; no model
 llm             a language model, asked about one sentence at a time
 response_level  the response as one fact, for the checker that judges whole responses
 """
@@ -23,10 +22,6 @@ def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = No
     """The decomposer that the settings name. `llm` needs a `verifier`; the checker `whole` needs whole responses."""
     if config.checker == "whole":
         return ResponseLevelDecomposer()
-    if config.decompose == "parse":
-        from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
-
-        return ParseDecomposer()
     if config.decompose != "llm":
         return RuleDecomposer(config.decompose)
     from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer

@@ -11,8 +11,8 @@ from flame_ray.types import Decomposition, Fact, Response, Sentence
 class Decomposer(Protocol):
     """Splits responses into facts. A response without facts abstains: it states nothing that can be checked."""
 
-    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
-        """The sentences and the distinct facts of each response. An unfinished response loses its last, incomplete sentence."""
+    def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
+        """The sentences and the distinct facts of each response to its question. An unfinished one loses its last sentence."""
         ...
 
 

@@ -17,7 +17,7 @@ EMPTY = vocabulary("""
     located situated place world country nation state people population region area land city rich diverse vibrant beautiful
     unique cultural culture heritage history historical traditional tradition strong significant important popular famous
     great wide range variety various number landscape natural economy economic society social political system government
-    climate geography environment life way part complex dynamic fascinating stunning warm welcoming friendly hospitable modern
+    climate geography environment life way part complex dynamic fascinating stunning welcoming friendly hospitable modern
     ancient long deep proud thriving growing influence influenced shaped blend mix mixture years centuries time community
     communities beauty full offers different several one make makes made key major role plays factor factors characterized
     world's including include includes ability resources quality high standard living strongly highly among there""")

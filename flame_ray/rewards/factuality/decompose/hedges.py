@@ -13,12 +13,14 @@ SPEAKER = r"(?<![\w.’'-])(?:I|[Ww]e)(?:['’](?:m|ve|d|ll|re))?(?![\w’'-]|\.
 SAYING = r"(?:think|believe|guess|feel|suppose|know|hope|say|tell you|assure you|confirm|recall|find|learned|read|checked)"
 # `I think that`, `In my opinion,`, `Please note that`, `Unfortunately,`, `Sure!`
 HEDGE = re.compile(
-    rf"^(?:{SPEAKER} (?:(?:can|could|will|would|must|should|have) )?{SAYING}(?: that)?|{SPEAKER} am (?:sure|certain)(?: that)?"
+    rf"^(?:{SPEAKER} (?:(?:can|could|will|would|must|should|have) )?{SAYING}(?: that)?|{SPEAKER} am (?:sure"
+    rf"|certain)(?: that)?"
     rf"|[Aa]s {SPEAKER} [^,]*,|[Ii]n my (?:opinion|view),?|(?:[Aa]s far as|[Tt]o the best of)[^,]*,"
     r"|(?i:(?:please )?(?:note|remember|keep in mind|be aware)(?: that|,)"
     r"|it(?: is|['’]s) (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
     r"|did you know(?: that|,)|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally"
-    r"|unfortunately|sadly|fortunately),|(?:sure|yes|no)[!,.]|(?:certainly|of course)[!,.]?(?= |$))) ?"
+    r"|unfortunately|sadly|fortunately|lastly|secondly|firstly|thirdly|first|second|third|thus|therefore|hence"
+    r"|in summary|to put it simply|in short|simply put),|(?:sure|yes|no)[!,.]|(?:certainly|of course)[!,.]?(?= |$))) ?"
 )
 # A clause of the speaker's after a claim: `, I believe`, `(I checked)`, ` but I may be wrong`.
 CLAUSE_START = r"[,;:(]\s*(?:(?:but|and|so|as|though|or|which|where|that) )?|\s+(?:but|so) "

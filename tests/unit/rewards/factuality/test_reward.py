@@ -148,8 +148,8 @@ def test_a_score_has_the_sentences_that_state_its_facts():
     assert found.sentences_S[0].text == "Hello!"
     pointed = [(verdict.fact.text, found.sentences_S[verdict.fact.sentence].text) for verdict in found.verdicts]
     assert pointed == [
-        ("These countries border Peru Chile", "These countries border Peru Chile"),
-        ("These countries border Peru Kenya", "These countries border Peru Kenya"),
+        ("The countries that border Peru include Chile", "The countries that border Peru include Chile"),
+        ("The countries that border Peru include Kenya", "The countries that border Peru include Kenya"),
     ]
 
 

@@ -39,9 +39,13 @@ PERU = {
 }
 
 
+def decomposed(decomposer, responses):
+    return decomposer.decompose([""] * len(responses), responses)
+
+
 def test_facts_keep_the_order_of_the_response_and_the_index_of_their_sentence():
-    (found,) = LlmDecomposer(writing(PERU)).decompose(
-        [response("Peru borders Chile and Brazil. I hope it helps! It exports copper.")]
+    (found,) = decomposed(
+        LlmDecomposer(writing(PERU)), [response("Peru borders Chile and Brazil. I hope it helps! It exports copper.")]
     )
     assert [(fact.text, fact.sentence) for fact in found.facts_F] == [
         ("Peru borders Chile", 0), ("Peru borders Brazil", 0), ("Peru exports copper", 2),
@@ -49,7 +53,7 @@ def test_facts_keep_the_order_of_the_response_and_the_index_of_their_sentence():
 
 
 def test_a_sentence_without_facts_is_not_verifiable():
-    (found,) = LlmDecomposer(writing(PERU)).decompose([response("I hope it helps! It exports copper.")])
+    (found,) = decomposed(LlmDecomposer(writing(PERU)), [response("I hope it helps! It exports copper.")])
     assert [(sentence.text, sentence.verifiable) for sentence in found.sentences_S] == [
         ("I hope it helps!", False), ("It exports copper.", True),
     ]  # fmt: skip
@@ -58,7 +62,7 @@ def test_a_sentence_without_facts_is_not_verifiable():
 def test_a_repeated_fact_counts_once_and_its_denial_is_another_fact():
     facts = {**PERU, "Peru does not border Chile.": ["Peru does not border Chile"]}
     text = "Peru borders Chile and Brazil. Peru is bordered by Chile. Peru does not border Chile."
-    (found,) = LlmDecomposer(writing(facts)).decompose([response(text)])
+    (found,) = decomposed(LlmDecomposer(writing(facts)), [response(text)])
     assert [fact.text for fact in found.facts_F] == ["Peru borders Chile", "Peru borders Brazil", "Peru does not border Chile"]
 
 
@@ -66,53 +70,53 @@ def test_facts_that_the_model_adds_are_left_out():
     sentence = "Peru borders Chile and Brazil."
     copied = [fact for _, _, facts in DEMONSTRATIONS for fact in facts]
     model = writing({sentence: [*copied, "Peru borders Chile", "", "It is a beautiful country"]})
-    (found,) = LlmDecomposer(model).decompose([response(sentence)])
+    (found,) = decomposed(LlmDecomposer(model), [response(sentence)])
     assert [fact.text for fact in found.facts_F] == ["Peru borders Chile"]
 
 
 def test_a_response_fails_if_the_model_answers_only_with_facts_of_its_own():
     with pytest.raises(ValueError, match="none of the model's facts about 'Peru borders"):
-        LlmDecomposer(writing({"Peru borders Chile.": ["Iceland has no army"]})).decompose([response("Peru borders Chile.")])
+        decomposed(LlmDecomposer(writing({"Peru borders Chile.": ["Iceland has no army"]})), [response("Peru borders Chile.")])
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "Hello!", "I cannot answer that."])
 def test_a_response_without_facts_abstains(text):
-    (found,) = LlmDecomposer(writing({})).decompose([response(text)])
+    (found,) = decomposed(LlmDecomposer(writing({})), [response(text)])
     assert found.facts_F == () and not any(sentence.verifiable for sentence in found.sentences_S)
 
 
 def test_an_unfinished_last_sentence_is_left_out():
     words = writing(PERU)
-    LlmDecomposer(words).decompose([response("It exports copper. Its capital is Lim", finish_reason="length")])
+    decomposed(LlmDecomposer(words), [response("It exports copper. Its capital is Lim", finish_reason="length")])
     assert [last(words.text(each.prompt_token_ids), "sentence") for each in words.requests] == ["It exports copper."]
 
 
 @pytest.mark.parametrize("answer", ['{"facts":["Peru', "", "null", '["a"]', '{"facts":"a"}', '{"facts":[1]}', '{"fact":[]}'])
 def test_a_response_fails_if_an_answer_is_not_json_of_the_schema(answer):
     with pytest.raises(ValueError, match=r"answer about 'Peru.*not JSON of its schema"):
-        LlmDecomposer(FakeVerifier(writes=lambda text: answer)).decompose([response("Peru borders Chile.")])
+        decomposed(LlmDecomposer(FakeVerifier(writes=lambda text: answer)), [response("Peru borders Chile.")])
 
 
 def test_answers_about_other_responses_are_kept_when_one_response_fails():
     words = FakeVerifier(writes=lambda text: "{" if last(text, "sentence") == "Bad one." else '{"facts":[]}')
     decomposer = LlmDecomposer(words)
     with pytest.raises(ValueError, match="Bad one"):
-        decomposer.decompose([response("Good one."), response("Bad one.")])
-    assert decomposer.decompose([response("Good one.")]) == [Decomposition((Sentence("Good one.", verifiable=False),), ())]
+        decomposed(decomposer, [response("Good one."), response("Bad one.")])
+    assert decomposed(decomposer, [response("Good one.")]) == [Decomposition((Sentence("Good one.", verifiable=False),), ())]
     with pytest.raises(ValueError, match="Bad one"):
-        decomposer.decompose([response("Bad one.")])
+        decomposed(decomposer, [response("Bad one.")])
     assert len(words.requests) == 2
 
 
 def test_the_same_sentence_after_the_same_text_is_asked_about_once():
     words = writing(PERU)
-    LlmDecomposer(words).decompose([response("It exports copper.", index) for index in range(4)])
+    decomposed(LlmDecomposer(words), [response("It exports copper.", index) for index in range(4)])
     assert len(words.requests) == 1
 
 
 def test_a_prompt_has_the_first_sentence_and_the_last_three_before_the_one_to_split():
     words = writing({})
-    LlmDecomposer(words).decompose([response(" ".join(f"Sentence {name} is here." for name in "ABCDEF"))])
+    decomposed(LlmDecomposer(words), [response(" ".join(f"Sentence {name} is here." for name in "ABCDEF"))])
     befores = [last(words.text(each.prompt_token_ids), "text before") for each in words.requests]
     names = [[word for word in before.split() if len(word) == 1] for before in befores]
     assert names == [[], ["A"], ["A", "B"], ["A", "B", "C"], ["A", "B", "C", "D"], ["A", "C", "D", "E"]]
@@ -122,13 +126,13 @@ def test_a_response_fails_without_a_request_if_a_sentence_is_too_long_for_the_mo
     words = writing({})
     words.max_length = 10_000
     with pytest.raises(ValueError, match="too long for a model of 10000 tokens: 'word word"):
-        LlmDecomposer(words).decompose([response("word " * 20_000), response("Fine.")])
+        decomposed(LlmDecomposer(words), [response("word " * 20_000), response("Fine.")])
     assert [len(each.prompt_token_ids) <= 10_000 - MAX_TOKENS for each in words.requests] == [True]
 
 
 def test_requests_are_greedy_and_have_the_schema_and_a_limit():
     words = writing({})
-    LlmDecomposer(words).decompose([response("Peru borders Chile.")])
+    decomposed(LlmDecomposer(words), [response("Peru borders Chile.")])
     (request,) = words.requests
     assert (request.temperature, request.max_tokens, request.json_schema) == (0.0, MAX_TOKENS, SCHEMA)
     assert json.loads(SCHEMA)["required"] == ["facts"] and json.loads(SCHEMA)["additionalProperties"] is False
@@ -145,5 +149,5 @@ def test_every_prompt_begins_with_the_demonstrations_and_the_sentence_cannot_end
 
 def test_the_facts_of_every_demonstration_are_kept_when_a_model_answers_with_them():
     for before, sentence, facts in DEMONSTRATIONS:
-        found = LlmDecomposer(writing({sentence: facts})).decompose([response(f"{before} {sentence}")])[0]
+        found = decomposed(LlmDecomposer(writing({sentence: facts})), [response(f"{before} {sentence}")])[0]
         assert tuple(fact.text for fact in found.facts_F) == facts

@@ -7,7 +7,7 @@ from tests.builders import make_response
 
 
 def whole(text, finish_reason="stop"):
-    return ResponseLevelDecomposer().decompose([make_response(text, finish_reason=finish_reason)])[0]
+    return ResponseLevelDecomposer().decompose([""], [make_response(text, finish_reason=finish_reason)])[0]
 
 
 def test_a_response_is_one_fact_its_whole_text():

@@ -5,8 +5,8 @@ import pytest
 from flame_ray.rewards.factuality.decompose import decompose, sentences
 
 
-def facts(text, mode="rule", finished=True):
-    return [fact.text for fact in decompose(text, mode, finished).facts_F]
+def facts(text, mode="rule", finished=True, question=""):
+    return [fact.text for fact in decompose(text, mode, finished, question).facts_F]
 
 
 def test_a_list_of_neighbours_becomes_one_fact_each():
@@ -22,7 +22,7 @@ def test_a_list_of_neighbours_becomes_one_fact_each():
     [
         ("Peru borders Chile and Ecuador.", ["Peru borders Chile", "Peru borders Ecuador"]),
         ("Peru exports copper, gold and zinc.", ["Peru exports copper", "Peru exports gold", "Peru exports zinc"]),
-        ("The languages are Swahili and English.", ["The languages are Swahili", "The languages are English"]),
+        ("The languages are Swahili and English.", ["The languages include Swahili", "The languages include English"]),
         ("The countries that border Peru are:\n\n1. Bolivia\n2. Chile\n",
          ["The countries that border Peru are Bolivia", "The countries that border Peru are Chile"]),
     ],
@@ -47,6 +47,87 @@ def test_clauses_become_facts_of_their_own(text, clauses):
     assert facts(text) == clauses
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "Trinidad and Tobago is a sparsely populated island nation",
+        "The Strait of Malpe separates Madagascar from the Central and East Indian oceans",
+        "Saudi Arabia focuses on agriculture, with poultry, llamas, and sheep being the sources of food",
+        "The economy of Chile is producing livestock, seafood, and other resources, as well as refining fuels",
+        "Iceland's climate is known for three regions, known as the Shield, Mid-Sfiris, and the Marfjara",
+        "Lebanon is bordered by three countries, which are Jordan, Syria, and Egypt",
+        "Botswana is bordered by Namibia (Malawi and Mozambique (Djibouti to its south)",
+        "Moldova is reliant on crops like barley, and animal services, as well as low-cost labor, to ensure food security",
+        "The climate of Jamaica is influenced by the island's size, which is ten times that of Cuba",
+        "The Maldives features a mix of Muslim and Catholic traditions",
+        "Behind Spain are the religions that exist, which are either Islam or Christianity",
+        "The main exports include silver and copper mining",
+    ],
+)
+def test_a_sentence_stays_whole_where_its_pieces_would_say_something_else(whole):
+    assert facts(f"{whole}.") == [whole]
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence", "fact"),
+    [
+        ("The capital of Chile is Santiago.", "It is a republic in South America.", "Chile is a republic in South America"),
+        ("The capital of Chile is Santiago.", "It is bordered by Peru.", "Chile is bordered by Peru"),
+        ("Santiago is the capital of Chile.", "It is a city on the coast.", "Santiago is a city on the coast"),
+        ("The climate of Chile is dry.", "It is shaped by the Andes.", "The climate of Chile is shaped by the Andes"),
+        ("The main exports of Chile are metals.", "It also has a wine industry.", "Chile also has a wine industry"),
+        ("Chile is long.", "They speak Spanish.", "The people of Chile speak Spanish"),
+        ("Chile is long.", "It's bordered by Peru.", "Chile is bordered by Peru"),
+        ("Chile is long.", "The capital city is Santiago.", "The capital city of Chile is Santiago"),
+        ("Chile is long.", "There are nine main religions.", "In Chile, there are nine main religions"),
+        ("Chile is long.", "The wealth of the country is copper.", "The wealth of Chile is copper"),
+        ("Chile is long.", "Main exports: Chile exports copper.", "Chile exports copper"),
+    ],
+)
+def test_a_fact_names_its_subject(before, sentence, fact):
+    assert facts(f"{before} {sentence}", question="What is the capital of Chile, and what is it like?")[-1] == fact
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        "This also holds true for various religions",
+        "These two are the most common",
+        "The two countries share a land border with Namibia",
+        "The climate is quite unique",
+        "The economy of Chile is based on different sectors and their respective importance",
+        "Chile is a member of the nation of Chile",
+        "Chile is situated in the northern part of the country",
+        "Chile, at its most eccentric",
+        "Some of the main include shawl weaving",
+        "The weather is with clouds",
+        "Chile is bordered by Argentina is bordered by Peru",
+        "The answer is Spanish",
+        "Chile is home to goldminedmorpesticcompanydrugs",
+        "The economy of the of Chile is reliant on with copper",
+    ],
+)
+def test_a_statement_that_nothing_could_verify_is_no_fact(nothing):
+    assert facts(f"{nothing}.", question="What is the economy of Chile like?") == []
+
+
+@pytest.mark.parametrize(
+    "something",
+    [
+        "The official language is Chilean",
+        "The capital lies in the south",
+        "Santiago lies in Chile",
+        "Green is the colour of the flag of Chile",
+        "Chile is not landlocked",
+        "The most common religion is Christianity",
+        "The climate is generally warm",
+        "Marianne starred in a film of Chile",
+    ],
+)
+def test_a_plain_statement_is_a_fact(something):
+    assert len(facts(f"{something}.", question="What is the economy of Chile like?")) == 1
+
+
 def test_a_name_replaces_a_pronoun():
     text = "Peru lies in South America. It borders Chile. The country's capital is Lima. Its currency is the sol."
     assert facts(text) == [
@@ -58,9 +139,9 @@ def test_a_name_replaces_a_pronoun():
 
 
 def test_a_place_at_the_beginning_is_in_the_fact_of_every_clause():
-    assert facts("In France, the dominant religion is Islam, with a significant minority of Hindus.") == [
+    assert facts("In France, the dominant religion is Islam, and the official language is Urdu.") == [
         "In France, the dominant religion is Islam",
-        "In France, the dominant religion has a significant minority of Hindus",
+        "In France, the official language is Urdu",
     ]
 
 

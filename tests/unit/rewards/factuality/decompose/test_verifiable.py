@@ -2,26 +2,19 @@
 
 import pytest
 
-from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
-from flame_ray.rewards.factuality.decompose.parse import ParseDecomposer
 from flame_ray.rewards.factuality.decompose.rule import ResponseLevelDecomposer
 from flame_ray.types import Sentence
 from tests.builders import make_response
 
 
-@pytest.fixture(scope="module", params=["rule", "sentence", "parse"])
+@pytest.fixture(scope="module", params=["rule", "sentence"])
 def decomposer(request):
-    if request.param != "parse":
-        return RuleDecomposer(request.param)
-    try:
-        return ParseDecomposer()
-    except ModelError as error:
-        pytest.skip(str(error))
+    return RuleDecomposer(request.param)
 
 
-def decomposed(decomposer, text, finish_reason="stop"):
-    (found,) = decomposer.decompose([make_response(text, finish_reason=finish_reason)])
+def decomposed(decomposer, text, finish_reason="stop", question=""):
+    (found,) = decomposer.decompose([question], [make_response(text, finish_reason=finish_reason)])
     return found
 
 
