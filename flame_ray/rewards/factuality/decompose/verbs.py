@@ -6,24 +6,26 @@ from flame_ray.rewards.factuality.decompose.dedup import vocabulary
 
 # What one thing does, or did.
 VERBS = vocabulary("""
-    is are was were has have had will can could may might must should would does did became become becomes gained consists
-    speaks belongs joined declared remains serves holds stretches boasts comprises spans relies depends experiences receives
-    ended began won lost died makes made established founded wrote created published released directed invented discovered
-    married played gave took said told started opened closed moved grew grows rose fell led leads went came comes brought
-    brings means refers lies sits stands provides contributes includes contains involves consisted included contained
-    covered shared bordered spoke practice practices practise follow follows followed believe believes speak include border
-    share rely depend lie exist exists contain consist comprise stretch extend extends depended relied remained served held
-    ran runs flows flow connects separates surrounds employs attracts generates accounts dominates dominate allows enables
-    helps helped plays gets get occurs happened happens appears seems tends belonged governs governed elects elected
-    appoints enjoys enjoyed live lived died killed need needs show shows showed use used uses called hosts shapes faces
-    attends teaches taught studied worked works won wins scored stars starred featured produced exported imported built sold
-    bought offers offered supports supported attracts drives drove touches touch meets met prefer prefers cost costs weighs
-    measures boils melts orbits turns eats eat drinks requires required identify identifies identified celebrates celebrate
-    develops developed adopted abolished gain gains mine mines varies vary ranges averages average reaches reached rises
-    falls increased decreased invaded conquered occupied annexed colonized look looks looked translates translate focus
-    focuses focused evolved evolves pave paved provide comprise boast signed ratified approved passed voted resigned
-    succeeded replaced defeated attacked drank drink ate drive driven sends send sees see saw keeps kept puts put carries
-    carried crosses crossed enters entered""")
+    spent left kept sought thought caught chose fought shot taught stood sat fled threw drew flew slept swam sang rang paid
+    laid heard felt understood became overcame withdrew rode broke woke stole froze forgot beat cut hit let set shut hurt
+    burst spread is are was were has have had will can could may might must should would does did become becomes gained
+    consists speaks belongs joined declared remains serves holds stretches boasts comprises spans relies depends experiences
+    receives ended began won lost died makes made established founded wrote created published released directed invented
+    discovered married played gave took said told started opened closed moved grew grows rose fell led leads went came comes
+    brought brings means refers lies sits stands provides contributes includes contains involves consisted included
+    contained covered shared bordered spoke practice practices practise follow follows followed believe believes speak
+    include border share rely depend lie exist exists contain consist comprise stretch extend extends depended relied
+    remained served held ran runs flows flow connects separates surrounds employs attracts generates accounts dominates
+    dominate allows enables helps helped plays gets get occurs happened happens appears seems tends belonged governs
+    governed elects elected appoints enjoys enjoyed live lived killed need needs show shows showed use used uses called
+    hosts shapes faces attends teaches studied worked works wins scored stars starred featured produced exported imported
+    built sold bought offers offered supports supported drives drove touches touch meets met prefer prefers cost costs
+    weighs measures boils melts orbits turns eats eat drinks requires required identify identifies identified celebrates
+    celebrate develops developed adopted abolished gain gains mine mines varies vary ranges averages average reaches reached
+    rises falls increased decreased invaded conquered occupied annexed colonized look looks looked translates translate
+    focus focuses focused evolved evolves pave paved provide boast signed ratified approved passed voted resigned succeeded
+    replaced defeated attacked drank drink ate drive driven sends send sees see saw keeps puts put carries carried crosses
+    crossed enters entered""")
 # These are nouns just as often: `the main exports`, `land borders`.
 ALSO_NOUNS = vocabulary("""
     borders shares covers exports imports produces features ranks lives operates processes functions forms influences plans

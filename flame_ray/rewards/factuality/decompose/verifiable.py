@@ -26,7 +26,7 @@ VAGUE = vocabulary("""
 DIRECTIONS = vocabulary("north south east west northern southern eastern western central part parts side region area")
 # A statement that begins so speaks of what was said before it, and nobody can tell of what.
 UNTOLD = re.compile(
-    r"^(?:(?:This|That|These|Those|It|They|Their|Its)(?:['’]s)?(?: (?:also|in turn))? (?:is|are|was|were|has|have|had"
+    r"^(?!It (?:is|was) (?:\w+ly )?\w+ that\b)(?:(?:This|That|These|Those|It|They|Their|Its)(?:['’]s)?(?: (?:also|in turn))? (?:is|are|was|were|has|have|had"
     r"|means|makes|made|holds?|includes?|can|may|will"
     r"|shares?|also|leads?|led|helps?|allows?|creates?|gives?|shows?|contributes?|provides?|plays?|\w+ed)\b"
     r"|(?:This|These|Those|Both|Such)(?: (?:two|three|unique|significant|diverse))* (?:phenomenon|process|categor"
@@ -36,10 +36,11 @@ UNTOLD = re.compile(
     r"|sentences?|text|user)\b"
     r"|Of these\b|There is another\b|Corresponding\b)"
 )
-THESE = re.compile(r"^[^,]*\b(?:these|those) (?!that\b|who\b)\w+$|^[^,]*\b(?:these|those) \w+[^,]*$", re.IGNORECASE)
+THESE = re.compile(r"^[^,]*\bthese \w+[^,]*$", re.IGNORECASE)
+DETAIL = re.compile(r"\d|(?<=[a-z,] )[A-Z]")  # a figure or a name
 SPOKEN_TO = re.compile(
-    r"\b(?:you|your|you're|me|my|let's)\b|^(?:Refer|See|Visit|Note|Try|Take|Create|Imagine|Consider|Explore|Discover"
-    r"|Embrace|Enjoy)\b",
+    r"\byour (?:question|answer|request|needs|query|interest|trip|visit)|\b(?:assist|help|tell|show|give) you\b|\b(?-i:me|my|[Ll]et['’]s)\b"
+    r"|^(?:Refer|See|Visit|Note|Imagine|Consider|Explore|Discover|Embrace|Enjoy)\b|\byou can tell\b",
     re.IGNORECASE,
 )
 # Two function words that no sentence has side by side.
@@ -79,8 +80,7 @@ def says_something(statement: str, topic: Topic) -> bool:
     return (
         len(statement.split()) > 2
         and _is_a_sentence(statement)
-        and not UNTOLD.match(statement)
-        and not THESE.search(statement)
+        and not _is_untold(statement, topic)
         and not SPOKEN_TO.search(QUOTED.sub("", statement))
         and not _is_of_itself(statement, topic)
         and _adds_to(statement, topic)
@@ -95,13 +95,20 @@ def _is_a_sentence(statement: str) -> bool:
     return sum(char.isascii() or (char.isalpha() and ord(char) < 0x250) for char in statement) >= 0.8 * len(statement)
 
 
+def _is_untold(statement: str, topic: Topic) -> bool:
+    """Whether a statement is about something that only an earlier sentence names, and has no detail to tell what it is."""
+    if UNTOLD.match(statement):
+        return topic.is_place or not DETAIL.search(statement)
+    return bool(THESE.match(statement)) and not DETAIL.search(statement)
+
+
 def _has_verb(statement: str) -> bool:
     """Whether a word after the first is a verb, or has the ending of one where no noun is due."""
     verb = first_verb(statement, statement.find(" ") + 1)
     return verb is not None or any(match[1] not in BEFORE_NOUNS for match in VERB_ENDING.finditer(statement))
 
 
-VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?[a-z]{2,}(?<![siu'’])(?:ed|s)\b")
+VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?(?:[a-z]{2,}ed|[a-z]+(?<![siu'’])s)\b")
 
 
 def _adds_to(statement: str, topic: Topic) -> bool:
