@@ -13,7 +13,7 @@ SCOPE = re.compile(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ")
 VERB_WORDS = "|".join(sorted(VERBS | ALSO_NOUNS))
 # A clause with these words says its claim of something else than the sentence's subject, or only under a condition.
 DEPENDENT = re.compile(
-    r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since|as|when|while|despite|than|so"
+    r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since|as (?:it|they|he|she|the|there|many|most|some|well|a)|when|while|despite|than|so"
     r"|making|being|both|either|neither|not only|rather)\b",
     re.IGNORECASE,
 )
@@ -80,6 +80,8 @@ def _at_conjunctions(claim: str, topic: Topic) -> Iterator[str]:
     yield claim
 
 
+PARTICIPLES = vocabulary("made held built won met led found told sold bought kept left taught fought known called put cut set")
+PASSIVE = re.compile(rf"(?:is|are|was|were|has|have|had) (?:\w+ly |also |been )*(?:[a-z]+ed|{'|'.join(PARTICIPLES)})\b")
 MEASURED = re.compile(
     r", with (?=(?:an? )?(?:estimated |total |land |maximum |average )*"
     r"(?:population|area|coastline|GDP|length|height|elevation) of\b)"
@@ -104,16 +106,22 @@ def _next_clause(head: str, rest: str, mark: str, subject: str, topic: Topic) ->
         return _at_start(rest)
     if mark.startswith(";"):
         return ""
-    verb = re.match(rf"(?:also\s+)?({VERB_WORDS})\s", rest)
-    if (
-        subject
-        and verb
-        and (verb[1] not in ALSO_NOUNS or re.match(r"(?:also\s+)?\w+ (?:the )?[A-Z]", rest))
-        and _agrees(head, rest)
-        and "," not in head.removeprefix(_scope(head))
-    ):
+    if subject and _continues(head, rest) and ("," not in head.removeprefix(_scope(head)) or mark.startswith(",")):
         return f"{subject} {rest}"
     return ""
+
+
+def _continues(head: str, rest: str) -> bool:
+    """Whether a text begins with another verb of the subject: `Peru borders Chile` `and exports copper`"""
+    verb = re.match(r"(?:(?:also|later|then|\w+ly) )?([a-z]+) ", rest)
+    if not verb or not _agrees(head, rest[verb.start(1) :]):
+        return False
+    known = verb[1] in VERBS or (verb[1] in ALSO_NOUNS and re.match(r"(?:the )?[A-Z]", rest[verb.end() :]))
+    main = first_verb(head)
+    passive = main is not None and PASSIVE.match(head[main.start() :])
+    if passive and (verb[1].endswith("ed") or verb[1] in PARTICIPLES):
+        return False
+    return bool(known or re.match(r"[a-z]+ed (?:an?|the|to|in|for|from|with|its|his|her|[A-Z])", rest))
 
 
 def _scope(head: str) -> str:

@@ -133,7 +133,7 @@ def subject_of(claim: str) -> str:
     if (
         0 < len(head.split()) <= MAX_SUBJECT
         and "," not in head
-        and head not in ("To", "There", "What")
+        and not re.match(r"(?:To|There|What|Not)\b", head)
         and not re.search(r"\b(?:that|which|who)\b", head)
     ):
         return head[:1].upper() + head[1:]
