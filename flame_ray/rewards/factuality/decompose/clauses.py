@@ -13,7 +13,8 @@ SCOPE = re.compile(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ")
 VERB_WORDS = "|".join(sorted(VERBS | ALSO_NOUNS))
 # A clause with these words says its claim of something else than the sentence's subject, or only under a condition.
 DEPENDENT = re.compile(
-    r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since|as (?:it|they|he|she|the|there|many|most|some|well|a)|when|while|despite|than|so"
+    r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since"
+    r"|as (?:it|they|he|she|the|there|many|most|some|well|a)|when|while|despite|than|so"
     r"|making|being|both|either|neither|not only|rather)\b",
     re.IGNORECASE,
 )

@@ -11,11 +11,25 @@ QUOTED = re.compile(r'(?<!\w)(?:"[^"]{1,120}"|“[^“”]{1,120}”)(?!\w)')
 # `I`, `we`, `I'm`, `we've`; not `I-95` or `i.e.`
 SPEAKER = r"(?<![\w.’'-])(?:I|[Ww]e)(?:['’](?:m|ve|d|ll|re))?(?![\w’'-]|\.\w)"
 SAYING = r"(?:think|believe|guess|feel|suppose|know|hope|say|tell you|assure you|confirm|recall|find|learned|read|checked)"
+# What a model was given to read, or asked; `the text` and `the article` only where a sentence begins.
+_GIVEN = (
+    r"(?:(?:the |any of the |none of the |all of the |these |this |your |my )?(?:(?:given|provided|above|available"
+    r"|following|supplied|retrieved|search"
+    r"|reference|source|relevant|two|three|four|five|other|current) )*(?:passages?|contexts?|documents?|texts?"
+    r"|articles?|information|sources?|snippets?|excerpts?"
+    r"|paragraphs?|evidence|search results?|results|prompt|question|query|reference|references|content|data"
+    r"|materials?|statements?|knowledge base"
+    r"|text passages?|training data)(?: (?:provided|given|above|available))?)"
+)
 # `I think that`, `In my opinion,`, `Please note that`, `Unfortunately,`, `Sure!`
 HEDGE = re.compile(
     rf"^(?:{SPEAKER} (?:(?:can|could|will|would|must|should|have) )?{SAYING}(?: that)?|{SPEAKER} am (?:sure"
     rf"|certain)(?: that)?"
-    rf"|[Aa]s {SPEAKER} [^,]*,|[Ii]n my (?:opinion|view),?|(?:[Aa]s far as|[Tt]o the best of)[^,]*,"
+    rf"|[Aa]s {SPEAKER} [^,]*,|[Aa]s an? (?:AI|artificial|(?:large )?language model)\b(?:[^,]*,|(?: \w+){{0,4}}? (?=I\b))"
+    rf"|(?i:as of|based on|according to|from) my (?:last |latest |current )*(?:knowledge|training|update|data"
+    rf"|information|understanding|sources)\b[^,]*,"
+    rf"|(?i:based (?:solely |only )?(?:up)?on|according to|from) {_GIVEN}(?: (?:provided|given))?,"
+    rf"|[Ii]n my (?:opinion|view),?|(?:[Aa]s far as|[Tt]o the best of)[^,]*,"
     r"|(?i:(?:please )?(?:note|remember|keep in mind|be aware)(?: that|,)"
     r"|it(?: is|['’]s) (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
     r"|did you know(?: that|,)|(?:additionally|furthermore|moreover|however|overall|in conclusion|in addition|also|finally"
@@ -27,8 +41,8 @@ CLAUSE_START = r"[,;:(]\s*(?:(?:but|and|so|as|though|or|which|where|that) )?|\s+
 ASIDE = re.compile(rf"(?:^|{CLAUSE_START}){SPEAKER}[^,;)]*\)?")
 # Apologies, greetings, announcements and what a model says of itself: such a sentence claims nothing.
 NO_CLAIM = re.compile(
-    r"\bas an? (?:AI|language model|artificial)|\b(?:available|known) to me\b|\bmy (?:knowledge|training|data)\b"
-    r"|^here (?:is|are)\b(?!.*\b(?:which|that|who)\b)"
+    r"\b(?:available|known) to me\b|\bmy (?:knowledge|training|data)\b"
+    r"|^here(?:['’]s| (?:is|are))\b(?!.*\b(?:which|that|who)\b)"
     r"|^(?:sorry|apologies|please|hello|hi|hey|thank you|thanks(?! to)|sure|certainly|of course"
     r"|let me|let's|feel free)(?![\w-])",
     re.IGNORECASE,
@@ -45,9 +59,10 @@ def without_hedges(sentence: str) -> str:
     >>> without_hedges("Unfortunately, Peru borders Kenya, I believe."), without_hedges("I'm sorry, but I cannot say.")
     ('Peru borders Kenya', '')
     """
-    rest = sentence
-    while (match := HEDGE.match(rest)) and match.end():
-        rest = rest[match.end() :]
+    rest, before = sentence, ""
+    while rest != before:
+        before = rest
+        rest = _without_refusal(HEDGE.sub("", rest, count=1))
     asked = rest.endswith(("?", "？", "؟")) and not re.match(r"did you know", sentence, re.IGNORECASE)
     bare = NUMERAL.sub(r"\1", QUOTED.sub("", rest))
     if asked or NO_CLAIM.search(bare) or (rest != sentence and TO_READER.match(bare)):
@@ -56,3 +71,66 @@ def without_hedges(sentence: str) -> str:
         return rest.rstrip("?") if rest != sentence else rest
     rest = ASIDE.sub("", rest).strip(" ,;:.!?")
     return "" if DANGLING.match(rest) else rest
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+_NOT = r"(?:do(?:es)? not|don['’]t|doesn['’]t|did not|didn['’]t|cannot|can['’]t|fails? to|never|none of them)"
+_TELL = (
+    r"(?:provide|mention|state|specify|contain|include|say|indicate|give|discuss|address|answer|reveal|disclose"
+    r"|clarify|offer|list|have|tell|describe"
+    r"|identify|explain|make (?:it )?clear|name|cover|refer|present|show|support|determine|directly|explicitly"
+    r"|specifically|clearly|seem|appear|talk)"
+)
+_FOUND = (
+    r"(?:determined?|answered|found|known|said|identified|established|verified|inferred|ascertained|confirmed"
+    r"|provided|concluded|deduced|derived"
+    r"|given|answer|determine|say|tell|identify|provide|know|find|establish|verify|confirm|conclude|infer|ascertain)"
+)
+REFUSAL = re.compile(
+    rf"^(?:(?:based|relying|going|according|depending) (?:solely |only |up)?(?:on|to) {_GIVEN}[^,]*, |unfortunately, "
+    rf"|sorry, |however, |from {_GIVEN}[^,]*, "
+    rf"|in {_GIVEN}[^,]*, )*"
+    rf"(?:{_GIVEN}(?: (?:that|which|you|about|on|in|from)\b[^,.]*?)? (?:{_NOT}|only"
+    rf"|alone {_NOT}) (?:\w+ly )?(?:(?:to )?{_TELL}|enough)\b"
+    rf"|none of {_GIVEN} (?:\w+ly )?{_TELL}s?\b|no (?:specific |clear |direct |relevant |further |such |explicit "
+    rf"|definitive |reliable )*(?:information|answer|mention|details?|data|evidence|reference)\b"
+    rf"[^,.]* (?:provided|given|available|found|mentioned|made)\b|there (?:is|are|was|were|isn['’]t|aren['’]t) (?:no"
+    rf"|not|not any|insufficient|not enough)"
+    rf" (?:\w+ )*?(?:information|mention|answer|evidence|details?|data|reference|indication|way (?:to|of) (?:know"
+    rf"|tell|determin)\w*|context)\b"
+    rf"|(?:it|that|this|the (?:answer|question|exact \w+|specific \w+|current \w+)(?: (?:to|of|for|in)\b[^,.]*?)?)"
+    rf" (?:cannot|can['’]t|can not|could not|couldn['’]t|is impossible to|is not possible to|isn['’]t possible to"
+    rf"|is difficult to|is unable to) (?:be )?(?:\w+ly )?{_FOUND}\b"
+    rf"|it is (?:not |un)(?:clear|known|specified|stated|mentioned|certain|determined)\b(?=.*(?:\b{_GIVEN}\b|who\b"
+    rf"|what\b|when\b|where\b|how\b|which\b|whether\b))"
+    rf"|[^,.]{{0,90}} (?:is|are|was|were) (?:not |un)(?:\w+ly )?(?:specified|mentioned|provided|stated|given|clear"
+    rf"|known|available|included|discussed|disclosed|addressed|found|answered)"
+    rf" (?:in|by|from|within|based on) {_GIVEN}"
+    rf"|[^,.]{{0,90}} (?:cannot|can['’]t|could not|couldn['’]t) be (?:\w+ly )?{_FOUND} (?:from|based|by|with|using|in"
+    rf"|due|without|given)\b"
+    rf"|(?:insufficient|not enough) (?:information|context|data|evidence)|(?:n/a|unknown|unanswerable"
+    rf"|not (?:available|specified|mentioned|known|provided|given|stated|applicable))\W*$"
+    rf"|(?-i:{SPEAKER})(?: \w+)?(?: not| no|n['’]t| unable| sorry| afraid| apologi[sz]e|not)\b)",
+    re.IGNORECASE,
+)
+# Every refusal has one of these; without one, the longer pattern need not be tried.
+DENIAL = re.compile(
+    r"\b(?:not|cannot|no|none|never|only|enough|insufficient|impossible|difficult|unable|sorry|afraid"
+    r"|fails?|un[a-z]+|n/a|apolog\w+)\b|n['’]t\b",
+    re.I,
+)
+# After a refusal the sentence may go on with a claim.
+GOES_ON = re.compile(r"(?:, |; |\. )?\b(?:but|however|although|nevertheless|that said)\b,? ", re.IGNORECASE)
+
+
+def _without_refusal(sentence: str) -> str:
+    """What a sentence claims after a refusal: `As an AI, I cannot browse, but the capital is Lima` -> `the capital is Lima`
+
+    >>> _without_refusal("The passages do not provide the current time in Morocco.")
+    ''
+    """
+    if not DENIAL.search(sentence) or not REFUSAL.match(sentence):
+        return sentence
+    goes_on = GOES_ON.search(sentence)
+    return _without_refusal(sentence[goes_on.end() :]) if goes_on else ""

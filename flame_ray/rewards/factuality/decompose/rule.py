@@ -9,8 +9,11 @@ questions, greetings and refusals do not count. A hedge (`I think that ...`) doe
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from flame_ray.rewards.factuality.decompose.answers import is_yes_or_no, read_with_question
 from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
 from flame_ray.rewards.factuality.decompose.clauses import split_clauses
+from flame_ray.rewards.factuality.decompose.language import refuse_other_languages
+from flame_ray.rewards.factuality.decompose.leads import is_statement
 from flame_ray.rewards.factuality.decompose.sentences import claim_of, sentences
 from flame_ray.rewards.factuality.decompose.subjects import named, resolve, subject_of, topic_of
 from flame_ray.rewards.factuality.decompose.verifiable import says_something
@@ -24,8 +27,12 @@ class RuleDecomposer:
         self._mode = mode
 
     def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
-        each = zip(questions, responses, strict=True)
-        return [decompose(answer.text, self._mode, answer.finish_reason != "length", question) for question, answer in each]
+        """Raises ValueError if a response is not in English."""
+        return [self._decompose(question, response) for question, response in zip(questions, responses, strict=True)]
+
+    def _decompose(self, question: str, response: Response) -> Decomposition:
+        refuse_other_languages(response.text)
+        return decompose(response.text, self._mode, response.finish_reason != "length", question)
 
 
 class ResponseLevelDecomposer:
@@ -64,7 +71,10 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
 def _split(sentences_S: Sequence[str], mode: Literal["rule", "sentence"], question: str) -> Iterator[SplitSentence]:
     claims = [claim_of(sentence) for sentence in sentences_S]
     topic, subject = topic_of(question, [claim for claim in claims if claim]), ""
-    for sentence, claim in zip(sentences_S, claims, strict=True):
+    is_short = not any(is_statement(claim) for claim in claims)
+    for at, (sentence, claim) in enumerate(zip(sentences_S, claims, strict=True)):
+        if is_short and (claim or is_yes_or_no(sentence)):
+            claim = read_with_question(sentence if sentence[:1].islower() else claim or sentence, question, at, topic)
         if not claim:
             yield SplitSentence(sentence, ())
             continue

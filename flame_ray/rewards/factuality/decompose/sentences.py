@@ -1,58 +1,65 @@
 """The sentences of a response, what each of them claims, and the names that replace its pronouns."""
 
 import re
+from collections.abc import Iterator
+from itertools import zip_longest
 
 import sentencex
 
+from flame_ray.rewards.factuality.decompose.dedup import vocabulary
 from flame_ray.rewards.factuality.decompose.hedges import without_hedges
+from flame_ray.rewards.factuality.decompose.layout import lines
+from flame_ray.rewards.factuality.decompose.leads import is_statement, joined
 from flame_ray.rewards.factuality.decompose.verbs import first_verb
 
 SENTENCE_ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
-BULLET = re.compile(r"^\s*(?:[-*•–]+|\d{1,3}[.)]|[a-z]\))\s+")
-MARKUP = re.compile(r"[*_#`]{1,6}")
-ANNOUNCED = re.compile(  # `here are the countries that border Peru:` announces a list; each item under it is a claim
-    r"^(?:\w+, )?here (?:is|are) (?:(?:an?|the|some|all|\d+|lists? of) )*(\w.* (?:that|which|who) .+)$", re.IGNORECASE
-)  # `These countries border Peru:`
-POINTED_AT = re.compile(r"^(?:the following|these) ([a-z]+s) (?!are$)([a-z]+ .+)$", re.IGNORECASE)
 
 
 def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
-    """Sentences and list items without markup. A short item follows the line with a colon that introduces its list.
+    """The sentences and list items of a response, without markup, citations and thought; an item with what introduces it.
 
     `finished=False` says that the text was cut off: a last fragment without end punctuation is left out.
     """
     found: list[str] = []
-    lead = ""
-    for line in text.splitlines():
-        is_item = bool(BULLET.match(line))
-        line = " ".join(MARKUP.sub("", BULLET.sub("", line)).split())
-        if not line:
-            continue
-        if line.endswith(":"):
-            *before, lead = _split(line[:-1]) or [""]
-            lead = _introduction(lead)
-            found += before
-        elif lead and is_item and len(line.split()) <= 6:
-            found.append(f"{lead} {line}")
+    lines_ = lines(text)
+    for line, following in zip_longest(lines_, lines_[1:]):
+        if following is not None and following.parents and following.parents[-1] == line.text:
+            found += _split(line.text)[:-1] if line.text.endswith(":") else _split(line.text) if is_statement(line.text) else []
         else:
-            lead = lead if is_item else ""
-            found += _split(line)
-    if not finished and found and not found[-1].endswith(SENTENCE_ENDS):
+            found += [part for said in joined(line) for part in _split(said)]
+    if not finished and found and not text.rstrip().endswith(SENTENCE_ENDS):
         found.pop()
     return tuple(found)
 
 
-def _introduction(lead: str) -> str:
-    """What stands before each item: `Here are the cities that lie in Peru` -> `The cities that lie in Peru include`"""
-    if announced := ANNOUNCED.match(lead):
-        return f"The {announced[1]} include"
-    if pointed := POINTED_AT.match(lead):
-        return f"The {pointed[1]} that {pointed[2]} include"
-    return lead
-
-
 def _split(line: str) -> list[str]:
-    return [part.strip() for part in sentencex.segment("en", line) if part.strip()]
+    if year := YEAR_FIRST.match(line):
+        line = f"In {year[1]}, {line[year.end() :]}" if is_statement(line[year.end() :]) else line
+    parts = [part.strip() for part in sentencex.segment("en", line) if part.strip()]
+    return [each.strip() for part in parts for each in _at_missed_ends(part)]
+
+
+def _at_missed_ends(text: str) -> Iterator[str]:
+    """Parts of a text that end in a single letter or a title: `passes test E.`, `called "M, P.I."`; no initials of a name."""
+    begin = 0
+    for match in MISSED_END.finditer(text):
+        if match[1].lower() in LETTERED or match[2] in OPENERS:
+            yield text[begin : match.end()]
+            begin = match.end()
+    yield text[begin:]
+
+
+# `1535. Lima was founded`, `1535: Lima was founded`: a year, and no number of a list
+YEAR_FIRST = re.compile(r"^(1\d{3}|20\d\d)(?:[.):]| [–—-])\s+(?=\D)")
+MISSED_END = re.compile(r"([\w'’,-]+) (?:[\"“]\w[\w,. ]*?)?\b[A-Z]\.[\"”]?\s+(?=([A-Z][\w'’]*)(?!\.))")
+# What has letters as names, such as `vitamin C`; a letter after another word may be the initial of a name.
+LETTERED = vocabulary("""
+    test vitamin hepatitis influenza plan type group class grade section appendix figure option step point part table
+    exhibit category phase model level unit mode channel line gate terminal team series version chapter question answer
+    schedule size key note string product company person site zone room building block box switch button port pin drive
+    disk column row node""")
+OPENERS = vocabulary("""
+    It The He She They This These That In On At A An There Its His Her Their However But After Before Since As""")
 
 
 def claim_of(sentence: str) -> str:

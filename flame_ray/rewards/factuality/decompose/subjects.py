@@ -92,7 +92,7 @@ def topic_of(question: str, claims_S: "list[str]") -> Topic:
 
 def _head(claim: str) -> str:
     verb = first_verb(claim)
-    return claim[: verb.start()] if verb else claim
+    return claim[: verb.start()] if verb else ""
 
 
 def _has_article(name: str, text: str) -> bool:

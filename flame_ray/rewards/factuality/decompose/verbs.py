@@ -40,7 +40,7 @@ BEFORE_NOUNS = ARTICLES | vocabulary("""
     of in on with for by from to at and or as main major primary top key largest chief important leading total land maritime
     national international principal common significant many most other several various agricultural mineral natural its two
     three four five biggest notable foreign economic such like including between country's nation's""")
-VERB = re.compile(rf"\b(?:{'|'.join(sorted(VERBS | ALSO_NOUNS))})\b(?!['’-])")
+VERB = re.compile(rf"\b(?:{'|'.join(sorted(VERBS | ALSO_NOUNS))}|cannot|\w+n['’]t)\b(?!['’-])")
 
 
 def first_verb(claim: str, start: int = 0) -> re.Match[str] | None:

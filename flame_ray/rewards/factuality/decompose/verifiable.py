@@ -26,7 +26,8 @@ VAGUE = vocabulary("""
 DIRECTIONS = vocabulary("north south east west northern southern eastern western central part parts side region area")
 # A statement that begins so speaks of what was said before it, and nobody can tell of what.
 UNTOLD = re.compile(
-    r"^(?!It (?:is|was) (?:\w+ly )?\w+ that\b)(?:(?:This|That|These|Those|It|They|Their|Its)(?:['’]s)?(?: (?:also|in turn))? (?:is|are|was|were|has|have|had"
+    r"^(?!It (?:is|was) (?:\w+ly )?\w+ that\b)(?:(?:This|That|These|Those|It|They|Their|Its)(?:['’]s)?(?: (?:also|in turn))?"
+    r" (?:is|are|was|were|has|have|had"
     r"|means|makes|made|holds?|includes?|can|may|will"
     r"|shares?|also|leads?|led|helps?|allows?|creates?|gives?|shows?|contributes?|provides?|plays?|\w+ed)\b"
     r"|(?:This|These|Those|Both|Such)(?: (?:two|three|unique|significant|diverse))* (?:phenomenon|process|categor"
@@ -39,7 +40,8 @@ UNTOLD = re.compile(
 THESE = re.compile(r"^[^,]*\bthese \w+[^,]*$", re.IGNORECASE)
 DETAIL = re.compile(r"\d|(?<=[a-z,] )[A-Z]")  # a figure or a name
 SPOKEN_TO = re.compile(
-    r"\byour (?:question|answer|request|needs|query|interest|trip|visit)|\b(?:assist|help|tell|show|give) you\b|\b(?-i:me|my|[Ll]et['’]s)\b"
+    r"\byour (?:question|answer|request|needs|query|interest|trip|visit)"
+    r"|\b(?:assist|help|tell|show|give) you\b|\b(?-i:me|my|[Ll]et['’]s)\b"
     r"|^(?:Refer|See|Visit|Note|Imagine|Consider|Explore|Discover|Embrace|Enjoy)\b|\byou can tell\b",
     re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.reward import FactualityReward, Task
 from flame_ray.rewards.factuality.scores import f_at
-from flame_ray.types import FactScore, Passage, Prompt
+from flame_ray.types import FactScore, Missing, Passage, Prompt
 from tests.builders import make_response
 
 BORDERS = Prompt(id="peru/borders", text="Which countries border Peru?")
@@ -209,10 +209,16 @@ def test_one_sentence_of_ten_thousand_tokens_is_scored(score):
         "秘鲁的首都是利马。秘鲁与智利接壤。",
         "Перу граничит с Кенией.",
         "Le Pérou est un pays très agréable.",
+        "El Perú es un país de la costa y limita con Chile.",
         "البرازيل تحد بيرو من الشرق.",
         "पेरू की राजधानी लीमा है।",
-        "🇵🇪 🏔️ 🦙",
     ],
 )
-def test_another_language_is_never_supported(score, text):
-    assert score(text).supported == 0
+def test_another_language_is_refused_openly_and_never_scored(backends, evidence, text):
+    decomposer, checker = backends
+    (missing,) = FactualityReward(decomposer, evidence, checker).score([Task(BORDERS, make_response(text), None)])
+    assert isinstance(missing, Missing) and "expected a response in English" in missing.reason
+
+
+def test_pictures_support_nothing(score):
+    assert score("🇵🇪 🏔️ 🦙").supported == 0

@@ -1,0 +1,139 @@
+"""Reads a short answer with its question: `Quito` to `What is the capital of Ecuador?` says what that capital is."""
+
+import re
+
+from flame_ray.rewards.factuality.decompose.dedup import content
+from flame_ray.rewards.factuality.decompose.leads import ATTRIBUTE, KEY, is_statement, of_attribute
+from flame_ray.rewards.factuality.decompose.subjects import Topic
+from flame_ray.rewards.factuality.decompose.verbs import VERB
+
+LONGEST_ANSWER, SHORTEST_ANSWER = 12, 6  # words
+# A question that its answer follows where no rule makes a sentence of the two: `How many people live in Peru: 33 million`
+SHORT = re.compile(
+    r"^(?:how (?:many|much|long|old|far|high|tall|big|large|often)|when|where|in (?:what|which))(?: [^ ,]+){2,13}$",
+    re.I,
+)
+_END = r"(?=,? *(?:[?.]|$))"
+BE = r"(is|are|was|were)"
+WHAT_IS = re.compile(rf"^(?:what|which|who)(?:'s| {BE}) (?!.*\blike\b)(.+?){_END}", re.IGNORECASE)
+WHICH = re.compile(
+    rf"^(?:what|which) (?!.*\b(?:does|do|did)\b)((?:[a-z-]+ ){{0,3}}?[a-z-]+) "
+    rf"((?:{VERB.pattern}|(?!of\b|in\b|and\b|or\b|to\b)[a-z]+s?) (?!{BE} ).+?){_END}",
+    re.IGNORECASE,
+)
+WHO = re.compile(rf"^who ((?!is|are|was|were|did|does|do\b)[a-z]+ .+?){_END}", re.IGNORECASE)
+WHEN_WHERE = re.compile(
+    rf"^(when|where|in (?:what|which) (?:year|country|city|century"
+    rf"|continent)) {BE} (.+?){_END}",
+    re.IGNORECASE,
+)
+NAME = re.compile(
+    rf"^(?:please )?(?:name|list|give|state|tell me|identify|mention) (?:me )?(?:the names? of )?(.+?){_END}", re.IGNORECASE
+)
+YES_NO = re.compile(rf"^(is|are|was|were|does|do|did|has|have|can) (?!.*, or )(.+?){_END}", re.IGNORECASE)
+COUNTED = re.compile(
+    r"^(?:the |a |an |one |two |three |four |five |six |seven |eight |nine |ten |some |all |any "
+    r"|\d+ )*",
+    re.IGNORECASE,
+)
+YES, NO = (
+    re.compile(r"^(?:yes|yep|yeah|correct|true)\b[,.! ]*", re.IGNORECASE),
+    re.compile(
+        r"^(?:no|nope"
+        r"|false)\b[,.! ]*",
+        re.IGNORECASE,
+    ),
+)
+
+
+def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> str:
+    """What the list item or short answer `at` of a response says; the fragment itself where that cannot be told.
+
+    >>> read_with_question("Quito", "What is the capital of Ecuador?", 0, Topic("Ecuador"))
+    'The capital of Ecuador is Quito'
+    >>> read_with_question("Norway", "Which countries border Peru?", 1, Topic("Peru"))
+    'The countries that border Peru include Norway'
+    >>> read_with_question("No", "Is Peru landlocked?", 0, Topic("Peru"))
+    'Peru is not landlocked'
+    """
+    answer = fragment.strip(" .!")
+    if (key := KEY.match(answer)) and ATTRIBUTE.match(key[1]):
+        return of_attribute(key[1], key[2], topic.name)
+    asked = _asked(question)
+    if asked and is_yes_or_no(answer):
+        return _yes_or_no(asked[0], bool(NO.fullmatch(answer)), topic) or fragment
+    if (
+        not asked
+        or ":" in answer
+        or not content(answer) - content(question)
+        or len(answer.split()) > LONGEST_ANSWER
+        or is_statement(answer)
+    ):
+        return fragment
+    told = _answered(asked[min(at, len(asked) - 1)], answer)
+    if not told and SHORT.match(asked[0]) and len(answer.split()) <= SHORTEST_ANSWER:
+        told = f"{asked[0].rstrip('?. ')}: {answer}"
+    return told if told and (at < len(asked) or " include " in told) else fragment
+
+
+def is_yes_or_no(sentence: str) -> bool:
+    return bool(YES.fullmatch(sentence) or NO.fullmatch(sentence))
+
+
+def _asked(question: str) -> list[str]:
+    """The questions in the first sentence that asks something: `What is the capital, and what is the currency?` has two."""
+    first = next((part for part in re.split(r"(?<=[.?!])\s+", question.strip()) if ASKS.match(part)), "")
+    return [part for part in re.split(r",? and (?=(?:what|which|who|when|where|how)\b)", first) if part]
+
+
+ASKS = re.compile(
+    r"^(?:what|which|who|whom|whose|when|where|how|in (?:what|which)|is|are|was|were|does|do|did"
+    r"|has|have|can|name|list|give|state|identify)\b",
+    re.IGNORECASE,
+)
+
+
+def _answered(asked: str, answer: str) -> str:
+    if found := WHEN_WHERE.match(asked):
+        return _when_or_where(found[1].lower(), found[2].lower(), found[3], answer)
+    if found := WHAT_IS.match(asked):
+        return _called(found[2], answer, found[1] in ("are", "were"))
+    if found := WHO.match(asked):
+        return f"{answer} {found[1]}"
+    if found := WHICH.match(asked):
+        return _called(f"{found[1]} that {found[2]}", answer, found[1].endswith(("s", "people")))
+    if (found := NAME.match(asked)) and not re.match(r"(?:a|an) (?:\w+ )?(?:summary|description|overview|list)\b", found[1]):
+        many = re.match(r"(?:the )?[\w -]*?\w+s\b(?= that| which| of| in|$)", COUNTED.sub("", found[1]))
+        return _called(found[1], answer, bool(many))
+    return ""
+
+
+def _called(thing: str, answer: str, many: bool) -> str:
+    name = COUNTED.sub("", thing)
+    if many and " and " not in answer:
+        answer = re.sub(r", (?=[^,]+$)", " and ", answer)
+    return f"The {name} {'include' if many else 'is'} {answer}"
+
+
+def _when_or_where(asks: str, be: str, rest: str, answer: str) -> str:
+    """`When was Lima founded?`, `1535` -> `Lima was founded in 1535`"""
+    subject, _, verb = rest.rpartition(" ") if re.search(r" [a-z]+(?:ed|n|t|ld|de)$", rest) else (rest, "", "")
+    said = re.sub(r"^(?:in|on|at) ", "", answer)
+    is_day = asks == "when" and re.match(r"[A-Z][a-z]+ [0-9]|[0-9]{1,2} [A-Z]", answer)
+    at = answer if said != answer else f"{'on' if is_day else 'in'} {answer}"
+    return " ".join(f"{subject} {be} {verb} {at}".split())
+
+
+def _yes_or_no(asked: str, denied: bool, topic: Topic) -> str:
+    found = YES_NO.match(asked)
+    name = next(
+        (each for each in (topic.name, topic.bare) if found and each and found[2].casefold().startswith(each.casefold())), ""
+    )
+    if not found or not name:
+        return ""
+    verb, rest = found[1].lower(), found[2][len(name) :].strip()
+    if not denied and verb in ("does", "do", "did"):
+        first, _, more = rest.partition(" ")
+        told = f"{verb} {first}" if verb != "does" else "has" if first == "have" else f"{first}s"
+        return f"{name} {told} {more}".strip()
+    return f"{name} {verb} {'not ' if denied else ''}{rest}"

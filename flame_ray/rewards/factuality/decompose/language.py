@@ -1,0 +1,38 @@
+"""Refuses a response that is not in English, because the rules of the decomposers are those of English."""
+
+import re
+import unicodedata
+
+from flame_ray.rewards.factuality.decompose.dedup import vocabulary
+
+ENGLISH = vocabulary("the of and is are was were to with for has have had by that its it from on as at this which")
+OTHERS = vocabulary("""
+    le la les des est une un et dans du au aux qui que pour sur avec sont el los las es y en por con su del una al se lo
+    como der die das und ist ein eine den dem mit von im auf zu nicht sich il di che della dei gli sono nel per os do da
+    em uma não com het een van op te zijn och att det som på är av og til er jest się na z w oraz""")
+LATIN = ("LATIN", "MATHEMATICAL", "FULLWIDTH LATIN")  # how the names of Latin letters begin
+FEWEST = 3  # words of another language
+
+
+def refuse_other_languages(text: str) -> None:
+    """Raises ValueError if most letters of a text are not Latin, or if its small words are those of another language.
+
+    >>> refuse_other_languages("Lima is the capital of Peru.")
+    >>> refuse_other_languages("利马是智利的首都。")
+    Traceback (most recent call last):
+    ValueError: decompose: expected a response in English, found one in CJK script: '利马是智利的首都。'; use decompose=llm
+    """
+    letters = [char for char in text if char.isalpha()]
+    other = [
+        char for char in letters if not unicodedata.name(char, "LATIN").startswith(("LATIN", "MATHEMATICAL", "FULLWIDTH LATIN"))
+    ]
+    found = ""
+    if len(letters) > 1 and 2 * len(other) > len(letters):
+        found = f"one in {unicodedata.name(other[0]).split()[0]} script"
+    else:
+        words = re.findall(r"[^\W\d_]+", text.lower())
+        foreign, english = (sum(word in known for word in words) for known in (OTHERS, ENGLISH))
+        if foreign >= FEWEST and foreign > 2 * english:
+            found = "one in another language"
+    if found:
+        raise ValueError(f"decompose: expected a response in English, found {found}: {text.strip()[:20]!r}; use decompose=llm")

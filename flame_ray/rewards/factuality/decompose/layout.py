@@ -1,0 +1,237 @@
+"""Reads the layout of a response: what of it is said, line by line, and under which headings and list items it stands.
+
+Thought, citation markers, lists of references, code and markup are no statements, so none of them is left.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["code", "lheading", "reference", "entity"])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a paragraph, a list item, or a row of a table.
+
+    >>> lines("Neighbours of Peru:\\n- Chile\\n- **Brazil**")[1]
+    Line(text='Chile', parents=('Neighbours of Peru:',), is_item=True, is_heading=False)
+    """
+
+    text: str
+    parents: tuple[str, ...] = ()  # the headings, introductions and list items that it stands under, the nearest last
+    is_item: bool = False
+    is_heading: bool = False
+
+
+def lines(text: str) -> tuple[Line, ...]:
+    """The lines of a response that say something, without their markup."""
+    tokens = _MARKDOWN.parse(_as_markdown(_without_citations(_answer(text))))
+    return tuple(_without_references(_Reader().read(tokens)))
+
+
+# --- what is no answer ----------------------------------------------------------------------------------------------
+
+_THINK = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
+THOUGHT = re.compile(
+    rf"<\|?{_THINK}\|?>.*?</?\|?/?{_THINK}\|?>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷", re.DOTALL | re.IGNORECASE
+)
+THOUGHT_ENDS = re.compile(rf"^.*(?:</{_THINK}>|\[/THINK\]|◁/think▷)", re.DOTALL | re.IGNORECASE)
+THOUGHT_BEGINS = re.compile(rf"(?:<{_THINK}>|\[THINK\]|◁think▷).*$", re.DOTALL | re.IGNORECASE)
+
+
+def _answer(text: str) -> str:
+    """The text without the model's thought; a thought that never ends leaves nothing after it."""
+    return THOUGHT_BEGINS.sub("", THOUGHT_ENDS.sub("", THOUGHT.sub("", text)))
+
+
+# --- citations and references ---------------------------------------------------------------------------------------
+
+_YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
+_AUTHORS = r"[A-Z][\w'’.-]+(?:,? (?:and|&|et al\.?|[A-Z][\w'’.-]+))*"
+CITATION = re.compile(
+    r"\s?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation(?: needed)?|(?:note|ref|source)s? ?\d*)\](?!\()|\s?【[^】]*】"
+    r"|\s?\[\^[\w-]+\](?!:)"
+    r"|(?:(?<=[.,)])|(?<=[a-z]{3}))[\u00b9\u00b2\u00b3\u2070\u2074-\u2079]+(?=[\s.,;]|$)"
+    r"|\s?\((?:\[[^\]]*\]\([^)\s]*\)(?:[,;] )?)+\)|\s?\(<?https?://[^)\s]*>?\)|\s?<https?://[^>\s]*>"
+    r"|(?<![(\[\"'=/])\s?https?://[^\s)\]]+"
+    r"|\s?\((?:[Ss]ources?|[Rr]ef(?:erence)?s?|[Cc]f\.|[Ss]ee|via|[Rr]etrieved from|[Aa]ccording to)\b:?[^()]*\)"
+    rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
+)
+LINK = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]+)\]\((?:<[^>]*>|[^)\s]*)(?: \"[^\"]*\")?\)")
+REFERENCES = re.compile(
+    r"^(?:\W*\d*\W*)?(?:references?|sources?|bibliography|works cited|citations?|further reading|see also"
+    r"|external links|footnotes"
+    r"|cited works)\W*$",
+    re.IGNORECASE,
+)
+# A line that is one reference: `[1] Smith, J. (2011). A history of Lima.`, `[^1]: ...`, `Source: Wikipedia`
+REFERENCE = re.compile(
+    rf"^(?:\[\^?\w{{1,4}}\]:? |(?:sources?|references?|retrieved from|citation): |(?:https?://|www\.|doi:)"
+    rf"|[A-Z][\w'’-]+, [A-Z]\.[^.]*\({_YEAR}\)\.)",
+    re.IGNORECASE,
+)
+
+
+def _without_citations(text: str) -> str:
+    """`Lima is the capital.[1]` -> `Lima is the capital.`; lines that are references go."""
+    kept = [line for line in text.split("\n") if not REFERENCE.match(line.lstrip(" -*•>\t"))]
+    without = CITATION.sub("", "\n".join(kept))
+    return LINK.sub(lambda found: found[1] or "", without)
+
+
+def _without_references(lines_: Iterator[Line]) -> Iterator[Line]:
+    """The lines without those under a heading such as `References:`."""
+    inside = False
+    for line in lines_:
+        if REFERENCES.match(line.text):
+            inside = True
+        elif line.is_heading:
+            inside = False
+        if not inside and not any(REFERENCES.match(parent) for parent in line.parents):
+            yield line
+
+
+# --- HTML and Markdown ----------------------------------------------------------------------------------------------
+
+_INLINE_TAGS = (
+    "b|i|em|strong|u|s|span|a|sup|sub|small|mark|code|font|div|section|article|blockquote|center|html|body|head|tbody|thead"
+)
+_BREAK_TAGS = "p|br|hr|ul|ol|dl|dd|dt|table|/li|/tr|h[1-6]"
+HTML = (
+    (re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1>", re.DOTALL | re.IGNORECASE), ""),
+    (re.compile(r"<sup>\s*\[?\d{1,3}\]?\s*</sup>", re.IGNORECASE), ""),
+    (re.compile(r"<li\b[^>]*>\s*", re.IGNORECASE), "\n- "),
+    (re.compile(r"<h[1-6]\b[^>]*>\s*", re.IGNORECASE), "\n\n# "),
+    (re.compile(r"</t[dh]>\s*<t[dh]\b[^>]*>", re.IGNORECASE), ": "),
+    (re.compile(rf"</?(?:{_BREAK_TAGS})\b[^>]*/?>", re.IGNORECASE), "\n\n"),
+    (re.compile(rf"</?(?:{_INLINE_TAGS}|li|t[drh])\b[^>]*>", re.IGNORECASE), ""),
+    (re.compile(r"&nbsp;|\u00a0"), " "),
+    (re.compile(r"&lt;"), "<"),
+    (re.compile(r"&gt;"), ">"),
+    (re.compile(r"&quot;"), '"'),
+    (re.compile(r"&#39;|&apos;"), "'"),
+    (re.compile(r"&amp;"), "&"),
+)
+BULLETS = re.compile(r"^([ \t]*)(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a-z]\))[ \t]+", re.MULTILINE)
+# `1) Lima is ... 2) It was ...` on one line
+NUMBERED = re.compile(r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))\(?(\d{1,2})[.)] (?=[A-Z*\"“])", re.MULTILINE)
+
+
+def _as_markdown(text: str) -> str:
+    """The text with its HTML, its bullets and its numbers within a line as Markdown."""
+    for pattern, instead in HTML:
+        text = pattern.sub(instead, text)
+    text = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", text)
+    text = BULLETS.sub(r"\1- ", text)
+    return "\n".join(_numbered_apart(line) for line in text.split("\n"))
+
+
+def _numbered_apart(line: str) -> str:
+    """A line with several numbers that count from one, as one line each."""
+    found = list(NUMBERED.finditer(line))
+    if len(found) < 2 or [int(match[1]) for match in found] != list(range(1, len(found) + 1)):
+        return line
+    ends = [*(match.start() for match in found[1:]), len(line)]
+    items = [f"{match[1]}. {line[match.end() : end].strip(' ,;')}" for match, end in zip(found, ends, strict=True)]
+    before = line[: found[0].start()].strip()
+    return "\n".join([before, *items] if before else items)
+
+
+class _Reader:
+    """Walks through the tokens of a Markdown text."""
+
+    def __init__(self) -> None:
+        self._headings: dict[int, str] = {}  # by their level
+        self._above: list[str] = []  # the list items that are open
+        self._lead = ""  # the line that ends in a colon, and stands just before a list
+        self._leads: list[str] = []
+        self._number = ""
+        self._header: list[str] | None = None
+        self._row: list[str] = []
+
+    def read(self, tokens: Sequence[Token]) -> Iterator[Line]:
+        for at, token in enumerate(tokens):
+            if token.type in ("bullet_list_open", "ordered_list_open"):
+                self._leads.append(self._lead)
+                self._above.append("")
+            elif token.type in ("bullet_list_close", "ordered_list_close"):
+                self._leads.pop()
+                self._above.pop()
+                self._lead = ""
+            elif token.type == "list_item_open":
+                self._number = token.info
+                self._above[-1] = self._lead = ""
+            elif token.type in ("thead_open", "tbody_close"):
+                self._header = None
+            elif token.type == "tr_open":
+                self._row = []
+            elif token.type == "tr_close":
+                yield from self._of_row()
+            elif token.type == "inline":
+                yield from self._of_inline(tokens[at - 1], _text(token))
+
+    def _of_inline(self, opened: Token, text: str) -> Iterator[Line]:
+        if opened.type in ("th_open", "td_open"):
+            self._row.append(text.strip())
+        elif opened.type == "heading_open":
+            level = int(opened.tag[1])
+            self._headings = {each: heading for each, heading in self._headings.items() if each < level} | {level: text.strip()}
+            self._lead = ""
+            yield Line(text.strip(), is_heading=True)
+        else:
+            yield from self._of_paragraph(text)
+
+    def _of_paragraph(self, text: str) -> Iterator[Line]:
+        for said in _unwrapped(text):
+            if not (said := " ".join(said.split())):
+                continue
+            is_item = bool(self._above)
+            if is_item and not self._above[-1]:
+                if len(self._number) == 4:  # a year, and no number of a list
+                    said = f"{self._number}. {said}"
+                self._above[-1] = said
+                yield Line(said, self._parents(len(self._above) - 1), True)
+            else:
+                yield Line(said, self._parents(len(self._above)), is_item)
+            self._lead = said if said.endswith(":") else ""
+
+    def _parents(self, depth: int) -> tuple[str, ...]:
+        nested = [each for pair in zip(self._leads, [*self._above[:depth], ""], strict=False) for each in pair if each]
+        return tuple(dict.fromkeys([*self._headings.values(), *nested]))
+
+    def _of_row(self) -> Iterator[Line]:
+        """`| Peru | Lima |` under `| Country | Capital |` -> `Capital: Lima` under `Peru`"""
+        if self._header is None:
+            self._header = self._row
+            return
+        first, *cells = self._row
+        for name, cell in zip(self._header[1:], cells, strict=False):
+            if name and cell and first:
+                yield Line(f"{name}: {cell}", (*self._headings.values(), first), True)
+
+
+def _text(token: Token) -> str:
+    text = "".join("\n" if each.type in ("softbreak", "hardbreak") else each.content for each in token.children or ())
+    return STRAY.sub("", text)
+
+
+STRAY = re.compile(
+    r"\*\*+|`+|(?<=\w)\*(?=[\s.,;:!?]|$)|^\*+\s*"
+    r"|(?<=\s)\*(?=[A-Za-z])",
+    re.MULTILINE,
+)  # marks without their other half
+
+
+def _unwrapped(text: str) -> list[str]:
+    """The lines of a paragraph; a line that goes on with a small letter belongs to the line before it."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        if found and re.match(r"[a-z(]", line.strip()) and not found[-1].rstrip().endswith((".", "!", "?", ":", ";")):
+            found[-1] = f"{found[-1].rstrip()} {line.strip()}"
+        else:
+            found.append(line)
+    return found

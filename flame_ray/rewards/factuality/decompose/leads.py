@@ -1,0 +1,141 @@
+"""Joins a list item with what introduces it, so that it claims what the list claims: `Peru borders:` and `Chile`."""
+
+import re
+
+from flame_ray.rewards.factuality.decompose.layout import Line
+from flame_ray.rewards.factuality.decompose.verbs import first_verb
+
+LONGEST_ITEM = 12  # words; a longer item without a verb is a text of its own
+COUNT = (
+    r"(?:the |these |some |all |its |my |a |an |of |list |lists |top |following |main |major |\d+ |one |two |three |four "
+    r"|five |six "
+    r"|seven |eight |nine |ten |several |many |few |most |common |largest |biggest )*"
+)
+# `Here are three countries bordering Peru`, `There are 5 countries that border Peru`, `Sure, here is a list of cities in Peru`
+ANNOUNCED = re.compile(
+    rf"^(?:.*[,!.] )?(?:here|there|below|following|listed (?:above|below)) (?:is|are) {COUNT}([a-z][\w-]*(?:s|people|ies"
+    rf"|men|women|children)\b.*)$",
+    re.IGNORECASE,
+)
+# `These countries border Peru`, `The following countries border Peru`
+POINTED_AT = re.compile(
+    r"^(?:the following|these|(?:the )?(?:\w+ )?following) ([a-z-]+(?: [a-z-]+)?) ((?!are$"
+    r"|include$)[a-z]+ .+)$",
+    re.IGNORECASE,
+)
+# `Peru borders the following countries`, `Peru is bordered by five countries`
+TOLD = re.compile(
+    rf"^(.+ (?:by|borders|exports|imports|produces|grows|speaks|with|touches|includes?|are"
+    rf"|contains))(?: {COUNT}[a-z-]+(?: [a-z-]+)?)?(?: as follows)?$"
+)
+HAS = re.compile(
+    r"^(.+ (?:has|have|had)) (?:the following |several |\d+ |two |three |four |five |six |seven |eight "
+    r"|nine |ten )([a-z].*)$"
+)
+# What things have: `Capital: Lima` says what the capital of something is, and `Kenya: a country` does not.
+ATTRIBUTE = re.compile(
+    r"^(?:(?:the|its|official|main|major|current|total|largest|local|national|primary|common|most|estimated|full"
+    r"|dominant|key|top|other)\s)*"
+    r"(?:\w+\s)?(?:capitals?|capital city|cit(?:y|ies)|currenc(?:y|ies)|populations?|languages?|religions?|areas?"
+    r"|governments?|form of government"
+    r"|type of government|government type|presidents?|prime ministers?|head of (?:state|government)|kings?|queens?"
+    r"|monarchs?|leaders?"
+    r"|locations?|climates?|terrains?|landscapes?|exports?|imports?|industr(?:y|ies)|neighbou?rs?"
+    r"|neighbou?ring countries|borders?|bordering countries|land borders?"
+    r"|coastlines?|coast|founded|established|born|died|date(?: of (?:birth|death|founding))?|birthplace"
+    r"|place of birth|occupations?|nationalit(?:y|ies)|height|length|depth|weight"
+    r"|authors?|directors?|genres?|years?|release date|publisher|gdp|economy|regions?|continents?|flag|ethnic groups?"
+    r"|natural resources|resources|crops|products"
+    r"|agricultural products|highest (?:point|mountain)|longest river|rivers?|mountains?|seas?|oceans?|lakes?"
+    r"|independence|motto|anthem|name|inventor|founder|owner|spouse"
+    r"|wife|husband|children|awards?|symbol|atomic number|chemical formula|discovered|discoverer|age|time ?zone"
+    r"|internet domain|calling code)$",
+    re.IGNORECASE,
+)
+# These introduce what can stand alone.
+NO_INTRODUCTION = re.compile(
+    r"\b(?:examples?|notes?|answers?|summary|timeline|history|overview|conclusion|facts?|details?|information"
+    r"|reasons?|steps?|tips?|code|output|result|"
+    r"question|explanation|introduction|following|below|this|that|points?)$|^(?:timeline|history|overview|summary"
+    r"|facts|a few facts|notes?)\b|what you\b",
+    re.IGNORECASE,
+)
+# `It burned`: a verb that the list of verbs does not have
+PLAIN_PAST = re.compile(r"(?:It|He|She|They|[A-Z]\w+(?: [A-Z]\w+)*) [a-z]+ed\b")
+KEY = re.compile(r"^([^:.!?]{1,48})(?::| [–—-]) +(\S.*)$")
+
+
+def is_statement(text: str) -> bool:
+    """Whether a text has a verb with a subject before it."""
+    verb = first_verb(text)
+    if verb is None or not verb.start():
+        return bool(PLAIN_PAST.match(text))
+    return not re.match(r"(?:which|that|who)\b", text)
+
+
+def joined(line: Line) -> list[str]:
+    """What a line says, with its introduction where it needs one.
+
+    >>> joined(Line("Kenya", ("Here are three countries bordering Peru:",), is_item=True))
+    ['The countries bordering Peru include Kenya']
+    >>> joined(Line("Capital: Lima", ("Peru",), is_item=True)), joined(Line("It exports gold.", ("Peru",), is_item=True))
+    (['The capital of Peru is Lima'], ['It exports gold.'])
+    """
+    lead = re.split(r"(?<=[.!?]) ", line.parents[-1])[-1] if line.parents and line.parents[-1].endswith(":") else ""
+    owner = next((each for each in reversed(line.parents) if not each.endswith(":") and not is_statement(each)), "")
+    key = KEY.match(line.text)
+    if key and not first_verb(key[1]) and (told := _of_key(key[1], key[2], lead, owner)):
+        return told
+    if is_statement(line.text) or len(line.text.split()) > LONGEST_ITEM:
+        return [line.text]
+    if lead and line.is_item:
+        return [_introduced(lead[:-1].strip(), line.text, owner)]
+    if owner and ATTRIBUTE.match(owner) and not line.is_heading:
+        return [of_attribute(owner, line.text, "")]
+    return [line.text]
+
+
+def _of_key(key: str, value: str, lead: str, owner: str) -> list[str]:
+    """What `Capital: Lima`, or `Kenya: a country in Africa` in a list of countries, say; empty if the key is something else."""
+    if ATTRIBUTE.match(key):
+        return [of_attribute(key, value, owner)] if owner and not ATTRIBUTE.match(owner) else []
+    if not lead:
+        return []
+    first = _introduced(lead[:-1].strip(), key, owner)
+    if is_statement(value):
+        return [first, value]
+    return [first, f"{key} is {value}"] if re.match(r"(?:an?|the|one of)\b", value) else [first]
+
+
+def of_attribute(key: str, value: str, owner: str) -> str:
+    """`Capital`, `Lima`, `Peru` -> `The capital of Peru is Lima`"""
+    words = (word.lower() if ATTRIBUTE.match(f"{word} name") or ATTRIBUTE.match(word) else word for word in key.split())
+    name = re.sub(r"^(?:the|its) ", "", " ".join(words), flags=re.IGNORECASE)
+    of = f" of {owner}" if owner else ""
+    if re.fullmatch(r"(?:founded|established|born|died|discovered)", name):
+        subject = owner or "It"
+        when = f"in {value}" if re.match(r"\d{3,4}\b", value) else f"on {value}" if re.match(r"\w+ \d", value) else value
+        return f"{subject} {'died' if name == 'died' else f'was {name}'} {when}"
+    many = name.endswith(("s", "people")) and re.search(r", | and ", value)
+    return f"The {name}{of} {'are' if many else 'is'} {value}"
+
+
+def _introduced(lead: str, item: str, owner: str) -> str:
+    """An item of a list after the words that introduce the list."""
+    if found := ANNOUNCED.match(lead):
+        return f"The {found[1]} include {item}" if not NO_INTRODUCTION.search(lead) else item
+    if NO_INTRODUCTION.search(lead) and not POINTED_AT.match(lead) and not TOLD.match(lead):
+        return item
+    if found := POINTED_AT.match(lead):
+        return f"The {found[1]} that {found[2]} include {item}"
+    if found := HAS.match(lead):
+        return f"{found[1]} {found[2]}, including {item}"
+    if found := TOLD.match(lead):
+        return f"{found[1]} {item}"
+    if ATTRIBUTE.match(lead):
+        said = of_attribute(lead, item, owner)
+        return said.replace(" is ", " include ", 1) if lead.endswith("s") else said
+    if not first_verb(lead) and re.match(r"[\w' -]+s(?: (?:of|in|bordering|from|near|that|which|spoken)\b.*)?$", lead):
+        name = re.sub(rf"^{COUNT}", "", lead[:1].lower() + lead[1:])
+        return f"The {name} include {item}"
+    return f"{lead} {item}"
