@@ -1,31 +1,97 @@
-"""Finds the figures in a text (digits, number words, years, decades, centuries) as ranges that can be compared.
+"""Finds the figures in a text (digits, number words, ranks, years, decades, centuries) as ranges that can be compared.
 
 A figure of a claim is supported by one of the evidence that lies within its range: `the 1960s` by `1963`, `about 33 million` by
-`32,768,614`, and not the other way round.
+`32,768,614`, and not the other way round. Figures in units of one kind are compared in the same unit (`100 km` and `62 miles`);
+figures of different kinds are not alike (`20 %` and `20 dollars`). A bound is not supported by the opposite one.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-UNITS = {"dozen": 12.0, "decades": 10.0, "decade": 10.0}
+UNITS = {"dozen": 12.0}
 # Without "one" and "second", which are more often a pronoun and a rank than counts.
 SMALL = """zero two:2 three:3 four:4 five:5 six:6 seven:7 eight:8 nine:9 ten:10 eleven:11 twelve:12 thirteen:13 fourteen:14
     fifteen:15 sixteen:16 seventeen:17 eighteen:18 nineteen:19 twenty:20 thirty:30 forty:40 fifty:50 sixty:60 seventy:70
     eighty:80 ninety:90"""
 COUNTS = {word.partition(":")[0]: float(word.partition(":")[2] or 0) for word in SMALL.split()}
 DIGITS = {"one": 1.0} | {word: value for word, value in COUNTS.items() if 0 < value < 10}
+ORDINALS = {"1st": "first", "2nd": "second"}
 TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-ORDINALS = {"1st": "first", "2nd": "second", "3rd": "third"}
-MORE = re.compile(r"\b(?:over|more than|at least|exceed(?:s|ed|ing)?)\s+(?:[$£€]\s?)?$", re.IGNORECASE)
+# Letters that stand for a scale, right after digits: `12K`, `$50M`, `3bn`; a small `m` or `b` only after a sign of money.
+LETTERS = {"K": 1e3, "k": 1e3, "M": 1e6, "m": 1e6, "mn": 1e6, "mio": 1e6, "B": 1e9, "b": 1e9, "bn": 1e9, "T": 1e12, "tn": 1e12}
+SHORT = {"thousand": 1e3, "mln": 1e6, "mil": 1e6, "bln": 1e9}
+RANKS = """third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth
+    seventeenth eighteenth nineteenth twentieth"""
+RANKED = {word: 3.0 + index for index, word in enumerate(RANKS.split())} | {"first": 1.0, "second": 2.0}
+# After `first` and `second` these are ranked; elsewhere the two words say when.
+OF_RANK = (
+    "president|prime|king|queen|emperor|pope|largest|biggest|most|highest|longest|tallest|oldest|smallest"
+    "|governor|mayor|edition"
+)
+# What a unit measures, and how many of the first unit of its kind it is.
+MEASURES = {
+    "length": "m meter metre:1 km kilometer kilometre:1000 cm centimeter centimetre:.01 mm millimeter millimetre:.001"
+    " mile mi:1609.34 foot feet ft:.3048 inch inches:.0254 yard:.9144 nm:1852 nmi:1852 league:4828",
+    "area": "sq_km square_kilometer square_kilometre km2 km²:1 sq_mi sq_mile square_mile:2.58999 hectare ha:.01"
+    " acre:.00404686 square_meter square_metre sq_m m2 m²:.000001",
+    "weight": "kg kilogram kilo:1 g gram:.001 tonne ton metric_ton t:1000 pound lb:.453592 ounce oz:.0283495"
+    " mg milligram:.000001",
+    "time": "year:1 decade:10 century centuries:100 month:.0833333 week:.0191650 day:.00273785 hour hr:.000114077"
+    " minute min:.00000190129",
+    "speed": "km/h kph:1 mph:1.60934 knot:1.852 m/s:3.6",
+    "volume": "liter litre l:1 gallon:3.78541 ml milliliter millilitre:.001 barrel bbl:158.987",
+    "power": "w watt:1 kw kilowatt:1000 mw megawatt:1000000 gw gigawatt:1000000000",
+    "Celsius": "°c degrees_celsius degree_celsius celsius degrees_c ºc:1",
+    "Fahrenheit": "°f degrees_fahrenheit degree_fahrenheit fahrenheit degrees_f ºf:1",
+    "share": "% percent per_cent pct percentage_point:1",
+    "dollars": "dollar usd us$ $:1",
+    "euros": "euro eur €:1",
+    "pounds of money": "gbp £ pound_sterling:1",
+    "yen": "yen jpy ¥:1",
+}
+SIGNS = {"$": "dollars", "us$": "dollars", "€": "euros", "£": "pounds of money", "¥": "yen"}
+
+
+def _measured() -> dict[str, tuple[str, float]]:
+    found = {}
+    for kind, units in MEASURES.items():
+        names: list[str] = []
+        for entry in units.split():
+            name, _, size = entry.partition(":")
+            names.append(name.replace("_", " "))
+            if size:
+                found.update({each: (kind, float(size)) for each in names})
+                names = []
+    return found
+
+
+MEASURED = _measured()
+_UNIT = "|".join(sorted((re.escape(name).replace(r"\ ", r"[ -]") for name in MEASURED), key=len, reverse=True))
+_LOWEST = (
+    r"over|more than|at least|no (?:less|fewer) than|not less than|exceed(?:s|ed|ing)?|upwards of"
+    r"|a minimum of|above|greater than"
+)
+_HIGHEST = r"at most|no more than|not more than|up to|fewer than|less than|under|below|a maximum of|not exceeding"
+BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
+MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)
 FIGURE = re.compile(
     rf"""\b(?P<century>\d{{1,2}})(?:st|nd|rd|th)[- ]century\b
     |\b(?P<decade>\d{{3}}0|\d0)['’]?s\b
-    |(?P<digits>\d[\d,]*(?:\.\d+)?)(?:\s+(?P<scale>{"|".join(SCALES)})s?\b)?
-    |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?""",
+    |\b(?P<nth>\d+)(?:st|nd|rd|th)\b
+    |(?<![\w-])(?P<rank>{"|".join(RANKS.split())}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
+    |(?P<digits>\d[\d,]*(?:\.\d+)*)
+        (?:(?P<letter>[KkMmBbT]|mn|mio|bn|tn)(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
+        (?:[ -]?(?P<of>{_UNIT})(?:es|s)?(?![\w/²]))?
+    |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?
+        (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?""",
     re.VERBOSE | re.IGNORECASE,
 )
+# A quick look, because most clauses have no figure.
+MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED))})\b", re.IGNORECASE)
+RANGE = re.compile(r"^(?:\s?[-–—]\s?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
+BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +102,73 @@ class Figure:
     high: float
     below: float = 0.0
     above: float = 0.0
+    size: float = 1.0  # of its unit
+    kind: str = ""  # what it measures; empty: a plain number
+    bound: str = ""  # low or high: it says `at least` or `at most`
+    other: float | None = None  # what the digits may mean as well: `16.181` is 16,181 in many countries
 
     def supported_by(self, other: "Figure") -> bool:
         """Whether `other`, from the evidence, lies within this figure, from a claim."""
-        return self.low - self.below <= other.low and other.high <= self.high + self.above
+        if self.kind != other.kind and ((self.kind and other.kind) or "rank" in (self.kind, other.kind)):
+            return False
+        if {self.bound, other.bound} == {"low", "high"}:
+            return False
+        return any(mine._holds(its) for mine in self._readings() for its in other._readings())
+
+    def _holds(self, other: "Figure") -> bool:
+        near = 1e-4 * abs(self.high) if self.size == other.size else OTHER_UNIT * abs(self.high)
+        low, high = self.low - self.below - near, self.high + self.above + near
+        ends = (other.low, other.high) if other.low < other.high and self.low == self.high else ()
+        return (low <= other.low and other.high <= high) or any(low <= end <= high for end in ends)
+
+    def _readings(self) -> "list[Figure]":
+        return [self] if self.other is None else [self, replace(self, low=self.other, high=self.other, below=0.0, above=0.0)]
+
+
+SYMBOL = 2  # letters: `km` is no word that a text could have elsewhere
+OTHER_UNIT = 0.03  # how far apart two figures in other units may be: `62 miles` and `100 km` were rounded
 
 
 def figures(clause: str) -> tuple[list[Figure], str]:
-    """The figures of a clause, and the clause without them.
+    """The figures of a clause, and the clause without them; their units stay.
 
     >>> [figure.low for figure in figures("born in 1963, he had twenty-five films and 3.5 million fans")[0]]
     [1963.0, 25.0, 3500000.0]
+    >>> [(figure.low, figure.high) for figure in figures("scores between 80% and 90%")[0]]
+    [(80.0, 90.0)]
     """
-    clause = re.sub(r"\b(?:1st|2nd|3rd)\b(?![- ]century)", lambda match: ORDINALS[match[0]], clause)
-    found = [_figure(match, clause[: match.start()]) for match in FIGURE.finditer(clause)]
-    return found, FIGURE.sub(" ", clause)
+    if not MAY_HAVE_FIGURES.search(clause):
+        return [], clause
+    clause = re.sub(r"\b(?:1st|2nd)\b(?![- ]century)", lambda match: ORDINALS[match[0]], clause)
+    matches = list(FIGURE.finditer(clause))
+    found: list[Figure] = []
+    for at, match in enumerate(matches):
+        figure = _figure(match, clause[: match.start()])
+        if found and (joined := _range(found[-1], figure, clause, matches[at - 1], match)):
+            found[-1] = joined
+        else:
+            found.append(figure)
+    return found, FIGURE.sub(_unit_word, clause)
+
+
+def _unit_word(match: re.Match[str]) -> str:
+    unit = match["of"] or match["word_of"] or ""
+    return f" {unit} " if len(unit) > SYMBOL and unit.isalpha() else " "
+
+
+def _range(first: Figure, last: Figure, clause: str, before: re.Match[str], match: re.Match[str]) -> Figure | None:
+    """`80% to 90%` as one figure; None where two figures are no range."""
+    between = clause[before.end() : match.start()]
+    if not (before["digits"] and match["digits"] and RANGE.match(between)) or first.low != first.high:
+        return None
+    if not re.match(r"\s?[-–—]", between) and not BEFORE_RANGE.search(clause[: before.start()]):
+        return None
+    written = float(_readings(match["digits"])[0])
+    if not written:
+        return None
+    # `10-14 days` and `3 to 4 million`: the unit and the scale of the second figure are those of the first
+    low = first.low if first.kind or (not last.kind and last.high == written) else first.low * last.high / written
+    return Figure(low, last.high, first.below, last.above, last.size, last.kind or first.kind) if low < last.high else None
 
 
 def _figure(match: re.Match[str], before: str) -> Figure:
@@ -61,8 +179,30 @@ def _figure(match: re.Match[str], before: str) -> Figure:
         start = float(match["decade"])
         start += 1900 if start < 100 and not AGE.search(before) else 0
         return Figure(start, start + 9)
-    figure = _digits(match) if match["digits"] else _word(match)
-    return Figure(figure.low, figure.high, figure.below, 0.5 * figure.high) if MORE.search(before) else figure
+    if match["nth"] or match["rank"]:
+        rank = float(match["nth"] or RANKED[match["rank"].lower()])
+        return Figure(rank, rank, kind="rank")
+    money = MONEY.search(before)
+    figure = _digits(match, money is not None) if match["digits"] else _word(match)
+    name = re.sub(r"-", " ", (match["of"] or match["word_of"] or "").lower())
+    if not name and match["letter"] == "m" and not money:
+        name = "m"  # `a 50m pool`
+    kind, size = MEASURED.get(name, (SIGNS[money[1].lower()] if money else "", 1.0))
+    return _bounded(_in_unit(figure, kind, size), before)
+
+
+def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
+    other = None if figure.other is None else figure.other * size
+    return Figure(figure.low * size, figure.high * size, figure.below * size, figure.above * size, size, kind, other=other)
+
+
+def _bounded(figure: Figure, before: str) -> Figure:
+    bound = BOUND.search(before)
+    if bound is None:
+        return figure
+    if bound["low"]:
+        return replace(figure, above=0.5 * figure.high, bound="low")
+    return replace(figure, below=0.5 * figure.low, bound="high")
 
 
 def _word(match: re.Match[str]) -> Figure:
@@ -72,12 +212,31 @@ def _word(match: re.Match[str]) -> Figure:
     return Figure(value, value)
 
 
-def _digits(match: re.Match[str]) -> Figure:
+def _digits(match: re.Match[str], is_money: bool) -> Figure:
     """Slack is 0 for a year or a small count, else one unit of the last digit that is not zero, and 5 % at most."""
-    scale = SCALES.get((match["scale"] or "").lower(), 1.0)
-    digits = match["digits"].replace(",", "")
-    value, decimals = float(digits), len(digits.partition(".")[2])
+    letter = match["letter"] or ""
+    if letter in ("m", "b") and not is_money:
+        letter = ""
+    scale = (SCALES | SHORT).get((match["scale"] or "").lower(), LETTERS.get(letter, 1.0))
+    written, other = _readings(match["digits"])
+    value, decimals = float(written), len(written.partition(".")[2])
     exact = scale == 1.0 and not decimals and (value < 100 or ("," not in match["digits"] and 1000 <= value <= 2100))
-    zeros = 0 if decimals else len(digits) - len(digits.rstrip("0"))
+    zeros = 0 if decimals else len(written) - len(written.rstrip("0"))
     slack = 0.0 if exact else min(10.0 ** (zeros - decimals), 0.05 * value) * scale
-    return Figure(value * scale, value * scale, slack, slack)
+    return Figure(value * scale, value * scale, slack, slack, other=None if other is None else other * scale)
+
+
+def _readings(digits: str) -> tuple[str, float | None]:
+    """The digits as Python writes them, and what else they may mean: a comma or a point stands before decimals or thousands."""
+    if re.fullmatch(r"\d+,(?:\d{1,2}|\d{4,})", digits):
+        return digits.replace(",", "."), None  # `1,8260`
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):
+        return digits.replace(".", ""), None  # `1.234.567`
+    if digits.count(".") > 1:
+        head, _, last = digits.rpartition(".")
+        return f"{re.sub(r'[.,]', '', head)}.{last}", None
+    if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits):
+        return digits, float(digits.replace(".", ""))  # `16.181`
+    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
+        return digits.replace(",", ""), float(digits.replace(",", "."))
+    return digits.replace(",", ""), None

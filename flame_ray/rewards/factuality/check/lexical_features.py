@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 
 import Stemmer
 
 from flame_ray.rewards.factuality.check.figures import SCALES, Figure, figures
+from flame_ray.rewards.factuality.check.written import in_one_form
 from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Passage
 
@@ -34,6 +35,11 @@ OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western nort
     increase/decrease rise/fall highest/lowest largest/smallest biggest/smallest first/last before/after male/female
     majority/minority import/export urban/rural win/lose won/lost birth/death open/closed older/younger more/fewer
     more/less best/worst early/late above/below legal/illegal begin/end began/ended start/finish success/failure
+    faster/slower bigger/smaller higher/lower rose/fell grew/fell increased/fell grew/shrank grew/declined rose/declined
+    increased/declined gained/lost longer/shorter taller/shorter heavier/lighter warmer/colder warmer/cooler richer/poorer
+    stronger/weaker better/worse wider/narrower deeper/shallower cheaper/dearer accept/reject accepted/rejected allow/forbid
+    allowed/banned true/false buy/sell bought/sold passed/failed arrived/left ally/enemy safe/dangerous rich/poor strong/weak
+    deep/shallow wide/narrow fast/slow light/heavy guilty/innocent public/private minimum/maximum
     alive/dead hot/cold wet/dry long/short"""
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 STEM_LENGTH = 6  # joins Brazil and Brazilian, president and presidential, but also Mauritania and Mauritius
@@ -75,6 +81,8 @@ class TextFeatures:
     weights: dict[str, float]  # of each stem
     numbers: tuple[Number, ...]
     denies: bool
+    words: str = ""  # all words in order, to find them again as they stand
+    value: frozenset[str] = frozenset()  # of a statement `The capital of Peru is Lima`: its last words
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ class Window:
     is_prose: bool  # False for a line `Field: value`
     numbers: tuple[Number, ...]
     denies: bool
+    words: str  # all words in order
+
+
+CLAUSE = re.compile(r"[,;:(]\s+|[()]")
 
 
 def _features(text: str, label: str = "") -> TextFeatures:
@@ -98,18 +110,19 @@ def _features(text: str, label: str = "") -> TextFeatures:
     numbers: list[Number] = []
     denies, opening = False, True
     binding = _features(label).stems - _LIGHT_STEMS if label else frozenset()
-    for clause in re.split(r"[,;:(]\s+|[()]", _normal(text)):
+    normal = _normal(text)
+    for clause in CLAUSE.split(normal):
         found, rest = figures(clause)
         tokens = TOKEN.findall(rest)
         words = [token.lower() for token in tokens]
         around = frozenset(_stem(word) for word in words if word not in STOP) - _LIGHT_STEMS | binding
         numbers += [Number(figure, around) for figure in found]
-        for token, word in zip(tokens, words, strict=True):
+        for before, token, word in zip(["", *tokens], tokens, words, strict=False):
             if word in NEGATIONS:
                 denies = True
             elif word in JOINED:
                 opening = opening and not subject
-            elif word not in STOP and word not in SCALES and len(word) > 1:
+            elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
                 stem = _stem(word)
                 is_name = token[0].isupper()
                 if is_name:
@@ -117,14 +130,36 @@ def _features(text: str, label: str = "") -> TextFeatures:
                 opening = opening and is_name
                 weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
         opening = opening and not subject
-    return TextFeatures(frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies)
+    return TextFeatures(
+        frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies, _in_order(normal)
+    )
 
 
-claim_features = lru_cache(maxsize=4096)(_features)
+def _in_order(normal: str) -> str:
+    words = re.findall(r"[^\W_]+", normal.lower())
+    return f" {' '.join(words)} "
+
+
+def _is_letter(token: str, before: str) -> bool:
+    """Whether a token is a letter that names something: `vitamin C`. The initial of a name follows a name."""
+    return len(token) == 1 and token.isupper() and token not in ("A", "I") and before.islower()
+
+
+VALUED = re.compile(
+    r"^The (?:\w+ ){1,3}of (?:the )?[A-Z][\w' ]*? (?:is|are|was|were|include|includes) (?:the |an? )?(\S+(?: \S+){0,2})$"
+)
+
+
+@lru_cache(maxsize=4096)
+def claim_features(text: str) -> TextFeatures:
+    found = _features(text)
+    valued = VALUED.match(text)
+    return replace(found, value=_features(valued[1].lower()).stems & found.stems) if valued else found
 
 
 def _normal(text: str) -> str:
-    return re.sub(r"['’]s\b", "", re.sub(r"n['’]t\b", " not", fold(text)))
+    text = fold(in_one_form(text))
+    return re.sub(r"['’]s\b", "", re.sub(r"n['’]t\b", " not", text)) if "'" in text or "’" in text else text
 
 
 # --- windows --------------------------------------------------------------------------------------------------------
@@ -163,7 +198,7 @@ def _neighbours(lines: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[st
 
 def _window(passage_id: str, text: tuple[str, str], title: frozenset[str], whole: frozenset[str]) -> Window:
     found = _features(*text)
-    return Window(passage_id, found.stems, title, whole, LABEL.match(text[0]) is None, found.numbers, found.denies)
+    return Window(passage_id, found.stems, title, whole, LABEL.match(text[0]) is None, found.numbers, found.denies, found.words)
 
 
 def _units(line: str) -> Iterator[tuple[str, str]]:

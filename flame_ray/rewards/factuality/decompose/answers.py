@@ -99,7 +99,7 @@ def _answered(asked: str, answer: str) -> str:
     if found := WHAT_IS.match(asked):
         return _called(found[2], answer, found[1] in ("are", "were"))
     if found := WHO.match(asked):
-        return f"{answer} {found[1]}"
+        return f"The one who {found[1]} is {answer}"
     if found := WHICH.match(asked):
         return _called(f"{found[1]} that {found[2]}", answer, found[1].endswith(("s", "people")))
     if (found := NAME.match(asked)) and not re.match(r"(?:a|an) (?:\w+ )?(?:summary|description|overview|list)\b", found[1]):

@@ -246,7 +246,7 @@ def _list_after(clause: str, before: re.Pattern[str], item: str) -> list[str]:
 
 def _may_split(stem: str, verb: str, listed: str) -> bool:
     """Whether what is said of the list can be said of each of its items."""
-    subject = SCOPE.sub("", stem)
+    subject = re.sub(r"^The [\w -]+? that .*?(?=include $)", "The items ", SCOPE.sub("", stem))
     inner = re.sub(r", (?:including|such as) $", "", subject)
     if COUNTED.search(subject) or DEPENDENT.search(re.sub(r"such as $", "", subject)) or "," in inner or not first_verb(stem):
         return False

@@ -105,10 +105,16 @@ def _has_article(name: str, text: str) -> bool:
     )
 
 
+ASKING = (
+    "The|In|On|At|From|Since|Does|Is|Are|Was|Were|What|Which|Who|Where|When|Why|How|Did|Do|Has|Have|Can|Describe"
+    "|Name|List|Tell|Give|Explain|Compare|Summarize|Discuss|State|Write|Identify|Introduce|Outline|About"
+)
+
+
 def _names(text: str) -> "list[str]":
     found = []
     for match in re.finditer(rf"{JOINED_NAMES}|{PROPER_NAME}", text):
-        name = re.sub(r"^(?:The|In|On|At|From|Since|Does|Is|Are|What|Which|Who|Where|Did|Do) ", "", match[0])
+        name = re.sub(rf"^(?:(?:{ASKING}) )+", "", match[0])
         name = re.sub(r"['’]s$|[.']+$", "", name)
         if name and (" " in name or name.lower() not in _NOT_NAMES):
             found.append(name)

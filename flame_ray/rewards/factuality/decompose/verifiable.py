@@ -15,7 +15,7 @@ VAGUE = vocabulary("""
     renowned international national global world's citizens inhabitants nature scenery scenic views view charm wonder
     wonders breathtaking picturesque charming paradise haven treasure testament blend mixture tapestry crucial vital
     essential critical significantly contributes contribute contributing contribution contributor support supports supported
-    supporting respective relative overall general generally main mainly primary primarily considered regarded seen good
+    supporting respective relative overall main mainly primary primarily considered regarded seen good
     better best nice lovely wonderful amazing perfect ideal pleasant interesting notable noted depend depends depending
     conditions condition based centered characterized shaped driven involves involved varied vary varies vast extensive
     wide-ranging multifaceted growth grow development develop developed providing provides provide provided play playing

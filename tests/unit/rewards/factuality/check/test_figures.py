@@ -35,9 +35,12 @@ def test_a_figure_is_read_as_what_it_says(text, low, high):
         assert (figure(text).low, figure(text).high) == (low, high)
 
 
-def test_ranks_are_words_and_not_figures():
-    assert figures("the 1st president and the 2nd") == ([], "the first president and the second")
-    assert figures("one of them") == ([], "one of them")
+def test_ranks_above_the_second_are_figures():
+    assert figures("the 1st album and the 2nd") == ([], "the first album and the second")
+    assert figures("one of them, a third of them") == ([], "one of them, a third of them")
+    assert figure("the 16th president").supported_by(figure("the sixteenth president"))
+    assert not figure("the 3rd president").supported_by(figure("3 presidents"))
+    assert not figure("the 1st president").supported_by(figure("the third president"))
 
 
 def test_what_is_left_is_the_text_without_its_figures():
@@ -61,6 +64,33 @@ def test_what_is_left_is_the_text_without_its_figures():
         ("four children", "5 children", False),
         ("1,000 km", "1,050 km", True),
         ("1.5 %", "1.58 %", False),
+        ("16.181 users", "16,181 users", True),
+        ("1.5 million", "15 million", False),
+        ("1,8260", "1.8260", True),
+        ("$50M", "$50 million", True),
+        ("$50M", "€50 million", False),
+        ("50,000,000 dollars", "$50 million", True),
+        ("a 50m pool", "50 metres", True),
+        ("12K members", "12,000 members", True),
+        ("between 80% and 90%", "89.4%", True),
+        ("between 80% and 90%", "79%", False),
+        ("from 80 to 90 points", "85 points", True),
+        ("10-14 days", "12 days", True),
+        ("12 days", "10-14 days", False),
+        ("14 days", "10-14 days", True),
+        ("100 km", "100 miles", False),
+        ("62 miles", "100 km", True),
+        ("24 months", "2 years", True),
+        ("2 months", "2 years", False),
+        ("20 percent", "20 %", True),
+        ("20 percent", "20 dollars", False),
+        ("100 °C", "100 degrees Celsius", True),
+        ("100 °C", "100 °F", False),
+        ("at least 500", "at most 500", False),
+        ("at most 500", "at least 500", False),
+        ("less than 500", "450", True),
+        ("less than 500", "550", False),
+        ("at least 500", "more than 500", True),
     ],
 )
 def test_evidence_must_lie_in_the_range_of_the_claim(claim, evidence, borne_out):
