@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flame_ray.engines.base import Message, SampleRequest
 from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
 from flame_ray.rewards.factuality.decompose.dedup import content
+from flame_ray.rewards.factuality.decompose.leads import is_statement
 from flame_ray.rewards.factuality.decompose.sentences import sentences
 from flame_ray.rewards.verifier.protocol import Verifier, fenced
 from flame_ray.types import Decomposition, Response
@@ -84,11 +85,12 @@ class LlmDecomposer:
         self._verifier = verifier
         self._answers: dict[_Question, str] = {}
 
-    def decompose(self, questions_: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
+    def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         """Raises ValueError if an answer about one of the responses cannot be used, or a sentence is too long to ask about."""
-        questions = [list(_questions(sentences(each.text, each.finish_reason != "length"))) for each in responses]
-        self._ask([question for questions_S in questions for question in questions_S])
-        return [deduplicated(map(self._split, questions_S)) for questions_S in questions]
+        each = zip(questions, responses, strict=True)
+        asked = [list(_questions(prompt, sentences(answer.text, answer.finish_reason != "length"))) for prompt, answer in each]
+        self._ask([question for questions_S in asked for question in questions_S])
+        return [deduplicated(map(self._split, questions_S)) for questions_S in asked]
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         if len(self._answers) > ANSWERS_KEPT:
@@ -118,10 +120,13 @@ class LlmDecomposer:
         return SplitSentence(question.sentence, facts)
 
 
-def _questions(sentences_S: Sequence[str]) -> Iterator[_Question]:
+def _questions(prompt: str, sentences_S: Sequence[str]) -> Iterator[_Question]:
+    """Each sentence with the text before it; a short first answer has the prompt before it: `Quito`."""
     for index, sentence in enumerate(sentences_S):
         opening = sentences_S[: min(1, max(0, index - SENTENCES_BEFORE))]
-        yield _Question(" ".join((*opening, *sentences_S[max(0, index - SENTENCES_BEFORE) : index])), sentence)
+        is_short = prompt and not any(is_statement(each) for each in sentences_S)
+        before = (prompt,) if is_short else ()
+        yield _Question(" ".join((*before, *opening, *sentences_S[max(0, index - SENTENCES_BEFORE) : index])), sentence)
 
 
 def _messages(question: _Question) -> list[Message]:

@@ -38,7 +38,8 @@ REPORTS = [
         "A01 citation markers are no claims",
         CITY,
         (
-            "Lima is the capital of Peru.[1] It has 10 million people.[2][3] The city was founded in 1535 by Francisco Pizarro.[4]",
+            "Lima is the capital of Peru.[1] It has 10 million people.[2][3] The city was founded in 1535 by "
+            "Francisco Pizarro.[4]",
             1.0,
         ),
         ("Lima is the capital of Peru [1, 2]. It has 10 million people [3-5].", 1.0),
@@ -57,7 +58,8 @@ REPORTS = [
         ("Lima is the capital of Peru (source: https://example.org/lima).", 1.0),
         ("[Lima](https://en.wikipedia.org/wiki/Lima) is the capital of Peru.", 1.0),
         (
-            "Lima is the capital of Peru.\n\nReferences:\n1. Smith, J. (2011). A history of Quito. Oxford.\n2. Doe, A. Peru today.",
+            "Lima is the capital of Peru.\n\nReferences:\n1. Smith, J. (2011). A history of Quito. Oxford.\n2. "
+            "Doe, A. Peru today.",
             1.0,
         ),
         ("Lima is the capital of Peru.\n\n## Sources\n- Wikipedia is a free encyclopedia.\n- https://example.org", 1.0),
@@ -68,7 +70,8 @@ REPORTS = [
         "A04 thought is no answer",
         CITY,
         (
-            "<think>\nMaybe Lima is the capital of Chile. Quito is the capital of Ecuador.\n</think>\nLima is the capital of Peru.",
+            "<think>\nMaybe Lima is the capital of Chile. Quito is the capital of Ecuador.\n</think>\nLima is "
+            "the capital of Peru.",
             1.0,
         ),
         ("Maybe Lima is the capital of Chile.\n</think>\n\nLima is the capital of Peru.", 1.0),
@@ -137,13 +140,13 @@ REPORTS = [
         "A14 what follows a remark of the model is judged",
         "In the 2021 season the number 95 car is driven by Kyle Busch.",
         (
-            "As an AI language model, I don't have access to real-time information, but as of the 2021 season the number 95 car is "
-            "driven by Kyle Busch.",
+            "As an AI language model, I don't have access to real-time information, but as of the 2021 season the number 95 "
+            "car is driven by Kyle Busch.",
             1.0,
         ),
         (
-            "As an AI language model, I don't have access to real-time information, but as of the 2021 season the number 95 car is "
-            "driven by Jeff Gordon.",
+            "As an AI language model, I don't have access to real-time information, but as of the 2021 season the number 95 "
+            "car is driven by Jeff Gordon.",
             0.0,
         ),
         ("I'm not able to browse; however, the number 95 car is driven by Jeff Gordon.", 0.0),

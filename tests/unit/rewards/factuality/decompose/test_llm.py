@@ -151,3 +151,9 @@ def test_the_facts_of_every_demonstration_are_kept_when_a_model_answers_with_the
     for before, sentence, facts in DEMONSTRATIONS:
         found = decomposed(LlmDecomposer(writing({sentence: facts})), [response(f"{before} {sentence}")])[0]
         assert tuple(fact.text for fact in found.facts_F) == facts
+
+
+def test_a_short_answer_is_split_with_its_question_before_it():
+    words = FakeVerifier(writes=lambda text: '{"facts": ["The capital of Ecuador is Quito"]}')
+    (found,) = LlmDecomposer(words).decompose(["What is the capital of Ecuador?"], [response("Quito")])
+    assert [fact.text for fact in found.facts_F] == ["The capital of Ecuador is Quito"]
