@@ -12,18 +12,26 @@ def vocabulary(text: str) -> frozenset[str]:
 
 # A claim of these words alone says nothing that evidence could refute.
 EMPTY = vocabulary("""
-    a an the of in on at to for from by with and or but as that this these those its it their it they which who is are was
-    were be been has have had do does did will can may very more most such also both other some many much all well known home
-    located situated place world country nation state people population region area land city rich diverse vibrant beautiful
-    unique cultural culture heritage history historical traditional tradition strong significant important popular famous
-    great wide range variety various number landscape natural economy economic society social political system government
-    climate geography environment life way part complex dynamic fascinating stunning welcoming friendly hospitable modern
-    ancient long deep proud thriving growing influence influenced shaped blend mix mixture years centuries time community
-    communities beauty full offers different several one make makes made key major role plays factor factors characterized
-    world's including include includes ability resources quality high standard living strongly highly among there""")
+    a an the of in on at to for from by with and or but as that this these those its it their they which who is are was
+    were be been has have had do does did will can may very more most such also both other some many much all well known
+    home located situated place world country nation state people population region area land city rich diverse vibrant
+    beautiful unique cultural culture heritage history historical traditional tradition strong significant important
+    popular famous great wide range variety various number landscape natural economy economic society social political
+    system government climate geography environment life way part complex dynamic fascinating stunning welcoming
+    friendly hospitable modern ancient long deep proud thriving growing influence influenced shaped blend mix mixture
+    years centuries time community communities beauty full offers different several one make makes made key major role
+    plays factor factors characterized world's including include includes ability resources quality high standard living
+    strongly highly among there""")
 NEGATIONS = frozenset({"not", "no", "never", "without"})
 _stem = Stemmer.Stemmer("english").stemWord
+# A fact that adds only these to an earlier one says it again: `a small tropical island` after `a tropical island`.
+SLIGHT = vocabulary("""
+    small large big little tiny vast huge beautiful lovely lush sovereign mostly primarily generally usually often known
+    considered boasts offers""")
+LEAST_SAID = 3  # words with content that a fact has beside them
 _EMPTY_STEMS = {_stem(word) for word in EMPTY}
+
+_SLIGHT_STEMS = {_stem(word) for word in SLIGHT}
 
 
 def content(text: str) -> frozenset[str]:
@@ -47,6 +55,8 @@ class SeenFacts:
     def add(self, key: frozenset[str]) -> bool:
         """Adds the content of a fact. False if it is empty or an earlier fact contains all of it."""
         if not key or key in self._contents or self._is_covered(key):
+            return False
+        if len(said := key - _SLIGHT_STEMS) >= LEAST_SAID and self._is_covered(said):
             return False
         self._contents.add(key)
         for stem in key:

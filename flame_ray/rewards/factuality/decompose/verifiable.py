@@ -42,7 +42,7 @@ DETAIL = re.compile(r"\d|(?<=[a-z,] )[A-Z]")  # a figure or a name
 SPOKEN_TO = re.compile(
     r"\byour (?:question|answer|request|needs|query|interest|trip|visit)"
     r"|\b(?:assist|help|tell|show|give) you\b|\b(?-i:me|my|[Ll]et['’]s)\b"
-    r"|^(?:Refer|See|Visit|Note|Imagine|Consider|Explore|Discover|Embrace|Enjoy)\b|\byou can tell\b",
+    r"|^(?:Refer|See|Visit|Note|Imagine|Consider|Explore|Discover|Embrace|Enjoy|Share|Let|Try)\b|\byou can tell\b|\byourself\b",
     re.IGNORECASE,
 )
 # Two function words that no sentence has side by side.
