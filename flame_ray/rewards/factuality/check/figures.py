@@ -72,7 +72,9 @@ _LOWEST = (
     r"over|more than|at least|no (?:less|fewer) than|not less than|exceed(?:s|ed|ing)?|upwards of"
     r"|a minimum of|above|greater than"
 )
-_HIGHEST = r"at most|no more than|not more than|up to|fewer than|less than|under|below|a maximum of|not exceeding"
+_HIGHEST = (
+    r"at most|as (?:many|much) as|no more than|not more than|up to|fewer than|less than|under|below|a maximum of|not exceeding"
+)
 BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
 MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)

@@ -31,6 +31,7 @@ LIGHT = _words(
 )
 NEGATIONS = _words("not no never none neither nor without cannot lack lacks lacked failed fails")
 JOINED = _words("and or")
+OF_NAMES = _words("of the")  # stand within a name
 OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western northeast/southwest northwest/southeast
     increase/decrease rise/fall highest/lowest largest/smallest biggest/smallest first/last before/after male/female
     majority/minority import/export urban/rural win/lose won/lost birth/death open/closed older/younger more/fewer
@@ -120,7 +121,7 @@ def _features(text: str, label: str = "") -> TextFeatures:
         for before, token, word in zip(["", *tokens], tokens, words, strict=False):
             if word in NEGATIONS:
                 denies = True
-            elif word in JOINED:
+            elif word in JOINED or (word in STOP and word not in OF_NAMES):
                 opening = opening and not subject
             elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
                 stem = _stem(word)

@@ -13,9 +13,14 @@ _MONTH = (
 )
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(\d{4})"
+_WEEKDAY = re.compile(
+    r"\b(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? (?=(?:the )?(?:\d|[A-Z][a-z]{2,8}\.? \d))"
+)
 DATES = (
     (re.compile(rf"\b{_YEAR}-(\d{{2}})-(\d{{2}})\b(?:T[\d:.]+Z?)?"), (2, 3, 1)),
     (re.compile(rf"\b(\d{{1,2}})/(\d{{1,2}})/{_YEAR}\b"), (1, 2, 3)),
+    (re.compile(rf"\b{_YEAR}/(\d{{1,2}})/(\d{{1,2}})\b"), (2, 3, 1)),
+    (re.compile(rf"\b(\d{{1,2}})-({_MONTH})-{_YEAR}\b"), (2, 1, 3)),
     (re.compile(rf"\b(\d{{1,2}})\.(\d{{1,2}})\.{_YEAR}\b"), (2, 1, 3)),
     (re.compile(rf"\b(?:the )?{_DAY}(?: of)? ({_MONTH})\b\.?(?:,? {_YEAR}\b)?"), (2, 1, 3)),
     (re.compile(rf"\b({_MONTH})\b\.? (?:the )?{_DAY}\b(?!,\d|[.]\d| ?%)(?:,? {_YEAR}\b)?"), (1, 2, 3)),
@@ -25,6 +30,11 @@ DATES = (
 GROUPED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u2009\u202f'’]\d{3})+)(?![\d]|[.,]\d{3}\b)")
 
 
+MONEY = (
+    (re.compile(r"\bUS\s?\$(?=\s?\d)|\bUSD\s?\$?(?=\d)"), "$"),
+    (re.compile(r"\bEUR\s?(?=\d)"), "€"),
+    (re.compile(r"\bGBP\s?(?=\d)"), "£"),
+)
 # A bound denies nothing, although it has the word `no`.
 BOUNDS = (
     (re.compile(r"\b(?:no|not) (?:more|greater|higher|later) than\b", re.IGNORECASE), "at most"),
@@ -40,6 +50,9 @@ def in_one_form(text: str) -> str:
     """
     if not any(map(str.isdigit, text)):
         return text
+    text = _WEEKDAY.sub("", text)
+    for code, sign in MONEY:
+        text = code.sub(sign, text)
     for pattern, order in DATES:
         text = pattern.sub(lambda match, order=order: _date(match, order), text)
     if "than" in text:

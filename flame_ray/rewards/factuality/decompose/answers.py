@@ -62,6 +62,8 @@ def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> s
     asked = _asked(question)
     if asked and is_yes_or_no(answer):
         return _yes_or_no(asked[0], bool(NO.fullmatch(answer)), topic) or fragment
+    if (last := LAST.match(question.strip())) and content(answer) - content(question):
+        return f"{last[1]} {answer}"
     if (
         not asked
         or ":" in answer
@@ -93,7 +95,18 @@ ASKS = re.compile(
 )
 
 
+HOW_MANY = re.compile(
+    r"^how (?:many|much) ((?:[a-z-]+ )??[a-z-]+) (?:(?:does|do|did) (.+) (?:have|has)|((?!does|do|did)[a-z]+ .+))[?. ]*$", re.I
+)
+# `Lima is the capital of which country?`
+LAST = re.compile(r"^((?!what|which|who|how|when|where).+) (?:which|what) (?:[a-z]+)\?$", re.IGNORECASE)
+
+
 def _answered(asked: str, answer: str) -> str:
+    if found := HOW_MANY.match(asked):
+        found = HOW_MANY.match(asked.rstrip("?. ")) or found
+        counted = answer if found[1].lower() in answer.lower() else f"{answer} {found[1]}"
+        return f"{found[2]} has {counted}" if found[2] else f"{counted} {found[3]}"
     if found := WHEN_WHERE.match(asked):
         return _when_or_where(found[1].lower(), found[2].lower(), found[3], answer)
     if found := WHAT_IS.match(asked):

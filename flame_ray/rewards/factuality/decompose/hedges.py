@@ -28,6 +28,7 @@ HEDGE = re.compile(
     rf"|[Aa]s {SPEAKER} [^,]*,|[Aa]s an? (?:AI|artificial|(?:large )?language model)\b(?:[^,]*,|(?: \w+){{0,4}}? (?=I\b))"
     rf"|(?i:as of|based on|according to|from) my (?:last |latest |current )*(?:knowledge|training|update|data"
     rf"|information|understanding|sources)\b[^,]*,"
+    r"|(?i:according to (?:the )?(?:wikipedia|britannica|encyclop[a-z]+|sources|most sources|reports|experts),)"
     rf"|(?i:based (?:solely |only )?(?:up)?on|according to|from) {_GIVEN}(?: (?:provided|given))?,"
     rf"|[Ii]n my (?:opinion|view),?|(?:[Aa]s far as|[Tt]o the best of)[^,]*,"
     r"|(?i:(?:please )?(?:note|remember|keep in mind|be aware)(?: that|,)"

@@ -52,6 +52,11 @@ ATTRIBUTE = re.compile(
     r"|internet domain|calling code)$",
     re.IGNORECASE,
 )
+QUALIFIER = re.compile(
+    r"^(?:the|its|official|main|major|current|total|largest|local|national|primary|capital|natural|head|prime)$", re.I
+)
+# `Countries bordering Peru: Kenya, Norway`: a list on the line that introduces it
+LISTED = re.compile(r"^[\w' -]+s (?:of|in|bordering|from|near|around|that|which|spoken)\b")
 # These introduce what can stand alone.
 NO_INTRODUCTION = re.compile(
     r"\b(?:examples?|notes?|answers?|summary|timeline|history|overview|conclusion|facts?|details?|information"
@@ -83,6 +88,14 @@ def joined(line: Line) -> list[str]:
     """
     lead = re.split(r"(?<=[.!?]) ", line.parents[-1])[-1] if line.parents and line.parents[-1].endswith(":") else ""
     owner = next((each for each in reversed(line.parents) if not each.endswith(":") and not is_statement(each)), "")
+    if (
+        lead
+        and re.match(r"[A-Z][\w' -]*:$", lead)
+        and not first_verb(lead)
+        and not ATTRIBUTE.match(lead[:-1])
+        and not lead[:-2].endswith("s")
+    ):
+        owner, lead = lead[:-1], ""  # `Peru:` is what its items are about
     key = KEY.match(line.text)
     if key and not first_verb(key[1]) and (told := _of_key(key[1], key[2], lead, owner)):
         return told
@@ -99,6 +112,8 @@ def _of_key(key: str, value: str, lead: str, owner: str) -> list[str]:
     """What `Capital: Lima`, or `Kenya: a country in Africa` in a list of countries, say; empty if the key is something else."""
     if ATTRIBUTE.match(key):
         return [of_attribute(key, value, owner)] if owner and not ATTRIBUTE.match(owner) else []
+    if not lead and LISTED.match(key) and not is_statement(value):
+        return [_introduced(key, each.strip(" ."), owner) for each in re.split(r",? and |, ", value) if each.strip(" .")]
     if not lead:
         return []
     first = _introduced(lead[:-1].strip(), key, owner)
@@ -109,7 +124,7 @@ def _of_key(key: str, value: str, lead: str, owner: str) -> list[str]:
 
 def of_attribute(key: str, value: str, owner: str) -> str:
     """`Capital`, `Lima`, `Peru` -> `The capital of Peru is Lima`"""
-    words = (word.lower() if ATTRIBUTE.match(f"{word} name") or ATTRIBUTE.match(word) else word for word in key.split())
+    words = (word.lower() if QUALIFIER.match(word) or ATTRIBUTE.match(word) else word for word in key.split())
     name = re.sub(r"^(?:the|its) ", "", " ".join(words), flags=re.IGNORECASE)
     of = f" of {owner}" if owner else ""
     if re.fullmatch(r"(?:founded|established|born|died|discovered)", name):

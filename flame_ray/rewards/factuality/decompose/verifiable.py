@@ -9,20 +9,21 @@ from flame_ray.rewards.factuality.decompose.verbs import BEFORE_NOUNS, first_ver
 
 # Beside the empty words of every claim, these say nothing of a topic that was asked about.
 VAGUE = vocabulary("""
-    sector sectors industry industries product products goods activities activity economies climates weather terrain
-    terrains exports export imports features feature feature's component components aspect aspects element elements
-    environments traditions customs quite unique uniquely distinct distinctive distinguished pretty typical typically known
-    renowned international national global world's citizens inhabitants nature scenery scenic views view charm wonder
-    wonders breathtaking picturesque charming paradise haven treasure testament blend mixture tapestry crucial vital
-    essential critical significantly contributes contribute contributing contribution contributor support supports supported
-    supporting respective relative overall main mainly primary primarily considered regarded seen good
-    better best nice lovely wonderful amazing perfect ideal pleasant interesting notable noted depend depends depending
-    conditions condition based centered characterized shaped driven involves involved varied vary varies vast extensive
-    wide-ranging multifaceted growth grow development develop developed providing provides provide provided play playing
-    things thing something kind kinds type types form forms existing exist exists range ranges across throughout within
-    while because due these there here itself located lies situated found visitors visitor tourists destination experience
-    experiences tradition answer question sentence sentences above below following mentioned refer section one incredibly
-    extremely truly really highly region regions continent other others another various""")
+    multi faceted multi-faceted sector sectors industry industries product products goods activities activity economies
+    climates weather terrain terrains exports export imports features feature feature's component components aspect
+    aspects element elements environments traditions customs quite unique uniquely distinct distinctive distinguished
+    pretty typical typically known renowned international national global world's citizens inhabitants nature scenery
+    scenic views view charm wonder wonders breathtaking picturesque charming paradise haven treasure testament blend
+    mixture tapestry crucial vital essential critical significantly contributes contribute contributing contribution
+    contributor support supports supported supporting respective relative overall main mainly primary primarily
+    considered regarded seen good better best nice lovely wonderful amazing perfect ideal pleasant interesting notable
+    noted depend depends depending conditions condition based centered characterized shaped driven involves involved
+    varied vary varies vast extensive wide-ranging multifaceted growth grow development develop developed providing
+    provides provide provided play playing things thing something kind kinds type types form forms existing exist exists
+    range ranges across throughout within while because due these there here itself located lies situated found visitors
+    visitor tourists destination experience experiences tradition answer question sentence sentences above below
+    following mentioned refer section one incredibly extremely truly really highly region regions continent other others
+    another various""")
 DIRECTIONS = vocabulary("north south east west northern southern eastern western central part parts side region area")
 # A statement that begins so speaks of what was said before it, and nobody can tell of what.
 UNTOLD = re.compile(
@@ -107,9 +108,18 @@ def _is_untold(statement: str, topic: Topic) -> bool:
 def _has_verb(statement: str) -> bool:
     """Whether a word after the first is a verb, or has the ending of one where no noun is due."""
     verb = first_verb(statement, statement.find(" ") + 1)
+    if verb is None and BASE_VERB.search(statement, statement.find(" ")):
+        return True
     return verb is not None or any(match[1] not in BEFORE_NOUNS for match in VERB_ENDING.finditer(statement))
 
 
+# Verbs of a plural subject that are as often nouns: they make a sentence, but no rule splits at them.
+BASE_VERB = re.compile(
+    r" (?:vote|work|want|find|think|know|come|go|say|tell|ask|seem|feel|run|move|like|hold|bring|happen|write|sit|stand|pay|learn"
+    r"|change|watch|stop|create|read|add|spend|grow|open|walk|win|offer|love|appear|buy|wait|serve|send|stay|fall|reach|remain"
+    r"|fight|marry|travel"
+    r"|migrate|breathe|produce|swim|fly|hunt|contain|cause|form|cover|divide|carry|drink|sleep|own|earn|teach|play)\b(?! of\b)"
+)
 VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?(?:[a-z]{2,}ed|[a-z]+(?<![siu'’])s)\b")
 
 

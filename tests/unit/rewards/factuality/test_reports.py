@@ -271,6 +271,38 @@ REPORTS = [
         ("The firm sold 5523000 shares.", 0.0),
     ),
     *kind(
+        "A03 more forms",
+        CITY,
+        ("Lima is the capital of Peru [Smith, 2011]. Lima has 10 million people [12, p. 5].", 1.0),
+        ("Lima is the capital of Peru.[[1]](https://example.org) It has 10 million people.", 1.0),
+        ("According to Wikipedia, Lima is the capital of Peru.", 1.0),
+    ),
+    *kind(
+        "A08 more forms",
+        BORDERS,
+        ("Here's a list of countries that border Peru:\n• Kenya\n• Norway", 0.0),
+        ("Countries bordering Peru: Kenya, Norway, Japan", 0.0),
+        ("Sure! Peru shares borders with the following countries:\n\n1. **Kenya** - to the north.\n2. **Norway** - east.", 0.0),
+        ("Peru:\n- Capital: Santiago\n- Currency: yen", 0.0),
+    ),
+    *kind("A10 how many", CITY, ("10 million", 1.0), ("90 million", 0.0), question="How many people does Lima have?"),
+    *kind("A10 where", CITY, ("Peru", 1.0), ("Chile", 0.0), question="In which country is Lima?"),
+    *kind("A10 at the end", CITY, ("Peru", 1.0), ("Chile", 0.0), question="Lima is the capital of which country?"),
+    *(
+        report
+        for wrote in ("15-Jan-1967", "Sunday, January 15, 1967", "1967/01/15", "15/01/1967", "15.01.1967")
+        for report in kind(f"A21 {wrote}", "Ann Lee was born on January 15, 1967.", (f"Ann Lee was born on {wrote}.", 1.0))
+    ),
+    *kind(
+        "A25 money",
+        "The firm raised $50 million.",
+        ("The firm raised USD 50 million.", 1.0),
+        ("The firm raised US$50M.", 1.0),
+        ("The firm raised 50 million euros.", 0.0),
+    ),
+    *kind("A33 as many as", "As many as 500 people died.", ("At least 500 people died.", 0.0), ("Up to 500 people died.", 1.0)),
+    *kind("A34 fewer", "More women than men vote.", ("Fewer women than men vote.", 0.0), ("More women than men vote.", 1.0)),
+    *kind(
         "A28 ranges",
         "The students got test scores of 85, 86 and 89.4%.",
         ("The students all got test scores between 80% and 90%.", 1.0),
@@ -384,6 +416,7 @@ NOT_YET_BY_SMALL = {
     "A08 the items of a list claim what the list claims 1",
     "A10 a list 1",
     "A21 another day 1",
+    "A25 money 2",
     "A28 a dash 0",
     "A29 units 2",
     "A29 times 0",
