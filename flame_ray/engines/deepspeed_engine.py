@@ -1,5 +1,6 @@
 """DeepSpeed as a `TrainingEngine`: one process is one rank of a data-parallel group."""
 
+import logging
 import math
 import os
 import socket
@@ -21,10 +22,11 @@ from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import response_logps, token_logps
-from flame_ray.engines.merging import MergedWeights
+from flame_ray.engines.merging import Kept, MergedWeights
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
+log = logging.getLogger(__name__)
 SAVED_CHUNK = 256 * 2**20  # bytes of parameters that are gathered at a time while a model is written
 
 
@@ -97,6 +99,8 @@ class DeepSpeedEngine:
         weights = {name: value.to("cpu", copy=True) for name, value in named if self.rank == 0}
         if self.rank == 0:
             policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
+        del weights
+        _check_whole(self.merged.kept(policy.read_model(folder) if self.rank == 0 else None, SAVED_CHUNK), folder)
 
     def save_state(self, folder: Path) -> None:
         self._state.save(folder / STATE if self.rank == 0 else None)
@@ -153,6 +157,18 @@ class DeepSpeedEngine:
 
     def _gather(self, parameters: list[nn.Parameter]) -> AbstractContextManager:
         return deepspeed.zero.GatheredParameters(parameters) if self.config.zero_stage == 3 else nullcontext()
+
+
+def _check_whole(kept: Kept, folder: Path) -> None:
+    """Refuse a saved model that is not the adapter's: rounding, or a name that went astray, may lose an update."""
+    if not kept.is_whole:
+        raise EngineError(
+            "a saved model with the whole update of the adapter, and the base model's other weights",
+            f"{kept.share:.1%} of the update (standard error {kept.error:.1%}), and {len(kept.unequal)} others that differ "
+            f"({', '.join(kept.unequal[:3]) or 'none'}), in {folder}",
+            "report this bug; until it is mended, set learner.dtype to float32",
+        )
+    log.info("%s: the saved model has %.1f %% of the adapter's update", folder, 100 * kept.share)
 
 
 def deepspeed_config(config: LearnerConfig) -> dict:

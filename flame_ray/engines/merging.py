@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import torch
 from peft import PeftModel
@@ -32,8 +33,28 @@ class TensorLayout:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much of an adapter's update other merged weights have: `share` is <found - base, update> / <update, update>.
+
+    `error`: the share's standard error, from rounding. `unequal`: tensors without an adapter that are not the module's own.
+    """
+
+    share: float
+    error: float
+    unequal: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.unequal and abs(self.share - 1) <= 0.1 + 4 * self.error
+
+
 class MergedWeights:
-    """The weights of a module, which stays as it is. A LoRA layer becomes base + B A scale, added in float32 and cast back.
+    """The weights of a module, which stays as it is. A LoRA layer becomes base + B A scale, added in float32.
+
+    The sum is rounded to bfloat16 at random, and right on average (`rounded`). Most of an adapter's update is smaller than half
+    a step between two bfloat16 numbers: rounding to the nearest would lose it. A layer's random numbers follow from its name,
+    so the same adapter always gives the same weights: to every sampler, in every saved folder, and after a resume.
 
     `gather` makes parameters that ZeRO-3 has split complete inside a `with`. Every rank takes part in every gathering, so all
     ranks must run through the iterators below to their end. An output layer tied to the embeddings is left out, as in the
@@ -77,11 +98,29 @@ class MergedWeights:
             while chunk:
                 yield chunk.pop(0)
 
+    def kept(self, found: Callable[[str], Tensor] | None, limit: int) -> Kept:
+        """Compare other weights, such as saved ones, with these. A rank whose `found` is None only takes part in gathering."""
+        sums, unequal = torch.zeros(3, dtype=torch.float64), []
+        for places in self.chunk_ranges(limit):
+            named = self._parameters[places.start : places.stop]
+            with self._whole(named), torch.no_grad():
+                for name, value in named if found is not None else ():
+                    other = found(plain_name(name)).to(value.device)
+                    if name in self._adapted:
+                        sums += _along_update(other.float() - value.float(), _update(self._adapted[name]))
+                    elif not other.equal(value):
+                        unequal.append(plain_name(name))
+        along, whole, noise = sums.tolist()
+        return Kept(along / whole, noise**0.5 / whole, tuple(unequal)) if whole else Kept(1.0, 0.0, tuple(unequal))
+
+    def _whole(self, named: list[tuple[str, nn.Parameter]]) -> AbstractContextManager:
+        factors = [factor for name, _ in named if name in self._adapted for factor in _factors(self._adapted[name])]
+        return self._gather([value for _, value in named] + factors)
+
     def _merged(self, named: list[tuple[str, nn.Parameter]]) -> list[Named]:
         """Split parameters are copied, so that they outlive their gathering."""
-        factors = [factor for name, _ in named if name in self._adapted for factor in _factors(self._adapted[name])]
-        with self._gather([value for _, value in named] + factors), torch.no_grad():
-            return [(plain_name(name), _merge(value, self._adapted.get(name))) for name, value in named]
+        with self._whole(named), torch.no_grad():
+            return [(plain_name(name), _merge(value, self._adapted.get(name), plain_name(name))) for name, value in named]
 
 
 def plain_name(name: str) -> str:
@@ -97,13 +136,37 @@ def _factors(layer: Any) -> list[nn.Parameter]:
     return [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
 
 
-def _merge(weight: nn.Parameter, layer: LoraLayer | None) -> Tensor:
+def rounded(exact: Tensor, dtype: torch.dtype, seed: int) -> Tensor:
+    """A float32 tensor in another dtype. In bfloat16 each number becomes one of its two neighbours, the nearer one more often,
+    so that the mean of many is `exact`; a number that bfloat16 has stays itself.
+
+    A bfloat16 number is the upper half of a float32 number: adding 16 random bits carries into it as often as it should.
+    """
+    if dtype != torch.bfloat16:
+        return exact.to(dtype)
+    draws = torch.Generator(exact.device).manual_seed(seed)
+    bits = torch.randint(0, 2**16, exact.shape, generator=draws, dtype=torch.int32, device=exact.device)
+    return bits.add_(exact.contiguous().view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32).to(dtype)
+
+
+def _merge(weight: nn.Parameter, layer: LoraLayer | None, name: str) -> Tensor:
     if layer is None:
         return weight.detach().clone() if hasattr(weight, "ds_id") else weight.detach()
+    return rounded(weight.detach().float() + _update(layer), weight.dtype, crc32(name.encode()))
+
+
+def _update(layer: Any) -> Tensor:
+    """What an adapter adds to its layer's weights, in float32."""
     a, b = (factor.detach().float() for factor in _factors(layer))
     delta = b @ a * layer.scaling[ADAPTER]
-    delta = delta.T if getattr(layer, "fan_in_fan_out", False) else delta
-    return (weight.detach().float() + delta).to(weight.dtype)
+    return delta.T if getattr(layer, "fan_in_fan_out", False) else delta
+
+
+def _along_update(change: Tensor, update: Tensor) -> Tensor:
+    """<change, update>, <update, update>, and the variance of the first by rounding: [3], on the CPU."""
+    error = (change - update) * update
+    parts = [(change * update).sum(), update.square().sum(), error.square().sum()]
+    return torch.stack(parts).double().cpu()
 
 
 def _tied_names(model: nn.Module) -> set[str]:

@@ -1,5 +1,6 @@
 """Loads the policy with transformers and PEFT, and writes it to folders that `from_pretrained` and vLLM can load."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from huggingface_hub import save_torch_state_dict
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -68,6 +70,13 @@ def write_model(
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)
     AutoTokenizer.from_pretrained(tokenizer_path, trust_remote_code=trust_remote_code).save_pretrained(folder)
+
+
+def read_model(folder: Path) -> Callable[[str], Tensor]:
+    """A function from a name to the tensor that `write_model` wrote; the files stay open as long as it lives."""
+    files = [safe_open(file, framework="pt") for file in sorted(folder.glob("*.safetensors"))]
+    holders = {name: file for file in files for name in file.keys()}  # noqa: SIM118  (a file, not a dictionary)
+    return lambda name: holders[name].get_tensor(name)
 
 
 def suit_attention(model: nn.Module, columns: int) -> None:

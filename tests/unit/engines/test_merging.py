@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from flame_ray.engines.merging import MergedWeights
+from flame_ray.engines.merging import Kept, MergedWeights, rounded
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
 
 
@@ -116,3 +116,71 @@ def test_a_chunk_is_free_when_the_next_one_is_gathered(how):
         handed_out += [weakref.ref(value) for name, value in named if "proj" in name]  # merged, so made anew
         del item, named
     assert len(handed_out) > 20 and largest == 0
+
+
+# Rounding to bfloat16
+
+
+def test_a_number_becomes_one_of_its_two_neighbours_and_the_mean_of_many_is_the_number_itself():
+    step = 2**-7  # between two bfloat16 numbers from 1 to 2
+    for part, sign in ((0.5, 1), (0.1, -1), (0.003, 1)):
+        exact = torch.full((200_000,), sign * (1 + part * step))
+        found = rounded(exact, torch.bfloat16, seed=1).float()
+        assert set(found.tolist()) == {sign * 1.0, sign * (1 + step)}
+        up = (found.abs() > 1).float().mean().item()
+        assert up == pytest.approx(part, abs=4 * (part * (1 - part) / len(exact)) ** 0.5)
+
+
+def test_a_number_that_bfloat16_has_stays_itself_and_float32_is_never_rounded():
+    exact = torch.randn(5000, generator=torch.Generator().manual_seed(0))
+    held = exact.to(torch.bfloat16)
+    assert rounded(held.float(), torch.bfloat16, seed=3).equal(held)
+    assert rounded(exact, torch.float32, seed=3).equal(exact)
+
+
+def exact_sums(model) -> dict[str, torch.Tensor]:
+    """Base and update of each layer with an adapter, in float32."""
+    sums = {}
+    for name, layer in model.named_modules():
+        if hasattr(layer, "lora_A"):
+            update = layer.lora_B["default"].weight.float() @ layer.lora_A["default"].weight.float() * layer.scaling["default"]
+            sums[f"{name.removeprefix('base_model.model.')}.weight"] = (layer.base_layer.weight.float() + update).detach()
+    return sums
+
+
+def small_update() -> tuple[torch.nn.Module, MergedWeights]:
+    """An adapter in bfloat16 whose update is about a thirtieth of a step of the weights, as a low rate makes them."""
+    model, merged, _, _ = build()
+    model.to(torch.bfloat16)
+    for name, value in model.named_parameters():
+        if ".lora_B." in name:
+            value.data *= 3e-5
+    return model, merged
+
+
+def test_an_update_smaller_than_half_a_step_arrives_whole_on_average():
+    """Rounded to the nearest number, next to nothing of it arrives."""
+    model, merged = small_update()
+    arrived = dict(merged.named(10**9))
+    nearest = {name: value.to(torch.bfloat16) for name, value in exact_sums(model).items()}
+    assert merged.kept(lambda name: nearest.get(name, arrived[name]), LIMIT).share < 0.5
+    kept = merged.kept(arrived.__getitem__, LIMIT)
+    assert abs(kept.share - 1) < 3 * kept.error < 0.6 and kept.is_whole  # so few numbers round by chance
+
+
+def test_the_same_adapter_always_gives_the_same_weights_and_every_layer_draws_its_own_numbers():
+    first, again, in_chunks = (dict(small_update()[1].named(limit)) for limit in (10**9, 10**9, LIMIT))
+    assert all(value.equal(again[name]) and value.equal(in_chunks[name]) for name, value in first.items())
+    exact = torch.full((4000,), 1 + 2**-8)
+    assert not rounded(exact, torch.bfloat16, seed=1).equal(rounded(exact, torch.bfloat16, seed=2))
+
+
+def test_weights_without_an_update_or_with_another_frozen_tensor_are_told_from_whole_ones():
+    _, merged, _, plain = build()
+    right = dict(merged.named(LIMIT))
+    assert merged.kept(right.__getitem__, LIMIT) == Kept(pytest.approx(1.0, abs=1e-6), pytest.approx(0.0, abs=1e-6), ())
+    assert merged.kept(plain.__getitem__, LIMIT).share == 0.0
+    assert not merged.kept(plain.__getitem__, LIMIT).is_whole
+    norm = "model.norm.weight"
+    assert merged.kept(lambda name: right[name] + (name == norm), LIMIT).unequal == (norm,)
+    assert merged.kept(None, LIMIT).is_whole  # a rank that only gathers
