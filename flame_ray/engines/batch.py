@@ -20,24 +20,31 @@ PAD = 0  # any valid id: attention skips padding, and no loss reads it
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """N left-padded sequences of D examples: every sequence ends in the last column, so all responses lie in the last R.
+    """U left-padded rows, the distinct sequences of D examples. Each ends in the last column: all responses lie in the last R.
 
-    `token_ids`, `attention_mask`, `position_ids`: [N, T]; `response_mask`: [N, R], true where a response has a token.
-    `weights_D`, `indices_D`: [D], an example's weight and its place in the round. N is a multiple of D: rows 0..D-1 are the
-    examples' first sequences, rows D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
+    `token_ids`, `attention_mask`, `position_ids`: [U, T]; `response_mask`: [U, R], true where a response has a token.
+    `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
+    examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
+    `weights_D`, `indices_D`: [D], an example's weight and its place in the round.
     """
 
     token_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
     response_mask: Tensor
+    rows_N: Tensor
     weights_D: Tensor
     indices_D: Tensor
 
     @property
     def response_ids(self) -> Tensor:
-        """The last R columns of the ids, [N, R]; where the mask is false they are prompt or padding."""
+        """The last R columns of the ids, [U, R]; where the mask is false they are prompt or padding."""
         return self.token_ids[:, -self.response_mask.shape[1] :]
+
+    @property
+    def response_lengths_N(self) -> Tensor:
+        """Tokens of each sequence's response."""
+        return self.response_mask.sum(-1)[self.rows_N]
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
@@ -60,8 +67,8 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
         attention_mask[row, -len(ids) :] = 1
         response_mask[row, -len(each.token_ids) :] = True
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-    weights, indices = torch.ones(len(sequences)), torch.arange(len(sequences))
-    return Batch(token_ids, attention_mask, position_ids, response_mask, weights, indices)
+    weights, places = torch.ones(len(sequences)), torch.arange(len(sequences))
+    return Batch(token_ids, attention_mask, position_ids, response_mask, places, weights, places)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.
@@ -80,7 +87,10 @@ class TrainingEngine(Protocol):
     host_states: "HostStates"
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        """Log-probability of each response, [N] on the CPU. With `reference`: under the weights before any training."""
+        """Log-probability of each sequence's response, [N] on the CPU. With `reference`: under the weights before any training.
+
+        Before the first step they are those that `step` computes for the same batch, to the last bit.
+        """
         ...
 
     def token_logps(self, sequence: Continuation) -> list[float]:

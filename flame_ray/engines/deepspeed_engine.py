@@ -58,7 +58,7 @@ class DeepSpeedEngine:
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         with torch.no_grad(), self._weights(reference) as module:
-            return response_logps(*self._forward(module, batch.to(self.device))).cpu()
+            return self._logps(module, batch.to(self.device)).cpu()
 
     def token_logps(self, sequence: Continuation) -> list[float]:
         with torch.no_grad(), self._weights(False) as module:
@@ -74,7 +74,7 @@ class DeepSpeedEngine:
         minimised = torch.zeros((), device=self.device)
         sums: dict[str, Tensor] = {}
         for batch in (each.to(self.device) for each in batches):
-            loss, reported = objective(response_logps(*self._forward(self.engine, batch)), batch)
+            loss, reported = objective(self._logps(self.engine, batch), batch)
             # DeepSpeed averages gradients over ranks: times `world` makes that a sum. It must not divide by the number of
             # micro-batches either (`scale_wrt_gas`): what remains is the sum that the objective asks for.
             self.engine.backward(loss * self.world, scale_wrt_gas=False)
@@ -117,8 +117,12 @@ class DeepSpeedEngine:
         torch.distributed.all_reduce(values)
         return values.cpu()
 
+    def _logps(self, module: nn.Module, batch: Batch) -> Tensor:
+        """[N], from one pass over the distinct sequences."""
+        return response_logps(*self._forward(module, batch))[batch.rows_N]
+
     def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [N, R + 1, V], response ids and mask [N, R]: the output layer runs on no other columns."""
+        """Logits [U, R + 1, V], response ids and mask [U, R]: the output layer runs on no other columns."""
         if self.device.type == "cpu":
             policy.suit_attention(self._frozen if module is self._frozen else self.module, batch.token_ids.shape[1])
         responses = batch.response_mask.shape[1]

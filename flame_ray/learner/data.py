@@ -6,7 +6,7 @@ An example holds the sampler's own token ids: nothing is rendered or tokenized a
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -66,10 +66,21 @@ def digest(examples_D: Sequence[Example]) -> str:
 
 
 def global_batches(examples_D: Sequence[Example], size: int, seed: int | str) -> list[list[Example]]:
-    """The examples in an order that depends on `seed` alone, in batches of `size`; the last one is filled up."""
-    shuffled = list(examples_D)
-    Random(seed).shuffle(shuffled)
+    """The examples in batches of `size`, in an order that depends on `seed` alone; the last batch is filled up.
+
+    A prompt's examples stay together: those that share a sequence then share its forward pass (see `collate`).
+    """
+    groups = by_prompt(examples_D)
+    Random(seed).shuffle(groups)
+    shuffled = [example for group in groups for example in group]
     return [filled_up(shuffled[start : start + size], size) for start in range(0, len(shuffled), size)]
+
+
+def by_prompt(examples_D: Sequence[Example]) -> list[list[Example]]:
+    groups: dict[tuple[int, ...], list[Example]] = {}
+    for example in examples_D:
+        groups.setdefault(example.sequences[0].prompt_token_ids, []).append(example)
+    return list(groups.values())
 
 
 def filled_up(batch: Sequence[Example], multiple: int) -> list[Example]:
@@ -78,23 +89,27 @@ def filled_up(batch: Sequence[Example], multiple: int) -> list[Example]:
     return [*batch, *[filler] * (-len(batch) % multiple)]
 
 
-def rank_slice(batch: Sequence[Example], rank: int, world: int) -> list[Example]:
-    """Every world-th example of the batch in order of length: ranks get equal work, and neighbours need little padding."""
-    if len(batch) % world:
-        raise ValueError(f"a batch of {len(batch)} does not divide over {world} ranks: fill it up first")
-    return sorted(batch, key=lambda example: (example.columns, example.index), reverse=True)[rank::world]
+def micro_batches(batch: Sequence[Example], size: int, rank: int = 0, world: int = 1) -> list[Batch]:
+    """One rank's share of a batch: every world-th of its parts of `size` examples.
 
-
-def micro_batches(examples_D: Sequence[Example], size: int) -> Iterator[Batch]:
-    for start in range(0, len(examples_D), size):
-        yield collate(examples_D[start : start + size])
+    Parts follow from the batch alone. Neighbours are of one prompt, or of prompts of equal length: they need little padding,
+    and ranks get equal work.
+    """
+    if len(batch) % (world * size):
+        raise ValueError(f"a batch of {len(batch)} does not divide into parts of {size} for {world} ranks: fill it up first")
+    groups = sorted(by_prompt(batch), key=lambda group: max(example.columns for example in group), reverse=True)
+    ordered = [example for group in groups for example in group]
+    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    return [collate(part) for part in parts[rank::world]]
 
 
 def collate(examples_D: Sequence[Example]) -> Batch:
-    """The first sequences of all examples, then the second ones."""
-    rows = left_padded([one for nth in zip(*(each.sequences for each in examples_D), strict=True) for one in nth])
+    """A row for each distinct sequence; `rows_N` tells the first sequences of all examples, then the second ones."""
+    wanted_N = [one for nth in zip(*(each.sequences for each in examples_D), strict=True) for one in nth]
+    rows = {sequence: row for row, sequence in enumerate(dict.fromkeys(wanted_N))}
     return replace(
-        rows,
+        left_padded(list(rows)),
+        rows_N=torch.tensor([rows[sequence] for sequence in wanted_N]),
         weights_D=torch.tensor([each.weight for each in examples_D]),
         indices_D=torch.tensor([each.index for each in examples_D]),
     )

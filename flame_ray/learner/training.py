@@ -17,7 +17,7 @@ from torch import Tensor
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.batch import Batch, TrainingEngine
 from flame_ray.errors import DataError, EngineError
-from flame_ray.learner.data import Example, digest, filled_up, global_batches, micro_batches, rank_slice
+from flame_ray.learner.data import Example, digest, global_batches, micro_batches
 from flame_ray.learner.losses import Loss, StepObjective
 from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
 from flame_ray.storage.atomic import write_manifest
@@ -25,7 +25,6 @@ from flame_ray.storage.local_copy import Folder, write_folder
 from flame_ray.types import TrainingReport
 
 REFERENCE = "reference.safetensors"
-REFERENCE_FACTOR = 2  # a forward pass alone keeps no activations, so its micro-batches can be larger
 
 
 class Training:
@@ -44,11 +43,13 @@ class Training:
             raise DataError(
                 "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
             )
-        plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(examples_D, round, epoch)]
-        references = list(self._reference_batches(examples_D)) if self._loss.needs_reference else []
+        batches = global_batches(examples_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/0")
+        plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(batches, round, epoch)]
+        references = batches if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
         asked = TrainState(round, 0, len(plan), digest(examples_D))
-        steps = self._steps(plan, len(examples_D))
+        mean_weight = sum(example.weight for example in examples_D) / len(batches)
+        steps = self._steps(plan, len(examples_D), mean_weight)
         if self._state.holds(asked, self._origin):
             self._work = steps
             return units[len(references) + self._state.step :]
@@ -85,18 +86,23 @@ class Training:
         if not self._state.finished:
             self._reference = load_file(folder / REFERENCE)["reference"]
 
-    def _reference_pass(self, batches: list[Batch], reference: Tensor, asked: TrainState) -> Iterator[int]:
-        """Until it ends, the state is still that of the round before."""
+    def _reference_pass(self, batches: list[list[Example]], reference: Tensor, asked: TrainState) -> Iterator[int]:
+        """On the very batches of the steps: a bfloat16 model gives other numbers in a batch of another shape.
+
+        Until it ends, the state is still that of the round before.
+        """
         for batch in batches:
-            logps = self._engine.logps(batch, reference=self._config.reference == "initial")
-            reference[batch.indices_D] += logps.view(reference.shape[1], -1).T * batch.weights_D[:, None]
+            for part in self._share(batch):
+                logps = self._engine.logps(part, reference=self._config.reference == "initial")
+                is_counted = part.weights_D > 0  # a filler is a copy of another one
+                reference[part.indices_D[is_counted]] = logps.view(reference.shape[1], -1).T[is_counted]
             yield 0
         self._reference = self._engine.sum_over_ranks(reference)  # each rank has filled in its own share
         self._state = asked
 
-    def _steps(self, plan: list[list[Example]], examples: int) -> Iterator[int]:
+    def _steps(self, plan: list[list[Example]], examples: int, mean_weight: float) -> Iterator[int]:
         for batch in plan[self._state.step :]:
-            self._state = self._step(batch)
+            self._state = self._step(batch, mean_weight)
             if self._state.finished:
                 self._state = self._state.with_report(examples)
                 self._reference = None
@@ -104,17 +110,23 @@ class Training:
                     self._engine.forget_moments()
             yield self._state.step
 
-    def _step(self, batch: list[Example]) -> TrainState:
-        """One optimizer step, on this rank's share of a global batch."""
+    def _step(self, batch: list[Example], mean_weight: float) -> TrainState:
+        """One optimizer step, on this rank's share of a global batch.
+
+        A batch counts by its weight: divided by its own, a few examples of little weight would count as much as many.
+        """
         now, weight = self._state, sum(example.weight for example in batch)
         assert self._reference is not None
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
         torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
-        share = micro_batches(rank_slice(batch, self._engine.rank, self._engine.world), self._config.micro_batch_pairs)
-        objective = StepObjective(self._loss, self._reference, weight, self._config.nll_weight)
-        sums = self._engine.step(list(share), objective, learning_rate(self._config, now.round, now.step, now.steps))
+        objective = StepObjective(self._loss, self._reference, mean_weight, self._config.nll_weight)
+        rate = learning_rate(self._config, now.round, now.step, now.steps)
+        sums = self._engine.step(self._share(batch), objective, rate)
         tokens = sum(example.response_tokens for example in batch if example.weight)
         return now.after_step(self._summed_over_ranks(sums), weight, tokens)
+
+    def _share(self, batch: list[Example]) -> list[Batch]:
+        return micro_batches(batch, self._config.micro_batch_pairs, self._engine.rank, self._engine.world)
 
     def _summed_over_ranks(self, sums: dict[str, Tensor]) -> dict[str, float]:
         """By name, sorted: ranks must agree on the order."""
@@ -122,12 +134,9 @@ class Training:
         totals = self._engine.sum_over_ranks(torch.stack([sums[name] for name in names]))
         return dict(zip(names, totals.tolist(), strict=True))
 
-    def _epoch(self, examples_D: Sequence[Example], round: int, epoch: int) -> list[list[Example]]:
-        return global_batches(examples_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/{epoch}")
-
-    def _reference_batches(self, examples_D: Sequence[Example]) -> Iterator[Batch]:
-        share = rank_slice(filled_up(examples_D, self._engine.world), self._engine.rank, self._engine.world)
-        return micro_batches(share, self._config.micro_batch_pairs * REFERENCE_FACTOR)
+    def _epoch(self, batches: list[list[Example]], round: int, epoch: int) -> list[list[Example]]:
+        """The same batches in every epoch, so that their reference fits, in another order."""
+        return batches if epoch == 0 else Random(f"{self._seed}/{round}/{epoch}").sample(batches, len(batches))
 
 
 def learning_rate(config: LearnerConfig, round: int, step: int, steps: int) -> float:

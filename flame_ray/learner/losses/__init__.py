@@ -41,8 +41,9 @@ def make_loss(config: LearnerConfig) -> Loss:
 class StepObjective:
     """What an optimizer step minimises: the weighted sum of a loss over a batch, divided by `normaliser`.
 
-    `normaliser` is the sum of weights in the *global* batch, so that the results of all ranks and micro-batches add up to the
-    mean over examples, however these are divided. An example of weight 0 only fills a batch up.
+    `normaliser` is the mean over the round's *global* batches of their sums of weights, so that the results of all steps, ranks
+    and micro-batches add up to the weighted mean over examples, however these are divided. An example of weight 0 only fills a
+    batch up.
 
     `reference`: [examples of the round, sequences an example]. `nll_weight` adds, times itself, the negative log-likelihood
     of each example's first sequence, in nats a token. A margin alone lets a chosen response become unlikely as long as the
@@ -84,4 +85,4 @@ def _weighted_sum(values_D: Tensor, batch: Batch) -> Tensor:
 def _first_nll(logps: Tensor, batch: Batch) -> Tensor:
     """[D]"""
     first = slice(len(batch.weights_D))
-    return -logps[first] / batch.response_mask[first].sum(-1)
+    return -logps[first] / batch.response_lengths_N[first]

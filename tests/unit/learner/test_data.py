@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.logps import response_logps
 from flame_ray.errors import DataError
-from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples, rank_slice
+from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
 from tests.builders import make_pair, make_response
@@ -58,7 +58,7 @@ def run(model, batch):
         position_ids=batch.position_ids,
         logits_to_keep=columns + 1,
     ).logits
-    return response_logps(logits, batch.response_ids, batch.response_mask)
+    return response_logps(logits, batch.response_ids, batch.response_mask)[batch.rows_N]
 
 
 def slow_logp(model, response):
@@ -97,6 +97,7 @@ def test_padding_with_copies_of_weight_zero_changes_neither_loss_nor_gradient(mo
 def test_chosen_rows_come_first_and_each_pair_keeps_its_own_prompt():
     pairs = make_pairs(5)
     batch = collate(pair_examples(pairs))
+    assert batch.rows_N.tolist() == list(range(10))
     for row, side in enumerate([pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]):
         ids = batch.token_ids[row][batch.attention_mask[row].bool()].tolist()
         assert ids == [*side.prompt_token_ids, *side.token_ids]
@@ -124,23 +125,88 @@ def test_the_last_batch_is_filled_with_copies_that_weigh_nothing():
     assert sorted(example.index for batch in batches for example in batch if example.weight) == list(range(10))
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_ranks_share_a_batch_without_loss_or_overlap_and_in_equal_parts(world):
+@pytest.mark.parametrize(("world", "size"), [(1, 8), (1, 2), (2, 2), (4, 2), (4, 1)])
+def test_ranks_share_a_batch_without_loss_or_overlap_and_in_equal_parts(world, size):
     batch = global_batches(make_examples(10), 8, seed=0)[1]
-    parts = [rank_slice(batch, rank, world) for rank in range(world)]
-    assert {len(part) for part in parts} == {8 // world}
-    assert sorted(one.index for part in parts for one in part) == sorted(one.index for one in batch)
-
-
-def test_micro_batches_hold_the_examples_in_order_with_their_weights():
-    first, second = micro_batches(filled_up(make_examples(3), 4), 2)
-    assert first.indices_D.tolist() == [0, 1]
-    assert second.weights_D.tolist() == [1.0, 0.0]
+    shares = [micro_batches(batch, size, rank, world) for rank in range(world)]
+    assert {len(share) for share in shares} == {8 // (world * size)}
+    parts = [part for share in shares for part in share]
+    assert sorted(index for part in parts for index in part.indices_D.tolist()) == sorted(one.index for one in batch)
+    assert sum(part.weights_D.sum() for part in parts) == 2
 
 
 def test_a_batch_that_does_not_divide_over_the_ranks_is_refused():
     with pytest.raises(ValueError, match="does not divide"):
-        rank_slice(make_examples(3), 0, 2)
+        micro_batches(make_examples(3), 1, 0, 2)
+
+
+# Sequences that several examples share
+
+
+def shared_pairs(prompts=5, responses=4, pairs=5, seed=0):
+    """As the pairs of a round are: several of a prompt, of few responses."""
+    rnd = random.Random(seed)
+    made = []
+    for number in range(prompts):
+        prompt = tuple(rnd.randrange(1, VOCAB) for _ in range(rnd.randrange(2, 9)))
+        sides = [
+            make_response(
+                "",
+                prompt=f"prompt-{number}",
+                index=k,
+                prompt_tokens=prompt,
+                tokens=tuple(rnd.choices(range(1, VOCAB), k=k + 2)),
+            )
+            for k in range(responses)
+        ]
+        made += [make_pair(*rnd.sample(sides, 2)) for _ in range(pairs)]
+    return made
+
+
+def test_a_prompts_examples_are_in_the_same_batch_or_in_two_that_follow_each_other():
+    examples = pair_examples(shared_pairs(prompts=12, pairs=6))
+    batches = global_batches(examples, 8, seed=1)
+    for number in range(12):
+        places = [k for k, batch in enumerate(batches) for one in batch if one.index // 6 == number and one.weight]
+        assert len(places) == 6 and max(places) - min(places) <= 1
+
+
+def test_each_distinct_sequence_runs_once_in_a_forward_pass():
+    examples = pair_examples(shared_pairs(pairs=8))
+    for batch in global_batches(examples, 8, seed=1):
+        (part,) = micro_batches(batch, 8)
+        assert len(part.token_ids) == len({one for example in batch for one in example.sequences}) <= 4
+        sequences_N = [*(example.sequences[0] for example in batch), *(example.sequences[1] for example in batch)]
+        for row, sequence in zip(part.rows_N.tolist(), sequences_N, strict=True):
+            ids = part.token_ids[row][part.attention_mask[row].bool()].tolist()
+            assert ids == [*sequence.prompt_token_ids, *sequence.token_ids]
+        assert part.response_lengths_N.tolist() == [len(one.token_ids) for one in sequences_N]
+
+
+def test_the_gradient_is_that_of_every_pair_alone(model):
+    """The slow way: each side of each pair unpadded, in a pass of its own, with pairs of unequal weight and a filler."""
+    examples = [replace(each, weight=0.2 + each.index % 3) for each in pair_examples(shared_pairs())]
+    normaliser, reference = sum(each.weight for each in examples), -torch.rand(len(examples), 2)
+    parameters = list(model.parameters())
+
+    def gradients(parts):
+        model.zero_grad()
+        for part in parts:
+            StepObjective(Dpo(0.3), reference, normaliser, nll_weight=0.5)(run(model, part), part)[0].backward()
+        return [value.grad.clone() for value in parameters]
+
+    batches = global_batches(examples, 8, seed=2)
+    fast = gradients(part for batch in batches for part in micro_batches(batch, 4))
+    assert sum(len(part.token_ids) for batch in batches for part in micro_batches(batch, 4)) < 0.8 * 2 * len(examples)
+
+    model.zero_grad()
+    for example in examples:
+        chosen, rejected = (run(model, collate([replace(example, sequences=(one,))]))[0] for one in example.sequences)
+        margin = 0.3 * (chosen - reference[example.index, 0] - rejected + reference[example.index, 1])
+        nll = -chosen / len(example.sequences[0].token_ids)
+        (example.weight / normaliser * (-torch.nn.functional.logsigmoid(margin) + 0.5 * nll)).backward()
+    for found, value in zip(fast, parameters, strict=True):
+        torch.testing.assert_close(found, value.grad, atol=1e-6, rtol=1e-4)
 
 
 def test_an_example_of_one_sequence_is_a_row_of_its_own():
