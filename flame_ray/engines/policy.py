@@ -37,7 +37,7 @@ def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedMode
             trust_remote_code=trust_remote_code,
         )
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
-        return model
+        return _without_dropout(model)
     except (OSError, ValueError) as error:
         raise ModelError(
             "a causal model in safetensors at model.policy", f"{path}: {error}", "name a folder or hub id with safetensors"
@@ -88,6 +88,20 @@ def suit_attention(model: nn.Module, columns: int) -> None:
     wanted = "eager" if columns <= EAGER_COLUMNS else "sdpa"
     if base.config._attn_implementation != wanted:
         base.set_attn_implementation(wanted)
+
+
+def _without_dropout(model: PreTrainedModel) -> PreTrainedModel:
+    """Turn off what GPT-2, OPT and others drop of themselves in training.
+
+    Policy and reference would differ by it before the first step, and margins would be noise. Models keep a rate in
+    `nn.Dropout`, or in an attribute of a module, such as `attention_dropout` or `layerdrop`; their settings stay as they are
+    saved. An adapter's dropout is made later, and stays (`learner.lora.dropout`).
+    """
+    for module in model.modules():
+        names = [name for name, value in vars(module).items() if "drop" in name and isinstance(value, float)]
+        for name in [*names, *(["p"] if isinstance(module, nn.Dropout) else [])]:
+            setattr(module, name, 0.0)
+    return model
 
 
 def _contiguous(head: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
