@@ -176,13 +176,21 @@ def _check_whole(kept: Kept, folder: Path) -> None:
 
 
 def deepspeed_config(config: LearnerConfig) -> dict:
+    """In bfloat16, gradients accumulate over micro-batches and ranks in float32: a small one would vanish in a large sum.
+
+    DeepSpeed 0.19 does so under ZeRO 2 and 3 alone: without ZeRO it refuses, and its optimizer for ZeRO 1 cannot leave a GPU. So
+    0 and 1 run as 2, which has the same numbers and needs less memory.
+    """
     accumulation = config.batch_pairs // (config.workers * config.micro_batch_pairs)
+    is_short = config.dtype == "bfloat16"
     return {
         "train_micro_batch_size_per_gpu": config.micro_batch_pairs,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": config.grad_clip,
-        "bf16": {"enabled": config.dtype == "bfloat16"},
-        "zero_optimization": {"stage": config.zero_stage, **_offload(config)},
+        "bf16": {"enabled": is_short},
+        "data_types": {"grad_accum_dtype": "fp32"},
+        "communication_data_type": "fp32",
+        "zero_optimization": {"stage": max(2, config.zero_stage) if is_short else config.zero_stage, **_offload(config)},
         "zero_allow_untested_optimizer": True,  # torch's AdamW
         "zero_force_ds_cpu_optimizer": False,  # DeepSpeed's own optimizer for offload would be compiled at start
         "steps_per_print": 10**9,

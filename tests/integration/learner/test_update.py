@@ -151,3 +151,40 @@ def test_full_parameters_in_bfloat16_on_two_ranks_learn_the_pairs_and_export_eve
     exported = weights(group)
     assert set(exported) == set(from_disk(model_path).state_dict()) - {"lm_head.weight"}
     assert {value.dtype for value in exported.values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"reference": "initial"}, {"reference": "round"}, {"lora": None, "reference": "initial"}, {"lora": None}],
+    ids=["adapter off", "adapter", "copy", "all parameters"],
+)
+def test_the_margin_before_the_first_step_is_zero_to_the_last_bit_in_bfloat16(learner, make_examples, settings):
+    """It is the same computation: any noise in it would be in every margin."""
+    group = learner(dtype="bfloat16", batch_pairs=12, micro_batch_pairs=2, workers=2, **settings)
+    report = group.train(make_examples(11), round=1)
+    assert (report.steps, report.metrics["margin"]) == (1, 0.0)
+    assert report.loss == pytest.approx(math.log(2), abs=1e-6)
+
+
+@pytest.mark.parametrize(("ranks", "stage"), [(1, 0), (1, 1), (2, 1), (2, 2), (2, 3)])
+def test_small_gradients_do_not_vanish_in_a_large_sum_of_bfloat16(learner, ranks, stage):
+    """One micro-batch of weight 1, and 32 of weight 1/500 after it: in bfloat16 each of these is less than half a step."""
+    micro = 33 * ranks
+
+    def norm(small):
+        group = learner(
+            dtype="bfloat16", workers=ranks, zero_stage=stage, micro_batch_pairs=1, batch_pairs=micro, grad_clip=1e9, lora=None
+        )
+
+        def step(rank, small):
+            from flame_ray.engines.base import Continuation
+            from flame_ray.engines.batch import left_padded
+
+            parts = [left_padded([Continuation((3, 4, 5), (6, 7, 8))])] * 33
+            weights = iter([1.0, *[small] * 32])
+            rank.engine.step(parts, lambda logps, batch: (next(weights) * logps.sum(), {}), 1e-4)
+            return float(rank.engine.engine.get_global_grad_norm())
+
+        return ray.get([actor.__ray_call__.remote(step, small) for actor in group.actors], timeout=120)[0]
+
+    assert norm(1 / 500) / norm(0.0) == pytest.approx(1 + 32 / 500, rel=0.005)
