@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flame_ray.cluster.streams import prefetch
-from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
+from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, Synced, TrainingReport
 
 Prompts = Sequence[Prompt]
 
@@ -25,7 +25,7 @@ class Stages:
     pair: Callable[[Iterable[ScoredGroup], int], PairSet]
     train: Callable[[PairSet, int], TrainingReport]
     save: Callable[[int], None]
-    sync: Callable[[int], int]
+    sync: Callable[[int], Synced]
     evaluate: Callable[[Prompts, int], HeldOut]
 
 
@@ -41,7 +41,7 @@ def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> R
     """Train on the pairs, save, push the weights to the samplers, and evaluate."""
     training = stages.train(pairs, round)
     stages.save(round)
-    version = stages.sync(round)
+    version = stages.sync(round).version
     heldout = stages.evaluate(heldout_P, round)
     return RoundReport(round, heldout.evaluation, pairs, training, version)
 

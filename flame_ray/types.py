@@ -327,6 +327,14 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Synced:
+    """The version of the weights that every sampler serves, and what the check of that found."""
+
+    version: int
+    check: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RoundReport:
     """The results of one round. Round 0 is the model before training and has only an evaluation."""
 

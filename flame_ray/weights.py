@@ -1,13 +1,13 @@
 """Brings the learner's weights to the rollout workers, and checks that each worker really computes with them.
 
-The check is a canary: one sequence, whose log-probabilities must agree between learner and worker, and must have moved as
+The check is a canary: some sequences, whose log-probabilities must agree between learner and worker, and must have moved as
 the learner's did.
 """
 
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +15,10 @@ import numpy as np
 from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
-Logps = Sequence[float]
+Answer = Sequence[Sequence[float]]  # the log-probability of each token of each sequence
+LEAST_SLOPE, LARGEST_SLOPE = 0.9, 1.1
+SURE = 3.0  # standard errors by which a slope must miss its bounds, for the run to stop
+MOVED = 5.0  # standard deviations of noise that the learner's movement must exceed, for a slope to be taken
 
 
 class Sender(Protocol):
@@ -28,30 +31,58 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A sequence, with the learner's log-probabilities of its tokens [T] after training, and before it if they are known."""
+    """Sequences, with the learner's answer after training, and what it answered with earlier versions, as far as known."""
 
-    sequence: Continuation
-    expected: Logps
-    learner_before: Logps | None
+    sequences: tuple[Continuation, ...]
+    expected: Answer
+    earlier: Mapping[int, Answer]
     tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well a worker agrees with the learner, over the `tokens` of the canary.
+
+    `gap`: mean distance now, in nats a token. `moved`, `learner_moved`: mean distance from before, None if that is unknown.
+    `slope`: the worker's movement for each nat of the learner's, with its standard `error`.
+
+    >>> print(Agreement(1825, 0.0391, 0.571, 0.563, 0.998, 0.012))
+    moved as the learner did (slope 1.00 +- 0.02 over 1825 tokens), gap 0.0391 nats a token
+    """
+
+    tokens: int
+    gap: float
+    moved: float | None = None
+    learner_moved: float | None = None
+    slope: float = math.nan
+    error: float = math.inf
+
+    def __str__(self) -> str:
+        return f"{self._movement()}, gap {self.gap:.4f} nats a token"
+
+    def _movement(self) -> str:
+        if self.learner_moved is None:
+            return f"movement not compared over {self.tokens} tokens (the learner's log-probabilities of before are not known)"
+        if math.isinf(self.error):
+            return f"the learner moved too little to compare ({self.learner_moved:.4f} nats a token over {self.tokens} tokens)"
+        return f"moved as the learner did (slope {self.slope:.2f} +- {2 * self.error:.2f} over {self.tokens} tokens)"
 
 
 class Push:
     """One version of the weights. `update_worker` runs for every worker, also for those that join later.
 
-    `asleep`: None if no worker ever sleeps; otherwise the canary's log-probabilities that workers gave before they slept.
+    `asleep`: None if no worker ever sleeps; otherwise the canary's answers that workers gave before they slept.
     """
 
-    def __init__(self, weights: Weights | Sender, version: int, canary: Canary, asleep: Mapping[Any, Logps] | None = None):
+    def __init__(self, weights: Weights | Sender, version: int, canary: Canary, asleep: Mapping[Any, Answer] | None = None):
         self.version = version
-        self.largest_gap = 0.0
+        self.agreement: Agreement | None = None  # the worst of the workers'
         self.weights = weights
         self._canary, self._asleep = canary, asleep
 
     async def update_worker(self, actor: Any) -> None:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
-        sequence, tolerance = self._canary.sequence, self._canary.tolerance
-        before = await self._answer_before(actor)
+        version_before, before = await actor.ready.remote(), await self._answer_before(actor)
         await self._wake(actor, "weights")
         weights = await asyncio.to_thread(self.weights, actor) if callable(self.weights) else self.weights
         found = await actor.load_weights.remote(weights, self.version)
@@ -60,49 +91,108 @@ class Push:
                 f"weight version {self.version} on every rollout worker", f"version {found}", "see that worker's log"
             )
         await self._wake(actor, "kv_cache")  # before the weights, it would take their room (vllm#15254)
-        after = await actor.canary.remote(sequence)
-        gap = check_canary(_distance(self._canary.expected, after), _distance(before, after), self._learner_moved(), tolerance)
-        self.largest_gap = max(self.largest_gap, gap)
+        after = await actor.canary.remote(self._canary.sequences)
+        learner_before = self._canary.earlier.get(version_before)
+        agreement = check_canary(self._canary.expected, learner_before, after, before, self._canary.tolerance)
+        self.agreement = agreement if self.agreement is None else _worse(self.agreement, agreement)
 
     def close(self) -> None:
         """Stop sending: workers that join from now on load the weights from storage."""
         if callable(self.weights):
             self.weights.close()
 
-    async def _answer_before(self, actor: Any) -> Logps:
+    async def _answer_before(self, actor: Any) -> Answer:
         known = (self._asleep or {}).get(actor)
-        return await actor.canary.remote(self._canary.sequence) if known is None else known
+        return await actor.canary.remote(self._canary.sequences) if known is None else known
 
     async def _wake(self, actor: Any, part: str) -> None:
         if self._asleep is not None:
             await actor.wake.remote(part)
 
-    def _learner_moved(self) -> float:
-        before = self._canary.learner_before
-        return 0.0 if before is None else _distance(self._canary.expected, before)
 
+def check_canary(expected: Answer, learner_before: Answer | None, after: Answer, before: Answer, tolerance: float) -> Agreement:
+    """Compare a worker's answers after and before a push with the learner's. Raises WeightSyncError if they do not agree.
 
-def check_canary(gap: float, moved: float, learner_moved: float, tolerance: float) -> float:
-    """Return the gap, or raise WeightSyncError if it is above the tolerance or the worker stood still. In nats a token.
-
-    A worker stood still if it moved less than a quarter as far as the learner, and the learner moved by more than a tenth of
-    the tolerance. This catches stale weights after a round that changed little. Both movements are of an engine against
-    itself, so the noise between two engines does not matter.
+    - The answers after may differ by `tolerance` in nats a token on average: two engines differ by some noise.
+    - The movements must have a slope of 0.9 to 1.1. Each is of an engine against itself, so most of that noise is not in them.
+      What noise may explain passes: a slope within three standard errors, or any slope if the learner hardly moved.
+    - A worker that moved less than a quarter as far as the learner stood still, if the learner moved by more than a tenth of
+      the tolerance.
     """
-    is_stale = learner_moved > tolerance / 10 and moved < learner_moved / 4
-    if not gap <= tolerance or is_stale:
+    agreement = Agreement(sum(map(len, expected)), _distance(after, expected))
+    if learner_before is not None:
+        moved, learner_moved = _distance(after, before), _distance(expected, learner_before)
+        agreement = replace(agreement, moved=moved, learner_moved=learner_moved)
+        if math.isfinite(moved + learner_moved):
+            slope, error = movement_slope(_moves(expected, learner_before), _moves(after, before))
+            agreement = replace(agreement, slope=slope, error=error)
+    if not agreement.gap <= tolerance or _stood_still(agreement, tolerance) or _is_off(agreement):
         raise WeightSyncError(
-            f"the sampler's log-probabilities within {tolerance:g} nats a token of the learner's, and moved as far",
-            f"a gap of {gap:.4f}; the round moved the learner's by {learner_moved:.4f}, the sampler's by {moved:.4f}",
+            f"the sampler's log-probabilities within {tolerance:g} nats a token of the learner's, and moved as far "
+            f"(a slope of {LEAST_SLOPE} to {LARGEST_SLOPE})",
+            _found(agreement),
             "the sampler does not compute with the weights that it was sent: check the versions of vLLM and of the model, "
             "or raise learner.canary_tolerance",
         )
-    return gap
+    return agreement
 
 
-def _distance(a: Logps, b: Logps) -> float:
-    """Mean absolute difference; infinite if the two cannot be compared, so that no tolerance accepts it."""
-    if len(a) != len(b) or not a:
+def movement_slope(learner_S: Sequence[np.ndarray], worker_S: Sequence[np.ndarray]) -> tuple[float, float]:
+    """How far the worker moved for each nat of the learner's movement, with the standard error of that.
+
+    An ordinary regression over tokens would find too low a slope, because the learner's movement has noise too. So the movement
+    of a token is compared with the learner's at the *other* tokens of its sequence, whose noise is their own (an instrument):
+
+        slope = sum_s w_s / sum_s l_s,  w_s = mean over t of worker_t sum_(u != t) learner_u,  l_s the same of learner_t
+
+    Sequences are taken for independent; tokens need not be. Without any movement l_s is 0 on average, and has a variance of
+    about 2 (sum_t learner_t^2)^2 / (T - 1)^2: (nan, inf) if sum_s l_s does not stand out from that.
+    """
+    longer = [(mine, other) for mine, other in zip(learner_S, worker_S, strict=True) if len(mine) > 1]
+    worker = np.array([(mine.sum() * other.sum() - mine @ other) / (len(mine) - 1) for mine, other in longer])
+    learner = np.array([(mine.sum() ** 2 - mine @ mine) / (len(mine) - 1) for mine, _ in longer])
+    noise = math.sqrt(sum(2 * (mine @ mine / (len(mine) - 1)) ** 2 for mine, _ in longer))
+    moved = float(learner.sum())
+    if len(longer) < 2 or not moved > MOVED * noise:
+        return math.nan, math.inf
+    slope = float(worker.sum()) / moved
+    return slope, math.sqrt(np.square(worker - slope * learner).sum()) / moved
+
+
+def _is_off(agreement: Agreement) -> bool:
+    slope, margin = agreement.slope, SURE * agreement.error
+    return slope + margin < LEAST_SLOPE or slope - margin > LARGEST_SLOPE
+
+
+def _stood_still(agreement: Agreement, tolerance: float) -> bool:
+    if agreement.moved is None or agreement.learner_moved is None:
+        return False
+    return agreement.learner_moved > tolerance / 10 and agreement.moved < agreement.learner_moved / 4
+
+
+def _found(agreement: Agreement) -> str:
+    gap = f"a gap of {agreement.gap:.4f} over {agreement.tokens} tokens"
+    if agreement.moved is None:
+        return gap
+    return (
+        f"{gap}; the round moved the learner's by {agreement.learner_moved:.4f}, the sampler's by {agreement.moved:.4f}, "
+        f"with a slope of {agreement.slope:.2f} (standard error {agreement.error:.2f})"
+    )
+
+
+def _worse(one: Agreement, other: Agreement) -> Agreement:
+    """The one whose slope is farther from 1, with the larger gap of both."""
+    worst = max((one, other), key=lambda each: abs(each.slope - 1) if math.isfinite(each.slope) else -1.0)
+    return replace(worst, gap=max(one.gap, other.gap))
+
+
+def _moves(now: Answer, before: Answer) -> list[np.ndarray]:
+    return [np.subtract(mine, other) for mine, other in zip(now, before, strict=True)]
+
+
+def _distance(a: Answer, b: Answer) -> float:
+    """Mean absolute difference of tokens; infinite if the two cannot be compared, so that no tolerance accepts it."""
+    if [len(one) for one in a] != [len(one) for one in b] or not any(map(len, a)):
         return math.inf
-    distance = float(np.mean(np.abs(np.subtract(a, b))))
+    distance = float(np.mean(np.abs(np.concatenate(_moves(a, b)))))
     return distance if math.isfinite(distance) else math.inf

@@ -26,6 +26,7 @@ from flame_ray.types import (
     ScoredGroup,
     ScoredResponse,
     Sentence,
+    Synced,
     TrainingReport,
     Verdict,
     VerdictLabel,
@@ -365,9 +366,9 @@ class FakeStages:
     def save(self, round: int) -> None:
         self._work(f"save {round}")
 
-    def sync(self, round: int) -> int:
+    def sync(self, round: int) -> Synced:
         self._work(f"sync {round}")
-        return round
+        return Synced(round, "slope 1.00")
 
     def choose_canary(self, pairs: PairSet) -> None:
         assert pairs.pairs_D

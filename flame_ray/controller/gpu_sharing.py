@@ -20,7 +20,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineDied, LearnerDied
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
-from flame_ray.weights import Push
+from flame_ray.weights import Agreement, Answer, Push
 
 CALL_TIMEOUT_S = 600.0
 KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
@@ -43,16 +43,16 @@ class Actors:
 
 class GpuSharing(Protocol):
     @property
-    def asleep(self) -> Mapping[Any, Sequence[float]] | None:
+    def asleep(self) -> Mapping[Any, Answer] | None:
         """What each sleeping worker answered to the canary before it slept. None if workers never sleep."""
         ...
 
-    def give_to_learner(self, canary: Continuation | None) -> None:
-        """Put the samplers and the judge to sleep and load the learner. Samplers answer `canary` before they sleep."""
+    def give_to_learner(self, canary: Sequence[Continuation]) -> None:
+        """Put the samplers and the judge to sleep and load the learner. Samplers answer `canary`, if any, before they sleep."""
         ...
 
-    def push(self, push: Push) -> float:
-        """Send weights to the samplers, who have the GPUs from then on. Returns the largest canary gap."""
+    def push(self, push: Push) -> Agreement | None:
+        """Send weights to the samplers, who have the GPUs from then on. Returns the canary's worst answer."""
         ...
 
 
@@ -64,13 +64,13 @@ class Dedicated:
     def __init__(self, rollouts: RolloutPool):
         self._rollouts = rollouts
 
-    def give_to_learner(self, canary: Continuation | None) -> None:
+    def give_to_learner(self, canary: Sequence[Continuation]) -> None:
         """Nothing to do: the learner has its own GPUs."""
 
-    def push(self, push: Push) -> float:
-        gap = self._rollouts.push(push)
+    def push(self, push: Push) -> Agreement | None:
+        agreement = self._rollouts.push(push)
         push.close()
-        return gap
+        return agreement
 
 
 class Colocated:
@@ -90,9 +90,9 @@ class Colocated:
         self._rollouts, self._judge, self._learner, self._actors = rollouts, judge, learner, actors
         self._sleep_level = KEEP_WEIGHTS if keeps_weights else DROP_WEIGHTS
         self._learner_has_gpus = False
-        self.asleep: dict[Any, Sequence[float]] = {}
+        self.asleep: dict[Any, Answer] = {}
 
-    def give_to_learner(self, canary: Continuation | None) -> None:
+    def give_to_learner(self, canary: Sequence[Continuation]) -> None:
         if self._learner_has_gpus:
             return
         samplers = self._rollouts.pool.actors
@@ -103,16 +103,16 @@ class Colocated:
             self._learner.group.reload()
         self._learner_has_gpus = True
 
-    def push(self, push: Push) -> float:
+    def push(self, push: Push) -> Agreement | None:
         if callable(push.weights):
             self._send(push)
         with suppress(LearnerDied):
             self._learner.group.offload()
         self._learner_has_gpus = False
-        gap = self._rollouts.push(push)
+        agreement = self._rollouts.push(push)
         for part in ("weights", "kv_cache"):
             self._actors.call(self._judge.actors, "wake", part)
-        return gap
+        return agreement
 
     def _send(self, push: Push) -> None:
         """Send from GPU to GPU, which must happen before the learner leaves."""

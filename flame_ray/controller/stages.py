@@ -33,12 +33,14 @@ from flame_ray.types import (
     RewardResult,
     ScoredGroup,
     ScoredResponse,
+    Synced,
     TrainingReport,
 )
-from flame_ray.weights import Canary, Push
+from flame_ray.weights import Answer, Canary, Push
 
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
+CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 
 
@@ -49,8 +51,8 @@ class ClusterStages:
         self._workers, self._config = workers, config
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
-        self._sequence: Continuation | None = None
-        self._learner_before: Sequence[float] | None = None
+        self._canary: tuple[Continuation, ...] = ()
+        self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
 
     def stages(self) -> Stages:
         return Stages(
@@ -99,7 +101,8 @@ class ClusterStages:
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )
         self.choose_canary(pairs)
-        self._learner_before = self._canary_now()
+        if round > 1 or self._knows_initial or self._checkpoints.newest() is None:  # not inside the first round
+            self._earlier[round - 1] = self._ask_canary(initial=round == 1 and self._knows_initial)
         try:
             return self._learner.train(pair_examples(pairs.pairs_D), round, partial(self._stepped, round))
         except Interrupted:
@@ -118,16 +121,17 @@ class ClusterStages:
         if config.run.save_merged or config.learner.lora is None:
             self._learner.save(folder / "merged", merged=True)
 
-    def sync(self, round: int) -> int:
+    def sync(self, round: int) -> Synced:
         """Push the learner's weights to the samplers. Their version is the number of the round."""
-        if self._sequence is None:
+        if not self._canary:
             raise EngineError("a canary", "none", "call `train` or `choose_canary` before `sync`")
-        before, self._learner_before = self._learner_before, None
-        canary = Canary(self._sequence, self._canary_now(), before, self._config.learner.canary_tolerance)
-        gap = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep))
+        if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still
+            self._earlier[0] = self._ask_canary(initial=True)
+        canary = Canary(self._canary, self._ask_canary(), self._earlier, self._config.learner.canary_tolerance)
+        agreement = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep))
         self._checkpoints.prune()
-        log.info("round %d: weights verified, canary gap %.4f nats a token", round, gap)
-        return round
+        log.info("round %d: weights verified on every rollout worker: %s", round, agreement)
+        return Synced(round, str(agreement))
 
     def _weights(self, round: int) -> Weights | P2PWeights:
         folder, backend = self._checkpoints.round(round), self._config.weights.backend
@@ -148,19 +152,25 @@ class ClusterStages:
         return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
 
     def choose_canary(self, pairs: PairSet) -> None:
-        """Take the chosen side of the round's first pair, because training changes its log-probabilities."""
-        chosen = pairs.pairs_D[0].chosen
-        self._sequence = Continuation(chosen.prompt_token_ids, chosen.token_ids)
+        """Take both sides of pairs of several prompts, because training changes their log-probabilities."""
+        first_P = {pair.chosen.id.prompt_id: pair for pair in reversed(pairs.pairs_D)}
+        sides = [side for pair in list(first_P.values())[:CANARY_PAIRS] for side in (pair.chosen, pair.rejected)]
+        self._canary = tuple(dict.fromkeys(Continuation(side.prompt_token_ids, side.token_ids) for side in sides))
+        self._earlier = {}
 
     @property
     def _learner(self) -> DurableLearner:
         """The learner; it takes its turn on the GPUs if it shares them."""
-        self._gpus.give_to_learner(self._sequence)
+        self._gpus.give_to_learner(self._canary)
         return self._workers.learner
 
-    def _canary_now(self) -> list[float]:
-        assert self._sequence is not None
-        return self._learner.canary(self._sequence)
+    @property
+    def _knows_initial(self) -> bool:
+        """Whether the learner can compute with the initial weights."""
+        return self._config.learner.lora is not None or self._config.learner.reference == "initial"
+
+    def _ask_canary(self, initial: bool = False) -> Answer:
+        return self._learner.canary(self._canary, added=self._config.weights.backend == "lora", initial=initial)
 
     def _check_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)

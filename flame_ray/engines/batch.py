@@ -93,8 +93,11 @@ class TrainingEngine(Protocol):
         """
         ...
 
-    def token_logps(self, sequence: Continuation) -> list[float]:
-        """Log-probability of each of the sequence's tokens under the current weights."""
+    def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
+        """Log-probability of each token of the sequences; with `initial`, as `reference` above.
+
+        An adapter is merged in exactly, or with `added` it is added to its layers' outputs, as in training.
+        """
         ...
 
     def step(self, batches: Sequence[Batch], objective: Objective, lr: float) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import response_logps, token_logps
-from flame_ray.engines.merging import Kept, MergedWeights
+from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
@@ -60,9 +60,16 @@ class DeepSpeedEngine:
         with torch.no_grad(), self._weights(reference) as module:
             return self._logps(module, batch.to(self.device)).cpu()
 
-    def token_logps(self, sequence: Continuation) -> list[float]:
-        with torch.no_grad(), self._weights(False) as module:
-            return token_logps(*self._forward(module, left_padded([sequence]).to(self.device)))[0].tolist()
+    def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
+        rows = 2 * self.config.micro_batch_pairs
+        summed = nullcontext() if added else exact_sums(self.module, self._gather)
+        found: list[list[float]] = []
+        with torch.no_grad(), summed, self._weights(initial) as module:
+            for start in range(0, len(sequences), rows):
+                batch = left_padded(sequences[start : start + rows]).to(self.device)
+                logps = token_logps(*self._forward(module, batch))
+                found += [row[mask].tolist() for row, mask in zip(logps, batch.response_mask, strict=True)]
+        return found
 
     def forget_moments(self) -> None:
         self._state.forget_moments()
@@ -178,8 +185,8 @@ def _check_whole(kept: Kept, folder: Path) -> None:
 def deepspeed_config(config: LearnerConfig) -> dict:
     """In bfloat16, gradients accumulate over micro-batches and ranks in float32: a small one would vanish in a large sum.
 
-    DeepSpeed 0.19 does so under ZeRO 2 and 3 alone: without ZeRO it refuses, and its optimizer for ZeRO 1 cannot leave a GPU. So
-    0 and 1 run as 2, which has the same numbers and needs less memory.
+    DeepSpeed 0.19 does so under ZeRO 2 and 3 alone: without ZeRO it refuses, and its optimizer for ZeRO 1 cannot leave a GPU.
+    So 0 and 1 run as 2, which has the same numbers and needs less memory.
     """
     accumulation = config.batch_pairs // (config.workers * config.micro_batch_pairs)
     is_short = config.dtype == "bfloat16"

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zlib import crc32
 
@@ -134,6 +135,34 @@ def base_model(model: nn.Module) -> Any:
 
 def _factors(layer: Any) -> list[nn.Parameter]:
     return [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
+
+
+@contextmanager
+def exact_sums(model: nn.Module, gather: Gather) -> Iterator[None]:
+    """Inside the `with`, layers with an adapter compute with base + B A scale in float32, one layer at a time.
+
+    An adapter in bfloat16 adds its output to the layer's, where most of a small one is rounded away: such a model hardly shows
+    what the adapter has learned. Not for training.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        layer.forward = partial(_exact_forward, layer, gather)  # in the instance, before the class's own
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _exact_forward(layer: Any, gather: Gather, inputs: Tensor) -> Tensor:
+    base = layer.base_layer
+    bias = getattr(base, "bias", None)
+    if not layer.disable_adapters:
+        with gather([base.weight, *_factors(layer), *([] if bias is None else [bias])]):
+            weight = base.weight.float() + _update(layer)
+            weight = weight.T if getattr(layer, "fan_in_fan_out", False) else weight
+            return nn.functional.linear(inputs.float(), weight, None if bias is None else bias.float()).to(inputs.dtype)
+    return base(inputs)
 
 
 def rounded(exact: Tensor, dtype: torch.dtype, seed: int) -> Tensor:

@@ -27,6 +27,7 @@ from flame_ray.types import (
     RoundReport,
     ScoredGroup,
     ScoredResponse,
+    Synced,
     TrainingReport,
 )
 
@@ -149,13 +150,13 @@ class Journal:
             save(round)
             stage.note(f"checkpoints/round-{round:04d}")
 
-    def _sync(self, sync: Callable[[int], int], round: int) -> int:
+    def _sync(self, sync: Callable[[int], Synced], round: int) -> Synced:
         if round <= self._trained:  # the samplers got the learner's weights when the run was resumed
-            return round
+            return Synced(round)
         with self._timeline.stage("sync", round) as stage:
-            version = sync(round)
-            stage.note(f"version {version}, verified on every rollout worker")
-        return version
+            synced = sync(round)
+            stage.note(f"version {synced.version}, verified on every rollout worker: {synced.check}")
+        return synced
 
     def _evaluate(self, evaluate: Callable[[Prompts, int], HeldOut], prompts_P: Prompts, round: int) -> HeldOut:
         if self._shards.has(round, "heldout"):

@@ -94,8 +94,8 @@ class LearnerActor:
         """Move everything back to the GPU; must come before any other call."""
         self.engine.host_states.reload()
 
-    def canary(self, sequence: Continuation) -> list[float]:
-        return self.engine.token_logps(sequence)
+    def canary(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
+        return self.engine.token_logps(sequences, added, initial)
 
     def save(self, folder: Folder, merged: bool) -> None:
         """Rank 0 writes the adapter, or with `merged` or without LoRA the whole model, as one atomic folder."""

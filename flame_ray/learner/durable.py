@@ -53,8 +53,8 @@ class DurableLearner:
     def export(self) -> Any:
         return self._surviving(lambda group: group.export())
 
-    def canary(self, sequence: Continuation) -> list[float]:
-        return self._surviving(lambda group: group.canary(sequence))
+    def canary(self, sequences: Sequence[Continuation], added: bool = False, initial: bool = False) -> list[list[float]]:
+        return self._surviving(lambda group: group.canary(sequences, added, initial))
 
     def save(self, folder: Folder, merged: bool) -> None:
         self._surviving(lambda group: group.save(folder, merged))

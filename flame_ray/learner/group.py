@@ -157,9 +157,12 @@ class LearnerGroup:
         """Undo `offload`; must come before any other call."""
         self._all("reload", waited="the learner to return to its GPUs")
 
-    def canary(self, sequence: Continuation) -> list[float]:
-        """Log-probabilities of the sequence's tokens under the current weights."""
-        return self._all("canary", sequence, waited="the learner's canary")[0]
+    def canary(self, sequences: Sequence[Continuation], added: bool = False, initial: bool = False) -> list[list[float]]:
+        """Log-probabilities of the sequences' tokens under the current weights, or under the `initial` ones (with LoRA).
+
+        `added`: an adapter is added as samplers add it that are sent adapters, and not merged in exactly.
+        """
+        return self._all("canary", tuple(sequences), added, initial, waited="the learner's canary")[0]
 
     def save(self, folder: Folder, merged: bool = False) -> None:
         """Rank 0 writes the adapter or the merged model on its own node: the path must be on storage that all nodes share."""

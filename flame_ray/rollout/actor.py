@@ -50,6 +50,6 @@ class RolloutActor:
         """Load `weights` or `kv_cache` onto the GPU again."""
         self._engine.wake(part)
 
-    def canary(self, continuation: Continuation) -> tuple[float, ...]:
-        """The log-probability of each token of the continuation under the weights that are served now."""
-        return self._engine.logprobs([continuation])[0]
+    def canary(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
+        """The log-probability of each token of the continuations under the weights that are served now."""
+        return self._engine.logprobs(continuations)

@@ -8,7 +8,7 @@ from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Group, Prompt
-from flame_ray.weights import Push
+from flame_ray.weights import Agreement, Push
 
 AHEAD = 4  # batches that are queued for each worker, so that none waits for work
 
@@ -26,10 +26,10 @@ class RolloutPool:
         for _, future in bounded_map(submit, prompts_P, window):
             yield future.result()
 
-    def push(self, push: Push) -> float:
-        """Load the weights into every worker, also into those that join later. Returns the largest canary gap so far."""
+    def push(self, push: Push) -> Agreement | None:
+        """Load the weights into every worker, also into those that join later. Returns the canary's worst answer so far."""
         self.pool.update(push.version, push.update_worker)
-        return push.largest_gap
+        return push.agreement
 
     def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool) -> Future:
         return self.pool.submit("generate", prompt, plan, weight=plan.samples, urgent=urgent)

@@ -39,6 +39,7 @@ from flame_ray.types import (
     Score,
     ScoredGroup,
     ScoredResponse,
+    Synced,
     TrainingReport,
 )
 
@@ -90,7 +91,7 @@ def stages(rollouts: RolloutPool) -> Stages:
         pair=pair,
         train=train,
         save=lambda round: None,
-        sync=lambda round: round,
+        sync=Synced,
         evaluate=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 6), prompts=0, missing=0)),
     )
 

@@ -48,7 +48,7 @@ def answers(rollouts: RolloutPool, plan: SamplingPlan, prompts=PROMPTS) -> list[
 
 
 def likelihood(ray, rollouts: RolloutPool, continuation: Continuation) -> tuple[float, ...]:
-    return ray.get(rollouts.pool.actors[0].canary.remote(continuation), timeout=120)
+    return ray.get(rollouts.pool.actors[0].canary.remote((continuation,)), timeout=120)[0]
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +64,14 @@ def pushed(local_ray, model, tmp_path_factory):
     config = LearnerConfig(lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
     learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
-    sequence = Continuation(sampled[0].prompt_token_ids, sampled[0].token_ids)
-    learner_before = learner.canary(sequence)
+    sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
+    learner_before = learner.canary(sequences)
     learner.train(pair_examples(pairs), round=1)
-    expected = learner.canary(sequence)
+    expected = learner.canary(sequences)
     weights = Chunks(learner.export())
-    push = Push(weights, 1, Canary(sequence, expected, learner_before, tolerance=0.15))
+    push = Push(weights, 1, Canary(sequences, expected, {0: learner_before}, tolerance=0.15))
     stale = refusal(push, sampler.pool.actors[0])
-    gap = sampler.push(push)
+    agreement = sampler.push(push)
     learner.save(folder, merged=True)
     learner.stop()
     after = answers(sampler, greedy_plan(0, 40))
@@ -80,7 +80,7 @@ def pushed(local_ray, model, tmp_path_factory):
         "before": before,
         "after": after,
         "fresh": answers(fresh_pool, greedy_plan(0, 40)),
-        "gap": gap,
+        "agreement": agreement,
         "chunks": len(weights.references),
         "stale": stale,
         "sampler": sampler,
@@ -107,7 +107,7 @@ def refusal(push: Push, actor) -> WeightSyncError | None:
 
     class Deaf:
         load_weights = Method(acknowledge)
-        canary = actor.canary
+        ready, canary = actor.ready, actor.canary
 
     try:
         asyncio.run(push.update_worker(Deaf()))
@@ -143,7 +143,13 @@ def test_responses_carry_the_new_version(pushed):
 
 
 def test_the_canary_agrees_within_the_noise_of_bfloat16(pushed):
-    assert 0 <= pushed["gap"] < 0.15
+    assert 0 <= pushed["agreement"].gap < 0.15
+
+
+def test_the_sampler_moved_as_far_as_the_learner(pushed):
+    """Nothing is merged here: both compute with the same numbers."""
+    assert pushed["agreement"].slope == pytest.approx(1.0, abs=0.05)
+    assert "moved as the learner did (slope" in str(pushed["agreement"])
 
 
 def test_a_sampler_that_keeps_the_old_weights_stops_the_run(pushed):

@@ -15,6 +15,7 @@ from flame_ray.types import (
     PairSet,
     Prompt,
     ScoredGroup,
+    Synced,
 )
 from tests.builders import make_response, make_scored, make_training_report
 
@@ -79,7 +80,7 @@ class FakeStages:
         return make_training_report(steps=round)
 
     def _sync(self, round):
-        return 10 + round
+        return Synced(10 + round)
 
     def _save(self, round):
         return None

@@ -105,7 +105,11 @@ def test_weights_and_folders_of_a_trained_adapter_all_give_the_learner_s_own_log
     seen = []
     group.train(examples, round=1, on_step=lambda done, units: seen.append((done, units)))
     assert seen[-1] == (len(seen), len(seen))
-    learned = group.canary(examples[0].sequences[0])
+    learned, other = group.canary(examples[0].sequences)
+    added, _ = group.canary(examples[0].sequences, added=True)
+    before, _ = group.canary(examples[0].sequences, initial=True)
+    assert (len(other), added) == (len(examples[0].sequences[1].token_ids), pytest.approx(learned, abs=1e-5))
+    assert before == pytest.approx(slow_logps(from_disk(model_path), examples[0].sequences[0]), abs=1e-4)
     assert learned != pytest.approx(slow_logps(from_disk(model_path), examples[0].sequences[0]), abs=1e-4)
     group.save(tmp_path / "adapter")
     group.save(tmp_path / "merged", merged=True)

@@ -15,11 +15,15 @@ from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
 from flame_ray.types import PairSet, Response, TrainingReport
-from flame_ray.weights import Canary, Push
+from flame_ray.weights import Agreement, Canary, Push
 from tests.builders import make_pair, make_pair_set, make_response, make_training_report
 from tests.doubles import Remote
 
-SEQUENCE = Continuation((1, 2), (3, 4))
+SEQUENCES = (Continuation((1, 2), (3, 4)),)
+
+
+def canary(expected: float) -> Canary:
+    return Canary(SEQUENCES, [(expected, expected)], {}, 0.1)
 
 
 class Gpu:
@@ -52,10 +56,13 @@ class FakeWorker:
     def __getattr__(self, method: str) -> Remote:
         return Remote(getattr(self, f"do_{method}"))
 
-    def do_canary(self, sequence: Continuation) -> tuple[float, float]:
+    def do_ready(self) -> int:
+        return 0
+
+    def do_canary(self, sequences: tuple[Continuation, ...]) -> list[tuple[float, float]]:
         self.gpu.log(f"{self.name} canary")
         assert {f"{self.name} weights", f"{self.name} kv_cache"} <= self.gpu.holders
-        return (99.0 if self.held is None else -self.held,) * 2
+        return [(99.0 if self.held is None else -self.held,) * 2 for _ in sequences]
 
     def do_sleep(self, level: int) -> None:
         self.gpu.leave(f"{self.name} weights", f"{self.name} kv_cache")
@@ -95,10 +102,10 @@ class FakeRollouts:
     def __init__(self, *actors: FakeWorker):
         self.pool = FakePool(*actors)
 
-    def push(self, push: Push) -> float:
+    def push(self, push: Push) -> Agreement | None:
         for actor in self.pool.actors:
             asyncio.run(push.update_worker(actor))
-        return push.largest_gap
+        return push.agreement
 
 
 class FakeLearner:
@@ -122,9 +129,9 @@ class FakeLearner:
         self.gpu.leave("learner")
         self.gpu.log("learner offload")
 
-    def canary(self, sequence) -> list[float]:
+    def canary(self, sequences, added, initial) -> list[list[float]]:
         self._work("canary")
-        return [-float(self.trained)] * 2
+        return [[0.0 if initial else -float(self.trained)] * 2 for _ in sequences]
 
     def train(self, examples_D, round, on_step) -> TrainingReport:
         self._work("train")
@@ -217,7 +224,7 @@ def test_a_resumed_run_takes_the_learners_turn_to_save_before_anything_is_sample
     made.learner.trained = 4
     made.stages.choose_canary(pairs())
     made.stages.save(4)
-    assert made.stages.sync(4) == 4
+    assert made.stages.sync(4).version == 4
     assert made.gpu.events.index("learner reload") < made.gpu.events.index("learner save")
 
 
@@ -246,13 +253,13 @@ def test_a_sampler_that_wakes_with_nothing_is_caught(tmp_path):
 def test_a_learner_that_dies_as_it_comes_or_goes_holds_no_gpu_and_stops_no_turn(tmp_path, when):
     made = Bound(tmp_path)
     gpus = made.stages._gpus
-    gpus.give_to_learner(SEQUENCE)
+    gpus.give_to_learner(SEQUENCES)
     made.learner.dies = when
-    push = Push(Chunks(("weights",)), 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), gpus.asleep)
+    push = Push(Chunks(("weights",)), 1, canary(-1.0), gpus.asleep)
     gpus.push(push)
-    gpus.give_to_learner(SEQUENCE)
+    gpus.give_to_learner(SEQUENCES)
     made.learner.dies = None
-    gpus.push(Push(Chunks(("weights",)), 2, Canary(SEQUENCE, (-2.0, -2.0), None, 0.1), gpus.asleep))
+    gpus.push(Push(Chunks(("weights",)), 2, canary(-2.0), gpus.asleep))
     assert "learner" not in made.gpu.holders
 
 
@@ -283,10 +290,10 @@ class FakeP2PWeights:
 
 def pushed_directly(made: Bound) -> FakeP2PWeights:
     gpus = made.stages._gpus
-    gpus.give_to_learner(SEQUENCE)
+    gpus.give_to_learner(SEQUENCES)
     made.gpu.events.clear()
     sending = FakeP2PWeights(made.learner)
-    gpus.push(Push(sending, 1, Canary(SEQUENCE, (-1.0, -1.0), None, 0.1), gpus.asleep))
+    gpus.push(Push(sending, 1, canary(-1.0), gpus.asleep))
     return sending
 
 
@@ -314,7 +321,7 @@ def test_where_nobody_shares_nobody_sleeps(tmp_path):
     samplers = FakeRollouts(FakeWorker(gpu, "s0"))
     gpus = share_gpus(parse_config({}, "here"), samplers, FakePool(), FakeLearner(gpu))  # type: ignore[arg-type]
     assert isinstance(gpus, Dedicated) and gpus.asleep is None
-    gpus.give_to_learner(SEQUENCE)
+    gpus.give_to_learner(SEQUENCES)
     assert gpu.events == []
 
 

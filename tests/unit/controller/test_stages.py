@@ -14,7 +14,7 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.controller import stages as stages_module
-from flame_ray.controller.stages import ClusterStages
+from flame_ray.controller.stages import CANARY_PAIRS, ClusterStages
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
 from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
@@ -22,8 +22,10 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
+from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.cache import Cache
 from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, TrainingReport
+from flame_ray.weights import Agreement
 from tests.builders import make_fact_score, make_pair, make_pair_set, make_response, make_score, make_training_report
 from tests.doubles import FakePool
 
@@ -68,9 +70,9 @@ class FakeRollouts:
         self.asked.append((tuple(prompts_P), plan, urgent))
         yield from reversed(self.groups)
 
-    def push(self, push) -> float:
+    def push(self, push) -> Agreement:
         self.pushes.append(push)
-        return 0.01
+        return Agreement(4, 0.01, 1.0, 1.0, 1.0, 0.02)
 
 
 @dataclass
@@ -81,6 +83,7 @@ class FakeLearner:
     trained: int = 0
     saved: list[tuple[Path, bool]] = field(default_factory=list)
     interrupted: list[int] = field(default_factory=list)
+    asked: list[tuple] = field(default_factory=list)
 
     def train(self, examples_D, round, on_step) -> TrainingReport:
         self.during()
@@ -88,9 +91,9 @@ class FakeLearner:
         self.trained += 1
         return make_training_report(steps=2, pairs=len(examples_D))
 
-    def canary(self, sequence) -> list[float]:
-        assert sequence == Continuation((1, 2), (3, 4))
-        return [-float(self.trained)] * 2
+    def canary(self, sequences, added, initial) -> list[list[float]]:
+        self.asked.append((sequences, added, initial))
+        return [[9.0 if initial else -float(self.trained)] * 2 for _ in sequences]
 
     def export(self) -> tuple[str, ...]:
         return f"weights {self.trained}", "and more"
@@ -273,13 +276,45 @@ def test_a_round_saves_its_adapter_and_the_whole_model_if_asked_or_if_there_is_n
 
 def test_the_samplers_are_brought_to_the_weights_after_training_with_the_canary_of_before(bound):
     made = bound(learner={"canary_tolerance": 0.25})
-    made.stages.train(pairs(), 1)
-    assert made.stages.sync(1) == 1
+    made.stages.train(pairs(), 2)
+    synced = made.stages.sync(2)
+    assert (synced.version, synced.check[:55]) == (2, "moved as the learner did (slope 1.00 +- 0.04 over 4 tok")
     (push,) = made.rollouts.pushes
     canary = push._canary
-    assert (push.version, push.weights) == (1, Chunks(("weights 1", "and more")))
-    assert canary.sequence == Continuation((1, 2), (3, 4))  # the chosen side of the first pair
-    assert (canary.learner_before, canary.expected, canary.tolerance) == ([0.0, 0.0], [-1.0, -1.0], 0.25)
+    assert (push.version, push.weights) == (2, Chunks(("weights 1", "and more")))
+    assert canary.sequences == (Continuation((1, 2), (3, 4)),)  # both sides of the one pair
+    assert (canary.expected, canary.tolerance) == ([[-1.0, -1.0]], 0.25)
+    assert canary.earlier == {1: [[0.0, 0.0]], 0: [[9.0, 9.0]]}
+
+
+def test_the_canary_is_both_sides_of_pairs_of_several_prompts(bound):
+    made = bound()
+    several = [
+        make_pair(*(make_response(prompt=f"p{k % 20}", index=index, tokens=(k, index + 1)) for index in (0, 1)))
+        for k in range(40)
+    ]
+    made.stages.choose_canary(PairSet(tuple(several), {}))
+    sequences = made.stages._canary
+    assert len(sequences) == len(set(sequences)) == 2 * CANARY_PAIRS
+    assert {one.token_ids[0] for one in sequences} == set(range(20 - CANARY_PAIRS, 20))  # the first pairs of as many prompts
+
+
+@pytest.mark.parametrize(("backend", "added"), [("lora", True), ("object_store", False)])
+def test_the_learner_answers_as_samplers_compute_that_are_sent_an_adapter_or_merged_weights(bound, backend, added):
+    made = bound(weights={"backend": backend})
+    made.stages.train(pairs(), 1)
+    made.stages.sync(1)
+    assert [(each[1], each[2]) for each in made.learner.asked] == [(added, True), (added, False)]
+
+
+def test_a_round_that_continues_inside_the_first_one_does_not_take_its_weights_for_the_initial_ones(bound):
+    made = bound(learner={"lora": None})
+    inside = made.folder / "checkpoints" / "round-0001" / "steps" / "000001"
+    inside.mkdir(parents=True)
+    write_manifest(inside)
+    made.stages.train(pairs(), 1)
+    made.stages.sync(1)
+    assert made.rollouts.pushes[0]._canary.earlier == {}
 
 
 @pytest.mark.parametrize(
@@ -296,12 +331,13 @@ def test_weights_may_go_through_the_folder_that_the_round_has_written(bound, set
     assert made.rollouts.pushes[0].weights == weights(str(made.folder / "checkpoints" / "round-0002" / name))
 
 
-def test_a_resumed_run_syncs_without_knowing_the_learners_answer_of_before(bound):
-    made = bound()
+@pytest.mark.parametrize(("settings", "known"), [({}, {0: [[9.0, 9.0]]}), ({"lora": None}, {})], ids=["adapter", "all"])
+def test_a_resumed_run_syncs_with_the_learners_answer_of_the_initial_model_where_it_still_has_that(bound, settings, known):
+    made = bound(learner=settings)
     made.stages.choose_canary(pairs())
     made.stages.sync(4)
     assert made.rollouts.pushes[0].version == 4
-    assert made.rollouts.pushes[0]._canary.learner_before is None
+    assert made.rollouts.pushes[0]._canary.earlier == known
 
 
 def test_weights_without_a_canary_are_not_sent(bound):

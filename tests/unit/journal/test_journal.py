@@ -159,7 +159,7 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert "1 pairs; dropped: 1 factuality: tie" in lines[5]
     assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
     assert "checkpoints/round-0001" in lines[7]
-    assert "version 1, verified on every rollout worker" in lines[8]
+    assert "version 1, verified on every rollout worker: slope 1.00" in lines[8]
 
 
 def test_groups_from_older_weights_are_counted_on_the_line_of_their_round(recorded, fake_stages):

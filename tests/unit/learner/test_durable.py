@@ -48,9 +48,9 @@ class FakeGroup:
         self._cluster.reach("export")
         return f"weights after {self.steps} steps"
 
-    def canary(self, sequence) -> list[float]:
+    def canary(self, sequences, added, initial) -> list[list[float]]:
         self._cluster.reach("canary")
-        return [float(self.steps)]
+        return [[float(self.steps)]]
 
     def save(self, folder: Path, merged: bool) -> None:
         self._cluster.reach("save")
@@ -193,7 +193,7 @@ def test_restarts_that_die_count_too(cluster):
 
 CALLS: dict[str, tuple[Any, Any]] = {
     "export": (lambda learner: learner.export(), "weights after 4 steps"),
-    "canary": (lambda learner: learner.canary(SEQUENCE), [4.0]),
+    "canary": (lambda learner: learner.canary((SEQUENCE,)), [[4.0]]),
     "save": (lambda learner: learner.save(Path("adapter"), False), None),
 }
 
@@ -283,10 +283,10 @@ def test_moves_do_not_count_as_deaths(cluster):
     learner = cluster.learner()
     for life in range(ATTEMPTS + 1):
         learner.leave({f"node-{life}"})
-        learner.canary(SEQUENCE)
+        learner.canary((SEQUENCE,))
     assert learner.restarts == ATTEMPTS + 1
     cluster.deaths = {"canary": ATTEMPTS - 1}
-    assert learner.canary(SEQUENCE) == [0.0]
+    assert learner.canary((SEQUENCE,)) == [[0.0]]
 
 
 def test_a_node_that_drained_before_the_group_was_placed_does_not_move_it(cluster):
