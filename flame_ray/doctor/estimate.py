@@ -171,6 +171,7 @@ def learner_memory(shape: ModelShape, learner: LearnerConfig, length: int, respo
     e = BYTES[learner.dtype]
     trained = shape.parameters if learner.lora is None else lora_parameters(shape, learner.lora)
     ranks, stage = learner.workers, learner.zero_stage
+    stage = max(2, stage) if learner.dtype == "bfloat16" else stage  # as `deepspeed_config` in engines/ has it
     weights, gradients, optimizer = model_states(shape.parameters, trained, ranks, stage, e)
     second = shape.parameters * e if learner.lora is None and learner.reference == "initial" else 0
     rows = 2 * learner.micro_batch_pairs

@@ -62,7 +62,7 @@ class DeepSpeedEngine:
 
     def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
         rows = 2 * self.config.micro_batch_pairs
-        summed = nullcontext() if added else exact_sums(self.module, self._gather)
+        summed = nullcontext() if added else exact_sums(self.module)
         found: list[list[float]] = []
         with torch.no_grad(), summed, self._weights(initial) as module:
             for start in range(0, len(sequences), rows):

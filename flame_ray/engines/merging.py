@@ -138,15 +138,16 @@ def _factors(layer: Any) -> list[nn.Parameter]:
 
 
 @contextmanager
-def exact_sums(model: nn.Module, gather: Gather) -> Iterator[None]:
+def exact_sums(model: nn.Module) -> Iterator[None]:
     """Inside the `with`, layers with an adapter compute with base + B A scale in float32, one layer at a time.
 
     An adapter in bfloat16 adds its output to the layer's, where most of a small one is rounded away: such a model hardly shows
     what the adapter has learned. Not for training.
     """
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    found = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    layers: list[Any] = [layer for layer in found if ADAPTER in layer.lora_A and hasattr(layer.base_layer, "weight")]
     for layer in layers:
-        layer.forward = partial(_exact_forward, layer, gather)  # in the instance, before the class's own
+        layer.forward = partial(_exact_forward, layer)  # in the instance, before the class's own
     try:
         yield
     finally:
@@ -154,15 +155,15 @@ def exact_sums(model: nn.Module, gather: Gather) -> Iterator[None]:
             del layer.forward
 
 
-def _exact_forward(layer: Any, gather: Gather, inputs: Tensor) -> Tensor:
+def _exact_forward(layer: Any, inputs: Tensor) -> Tensor:
+    """Under ZeRO-3, DeepSpeed gathers a parameter when a forward pass reads it."""
     base = layer.base_layer
+    if layer.disable_adapters:
+        return base(inputs)
     bias = getattr(base, "bias", None)
-    if not layer.disable_adapters:
-        with gather([base.weight, *_factors(layer), *([] if bias is None else [bias])]):
-            weight = base.weight.float() + _update(layer)
-            weight = weight.T if getattr(layer, "fan_in_fan_out", False) else weight
-            return nn.functional.linear(inputs.float(), weight, None if bias is None else bias.float()).to(inputs.dtype)
-    return base(inputs)
+    weight = base.weight.float() + _update(layer)
+    weight = weight.T if getattr(layer, "fan_in_fan_out", False) else weight
+    return nn.functional.linear(inputs.float(), weight, None if bias is None else bias.float()).to(inputs.dtype)
 
 
 def rounded(exact: Tensor, dtype: torch.dtype, seed: int) -> Tensor:

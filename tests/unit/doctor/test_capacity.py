@@ -91,7 +91,7 @@ def test_a_learner_that_does_not_fit_is_told_what_would():
     assert check.level is Level.PROBLEM
     assert check.fix == "set learner.micro_batch_pairs=1"
     (*_, check) = check_devices(gpu_job(workers=2, zero_stage=1), plans(SEVEN_B), machine(500, gpu_gib=76))
-    assert check.fix == "set learner.micro_batch_pairs=2, learner.gradient_checkpointing=true, learner.zero_stage=2"
+    assert check.fix == "set learner.micro_batch_pairs=2, learner.gradient_checkpointing=true"  # stage 1 runs as 2 in bfloat16
 
 
 def test_an_engine_that_does_not_fit_may_take_more_of_its_gpu():
