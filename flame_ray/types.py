@@ -281,7 +281,7 @@ class PairSet:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """One round of training. `loss` and `metrics` are means over the examples; the metrics are those of the loss, by name.
+    """One round of training. `loss` and `metrics` are weighted means over the examples; the metrics are the loss's, by name.
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
     """

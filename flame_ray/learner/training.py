@@ -48,7 +48,7 @@ class Training:
         references = list(self._reference_batches(examples_D)) if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
         asked = TrainState(round, 0, len(plan), digest(examples_D))
-        steps = self._steps(plan, len(examples_D))
+        steps = self._steps(plan, len(examples_D), sum(example.weight for example in examples_D) / len(examples_D))
         if self._state.holds(asked, self._origin):
             self._work = steps
             return units[len(references) + self._state.step :]
@@ -89,14 +89,14 @@ class Training:
         """Until it ends, the state is still that of the round before."""
         for batch in batches:
             logps = self._engine.logps(batch, reference=self._config.reference == "initial")
-            reference[batch.indices_D] += logps.view(reference.shape[1], -1).T * batch.weights_D[:, None]
+            reference[batch.indices_D] += logps.view(reference.shape[1], -1).T * (batch.weights_D > 0)[:, None]
             yield 0
         self._reference = self._engine.sum_over_ranks(reference)  # each rank has filled in its own share
         self._state = asked
 
-    def _steps(self, plan: list[list[Example]], examples: int) -> Iterator[int]:
+    def _steps(self, plan: list[list[Example]], examples: int, mean_weight: float) -> Iterator[int]:
         for batch in plan[self._state.step :]:
-            self._state = self._step(batch)
+            self._state = self._step(batch, mean_weight)
             if self._state.finished:
                 self._state = self._state.with_report(examples)
                 self._reference = None
@@ -104,14 +104,20 @@ class Training:
                     self._engine.forget_moments()
             yield self._state.step
 
-    def _step(self, batch: list[Example]) -> TrainState:
-        """One optimizer step, on this rank's share of a global batch."""
+    def _step(self, batch: list[Example], mean_weight: float) -> TrainState:
+        """One optimizer step, on this rank's share of a global batch.
+
+        The sum over the batch is divided by its number of examples times the round's `mean_weight`. So a step is as long as a
+        mean's, and an example counts by its weight in whatever company: divided by the batch's own sum of weights, it would
+        count for more beside light ones.
+        """
         now, weight = self._state, sum(example.weight for example in batch)
+        normaliser = mean_weight * sum(example.weight > 0 for example in batch)
         assert self._reference is not None
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
         torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
         share = micro_batches(rank_slice(batch, self._engine.rank, self._engine.world), self._config.micro_batch_pairs)
-        objective = StepObjective(self._loss, self._reference, weight, self._config.nll_weight)
+        objective = StepObjective(self._loss, self._reference, normaliser, self._config.nll_weight)
         sums = self._engine.step(list(share), objective, learning_rate(self._config, now.round, now.step, now.steps))
         tokens = sum(example.response_tokens for example in batch if example.weight)
         return now.after_step(self._summed_over_ranks(sums), weight, tokens)
@@ -131,11 +137,12 @@ class Training:
 
 
 def learning_rate(config: LearnerConfig, round: int, step: int, steps: int) -> float:
-    """Linear from `lr` at a round's first step to `lr_final` at its last, times `lr_round_factor` for each earlier round.
+    """Linear from `lr` at a round's first step towards `lr_final`, times `lr_round_factor` for each earlier round.
+
+    The step after the last one would have `lr_final`: a last step at a rate of 0 would train nothing.
 
     >>> config = LearnerConfig(lr=1e-6, lr_final=1e-7, lr_round_factor=0.5)
     >>> learning_rate(config, round=2, step=0, steps=10)
     5e-07
     """
-    share = step / (steps - 1) if steps > 1 else 0.0
-    return config.lr_round_factor ** (round - 1) * (config.lr + share * (config.lr_final - config.lr))
+    return config.lr_round_factor ** (round - 1) * (config.lr + step / steps * (config.lr_final - config.lr))

@@ -41,8 +41,9 @@ def make_loss(config: LearnerConfig) -> Loss:
 class StepObjective:
     """What an optimizer step minimises: the weighted sum of a loss over a batch, divided by `normaliser`.
 
-    `normaliser` is the sum of weights in the *global* batch, so that the results of all ranks and micro-batches add up to the
-    mean over examples, however these are divided. An example of weight 0 only fills a batch up.
+    `normaliser` is of the *global* batch: its number of examples, times the mean weight of the round's examples. So the results
+    of all ranks and micro-batches add up, and those of a round's batches are on average the weighted mean over its examples,
+    however these are divided. An example of weight 0 only fills a batch up.
 
     `reference`: [examples of the round, sequences an example]. `nll_weight` adds, times itself, the negative log-likelihood
     of each example's first sequence, in nats a token. A margin alone lets a chosen response become unlikely as long as the

@@ -12,6 +12,7 @@ from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples, rank_slice
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.types import INSTRUCTION
 from tests.builders import make_pair, make_response
 
 VOCAB = 97
@@ -92,6 +93,14 @@ def test_padding_with_copies_of_weight_zero_changes_neither_loss_nor_gradient(mo
     (loss, grad), (padded_loss, padded_grad) = gradient(examples), gradient(filled_up(examples, 4))
     torch.testing.assert_close(loss, padded_loss)
     torch.testing.assert_close(grad, padded_grad, atol=1e-5, rtol=1e-4)
+
+
+def test_a_pair_weighs_one_divided_by_the_pairs_of_its_prompt():
+    """Both kinds of pairs count."""
+    sides = [make_response(f"answer {index}", index=index) for index in range(4)]
+    peru = [make_pair(sides[0], side) for side in sides[1:]]
+    pairs = [*peru, make_pair(sides[1], sides[0], kind=INSTRUCTION), make_pair(prompt="chad")]
+    assert [example.weight for example in pair_examples(pairs)] == [0.25] * 4 + [1.0]
 
 
 def test_chosen_rows_come_first_and_each_pair_keeps_its_own_prompt():
