@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import bootstrap
 
+from flame_ray.seeds import derived_seed
 from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, FactScore, Interval, Missing, Prompt, Score, ScoredResponse
 
 
@@ -40,7 +41,8 @@ def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interv
     """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
     if len(values) < 2:
         return Interval(float(values[0]) if values else None, None, None, len(values))
+    rng = derived_seed(seed, "bootstrap")
     found = bootstrap(
-        (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=seed
+        (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=rng
     ).confidence_interval
     return Interval(float(np.mean(values)), float(found.low), float(found.high), len(values))

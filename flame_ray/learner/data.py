@@ -74,7 +74,7 @@ def digest(examples_D: Sequence[Example]) -> str:
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
-def global_batches(examples_D: Sequence[Example], size: int, seed: int | str) -> list[list[Example]]:
+def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
     """The examples in an order that depends on `seed` alone, in batches of `size`; the last one is filled up."""
     shuffled = list(examples_D)
     Random(seed).shuffle(shuffled)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from random import Random
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +19,7 @@ from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, filled_up, global_batches, micro_batches, rank_slice
 from flame_ray.learner.losses import Loss, StepObjective
 from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
 from flame_ray.types import TrainingReport
@@ -115,7 +115,7 @@ class Training:
         normaliser = mean_weight * sum(example.weight > 0 for example in batch)
         assert self._reference is not None
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
-        torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
+        torch.manual_seed(derived_seed(self._seed, "dropout", now.round, now.step, self._engine.rank))
         share = micro_batches(rank_slice(batch, self._engine.rank, self._engine.world), self._config.micro_batch_pairs)
         objective = StepObjective(self._loss, self._reference, normaliser, self._config.nll_weight)
         sums = self._engine.step(list(share), objective, learning_rate(self._config, now.round, now.step, now.steps))
@@ -129,7 +129,7 @@ class Training:
         return dict(zip(names, totals.tolist(), strict=True))
 
     def _epoch(self, examples_D: Sequence[Example], round: int, epoch: int) -> list[list[Example]]:
-        return global_batches(examples_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/{epoch}")
+        return global_batches(examples_D, self._config.batch_pairs, derived_seed(self._seed, "shuffle", round, epoch))
 
     def _reference_batches(self, examples_D: Sequence[Example]) -> Iterator[Batch]:
         share = rank_slice(filled_up(examples_D, self._engine.world), self._engine.rank, self._engine.world)
