@@ -71,6 +71,10 @@ class Response:
     finish_reason: str  # "stop": the model ended the text; "length": the token limit cut it off
     weight_version: int
 
+    @property
+    def truncated(self) -> bool:
+        return self.finish_reason != "stop"
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -270,13 +274,22 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: truncated`)."""
+    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: empty`).
+
+    `truncated` of the round's `responses` were cut off by the token limit.
+    """
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]
+    responses: int = 0
+    truncated: int = 0
 
     def count(self, kind: str) -> int:
         return sum(pair.kind == kind for pair in self.pairs_D)
+
+    @property
+    def truncated_share(self) -> float | None:
+        return self.truncated / self.responses if self.responses else None
 
 
 @dataclass(frozen=True, slots=True)

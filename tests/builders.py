@@ -202,8 +202,9 @@ def make_pair(
     return Pair(kind, chosen, rejected, *scores)
 
 
-def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None) -> PairSet:
-    return PairSet(pairs, dict(dropped or {}))
+def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None, responses: int = 2, truncated: int = 0) -> PairSet:
+    """By default none of the round's two responses is cut off."""
+    return PairSet(pairs, dict(dropped or {}), responses, truncated)
 
 
 def make_training_report(

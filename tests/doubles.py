@@ -354,7 +354,7 @@ class FakeStages:
         self._work(f"pair {round}")
         sides = [[scored.response for scored in group.scored_G] for group in groups]
         pairs = [Pair(INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
-        return PairSet(tuple(pairs), {"factuality: tie": len(groups)})
+        return PairSet(tuple(pairs), {"factuality: tie": len(groups)}, responses=2 * len(groups))
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if round not in self.trained:

@@ -200,4 +200,6 @@ def _classified(prompts_P: Sequence[Prompt]) -> str:
 
 def _paired(pairs: PairSet) -> str:
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-    return f"{len(pairs.pairs_D)} pairs; dropped: {dropped or 'none'}"
+    share = "" if pairs.truncated_share is None else f" ({pairs.truncated_share:.1%})"
+    truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
+    return f"{len(pairs.pairs_D)} pairs; {truncated}; dropped: {dropped or 'none'}"

@@ -23,7 +23,13 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     summary: dict[str, Any] = {"round": report.round, "evaluation": evaluation_summary(report.evaluation)}
     if report.pairs is not None and report.training is not None:
         kinds = dict.fromkeys((INSTRUCTION, FACTUALITY, *(pair.kind for pair in report.pairs.pairs_D)))
-        summary["pairs"] = {kind: report.pairs.count(kind) for kind in kinds} | {"dropped": report.pairs.dropped}
+        pairs = report.pairs
+        summary["pairs"] = {kind: pairs.count(kind) for kind in kinds} | {"dropped": pairs.dropped}
+        summary["samples"] = {
+            "responses": pairs.responses,
+            "truncated": pairs.truncated,
+            "truncated_share": pairs.truncated_share,
+        }
         training = report.training
         summary["training"] = {
             "loss": training.loss,

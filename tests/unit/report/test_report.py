@@ -95,6 +95,8 @@ PAIRS = make_pair_set(
     make_pair(response(1), response(2), kind="instruction", scores=(4.0, 1.0)),
     make_pair(response(2), response(3), kind="instruction", scores=(4.0, 2.0)),
     dropped={"factuality: tie": 2, "response: empty": 1},
+    responses=8,
+    truncated=2,
 )
 TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
 
@@ -105,7 +107,8 @@ def strict_json(value):
 
 def test_a_trained_round_has_every_key_of_the_summary():
     summary = round_summary(report(2, pairs=PAIRS, training=TRAINING), {"sample": 1.5})
-    assert set(summary) == {"round", "evaluation", "pairs", "training", "timings", "weight_version"}
+    assert set(summary) == {"round", "evaluation", "pairs", "samples", "training", "timings", "weight_version"}
+    assert summary["samples"] == {"responses": 8, "truncated": 2, "truncated_share": 0.25}
     assert summary["round"] == summary["weight_version"] == 2
     assert summary["timings"] == {"sample": 1.5}
     assert summary["pairs"] == {
