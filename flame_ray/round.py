@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flame_ray.cluster.streams import prefetch
-from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
+from flame_ray.types import Group, HeldOut, MetricIntervals, PairSet, Prompt, RoundReport, ScoredGroup, TrainingReport
 
 Prompts = Sequence[Prompt]
 
@@ -27,6 +27,7 @@ class Stages:
     save: Callable[[int], None]
     sync: Callable[[int], int]
     evaluate: Callable[[Prompts, int], HeldOut]
+    compare: Callable[[HeldOut, HeldOut], MetricIntervals]
 
 
 def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
@@ -37,13 +38,13 @@ def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
     return stages.pair(scored_P, round)
 
 
-def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> RoundReport:
-    """Train on the pairs, save, push the weights to the samplers, and evaluate."""
+def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, start: HeldOut, round: int) -> RoundReport:
+    """Train on the pairs, save, push the weights to the samplers, evaluate, and compare with the start of the run."""
     training = stages.train(pairs, round)
     stages.save(round)
     version = stages.sync(round)
     heldout = stages.evaluate(heldout_P, round)
-    return RoundReport(round, heldout.evaluation, pairs, training, version)
+    return RoundReport(round, heldout.evaluation, pairs, training, version, stages.compare(start, heldout))
 
 
 def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0) -> Iterator[RoundReport]:
@@ -52,7 +53,8 @@ def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int
     With `staleness` 1 the pairs of the next round are collected while this one trains, from weights one version behind.
     """
     heldout_P = stages.classify(heldout_P, 0)
-    yield RoundReport(0, stages.evaluate(heldout_P, 0).evaluation)
+    start = stages.evaluate(heldout_P, 0)
+    yield RoundReport(0, start.evaluation)
     collected = prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness)
     for round, pairs in collected:
-        yield improve(stages, pairs, heldout_P, round)
+        yield improve(stages, pairs, heldout_P, start, round)

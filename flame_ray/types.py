@@ -317,16 +317,25 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The metrics of greedy answers to the held-out prompts. Facts are counted per response, on fact-based prompts only."""
+class MetricIntervals:
+    """Each metric, or its change. Facts are counted per response, on fact-based prompts only."""
 
     factual_precision: Interval
     correct_facts: Interval
     relevant_facts: Interval  # correct facts that answer the instruction
     erroneous_facts: Interval
+    f_at_k: (
+        Interval  # F-beta of precision and recall at K (see `evaluation.recall_at`): both count, so saying less does not win
+    )
     abstention_rate: Interval
     instruction_score: Interval
     response_tokens: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(MetricIntervals):
+    """The metrics of greedy answers to so many prompts; `missing` rewards failed."""
+
     prompts: int
     missing: int
 
@@ -341,10 +350,14 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class RoundReport:
-    """The results of one round. Round 0 is the model before training and has only an evaluation."""
+    """The results of one round. Round 0 is the model before training and has only an evaluation.
+
+    `change`: of each held-out metric, paired by prompt, from round 0.
+    """
 
     round: int
     evaluation: Evaluation
     pairs: PairSet | None = None
     training: TrainingReport | None = None
     weight_version: int = 0
+    change: MetricIntervals | None = None

@@ -18,6 +18,7 @@ from flame_ray.types import (
     Evaluation,
     Group,
     HeldOut,
+    MetricIntervals,
     Pair,
     PairSet,
     Passage,
@@ -31,6 +32,7 @@ from flame_ray.types import (
     VerdictLabel,
 )
 from tests.builders import (
+    make_change,
     make_decomposition,
     make_evaluation,
     make_fact_score,
@@ -329,7 +331,7 @@ class FakeStages:
         self.trained = set() if trained is None else trained
 
     def stages(self, **other) -> Stages:
-        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate")
+        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate", "compare")
         return Stages(**({name: getattr(self, name) for name in names} | other))
 
     def draw(self, prompts_P, round):
@@ -376,6 +378,9 @@ class FakeStages:
         self._work(f"evaluate {round}")
         scored_P = tuple(self._scored(self._responses(prompt, round, 1)[0]) for prompt in prompts_P)
         return make_held_out(*scored_P, evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
+
+    def compare(self, before: HeldOut, after: HeldOut) -> MetricIntervals:
+        return make_change(after.evaluation.f_at_k.mean - before.evaluation.f_at_k.mean)
 
     def _responses(self, prompt: Prompt, round: int, samples: int) -> tuple[Response, ...]:
         return tuple(

@@ -55,3 +55,5 @@ class EvaluationConfig(Settings):
 
     max_tokens: Positive | None = None  # None: as in rollout
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each 95 % interval
+    recall_at: Positive = 4  # K of the metric F@K: the number of supported facts that is wanted, as many as an answer states
+    recall_weight: Annotated[float, Field(gt=0)] = 1.0  # its beta; below 1, precision weighs more than recall

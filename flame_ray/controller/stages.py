@@ -14,7 +14,7 @@ from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, Weights
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
-from flame_ray.evaluation.metrics import evaluate_responses
+from flame_ray.evaluation.metrics import evaluate_responses, paired_change
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
@@ -63,6 +63,9 @@ class ClusterStages:
             save=self.save,
             sync=self.sync,
             evaluate=self.evaluate,
+            compare=lambda before, after: paired_change(
+                before.scored_P, after.scored_P, self._config.evaluation, self._config.run.seed
+            ),
         )
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
@@ -145,7 +148,7 @@ class ClusterStages:
         groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
         scored = {group.prompt.id: group.scored_G[0] for group in self.score(self._counted(groups_P, round, prompts_P), round)}
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
-        return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
+        return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config, self._config.run.seed))
 
     def choose_canary(self, pairs: PairSet) -> None:
         """Take the chosen side of the round's first pair, because training changes its log-probabilities."""

@@ -59,6 +59,7 @@ class Journal:
             save=partial(self._save, stages.save),
             sync=partial(self._sync, stages.sync),
             evaluate=partial(self._evaluate, stages.evaluate),
+            compare=stages.compare,
         )
 
     def report(self, report: RoundReport) -> None:

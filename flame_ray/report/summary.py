@@ -5,13 +5,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, RoundReport
+from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, RoundReport
 
-EVALUATION_METRICS = {  # name -> heading in the closing table
+EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves F@K out
     "factual_precision": "factual precision",
     "correct_facts": "correct facts",
     "relevant_facts": "relevant correct facts",
     "erroneous_facts": "erroneous facts",
+    "f_at_k": "F@K",
     "abstention_rate": "abstentions",
     "instruction_score": "instruction score",
     "response_tokens": "tokens",
@@ -38,35 +39,48 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
             "pairs": training.examples,
             "tokens": training.tokens,
         }
+    if report.change is not None:
+        summary["change"] = metrics_summary(report.change)
     return summary | {"timings": timings, "weight_version": report.weight_version}
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
+    """The metrics, with the number of prompts and of rewards that failed."""
+    return metrics_summary(evaluation) | {"prompts": evaluation.prompts, "missing_rewards": evaluation.missing}
+
+
+def metrics_summary(metrics: MetricIntervals) -> dict[str, Any]:
     """The mean of each metric under its name; `ci95` and `n` hold intervals and sample sizes under the same names."""
-    intervals: dict[str, Interval] = {name: getattr(evaluation, name) for name in EVALUATION_METRICS}
+    intervals: dict[str, Interval] = {name: getattr(metrics, name) for name in EVALUATION_METRICS}
     return {
         **{name: interval.mean for name, interval in intervals.items()},
-        "prompts": evaluation.prompts,
-        "missing_rewards": evaluation.missing,
         "ci95": {name: [interval.low, interval.high] for name, interval in intervals.items()},
         "n": {name: interval.n for name, interval in intervals.items()},
     }
 
 
 def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:
-    """Print the held-out metrics of each round with their 95 % bootstrap intervals."""
+    """Print the held-out metrics of each round, then their paired changes from round 0, with 95 % bootstrap intervals."""
+    columns = [name for name in EVALUATION_METRICS if name != "f_at_k"]
     table = Table(title="Held-out prompts, greedy answers; mean [95 % bootstrap interval]")
     table.add_column("round", justify="right")
-    for title in EVALUATION_METRICS.values():
-        table.add_column(title, justify="right")
+    for name in columns:
+        table.add_column(EVALUATION_METRICS[name], justify="right")
     for report in rounds:
-        table.add_row(str(report.round), *(_cell(getattr(report.evaluation, name)) for name in EVALUATION_METRICS))
+        table.add_row(str(report.round), *(_cell(getattr(report.evaluation, name)) for name in columns))
+    changes = [(report.round, report.change) for report in rounds if report.change is not None]
+    if changes:
+        table.add_section()
+        table.caption = "Below the line: the change from round 0, paired by prompt, over the prompts scored in both rounds"
+    for round, change in changes:
+        table.add_row(f"{round} - 0", *(_cell(getattr(change, name), "+") for name in columns))
     console.print(table)
 
 
-def _cell(interval: Interval) -> str:
+def _cell(interval: Interval, sign: str = "") -> str:
     if interval.mean is None:
         return "-"
+    mean = f"{interval.mean:{sign}.3g}"
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:.3g}"
-    return f"{interval.mean:.3g} [{interval.low:.3g}, {interval.high:.3g}]"
+        return mean
+    return f"{mean} [{interval.low:.3g}, {interval.high:.3g}]"

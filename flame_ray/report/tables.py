@@ -7,6 +7,7 @@ from flame_ray.types import (
     FACTUALITY,
     Evaluation,
     FactScore,
+    Interval,
     Missing,
     PairSet,
     Prompt,
@@ -96,12 +97,15 @@ def evaluation_line(evaluation: Evaluation) -> str:
     missing = f"; {evaluation.missing} rewards missing" if evaluation.missing else ""
     if precision.mean is None:
         return f"no fact was scored on {evaluation.prompts} prompts{missing}"
-    interval = "" if precision.low is None else f" [{precision.low:.3f}, {precision.high:.3f}]"
     relevant = f" ({evaluation.relevant_facts.mean:.2f} relevant)"
     return (
-        f"precision {precision.mean:.3f}{interval} (n {precision.n}), "
-        f"{correct.mean:.2f} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
+        f"precision {precision.mean:.3f}{_bounds(precision, 3)} (n {precision.n}), "
+        f"{correct.mean:.2f}{_bounds(correct, 2)} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
     )
+
+
+def _bounds(interval: Interval, digits: int) -> str:
+    return "" if interval.low is None else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
 def training_line(report: TrainingReport) -> str:

@@ -16,7 +16,7 @@ from flame_ray.types import (
     Prompt,
     ScoredGroup,
 )
-from tests.builders import make_response, make_scored, make_training_report
+from tests.builders import make_change, make_response, make_scored, make_training_report
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
@@ -26,7 +26,7 @@ PATIENCE_S = 30.0
 
 def evaluation_of(round: int) -> Evaluation:
     interval = Interval(float(round), None, None, 1)
-    return Evaluation(*([interval] * 6), prompts=1, missing=0)
+    return Evaluation(*([interval] * 8), prompts=1, missing=0)
 
 
 class FakeStages:
@@ -37,7 +37,8 @@ class FakeStages:
         self.flow: list[str] = []  # what streams say of each group that passes
 
     def stages(self, **other) -> Stages:
-        return Stages(**({name: self._recording(name) for name in COLLECT + IMPROVE} | other))
+        recorded = {name: self._recording(name) for name in COLLECT + IMPROVE}
+        return Stages(**(recorded | {"compare": self._compare} | other))
 
     def names(self, round: int | None = None) -> list[str]:
         return [name for name, arguments in self.calls if round in (None, arguments[-1])]
@@ -87,10 +88,13 @@ class FakeStages:
     def _evaluate(self, prompts_P, round):
         return HeldOut((), evaluation_of(round))
 
+    def _compare(self, before, after):
+        return make_change(after.evaluation.correct_facts.mean - before.evaluation.correct_facts.mean)
+
 
 def test_a_round_runs_its_stages_in_the_order_of_the_data():
     fake = FakeStages()
-    improve(fake.stages(), collect(fake.stages(), TRAIN_P, 1), HELDOUT_P, 1)
+    improve(fake.stages(), collect(fake.stages(), TRAIN_P, 1), HELDOUT_P, HeldOut((), evaluation_of(0)), 1)
     assert fake.names() == COLLECT + IMPROVE
 
 
@@ -115,6 +119,11 @@ def test_n_rounds_give_n_plus_one_reports_with_what_each_round_made():
     assert [report.evaluation.factual_precision.mean for report in reports] == [0.0, 1.0, 2.0, 3.0]
     assert [report.training.steps for report in reports[1:]] == [1, 2, 3]
     assert [report.pairs.dropped for report in reports[1:]] == [{f"instruction: tie of train {i}": i} for i in (1, 2, 3)]
+
+
+def test_every_round_is_compared_with_the_start_of_the_run():
+    reports = list(run_rounds(FakeStages().stages(), TRAIN_P, HELDOUT_P, 3))
+    assert [report.change and report.change.correct_facts.mean for report in reports] == [None, 1.0, 2.0, 3.0]
 
 
 def test_a_report_is_given_before_the_next_round_begins():

@@ -23,6 +23,7 @@ from flame_ray.report.tables import (
 from flame_ray.types import (
     Evaluation,
     Interval,
+    MetricIntervals,
     Passage,
     Prompt,
     Response,
@@ -34,6 +35,7 @@ from flame_ray.types import (
     VerdictLabel,
 )
 from tests.builders import (
+    make_change,
     make_evaluation,
     make_fact_score,
     make_id,
@@ -48,15 +50,7 @@ from tests.builders import (
 )
 
 NONE = make_interval(None, n=0)
-METRICS = (
-    "factual_precision",
-    "correct_facts",
-    "relevant_facts",
-    "erroneous_facts",
-    "abstention_rate",
-    "instruction_score",
-    "response_tokens",
-)
+METRICS = MetricIntervals.__slots__
 
 
 def evaluation(**intervals: Interval) -> Evaluation:
@@ -257,8 +251,11 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
 
 def test_the_line_for_the_screen_has_the_precision_with_its_interval():
     found = replace(evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9)), missing=0)
-    line = "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct (2.00 relevant) and 3.00 erroneous facts a response"
-    assert evaluation_line(found) == line
+    told = (
+        "precision 0.500 [0.400, 0.600] (n 9), "
+        "1.00 [0.50, 1.50] correct (2.00 relevant) and 3.00 erroneous facts a response"
+    )
+    assert evaluation_line(found) == told
 
 
 def test_the_line_for_the_screen_shows_no_interval_of_one_value():
@@ -285,6 +282,22 @@ def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean()
     print_closing_table(console, rounds)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
     assert [line[:3] for line in lines] == [["0", "-", "1 [0.5, 1.5]"], ["1", "0 [-0.5, 0.5]", "1 [0.5, 1.5]"]]
+
+
+def test_the_closing_table_shows_the_paired_change_of_each_metric_from_round_zero_with_its_interval():
+    console = Console(file=io.StringIO(), width=200)
+    rounds = [report(0), replace(report(1), change=make_change(factual_precision=Interval(0.0625, -0.0123, 0.1, 9)))]
+    print_closing_table(console, rounds)
+    *_, last = [line for line in console.file.getvalue().splitlines() if "│" in line]
+    assert [cell.strip() for cell in last.split("│")[1:4]] == ["1 - 0", "+0.0625 [-0.0123, 0.1]", "+0.25"]
+    assert "paired by prompt" in console.file.getvalue()
+
+
+def test_the_summary_has_the_paired_change_of_every_round_but_the_first():
+    assert "change" not in round_summary(report(0), {})
+    found = round_summary(replace(report(1), change=make_change(correct_facts=Interval(0.5, 0.25, 0.75, 9))), {})["change"]
+    assert (found["correct_facts"], found["ci95"]["correct_facts"], found["n"]["correct_facts"]) == (0.5, [0.25, 0.75], 9)
+    assert set(found) == {*METRICS, "ci95", "n"}
 
 
 def test_the_closing_table_prints_one_value_without_an_interval():
