@@ -12,7 +12,10 @@ INSTRUCTION, FACTUALITY = "instruction", "factuality"
 
 
 class Split(StrEnum):
+    """What a prompt is for: training, choosing the best round, or measuring what a run has reached."""
+
     TRAIN = "train"
+    DEV = "dev"
     HELDOUT = "heldout"
 
 
