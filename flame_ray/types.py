@@ -352,10 +352,32 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
-class RoundReport:
-    """The results of one round. Round 0 is the model before training and has only an evaluation.
+class Selection:
+    """What the development prompts decide after a round: which round is the best so far, and where the next one starts.
 
-    `change`: of each held-out metric, paired by prompt, from round 0.
+    >>> value = Interval(mean=0.2, low=0.1, high=0.3, n=48)
+    >>> Selection(round=2, best=1, restart=1, value=value).rolled_back
+    True
+    """
+
+    round: int
+    best: int
+    restart: int  # the next round starts from this round's weights: those of `round`, or of `best`
+    value: Interval  # of the metric that decides (`run.select_by`), in this round
+    change: Interval | None = None  # its change from the best round before, paired by prompt; None for round 0
+    abstains_too_often: bool = False  # above `run.max_abstentions`
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.restart != self.round
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """The results of one round. Round 0 is the model before training and has no pairs and no training.
+
+    `change`: of each held-out metric, paired by prompt, from round 0. `development` and `selection`: the metrics of the
+    development prompts and what follows from them, if the settings ask for the best round.
     """
 
     round: int
@@ -364,3 +386,5 @@ class RoundReport:
     training: TrainingReport | None = None
     weight_version: int = 0
     change: MetricIntervals | None = None
+    development: Evaluation | None = None
+    selection: Selection | None = None

@@ -84,15 +84,18 @@ def paired_change(
     The differences are taken prompt by prompt, over the prompts that have the metric in both, and then resampled. What makes
     a prompt easy or hard is in both rounds, so such an interval is narrower than those of the two means.
     """
-    before = {scored.response.id.prompt_id: scored for scored in before_P}
-    both = [(before[name], scored) for scored in after_P if (name := scored.response.id.prompt_id) in before]
+    return MetricIntervals(**{name: metric_change(name, before_P, after_P, config, seed) for name in METRICS})
 
-    def change(value: Value) -> Interval:
-        values = [(value(first, config), value(second, config)) for first, second in both]
-        rises = [second - first for first, second in values if first is not None and second is not None]
-        return bootstrap_mean(rises, config.bootstrap, seed)
 
-    return MetricIntervals(**{name: change(value) for name, value in METRICS.items()})
+def metric_change(
+    name: str, before_P: Sequence[ScoredResponse], after_P: Sequence[ScoredResponse], config: EvaluationConfig, seed: int
+) -> Interval:
+    """The same for one metric."""
+    value = METRICS[name]
+    before = {scored.response.id.prompt_id: value(scored, config) for scored in before_P}
+    values = [(before.get(scored.response.id.prompt_id), value(scored, config)) for scored in after_P]
+    rises = [second - first for first, second in values if first is not None and second is not None]
+    return bootstrap_mean(rises, config.bootstrap, seed)
 
 
 def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
