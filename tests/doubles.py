@@ -26,6 +26,7 @@ from flame_ray.types import (
     Response,
     ScoredGroup,
     ScoredResponse,
+    Selection,
     Sentence,
     TrainingReport,
     Verdict,
@@ -331,7 +332,8 @@ class FakeStages:
         self.trained = set() if trained is None else trained
 
     def stages(self, **other) -> Stages:
-        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate", "compare")
+        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate")
+        names = (*names, "compare", "develop", "select", "deliver")
         return Stages(**({name: getattr(self, name) for name in names} | other))
 
     def draw(self, prompts_P, round):
@@ -381,6 +383,17 @@ class FakeStages:
 
     def compare(self, before: HeldOut, after: HeldOut) -> MetricIntervals:
         return make_change(after.evaluation.f_at_k.mean - before.evaluation.f_at_k.mean)
+
+    def develop(self, prompts_P, round: int) -> HeldOut:
+        if prompts_P:
+            self._work(f"develop {round}")
+        return make_held_out(evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
+
+    def select(self, developed: Sequence[HeldOut], before: Selection | None) -> Selection | None:
+        return None
+
+    def deliver(self, selection: Selection | None) -> None:
+        assert selection is None
 
     def _responses(self, prompt: Prompt, round: int, samples: int) -> tuple[Response, ...]:
         return tuple(

@@ -5,7 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, RoundReport
+from flame_ray.config import Config
+from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, RoundReport, Selection
 
 EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves F@K out
     "factual_precision": "factual precision",
@@ -41,7 +42,38 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
         }
     if report.change is not None:
         summary["change"] = metrics_summary(report.change)
+    if report.selection is not None and report.development is not None:
+        summary["development"] = evaluation_summary(report.development)
+        summary["selection"] = _selection(report.selection)
     return summary | {"timings": timings, "weight_version": report.weight_version}
+
+
+def _selection(selection: Selection) -> dict[str, Any]:
+    """`change`: of the metric that decides, paired by prompt, from the best round before."""
+    return {
+        "best_round": selection.best,
+        "next_round_starts_from": selection.restart,
+        "rolled_back": selection.rolled_back,
+        "abstains_too_often": selection.abstains_too_often,
+        "value": interval_summary(selection.value),
+        "change": interval_summary(selection.change) if selection.change else None,
+    }
+
+
+def delivered_summary(selection: Selection, config: Config) -> dict[str, Any]:
+    """What best.json says of the round that it delivers, beside its number and the names of its models.
+
+    `policy` is the initial model: an adapter belongs on it, and it is itself what round 0 delivers.
+    """
+    metric: dict[str, Any] = {"metric": config.run.select_by, "on": "development prompts"}
+    if config.run.select_by == "f_at_k":
+        metric |= {"recall_at": config.evaluation.recall_at, "recall_weight": config.evaluation.recall_weight}
+    chosen = _selection(selection)
+    return metric | {"value": chosen["value"], "change": chosen["change"], "policy": config.model.policy}
+
+
+def interval_summary(interval: Interval) -> dict[str, Any]:
+    return {"mean": interval.mean, "ci95": [interval.low, interval.high], "n": interval.n}
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -75,6 +107,16 @@ def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:
     for round, change in changes:
         table.add_row(f"{round} - 0", *(_cell(getattr(change, name), "+") for name in columns))
     console.print(table)
+    for report in rounds:
+        if report.selection is not None:
+            console.print(_selection_line(report.selection), highlight=False, soft_wrap=True)
+
+
+def _selection_line(selection: Selection) -> str:
+    """The development score of a round, and what became of the round."""
+    fate = f", rolled back to round {selection.restart}" if selection.rolled_back else ""
+    value = f"development score {_cell(selection.value)} (n {selection.value.n})"
+    return f"round {selection.round}: {value}{fate}; best so far: round {selection.best}"
 
 
 def _cell(interval: Interval, sign: str = "") -> str:

@@ -15,6 +15,7 @@ from flame_ray.types import (
     RewardResult,
     Score,
     ScoredResponse,
+    Selection,
     TrainingReport,
 )
 
@@ -106,6 +107,20 @@ def evaluation_line(evaluation: Evaluation) -> str:
 
 def _bounds(interval: Interval, digits: int) -> str:
     return "" if interval.low is None else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def selection_line(selection: Selection) -> str:
+    """What was chosen after a round, as one line for the screen."""
+    if selection.change is None:
+        return f"round {selection.round} is the best so far"
+    before = "" if selection.change.mean is None else f"{selection.change.mean:+.3f}{_bounds(selection.change, 3)}"
+    change = f"development score {before or 'unknown'} from the best round before"
+    if selection.best == selection.round:
+        return f"{change}: round {selection.round} is the best so far"
+    abstains = "; it abstains too often" if selection.abstains_too_often else ""
+    if selection.rolled_back:
+        return f"{change}{abstains}: rolled back to round {selection.best}"
+    return f"{change}{abstains}: round {selection.best} stays the best"
 
 
 def training_line(report: TrainingReport) -> str:

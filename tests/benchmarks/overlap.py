@@ -94,6 +94,9 @@ def stages(rollouts: RolloutPool) -> Stages:
         sync=lambda round: round,
         evaluate=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 8), prompts=0, missing=0)),
         compare=lambda before, after: MetricIntervals(*([nothing] * 8)),
+        develop=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 8), prompts=0, missing=0)),
+        select=lambda developed, before: None,
+        deliver=lambda selection: None,
     )
 
 

@@ -17,6 +17,7 @@ from flame_ray.report.tables import (
     pair_rows,
     prompt_rows,
     response_rows,
+    selection_line,
     sentence_rows,
     training_line,
 )
@@ -28,6 +29,7 @@ from flame_ray.types import (
     Prompt,
     Response,
     RoundReport,
+    Selection,
     Sentence,
     Split,
     TrainingReport,
@@ -291,6 +293,52 @@ def test_the_closing_table_shows_the_paired_change_of_each_metric_from_round_zer
     *_, last = [line for line in console.file.getvalue().splitlines() if "│" in line]
     assert [cell.strip() for cell in last.split("│")[1:4]] == ["1 - 0", "+0.0625 [-0.0123, 0.1]", "+0.25"]
     assert "paired by prompt" in console.file.getvalue()
+
+
+def selection(round: int, best: int, restart: int, change: Interval | None = None, **others) -> Selection:
+    return Selection(round, best, restart, Interval(0.25, 0.125, 0.5, 48), change, **others)
+
+
+RISE, FALL, SMALL = (Interval(mean, mean - 0.05, mean + 0.05, 48) for mean in (0.1, -0.1, -0.01))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        (selection(0, 0, 0), "round 0 is the best so far"),
+        (
+            selection(1, 1, 1, RISE),
+            "development score +0.100 [0.050, 0.150] from the best round before: round 1 is the best so far",
+        ),
+        (
+            selection(2, 1, 1, FALL),
+            "development score -0.100 [-0.150, -0.050] from the best round before: rolled back to round 1",
+        ),
+        (
+            selection(2, 1, 2, SMALL),
+            "development score -0.010 [-0.060, 0.040] from the best round before: round 1 stays the best",
+        ),
+        (
+            selection(2, 1, 1, RISE, abstains_too_often=True),
+            "development score +0.100 [0.050, 0.150] from the best round before; it abstains too often: rolled back to round 1",
+        ),
+        (selection(2, 1, 2, NONE), "development score unknown from the best round before: round 1 stays the best"),
+    ],
+    ids=["start", "best", "rolled back", "small fall", "abstains", "not scored"],
+)
+def test_the_line_for_the_screen_says_what_became_of_a_round(chosen, line):
+    assert selection_line(chosen) == line
+
+
+def test_below_the_closing_table_every_round_has_its_development_score_and_the_best_one_is_named():
+    console = Console(file=io.StringIO(), width=200)
+    rounds = [replace(report(n), selection=selection(n, min(n, 1), min(n, 1))) for n in range(3)]
+    print_closing_table(console, rounds)
+    assert console.file.getvalue().splitlines()[-3:] == [
+        "round 0: development score 0.25 [0.125, 0.5] (n 48); best so far: round 0",
+        "round 1: development score 0.25 [0.125, 0.5] (n 48); best so far: round 1",
+        "round 2: development score 0.25 [0.125, 0.5] (n 48), rolled back to round 1; best so far: round 1",
+    ]
 
 
 def test_the_summary_has_the_paired_change_of_every_round_but_the_first():
