@@ -52,13 +52,6 @@ def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
     return stages.pair(scored_P, round)
 
 
-def improve(stages: Stages, pairs: PairSet, round: int) -> tuple[TrainingReport, int]:
-    """Train on the pairs, save, and push the weights to the samplers; also returns the version that these serve then."""
-    training = stages.train(pairs, round)
-    stages.save(round)
-    return training, stages.sync(round)
-
-
 def run_rounds(
     stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0, dev_P: Prompts = ()
 ) -> Iterator[RoundReport]:
@@ -72,7 +65,9 @@ def run_rounds(
     stages.deliver(selection := stages.select(developed, None))
     yield RoundReport(0, start.evaluation, development=developed[0].evaluation, selection=selection)
     for round, pairs in prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness):
-        training, version = improve(stages, pairs, round)
+        training = stages.train(pairs, round)
+        stages.save(round)
+        version = stages.sync(round)
         heldout = stages.evaluate(heldout_P, round)
         developed.append(stages.develop(dev_P, round))
         stages.deliver(selection := stages.select(developed, selection))

@@ -345,7 +345,7 @@ class Evaluation(MetricIntervals):
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The scored held-out answers of a round [P] and their evaluation."""
+    """The scored greedy answers of a round [P], to the held-out or to the development prompts, and their evaluation."""
 
     scored_P: tuple[ScoredResponse, ...]
     evaluation: Evaluation

@@ -111,16 +111,18 @@ def _bounds(interval: Interval, digits: int) -> str:
 
 def selection_line(selection: Selection) -> str:
     """What was chosen after a round, as one line for the screen."""
-    if selection.change is None:
-        return f"round {selection.round} is the best so far"
-    before = "" if selection.change.mean is None else f"{selection.change.mean:+.3f}{_bounds(selection.change, 3)}"
-    change = f"development score {before or 'unknown'} from the best round before"
+    value, change = selection.value, selection.change
+    score = "no development score" if value.mean is None else f"development score {value.mean:.3f}{_bounds(value, 3)}"
+    if change is None:
+        return f"{score}: round {selection.round} is the best so far"
+    if change.mean is not None:
+        score += f", {change.mean:+.3f}{_bounds(change, 3)} from the best before"
     if selection.best == selection.round:
-        return f"{change}: round {selection.round} is the best so far"
+        return f"{score}: round {selection.round} is the best so far"
     abstains = "; it abstains too often" if selection.abstains_too_often else ""
     if selection.rolled_back:
-        return f"{change}{abstains}: rolled back to round {selection.best}"
-    return f"{change}{abstains}: round {selection.best} stays the best"
+        return f"{score}{abstains}: rolled back to round {selection.best}"
+    return f"{score}{abstains}: round {selection.best} stays the best"
 
 
 def training_line(report: TrainingReport) -> str:

@@ -151,10 +151,10 @@ def test_wherever_its_process_dies_around_a_roll_back_the_run_makes_the_same_cho
 def test_the_run_says_on_the_screen_what_was_chosen(whole):
     told = [line.split(" s  ")[1] for line in whole[0].screen.getvalue().splitlines() if " select " in line]
     assert told == [
-        "round 0 is the best so far",
-        "development score +0.250 [0.250, 0.250] from the best round before: round 1 is the best so far",
-        "development score -0.250 [-0.250, -0.250] from the best round before: rolled back to round 1",
-        "development score +0.250 [0.250, 0.250] from the best round before: round 3 is the best so far",
+        "development score 0.250: round 0 is the best so far",
+        "development score 0.500, +0.250 [0.250, 0.250] from the best before: round 1 is the best so far",
+        "development score 0.250, -0.250 [-0.250, -0.250] from the best before: rolled back to round 1",
+        "development score 0.750, +0.250 [0.250, 0.250] from the best before: round 3 is the best so far",
     ]
 
 

@@ -302,32 +302,30 @@ def selection(round: int, best: int, restart: int, change: Interval | None = Non
 RISE, FALL, SMALL = (Interval(mean, mean - 0.05, mean + 0.05, 48) for mean in (0.1, -0.1, -0.01))
 
 
+SCORE = "development score 0.250 [0.125, 0.500]"
+
+
 @pytest.mark.parametrize(
-    ("chosen", "line"),
+    ("chosen", "rest"),
     [
-        (selection(0, 0, 0), "round 0 is the best so far"),
-        (
-            selection(1, 1, 1, RISE),
-            "development score +0.100 [0.050, 0.150] from the best round before: round 1 is the best so far",
-        ),
-        (
-            selection(2, 1, 1, FALL),
-            "development score -0.100 [-0.150, -0.050] from the best round before: rolled back to round 1",
-        ),
-        (
-            selection(2, 1, 2, SMALL),
-            "development score -0.010 [-0.060, 0.040] from the best round before: round 1 stays the best",
-        ),
+        (selection(0, 0, 0), ": round 0 is the best so far"),
+        (selection(1, 1, 1, RISE), ", +0.100 [0.050, 0.150] from the best before: round 1 is the best so far"),
+        (selection(2, 1, 1, FALL), ", -0.100 [-0.150, -0.050] from the best before: rolled back to round 1"),
+        (selection(2, 1, 2, SMALL), ", -0.010 [-0.060, 0.040] from the best before: round 1 stays the best"),
         (
             selection(2, 1, 1, RISE, abstains_too_often=True),
-            "development score +0.100 [0.050, 0.150] from the best round before; it abstains too often: rolled back to round 1",
+            ", +0.100 [0.050, 0.150] from the best before; it abstains too often: rolled back to round 1",
         ),
-        (selection(2, 1, 2, NONE), "development score unknown from the best round before: round 1 stays the best"),
     ],
-    ids=["start", "best", "rolled back", "small fall", "abstains", "not scored"],
+    ids=["start", "best", "rolled back", "small fall", "abstains"],
 )
-def test_the_line_for_the_screen_says_what_became_of_a_round(chosen, line):
-    assert selection_line(chosen) == line
+def test_the_line_for_the_screen_says_what_became_of_a_round(chosen, rest):
+    assert selection_line(chosen) == SCORE + rest
+
+
+def test_a_round_whose_development_answers_were_not_scored_has_no_score_on_the_screen():
+    chosen = replace(selection(2, 1, 2, NONE), value=NONE)
+    assert selection_line(chosen) == "no development score: round 1 stays the best"
 
 
 def test_below_the_closing_table_every_round_has_its_development_score_and_the_best_one_is_named():
