@@ -32,11 +32,11 @@ SETTINGS = {
     "paper-dpo-fact": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-fact"}, "pairs": {"kinds": ["factuality"]}},
     "paper-dpo-flame": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-flame"}},
     "quickstart": {
-        "run": {"name": "quickstart", "seed": 7, "rounds": 2},
+        "run": {"name": "quickstart", "seed": 7, "rounds": 2, "select": "best"},
         "prompts": {
             "per_round": 64,
             "sources": [
-                {"source": "factbook", "limit": 400, "heldout_limit": 96},
+                {"source": "factbook", "limit": 400, "heldout_limit": 96, "dev_fraction": 0.2, "dev_limit": 48},
                 {"source": "open-ended", "heldout_limit": 24},
             ],
         },
