@@ -45,8 +45,8 @@ def largest_gap(some, others):
 def test_an_update_is_the_same_however_it_is_spread(learner, make_examples, weights, model_path, settings):
     """Nine pairs in batches of four: three steps, the last with three copies of weight zero, over unequal ranks.
 
-    Tolerances in float32: weights 0.3 % of the largest movement (Adam enlarges the noise of the smallest gradients: up to 0.22 %
-    over four seeds), loss and margin 1e-6, gradient norm 1e-5 of itself.
+    Tolerances in float32: weights 0.3 % of the largest movement (Adam enlarges the noise of the smallest gradients, up to
+    0.22 % over four seeds), loss and margin 1e-6, gradient norm 1e-5 of itself.
     """
     examples, before = make_examples(9), from_disk(model_path).state_dict()
     one = learner(**settings)

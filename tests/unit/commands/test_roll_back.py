@@ -50,10 +50,10 @@ class ChoosingStages(FakeStages):
             self._disk.started[round], self.at = self.at, round
         return report
 
-    def sync(self, round: int) -> int:
+    def sync(self, round: int):
         assert self.at == round  # the weights are those that their version says
-        self.serving = super().sync(round)
-        return round
+        self.serving = round
+        return super().sync(round)
 
     def evaluate(self, prompts_P, round: int) -> HeldOut:
         assert self.serving == round
