@@ -41,7 +41,7 @@ SETTINGS = {
             ],
         },
         "classify": {"threshold": 0.55},
-        "factuality": {"checker": "small"},
+        "factuality": {"checker": "small", "retrieve": 40},
         "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
         "pairs": {"max_judge_gap": None, "factuality_per_prompt": 6, "recall_at": 2, "recall_weight": 0.8}
         | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 0.6},

@@ -253,10 +253,7 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
 
 def test_the_line_for_the_screen_has_the_precision_with_its_interval():
     found = replace(evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9)), missing=0)
-    told = (
-        "precision 0.500 [0.400, 0.600] (n 9), "
-        "1.00 [0.50, 1.50] correct (2.00 relevant) and 3.00 erroneous facts a response"
-    )
+    told = "precision 0.500 [0.400, 0.600] (n 9), 1.00 [0.50, 1.50] correct (2.00 relevant) and 3.00 erroneous facts a response"
     assert evaluation_line(found) == told
 
 
