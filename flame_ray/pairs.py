@@ -1,7 +1,8 @@
 """Turns scored responses into preference pairs (FLAME, section 4.3).
 
 A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact. For each kind, a
-prompt gives the response with the highest score as chosen and the one with the lowest as rejected, or a reason why not.
+prompt gives the response with the highest score as chosen and the one with the lowest as rejected, or a reason why not. A
+response that the token limit cut off is never chosen.
 """
 
 import itertools
@@ -37,7 +38,10 @@ def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet
     """
     rules, dropped = _rules(config), Counter[str]()
     pairs_D: list[Pair] = []
+    responses = truncated = 0
     for group in groups_P:
+        responses += len(group.scored_G)
+        truncated += sum(scored.response.truncated for scored in group.scored_G)
         usable_G = _usable(group.scored_G, config, dropped)
         for kind, rule in rules.items():
             if not _applies(kind, group):
@@ -47,7 +51,7 @@ def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet
             if reason:
                 dropped[f"{kind}: {reason}"] += 1
     pairs_D.sort(key=lambda pair: pair.prompt_id)
-    return PairSet(tuple(pairs_D), dict(sorted(dropped.items())))
+    return PairSet(tuple(pairs_D), dict(sorted(dropped.items())), responses, truncated)
 
 
 def _rules(config: PairsConfig) -> dict[str, _Rule]:
@@ -68,14 +72,14 @@ def _applies(kind: str, group: ScoredGroup) -> bool:
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
-    """The responses that may enter a pair: not empty, not cut off, no repeat of another one in the group."""
+    """The responses that may enter a pair: not empty, no repeat of another one in the group; of two repeats the whole one."""
     seen: set[str] = set()
     usable: list[ScoredResponse] = []
-    for scored in scored_G:
+    for scored in sorted(scored_G, key=lambda scored: scored.response.truncated):
         response = scored.response
         if not response.text.strip():
             dropped["response: empty"] += 1
-        elif config.drop_truncated and response.finish_reason != "stop":
+        elif config.drop_truncated and response.truncated:
             dropped["response: truncated"] += 1
         elif response.text in seen:
             dropped["response: duplicate"] += 1
@@ -89,13 +93,22 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
     """The pairs of one prompt, widest gap first; if there are none, the reason."""
     ranks = [_rank(kind, scored, config) for scored in scored_G]
-    ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=lambda item: item[0])
+    ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=_order)
     if len(ranked) < 2:
         return [], "fewer than two scored responses" if len(scored_G) >= 2 else "fewer than two usable responses"
-    candidates = sorted(itertools.combinations(ranked, 2), key=_width, reverse=True)[: rule.per_prompt]
+    whole = [(worst, best) for worst, best in itertools.combinations(ranked, 2) if not best[1].response.truncated]
+    if not whole:
+        return [], "best responses truncated"
+    candidates = sorted(whole, key=_width, reverse=True)[: rule.per_prompt]
     outcomes = [_pair(kind, rule, best, worst, config) for worst, best in candidates]
     made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
     return made, None if made else str(outcomes[0])
+
+
+def _order(ranked: Ranked) -> tuple[Rank, bool]:
+    """Ascending; among equals a whole response is the better one."""
+    rank, scored = ranked
+    return rank, not scored.response.truncated
 
 
 def _width(candidate: tuple[Ranked, Ranked]) -> Rank:

@@ -2,6 +2,7 @@
 
 `Stages` are the calls that do the work: `controller/stages.py` makes them from pools of actors, and the journal records each.
 `sample` and `score` are streams: a group is scored as soon as it is sampled, and paired as soon as it is scored.
+Held-out prompts only measure; development prompts choose the best round, if the settings ask for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from flame_ray.cluster.streams import prefetch
-from flame_ray.types import Group, HeldOut, PairSet, Prompt, RoundReport, ScoredGroup, Synced, TrainingReport
+from flame_ray.types import (
+    Group,
+    HeldOut,
+    MetricIntervals,
+    PairSet,
+    Prompt,
+    RoundReport,
+    ScoredGroup,
+    Selection,
+    Synced,
+    TrainingReport,
+)
 
 Prompts = Sequence[Prompt]
 
@@ -27,6 +39,10 @@ class Stages:
     save: Callable[[int], None]
     sync: Callable[[int], Synced]
     evaluate: Callable[[Prompts, int], HeldOut]
+    compare: Callable[[HeldOut, HeldOut], MetricIntervals]
+    develop: Callable[[Prompts, int], HeldOut]
+    select: Callable[[Sequence[HeldOut], Selection | None], Selection | None]
+    deliver: Callable[[Selection | None], None]
 
 
 def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
@@ -37,22 +53,24 @@ def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
     return stages.pair(scored_P, round)
 
 
-def improve(stages: Stages, pairs: PairSet, heldout_P: Prompts, round: int) -> RoundReport:
-    """Train on the pairs, save, push the weights to the samplers, and evaluate."""
-    training = stages.train(pairs, round)
-    stages.save(round)
-    version = stages.sync(round).version
-    heldout = stages.evaluate(heldout_P, round)
-    return RoundReport(round, heldout.evaluation, pairs, training, version)
-
-
-def run_rounds(stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0) -> Iterator[RoundReport]:
+def run_rounds(
+    stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0, dev_P: Prompts = ()
+) -> Iterator[RoundReport]:
     """Yields the evaluation before training (round 0), then the report of each of `rounds` rounds.
 
     With `staleness` 1 the pairs of the next round are collected while this one trains, from weights one version behind.
     """
-    heldout_P = stages.classify(heldout_P, 0)
-    yield RoundReport(0, stages.evaluate(heldout_P, 0).evaluation)
-    collected = prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness)
-    for round, pairs in collected:
-        yield improve(stages, pairs, heldout_P, round)
+    decided_P = stages.classify((*heldout_P, *dev_P), 0)
+    heldout_P, dev_P = decided_P[: len(heldout_P)], decided_P[len(heldout_P) :]
+    start, developed = stages.evaluate(heldout_P, 0), [stages.develop(dev_P, 0)]
+    stages.deliver(selection := stages.select(developed, None))
+    yield RoundReport(0, start.evaluation, development=developed[0].evaluation, selection=selection)
+    for round, pairs in prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness):
+        training = stages.train(pairs, round)
+        stages.save(round)
+        version = stages.sync(round).version
+        heldout = stages.evaluate(heldout_P, round)
+        developed.append(stages.develop(dev_P, round))
+        stages.deliver(selection := stages.select(developed, selection))
+        change, development = stages.compare(start, heldout), developed[round].evaluation
+        yield RoundReport(round, heldout.evaluation, pairs, training, version, change, development, selection)

@@ -12,7 +12,10 @@ INSTRUCTION, FACTUALITY = "instruction", "factuality"
 
 
 class Split(StrEnum):
+    """What a prompt is for: training, choosing the best round, or measuring what a run has reached."""
+
     TRAIN = "train"
+    DEV = "dev"
     HELDOUT = "heldout"
 
 
@@ -70,6 +73,10 @@ class Response:
     logprobs: tuple[float, ...]  # [T], natural log-probability of each sampled token under the policy at temperature 1
     finish_reason: str  # "stop": the model ended the text; "length": the token limit cut it off
     weight_version: int
+
+    @property
+    def truncated(self) -> bool:
+        return self.finish_reason != "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,18 +277,27 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: truncated`)."""
+    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: empty`).
+
+    `truncated` of the round's `responses` were cut off by the token limit.
+    """
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]
+    responses: int = 0
+    truncated: int = 0
 
     def count(self, kind: str) -> int:
         return sum(pair.kind == kind for pair in self.pairs_D)
 
+    @property
+    def truncated_share(self) -> float | None:
+        return self.truncated / self.responses if self.responses else None
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """One round of training. `loss` and `metrics` are means over the examples; the metrics are those of the loss, by name.
+    """One round of training. `loss` and `metrics` are weighted means over the examples; the metrics are the loss's, by name.
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
     """
@@ -304,26 +320,56 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The metrics of greedy answers to the held-out prompts. Facts are counted per response, on fact-based prompts only."""
+class MetricIntervals:
+    """Each metric, or its change. Facts are counted per response, on fact-based prompts only."""
 
     factual_precision: Interval
     correct_facts: Interval
     relevant_facts: Interval  # correct facts that answer the instruction
     erroneous_facts: Interval
+    f_at_k: (
+        Interval  # F-beta of precision and recall at K (see `evaluation.recall_at`): both count, so saying less does not win
+    )
     abstention_rate: Interval
     instruction_score: Interval
     response_tokens: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(MetricIntervals):
+    """The metrics of greedy answers to so many prompts; `missing` rewards failed."""
+
     prompts: int
     missing: int
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The scored held-out answers of a round [P] and their evaluation."""
+    """The scored greedy answers of a round [P], to the held-out or to the development prompts, and their evaluation."""
 
     scored_P: tuple[ScoredResponse, ...]
     evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the development prompts decide after a round: which round is the best so far, and where the next one starts.
+
+    >>> value = Interval(mean=0.2, low=0.1, high=0.3, n=48)
+    >>> Selection(round=2, best=1, restart=1, value=value).rolled_back
+    True
+    """
+
+    round: int
+    best: int
+    restart: int  # the next round starts from this round's weights: those of `round`, or of `best`
+    value: Interval  # of the metric that decides (`run.select_by`), in this round
+    change: Interval | None = None  # its change from the best round before, paired by prompt; None for round 0
+    abstains_too_often: bool = False  # above `run.max_abstentions`
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.restart != self.round
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,10 +382,17 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class RoundReport:
-    """The results of one round. Round 0 is the model before training and has only an evaluation."""
+    """The results of one round. Round 0 is the model before training and has no pairs and no training.
+
+    `change`: of each held-out metric, paired by prompt, from round 0. `development` and `selection`: the metrics of the
+    development prompts and what follows from them, if the settings ask for the best round.
+    """
 
     round: int
     evaluation: Evaluation
     pairs: PairSet | None = None
     training: TrainingReport | None = None
     weight_version: int = 0
+    change: MetricIntervals | None = None
+    development: Evaluation | None = None
+    selection: Selection | None = None

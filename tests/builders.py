@@ -19,6 +19,7 @@ from flame_ray.types import (
     HeldOut,
     Interval,
     LabelledClaim,
+    MetricIntervals,
     Missing,
     Pair,
     PairSet,
@@ -202,8 +203,9 @@ def make_pair(
     return Pair(kind, chosen, rejected, *scores)
 
 
-def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None) -> PairSet:
-    return PairSet(pairs, dict(dropped or {}))
+def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None, responses: int = 2, truncated: int = 0) -> PairSet:
+    """By default none of the round's two responses is cut off."""
+    return PairSet(pairs, dict(dropped or {}), responses, truncated)
 
 
 def make_training_report(
@@ -218,8 +220,13 @@ def make_interval(mean: float | None = 0.5, *, low: float | None = None, high: f
 
 def make_evaluation(mean: float = 0.5, *, prompts: int = 1, missing: int = 0, **intervals: Interval) -> Evaluation:
     """Every metric is `mean`, except those given by name."""
-    names = [name for name in Evaluation.__slots__ if name not in ("prompts", "missing")]
-    return Evaluation(**{name: make_interval(mean) for name in names} | intervals, prompts=prompts, missing=missing)
+    metrics = {name: make_interval(mean) for name in MetricIntervals.__slots__} | intervals
+    return Evaluation(**metrics, prompts=prompts, missing=missing)
+
+
+def make_change(mean: float = 0.25, **intervals: Interval) -> MetricIntervals:
+    """Every metric rose by `mean`, except those given by name."""
+    return MetricIntervals(**{name: make_interval(mean) for name in MetricIntervals.__slots__} | intervals)
 
 
 def make_held_out(*scored: ScoredResponse, evaluation: Evaluation | None = None) -> HeldOut:
@@ -233,8 +240,9 @@ def make_round_report(
     pairs: PairSet | None = None,
     training: TrainingReport | None = None,
     weight_version: int = 0,
+    change: MetricIntervals | None = None,
 ) -> RoundReport:
-    return RoundReport(round, evaluation or make_evaluation(), pairs, training, weight_version)
+    return RoundReport(round, evaluation or make_evaluation(), pairs, training, weight_version, change)
 
 
 def _prompt_of(responses: Sequence[Response]) -> Prompt:

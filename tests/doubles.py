@@ -18,6 +18,7 @@ from flame_ray.types import (
     Evaluation,
     Group,
     HeldOut,
+    MetricIntervals,
     Pair,
     PairSet,
     Passage,
@@ -25,6 +26,7 @@ from flame_ray.types import (
     Response,
     ScoredGroup,
     ScoredResponse,
+    Selection,
     Sentence,
     Synced,
     TrainingReport,
@@ -32,6 +34,7 @@ from flame_ray.types import (
     VerdictLabel,
 )
 from tests.builders import (
+    make_change,
     make_decomposition,
     make_evaluation,
     make_fact_score,
@@ -331,6 +334,7 @@ class FakeStages:
 
     def stages(self, **other) -> Stages:
         names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate")
+        names = (*names, "compare", "develop", "select", "deliver")
         return Stages(**({name: getattr(self, name) for name in names} | other))
 
     def draw(self, prompts_P, round):
@@ -355,7 +359,7 @@ class FakeStages:
         self._work(f"pair {round}")
         sides = [[scored.response for scored in group.scored_G] for group in groups]
         pairs = [Pair(INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
-        return PairSet(tuple(pairs), {"factuality: tie": len(groups)})
+        return PairSet(tuple(pairs), {"factuality: tie": len(groups)}, responses=2 * len(groups))
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if round not in self.trained:
@@ -377,6 +381,20 @@ class FakeStages:
         self._work(f"evaluate {round}")
         scored_P = tuple(self._scored(self._responses(prompt, round, 1)[0]) for prompt in prompts_P)
         return make_held_out(*scored_P, evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
+
+    def compare(self, before: HeldOut, after: HeldOut) -> MetricIntervals:
+        return make_change(after.evaluation.f_at_k.mean - before.evaluation.f_at_k.mean)
+
+    def develop(self, prompts_P, round: int) -> HeldOut:
+        if prompts_P:
+            self._work(f"develop {round}")
+        return make_held_out(evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
+
+    def select(self, developed: Sequence[HeldOut], before: Selection | None) -> Selection | None:
+        return None
+
+    def deliver(self, selection: Selection | None) -> None:
+        assert selection is None
 
     def _responses(self, prompt: Prompt, round: int, samples: int) -> tuple[Response, ...]:
         return tuple(

@@ -21,13 +21,13 @@ from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Workers, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.models import check_attention_heads, check_prompts, fingerprint, load_tokenizer, resolve_model
-from flame_ray.errors import Interrupted, StorageError
+from flame_ray.errors import DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
-from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.checkpoints import BEST, Checkpoints
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.progress import Screen
@@ -72,11 +72,14 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
             stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
             advise(advice)
-        journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained())
+        choice = checkpoints.choice()
+        chosen = choice.round if choice else -1
+        journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
         stages = ClusterStages(workers, config, _classification_cache(inputs.judge), checkpoints, journal.advance)
-        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints.trained())), inputs.prompts)
+        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
     print_closing_table(console, reports)
-    console.print(f"run {name}: {folder.storage.url}", highlight=False, soft_wrap=True)
+    best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
+    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, soft_wrap=True)
     return reports
 
 
@@ -98,6 +101,9 @@ def _lease(folder: RunFolder) -> Lease:
 def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
     prompts = load_prompts(config.prompts)
+    if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in prompts):
+        fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
+        raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = resolve_model(config.model.policy, config.model)
     judge = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
@@ -125,21 +131,24 @@ def _place(config: Config, inputs: Inputs, checkpoints: Checkpoints, screen: Scr
     return workers
 
 
-def _resumed(stages: ClusterStages, folder: RunFolder, trained: int) -> Stages:
-    """Give the samplers the weights of the last trained round before anything is sampled."""
-    if trained:
+def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints) -> Stages:
+    """Give the samplers the learner's weights, of the last trained round or of the one that it was rolled back to, before
+    anything is sampled.
+    """
+    if trained := checkpoints.trained():
         stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))
-        stages.save(trained)
-        stages.sync(trained)
+        stages.save(checkpoints.start())
+        stages.sync(checkpoints.start())
     return stages.stages()
 
 
 def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:
     train_P = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     heldout_P = [prompt for prompt in prompts if prompt.split is Split.HELDOUT]
+    dev_P = [prompt for prompt in prompts if prompt.split is Split.DEV and config.run.select == "best"]
     reports: list[RoundReport] = []
     try:
-        for report in run_rounds(stages, train_P, heldout_P, config.run.rounds, config.pipeline.staleness):
+        for report in run_rounds(stages, train_P, heldout_P, config.run.rounds, config.pipeline.staleness, dev_P):
             journal.report(report)
             reports.append(report)
     except Interrupted as error:

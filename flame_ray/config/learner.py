@@ -25,7 +25,7 @@ class LearnerConfig(Workers):
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
     nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
     lr: Annotated[float, Field(gt=0)] = 1e-4
-    lr_final: Annotated[float, Field(ge=0)] = 1e-5
+    lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
     batch_pairs: Positive = 8  # pairs in an optimizer step, over all ranks

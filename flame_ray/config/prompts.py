@@ -8,13 +8,17 @@ from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Work
 
 
 class PromptSource(Settings):
-    """One set of prompts. A column `split` with the words train and heldout, where there is one, decides the split."""
+    """One set of prompts. A column `split` with the words train, dev and heldout, where there is one, decides the split."""
 
     source: str  # built in (factbook, open-ended), a JSONL or Parquet file, or a `datasets` name
     column: str = "prompt"
     label_column: str | None = None  # says which rows need facts
     heldout_fraction: Fraction = 0.2  # for a set without a column `split`
+    # The share of the training prompts (of `factbook`: of their countries) that is not trained on. This development set
+    # chooses the best round; see `run.select`.
+    dev_fraction: Fraction = 0.0
     limit: Positive | None = None  # the most training prompts; None: all
+    dev_limit: Positive | None = None  # the most development prompts; None: all
     heldout_limit: Positive | None = None  # the most held-out prompts; None: all
 
 
@@ -55,3 +59,5 @@ class EvaluationConfig(Settings):
 
     max_tokens: Positive | None = None  # None: as in rollout
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamples behind each 95 % interval
+    recall_at: Positive = 4  # K of the metric F@K: the number of supported facts that is wanted, as many as an answer states
+    recall_weight: Annotated[float, Field(gt=0)] = 1.0  # its beta; below 1, precision weighs more than recall

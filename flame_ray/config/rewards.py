@@ -111,4 +111,6 @@ class PairsConfig(Settings):
     gamma: Annotated[float, Field(ge=0)] = 0.0  # FActScore's length penalty below this many facts; paper: none
     recall_at: Positive | None = None  # rank by F@K, so that saying less does not win; None: by precision (paper)
     recall_weight: Annotated[float, Field(gt=0)] = 1.0  # beta of F@K; below 1, precision weighs more than recall
-    drop_truncated: bool = True
+    # A response that the token limit cut off is never chosen. False: it may be rejected, so that running on loses; True: it
+    # enters no pair.
+    drop_truncated: bool = False

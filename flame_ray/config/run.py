@@ -1,10 +1,10 @@
 """The run itself: where it is written, on which Ray it runs, and what runs at the same time."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flame_ray.config.base import Changeable, Name, Positive, Settings
+from flame_ray.config.base import Changeable, Fraction, Name, Positive, Settings
 
 
 class RunConfig(Settings):
@@ -16,6 +16,12 @@ class RunConfig(Settings):
     root: Changeable[str] = "runs"
     seed: int = 0
     rounds: Positive = 3
+    # best: the best round by the development prompts (`dev_fraction` in prompts.sources) is delivered as `best/`, and a round
+    # that makes them worse is rolled back. last: every round continues the one before it.
+    select: Literal["last", "best"] = "last"
+    # The metric that decides; `evaluation` says what F@K is.
+    select_by: Literal["f_at_k", "factual_precision", "correct_facts", "relevant_facts"] = "f_at_k"
+    max_abstentions: Fraction = 0.1  # a round that abstains on a larger share of the development prompts is not the best
     save_merged: bool = False  # also write the whole model as safetensors after each round, beside the adapter
     keep_checkpoints: Changeable[Positive | None] = None  # keep this many of the latest rounds; None: all
 

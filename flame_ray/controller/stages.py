@@ -14,13 +14,15 @@ from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, Weights
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
-from flame_ray.evaluation.metrics import evaluate_responses
-from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.evaluation.metrics import evaluate_responses, paired_change
+from flame_ray.evaluation.selection import select
+from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.pairs import build_pairs
 from flame_ray.prompts.classify import classify, decide_by_label
 from flame_ray.prompts.load import draw
+from flame_ray.report.summary import delivered_summary
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.storage.cache import Cache
@@ -33,6 +35,7 @@ from flame_ray.types import (
     RewardResult,
     ScoredGroup,
     ScoredResponse,
+    Selection,
     Synced,
     TrainingReport,
 )
@@ -51,6 +54,8 @@ class ClusterStages:
         self._workers, self._config = workers, config
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
+        choice = checkpoints.choice()
+        self._restarts = {choice.round: choice.restart} if choice else {}  # of rounds that were rolled back
         self._canary: tuple[Continuation, ...] = ()
         self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
 
@@ -65,6 +70,12 @@ class ClusterStages:
             save=self.save,
             sync=self.sync,
             evaluate=self.evaluate,
+            compare=lambda before, after: paired_change(
+                before.scored_P, after.scored_P, self._config.evaluation, self._config.run.seed
+            ),
+            develop=partial(self.evaluate, stage="develop"),
+            select=self.select,
+            deliver=self.deliver,
         )
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
@@ -101,8 +112,9 @@ class ClusterStages:
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )
         self.choose_canary(pairs)
-        if round > 1 or self._knows_initial or self._checkpoints.newest() is None:  # not inside the first round
-            self._earlier[round - 1] = self._ask_canary(initial=round == 1 and self._knows_initial)
+        start = self._restarts.get(round - 1, round - 1)
+        if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
+            self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
         try:
             return self._learner.train(pair_examples(pairs.pairs_D), round, partial(self._stepped, round))
         except Interrupted:
@@ -143,13 +155,43 @@ class ClusterStages:
             return Chunks(self._learner.export())
         return P2PWeights(self._learner, backend, ModelFolder(str(folder / "merged")))
 
-    def evaluate(self, prompts_P: Sequence[Prompt], round: int) -> HeldOut:
+    def evaluate(self, prompts_P: Sequence[Prompt], round: int, stage: str = "evaluate") -> HeldOut:
+        """Greedy answers and their metrics. `stage` is the name that `advance` hears."""
         config = self._config.evaluation
         plan = greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens)
         groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
-        scored = {group.prompt.id: group.scored_G[0] for group in self.score(self._counted(groups_P, round, prompts_P), round)}
+        counted_P = self._counted(groups_P, stage, round, len(prompts_P))
+        scored = {group.prompt.id: group.scored_G[0] for group in self.score(counted_P, round)}
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
-        return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config.bootstrap, self._config.run.seed))
+        return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config, self._config.run.seed))
+
+    def select(self, developed: Sequence[HeldOut], before: Selection | None) -> Selection | None:
+        """The best round by the development answers; None if the settings do not ask for it."""
+        if self._config.run.select == "last":
+            return None
+        return select(developed, before, self._config.run, self._config.evaluation)
+
+    def deliver(self, selection: Selection | None) -> None:
+        """Deliver a round that is the best so far, record the choice, and undo a round that was rolled back.
+
+        A process that dies before the choice is recorded makes it again; one that dies later starts from what it says.
+        """
+        if selection is None:
+            return
+        if selection.best == selection.round:
+            self._checkpoints.deliver(selection.round, delivered_summary(selection, self._config))
+        self._checkpoints.choose(Choice(selection.round, selection.best, selection.restart))
+        if selection.rolled_back and selection.round < self._config.run.rounds:
+            self._roll_back(selection)
+
+    def _roll_back(self, selection: Selection) -> None:
+        """Bring the learner, then the samplers, to the weights that the next round starts from."""
+        self._earlier[selection.round] = self._ask_canary()
+        self._learner.restart()
+        self._restarts[selection.round] = selection.restart
+        if selection.restart == 0:
+            self.save(0)  # the initial model has no folder yet, and samplers may load one
+        self.sync(selection.restart)
 
     def choose_canary(self, pairs: PairSet) -> None:
         """Take both sides of pairs of several prompts, because training changes their log-probabilities."""
@@ -174,17 +216,17 @@ class ClusterStages:
 
     def _check_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)
-        behind = round - 1 - oldest
-        if behind > self._config.pipeline.staleness:
+        allowed = range(round - 1 - self._config.pipeline.staleness, round)
+        if oldest < min(self._restarts.get(each, each) for each in allowed):
             raise EngineError(
                 f"samples of round {round} from weights at most {self._config.pipeline.staleness} versions behind",
                 f"version {oldest} for prompt {group.prompt.id}",
                 "report this bug: a sampler served before it was brought up to date",
             )
 
-    def _counted(self, groups_P: Iterable[Group], round: int, prompts_P: Sequence[Prompt]) -> Iterator[Group]:
+    def _counted(self, groups_P: Iterable[Group], stage: str, round: int, total: int) -> Iterator[Group]:
         for done, group in enumerate(groups_P, start=1):
-            self._advance("evaluate", round, done, len(prompts_P))
+            self._advance(stage, round, done, total)
             yield group
 
 

@@ -31,6 +31,7 @@ from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import About
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder
 
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
@@ -234,7 +235,7 @@ def _engine_options(
         max_sequences=role.max_sequences,
         kv_cache_gib=role.kv_cache_gib,
         gpu_memory=role.gpu_memory,
-        seed=config.run.seed,
+        seed=derived_seed(config.run.seed, f"{type(role).__name__} engine", bits=32),  # NumPy takes no larger one
         trust_remote_code=config.model.trust_remote_code,
         receives_weights=receives_weights,
         adapter_rank=_adapter_rank(config) if receives_weights else None,

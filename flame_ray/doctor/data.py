@@ -1,5 +1,6 @@
 """Checks that the prompts and the corpus are there and can be read. A data set on the hub is looked up, not downloaded."""
 
+from collections import Counter
 from pathlib import Path
 
 from flame_ray.config import Config
@@ -23,8 +24,9 @@ def find_prompts(config: Config) -> list[Check]:
         prompts = load_prompts(config.prompts)
     except DataError as error:
         return [refused("prompts", error)]
-    held_out = sum(prompt.split is Split.HELDOUT for prompt in prompts)
-    found = f"{len(prompts) - held_out} for training, {held_out} held out"
+    counts = Counter(prompt.split for prompt in prompts)
+    development = f"{counts[Split.DEV]} for development, " if counts[Split.DEV] else ""
+    found = f"{counts[Split.TRAIN]} for training, {development}{counts[Split.HELDOUT]} held out"
     return [Check(Level.OK, "prompts", f"prompts in {', '.join(sources)}", found)]
 
 

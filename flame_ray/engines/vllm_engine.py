@@ -150,7 +150,8 @@ class VllmEngine:
         if isinstance(weights, AdapterFolder):
             from vllm.lora.request import LoRARequest
 
-            self._adapter = LoRARequest(f"version-{version}", version, weights.path)
+            # Version 0 is the initial model, and vLLM numbers adapters from 1.
+            self._adapter = LoRARequest(f"version-{version}", version, weights.path) if version else None
         elif isinstance(weights, Received):
             self._check_received()
         else:

@@ -1,46 +1,109 @@
-"""Computes the metrics of scored held-out responses: means with 95 % bootstrap intervals.
+"""Computes the metrics of scored greedy answers, and their paired change between two rounds, with 95 % bootstrap intervals.
 
 Facts are counted on fact-based prompts only. A reward that failed is left out and counted as missing. A response that states
 no fact counts as an abstention and enters no precision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import bootstrap
 
-from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, FactScore, Interval, Missing, Prompt, Score, ScoredResponse
+from flame_ray.config import EvaluationConfig
+from flame_ray.rewards.factuality.scores import f_at
+from flame_ray.seeds import derived_seed
+from flame_ray.types import (
+    FACTUALITY,
+    INSTRUCTION,
+    Evaluation,
+    FactScore,
+    Interval,
+    MetricIntervals,
+    Missing,
+    Prompt,
+    Score,
+    ScoredResponse,
+)
+
+# The value of a metric for one response; None where there is none, and then the response does not enter the metric.
+Value = Callable[[ScoredResponse, EvaluationConfig], float | None]
+
+
+def _of_facts(value: Callable[[FactScore, EvaluationConfig], float | None]) -> Value:
+    """A metric of the factuality reward's result."""
+
+    def of(scored: ScoredResponse, config: EvaluationConfig) -> float | None:
+        score = scored.rewards.get(FACTUALITY)
+        return value(score, config) if isinstance(score, FactScore) else None
+
+    return of
+
+
+def _instruction_score(scored: ScoredResponse, config: EvaluationConfig) -> float | None:
+    score = scored.rewards.get(INSTRUCTION)
+    return score.value if isinstance(score, Score) else None
+
+
+def _f_at_k(score: FactScore, config: EvaluationConfig) -> float | None:
+    """0 for a response that abstains, because it tells nothing; none where the checker failed on every fact."""
+    if score.counted:
+        return f_at(config.recall_at, config.recall_weight, score.supported, score.counted)
+    return 0.0 if score.abstained else None
+
+
+METRICS: dict[str, Value] = {  # by the names of the fields of `MetricIntervals`
+    "factual_precision": _of_facts(lambda score, config: score.precision),
+    "correct_facts": _of_facts(lambda score, config: score.supported),
+    "relevant_facts": _of_facts(lambda score, config: score.relevant_supported),
+    "erroneous_facts": _of_facts(lambda score, config: score.unsupported),
+    "f_at_k": _of_facts(_f_at_k),
+    "abstention_rate": _of_facts(lambda score, config: float(score.abstained)),
+    "instruction_score": _instruction_score,
+    "response_tokens": lambda scored, config: len(scored.response.token_ids),
+}
 
 
 def evaluate_responses(
-    prompts_P: Sequence[Prompt], scored_P: Sequence[ScoredResponse], resamples: int, seed: int
+    prompts_P: Sequence[Prompt], scored_P: Sequence[ScoredResponse], config: EvaluationConfig, seed: int
 ) -> Evaluation:
     """The metrics of one response a prompt. The same seed resamples the same prompts in every round."""
-    facts = [score for scored in scored_P if isinstance(score := scored.rewards.get(FACTUALITY), FactScore)]
-    judged = [score.value for scored in scored_P if isinstance(score := scored.rewards.get(INSTRUCTION), Score)]
-    missing = sum(isinstance(result, Missing) for scored in scored_P for result in scored.rewards.values())
-
-    def interval(values: Sequence[float]) -> Interval:
-        return bootstrap_mean(values, resamples, seed)
-
+    values = {name: [value(scored, config) for scored in scored_P] for name, value in METRICS.items()}
+    known = {name: [each for each in found if each is not None] for name, found in values.items()}
     return Evaluation(
-        factual_precision=interval([score.precision for score in facts if score.precision is not None]),
-        correct_facts=interval([score.supported for score in facts]),
-        relevant_facts=interval([score.relevant_supported for score in facts]),
-        erroneous_facts=interval([score.unsupported for score in facts]),
-        abstention_rate=interval([float(score.abstained) for score in facts]),
-        instruction_score=interval(judged),
-        response_tokens=interval([len(scored.response.token_ids) for scored in scored_P]),
+        **{name: bootstrap_mean(found, config.bootstrap, seed) for name, found in known.items()},
         prompts=len(prompts_P),
-        missing=missing,
+        missing=sum(isinstance(result, Missing) for scored in scored_P for result in scored.rewards.values()),
     )
+
+
+def paired_change(
+    before_P: Sequence[ScoredResponse], after_P: Sequence[ScoredResponse], config: EvaluationConfig, seed: int
+) -> MetricIntervals:
+    """By how much each metric rose from the responses before to those after.
+
+    The differences are taken prompt by prompt, over the prompts that have the metric in both, and then resampled. What makes
+    a prompt easy or hard is in both rounds, so such an interval is narrower than those of the two means.
+    """
+    return MetricIntervals(**{name: metric_change(name, before_P, after_P, config, seed) for name in METRICS})
+
+
+def metric_change(
+    name: str, before_P: Sequence[ScoredResponse], after_P: Sequence[ScoredResponse], config: EvaluationConfig, seed: int
+) -> Interval:
+    """The same for one metric."""
+    value = METRICS[name]
+    before = {scored.response.id.prompt_id: value(scored, config) for scored in before_P}
+    values = [(before.get(scored.response.id.prompt_id), value(scored, config)) for scored in after_P]
+    rises = [second - first for first, second in values if first is not None and second is not None]
+    return bootstrap_mean(rises, config.bootstrap, seed)
 
 
 def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
     """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
     if len(values) < 2:
         return Interval(float(values[0]) if values else None, None, None, len(values))
+    rng = derived_seed(seed, "bootstrap")
     found = bootstrap(
-        (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=seed
+        (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=rng
     ).confidence_interval
     return Interval(float(np.mean(values)), float(found.low), float(found.high), len(values))

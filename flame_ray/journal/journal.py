@@ -27,6 +27,7 @@ from flame_ray.types import (
     RoundReport,
     ScoredGroup,
     ScoredResponse,
+    Selection,
     Synced,
     TrainingReport,
 )
@@ -35,11 +36,14 @@ Item = TypeVar("Item")
 
 
 class Journal:
-    """The record of one run. `trained`: the last round whose training the learner's state contains."""
+    """The record of one run. `trained`: the last round whose training the learner's state contains; `chosen`: the last round
+    after which the best one was chosen, -1 if there is none.
+    """
 
-    def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: int = 0):
+    def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: int = 0, chosen: int = -1):
         self._run, self._id = run, run_id
-        self._shards, self._trained = Shards(run.storage), trained
+        self._shards, self._trained, self._chosen = Shards(run.storage), trained, chosen
+        self._restarts: dict[int, int] = {}  # round -> the round whose weights the next one starts from
         self._timeline = Timeline(run, screen, metrics)
         self._metrics = metrics
         self._rounds: list[dict[str, Any]] = []
@@ -59,7 +63,11 @@ class Journal:
             train=partial(self._train, stages.train),
             save=partial(self._save, stages.save),
             sync=partial(self._sync, stages.sync),
-            evaluate=partial(self._evaluate, stages.evaluate),
+            evaluate=partial(self._evaluate, stages.evaluate, "evaluate", "heldout"),
+            compare=stages.compare,
+            develop=partial(self._evaluate, stages.develop, "develop", "dev"),
+            select=stages.select,
+            deliver=partial(self._deliver, stages.deliver),
         )
 
     def report(self, report: RoundReport) -> None:
@@ -77,6 +85,8 @@ class Journal:
             "wall_seconds": round(self._timeline.wall_seconds(), 1),
             "rounds": self._rounds,
         }
+        if self._rounds and "selection" in self._rounds[-1]:
+            summary["best_round"] = self._rounds[-1]["selection"]["best_round"]
         self._run.write_json("summary.json", summary | ({"error": error} if error else {}))
         if status != "running":
             self._timeline.close(status)
@@ -100,7 +110,7 @@ class Journal:
             groups_P = stage.counted(sample(left, round), len(prompts_P), len(done))
             for group in self._shards.store(round, "sampled", groups_P):
                 stage.add(responses=len(group.responses_G), tokens=sum(len(r.token_ids) for r in group.responses_G))
-                stage.add(**_stale(group, round))
+                stage.add(**_stale(group, self._restarts.get(round - 1, round - 1)))
                 yield group
 
     def _score(
@@ -158,15 +168,29 @@ class Journal:
             stage.note(f"version {synced.version}, verified on every rollout worker: {synced.check}")
         return synced
 
-    def _evaluate(self, evaluate: Callable[[Prompts, int], HeldOut], prompts_P: Prompts, round: int) -> HeldOut:
-        if self._shards.has(round, "heldout"):
-            return self._shards.read(round, "heldout", HeldOut)
-        with self._timeline.stage("evaluate", round) as stage:
-            heldout = evaluate(prompts_P, round)
-            stage.note(tables.evaluation_line(heldout.evaluation))
-        self._responses(round, "heldout_", heldout.scored_P)
-        self._shards.write(round, "heldout", heldout)
-        return heldout
+    def _evaluate(
+        self, evaluate: Callable[[Prompts, int], HeldOut], name: str, kind: str, prompts_P: Prompts, round: int
+    ) -> HeldOut:
+        if not prompts_P:  # of a run that has no development set
+            return evaluate(prompts_P, round)
+        if self._shards.has(round, kind):
+            return self._shards.read(round, kind, HeldOut)
+        with self._timeline.stage(name, round) as stage:
+            answers = evaluate(prompts_P, round)
+            stage.note(tables.evaluation_line(answers.evaluation))
+        self._responses(round, f"{kind}_", answers.scored_P)
+        self._shards.write(round, kind, answers)
+        return answers
+
+    def _deliver(self, deliver: Callable[[Selection | None], None], selection: Selection | None) -> None:
+        """A choice that an earlier process made was carried out then, or when the run was resumed."""
+        if selection is None:
+            return
+        if selection.round > self._chosen:
+            with self._timeline.stage("select", selection.round) as stage:
+                deliver(selection)
+                stage.note(tables.selection_line(selection))
+        self._restarts[selection.round] = selection.restart
 
     def _responses(self, round: int, prefix: str, scored_PG: Sequence[ScoredResponse]) -> None:
         self._table(round, f"{prefix}responses", tables.response_rows(scored_PG))
@@ -186,9 +210,9 @@ def _without_waiting(stream: Iterable[Item], stage: RunningStage) -> Iterator[It
         yield item
 
 
-def _stale(group: Group, round: int) -> dict[str, int]:
-    """Counts a group that was sampled while the previous round still trained (see `pipeline.staleness`)."""
-    is_stale = any(response.weight_version < round - 1 for response in group.responses_G)
+def _stale(group: Group, newest: int) -> dict[str, int]:
+    """Counts a group that was sampled from other weights than those that its round starts from (see `pipeline.staleness`)."""
+    is_stale = any(response.weight_version != newest for response in group.responses_G)
     return {"stale_groups": 1} if is_stale else {}
 
 
@@ -201,4 +225,6 @@ def _classified(prompts_P: Sequence[Prompt]) -> str:
 
 def _paired(pairs: PairSet) -> str:
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-    return f"{len(pairs.pairs_D)} pairs; dropped: {dropped or 'none'}"
+    share = "" if pairs.truncated_share is None else f" ({pairs.truncated_share:.1%})"
+    truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
+    return f"{len(pairs.pairs_D)} pairs; {truncated}; dropped: {dropped or 'none'}"

@@ -19,6 +19,7 @@ from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example
 from flame_ray.learner.losses import make_loss
 from flame_ray.learner.training import Training
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder, local_copy, write_folder
 from flame_ray.types import TrainingReport
 
@@ -51,7 +52,8 @@ class LearnerActor:
         from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
 
         with local_copy(resume_from) as state:
-            engine = DeepSpeedEngine(self._model_path, self._config, self._rank, init_method, self._seed, self._trust)
+            start = derived_seed(self._seed, "adapter")
+            engine = DeepSpeedEngine(self._model_path, self._config, self._rank, init_method, start, self._trust)
             self._connected = engine, Training(engine, make_loss(self._config), self._config, self._seed, state)
 
     def begin(self, examples_D: Sequence[Example], round: int) -> range:

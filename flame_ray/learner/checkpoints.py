@@ -1,12 +1,16 @@
-"""Names the folders of a run's checkpoints, and finds the newest complete state of the learner.
+"""Names the folders of a run's checkpoints, finds the state that the learner resumes from, and delivers the best round.
 
 `checkpoints/round-0001/state` is the state after round 1; `.../round-0001/steps/000001` is one inside it. `adapter` and
-`merged`, beside `state`, are for other tools. Folders with other names are left alone.
+`merged`, beside `state`, are for other tools. `checkpoints/choice.json` holds the last choice of the best round, and `best/`,
+beside `checkpoints/`, that round's `adapter` and `merged`. Folders with other names are left alone.
 """
 
+import json
 import re
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from flame_ray.errors import StorageError
 from flame_ray.storage.atomic import MANIFEST, verify_manifest
@@ -15,14 +19,26 @@ from flame_ray.storage.local_copy import Folder, folder_of
 
 ROUND = re.compile(r"round-(\d{4}|[1-9]\d{4,})")
 STEP = re.compile(r"\d{6}")
+BEST, CHOICE = "best", "choice.json"
+MODELS = ("adapter", "merged")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """After `round` the best round so far is `best`, and the next round starts from the weights of `restart`."""
+
+    round: int
+    best: int
+    restart: int
 
 
 class Checkpoints:
-    """`keep`: how many rounds' folders `prune` leaves; None keeps all."""
+    """`keep`: how many of the latest rounds `prune` leaves, beside the best one; None keeps all."""
 
     def __init__(self, root: Folder, keep: int | None = None):
         self._storage, self._keep = Storage(str(root)), keep
         self._root = folder_of(self._storage)
+        self._run = Storage(str(self._root.parent))
 
     def round(self, round: int) -> Folder:
         return self._root / _name(round)
@@ -39,14 +55,35 @@ class Checkpoints:
         """The last round that is trained to its end; 0 if there is none."""
         return max((number for number in self._rounds() if self._is_complete(f"{_name(number)}/state")), default=0)
 
+    def choice(self) -> Choice | None:
+        """The last choice of the best round; None if there is none yet."""
+        return Choice(**json.loads(self._storage.read(CHOICE))) if self._storage.exists(CHOICE) else None
+
+    def choose(self, choice: Choice) -> None:
+        self._storage.write(CHOICE, json.dumps(asdict(choice)).encode())
+
+    def start(self) -> int:
+        """The round whose weights come next: the last trained one, or an earlier one if that was rolled back; 0: none."""
+        trained, choice = self.trained(), self.choice()
+        return choice.restart if choice and choice.round == trained else trained
+
+    def deliver(self, round: int, about: dict[str, Any]) -> None:
+        """Put what the round has saved for other tools into `best/`, then `best.json` with `about` and their names."""
+        self._run.remove(f"{BEST}/{BEST}.json")
+        models = [name for name in MODELS if self._storage.exists(f"{_name(round)}/{name}")]
+        for name in models:
+            self._run.copy_folder(f"{self._root.name}/{_name(round)}/{name}", f"{BEST}/{name}")
+        content = json.dumps({"round": round, "models": models, **about}, indent=1, allow_nan=False)
+        self._run.write(f"{BEST}/{BEST}.json", content.encode())
+
     def newest(self) -> Folder | None:
         """The newest state, to resume from. Raises StorageError naming the file that is missing or damaged.
 
         A state on an object store is checked by the nodes that fetch it.
         """
-        trained = self.trained()
+        trained, start = self.trained(), self.start()
         steps = self._steps(trained + 1)
-        folder = self.round(trained + 1) / "steps" / steps[-1] if steps else self.state(trained) if trained else None
+        folder = self.round(trained + 1) / "steps" / steps[-1] if steps else self.state(start) if start else None
         if isinstance(folder, Path):
             verify_manifest(folder)
         return folder
@@ -57,10 +94,14 @@ class Checkpoints:
             self._storage.remove(f"{_name(round)}/steps")
 
     def prune(self) -> None:
-        """Remove all but the last `keep` rounds. Wait until all samplers have the newest weights: some read its folder."""
+        """Remove all but the last `keep` rounds and the best. Wait until all samplers have the newest weights: some read its
+        folder.
+        """
+        choice = self.choice()
         if self._keep:
             for old in self._rounds()[: -self._keep]:
-                self._storage.remove(_name(old))
+                if choice is None or old not in (choice.best, choice.restart):
+                    self._storage.remove(_name(old))
 
     def _rounds(self) -> list[int]:
         found = {name.partition("/")[0] for name in self._storage.names()}

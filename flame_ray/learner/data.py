@@ -6,6 +6,7 @@ An example holds the sampler's own token ids: nothing is rendered or tokenized a
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -23,7 +24,7 @@ class Example:
     """What one term of the loss is made of; every example of a round has the same number of sequences.
 
     `index`: its place in the round's examples. `sequences`: of a preference pair the chosen, then the rejected side.
-    `weight`: 0 for a copy that only fills a batch up.
+    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up.
 
     >>> prompt, chosen, rejected = (1, 2), (3, 4), (5,)
     >>> Example(0, (Continuation(prompt, chosen), Continuation(prompt, rejected))).columns
@@ -45,7 +46,11 @@ class Example:
 
 
 def pair_examples(pairs_D: Sequence[Pair]) -> tuple[Example, ...]:
-    """An example a pair. Raises DataError where the two sides were not sampled from the very same prompt tokens."""
+    """An example a pair, of weight 1 / (pairs of its prompt), so that each prompt counts once however many pairs it gave.
+
+    Raises DataError where the two sides were not sampled from the very same prompt tokens.
+    """
+    of_prompt = Counter(pair.prompt_id for pair in pairs_D)
     for pair in pairs_D:
         if pair.chosen.prompt_token_ids != pair.rejected.prompt_token_ids:
             raise DataError(
@@ -54,7 +59,11 @@ def pair_examples(pairs_D: Sequence[Pair]) -> tuple[Example, ...]:
                 "sample both sides from one rendering of the prompt",
             )
     return tuple(
-        Example(index, tuple(Continuation(side.prompt_token_ids, side.token_ids) for side in (pair.chosen, pair.rejected)))
+        Example(
+            index,
+            tuple(Continuation(side.prompt_token_ids, side.token_ids) for side in (pair.chosen, pair.rejected)),
+            1 / of_prompt[pair.prompt_id],
+        )
         for index, pair in enumerate(pairs_D)
     )
 
@@ -65,7 +74,7 @@ def digest(examples_D: Sequence[Example]) -> str:
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
-def global_batches(examples_D: Sequence[Example], size: int, seed: int | str) -> list[list[Example]]:
+def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
     """The examples in batches of `size`, in an order that depends on `seed` alone; the last batch is filled up.
 
     A prompt's examples stay together: those that share a sequence then share its forward pass (see `collate`).

@@ -59,6 +59,13 @@ class DurableLearner:
     def save(self, folder: Folder, merged: bool) -> None:
         self._surviving(lambda group: group.save(folder, merged))
 
+    def restart(self) -> None:
+        """Start again from the state that comes next (`Checkpoints.newest`), after a round was rolled back."""
+        self.stop()
+        self._state = self._checkpoints.newest()
+        self.restarts += 1
+        self._surviving(lambda group: None)
+
     def interrupt(self, round: int) -> None:
         """Save how far the round is, if possible, because the process was asked to stop."""
         try:

@@ -20,6 +20,7 @@ from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, global_batches, micro_batches
 from flame_ray.learner.losses import Loss, StepObjective
 from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
 from flame_ray.types import TrainingReport
@@ -43,7 +44,7 @@ class Training:
             raise DataError(
                 "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
             )
-        batches = global_batches(examples_D, self._config.batch_pairs, seed=f"{self._seed}/{round}/0")
+        batches = global_batches(examples_D, self._config.batch_pairs, derived_seed(self._seed, "shuffle", round))
         plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(batches, round, epoch)]
         references = batches if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
@@ -118,7 +119,7 @@ class Training:
         now, weight = self._state, sum(example.weight for example in batch)
         assert self._reference is not None
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
-        torch.manual_seed(Random(f"{self._seed}/{now.round}/{now.step}/{self._engine.rank}").getrandbits(63))
+        torch.manual_seed(derived_seed(self._seed, "dropout", now.round, now.step, self._engine.rank))
         objective = StepObjective(self._loss, self._reference, mean_weight, self._config.nll_weight)
         rate = learning_rate(self._config, now.round, now.step, now.steps)
         sums = self._engine.step(self._share(batch), objective, rate)
@@ -136,15 +137,17 @@ class Training:
 
     def _epoch(self, batches: list[list[Example]], round: int, epoch: int) -> list[list[Example]]:
         """The same batches in every epoch, so that their reference fits, in another order."""
-        return batches if epoch == 0 else Random(f"{self._seed}/{round}/{epoch}").sample(batches, len(batches))
+        order = Random(derived_seed(self._seed, "order", round, epoch))
+        return batches if epoch == 0 else order.sample(batches, len(batches))
 
 
 def learning_rate(config: LearnerConfig, round: int, step: int, steps: int) -> float:
-    """Linear from `lr` at a round's first step to `lr_final` at its last, times `lr_round_factor` for each earlier round.
+    """Linear from `lr` at a round's first step towards `lr_final`, times `lr_round_factor` for each earlier round.
+
+    The step after the last one would have `lr_final`: a last step at a rate of 0 would train nothing.
 
     >>> config = LearnerConfig(lr=1e-6, lr_final=1e-7, lr_round_factor=0.5)
     >>> learning_rate(config, round=2, step=0, steps=10)
     5e-07
     """
-    share = step / (steps - 1) if steps > 1 else 0.0
-    return config.lr_round_factor ** (round - 1) * (config.lr + share * (config.lr_final - config.lr))
+    return config.lr_round_factor ** (round - 1) * (config.lr + step / steps * (config.lr_final - config.lr))

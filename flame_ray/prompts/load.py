@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ Meaning = TypeVar("Meaning", bool, Split)
 
 
 def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
-    """The prompts of every source, within its limits: each text once, training prompts first.
+    """The prompts of every source, within its limits: each text once, in the order of the splits.
 
     Raises DataError, naming file and line, unless there is at least one prompt to train on and one held out.
     """
@@ -81,9 +82,17 @@ def _of_source(source: PromptSource) -> Iterator[Prompt]:
                 f"prompts in {source.source}", "no rows", "name a source with at least one prompt in prompts.sources"
             )
         prompts = _without_repeats(prompts, source.source)
-    left = {Split.TRAIN: source.limit, Split.HELDOUT: source.heldout_limit}
+    prompts = tuple(_developing(prompt, source) for prompt in prompts)
+    left = {Split.TRAIN: source.limit, Split.DEV: source.dev_limit, Split.HELDOUT: source.heldout_limit}
     for split, limit in left.items():
         yield from [prompt for prompt in prompts if prompt.split == split][:limit]
+
+
+def _developing(prompt: Prompt, source: PromptSource) -> Prompt:
+    """The prompt, for development if it is one of the source's share. All prompts about a country go the same way."""
+    key = prompt.id.rpartition("/")[0] if source.source == "factbook" else _normal(prompt.text)
+    moves = prompt.split == Split.TRAIN and stable_fraction(f"dev/{key}") < source.dev_fraction
+    return replace(prompt, split=Split.DEV) if moves else prompt
 
 
 def _rows(name: str) -> Iterator[Row]:
@@ -164,18 +173,18 @@ def _normal(text: str) -> str:
 
 
 def _without_repeats(prompts: tuple[Prompt, ...], where: str) -> tuple[Prompt, ...]:
-    """Each text once, whatever its case and spaces; of two copies, the one to train on is kept.
+    """Each text once, whatever its case and spaces; of two copies, the one to train on is kept, or else the development one.
 
-    A held-out prompt that is also trained on would make the evaluation look better than it is.
+    A held-out prompt that is also trained on, or that chose the round, would make the evaluation look better than it is.
     """
     kept: dict[str, Prompt] = {}
     leaked = 0
-    for prompt in sorted(prompts, key=lambda prompt: prompt.split == Split.HELDOUT):
+    for prompt in sorted(prompts, key=lambda prompt: list(Split).index(prompt.split)):
         first = kept.setdefault(_normal(prompt.text), prompt)
         leaked += first.split != prompt.split
     repeats = len(prompts) - len(kept)
     if repeats:
-        log.warning("%s: dropped %d repeated prompts, %d of them held-out copies of training prompts", where, repeats, leaked)
+        log.warning("%s: dropped %d repeated prompts, %d of them copies of prompts of another split", where, repeats, leaked)
     return tuple(kept.values())
 
 

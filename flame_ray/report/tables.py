@@ -7,6 +7,7 @@ from flame_ray.types import (
     FACTUALITY,
     Evaluation,
     FactScore,
+    Interval,
     Missing,
     PairSet,
     Prompt,
@@ -14,6 +15,7 @@ from flame_ray.types import (
     RewardResult,
     Score,
     ScoredResponse,
+    Selection,
     TrainingReport,
 )
 
@@ -96,12 +98,31 @@ def evaluation_line(evaluation: Evaluation) -> str:
     missing = f"; {evaluation.missing} rewards missing" if evaluation.missing else ""
     if precision.mean is None:
         return f"no fact was scored on {evaluation.prompts} prompts{missing}"
-    interval = "" if precision.low is None else f" [{precision.low:.3f}, {precision.high:.3f}]"
     relevant = f" ({evaluation.relevant_facts.mean:.2f} relevant)"
     return (
-        f"precision {precision.mean:.3f}{interval} (n {precision.n}), "
-        f"{correct.mean:.2f} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
+        f"precision {precision.mean:.3f}{_bounds(precision, 3)} (n {precision.n}), "
+        f"{correct.mean:.2f}{_bounds(correct, 2)} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
     )
+
+
+def _bounds(interval: Interval, digits: int) -> str:
+    return "" if interval.low is None else f" [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def selection_line(selection: Selection) -> str:
+    """What was chosen after a round, as one line for the screen."""
+    value, change = selection.value, selection.change
+    score = "no development score" if value.mean is None else f"development score {value.mean:.3f}{_bounds(value, 3)}"
+    if change is None:
+        return f"{score}: round {selection.round} is the best so far"
+    if change.mean is not None:
+        score += f", {change.mean:+.3f}{_bounds(change, 3)} from the best before"
+    if selection.best == selection.round:
+        return f"{score}: round {selection.round} is the best so far"
+    abstains = "; it abstains too often" if selection.abstains_too_often else ""
+    if selection.rolled_back:
+        return f"{score}{abstains}: rolled back to round {selection.best}"
+    return f"{score}{abstains}: round {selection.best} stays the best"
 
 
 def training_line(report: TrainingReport) -> str:

@@ -1,10 +1,10 @@
 """Turns prompts into sample requests, each with its own random stream, and samples into responses. Pure."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flame_ray.engines.base import Sample, SampleRequest
+from flame_ray.seeds import derived_seed
 from flame_ray.types import Group, Prompt, Response, ResponseId
 
 
@@ -27,9 +27,8 @@ def greedy_plan(round: int, max_tokens: int) -> SamplingPlan:
 
 
 def sample_seed(seed: int, id: ResponseId) -> int:
-    """The seed of one sample, in [0, 2^63). It does not depend on which worker draws the sample, or when."""
-    digest = hashlib.sha256(f"{seed}\x1f{id.round}\x1f{id.prompt_id}\x1f{id.index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    """The seed of one sample. It does not depend on which worker draws the sample, or when."""
+    return derived_seed(seed, "rollout", id.round, id.prompt_id, id.index)
 
 
 def response_ids(prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[ResponseId]:

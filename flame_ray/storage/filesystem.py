@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import fsspec
 
 from flame_ray.errors import StorageError
-from flame_ray.storage.atomic import MANIFEST, atomic_file, is_temporary, storage_errors
+from flame_ray.storage.atomic import MANIFEST, atomic_file, atomic_folder, is_temporary, storage_errors
 
 
 class Storage:
@@ -89,6 +89,24 @@ class Storage:
                 targets = [f"{path}/{file.relative_to(source).as_posix()}" for file in batch]
                 self._fs.put([str(file) for file in batch], targets)
 
+    def copy_folder(self, source: str, target: str) -> None:
+        """Copies a finished folder, its manifest last. An older folder of the target's name is replaced.
+
+        On a disk its files are hard links where that is possible; on an object store, the store itself copies them.
+        """
+        names = self.names(source)
+        if not names:
+            raise self._missing(source)
+        if self.local:
+            with atomic_folder(self.local / target) as made:
+                shutil.copytree(self.local / source, made, copy_function=_link_or_copy, dirs_exist_ok=True)
+            return
+        self.remove(target)
+        with self._doing("copy", source, f" to {target}"):
+            for batch in _manifest_last(names, f"{source}/{MANIFEST}"):
+                for name in batch:
+                    self._fs.cp_file(self._path(name), self._path(target + name.removeprefix(source)))
+
     def get_folder(self, name: str, scratch: Path) -> Path:
         """Downloads a folder to `scratch/name`, its manifest last. An older copy there is removed first."""
         names, target = self.names(name), scratch / name
@@ -159,6 +177,14 @@ def _walk(path: str) -> list[str]:
     if os.path.isfile(path):
         return [path]
     return [os.path.join(folder, file) for folder, _, files in os.walk(path, onerror=refuse) for file in files]
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Not every filesystem has hard links. Files of finished folders are replaced and never changed, so a link is safe."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _manifest_last(files: list, manifest: Path | str) -> list[list]:

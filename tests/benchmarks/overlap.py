@@ -32,6 +32,7 @@ from flame_ray.types import (
     Group,
     HeldOut,
     Interval,
+    MetricIntervals,
     PairSet,
     Prompt,
     Response,
@@ -92,7 +93,11 @@ def stages(rollouts: RolloutPool) -> Stages:
         train=train,
         save=lambda round: None,
         sync=Synced,
-        evaluate=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 6), prompts=0, missing=0)),
+        evaluate=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 8), prompts=0, missing=0)),
+        compare=lambda before, after: MetricIntervals(*([nothing] * 8)),
+        develop=lambda prompts_P, round: HeldOut((), Evaluation(*([nothing] * 8), prompts=0, missing=0)),
+        select=lambda developed, before: None,
+        deliver=lambda selection: None,
     )
 
 

@@ -17,13 +17,12 @@ REFERENCE = {
     "prompts.per_round": "6",
     "rollout.workers": "2",
     "rollout.samples": "4",
-    "rollout.max_tokens": "32",
+    "rollout.max_tokens": "48",  # with fewer, most answers are cut off, and these are never chosen
     "rollout.batch_sequences": "12",
     "learner.workers": "2",
     "learner.batch_pairs": "2",
     "learner.micro_batch_pairs": "1",
     "learner.checkpoint_steps": "1",
-    "pairs.drop_truncated": "false",
     "cluster.dashboard": "false",
 }
 

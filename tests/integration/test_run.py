@@ -15,6 +15,7 @@ EVALUATION = {
     "correct_facts",
     "relevant_facts",
     "erroneous_facts",
+    "f_at_k",
     "abstention_rate",
     "instruction_score",
     "response_tokens",
@@ -34,6 +35,8 @@ def test_the_summary_holds_every_promised_key(tiny_run):
         assert item["evaluation"]["ci95"].keys() == EVALUATION
     for item in summary["rounds"][1:]:
         assert item["pairs"].keys() == {"factuality", "instruction", "dropped"}
+        assert item["samples"]["responses"] == 6 * 4 > item["samples"]["truncated"] >= 0
+        assert item["change"]["ci95"].keys() == EVALUATION
         assert item["training"].keys() >= {"loss", "accuracy", "steps"}
         assert math.isfinite(item["training"]["loss"])
         assert item["timings"].keys() >= {"sample", "score", "train", "sync", "evaluate"}

@@ -32,16 +32,16 @@ SETTINGS = {
     "paper-dpo-fact": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-fact"}, "pairs": {"kinds": ["factuality"]}},
     "paper-dpo-flame": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-flame"}},
     "quickstart": {
-        "run": {"name": "quickstart", "seed": 7, "rounds": 2},
+        "run": {"name": "quickstart", "seed": 7, "rounds": 2, "select": "best"},
         "prompts": {
             "per_round": 64,
             "sources": [
-                {"source": "factbook", "limit": 400, "heldout_limit": 96},
+                {"source": "factbook", "limit": 400, "heldout_limit": 96, "dev_fraction": 0.2, "dev_limit": 48},
                 {"source": "open-ended", "heldout_limit": 24},
             ],
         },
         "classify": {"threshold": 0.55},
-        "factuality": {"checker": "small"},
+        "factuality": {"checker": "small", "retrieve": 40},
         "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
         "pairs": {"max_judge_gap": None, "factuality_per_prompt": 6, "recall_at": 2, "recall_weight": 0.8}
         | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 0.6},

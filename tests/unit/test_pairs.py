@@ -109,21 +109,48 @@ def test_only_the_kinds_that_the_settings_name_are_made():
 def test_equal_scores_are_a_tie_of_their_kind():
     group = [scored(0, 3.0, (1, 1)), scored(1, 3.0, (2, 2))]
     pairs = pairs_of(FACTS, group, ANY_GAP)
-    assert pairs == PairSet((), {"instruction: tie": 1, "factuality: tie": 1})
+    assert pairs == PairSet((), {"instruction: tie": 1, "factuality: tie": 1}, responses=2)
 
 
 def test_responses_that_are_all_wrong_are_a_tie_however_much_they_say():
     assert pairs_of(FACTS, [scored(0, fact=(0, 1)), scored(1, fact=(0, 5))], FACTUALITY).dropped == {"factuality: tie": 1}
 
 
-def test_a_truncated_response_enters_no_pair_unless_the_settings_allow_it():
+def test_a_truncated_response_is_never_chosen():
     group = [scored(0, 9.0, finish_reason="length"), scored(1, 2.0), scored(2, 1.0)]
     pairs = pairs_of(FACTS, group, INSTRUCTION)
     assert indexes(only(pairs)) == (1, 2)
-    assert pairs.dropped == {"response: truncated": 1}
-    kept = pairs_of(FACTS, group, PairsConfig(kinds=("instruction",), drop_truncated=False))
-    assert indexes(only(kept)) == (0, 2)
-    assert kept.dropped == {}
+    assert pairs.dropped == {}
+    assert pairs_of(FACTS, group[:2], INSTRUCTION).dropped == {"instruction: best responses truncated": 1}
+
+
+def test_a_truncated_response_may_be_rejected_unless_the_settings_leave_it_out():
+    group = [scored(0, 0.5, finish_reason="length"), scored(1, 2.0), scored(2, 1.0)]
+    assert indexes(only(pairs_of(FACTS, group, INSTRUCTION))) == (1, 0)
+    without = pairs_of(FACTS, group, PairsConfig(kinds=("instruction",), drop_truncated=True))
+    assert indexes(only(without)) == (1, 2)
+    assert without.dropped == {"response: truncated": 1}
+
+
+def test_of_several_pairs_a_prompt_each_has_a_whole_response_as_chosen():
+    group = [scored(i, fact=(4 - i, i), finish_reason="length" if i % 2 else "stop") for i in range(4)]
+    pairs = pairs_of(FACTS, group, PairsConfig(max_judge_gap=None, kinds=("factuality",), factuality_per_prompt=9))
+    assert {indexes(pair) for pair in pairs.pairs_D} == {(0, 3), (0, 2), (0, 1), (2, 3)}
+
+
+def test_among_equal_responses_the_order_does_not_make_a_truncated_one_the_reason():
+    equal = [scored(0, 1.0, finish_reason="length"), scored(1, 1.0)]
+    for group in (equal, equal[::-1]):
+        assert pairs_of(FACTS, group, INSTRUCTION).dropped == {"instruction: tie": 1}
+
+
+def test_the_truncated_responses_of_a_round_are_counted_whether_or_not_they_enter_a_pair():
+    cut = [scored(i, float(i), finish_reason="length") for i in range(3)]
+    groups_P = [ScoredGroup(FACTS, (*cut, scored(3, 5.0))), ScoredGroup(POEM, (scored(0, 1.0, prompt=POEM),))]
+    for drop in (True, False):
+        pairs = build_pairs(groups_P, PairsConfig(drop_truncated=drop))
+        assert (pairs.responses, pairs.truncated, pairs.truncated_share) == (5, 3, 0.6)
+    assert build_pairs([], INSTRUCTION).truncated_share is None
 
 
 def test_a_response_that_was_said_before_is_counted_once_as_a_duplicate():
@@ -137,7 +164,7 @@ def test_a_whole_response_is_no_duplicate_of_one_that_was_cut_short():
     group = [scored(0, 1.0, text="same", finish_reason="length"), scored(1, 1.0, text="same"), scored(2, 2.0)]
     pairs = pairs_of(FACTS, group, INSTRUCTION)
     assert indexes(only(pairs)) == (2, 1)
-    assert pairs.dropped == {"response: truncated": 1}
+    assert pairs.dropped == {"response: duplicate": 1}
 
 
 def test_the_same_text_under_two_prompts_is_no_duplicate():
@@ -159,7 +186,7 @@ def test_an_empty_response_enters_no_pair():
 
 def test_a_prompt_with_one_usable_response_is_counted():
     pairs = pairs_of(FACTS, [scored(0, 1.0), scored(1, 2.0, text="")], INSTRUCTION)
-    assert pairs == PairSet((), {"instruction: fewer than two usable responses": 1, "response: empty": 1})
+    assert pairs == PairSet((), {"instruction: fewer than two usable responses": 1, "response: empty": 1}, responses=2)
 
 
 def test_a_prompt_without_any_response_is_counted():
@@ -189,6 +216,7 @@ def test_a_prompt_with_one_reward_left_is_counted_and_each_failed_reward_under_i
             "reward: checker failed": 1,
             "reward: judge failed": 1,
         },
+        responses=2,
     )
 
 
@@ -200,7 +228,8 @@ def test_a_failed_reward_is_counted_even_where_the_other_responses_make_a_pair()
 
 def test_a_response_that_is_dropped_is_counted_once_and_not_for_its_failed_reward_too():
     group = [scored(0, 1.0), scored(1, 2.0), scored(2, None, finish_reason="length"), scored(3, None, text="")]
-    assert pairs_of(FACTS, group, INSTRUCTION).dropped == {"response: empty": 1, "response: truncated": 1}
+    config = PairsConfig(kinds=("instruction",), drop_truncated=True)
+    assert pairs_of(FACTS, group, config).dropped == {"response: empty": 1, "response: truncated": 1}
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
@@ -274,7 +303,8 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
     seen: Counter[str] = Counter()
     for _ in range(400):
         groups_P = random_round(rng)
-        pairs = build_pairs(groups_P, PairsConfig(max_judge_gap=1.0, min_fact_gap=0.4, max_fact_loss=0.2))
+        drop = rng.random() < 0.5
+        pairs = build_pairs(groups_P, PairsConfig(max_judge_gap=1.0, min_fact_gap=0.4, max_fact_loss=0.2, drop_truncated=drop))
         for kind, due in (
             ("instruction", len(groups_P)),
             ("factuality", sum(bool(group.prompt.fact_based) for group in groups_P)),
@@ -286,6 +316,7 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
             assert pair.chosen.id.round == pair.rejected.id.round
             assert pair.chosen_score > pair.rejected_score
             assert pair.chosen.text != pair.rejected.text
+            assert pair.chosen.finish_reason == "stop"
         seen.update(pairs.dropped)
     assert set(seen) == {  # the loop met every reason
         "response: empty",
@@ -293,6 +324,7 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
         "response: duplicate",
         "instruction: tie",
         "instruction: less factual",
+        "instruction: best responses truncated",
         "instruction: fewer than two usable responses",
         "instruction: fewer than two scored responses",
         "factuality: tie",
@@ -301,13 +333,14 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
         "factuality: gap too small",
         "factuality: judge missing",
         "factuality: judge gap too large",
+        "factuality: best responses truncated",
         "reward: judge failed",
         "reward: checker failed",
     }
 
 
 def test_the_gap_of_every_pair_is_the_widest_of_all_two_usable_responses():
-    """The slow reference: every ordered two of a prompt's distinct, whole responses that have the reward."""
+    """The slow reference: every ordered two of a prompt's distinct responses that have the reward, the first of them whole."""
     rng = random.Random(5)
     for _ in range(200):
         groups_P = random_round(rng)
@@ -315,13 +348,14 @@ def test_the_gap_of_every_pair_is_the_widest_of_all_two_usable_responses():
             continue  # which of two equal texts counts is another test's matter
         by_prompt = {group.prompt.id: group.scored_G for group in groups_P}
         for pair in build_pairs(groups_P, ANY_GAP).pairs_D:
-            group = [s for s in by_prompt[pair.prompt_id] if s.response.text and s.response.finish_reason == "stop"]
-            if pair.kind == "instruction":
-                values = [score.value for s in group if isinstance(score := s.rewards["instruction"], Score)]
-            else:
-                scores = [score for s in group if isinstance(score := s.rewards["factuality"], FactScore)]
-                values = [score.precision for score in scores if score.verdicts]
-            widest = max(a - b for a in values for b in values)
+            values: list[tuple[float, bool]] = []
+            for each in by_prompt[pair.prompt_id]:
+                score, whole = each.rewards[pair.kind], each.response.finish_reason == "stop"
+                if each.response.text and isinstance(score, Score):
+                    values.append((score.value, whole))
+                elif each.response.text and isinstance(score, FactScore) and score.verdicts:
+                    values.append((score.precision, whole))
+            widest = max(a - b for a, whole in values if whole for b, _ in values)
             assert pair.chosen_score - pair.rejected_score == pytest.approx(widest)
 
 

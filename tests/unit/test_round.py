@@ -1,12 +1,13 @@
 """The algorithm, with stages that do nothing but write down what they were given."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from flame_ray.errors import EngineError
-from flame_ray.round import Stages, collect, improve, run_rounds
+from flame_ray.round import Stages, collect, run_rounds
 from flame_ray.types import (
     Evaluation,
     Group,
@@ -15,9 +16,11 @@ from flame_ray.types import (
     PairSet,
     Prompt,
     ScoredGroup,
+    Selection,
+    Split,
     Synced,
 )
-from tests.builders import make_response, make_scored, make_training_report
+from tests.builders import make_change, make_response, make_scored, make_training_report
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
@@ -27,7 +30,7 @@ PATIENCE_S = 30.0
 
 def evaluation_of(round: int) -> Evaluation:
     interval = Interval(float(round), None, None, 1)
-    return Evaluation(*([interval] * 6), prompts=1, missing=0)
+    return Evaluation(*([interval] * 8), prompts=1, missing=0)
 
 
 class FakeStages:
@@ -35,10 +38,13 @@ class FakeStages:
 
     def __init__(self):
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.delivered: list[Selection | None] = []
         self.flow: list[str] = []  # what streams say of each group that passes
 
     def stages(self, **other) -> Stages:
-        return Stages(**({name: self._recording(name) for name in COLLECT + IMPROVE} | other))
+        recorded = {name: self._recording(name) for name in COLLECT + IMPROVE}
+        silent = {"compare": self._compare, "develop": self._develop, "select": self._select, "deliver": self.delivered.append}
+        return Stages(**(recorded | silent | other))
 
     def names(self, round: int | None = None) -> list[str]:
         return [name for name, arguments in self.calls if round in (None, arguments[-1])]
@@ -88,11 +94,25 @@ class FakeStages:
     def _evaluate(self, prompts_P, round):
         return HeldOut((), evaluation_of(round))
 
+    def _develop(self, prompts_P, round):
+        assert all(prompt.fact_based for prompt in prompts_P)
+        return HeldOut((), replace(evaluation_of(round), prompts=len(prompts_P)))
+
+    def _select(self, developed, before):
+        """Even rounds are rolled back to the one before."""
+        round = len(developed) - 1
+        assert (before and before.round) == (round - 1 if round else None)
+        restart = round - 1 + round % 2 if round else 0
+        return Selection(round, restart, restart, developed[-1].evaluation.f_at_k)
+
+    def _compare(self, before, after):
+        return make_change(after.evaluation.correct_facts.mean - before.evaluation.correct_facts.mean)
+
 
 def test_a_round_runs_its_stages_in_the_order_of_the_data():
     fake = FakeStages()
-    improve(fake.stages(), collect(fake.stages(), TRAIN_P, 1), HELDOUT_P, 1)
-    assert fake.names() == COLLECT + IMPROVE
+    list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 1))
+    assert fake.names(1) == COLLECT + IMPROVE
 
 
 def test_a_group_is_scored_before_the_next_one_is_sampled():
@@ -116,6 +136,29 @@ def test_n_rounds_give_n_plus_one_reports_with_what_each_round_made():
     assert [report.evaluation.factual_precision.mean for report in reports] == [0.0, 1.0, 2.0, 3.0]
     assert [report.training.steps for report in reports[1:]] == [1, 2, 3]
     assert [report.pairs.dropped for report in reports[1:]] == [{f"instruction: tie of train {i}": i} for i in (1, 2, 3)]
+
+
+def test_every_round_is_compared_with_the_start_of_the_run():
+    reports = list(run_rounds(FakeStages().stages(), TRAIN_P, HELDOUT_P, 3))
+    assert [report.change and report.change.correct_facts.mean for report in reports] == [None, 1.0, 2.0, 3.0]
+
+
+def test_the_development_prompts_choose_after_every_round_and_are_no_part_of_the_evaluation():
+    fake, dev_P = FakeStages(), (Prompt("dev", "question", split=Split.DEV),)
+    reports = list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2, dev_P=dev_P))
+    assert [report.development.prompts for report in reports] == [1, 1, 1]
+    assert [report.selection.restart for report in reports] == [0, 1, 1]
+    assert fake.delivered == [report.selection for report in reports]
+    assert fake.arguments("classify")[0] == ((*HELDOUT_P, *dev_P), 0)
+    assert {prompt.id for prompts_P, _ in fake.arguments("evaluate") for prompt in prompts_P} == {"held out"}
+    assert {prompt.id for prompts_P, _ in fake.arguments("sample") for prompt in prompts_P} <= {p.id for p in TRAIN_P}
+
+
+def test_a_choice_is_carried_out_before_the_next_round_is_sampled():
+    fake = FakeStages()
+    for report in run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 2):
+        assert len(fake.delivered) == report.round + 1
+        assert [round for _, round in fake.arguments("sample")] == list(range(1, report.round + 1))
 
 
 def test_a_report_is_given_before_the_next_round_begins():

@@ -10,8 +10,8 @@ from operator import itemgetter
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import SampleRequest, TextEngine
 from flame_ray.rewards.verifier.protocol import fenced
-from flame_ray.rollout.sampling import sample_seed
-from flame_ray.types import Missing, Prompt, Response, Score
+from flame_ray.seeds import derived_seed
+from flame_ray.types import Missing, Prompt, Response, ResponseId, Score
 
 MAX_POINTS = 5
 
@@ -49,7 +49,7 @@ class RubricJudge:
         rendered = [self._engine.render(rubric_messages(prompt.text, response.text)) for prompt, response in items]
         fits = [len(ids) + config.max_tokens <= self._max_length for ids in rendered]
         asked = [
-            SampleRequest(ids, config.max_tokens, config.temperature, seed=sample_seed(self._seed + k, response.id))
+            SampleRequest(ids, config.max_tokens, config.temperature, seed=judgement_seed(self._seed, response.id, k))
             for (_, response), ids, fit in zip(items, rendered, fits, strict=True)
             if fit
             for k in range(n)
@@ -59,6 +59,11 @@ class RubricJudge:
             _mean(response, [next(texts) for _ in range(n)]) if fit else Missing(response.id, "judge: too long for its model")
             for (_, response), fit in zip(items, fits, strict=True)
         ]
+
+
+def judgement_seed(seed: int, id: ResponseId, judgement: int) -> int:
+    """The seed of one judgement of a response."""
+    return derived_seed(seed, "judge", id.round, id.prompt_id, id.index, judgement)
 
 
 def _mean(response: Response, texts: Sequence[str]) -> Score | Missing:

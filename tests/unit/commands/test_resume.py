@@ -8,6 +8,7 @@ import json
 import threading
 import uuid
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from rich.console import Console
@@ -19,6 +20,7 @@ from flame_ray.errors import EngineError
 from flame_ray.journal import shards
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
+from flame_ray.learner.checkpoints import Choice
 from flame_ray.report.progress import Screen
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, RoundReport, Split
@@ -75,6 +77,20 @@ class MortalStorage(Storage):
             return super().names(prefix)
 
 
+@dataclass
+class FakeCheckpoints:
+    """What the run's learner has stored: the rounds that it has trained, and the last choice of the best one."""
+
+    rounds: set[int]
+    choice: Choice | None = None
+
+    def trained(self) -> int:
+        return max(self.rounds, default=0)
+
+    def start(self) -> int:
+        return self.choice.restart if self.choice and self.choice.round == self.trained() else self.trained()
+
+
 class Run:
     """What outlives a process: the folder, and the rounds in the learner's state."""
 
@@ -91,9 +107,9 @@ class Run:
         folder = RunFolder(MortalStorage(self.storage.url, life))
         reports = None
         try:
-            trained = max(self.trained, default=0)
-            journal = Journal(folder, "mine", Screen(Console(file=io.StringIO())), self._metrics, trained)
-            stages = _resumed(self._stages(life.work, self.trained), folder, trained)
+            checkpoints = FakeCheckpoints(self.trained)
+            journal = Journal(folder, "mine", Screen(Console(file=io.StringIO())), self._metrics, checkpoints.trained())
+            stages = _resumed(self._stages(life.work, self.trained), folder, checkpoints)
             reports = _record(journal, self._config, journal.wrap(stages), PROMPTS)
         except Killed:
             life.left = 0

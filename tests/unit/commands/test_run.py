@@ -8,9 +8,10 @@ import pytest
 from flame_ray.commands.run import Inputs, _check, _locate, _resumed
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
-from flame_ray.errors import ConfigError, ModelError, StorageError
+from flame_ray.errors import ConfigError, DataError, ModelError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
+from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import PairSet
 from tests.builders import make_pair, make_pair_set, make_response
@@ -51,6 +52,13 @@ def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp
     _check(job(evaluation={"max_tokens": 8}), new(tmp_path), is_new=True)
     with pytest.raises(ModelError, match=r"at most 4 tokens .*less 9 for the response.* of 5 tokens"):
         _check(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
+
+
+def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, tmp_path):
+    with pytest.raises(DataError, match=r"run\.select is best; found none among the prompts.*dev_fraction"):
+        _check(job(run={"select": "best"}), new(tmp_path), is_new=True)
+    sources = [{"source": str(folder.parent / "prompts.jsonl"), "dev_fraction": 0.5}]
+    _check(job(run={"select": "best"}, prompts={"sources": sources}), new(tmp_path), is_new=True)
 
 
 def test_a_judge_that_is_not_there_is_named_by_its_own_setting(job, tmp_path):
@@ -142,15 +150,31 @@ def pairs_of(round: int) -> PairSet:
     return make_pair_set(make_pair(*sides))
 
 
+def trained(tmp_path: Path, *rounds: int) -> Checkpoints:
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    for round in rounds:
+        checkpoints.state(round).mkdir(parents=True)
+        (checkpoints.state(round) / "model.safetensors").touch()
+    return checkpoints
+
+
+def test_after_a_round_that_was_rolled_back_the_samplers_get_the_weights_of_the_round_that_the_next_one_starts_from(tmp_path):
+    Shards(Storage(tmp_path / "run")).write(2, "pairs", pairs_of(2))
+    fake, checkpoints = FakeStages(), trained(tmp_path, 1, 2)
+    checkpoints.choose(Choice(round=2, best=1, restart=1))
+    _resumed(fake, new(tmp_path), checkpoints)
+    assert fake.calls == [("canary of", pairs_of(2)), ("save", 1), ("sync", 1)]
+
+
 def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):
     for round in (1, 2):
         Shards(Storage(tmp_path / "run")).write(round, "pairs", pairs_of(round))
     fake = FakeStages()
-    assert _resumed(fake, new(tmp_path), trained=2) == "the stages"
+    assert _resumed(fake, new(tmp_path), trained(tmp_path, 1, 2)) == "the stages"
     assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]
 
 
 def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path):
     fake = FakeStages()
-    assert _resumed(fake, new(tmp_path), trained=0) == "the stages"
+    assert _resumed(fake, new(tmp_path), trained(tmp_path)) == "the stages"
     assert fake.calls == []

@@ -155,6 +155,9 @@ RANGES = [
     ("pairs.max_fact_loss", 1, 1.1),
     ("pipeline.staleness", 1, 2),
     ("evaluation.bootstrap", 100, 99),
+    ("evaluation.recall_at", 1, 0),
+    ("evaluation.recall_weight", 0.1, 0),
+    ("run.max_abstentions", 1, 1.1),
 ]
 
 

@@ -1,5 +1,6 @@
 """The stages of a round, with pools that answer from a list: no actor, no cluster."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -18,15 +19,24 @@ from flame_ray.controller.stages import CANARY_PAIRS, ClusterStages
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
 from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
-from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.cache import Cache
-from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, TrainingReport
+from flame_ray.storage.local_copy import write_folder
+from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, Selection, TrainingReport
 from flame_ray.weights import Agreement
-from tests.builders import make_fact_score, make_pair, make_pair_set, make_response, make_score, make_training_report
+from tests.builders import (
+    make_fact_score,
+    make_interval,
+    make_pair,
+    make_pair_set,
+    make_response,
+    make_score,
+    make_training_report,
+)
 from tests.doubles import FakePool
 
 FACTS, POEM = Prompt("facts", "Which?", label=True, fact_based=True), Prompt("poem", "Write.", label=False, fact_based=False)
@@ -83,7 +93,14 @@ class FakeLearner:
     trained: int = 0
     saved: list[tuple[Path, bool]] = field(default_factory=list)
     interrupted: list[int] = field(default_factory=list)
+    checkpoints: Checkpoints | None = None
+    restarted_from: list[Any] = field(default_factory=list)
     asked: list[tuple] = field(default_factory=list)
+
+    def restart(self) -> None:
+        """It has the weights of the round that comes next."""
+        self.trained = self.checkpoints.start()
+        self.restarted_from.append(self.checkpoints.newest())
 
     def train(self, examples_D, round, on_step) -> TrainingReport:
         self.during()
@@ -117,6 +134,7 @@ class Bound:
         workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner, None)  # type: ignore[arg-type]
         config: Config = parse_config(settings, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
+        self.learner.checkpoints = self.checkpoints = checkpoints
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told))
 
 
@@ -345,6 +363,102 @@ def test_weights_without_a_canary_are_not_sent(bound):
     with pytest.raises(EngineError, match="a canary"):
         made.stages.sync(1)
     assert made.rollouts.pushes == []
+
+
+# The best round
+
+
+def chosen(round: int, best: int, restart: int) -> Selection:
+    return Selection(round, best, restart, make_interval(0.25, low=0.125, high=0.5, n=48), make_interval(0.0625))
+
+
+def trained(made: Bound, *rounds: int) -> None:
+    """Rounds with an adapter and a state on the disk; the learner has the weights of the last."""
+    for round in rounds:
+        for name in ("adapter", "state"):
+            with write_folder(made.checkpoints.round(round) / name) as folder:
+                (folder / "model.safetensors").write_text(f"{name} of round {round}")
+                write_manifest(folder)
+    made.learner.trained = rounds[-1]
+    made.stages.choose_canary(pairs())
+
+
+def test_a_round_that_is_the_best_is_delivered_with_what_decided_and_goes_on(bound):
+    made = bound(run={"select": "best"}, evaluation={"recall_at": 3})
+    trained(made, 1, 2)
+    made.stages.deliver(chosen(2, best=2, restart=2))
+    best = made.folder / "best"
+    assert (best / "adapter" / "model.safetensors").read_text() == "adapter of round 2"
+    assert json.loads((best / "best.json").read_text()) == {
+        "round": 2,
+        "models": ["adapter"],
+        "policy": "smollm2-135m",
+        "metric": "f_at_k",
+        "recall_at": 3,
+        "recall_weight": 1.0,
+        "on": "development prompts",
+        "value": {"mean": 0.25, "ci95": [0.125, 0.5], "n": 48},
+        "change": {"mean": 0.0625, "ci95": [None, None], "n": 1},
+    }
+    assert made.checkpoints.choice() == Choice(2, 2, 2)
+    assert (made.rollouts.pushes, made.learner.restarted_from) == ([], [])
+
+
+def test_a_round_that_is_rolled_back_leaves_the_best_one_to_the_learner_and_the_samplers(bound):
+    made = bound(run={"select": "best", "rounds": 3})
+    trained(made, 1, 2)
+    made.stages.deliver(chosen(2, best=1, restart=1))
+    assert made.learner.restarted_from == [made.checkpoints.state(1)]
+    (push,) = made.rollouts.pushes
+    assert (push.version, push.weights) == (1, Chunks(("weights 1", "and more")))
+    canary = push._canary  # the samplers have version 2
+    assert (canary.earlier[2], canary.expected) == ([[-2.0, -2.0]], [[-1.0, -1.0]])
+    assert not (made.folder / "best").exists()  # round 1 was delivered after round 1
+    made.stages.train(pairs(), 3)
+    made.stages.sync(3)
+    assert made.rollouts.pushes[1]._canary.earlier[1] == [[-1.0, -1.0]]  # the version that the samplers have then
+
+
+def test_a_first_round_that_is_rolled_back_leaves_the_initial_model(bound):
+    made = bound(run={"select": "best", "rounds": 3}, weights={"backend": "lora"})
+    trained(made, 1)
+    made.stages.deliver(chosen(1, best=0, restart=0))
+    assert made.learner.restarted_from == [None]
+    adapter = made.checkpoints.round(0) / "adapter"
+    assert made.learner.saved == [(adapter, False)]
+    assert (made.rollouts.pushes[0].version, made.rollouts.pushes[0].weights) == (0, AdapterFolder(str(adapter)))
+
+
+def test_after_the_last_round_nothing_is_brought_back_because_nothing_comes_after_it(bound):
+    made = bound(run={"select": "best", "rounds": 2})
+    trained(made, 1, 2)
+    made.stages.deliver(chosen(2, best=1, restart=1))
+    assert made.checkpoints.choice() == Choice(2, 1, 1)
+    assert (made.rollouts.pushes, made.learner.restarted_from) == ([], [])
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_samples_of_the_round_that_was_rolled_back_to_are_not_too_old(bound, resumed):
+    made = bound(run={"select": "best", "rounds": 3})
+    trained(made, 1, 2)
+    made.stages.deliver(chosen(2, best=1, restart=1))
+    made = bound(run={"select": "best", "rounds": 3}) if resumed else made
+    made.rollouts.groups = [group(FACTS, 1, 1, round=3)]
+    assert len(list(made.stages.sample([FACTS], 3))) == 1
+    made.rollouts.groups = [group(FACTS, 0, 1, round=3)]
+    with pytest.raises(EngineError, match="found version 0"):
+        list(made.stages.sample([FACTS], 3))
+
+
+def test_development_answers_decide_only_where_the_settings_ask_for_the_best_round(bound):
+    last, best = bound(), bound(run={"select": "best"})
+    best.rollouts.groups = [group(FACTS, 0, round=0)]
+    developed = [best.stages.stages().develop([FACTS], 0)]
+    assert best.heard == [("develop", 0, 1, 1)]
+    assert best.stages.select(developed, None).best == 0
+    assert last.stages.select([last.stages.stages().develop([], 0)], None) is None
+    last.stages.deliver(None)
+    assert last.checkpoints.choice() is None and not (last.folder / "best").exists()
 
 
 # Evaluating and classifying

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from flame_ray.engines.merging import Kept, MergedWeights, rounded
+from flame_ray.engines.merging import Kept, MergedWeights, exact_sums, rounded
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
 
 
@@ -138,7 +138,7 @@ def test_a_number_that_bfloat16_has_stays_itself_and_float32_is_never_rounded():
     assert rounded(exact, torch.float32, seed=3).equal(exact)
 
 
-def exact_sums(model) -> dict[str, torch.Tensor]:
+def sums_in_float32(model) -> dict[str, torch.Tensor]:
     """Base and update of each layer with an adapter, in float32."""
     sums = {}
     for name, layer in model.named_modules():
@@ -162,7 +162,7 @@ def test_an_update_smaller_than_half_a_step_arrives_whole_on_average():
     """Rounded to the nearest number, next to nothing of it arrives."""
     model, merged = small_update()
     arrived = dict(merged.named(10**9))
-    nearest = {name: value.to(torch.bfloat16) for name, value in exact_sums(model).items()}
+    nearest = {name: value.to(torch.bfloat16) for name, value in sums_in_float32(model).items()}
     assert merged.kept(lambda name: nearest.get(name, arrived[name]), LIMIT).share < 0.5
     kept = merged.kept(arrived.__getitem__, LIMIT)
     assert abs(kept.share - 1) < 3 * kept.error < 0.6 and kept.is_whole  # so few numbers round by chance
@@ -184,3 +184,24 @@ def test_weights_without_an_update_or_with_another_frozen_tensor_are_told_from_w
     norm = "model.norm.weight"
     assert merged.kept(lambda name: right[name] + (name == norm), LIMIT).unequal == (norm,)
     assert merged.kept(None, LIMIT).is_whole  # a rank that only gathers
+
+
+def test_exact_sums_show_a_movement_that_an_adapter_in_bfloat16_hides():
+    """The slope of a layer's change of output on the same in float32, over 2,000 inputs."""
+    torch.manual_seed(0)
+    model, _ = small_update()
+    layer = next(module for module in model.modules() if hasattr(module, "lora_A"))
+    layer.lora_B["default"].weight.data *= 4
+    inputs = torch.randn(2000, 8, dtype=torch.bfloat16)
+    update = layer.lora_B["default"].weight.float() @ layer.lora_A["default"].weight.float() * layer.scaling["default"]
+    whole = (inputs.float() @ update.T).detach()
+
+    def slope(outputs):
+        change = (outputs - layer.base_layer(inputs)).float()
+        return ((change * whole).sum() / whole.square().sum()).item()
+
+    with torch.no_grad():
+        with exact_sums(model):
+            exact = layer(inputs)
+        assert slope(exact) == pytest.approx(1.0, abs=0.1)
+        assert slope(layer(inputs)) < 0.6  # outside, the layer computes as before

@@ -4,9 +4,11 @@ import random
 
 import pytest
 
-from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
+from flame_ray.config import EvaluationConfig
+from flame_ray.evaluation.metrics import METRICS, bootstrap_mean, evaluate_responses, paired_change
 from flame_ray.types import (
     Interval,
+    MetricIntervals,
     Prompt,
     ScoredResponse,
     VerdictLabel,
@@ -25,6 +27,7 @@ def answer(
     return make_scored(response, judge="no answer" if judge is None else judge, facts=facts)
 
 
+CONFIG = EvaluationConfig(bootstrap=200, recall_at=2)
 ANSWERS_P = [
     answer("half", 2.0, [S, C], tokens=10),
     answer("mostly", None, [S, S, S, N], tokens=20),
@@ -36,7 +39,7 @@ PROMPTS_P = [Prompt(scored.response.id.prompt_id, "?") for scored in ANSWERS_P]
 
 
 def evaluate(answers_P, seed=0):
-    return evaluate_responses([Prompt(a.response.id.prompt_id, "?") for a in answers_P], answers_P, 200, seed)
+    return evaluate_responses([Prompt(a.response.id.prompt_id, "?") for a in answers_P], answers_P, CONFIG, seed)
 
 
 def test_the_means_are_those_computed_by_hand():
@@ -44,6 +47,7 @@ def test_the_means_are_those_computed_by_hand():
     assert found.factual_precision.mean == pytest.approx((1 / 2 + 3 / 4) / 2)
     assert found.correct_facts.mean == pytest.approx((1 + 3 + 0) / 3)
     assert found.erroneous_facts.mean == pytest.approx((1 + 1 + 0) / 3)
+    assert found.f_at_k.mean == pytest.approx((1 / 2 + 6 / 7 + 0) / 3)  # F1@2 of 1 of 2 and of 3 of 4 facts
     assert found.abstention_rate.mean == pytest.approx(1 / 3)
     assert found.instruction_score.mean == pytest.approx((2 + 4 + 3 - 1) / 4)
     assert found.response_tokens.mean == pytest.approx((10 + 20 + 2 + 8 + 0) / 5)
@@ -89,6 +93,48 @@ def test_one_value_has_a_mean_and_no_interval():
 
 def test_equal_values_have_an_interval_without_width():
     assert bootstrap_mean([2.0] * 5, 200, 0) == Interval(2.0, 2.0, 2.0, 5)
+
+
+def test_every_metric_has_its_values():
+    assert list(METRICS) == list(MetricIntervals.__slots__)
+
+
+def change(before_P, after_P, seed=0):
+    return paired_change(before_P, after_P, CONFIG, seed)
+
+
+def test_a_change_is_that_of_each_prompt_and_only_of_prompts_that_have_the_metric_in_both_rounds():
+    after_P = [
+        answer("half", 3.0, [S, S]),
+        answer("mostly", 5.0, [S, S, N, N]),
+        answer("abstains", 4.0, [S]),
+        answer("unchecked", 1.0, None, fact_fails=True),
+    ]
+    found = change(ANSWERS_P, after_P[::-1])
+    assert (found.factual_precision.mean, found.factual_precision.n) == (pytest.approx((1 / 2 - 1 / 4) / 2), 2)
+    assert (found.correct_facts.mean, found.correct_facts.n) == (pytest.approx((1 - 1 + 1) / 3), 3)
+    assert (found.abstention_rate.mean, found.abstention_rate.n) == (pytest.approx(-1 / 3), 3)
+    assert (found.instruction_score.mean, found.instruction_score.n) == (pytest.approx((1 + 0 - 2) / 3), 3)
+
+
+def test_a_small_rise_on_every_prompt_shows_although_the_prompts_differ_by_much():
+    """From 0 to 9 correct facts a prompt, each one more in the later round: the two means alone could not tell."""
+    before_P = [answer(f"p{i}", 0.0, [S] * (i % 10) + [C]) for i in range(40)]
+    after_P = [answer(f"p{i}", 0.0, [S] * (i % 10 + (i < 36)) + [C]) for i in range(40)]
+    first, second, rise = evaluate(before_P).correct_facts, evaluate(after_P).correct_facts, change(before_P, after_P)
+    assert first.high > second.low
+    assert rise.correct_facts.low > 0 and rise.correct_facts.mean == pytest.approx(second.mean - first.mean)
+
+
+def test_nothing_changes_between_a_round_and_itself():
+    found = change(ANSWERS_P, ANSWERS_P)
+    assert found.instruction_score == Interval(0.0, 0.0, 0.0, 4)
+    assert change(ANSWERS_P, []).response_tokens == Interval(None, None, None, 0)
+
+
+def test_f_at_k_is_zero_for_an_abstention_and_none_where_every_check_failed():
+    assert evaluate([answer("abstains", 0.0, [])]).f_at_k == Interval(0.0, None, None, 1)
+    assert evaluate([answer("failed", 0.0, [VerdictLabel.ERROR])]).f_at_k == Interval(None, None, None, 0)
 
 
 def slow_interval(values: list[float], resamples: int, seed: int) -> tuple[float, float]:

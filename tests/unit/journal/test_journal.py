@@ -156,7 +156,7 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0%)" in lines[2]
     assert "2 responses, 4 tokens" in lines[3]
     assert "2 judged, 2 checked for facts" in lines[4]
-    assert "1 pairs; dropped: 1 factuality: tie" in lines[5]
+    assert "1 pairs; 0 of 2 responses truncated (0.0%); dropped: 1 factuality: tie" in lines[5]
     assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
     assert "checkpoints/round-0001" in lines[7]
     assert "version 1, verified on every rollout worker: slope 1.00" in lines[8]

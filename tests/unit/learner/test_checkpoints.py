@@ -1,5 +1,6 @@
 """Which state a learner goes on from."""
 
+import json
 import shutil
 import uuid
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import RemoteFolder, write_folder
@@ -188,3 +189,88 @@ def test_old_rounds_are_removed_from_an_object_store_too():
     remote.prune()
     assert remote.newest() == remote.state(2)
     assert not Storage(str(remote.round(1))).names()
+
+
+# The best round
+
+
+@pytest.fixture(params=["disk", "memory"])
+def any_checkpoints(request, tmp_path) -> Checkpoints:
+    root = tmp_path / "run" if request.param == "disk" else RemoteFolder(f"memory://{uuid.uuid4().hex}/run")
+    return Checkpoints(root / "checkpoints", keep=1)
+
+
+def saved(folder) -> None:
+    """A finished folder of one file, which names it."""
+    with write_folder(folder) as made:
+        (made / "model.safetensors").write_text(str(folder))
+        write_manifest(made)
+
+
+def run_of(checkpoints: Checkpoints) -> Storage:
+    return Storage(str(checkpoints.round(1).parent.parent))
+
+
+def test_after_a_round_that_was_rolled_back_the_learner_resumes_from_the_best_one(any_checkpoints):
+    for round in (1, 2):
+        saved(any_checkpoints.state(round))
+    assert (any_checkpoints.choice(), any_checkpoints.start()) == (None, 2)
+    any_checkpoints.choose(Choice(round=2, best=1, restart=1))
+    assert any_checkpoints.choice() == Choice(2, 1, 1)
+    assert (any_checkpoints.trained(), any_checkpoints.start()) == (2, 1)
+    assert any_checkpoints.newest() == any_checkpoints.state(1)
+
+
+def test_a_choice_says_nothing_of_the_round_that_was_trained_after_it(any_checkpoints):
+    for round in (1, 2):
+        saved(any_checkpoints.state(round))
+    any_checkpoints.choose(Choice(round=2, best=1, restart=1))
+    step = any_checkpoints.next_step(3)
+    saved(step)
+    assert any_checkpoints.newest() == step  # it started from round 1
+    saved(any_checkpoints.state(3))
+    assert (any_checkpoints.start(), any_checkpoints.newest()) == (3, any_checkpoints.state(3))
+
+
+def test_a_first_round_that_was_rolled_back_leaves_the_initial_model(any_checkpoints):
+    saved(any_checkpoints.state(1))
+    any_checkpoints.choose(Choice(round=1, best=0, restart=0))
+    assert (any_checkpoints.trained(), any_checkpoints.start(), any_checkpoints.newest()) == (1, 0, None)
+
+
+def test_the_best_round_is_never_removed(any_checkpoints):
+    for round in (1, 2, 3):
+        saved(any_checkpoints.state(round))
+    any_checkpoints.choose(Choice(round=2, best=1, restart=1))
+    any_checkpoints.prune()
+    left = {name.partition("/")[0] for name in Storage(str(any_checkpoints.round(1).parent)).names()}
+    assert left == {"round-0001", "round-0003", "choice.json"}
+
+
+def test_the_best_round_is_delivered_with_what_it_saved_and_what_is_said_of_it(any_checkpoints):
+    for name in ("state", "adapter", "merged"):
+        saved(any_checkpoints.round(1) / name)
+    saved(any_checkpoints.round(2) / "adapter")
+    run = run_of(any_checkpoints)
+    any_checkpoints.deliver(1, {"metric": "f_at_k", "value": 0.25})
+    files = ("adapter/manifest.json", "adapter/model.safetensors", "merged/manifest.json", "merged/model.safetensors")
+    assert run.names("best") == sorted(f"best/{name}" for name in (*files, "best.json"))
+    told = json.loads(run.read("best/best.json"))
+    assert told == {"round": 1, "models": ["adapter", "merged"], "metric": "f_at_k", "value": 0.25}
+    any_checkpoints.deliver(2, {})
+    assert run.read("best/adapter/model.safetensors").decode().endswith("round-0002/adapter")
+    assert json.loads(run.read("best/best.json"))["round"] == 2
+
+
+def test_what_is_delivered_stays_when_its_round_is_removed(any_checkpoints):
+    saved(any_checkpoints.round(1) / "adapter")
+    any_checkpoints.deliver(1, {})
+    Storage(str(any_checkpoints.round(1).parent)).remove("round-0001")
+    assert run_of(any_checkpoints).read("best/adapter/model.safetensors").decode().endswith("round-0001/adapter")
+
+
+def test_the_initial_model_is_delivered_by_its_name_alone(any_checkpoints):
+    any_checkpoints.deliver(0, {"policy": "smollm2-135m"})
+    run = run_of(any_checkpoints)
+    assert run.names("best") == ["best/best.json"]
+    assert json.loads(run.read("best/best.json")) == {"round": 0, "models": [], "policy": "smollm2-135m"}

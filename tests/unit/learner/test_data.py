@@ -12,6 +12,7 @@ from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.types import INSTRUCTION
 from tests.builders import make_pair, make_response
 
 VOCAB = 97
@@ -94,6 +95,14 @@ def test_padding_with_copies_of_weight_zero_changes_neither_loss_nor_gradient(mo
     torch.testing.assert_close(grad, padded_grad, atol=1e-5, rtol=1e-4)
 
 
+def test_a_pair_weighs_one_divided_by_the_pairs_of_its_prompt():
+    """Both kinds of pairs count."""
+    sides = [make_response(f"answer {index}", index=index) for index in range(4)]
+    peru = [make_pair(sides[0], side) for side in sides[1:]]
+    pairs = [*peru, make_pair(sides[1], sides[0], kind=INSTRUCTION), make_pair(prompt="chad")]
+    assert [example.weight for example in pair_examples(pairs)] == [0.25] * 4 + [1.0]
+
+
 def test_chosen_rows_come_first_and_each_pair_keeps_its_own_prompt():
     pairs = make_pairs(5)
     batch = collate(pair_examples(pairs))
@@ -114,7 +123,7 @@ def test_batches_are_the_same_for_the_same_seed_and_differ_for_another():
     def order(seed):
         return [example.index for batch in global_batches(make_examples(20), 4, seed) for example in batch]
 
-    assert order("0/1/0") == order("0/1/0") != order("0/2/0")
+    assert order(1) == order(1) != order(2)
     assert sorted(order(3)) == list(range(20))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineError, LearnerDied, StorageError
-from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.durable import ATTEMPTS, DurableLearner
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.types import TrainingReport
@@ -277,6 +277,28 @@ def test_a_group_between_two_rounds_moves_before_its_next_call(cluster):
     learner.leave({"node-0"})
     assert learner.export() == "weights after 4 steps"
     assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+
+
+def test_after_a_round_that_was_rolled_back_the_learner_starts_again_from_the_best_one(cluster):
+    learner = cluster.learner()
+    for round in (1, 2):
+        learner.train([], round)
+    cluster.checkpoints.choose(Choice(round=2, best=1, restart=1))
+    learner.restart()
+    assert learner.export() == f"weights after {STEPS} steps"
+    assert [group.stopped for group in cluster.groups] == [True, False]
+    assert cluster.starts == [(None, 0), ("round-0001/state", 1)]
+
+
+def test_a_learner_that_dies_after_a_roll_back_starts_again_from_the_best_round_too(cluster):
+    learner = cluster.learner()
+    for round in (1, 2):
+        learner.train([], round)
+    cluster.checkpoints.choose(Choice(round=2, best=0, restart=0))
+    cluster.deaths = {"start": 1, "export": 1}
+    learner.restart()
+    assert learner.export() == "weights after 0 steps"
+    assert cluster.starts == [(None, life) for life in range(4)]
 
 
 def test_moves_do_not_count_as_deaths(cluster):

@@ -101,6 +101,27 @@ def test_a_round_computes_the_reference_of_every_example_once_and_then_takes_its
     assert not engine.has_moments  # the next round starts from the weights alone
 
 
+def test_each_prompt_counts_once_in_the_loss_and_its_metrics_however_many_pairs_it_gave():
+    """Ten pairs of one prompt and two of two others, in batches of four: light pairs count no more beside light ones."""
+    many = [make_pair(make_response("", index=0), make_response("", index=index)) for index in range(1, 11)]
+    pairs = [*many, *(make_pair(prompt=name) for name in ("chad", "fiji"))]
+    examples = [replace(example, sequences=example.sequences[:1]) for example in pair_examples(pairs)]
+    engine, learner = training(loss=Likelihood())
+    learner.begin(examples, round=1)
+    report = learner.finish()
+    prompts = {0: range(10), 1: [10], 2: [11]}  # examples of each prompt; their log-probabilities are 1 to 12
+    means = [sum(index + 1 for index in indices) / len(indices) for indices in prompts.values()]
+    assert report.loss == pytest.approx(-sum(means) / 3)
+    assert sum(engine.minimised) / 3 == pytest.approx(report.loss)  # what the three steps minimise is that mean
+
+
+def test_a_pair_is_compared_with_its_whole_reference_whatever_it_weighs():
+    _, learner = training()
+    pairs = [make_pair(make_response("", index=0), make_response("", index=index)) for index in range(1, 5)]
+    learner.begin(pair_examples(pairs), round=1)
+    assert learner.finish().metrics["margin"] == pytest.approx(0.1 * 2)  # beta (1 + 1), as for a pair of weight 1
+
+
 def test_a_resumed_round_skips_the_reference_pass_and_the_steps_that_are_done(tmp_path):
     before, learner = training()
     learner.begin(make_examples(10), round=2)
@@ -115,7 +136,7 @@ def test_a_resumed_round_skips_the_reference_pass_and_the_steps_that_are_done(tm
     assert advance(resumed, 2) == [2, 3]
     assert resumed.finish() == learner.finish()
     assert (engine.weight, engine.referred) == (10, [])
-    assert engine.rates == before.rates[1:] == pytest.approx([0.55e-3 / 2, 1e-4 / 2])
+    assert engine.rates == before.rates[1:] == pytest.approx([0.7e-3 / 2, 0.4e-3 / 2])
     assert engine.drawn == before.drawn[1:]  # as dropout would
 
 
@@ -220,8 +241,13 @@ def rates(round, steps, **settings):
     return [learning_rate(config, round, step, steps) for step in range(steps)]
 
 
-def test_a_round_s_rates_fall_in_equal_parts_from_the_first_to_the_last():
-    assert rates(1, 4) == pytest.approx([1e-3, 7e-4, 4e-4, 1e-4])
+def test_a_round_s_rates_fall_in_equal_parts_and_would_reach_the_final_rate_after_the_last_step():
+    assert rates(1, 4) == pytest.approx([1e-3, 7.75e-4, 5.5e-4, 3.25e-4])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16])
+def test_no_step_is_wasted_at_a_rate_of_zero(steps):
+    assert all(rate > 0 for rate in rates(2, steps, lr_final=0.0))
 
 
 def test_a_round_of_one_step_takes_the_first_rate():

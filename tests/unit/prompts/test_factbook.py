@@ -79,7 +79,7 @@ def test_no_country_is_in_both_splits_and_a_quarter_is_held_out():
     assert 0.2 < share < 0.3
 
 
-@pytest.mark.parametrize("split", list(Split))
+@pytest.mark.parametrize("split", [Split.TRAIN, Split.HELDOUT])
 def test_the_first_prompts_of_a_split_are_of_different_countries_and_all_aspects(split):
     first = [prompt for prompt in PROMPTS if prompt.split == split][:42]
     assert len({country_of(prompt) for prompt in first}) == 42

@@ -58,6 +58,48 @@ def test_limits_apply_to_each_split_of_each_source():
     }
 
 
+def country(prompt: Prompt) -> str:
+    return prompt.id.rpartition("/")[0]
+
+
+def test_development_prompts_are_of_training_countries_that_are_then_not_trained_on():
+    whole, divided = load("factbook"), load("factbook", dev_fraction=0.2)
+    by_split = {split: {country(prompt) for prompt in divided if prompt.split is split} for split in Split}
+    assert by_split[Split.DEV] and not by_split[Split.DEV] & (by_split[Split.TRAIN] | by_split[Split.HELDOUT])
+    assert by_split[Split.HELDOUT] == {country(prompt) for prompt in whole if prompt.split is Split.HELDOUT}
+    assert 0.1 < len(by_split[Split.DEV]) / len(by_split[Split.DEV] | by_split[Split.TRAIN]) < 0.3
+    assert sum(prompt.split is Split.DEV for prompt in divided) == 6 * len(by_split[Split.DEV])
+
+
+def test_a_limit_of_development_prompts_takes_one_of_each_country_first_and_gives_none_back_to_training():
+    limited, whole = load("factbook", dev_fraction=0.2, dev_limit=12), load("factbook", dev_fraction=0.2)
+    chosen = [prompt for prompt in limited if prompt.split is Split.DEV]
+    assert len({country(prompt) for prompt in chosen}) == len(chosen) == 12
+    assert len({prompt.id.rpartition("/")[2] for prompt in chosen}) >= 4  # aspects
+    train_P, all_train_P = ([prompt for prompt in each if prompt.split is Split.TRAIN] for each in (limited, whole))
+    assert train_P == all_train_P
+
+
+def test_without_a_share_for_development_nothing_leaves_training():
+    assert load("factbook", "open-ended") == load("factbook", "open-ended", dev_fraction=0.0, dev_limit=5)
+    assert not any(prompt.split is Split.DEV for prompt in load("factbook", "open-ended"))
+
+
+def test_a_file_s_development_prompts_follow_from_their_texts_or_from_its_column(file):
+    rows = [{"prompt": f"Count to {number}."} for number in range(100)]
+    forward, backward = ({p.text: p.split for p in load(file(*r), dev_fraction=0.3)} for r in (rows, rows[::-1]))
+    assert forward == backward
+    assert 10 <= sum(split is Split.DEV for split in forward.values()) <= 40
+    named = load(file(*BOTH, {"prompt": "Name a tree.", "split": "dev"}))
+    assert {prompt.text: prompt.split for prompt in named}["Name a tree."] is Split.DEV
+
+
+def test_a_text_that_is_in_two_splits_is_kept_where_it_cannot_flatter_the_evaluation(file):
+    rows = [{"prompt": "Name a tree.", "split": split} for split in ("heldout", "dev")]
+    prompts = load(file(*BOTH, *rows))
+    assert [prompt.split for prompt in prompts if prompt.text == "Name a tree."] == [Split.DEV]
+
+
 def test_columns_are_named_by_the_settings(file):
     rows = [{"question": row["prompt"], "facts": True, "split": row["split"], "id": f"q{n}"} for n, row in enumerate(BOTH)]
     prompts = load(file(*rows), column="question", label_column="facts")
@@ -111,7 +153,7 @@ def test_ids_without_an_id_column_stay_when_rows_move(file):
 
 def test_another_word_for_a_split_is_an_error_with_its_line(file):
     message = fault(file(*BOTH, {"prompt": "Name a tree.", "split": "test"}))
-    assert "mine.jsonl:3: 'test'" in message and "train, heldout" in message
+    assert "mine.jsonl:3: 'test'" in message and "train, dev, heldout" in message
 
 
 def test_a_missing_file_is_named_with_the_setting(tmp_path):
@@ -176,7 +218,7 @@ def test_repeated_texts_are_dropped_and_counted(file, caplog):
     with caplog.at_level(logging.WARNING):
         prompts = load(file(*BOTH, {"prompt": " name a  FISH. ", "split": "train"}))
     assert [prompt.text for prompt in prompts] == ["Name a fish.", "Name a bird."]
-    assert "dropped 1 repeated prompts, 0 of them held-out copies" in caplog.text
+    assert "dropped 1 repeated prompts, 0 of them copies of prompts of another split" in caplog.text
 
 
 def test_a_prompt_in_both_splits_is_removed_from_the_heldout_ones_and_counted(file, caplog):
@@ -187,7 +229,7 @@ def test_a_prompt_in_both_splits_is_removed_from_the_heldout_ones_and_counted(fi
         prompts = load(file(*BOTH), first)
     assert {prompt.text: prompt.split for prompt in prompts}["Name a bird."] == Split.TRAIN
     assert len(prompts) == 3
-    assert "1 of them held-out copies of training prompts" in caplog.text
+    assert "1 of them copies of prompts of another split" in caplog.text
 
 
 def test_parquet_reads_like_jsonl(tmp_path):

@@ -24,7 +24,7 @@ def test_ids_and_texts_are_unique():
 
 
 def test_the_first_ten_of_each_split_are_of_ten_kinds():
-    for split in Split:
+    for split in (Split.TRAIN, Split.HELDOUT):
         assert len({kind_of(prompt) for prompt in PROMPTS if prompt.split == split}) == 10
         assert len({kind_of(prompt) for prompt in [p for p in PROMPTS if p.split == split][:10]}) == 10
 

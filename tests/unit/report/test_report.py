@@ -17,16 +17,19 @@ from flame_ray.report.tables import (
     pair_rows,
     prompt_rows,
     response_rows,
+    selection_line,
     sentence_rows,
     training_line,
 )
 from flame_ray.types import (
     Evaluation,
     Interval,
+    MetricIntervals,
     Passage,
     Prompt,
     Response,
     RoundReport,
+    Selection,
     Sentence,
     Split,
     TrainingReport,
@@ -34,6 +37,7 @@ from flame_ray.types import (
     VerdictLabel,
 )
 from tests.builders import (
+    make_change,
     make_evaluation,
     make_fact_score,
     make_id,
@@ -48,15 +52,7 @@ from tests.builders import (
 )
 
 NONE = make_interval(None, n=0)
-METRICS = (
-    "factual_precision",
-    "correct_facts",
-    "relevant_facts",
-    "erroneous_facts",
-    "abstention_rate",
-    "instruction_score",
-    "response_tokens",
-)
+METRICS = MetricIntervals.__slots__
 
 
 def evaluation(**intervals: Interval) -> Evaluation:
@@ -95,6 +91,8 @@ PAIRS = make_pair_set(
     make_pair(response(1), response(2), kind="instruction", scores=(4.0, 1.0)),
     make_pair(response(2), response(3), kind="instruction", scores=(4.0, 2.0)),
     dropped={"factuality: tie": 2, "response: empty": 1},
+    responses=8,
+    truncated=2,
 )
 TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
 
@@ -105,7 +103,8 @@ def strict_json(value):
 
 def test_a_trained_round_has_every_key_of_the_summary():
     summary = round_summary(report(2, pairs=PAIRS, training=TRAINING), {"sample": 1.5})
-    assert set(summary) == {"round", "evaluation", "pairs", "training", "timings", "weight_version"}
+    assert set(summary) == {"round", "evaluation", "pairs", "samples", "training", "timings", "weight_version"}
+    assert summary["samples"] == {"responses": 8, "truncated": 2, "truncated_share": 0.25}
     assert summary["round"] == summary["weight_version"] == 2
     assert summary["timings"] == {"sample": 1.5}
     assert summary["pairs"] == {
@@ -254,8 +253,8 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
 
 def test_the_line_for_the_screen_has_the_precision_with_its_interval():
     found = replace(evaluation(factual_precision=Interval(0.5, 0.4, 0.6, 9)), missing=0)
-    line = "precision 0.500 [0.400, 0.600] (n 9), 1.00 correct (2.00 relevant) and 3.00 erroneous facts a response"
-    assert evaluation_line(found) == line
+    told = "precision 0.500 [0.400, 0.600] (n 9), 1.00 [0.50, 1.50] correct (2.00 relevant) and 3.00 erroneous facts a response"
+    assert evaluation_line(found) == told
 
 
 def test_the_line_for_the_screen_shows_no_interval_of_one_value():
@@ -282,6 +281,66 @@ def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean()
     print_closing_table(console, rounds)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
     assert [line[:3] for line in lines] == [["0", "-", "1 [0.5, 1.5]"], ["1", "0 [-0.5, 0.5]", "1 [0.5, 1.5]"]]
+
+
+def test_the_closing_table_shows_the_paired_change_of_each_metric_from_round_zero_with_its_interval():
+    console = Console(file=io.StringIO(), width=200)
+    rounds = [report(0), replace(report(1), change=make_change(factual_precision=Interval(0.0625, -0.0123, 0.1, 9)))]
+    print_closing_table(console, rounds)
+    *_, last = [line for line in console.file.getvalue().splitlines() if "│" in line]
+    assert [cell.strip() for cell in last.split("│")[1:4]] == ["1 - 0", "+0.0625 [-0.0123, 0.1]", "+0.25"]
+    assert "paired by prompt" in console.file.getvalue()
+
+
+def selection(round: int, best: int, restart: int, change: Interval | None = None, **others) -> Selection:
+    return Selection(round, best, restart, Interval(0.25, 0.125, 0.5, 48), change, **others)
+
+
+RISE, FALL, SMALL = (Interval(mean, mean - 0.05, mean + 0.05, 48) for mean in (0.1, -0.1, -0.01))
+
+
+SCORE = "development score 0.250 [0.125, 0.500]"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rest"),
+    [
+        (selection(0, 0, 0), ": round 0 is the best so far"),
+        (selection(1, 1, 1, RISE), ", +0.100 [0.050, 0.150] from the best before: round 1 is the best so far"),
+        (selection(2, 1, 1, FALL), ", -0.100 [-0.150, -0.050] from the best before: rolled back to round 1"),
+        (selection(2, 1, 2, SMALL), ", -0.010 [-0.060, 0.040] from the best before: round 1 stays the best"),
+        (
+            selection(2, 1, 1, RISE, abstains_too_often=True),
+            ", +0.100 [0.050, 0.150] from the best before; it abstains too often: rolled back to round 1",
+        ),
+    ],
+    ids=["start", "best", "rolled back", "small fall", "abstains"],
+)
+def test_the_line_for_the_screen_says_what_became_of_a_round(chosen, rest):
+    assert selection_line(chosen) == SCORE + rest
+
+
+def test_a_round_whose_development_answers_were_not_scored_has_no_score_on_the_screen():
+    chosen = replace(selection(2, 1, 2, NONE), value=NONE)
+    assert selection_line(chosen) == "no development score: round 1 stays the best"
+
+
+def test_below_the_closing_table_every_round_has_its_development_score_and_the_best_one_is_named():
+    console = Console(file=io.StringIO(), width=200)
+    rounds = [replace(report(n), selection=selection(n, min(n, 1), min(n, 1))) for n in range(3)]
+    print_closing_table(console, rounds)
+    assert console.file.getvalue().splitlines()[-3:] == [
+        "round 0: development score 0.25 [0.125, 0.5] (n 48); best so far: round 0",
+        "round 1: development score 0.25 [0.125, 0.5] (n 48); best so far: round 1",
+        "round 2: development score 0.25 [0.125, 0.5] (n 48), rolled back to round 1; best so far: round 1",
+    ]
+
+
+def test_the_summary_has_the_paired_change_of_every_round_but_the_first():
+    assert "change" not in round_summary(report(0), {})
+    found = round_summary(replace(report(1), change=make_change(correct_facts=Interval(0.5, 0.25, 0.75, 9))), {})["change"]
+    assert (found["correct_facts"], found["ci95"]["correct_facts"], found["n"]["correct_facts"]) == (0.5, [0.25, 0.75], 9)
+    assert set(found) == {*METRICS, "ci95", "n"}
 
 
 def test_the_closing_table_prints_one_value_without_an_interval():

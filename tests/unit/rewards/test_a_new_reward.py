@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flame_ray.config import Config, PairsConfig
+from flame_ray.config import Config, EvaluationConfig, PairsConfig
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Workers
 from flame_ray.evaluation.metrics import evaluate_responses
@@ -85,7 +85,7 @@ def test_its_scores_are_in_the_tables_in_the_evaluation_and_in_the_journal(score
     flat = [each for group in scored for each in group.scored_G]
     columns = [(row["length_score"], row["length_missing"]) for row in response_rows(flat)]
     assert columns == [(2.0, None), (1.0, None), (3.0, None), (None, "no length"), (None, None), (None, None)]
-    assert evaluate_responses([POEM] * 4, flat[:4], resamples=100, seed=0).missing == 1
+    assert evaluate_responses([POEM] * 4, flat[:4], EvaluationConfig(), seed=0).missing == 1
     storage = Storage(tmp_path / "run")
     save(storage, "part", scored)
     assert load(storage, "part", ScoredGroup) == scored

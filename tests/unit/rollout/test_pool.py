@@ -34,7 +34,7 @@ class FakePool:
 
 
 class FakePush:
-    version, largest_gap = 3, 0.02
+    version, agreement = 3, "agreement"
 
     def update_worker(self, actor): ...
 
@@ -68,8 +68,8 @@ def test_no_more_prompts_are_under_way_than_keep_the_workers_busy():
     assert not first.is_alive()
 
 
-def test_a_push_goes_to_every_worker_under_its_version_and_its_gap_comes_back():
+def test_a_push_goes_to_every_worker_under_its_version_and_its_agreement_comes_back():
     pool = FakePool()
     push = FakePush()
-    assert RolloutPool(pool).push(push) == 0.02
+    assert RolloutPool(pool).push(push) == "agreement"
     assert pool.updates == [(3, push.update_worker)]

@@ -76,6 +76,10 @@ class Recording:
             self._note("rm", path)
             self._files.rm(path)
 
+    def cp_file(self, source, target):
+        self._note("cp_file", target)
+        self._files.cp_file(source, target)
+
     def _note(self, verb, path):
         if self._fail_at and path.endswith(self._fail_at):
             raise ConnectionError("the network went away")
@@ -336,3 +340,50 @@ def test_an_upload_that_breaks_leaves_no_manifest(memory, checkpoint):
 def test_a_folder_without_files_is_not_finished(memory, tmp_path):
     with pytest.raises(StorageError, match="a finished folder at"):
         memory.put_folder(tmp_path / "never", "round-1")
+
+
+def fill(storage: Storage, name: str, folder: Path) -> None:
+    for path, data in contents(folder).items():
+        storage.write(f"{name}/{path}", data)
+
+
+def test_a_folder_is_copied_whole_and_replaces_the_one_before(storage, checkpoint):
+    fill(storage, "checkpoints/round-1/adapter", checkpoint)
+    storage.write("best/adapter/of the round before.txt", b"old")
+    storage.copy_folder("checkpoints/round-1/adapter", "best/adapter")
+    names = ["adapter.safetensors", "manifest.json", "zero/rank-0.pt"]
+    assert storage.names("best") == [f"best/adapter/{name}" for name in names]
+    assert all(storage.read(f"best/adapter/{name}") == f"the bytes of {name}".encode() for name in names)
+
+
+def test_a_copy_takes_no_room_on_a_disk_and_stays_when_its_source_is_written_again_or_removed(disk, checkpoint):
+    fill(disk, "adapter", checkpoint)
+    disk.copy_folder("adapter", "best")
+    assert os.path.samefile(disk.local / "adapter/zero/rank-0.pt", disk.local / "best/zero/rank-0.pt")
+    disk.write("adapter/zero/rank-0.pt", b"new")
+    disk.remove("adapter")
+    assert disk.read("best/zero/rank-0.pt") == b"the bytes of zero/rank-0.pt"
+
+
+def test_where_a_disk_has_no_hard_links_the_files_are_copied(disk, checkpoint, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    fill(disk, "adapter", checkpoint)
+    disk.copy_folder("adapter", "best")
+    assert not os.path.samefile(disk.local / "adapter/manifest.json", disk.local / "best/manifest.json")
+    assert disk.read("best/manifest.json") == b"the bytes of manifest.json"
+
+
+def test_a_folder_that_is_not_there_is_not_copied_and_named(storage):
+    with pytest.raises(StorageError, match="nothing here"):
+        storage.copy_folder("nothing here", "best")
+
+
+def test_on_an_object_store_the_manifest_is_copied_last(memory, checkpoint):
+    fill(memory, "adapter", checkpoint)
+    memory._fs = Recording(memory._fs)
+    memory.copy_folder("adapter", "best")
+    copied = [name for call, name in memory._fs.calls if call == "cp_file"]
+    assert len(copied) == 3 and copied[-1].endswith("manifest.json")

@@ -115,9 +115,9 @@ def _has_verb(statement: str) -> bool:
 
 # Verbs of a plural subject that are as often nouns: they make a sentence, but no rule splits at them.
 BASE_VERB = re.compile(
-    r" (?:vote|work|want|find|think|know|come|go|say|tell|ask|seem|feel|run|move|like|hold|bring|happen|write|sit|stand|pay|learn"
-    r"|change|watch|stop|create|read|add|spend|grow|open|walk|win|offer|love|appear|buy|wait|serve|send|stay|fall|reach|remain"
-    r"|fight|marry|travel"
+    r" (?:vote|work|want|find|think|know|come|go|say|tell|ask|seem|feel|run|move|like|hold|bring|happen|write|sit|stand|pay"
+    r"|learn|change|watch|stop|create|read|add|spend|grow|open|walk|win|offer|love|appear|buy|wait|serve|send|stay|fall|reach"
+    r"|remain|fight|marry|travel"
     r"|migrate|breathe|produce|swim|fly|hunt|contain|cause|form|cover|divide|carry|drink|sleep|own|earn|teach|play)\b(?! of\b)"
 )
 VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?(?:[a-z]{2,}ed|[a-z]+(?<![siu'’])s)\b")

@@ -4,6 +4,7 @@ import pytest
 
 from flame_ray.config import JudgeConfig
 from flame_ray.rewards.judge.rubric import RubricJudge, mean_score, parse_score, rubric_messages
+from flame_ray.rollout.sampling import sample_seed
 from flame_ray.types import Missing, Response, Score
 from tests.builders import make_id, make_prompt, make_response
 from tests.doubles import FakeEngine
@@ -38,6 +39,18 @@ def test_a_response_too_long_to_grade_takes_no_judgement_from_the_others():
     long, other = judged(make_response("Chile " * 500), SECOND, answers=["Score: 2", "Score: 4"], limit=500)
     assert long == Missing(make_id(), "judge: too long for its model")
     assert other.value == 3.0
+
+
+@pytest.mark.parametrize("run_seed", [7, 8])
+def test_a_judgement_does_not_draw_what_the_policy_drew_in_this_run_or_in_the_next(run_seed):
+    engine = FakeEngine(writes=lambda text: "Score: 3")
+    judge = RubricJudge(engine, JudgeConfig(backend="rubric", samples=3), run_seed, 1000)
+    judge.score([(make_prompt(), FIRST)])
+    drawn = {request.seed for request in engine.requests}
+    assert drawn.isdisjoint(sample_seed(seed, FIRST.id) for seed in range(7, 12))
+    judge = RubricJudge(engine, JudgeConfig(backend="rubric", samples=3), run_seed + 1, 1000)
+    judge.score([(make_prompt(), FIRST)])
+    assert len({request.seed for request in engine.requests}) == 6
 
 
 @pytest.mark.parametrize(
