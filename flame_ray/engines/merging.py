@@ -105,7 +105,8 @@ class MergedWeights:
         for places in self.chunk_ranges(limit):
             named = self._parameters[places.start : places.stop]
             with self._whole(named), torch.no_grad():
-                for name, value in named if found is not None else ():
+                for name, value in named if found else ():
+                    assert found is not None
                     other = found(plain_name(name)).to(value.device)
                     if name in self._adapted:
                         sums += _along_update(other.float() - value.float(), _update(self._adapted[name]))

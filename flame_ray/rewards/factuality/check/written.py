@@ -1,6 +1,7 @@
 """Writes dates and numbers in one form, so that `15 Jan. 1967` equals `1967-01-15`, and `16 181` equals `16,181`."""
 
 import re
+from functools import partial
 
 from flame_ray.rewards.factuality.text import MONTHS
 
@@ -54,7 +55,7 @@ def in_one_form(text: str) -> str:
     for code, sign in MONEY:
         text = code.sub(sign, text)
     for pattern, order in DATES:
-        text = pattern.sub(lambda match, order=order: _date(match, order), text)
+        text = pattern.sub(partial(_date, order=order), text)
     if "than" in text:
         for pattern, instead in BOUNDS:
             text = pattern.sub(instead, text)
@@ -62,7 +63,8 @@ def in_one_form(text: str) -> str:
 
 
 def _date(match: re.Match[str], order: tuple[int, int | None, int]) -> str:
-    month, day, year = (match[place] if place is not None else None for place in order)
+    month = match[order[0]]
+    day, year = (None if place is None else match[place] for place in order[1:])
     if month.isdigit() and day is not None and int(month) > len(NAMES):
         month, day = day, month  # `15/01/1967`
     name = NAMES[int(month) - 1] if month.isdigit() and 0 < int(month) <= len(NAMES) else _BY_START.get(month[:3].lower())

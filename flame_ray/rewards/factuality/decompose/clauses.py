@@ -138,7 +138,9 @@ def _is_unclear(subject: str, rest: str, topic: Topic) -> bool:
 
 def _is_main_clause(rest: str) -> bool:
     verb = first_verb(rest)
-    words = rest[: verb.start()].split() if verb else []
+    if verb is None:
+        return False
+    words = rest[: verb.start()].split()
     starts = bool(re.match(r"(?:the|there|approximately|about|around|most|some|many|English|[A-Z])", rest))
     return (
         bool(words)
