@@ -172,9 +172,15 @@ def train_checker(
     out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],
     set_: Set = None,
 ) -> None:
-    """Train the small checker, and compare it with the lexical one on labels that it was not trained on."""
+    """Train the small checker, and compare it with the lexical one on labels that it was not trained on.
+
+    It has a model for prose and one for records; `train_checker.records.labels` in the job asks for the second.
+    """
     config = _config(job, set_)
-    from flame_ray.commands.train_checker import train_checker as train
+    if config.train_checker.records.labels:
+        from flame_ray.commands.train_reader import train_reader_command as train
+    else:
+        from flame_ray.commands.train_checker import train_checker as train
 
     train(config, out, Console(stderr=True), _tables())
 

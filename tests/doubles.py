@@ -205,6 +205,18 @@ class FakeScorer:
         return np.array([self.says(*pair) for pair in pairs], np.float32).reshape(len(pairs), len(self.labels))
 
 
+class FakeReader:
+    """A `RecordScorer`: `says` gives the two logits of a statement. `asked` are the records with their statements."""
+
+    def __init__(self, says: Callable[[str], Sequence[float]]):
+        self.says = says
+        self.asked: list[tuple[str, list[str]]] = []
+
+    def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
+        self.asked.append((record, list(statements)))
+        return np.array([self.says(each) for each in statements], np.float32)
+
+
 def log_shares(says: Callable[[str, str], Sequence[float]]) -> Callable[[str, str], list[float]]:
     """Logits for `FakeScorer` from the probability of each label."""
     return lambda first, second: [math.log(max(share, 1e-9)) for share in says(first, second)]

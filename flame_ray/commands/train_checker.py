@@ -59,7 +59,7 @@ def _train_phases(
     for number, (name, phase) in enumerate(training_phases(data, config.train_checker).items()):
         if not phase.pairs:
             continue
-        with _progress(screen, name, phase) as advance:
+        with progress(screen, name, len(phase.pairs)) as advance:
             train(model, tokenizer, phase, seed + 100 * number, advance)
         save(model, folder)
         trained = FinetunedModel(folder)
@@ -69,7 +69,7 @@ def _train_phases(
 
 
 @contextmanager
-def _progress(screen: Screen, name: str, phase: Phase) -> Iterator[Advance]:
+def progress(screen: Screen, name: str, examples: int) -> Iterator[Advance]:
     """Shows a bar, or a line every EVERY steps if there is no terminal, and at the end a line that stays."""
     bar, losses = screen.begin(name), []
 
@@ -86,7 +86,7 @@ def _progress(screen: Screen, name: str, phase: Phase) -> Iterator[Advance]:
         bar.close()
         raise
     last = losses[-EVERY:]
-    bar.end(f"{len(phase.pairs)} examples, {len(losses)} steps, loss {sum(last) / len(last):.3f} over the last {len(last)}")
+    bar.end(f"{examples} examples, {len(losses)} steps, loss {sum(last) / len(last):.3f} over the last {len(last)}")
 
 
 def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:

@@ -7,8 +7,24 @@ from pydantic import Field
 from flame_ray.config.base import Fraction, Positive, Settings
 
 
+class RecordTrainingConfig(Settings):
+    """How the model that reads records is trained: on people's labels of what a policy says, and on statements made here."""
+
+    # Files of labelled facts: `claim`, `prompt` (which names a title of the corpus), and `label` (supported, contradicted,
+    # not_found). None: the model is not trained, and the one that ships is kept.
+    labels: tuple[str, ...] = ()
+    corpus: str = "factbook"
+    made: Annotated[int, Field(ge=0)] = 30  # statements that are made from each record
+    made_weight: Annotated[float, Field(ge=0)] = 0.3  # of such a statement, beside 1 of a label
+    aside: Fraction = 0.2  # the share of the titles whose labels are kept for evaluation
+    epochs: Positive = 3
+    lr: Annotated[float, Field(gt=0)] = 3e-4
+
+
 class TrainCheckerConfig(Settings):
-    """Training has two parts: statements made from corpora, then people's labels with some of those statements again."""
+    """The model of prose is trained on statements made from corpora, then on people's labels and some statements again."""
+
+    records: RecordTrainingConfig = Field(default_factory=RecordTrainingConfig)
 
     # How many statements to make from each corpus; names as in `factuality.corpus`.
     twins: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: {"factbook": 3000})

@@ -29,6 +29,14 @@ class PairScorer(Protocol):
         ...
 
 
+class RecordScorer(Protocol):
+    """A model that judges statements on a record."""
+
+    def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
+        """Float32 [N, 2] for N statements: above 0, the record supports it; above 0, the record contradicts it."""
+        ...
+
+
 class CrossEncoder:
     """A `PairScorer` of any sequence-classification model.
 

@@ -136,6 +136,11 @@ def save(model: PairClassifier, folder: Path) -> None:
 
 
 def _load(model: PairClassifier, path: Path) -> None:
+    load_tensors(dict(trained_tensors(model)), path, MODEL)
+
+
+def load_tensors(wanted: dict[str, Tensor], path: Path, model: str) -> None:
+    """Copies a file's tensors into `wanted`. Raises ModelError if they are damaged, of another model, or others."""
     try:
         with safe_open(path, "pt") as file:
             names, about = file.keys(), (file.metadata() or {}).get("model")
@@ -144,9 +149,8 @@ def _load(model: PairClassifier, path: Path) -> None:
         raise ModelError(
             "weights of the fine-tuned checker", f"{path}: {error}", "install flame-ray again, or train it"
         ) from error
-    if about != MODEL:
-        raise ModelError(f"weights for {MODEL}", f"weights for {about or 'an unnamed model'} in {path}", "train them again")
-    wanted = dict(trained_tensors(model))
+    if about != model:
+        raise ModelError(f"weights for {model}", f"weights for {about or 'an unnamed model'} in {path}", "train them again")
     if {name: each.shape for name, each in found.items()} != {name: each.shape for name, each in wanted.items()}:
         raise ModelError("tensors of the fine-tuned checker's adapter and head", f"other tensors in {path}", "train it again")
     with torch.no_grad():

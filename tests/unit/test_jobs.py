@@ -63,6 +63,12 @@ SETTINGS = {
             },
         },
     },
+    "train-reader": {
+        "run": {"name": "train-reader", "seed": 1},
+        "train_checker": {
+            "records": {"labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl"], "corpus": "factbook"},
+        },
+    },
 }
 
 

@@ -65,10 +65,13 @@ def make_checker(config: FactualityConfig, verifier: Verifier | None = None) -> 
 
 def _finetuned(config: FactualityConfig) -> Checker:
     from flame_ray.engines.finetuned import FinetunedModel
+    from flame_ray.engines.record_reader import WEIGHTS, RecordReader
     from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 
-    model = FinetunedModel(Path(config.checker_model) if config.checker_model else SHIPPED)
-    return FinetunedChecker(model, model.name, config.threshold)
+    folder = Path(config.checker_model) if config.checker_model else SHIPPED
+    model = FinetunedModel(folder)
+    reader = RecordReader(folder) if (folder / WEIGHTS).is_file() else None
+    return FinetunedChecker(model, f"{model.name}/{reader.name if reader else None}", config.threshold, reader)
 
 
 def _nli(config: FactualityConfig) -> Checker:

@@ -1,14 +1,14 @@
-"""Checks facts with a small fine-tuned model and the lexical checker together.
+"""Checks facts with small fine-tuned models.
 
-The model knows paraphrase; the lexical checker knows figures and names. Their logits are added, with a weight that was learned
-in training (`flame-ray train-checker`; the card beside the weights says how). The model reads only the few sentences that a
-fact is about, some 150 tokens. Where the best match is a record, a line `Field: value`, the lexical checker decides alone and
-the model is not asked.
+Prose is read by one model together with the lexical checker: the model knows paraphrase, the lexical checker knows figures and
+names. Their logits are added, with a weight that was learned in training (`flame-ray train-checker`; the card beside the
+weights says how). The model reads only the few sentences that a fact is about, some 150 tokens. Records, lines `Field: value`
+under one title, are read by another model, which sees the main fields and judges alone (records.py).
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -16,15 +16,16 @@ from typing import Protocol
 import numpy as np
 import sentencex
 
-from flame_ray.engines.cross_encoder import PairScorer
+from flame_ray.engines.cross_encoder import PairScorer, RecordScorer
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
+from flame_ray.rewards.factuality.check.records import Record, nearest_passage, record_for
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 
 SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
 EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 3  # raise it when the model's input, or how the two logits are added, changes
+VERSION = 4  # raise it when the models' input, or how the two logits are added, changes
 MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
 NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
 LENGTH = 0.02  # what each word of a line costs
@@ -40,23 +41,52 @@ class WeightedScorer(PairScorer, Protocol):
 class FinetunedChecker:
     """P(supported) from both logits. Below the threshold, only the lexical checker can tell CONTRADICTED from NOT_FOUND.
 
-    `model` names the scorer's weights in `identity`.
+    `reader` judges on records; without one, the lexical checker does. `model` names the weights of both in `identity`.
     """
 
-    def __init__(self, scorer: WeightedScorer, model: str, threshold: float | None = None):
+    def __init__(self, scorer: WeightedScorer, model: str, threshold: float | None = None, reader: RecordScorer | None = None):
         self.threshold = THRESHOLD if threshold is None else threshold
-        self._scorer, self._model, self._lexical = scorer, model, LexicalChecker()
+        self._scorer, self._model, self._lexical, self._reader = scorer, model, LexicalChecker(), reader
 
     @property
     def identity(self) -> str:
         return f"small/{VERSION}/{self._model}/{self._lexical.identity}/{self.threshold}"
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
+        records = [record_for(claim) if self._reader else None for claim in claims]
+        on_records = self._on_records([(claim, record) for claim, record in zip(claims, records, strict=True) if record])
+        on_prose = self._on_prose([claim for claim, record in zip(claims, records, strict=True) if not record])
+        return tuple(next(on_records if record else on_prose) for record in records)
+
+    def _on_records(self, claims: Sequence[tuple[Claim, Record]]) -> Iterator[Verdict]:
+        """Statements on one record are read together."""
+        assert self._reader is not None or not claims
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, (_, record) in enumerate(claims):
+            places[record.text].append(place)
+        logits = np.zeros((len(claims), 2))
+        for text, those in places.items():
+            logits[those] = self._reader.logits(
+                text, [claims[place][1].statement(claims[place][0].fact.text) for place in those]
+            )
+        return (self._record_verdict(claim, *pair) for (claim, _), pair in zip(claims, logits.tolist(), strict=True))
+
+    def _record_verdict(self, claim: Claim, supported: float, contradicted: float) -> Verdict:
+        if not (math.isfinite(supported) and math.isfinite(contradicted)):
+            return Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None)
+        score = _probability(supported)
+        if score >= self.threshold:
+            return Verdict(claim.fact, VerdictLabel.SUPPORTED, score, nearest_passage(claim))
+        if contradicted >= 0:
+            return Verdict(claim.fact, VerdictLabel.CONTRADICTED, score, nearest_passage(claim))
+        return Verdict(claim.fact, VerdictLabel.NOT_FOUND, score, None)
+
+    def _on_prose(self, claims: Sequence[Claim]) -> Iterator[Verdict]:
         lexical = [self._lexical.decide(claim) for claim in claims]
         inputs = [None if on_record else model_input(claim) for claim, (_, on_record) in zip(claims, lexical, strict=True)]
         asked = [pair for pair in inputs if pair and pair[1]]
         logits = iter(np.asarray(self._scorer.logits(asked), np.float64).reshape(-1) if asked else ())
-        return tuple(
+        return (
             self._verdict(claim, verdict, next(logits) if pair and pair[1] else None)
             for claim, (verdict, _), pair in zip(claims, lexical, inputs, strict=True)
         )
@@ -66,13 +96,17 @@ class FinetunedChecker:
             return lexical
         if not math.isfinite(logit):
             return Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None)
-        score = float(1 / (1 + np.exp(-(logit + self._scorer.lexical_weight * lexical_logit(lexical)))))
+        score = _probability(logit + self._scorer.lexical_weight * lexical_logit(lexical))
         if score >= self.threshold:
             only = claim.passages_K[0].id if len(claim.passages_K) == 1 else None
             return Verdict(claim.fact, VerdictLabel.SUPPORTED, score, lexical.passage_id or only)
         if lexical.label is VerdictLabel.CONTRADICTED:
             return Verdict(claim.fact, VerdictLabel.CONTRADICTED, score, lexical.passage_id)
         return Verdict(claim.fact, VerdictLabel.NOT_FOUND, score, None)
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-logit)))
 
 
 def lexical_logit(verdict: Verdict) -> float:

@@ -13,7 +13,7 @@ from flame_ray.rewards.factuality.check.finetuned import (
 )
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
-from tests.doubles import FakeScorer
+from tests.doubles import FakeReader, FakeScorer
 
 PERU = Passage("pe", "Peru", "Lima is the capital of Peru. It lies on the coast.")
 KENYA = Passage("ke", "Kenya", "Nairobi lies in Kenya.")
@@ -178,3 +178,31 @@ def test_any_claim_has_a_line_if_there_is_one_and_nothing_otherwise(claim):
 
 def test_a_line_said_twice_is_two_lines():
     assert select_sentences("Peru", ["Peru mines.", "Peru mines."], words=4) == "Peru mines. Peru mines."
+
+
+RECORD = Passage(
+    "pe/0", "Peru", "Peru (Peruvian), Geography:\nLocation: South America\nCoastline: 2,414 km\nCapital, name: Lima"
+)
+
+
+def test_records_are_read_once_for_all_their_facts_and_prose_by_the_other_model():
+    reader = FakeReader(lambda statement: (2, -2) if "Lima" in statement else (-2, 2 if "Cuzco" in statement else -2))
+    facts = [
+        claim("Lima is the capital", RECORD),
+        claim("Lima is the capital", PERU),
+        claim("Cuzco is the capital", RECORD),
+        claim("Peru sings", RECORD),
+    ]
+    verdicts = FinetunedChecker(scores(lambda *_: 3), "model", reader=reader).check(facts)
+    supported, contradicted, not_found = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
+    assert [verdict.label for verdict in verdicts] == [supported, supported, contradicted, not_found]
+    assert [verdict.passage_id for verdict in verdicts] == ["pe/0", "pe", "pe/0", None]
+    [(record, statements)] = reader.asked
+    assert record.splitlines()[0] == "Peru (Peruvian)" and statements[1] == "Statement: Cuzco is the capital."
+
+
+def test_a_record_whose_logits_are_no_numbers_is_an_error():
+    verdict = FinetunedChecker(scores(lambda *_: 3), "model", reader=FakeReader(lambda _: (math.nan, 0))).check(
+        [claim("Lima is the capital", RECORD)]
+    )[0]
+    assert (verdict.label, verdict.score) == (VerdictLabel.ERROR, 0.0)

@@ -1,0 +1,200 @@
+"""Trains the model that reads records, on people's labels of what a policy says and on statements made from the records.
+
+A step reads one record and up to MOST_TOGETHER statements about it. The loss is logistic, for `supported` and, with less
+weight, for `contradicted`. In sum, people's labels `supported` and their other ones weigh the same.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from flame_ray.checker_training.record_statements import country_of, record_statements
+from flame_ray.config.train_checker import RecordTrainingConfig
+from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
+from flame_ray.engines.record_reader import (
+    MODEL,
+    MOST_TOGETHER,
+    WEIGHTS,
+    RecordClassifier,
+    encode,
+    load_reader,
+    trained_tensors,
+)
+from flame_ray.errors import DataError, EngineError
+from flame_ray.rewards.factuality.check.records import Record, record_for
+from flame_ray.storage.jsonl import read_jsonl
+from flame_ray.types import Claim, Fact, Passage, VerdictLabel
+
+WARM_UP = 20  # steps of records
+TOGETHER = 2  # records of an optimizer step
+CLIP, DECAY = 1.0, 0.01
+HEAD_RATE = 5  # times the learning rate of the adapter
+CONTRADICTED_WEIGHT = 0.3
+SIZE = 20  # the sum over a record's statements is divided by this
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A statement about a title with its label. `made`: it was made from the record, and no policy said it."""
+
+    text: str
+    label: VerdictLabel
+    made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A record, its passages, and the statements about it."""
+
+    record: Record
+    passages_K: tuple[Passage, ...]
+    statements: tuple[Judged, ...]
+
+
+def labelled_subjects(paths: Sequence[Path], passages: Sequence[Passage]) -> list[Subject]:
+    """The labelled facts of JSONL files by the title that their prompt names. Raises DataError, naming the line.
+
+    Columns `claim`, `prompt`, and `label`: supported, contradicted or not_found.
+    """
+    by_title: dict[str, list[Passage]] = defaultdict(list)
+    for passage in passages:
+        by_title[passage.title].append(passage)
+    judged: dict[str, list[Judged]] = defaultdict(list)
+    for path in paths:
+        for row in read_jsonl(path):
+            prompt, label = row.text("prompt"), row.text("label")
+            if label not in set(VerdictLabel) - {VerdictLabel.ERROR}:
+                raise row.unusable("`label` to be supported, contradicted or not_found", label)
+            title = max((title for title in by_title if title and title in prompt), key=len, default=None)
+            if title is None:
+                raise row.unusable("`prompt` to name a title of the corpus", prompt)
+            judged[title].append(Judged(row.text("claim"), VerdictLabel(label)))
+    return [_subject(title, tuple(by_title[title]), statements) for title, statements in sorted(judged.items())]
+
+
+def _subject(title: str, passages_K: tuple[Passage, ...], statements: Sequence[Judged]) -> Subject:
+    record = record_for(Claim(Fact(title, 0), passages_K))
+    if record is None:
+        raise DataError("records, lines `Field: value` under a title", f"prose under {title!r}", "name a corpus of records")
+    return Subject(record, passages_K, tuple(statements))
+
+
+def split_subjects(subjects: Sequence[Subject], aside: float, seed: int) -> tuple[list[Subject], list[Subject]]:
+    """Training subjects, and a share `aside` of all that is held out: no title is in both."""
+    shuffled = random.Random(seed).sample(subjects, len(subjects))
+    held = round(aside * len(shuffled))
+    return shuffled[held:], shuffled[:held]
+
+
+def with_made_statements(subjects: Sequence[Subject], count: int, seed: int) -> list[Subject]:
+    """Each subject with about `count` more statements, made from its record and the other subjects' records."""
+    draw = random.Random(seed)
+    countries = [country_of(each.record, each.passages_K) for each in subjects]
+    made = []
+    for subject, country in zip(subjects, countries, strict=True):
+        others = [each for each in countries if each is not country]
+        new = record_statements(country, others, count, draw)
+        labels = {True: VerdictLabel.SUPPORTED, False: VerdictLabel.CONTRADICTED}
+        statements = (*subject.statements, *(Judged(text, labels[true], made=True) for text, true in new))
+        made.append(Subject(subject.record, subject.passages_K, statements))
+    return made
+
+
+def train_reader(
+    subjects: Sequence[Subject],
+    config: RecordTrainingConfig,
+    start: Path,
+    seed: int,
+    advance: Callable[[int, int, float], None],
+) -> RecordClassifier:
+    """Trains a reader from the weights of the prose model in `start`. Raises EngineError if the loss is not finite."""
+    torch.manual_seed(seed)
+    tokenizer, model = load_reader(seed)
+    start_from(model, start / PROSE_WEIGHTS)
+    weight = _weights(subjects, config.made_weight)
+    steps = [step for epoch in range(config.epochs) for step in _steps(subjects, seed + epoch)]
+    optimizer = _optimizer(model, config.lr)
+    model.train()
+    for number, (record, statements) in enumerate(steps, start=1):
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * min(1.0, number / WARM_UP) * (1 - (number - 1) / len(steps))
+        with torch.autocast("cpu", torch.bfloat16):
+            logits_N2 = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in statements])).float()
+        loss = _loss(logits_N2, statements, torch.tensor([weight(each) for each in statements]))
+        if not torch.isfinite(loss):
+            raise EngineError("a finite loss", f"{loss.item()} at step {number}", "lower train_checker.records.lr")
+        (loss / TOGETHER).backward()  # type: ignore[no-untyped-call]
+        if number % TOGETHER == 0 or number == len(steps):
+            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
+            optimizer.step()
+            optimizer.zero_grad()
+        advance(number, len(steps), loss.item())
+    return model
+
+
+def start_from(model: RecordClassifier, path: Path) -> None:
+    """Copies the adapter of the prose model and its head, as the head for `supported`."""
+    wanted = dict(trained_tensors(model))
+    with safe_open(path, "pt") as file, torch.no_grad():
+        for name in wanted:
+            if name.startswith("blocks."):
+                wanted[name].copy_(file.get_tensor(name).float())
+        model.head.weight[0] = file.get_tensor("head.weight")[0].float()
+        model.head.bias[0] = file.get_tensor("head.bias")[0].float()
+
+
+def save_reader(model: RecordClassifier, folder: Path) -> None:
+    """Writes the trained tensors in half precision, with a description of the model that they fit."""
+    tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
+    save_file(tensors, folder / WEIGHTS, {"model": MODEL})
+
+
+def _steps(subjects: Sequence[Subject], seed: int) -> list[tuple[Record, list[Judged]]]:
+    """One epoch: the statements of a subject in equal parts of at most MOST_TOGETHER, in random order."""
+    draw = random.Random(seed)
+    steps = []
+    for subject in subjects:
+        shuffled = draw.sample(subject.statements, len(subject.statements))
+        parts = -(-len(shuffled) // MOST_TOGETHER)
+        steps += [(subject.record, shuffled[part::parts]) for part in range(parts)]
+    return draw.sample(steps, len(steps))
+
+
+def _weights(subjects: Sequence[Subject], made_weight: float) -> Callable[[Judged], float]:
+    """Of people's labels, the supported and the other ones have the same sum."""
+    labels = [each.label == VerdictLabel.SUPPORTED for subject in subjects for each in subject.statements if not each.made]
+    share = {key: len(list(group)) / len(labels) for key, group in groupby(sorted(labels))}
+    return lambda each: made_weight if each.made else 0.5 / share[each.label == VerdictLabel.SUPPORTED]
+
+
+def _loss(logits_N2: Tensor, statements: Sequence[Judged], weights_N: Tensor) -> Tensor:
+    targets_N2 = torch.tensor(
+        [[float(each.label == label) for label in (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED)] for each in statements]
+    )
+    losses_N2 = binary_cross_entropy_with_logits(logits_N2, targets_N2, reduction="none")
+    made_N = torch.tensor([each.made for each in statements])
+    plain_N = torch.where(made_N, weights_N, torch.ones_like(weights_N))
+    return ((weights_N * losses_N2[:, 0]).sum() + CONTRADICTED_WEIGHT * (plain_N * losses_N2[:, 1]).sum()) / SIZE
+
+
+def _optimizer(model: RecordClassifier, lr: float) -> torch.optim.Optimizer:
+    """Weight decay for the adapter, a higher rate for the head; nothing else is trained."""
+    trained = dict(trained_tensors(model))
+    for name, each in model.named_parameters():
+        each.requires_grad_(name in trained)
+    adapter = [each for name, each in trained.items() if ".lora_" in name]
+    head = [each for name, each in trained.items() if ".lora_" not in name]
+    groups = [{"params": adapter, "lr": lr, "weight_decay": DECAY}, {"params": head, "lr": HEAD_RATE * lr, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer

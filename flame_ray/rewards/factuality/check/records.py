@@ -1,0 +1,206 @@
+"""Prepares a record, such as a country's, for the model that reads records: lines `Field: value` under one title.
+
+The model reads the fields that most statements are about once for all facts about one title. A line of another field is added
+to the facts that share words with it, and an organisation is spelt out to the facts that name it.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flame_ray.rewards.factuality.decompose.dedup import content
+from flame_ray.types import Claim, Passage
+
+# The fields that all facts see, with the most words of a value. Chosen by what the quickstart's prompts ask and what answers
+# to them state beside it; a field that is not here is read where a fact shares words with it.
+FIELDS: Mapping[str, int] = {
+    "Location": 30,
+    "Map references": 40,  # the continent
+    "Area, total": 40,
+    "Land boundaries, border countries": 40,
+    "Coastline": 40,  # 0 km: landlocked
+    "Climate": 24,
+    "Terrain": 24,
+    "Natural resources": 24,
+    "Population, total": 40,
+    "Ethnic groups": 24,
+    "Languages": 26,  # the largest share first, so the first is the most common
+    "Religions": 24,
+    "Government type": 40,
+    "Capital, name": 40,
+    "Economic overview": 18,
+    "Agricultural products": 18,
+    "Industries": 26,
+    "Exports - commodities": 16,
+}
+# Lists of an organisation's members say only its abbreviation.
+MEMBERSHIPS = "International organization participation"
+ORGANISATIONS: Mapping[str, str] = {
+    "APEC": "Asia-Pacific Economic Cooperation",
+    "ASEAN": "Association of Southeast Asian Nations",
+    "AU": "African Union",
+    "BRICS": "BRICS",
+    "C": "Commonwealth of Nations",
+    "CIS": "Commonwealth of Independent States",
+    "Caricom": "Caribbean Community",
+    "ECOWAS": "Economic Community of West African States",
+    "EMU": "eurozone",
+    "EU": "European Union",
+    "G-20": "G20",
+    "G-7": "G7",
+    "GCC": "Gulf Cooperation Council",
+    "IMF": "International Monetary Fund",
+    "LAS": "Arab League",
+    "Mercosur": "Southern Common Market",
+    "NATO": "North Atlantic Treaty Organization",
+    "OAS": "Organization of American States",
+    "OECD": "Organisation for Economic Co-operation and Development",
+    "OIC": "Organisation of Islamic Cooperation",
+    "OPEC": "Organization of the Petroleum Exporting Countries",
+    "PIF": "Pacific Islands Forum",
+    "SAARC": "South Asian Association for Regional Cooperation",
+    "SADC": "Southern African Development Community",
+    "Schengen Convention": "Schengen Area",
+    "UN": "United Nations",
+    "WHO": "World Health Organization",
+    "WTO": "World Trade Organization",
+}
+# Fields of figures that share words with statements about other things.
+FIGURES_ONLY = re.compile(
+    "Sex ratio|Age structure|Maritime|Diplomatic|Telephone|Dependency|GDP -|Exchange|Sanitation|Drinking|Tobacco|Carbon|"
+    "Legislative branch, (?:perc|term|scope|most|expected|elec)|Constitution, amend|International (?:law|envir)|Child|Alcohol|"
+    "Illicit|Coal|Energy|Electricity"
+)
+LINE = re.compile(r"^([^:\n]{1,80}): (.+)$", re.MULTILINE)
+DATES = re.compile(r"\s*\([^()]*(?:est\.|\d{4})\)|;? note\b.*")  # when a value was estimated, and remarks on how
+DISTANCE = re.compile(r"\s[\d,.]+ km")
+FEWEST = 3  # lines `Field: value` of a passage that is a record
+WHOLE_LINE, PART, EXTRA_WORDS = 25, 40, 30  # words of a line that is kept whole, of a part, and of an added line
+ENOUGH = 4.5  # what the shared words of an added line weigh at least
+SEEN = 0.3  # the weight of a shared word that the fields above have, too
+LENGTH = 0.02  # what each word of an added line costs
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line beside the main fields, with the stems of its words."""
+
+    text: str
+    stems: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one title. `text` has the main fields; `weights` is by stem, higher for a rarer one."""
+
+    title: str
+    text: str
+    stems: frozenset[str]
+    others: tuple[Line, ...]
+    weights: Mapping[str, float]
+    member_of: Mapping[str, bool]
+
+    def statement(self, fact: str) -> str:
+        """What the model reads after `text`: the fact, under the other lines that bear on it."""
+        above = [*self._memberships(fact), *self._added_line(fact)]
+        return "\n".join((*above, f"Statement: {fact.rstrip('.')}."))
+
+    def _memberships(self, fact: str) -> list[str]:
+        named = [
+            short
+            for short in self.member_of
+            if ORGANISATIONS[short].lower() in fact.lower() or (len(short) > 1 and re.search(rf"\b{re.escape(short)}\b", fact))
+        ]
+        if not named:
+            return []
+        yes, no = ([short for short in named if self.member_of[short] is member] for member in (True, False))
+        return [f"Member of: {_spelt_out(yes)}; not a member of: {_spelt_out(no)}"]
+
+    def _added_line(self, fact: str) -> list[str]:
+        wanted = content(fact) - content(self.title)
+        best = max(self.others, key=lambda line: self._shared(wanted, line), default=None)
+        return [best.text] if best and self._shared(wanted, best) > ENOUGH else []
+
+    def _shared(self, wanted: frozenset[str] | set[str], line: Line) -> float:
+        shared = sorted(wanted & line.stems)
+        return sum(self.weights[stem] * (SEEN if stem in self.stems else 1) for stem in shared) / (
+            1 + LENGTH * len(line.text.split())
+        )
+
+
+def _spelt_out(organisations: Sequence[str]) -> str:
+    return ", ".join(f"{short} ({ORGANISATIONS[short]})" for short in organisations) or "none of them"
+
+
+def record_for(claim: Claim) -> Record | None:
+    """The record among the claim's evidence; None if its evidence is mostly prose.
+
+    Of several titles, the one that the fact names, or else the one with most passages.
+    """
+    records = [passage for passage in claim.passages_K if _is_record(passage)]
+    if 2 * len(records) <= len(claim.passages_K):
+        return None
+    counts = Counter(passage.title for passage in records)
+    title = max(counts, key=lambda title: (title in claim.fact.text, counts[title]))
+    return _record(tuple(passage for passage in records if passage.title == title))
+
+
+def nearest_passage(claim: Claim) -> str | None:
+    """The id of the passage that shares most words with the fact, the title's aside; None if none shares any."""
+    shared = [len((_stems(passage.text) & _stems(claim.fact.text)) - _stems(passage.title)) for passage in claim.passages_K]
+    most = max(shared, default=0)
+    return claim.passages_K[shared.index(most)].id if most else None
+
+
+@lru_cache(maxsize=8192)
+def _stems(text: str) -> frozenset[str]:
+    return content(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_record(passage: Passage) -> bool:
+    return bool(passage.title) and len(LINE.findall(passage.text)) >= FEWEST
+
+
+@lru_cache(maxsize=512)
+def _record(passages_K: tuple[Passage, ...]) -> Record:
+    """Cached, because all facts of a prompt share their evidence."""
+    passages_K = tuple(sorted(passages_K, key=lambda passage: passage.id))
+    heading = passages_K[0].text.splitlines()[0]
+    values: dict[str, str] = {}
+    others, memberships = [], ""
+    for field, value in (found for passage in passages_K for found in LINE.findall(passage.text)):
+        if field in FIELDS and field not in values:
+            values[field] = _shortened(field, value)
+        elif field == MEMBERSHIPS:
+            memberships = value
+        elif not field.endswith(", note") and not FIGURES_ONLY.match(field):
+            others += _lines(field, value)
+    named = passages_K[0].title if LINE.match(heading) else heading.rpartition(",")[0]
+    text = "\n".join((named, *(f"{field}: {values[field]}" for field in FIELDS if field in values)))
+    frequencies = Counter(stem for line in others for stem in line.stems)
+    weights = {stem: math.log1p(len(others) / count) for stem, count in frequencies.items()}
+    return Record(passages_K[0].title, text, frozenset(content(text)), tuple(others), weights, _members(memberships))
+
+
+def _shortened(field: str, value: str) -> str:
+    value = re.sub(r"\s+", " ", DATES.sub("", value)).strip(" ;")
+    value = DISTANCE.sub("", value) if field.startswith("Land boundaries") else value
+    return " ".join(value.split()[: FIELDS[field]])
+
+
+def _lines(field: str, value: str) -> Sequence[Line]:
+    whole = f"{field}: {value}"
+    if len(whole.split()) <= WHOLE_LINE:
+        texts = [whole]
+    else:
+        texts = [f"{field}: {' '.join(part.split()[:PART])}" for part in re.split(r"(?<=[.;]) ", value)]
+    return [Line(text, frozenset(content(text))) for text in texts if len(text.split()) <= EXTRA_WORDS]
+
+
+def _members(value: str) -> Mapping[str, bool]:
+    items = {re.sub(r"\s*\(.*", "", item).strip() for item in value.split(",")}
+    return {short: short in items for short in ORGANISATIONS} if value else {}

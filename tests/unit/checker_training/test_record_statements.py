@@ -1,0 +1,58 @@
+"""Statements about countries that are made from their records are labelled as the record says."""
+
+import random
+
+from flame_ray.checker_training.record_statements import country_of, record_statements
+from flame_ray.rewards.factuality.check.records import record_for
+from flame_ray.types import Claim, Fact, Passage
+
+
+def country(title, **fields):
+    lines = "\n".join(f"{field.replace('_', ' ')}: {value}" for field, value in fields.items())
+    passages = (Passage(f"{title}/0", title, f"{title} (Republic of {title}), Geography:\n{lines}"),)
+    return country_of(record_for(Claim(Fact(title, 0), passages)), passages)
+
+
+GHANA = country(
+    "Ghana",
+    Location="Western Africa, bordering the Gulf of Guinea",
+    Coastline="539 km",
+    Climate="tropical; warm and dry",
+    Languages="Asante 16%, Ewe 14%, other 31.2% (2010 est.)",
+    Religions="Christian 71.3%, Muslim 19.9%",
+)
+NEPAL = country(
+    "Nepal", Location="Southern Asia", Coastline="0 km (landlocked)", Languages="Nepali 44.9%, Maithali 11.4%", Terrain="plains"
+)
+
+
+def made(subject, other, count=6000):
+    return dict(record_statements(subject, [other], count, random.Random(0)))
+
+
+def test_true_and_false_statements_follow_the_record():
+    statements = made(GHANA, NEPAL)
+    expected = {
+        "Ghana is located in West Africa": True,
+        "Ghana is a country in Africa": True,
+        "Ghana has a coast": True,
+        "Ghana is landlocked": False,
+        "Ghana has a coast on the Gulf of Guinea": True,
+        "Asante is spoken in Ghana": True,
+        "The most common language in Ghana is Asante": True,
+        "The most common language in Ghana is Ewe": False,
+        "The main languages of Ghana include Nepali": False,
+        "The most common religion in Ghana is Christianity": True,
+        "Islam is practised in Ghana": True,
+    }
+    assert {text: statements.get(text) for text in expected} == expected
+    assert "The most common religion in Ghana is Islam" not in statements
+    assert made(NEPAL, GHANA)["Nepal is landlocked"] is True
+
+
+def test_no_statement_about_a_field_that_the_record_lacks():
+    assert not any("religion" in text or "believe" in text for text in made(NEPAL, GHANA))
+
+
+def test_the_same_draw_makes_the_same_statements():
+    assert made(GHANA, NEPAL, 30) == made(GHANA, NEPAL, 30)

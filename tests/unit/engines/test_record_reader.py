@@ -1,0 +1,57 @@
+"""The model that reads records: a statement is judged alike alone and beside others, and weights come back from their file."""
+
+import numpy as np
+import pytest
+import torch
+
+from flame_ray.checker_training.record_training import Judged, save_reader, start_from, train_reader
+from flame_ray.checker_training.record_training import Subject as Titled
+from flame_ray.config.train_checker import RecordTrainingConfig
+from flame_ray.engines.record_reader import WEIGHTS, RecordReader, encode, load_reader
+from flame_ray.errors import ModelError
+from flame_ray.rewards.factuality.check.finetuned import SHIPPED
+from flame_ray.rewards.factuality.check.records import record_for
+from flame_ray.types import Claim, Fact, Passage, VerdictLabel
+
+PERU = Passage("pe/0", "Peru", "Peru (Peruvian), Geography:\nLocation: South America\nCoastline: 2,414 km\nCapital, name: Lima")
+STATEMENTS = ["Statement: Lima is the capital of Peru.", "Statement: Peru is landlocked.", "Statement: It rains."]
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    tokenizer, model = load_reader()
+    start_from(model, SHIPPED / "checker.safetensors")
+    return tokenizer, model.eval()
+
+
+def test_a_statement_sees_the_record_and_not_the_other_statements(untrained):
+    tokenizer, model = untrained
+    record, statements = encode(tokenizer, "Peru\nCapital, name: Lima", STATEMENTS)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        together = model(record, statements)
+        alone = torch.cat([model(record, [each]) for each in statements])
+        elsewhere = model(encode(tokenizer, "Kenya\nCapital, name: Nairobi", [])[0], statements)
+    assert together.shape == (3, 2)
+    torch.testing.assert_close(together, alone, atol=0.05, rtol=0)
+    assert not torch.allclose(together[:, 0], elsewhere[:, 0], atol=0.05)
+
+
+def test_training_moves_the_statements_to_their_labels_and_the_file_holds_what_was_trained(tmp_path):
+    record = record_for(Claim(Fact("Peru", 0), (PERU,)))
+    true, false = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
+    judged = [Judged("Lima is the capital of Peru", true), Judged("Peru is landlocked", false)] * 2
+    losses = []
+    config = RecordTrainingConfig(epochs=12, lr=1e-3)
+    model = train_reader([Titled(record, (PERU,), tuple(judged))], config, SHIPPED, 0, lambda *each: losses.append(each[2]))
+    assert losses[-1] < losses[0] / 2
+    save_reader(model, tmp_path)
+    logits = RecordReader(tmp_path).logits(record.text, [record.statement(each.text) for each in judged[:2]])
+    assert logits.dtype == np.float32 and logits[0, 0] > logits[1, 0] and logits[0, 1] < logits[1, 1]
+
+
+def test_a_folder_without_the_weights_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"nothing at .*records\.safetensors"):
+        RecordReader(tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"no weights")
+    with pytest.raises(ModelError, match="weights of the fine-tuned checker"):
+        RecordReader(tmp_path)

@@ -1,0 +1,93 @@
+"""What the model that reads records sees of a record, and of a fact."""
+
+import pytest
+
+from flame_ray.rewards.factuality.check.records import nearest_passage, record_for
+from flame_ray.types import Claim, Fact, Passage
+
+GEOGRAPHY = Passage(
+    "pe/geography/0",
+    "Peru",
+    "Peru (Republic of Peru; Peruvian), Geography:\n"
+    "Location: Western South America, bordering the South Pacific Ocean\n"
+    "Land boundaries, border countries: Bolivia 1,212 km; Chile 168 km\n"
+    "Coastline: 2,414 km\n"
+    "Natural hazards: earthquakes, tsunamis, flooding, landslides\n"
+    "Sex ratio, at birth: 1.05 male(s)/female",
+)
+GOVERNMENT = Passage(
+    "pe/government/0",
+    "Peru",
+    "Peru (Republic of Peru; Peruvian), Government:\n"
+    "Government type: presidential republic\n"
+    "Capital, name: Lima\n"
+    "International organization participation: APEC, BIS, OAS (observer), UN",
+)
+KENYA = Passage("ke/0", "Kenya", "Kenya (Kenyan), Geography:\nLocation: Eastern Africa\nCoastline: 536 km\nClimate: arid")
+PROSE = Passage("wiki/0", "Peru", "Peru is a country in South America. Its capital is Lima.")
+
+
+def record(text, *passages):
+    return record_for(Claim(Fact(text, 0), passages))
+
+
+def test_the_main_fields_stand_in_one_order_under_all_names_of_the_title_whatever_the_order_of_the_passages():
+    found = record("Peru has a coast", GEOGRAPHY, GOVERNMENT)
+    assert found.text.splitlines() == [
+        "Peru (Republic of Peru; Peruvian)",
+        "Location: Western South America, bordering the South Pacific Ocean",
+        "Land boundaries, border countries: Bolivia; Chile",
+        "Coastline: 2,414 km",
+        "Government type: presidential republic",
+        "Capital, name: Lima",
+    ]
+    assert record("Peru has a coast", GOVERNMENT, GEOGRAPHY).text == found.text
+
+
+def test_a_value_is_cut_at_its_limit_and_loses_the_year_of_its_estimate():
+    languages = "Languages: Spanish (official) 82.9%, Quechua 13.6% (2017 est.)\nReligions: " + "Catholic, " * 99
+    found = record("x", Passage("pe/1", "Peru", f"Peru, People:\n{languages}\nClimate: dry"))
+    assert "Languages: Spanish (official) 82.9%, Quechua 13.6%" in found.text.splitlines()
+    assert len(found.text.splitlines()[-1].split()) == 1 + 24
+
+
+def test_a_fact_brings_the_line_of_another_field_that_shares_its_rare_words():
+    filler = "\n".join(f"Field {number}: value {number}" for number in range(40))
+    found = record("x", GEOGRAPHY, GOVERNMENT, Passage("pe/other", "Peru", f"Peru, Other:\n{filler}"))
+    assert found.statement("Peru has landslides, tsunamis and earthquakes.").splitlines() == [
+        "Natural hazards: earthquakes, tsunamis, flooding, landslides",
+        "Statement: Peru has landslides, tsunamis and earthquakes.",
+    ]
+    assert found.statement("Peru has a coast") == "Statement: Peru has a coast."
+
+
+@pytest.mark.parametrize(
+    ("fact", "line"),
+    [
+        ("Peru is a member of the United Nations", "Member of: UN (United Nations); not a member of: none of them"),
+        ("Peru belongs to NATO", "Member of: none of them; not a member of: NATO (North Atlantic Treaty Organization)"),
+        (
+            "Peru is in the OAS and the African Union",
+            "Member of: OAS (Organization of American States); not a member of: AU (African Union)",
+        ),
+    ],
+)
+def test_an_organisation_that_a_fact_names_is_spelt_out_with_whether_the_record_lists_it(fact, line):
+    assert record(fact, GEOGRAPHY, GOVERNMENT).statement(fact).splitlines()[0] == line
+
+
+def test_of_several_titles_the_one_that_the_fact_names_counts_or_else_the_one_with_most_passages():
+    assert record("Kenya has a coast", GEOGRAPHY, GOVERNMENT, KENYA).title == "Kenya"
+    assert record("It has a coast", GEOGRAPHY, GOVERNMENT, KENYA).title == "Peru"
+
+
+def test_evidence_that_is_mostly_prose_is_no_record():
+    assert record("Peru has a coast", GEOGRAPHY, PROSE) is None
+    assert record("Peru has a coast") is None
+    assert record("Peru has a coast", GEOGRAPHY, GOVERNMENT, PROSE).title == "Peru"
+
+
+def test_the_nearest_passage_shares_most_words_beside_the_title():
+    claim = Claim(Fact("Lima is the capital of Peru", 0), (GEOGRAPHY, GOVERNMENT))
+    assert nearest_passage(claim) == "pe/government/0"
+    assert nearest_passage(Claim(Fact("Peru sings", 0), (GEOGRAPHY, GOVERNMENT))) is None
