@@ -54,13 +54,13 @@ class FinetunedChecker:
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
         records = [record_for(claim) if self._reader else None for claim in claims]
-        on_records = self._on_records([(claim, record) for claim, record in zip(claims, records, strict=True) if record])
+        read = [(claim, record) for claim, record in zip(claims, records, strict=True) if record]
+        on_records = self._on_records(self._reader, read) if self._reader else iter(())
         on_prose = self._on_prose([claim for claim, record in zip(claims, records, strict=True) if not record])
         return tuple(next(on_records if record else on_prose) for record in records)
 
-    def _on_records(self, claims: Sequence[tuple[Claim, Record]]) -> Iterator[Verdict]:
+    def _on_records(self, reader: RecordScorer, claims: Sequence[tuple[Claim, Record]]) -> Iterator[Verdict]:
         """Statements on one record are read together."""
-        assert self._reader is not None or not claims
         places: dict[str, list[int]] = defaultdict(list)
         for place, (_, record) in enumerate(claims):
             places[record.text].append(place)

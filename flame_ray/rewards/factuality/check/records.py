@@ -171,7 +171,8 @@ def _record(passages_K: tuple[Passage, ...]) -> Record:
     passages_K = tuple(sorted(passages_K, key=lambda passage: passage.id))
     heading = passages_K[0].text.splitlines()[0]
     values: dict[str, str] = {}
-    others, memberships = [], ""
+    others: list[Line] = []
+    memberships = ""
     for field, value in (found for passage in passages_K for found in LINE.findall(passage.text)):
         if field in FIELDS and field not in values:
             values[field] = _shortened(field, value)
