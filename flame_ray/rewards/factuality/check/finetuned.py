@@ -66,9 +66,8 @@ class FinetunedChecker:
             places[record.text].append(place)
         logits = np.zeros((len(claims), 2))
         for text, those in places.items():
-            logits[those] = self._reader.logits(
-                text, [claims[place][1].statement(claims[place][0].fact.text) for place in those]
-            )
+            statements = [record.statement(claim.fact.text) for claim, record in (claims[place] for place in those)]
+            logits[those] = reader.logits(text, statements)
         return (self._record_verdict(claim, *pair) for (claim, _), pair in zip(claims, logits.tolist(), strict=True))
 
     def _record_verdict(self, claim: Claim, supported: float, contradicted: float) -> Verdict:
