@@ -221,3 +221,13 @@ def test_answers_of_another_length_are_refused(found):
 def test_distances_of_opposite_sign_do_not_cancel():
     with pytest.raises(WeightSyncError):
         sync(FakeWorker(takes=lambda sent: [row + np.tile([0.5, -0.5], 20) for row in sent]))
+
+
+def test_tokens_that_move_both_ways_are_compared_token_by_token():
+    moves = drawn(2, scale=0.3)
+    now, noise = plus(OLD, moves), drawn(3, ENGINE_NOISE)
+    honest = check_canary(now, OLD, plus(now, noise), plus(OLD, drawn(4, ENGINE_NOISE)), TOLERANCE)
+    assert math.isinf(movement_slope(moves, moves)[1])
+    assert honest.slope == pytest.approx(1, abs=0.05) and honest.error < 0.05
+    with pytest.raises(WeightSyncError, match=r"with a slope of 0\.8"):
+        check_canary(now, OLD, plus(OLD, moves, 0.8), OLD, TOLERANCE)
