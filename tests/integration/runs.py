@@ -13,6 +13,7 @@ REFERENCE = {
     "model.dtype": "float32",
     "run.rounds": "2",
     "run.save_merged": "true",
+    "run.select": "last",  # there are no development prompts among so few
     "prompts.sources": "[{source: factbook, heldout_limit: 4}, {source: open-ended, heldout_limit: 2}]",
     "prompts.per_round": "6",
     "rollout.workers": "2",
