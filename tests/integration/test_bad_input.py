@@ -85,8 +85,8 @@ def test_a_model_folder_that_is_not_there_is_refused(attempt, tmp_path):
 
 def test_a_prompt_longer_than_the_model_takes_is_named(attempt, tmp_path, model):
     long = {"prompt": "Who? " * 400, "id": "long", "split": "train"}
-    short = {"prompt": "Where?", "split": "heldout"}
-    rows = [json.dumps(long), json.dumps(short)]
+    short = [{"prompt": "Where?", "split": "heldout"}, {"prompt": "When?", "split": "dev"}]
+    rows = [json.dumps(row) for row in (long, *short)]
     path = jsonl(tmp_path / "p.jsonl", *rows)
     check(attempt(source(path)), tmp_path, 4, "`long`", "model.max_length")
 
