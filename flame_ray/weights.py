@@ -171,8 +171,11 @@ def plain_slope(learner_S: Sequence[np.ndarray], worker_S: Sequence[np.ndarray])
     >>> plain_slope([np.array([1.0, -1.0]), np.array([-2.0, 2.0])], [np.array([1.0, -1.0]), np.array([-2.0, 2.0])])
     (1.0, 0.0)
     """
-    worker = np.array([mine @ other for mine, other in zip(learner_S, worker_S, strict=True)])
-    learner = np.array([mine @ mine for mine in learner_S])
+    longer = [(mine, other) for mine, other in zip(learner_S, worker_S, strict=True) if len(mine) > 1]
+    if len(longer) < 2:
+        return math.nan, math.inf
+    worker = np.array([mine @ other for mine, other in longer])
+    learner = np.array([mine @ mine for mine, _ in longer])
     slope = float(worker.sum() / learner.sum())
     return slope, float(math.sqrt(np.square(worker - slope * learner).sum()) / learner.sum())
 
