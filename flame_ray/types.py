@@ -165,12 +165,12 @@ class Verdict:
 class Score:
     """A reward of one response that is a single number in the reward's own unit.
 
-    RM_IF is such a score: in points if a rubric grades it, in nats a token if back-translation does.
+    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by a blend.
     """
 
     response_id: ResponseId
     value: float
-    samples: tuple[float, ...] = ()  # the judgements that `value` is the mean of
+    samples: tuple[float, ...] = ()  # the judgements that `value` is made of: their mean, or a weighted sum
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ class JudgeConfig(Workers):
     """The instruction-following reward."""
 
     # rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of the instruction given
-    # the response, in nats a token, which a small model can judge by.
-    backend: Literal["rubric", "backtranslation"] = "backtranslation"
+    # the response, in nats a token, which a small model can judge by. blend: that together with the likelihood of the response
+    # and the nearness of the two in meaning, weighed as readers do, as log-odds; needs flame-ray[dense].
+    backend: Literal["rubric", "backtranslation", "blend"] = "backtranslation"
     model: str | None = None  # None: the policy's initial model
     samples: Positive = 3  # judgements by rubric that are averaged; paper: 3
     temperature: Annotated[float, Field(ge=0)] = 0.7
