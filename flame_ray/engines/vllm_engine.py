@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
@@ -138,7 +139,10 @@ class VllmEngine:
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        outputs = self._run([(*each.prompt_token_ids, *each.token_ids) for each in continuations], params)
+        whole = [(*each.prompt_token_ids, *each.token_ids) for each in continuations]
+        # With LoRA, vLLM 0.32 looks up the adapter of each token by request, which fits only one request (vllm#16668).
+        batches = [whole] if self._options.adapter_rank is None else [[each] for each in whole]
+        outputs = chain.from_iterable(self._run(batch, params) for batch in batches)
         return [self._scored(each, output) for each, output in zip(continuations, outputs, strict=True)]
 
     def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:

@@ -1,6 +1,7 @@
 """After a push, a rollout actor must be an engine freshly started from the saved checkpoint (this catches a stale lm_head)."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
-from flame_ray.engines.base import Chunks, Continuation
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import WeightSyncError
 from flame_ray.learner.data import pair_examples
@@ -34,11 +35,18 @@ def options(folder: Path) -> VllmOptions:
     return VllmOptions(str(folder), "bfloat16", 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
-def rollout_pool(ray, folder: Path, event_loop: EventLoop) -> RolloutPool:
+def rollout_pool(ray, engine: VllmOptions, event_loop: EventLoop) -> RolloutPool:
     remote = ray.remote(RolloutActor)
-    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(options(folder)), Limits(1, 1, 16), event_loop)
+    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(engine), Limits(1, 1, 16), event_loop)
     pool.wait_ready()
     return RolloutPool(pool)
+
+
+def ended(ray, rollouts: RolloutPool) -> None:
+    actors = rollouts.pool.actors
+    rollouts.pool.close()  # first, or it would replace them
+    for actor in actors:
+        ray.kill(actor)
 
 
 def answers(rollouts: RolloutPool, plan: SamplingPlan, prompts=PROMPTS) -> list[Response]:
@@ -56,7 +64,7 @@ def pushed(local_ray, model, tmp_path_factory):
     """One step of DPO at a rate that changes the text, pushed into a running sampler and saved whole."""
     folder = tmp_path_factory.mktemp("checkpoint") / "merged"
     event_loop = EventLoop()
-    sampler = rollout_pool(local_ray, model, event_loop)
+    sampler = rollout_pool(local_ray, options(model), event_loop)
     before = answers(sampler, greedy_plan(0, 40))
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
@@ -75,7 +83,7 @@ def pushed(local_ray, model, tmp_path_factory):
     learner.save(folder, merged=True)
     learner.stop()
     after = answers(sampler, greedy_plan(0, 40))
-    fresh_pool = rollout_pool(local_ray, folder, event_loop)
+    fresh_pool = rollout_pool(local_ray, options(folder), event_loop)
     yield {
         "before": before,
         "after": after,
@@ -88,10 +96,7 @@ def pushed(local_ray, model, tmp_path_factory):
         "ray": local_ray,
     }
     for rollouts in (sampler, fresh_pool):
-        actors = rollouts.pool.actors
-        rollouts.pool.close()  # first, or it would replace them
-        for actor in actors:
-            local_ray.kill(actor)
+        ended(local_ray, rollouts)
     event_loop.close()
 
 
@@ -161,3 +166,27 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(pushed):
     together, alone = answers(pushed["sampler"], plan), answers(pushed["sampler"], plan, PROMPTS[1:2])
     first = {str(response.id): response.token_ids[0] for response in together}
     assert all(first[str(response.id)] == response.token_ids[0] for response in alone)
+
+
+def test_an_adapter_is_added_in_the_sampler_and_taken_away_again(local_ray, model, tmp_path):
+    """The canary has sequences of several lengths; the second push is that of a roll-back to the initial model."""
+    event_loop = EventLoop()
+    engine = replace(options(model), dtype="float32", adapter_rank=16)
+    sampler = rollout_pool(local_ray, engine, event_loop)
+    sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
+    sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
+    pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
+    config = LearnerConfig(dtype="float32", lr=1e-3, lr_final=1e-3, epochs=2, batch_pairs=3, micro_batch_pairs=3)
+    learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "adapter", **THREADS}, timeout_s=300)
+    initial = learner.canary(sequences, added=True)
+    learner.train(pair_examples(pairs), round=1)
+    trained = learner.canary(sequences, added=True)
+    learner.save(tmp_path / "adapter")
+    learner.stop()
+    adapter, earlier = AdapterFolder(str(tmp_path / "adapter")), {0: initial, 1: trained}
+    pushes = [(1, trained), (0, initial)]
+    found = [sampler.push(Push(adapter, version, Canary(sequences, now, earlier, 0.01))) for version, now in pushes]
+    ended(local_ray, sampler)
+    event_loop.close()
+    assert all(agreement.gap < 1e-3 and agreement.learner_moved > 0.1 for agreement in found)
+    assert [agreement.slope for agreement in found] == pytest.approx([1.0, 1.0], abs=0.01)
