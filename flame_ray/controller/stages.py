@@ -212,7 +212,10 @@ class ClusterStages:
         return self._config.learner.lora is not None or self._config.learner.reference == "initial"
 
     def _ask_canary(self, initial: bool = False) -> Answer:
-        return self._learner.canary(self._canary, added=self._config.weights.backend == "lora", initial=initial)
+        """As the samplers compute: one in float32 keeps what bfloat16 rounds away when an adapter is added to it."""
+        config = self._config
+        added = config.weights.backend == "lora" and config.model.dtype == config.learner.dtype
+        return self._learner.canary(self._canary, added=added, initial=initial)
 
     def _check_staleness(self, group: Group, round: int) -> None:
         oldest = min(response.weight_version for response in group.responses_G)

@@ -160,7 +160,7 @@ class LearnerGroup:
     def canary(self, sequences: Sequence[Continuation], added: bool = False, initial: bool = False) -> list[list[float]]:
         """Log-probabilities of the sequences' tokens under the current weights, or under the `initial` ones (with LoRA).
 
-        `added`: an adapter is added as samplers add it that are sent adapters, and not merged in exactly.
+        `added`: an adapter is added as samplers of the same dtype add it, and not merged in exactly.
         """
         return self._all("canary", tuple(sequences), added, initial, waited="the learner's canary")[0]
 

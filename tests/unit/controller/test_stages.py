@@ -317,9 +317,13 @@ def test_the_canary_is_both_sides_of_pairs_of_several_prompts(bound):
     assert {one.token_ids[0] for one in sequences} == set(range(20 - CANARY_PAIRS, 20))  # the first pairs of as many prompts
 
 
-@pytest.mark.parametrize(("backend", "added"), [("lora", True), ("object_store", False)])
-def test_the_learner_answers_as_samplers_compute_that_are_sent_an_adapter_or_merged_weights(bound, backend, added):
-    made = bound(weights={"backend": backend})
+@pytest.mark.parametrize(
+    ("backend", "dtype", "added"),
+    [("lora", "bfloat16", True), ("lora", "float32", False), ("object_store", "bfloat16", False)],
+)
+def test_the_learner_answers_as_samplers_compute_that_are_sent_an_adapter_or_merged_weights(bound, backend, dtype, added):
+    """The learner is in bfloat16, where an adapter's small part is rounded away."""
+    made = bound(weights={"backend": backend}, model={"dtype": dtype})
     made.stages.train(pairs(), 1)
     made.stages.sync(1)
     assert [(each[1], each[2]) for each in made.learner.asked] == [(added, True), (added, False)]
