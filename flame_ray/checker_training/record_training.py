@@ -6,7 +6,7 @@ weight, for `contradicted`. In sum, people's labels `supported` and their other 
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flame_ray.checker_training.record_statements import country_of, record_statements
+from flame_ray.checker_training.training import CLIP, adapter_optimizer
 from flame_ray.config.train_checker import RecordTrainingConfig
 from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.record_reader import (
@@ -31,12 +32,13 @@ from flame_ray.engines.record_reader import (
 )
 from flame_ray.errors import DataError, EngineError
 from flame_ray.rewards.factuality.check.records import Record, record_for
+from flame_ray.rewards.factuality.retrieve.titles import words_of
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.jsonl import read_jsonl
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 
 WARM_UP = 20  # steps of records
 TOGETHER = 2  # records of an optimizer step
-CLIP, DECAY = 1.0, 0.01
 HEAD_RATE = 5  # times the learning rate of the adapter
 CONTRADICTED_WEIGHT = 0.3
 SIZE = 20  # the sum over a record's statements is divided by this
@@ -74,11 +76,22 @@ def labelled_subjects(paths: Sequence[Path], passages: Sequence[Passage]) -> lis
             prompt, label = row.text("prompt"), row.text("label")
             if label not in set(VerdictLabel) - {VerdictLabel.ERROR}:
                 raise row.unusable("`label` to be supported, contradicted or not_found", label)
-            title = max((title for title in by_title if title and title in prompt), key=len, default=None)
+            title = _named(prompt, by_title)
             if title is None:
                 raise row.unusable("`prompt` to name a title of the corpus", prompt)
             judged[title].append(Judged(row.text("claim"), VerdictLabel(label)))
     return [_subject(title, tuple(by_title[title]), statements) for title, statements in sorted(judged.items())]
+
+
+def _named(prompt: str, titles: Iterable[str]) -> str | None:
+    """The longest title whose words, without an article, stand in the prompt.
+
+    >>> _named("Where is Nigeria?", ["Niger", "Nigeria"]), _named("Where are the Bahamas?", ["The Bahamas"])
+    ('Nigeria', 'The Bahamas')
+    """
+    words = f" {' '.join(words_of(prompt))} "
+    keys = {title: " ".join(words_of(title.removeprefix("The "))) for title in titles if title}
+    return max((title for title, key in keys.items() if f" {key} " in words), key=lambda title: len(keys[title]), default=None)
 
 
 def _subject(title: str, passages_K: tuple[Passage, ...], statements: Sequence[Judged]) -> Subject:
@@ -90,14 +103,14 @@ def _subject(title: str, passages_K: tuple[Passage, ...], statements: Sequence[J
 
 def split_subjects(subjects: Sequence[Subject], aside: float, seed: int) -> tuple[list[Subject], list[Subject]]:
     """Training subjects, and a share `aside` of all that is held out: no title is in both."""
-    shuffled = random.Random(seed).sample(subjects, len(subjects))
+    shuffled = random.Random(derived_seed(seed, "split")).sample(subjects, len(subjects))
     held = round(aside * len(shuffled))
     return shuffled[held:], shuffled[:held]
 
 
 def with_made_statements(subjects: Sequence[Subject], count: int, seed: int) -> list[Subject]:
     """Each subject with about `count` more statements, made from its record and the other subjects' records."""
-    draw = random.Random(seed)
+    draw = random.Random(derived_seed(seed, "statements"))
     countries = [country_of(each.record, each.passages_K) for each in subjects]
     made = []
     for subject, country in zip(subjects, countries, strict=True):
@@ -117,12 +130,12 @@ def train_reader(
     advance: Callable[[int, int, float], None],
 ) -> RecordClassifier:
     """Trains a reader from the weights of the prose model in `start`. Raises EngineError if the loss is not finite."""
-    torch.manual_seed(seed)
-    tokenizer, model = load_reader(seed)
+    torch.manual_seed(derived_seed(seed, "training"))
+    tokenizer, model = load_reader(derived_seed(seed, "adapter"))
     start_from(model, start / PROSE_WEIGHTS)
     weight = _weights(subjects, config.made_weight)
-    steps = [step for epoch in range(config.epochs) for step in _steps(subjects, seed + epoch)]
-    optimizer = _optimizer(model, config.lr)
+    steps = [step for epoch in range(config.epochs) for step in _steps(subjects, derived_seed(seed, "order", epoch))]
+    optimizer = adapter_optimizer(model, dict(trained_tensors(model)), config.lr, HEAD_RATE)
     model.train()
     for number, (record, statements) in enumerate(steps, start=1):
         for group in optimizer.param_groups:
@@ -184,17 +197,3 @@ def _loss(logits_N2: Tensor, statements: Sequence[Judged], weights_N: Tensor) ->
     made_N = torch.tensor([each.made for each in statements])
     plain_N = torch.where(made_N, weights_N, torch.ones_like(weights_N))
     return ((weights_N * losses_N2[:, 0]).sum() + CONTRADICTED_WEIGHT * (plain_N * losses_N2[:, 1]).sum()) / SIZE
-
-
-def _optimizer(model: RecordClassifier, lr: float) -> torch.optim.Optimizer:
-    """Weight decay for the adapter, a higher rate for the head; nothing else is trained."""
-    trained = dict(trained_tensors(model))
-    for name, each in model.named_parameters():
-        each.requires_grad_(name in trained)
-    adapter = [each for name, each in trained.items() if ".lora_" in name]
-    head = [each for name, each in trained.items() if ".lora_" not in name]
-    groups = [{"params": adapter, "lr": lr, "weight_decay": DECAY}, {"params": head, "lr": HEAD_RATE * lr, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups)
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
-    return optimizer

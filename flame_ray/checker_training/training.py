@@ -5,16 +5,17 @@ On one machine, the same data and seed give the same model.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flame_ray.engines.finetuned import PairClassifier, encode, trained_tensors
 from flame_ray.errors import EngineError
+from flame_ray.seeds import derived_seed
 
 WARM_UP = 40  # steps
 CLIP, DECAY = 1.0, 0.01
@@ -46,8 +47,8 @@ def train(model: PairClassifier, tokenizer: Any, phase: Phase, seed: int, advanc
     """Trains the model in place; calls `advance(step, steps, loss)`. Raises EngineError if the loss is not finite."""
     torch.manual_seed(seed)
     model.train()
-    optimizer = _optimizer(model, phase.lr)
-    batches = [batch for epoch in range(phase.epochs) for batch in _batches(phase, seed + epoch)]
+    optimizer = adapter_optimizer(model, dict(trained_tensors(model)), phase.lr, HEAD_RATE)
+    batches = [batch for epoch in range(phase.epochs) for batch in _batches(phase, derived_seed(seed, "order", epoch))]
     weights = _weights(phase.pairs)
     for step, batch in enumerate(batches, start=1):
         for group in optimizer.param_groups:
@@ -62,14 +63,13 @@ def train(model: PairClassifier, tokenizer: Any, phase: Phase, seed: int, advanc
         advance(step, len(batches), loss.item())
 
 
-def _optimizer(model: PairClassifier, lr: float) -> torch.optim.Optimizer:
-    """Weight decay for the adapter, a higher rate for the head; nothing else is trained."""
-    trained = dict(trained_tensors(model))
+def adapter_optimizer(model: nn.Module, trained: Mapping[str, Tensor], lr: float, head_rate: float) -> torch.optim.Optimizer:
+    """Weight decay for the adapter, `head_rate` times its rate for the head; nothing else than `trained` is trained."""
     for name, each in model.named_parameters():
         each.requires_grad_(name in trained)
     adapter = [each for name, each in trained.items() if ".lora_" in name]
     head = [each for name, each in trained.items() if ".lora_" not in name]
-    groups = [{"params": adapter, "lr": lr, "weight_decay": DECAY}, {"params": head, "lr": HEAD_RATE * lr, "weight_decay": 0.0}]
+    groups = [{"params": adapter, "lr": lr, "weight_decay": DECAY}, {"params": head, "lr": head_rate * lr, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups)
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]

@@ -20,6 +20,7 @@ from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
+from flame_ray.seeds import derived_seed
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import LabelledClaim
 
@@ -56,11 +57,11 @@ def _train_phases(
     """Leaves the last weights in `folder`; returns the agreement after each phase."""
     seed, agreements = config.run.seed, []
     tokenizer, model = load_base(seed)
-    for number, (name, phase) in enumerate(training_phases(data, config.train_checker).items()):
+    for name, phase in training_phases(data, config.train_checker).items():
         if not phase.pairs:
             continue
         with progress(screen, name, len(phase.pairs)) as advance:
-            train(model, tokenizer, phase, seed + 100 * number, advance)
+            train(model, tokenizer, phase, derived_seed(seed, "training", name), advance)
         save(model, folder)
         trained = FinetunedModel(folder)
         agreements.append(agreement_of(FinetunedChecker(trained, trained.name), data.held_out, config) | {"after": name})
@@ -92,7 +93,6 @@ def progress(screen: Screen, name: str, examples: int) -> Iterator[Advance]:
 def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
     """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
     settings = config.train_checker
-    environment = describe_environment({})
     return {
         "model": MODEL,
         "for": "whether a short English statement is supported by a few sentences of evidence; not a judge of truth by itself",
@@ -101,6 +101,14 @@ def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreement
             "labels": {Path(path).name: sha256_of(Path(path)) for path in settings.labels},
             "settings": settings.model_dump(),
         },
+        **training_facts(config, seconds, agreements),
+    }
+
+
+def training_facts(config: Config, seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
+    """What the cards of both models say of how they were trained."""
+    environment = describe_environment({})
+    return {
         "seed": config.run.seed,
         "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
         "seconds": seconds,

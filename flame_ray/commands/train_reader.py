@@ -18,14 +18,13 @@ from flame_ray.checker_training.record_training import (
     train_reader,
     with_made_statements,
 )
-from flame_ray.commands.train_checker import agreement_of, progress
+from flame_ray.commands.train_checker import agreement_of, progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.finetuned import FinetunedModel
 from flame_ray.engines.record_reader import MODEL, WEIGHTS, RecordReader
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import Results
-from flame_ray.journal.environment import describe_environment
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.check import LexicalChecker
@@ -85,7 +84,7 @@ def make_card(
     config: Config, train: Sequence[Subject], held_out: Sequence[Subject], seconds: int, agreements: Sequence[Results]
 ) -> dict[str, Any]:
     """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
-    settings, environment = config.train_checker.records, describe_environment({})
+    settings = config.train_checker.records
     return {
         "model": MODEL,
         "for": "whether a short English statement about a country is supported by its record in the Factbook",
@@ -97,8 +96,5 @@ def make_card(
             "labels": {Path(path).name: sha256_of(Path(path)) for path in settings.labels},
             "settings": settings.model_dump(),
         },
-        "seed": config.run.seed,
-        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
-        "seconds": seconds,
-        "agreement_on_kept_aside": list(agreements),
+        **training_facts(config, seconds, agreements),
     }

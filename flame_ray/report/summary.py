@@ -1,5 +1,6 @@
 """Turns round reports into the entries of summary.json and into the closing table on the screen."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.table import Table
 from flame_ray.config import Config
 from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, RoundReport, Selection
 
+ROUNDS_ABREAST = 3
 EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves F@K out
     "factual_precision": "factual precision",
     "correct_facts": "correct facts",
@@ -92,37 +94,43 @@ def metrics_summary(metrics: MetricIntervals) -> dict[str, Any]:
 
 
 def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:
-    """Print the held-out metrics of each round, then their paired changes from round 0, with 95 % bootstrap intervals."""
-    columns = [name for name in EVALUATION_METRICS if name != "f_at_k"]
+    """Print the held-out metrics of each round, and under each its paired change from round 0, with 95 % bootstrap intervals.
+
+    Rounds stand side by side, ROUNDS_ABREAST in a table, so that it fits a terminal of 100 columns.
+    """
+    for start in range(0, len(rounds), ROUNDS_ABREAST):
+        console.print(_closing_table(rounds[start : start + ROUNDS_ABREAST]))
+
+
+def _closing_table(rounds: Sequence[RoundReport]) -> Table:
     table = Table(title="Held-out prompts, greedy answers; mean [95 % bootstrap interval]")
-    table.add_column("round", justify="right")
-    for name in columns:
-        table.add_column(EVALUATION_METRICS[name], justify="right")
+    table.add_column()
     for report in rounds:
-        table.add_row(str(report.round), *(_cell(getattr(report.evaluation, name)) for name in columns))
-    changes = [(report.round, report.change) for report in rounds if report.change is not None]
-    if changes:
-        table.add_section()
-        table.caption = "Below the line: the change from round 0, paired by prompt, over the prompts scored in both rounds"
-    for round, change in changes:
-        table.add_row(f"{round} - 0", *(_cell(getattr(change, name), "+") for name in columns))
-    console.print(table)
-    for report in rounds:
-        if report.selection is not None:
-            console.print(_selection_line(report.selection), highlight=False, soft_wrap=True)
-
-
-def _selection_line(selection: Selection) -> str:
-    """The development score of a round, and what became of the round."""
-    fate = f", rolled back to round {selection.restart}" if selection.rolled_back else ""
-    value = f"development score {_cell(selection.value)} (n {selection.value.n})"
-    return f"round {selection.round}: {value}{fate}; best so far: round {selection.best}"
+        table.add_column(f"round {report.round}", justify="right")
+    is_changed = any(report.change is not None for report in rounds)
+    for name, heading in EVALUATION_METRICS.items():
+        if name != "f_at_k":
+            table.add_row(heading, *(_cell(getattr(report.evaluation, name)) for report in rounds), end_section=not is_changed)
+            if is_changed:
+                changes = ["" if each.change is None else _cell(getattr(each.change, name), "+") for each in rounds]
+                table.add_row("  change", *changes, end_section=True)
+    if is_changed:
+        table.caption = "Change: from round 0, paired by prompt, over the prompts scored in both rounds"
+    return table
 
 
 def _cell(interval: Interval, sign: str = "") -> str:
     if interval.mean is None:
         return "-"
-    mean = f"{interval.mean:{sign}.3g}"
     if interval.low is None or interval.high is None:
-        return mean
-    return f"{mean} [{interval.low:.3g}, {interval.high:.3g}]"
+        return _number(interval.mean, sign)
+    return f"{_number(interval.mean, sign)} [{_number(interval.low)}, {_number(interval.high)}]"
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Two decimals, one from 10 on: summary.json has all of them.
+
+    >>> _number(0.3333, "+"), _number(-45.12)
+    ('+0.33', '-45.1')
+    """
+    return f"{value:{sign}.{1 if abs(value) >= 10 else 2}f}"

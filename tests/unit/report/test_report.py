@@ -272,7 +272,7 @@ def test_the_line_for_the_screen_does_not_say_that_nothing_was_stated_where_the_
     assert evaluation_line(found) == f"no fact was scored on 12 prompts{told}"
 
 
-def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean():
+def test_the_closing_table_has_a_column_a_round_and_a_dash_where_there_is_no_mean():
     console = Console(file=io.StringIO(), width=200)
     rounds = [
         report(0, factual_precision=NONE),
@@ -280,15 +280,26 @@ def test_the_closing_table_has_a_row_a_round_and_a_dash_where_there_is_no_mean()
     ]
     print_closing_table(console, rounds)
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
-    assert [line[:3] for line in lines] == [["0", "-", "1 [0.5, 1.5]"], ["1", "0 [-0.5, 0.5]", "1 [0.5, 1.5]"]]
+    assert lines[:2] == [
+        ["factual precision", "-", "0.00 [-0.50, 0.50]"],
+        ["correct facts", "1.00 [0.50, 1.50]", "1.00 [0.50, 1.50]"],
+    ]
+
+
+def test_many_rounds_stand_in_several_tables_that_fit_a_terminal():
+    console = Console(file=io.StringIO(), width=100)
+    change = make_change(**dict.fromkeys(METRICS, Interval(-0.0446, -0.0963, -0.0552, 90)))
+    print_closing_table(console, [replace(report(n), change=change) for n in range(4)])
+    printed = console.file.getvalue()
+    assert printed.count("Held-out prompts") == 2 and printed.count("-0.04 [-0.10, -0.06]") == 4 * 7
 
 
 def test_the_closing_table_shows_the_paired_change_of_each_metric_from_round_zero_with_its_interval():
     console = Console(file=io.StringIO(), width=200)
     rounds = [report(0), replace(report(1), change=make_change(factual_precision=Interval(0.0625, -0.0123, 0.1, 9)))]
     print_closing_table(console, rounds)
-    *_, last = [line for line in console.file.getvalue().splitlines() if "│" in line]
-    assert [cell.strip() for cell in last.split("│")[1:4]] == ["1 - 0", "+0.0625 [-0.0123, 0.1]", "+0.25"]
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines() if "│" in line]
+    assert lines[1] == ["change", "", "+0.06 [-0.01, 0.10]"] and lines[3] == ["change", "", "+0.25"]
     assert "paired by prompt" in console.file.getvalue()
 
 
@@ -323,17 +334,6 @@ def test_the_line_for_the_screen_says_what_became_of_a_round(chosen, rest):
 def test_a_round_whose_development_answers_were_not_scored_has_no_score_on_the_screen():
     chosen = replace(selection(2, 1, 2, NONE), value=NONE)
     assert selection_line(chosen) == "no development score: round 1 stays the best"
-
-
-def test_below_the_closing_table_every_round_has_its_development_score_and_the_best_one_is_named():
-    console = Console(file=io.StringIO(), width=200)
-    rounds = [replace(report(n), selection=selection(n, min(n, 1), min(n, 1))) for n in range(3)]
-    print_closing_table(console, rounds)
-    assert console.file.getvalue().splitlines()[-3:] == [
-        "round 0: development score 0.25 [0.125, 0.5] (n 48); best so far: round 0",
-        "round 1: development score 0.25 [0.125, 0.5] (n 48); best so far: round 1",
-        "round 2: development score 0.25 [0.125, 0.5] (n 48), rolled back to round 1; best so far: round 1",
-    ]
 
 
 def test_the_summary_has_the_paired_change_of_every_round_but_the_first():

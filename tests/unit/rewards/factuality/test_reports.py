@@ -441,6 +441,6 @@ def score(checker: Checker, report: Report) -> FactScore:
 @pytest.mark.parametrize("report", [pytest.param(report, id=report.id) for report in REPORTS])
 def test_a_report_has_the_right_precision(checker, report, request):
     if isinstance(checker, FinetunedChecker) and report.id in NOT_YET_BY_SMALL:
-        request.applymarker(pytest.mark.xfail(strict=False, reason="the weights of the small checker"))
+        request.applymarker(pytest.mark.xfail(strict=True, reason="the weights of the small checker"))
     found = score(checker, report)
     assert found.precision == report.precision, [(v.fact.text, v.label.value, v.score) for v in found.verdicts]
