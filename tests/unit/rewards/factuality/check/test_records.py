@@ -44,6 +44,12 @@ def test_the_main_fields_stand_in_one_order_under_all_names_of_the_title_whateve
     assert record("Peru has a coast", GOVERNMENT, GEOGRAPHY).text == found.text
 
 
+def test_of_two_lines_with_one_field_the_one_of_the_first_passage_by_id_counts_whatever_their_order():
+    later = Passage("pe/geography/1", "Peru", "Peru, Geography:\nCoastline: 9 km\nClimate: dry\nTerrain: flat")
+    for passages in ((GEOGRAPHY, later), (later, GEOGRAPHY)):
+        assert "Coastline: 2,414 km" in record("Peru has a coast", *passages).text
+
+
 def test_a_value_is_cut_at_its_limit_and_loses_the_year_of_its_estimate():
     languages = "Languages: Spanish (official) 82.9%, Quechua 13.6% (2017 est.)\nReligions: " + "Catholic, " * 99
     found = record("x", Passage("pe/1", "Peru", f"Peru, People:\n{languages}\nClimate: dry"))
