@@ -21,6 +21,7 @@ from flame_ray.checker_training.record_statements import country_of, record_stat
 from flame_ray.checker_training.training import CLIP, adapter_optimizer
 from flame_ray.config.train_checker import RecordTrainingConfig
 from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
+from flame_ray.engines.finetuned import short_floats
 from flame_ray.engines.record_reader import (
     MODEL,
     MOST_TOGETHER,
@@ -140,7 +141,7 @@ def train_reader(
     for number, (record, statements) in enumerate(steps, start=1):
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * min(1.0, number / WARM_UP) * (1 - (number - 1) / len(steps))
-        with torch.autocast("cpu", torch.bfloat16):
+        with short_floats():
             logits_N2 = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in statements])).float()
         loss = _loss(logits_N2, statements, torch.tensor([weight(each) for each in statements]))
         if not torch.isfinite(loss):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from flame_ray.engines.finetuned import PairClassifier, encode, trained_tensors
+from flame_ray.engines.finetuned import PairClassifier, encode, short_floats, trained_tensors
 from flame_ray.errors import EngineError
 from flame_ray.seeds import derived_seed
 
@@ -81,7 +81,7 @@ def _loss(
 ) -> Tensor:
     labels = torch.tensor([float(each.supported) for each in batch])
     weight = torch.tensor([weights[each.group, each.supported] for each in batch])
-    with torch.autocast("cpu", torch.bfloat16):
+    with short_floats():
         logits = model(*encode(tokenizer, [each.pair for each in batch]), torch.tensor([each.lexical for each in batch]))
     losses = binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
     return (weight * losses).sum() / weight.sum()

@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
-from flame_ray.config.model import ModelConfig, WeightsConfig
+from flame_ray.config.model import ModelConfig, WeightsConfig, fast_dtype
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
@@ -64,6 +64,15 @@ class Config(Settings):
     pipeline: PipelineConfig = PipelineConfig()
     score: Changeable[ScoreConfig] = ScoreConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
+
+    @model_validator(mode="after")
+    def dtypes_fit_the_devices(self) -> "Config":
+        """Replaces `auto` for good: a run that is resumed on another machine keeps the dtype that it began with."""
+        for section, gpus in (("model", self.rollout.gpus or self.judge.gpus), ("learner", self.learner.gpus)):
+            settings = getattr(self, section)
+            if settings.dtype == "auto":
+                object.__setattr__(self, section, settings.model_copy(update={"dtype": fast_dtype(gpus)}))
+        return self
 
     @model_validator(mode="after")
     def settings_go_together(self) -> "Config":

@@ -34,7 +34,7 @@ class LearnerConfig(Workers):
     reference: Literal["round", "initial"] = "round"
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
     lora: LoraConfig | None = LoraConfig()
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # see `fast_dtype` in model.py
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
     gradient_checkpointing: Changeable[bool] = False

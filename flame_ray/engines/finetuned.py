@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from flame_ray.config import ModelConfig
+from flame_ray.config.model import cpu_dtype
 from flame_ray.engines.models import SMOLLM2, resolve_model
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
@@ -35,6 +36,7 @@ MODEL = (
 )
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
 LEXICAL_WEIGHT = 0.25  # of the lexical checker's logit, before training
+DTYPE: torch.dtype = getattr(torch, cpu_dtype())
 
 
 class PairClassifier(nn.Module):
@@ -89,13 +91,18 @@ def load_base(seed: int = 0) -> tuple[Any, PairClassifier]:
     """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError."""
     folder = resolve_model(SMOLLM2, ModelConfig(), "the fine-tuned checker's base model")
     disable_progress_bar()  # loading takes half a second
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, use_safetensors=True).model
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPE, use_safetensors=True).model
     model.layers, model.norm = model.layers[:DEPTH], nn.Identity()
     places = "|".join(map(str, ADAPTED))
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=rf"layers\.(?:{places})\..*_proj")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoTokenizer.from_pretrained(folder), PairClassifier(get_peft_model(model, adapter), model.config.hidden_size)
+
+
+def short_floats() -> torch.autocast:
+    """Within it, matrix products are in bfloat16 where the CPU has instructions for it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=DTYPE is torch.bfloat16)
 
 
 def trained_tensors(model: PairClassifier) -> Iterator[tuple[str, Tensor]]:
@@ -120,7 +127,7 @@ def score_pairs(
     scores = np.zeros(len(pairs), np.float32)
     lexical_D = torch.tensor(lexical or [0.0] * len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index])))
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), short_floats():
         for start in range(0, len(order), batch):
             places = order[start : start + batch]
             logits = model(*encode(tokenizer, [pairs[index] for index in places]), lexical_D[places])

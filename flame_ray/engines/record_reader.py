@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from flame_ray.engines.finetuned import MODEL as PROSE_MODEL
-from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors
+from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, short_floats
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
@@ -37,12 +37,12 @@ class RecordClassifier(nn.Module):
 
     def forward(self, record: Sequence[int], statements: Sequence[Sequence[int]]) -> Tensor:
         """Logits [N, 2] of N statements on a record, all as token ids."""
-        positions_T, mask_TT, last_N = layout(len(record), [len(each) for each in statements])
+        positions_T, seen_TT, last_N = layout(len(record), [len(each) for each in statements])
         ids_T = torch.tensor([*record, *(token for each in statements for token in each)])
         states = self.blocks(
             input_ids=ids_T[None],
             position_ids=positions_T[None],
-            attention_mask=mask_TT[None, None],
+            attention_mask=seen_TT[None, None],
             use_cache=False,
             output_hidden_states=True,
         ).hidden_states
@@ -74,7 +74,7 @@ class RecordReader:
     def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
         record_ids, ids = encode(self._tokenizer, record, statements)
         parts = []
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), short_floats():
             for start in range(0, len(ids), MOST_TOGETHER):
                 parts.append(self._model(record_ids, ids[start : start + MOST_TOGETHER]).float().numpy())
         return np.concatenate(parts) if parts else np.zeros((0, len(LABELS)), np.float32)
@@ -98,12 +98,12 @@ def encode(tokenizer: Any, record: str, statements: Sequence[str]) -> tuple[list
 
 
 def layout(record: int, statements: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Positions [T], an additive mask [T, T], and the places [N] of the last tokens, for a record and N statements of lengths.
+    """Positions [T], who sees whom [T, T], and the places [N] of the last tokens, for a record and N statements of lengths.
 
-    >>> positions_T, mask_TT, last_N = layout(2, [1, 2])
+    >>> positions_T, seen_TT, last_N = layout(2, [1, 2])
     >>> positions_T.tolist(), last_N.tolist()
     ([0, 1, 2, 2, 3], [2, 4])
-    >>> (mask_TT == 0).int().tolist()
+    >>> seen_TT.int().tolist()
     [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]]
     """
     lengths = torch.tensor([record, *statements])
@@ -111,6 +111,4 @@ def layout(record: int, statements: Sequence[int]) -> tuple[Tensor, Tensor, Tens
     positions = [*range(record), *(record + place for length in statements for place in range(length))]
     seen_TT = torch.ones(len(positions), len(positions), dtype=torch.bool).tril()
     seen_TT &= (segments_T == segments_T[:, None]) | (segments_T == 0)
-    hidden = torch.finfo(torch.bfloat16).min
-    mask_TT = torch.zeros(seen_TT.shape, dtype=torch.bfloat16).masked_fill(~seen_TT, hidden)
-    return torch.tensor(positions), mask_TT, lengths.cumsum(0)[1:] - 1
+    return torch.tensor(positions), seen_TT, lengths.cumsum(0)[1:] - 1

@@ -69,7 +69,7 @@ def pushed(local_ray, model, tmp_path_factory):
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
-    config = LearnerConfig(lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
+    config = LearnerConfig(dtype="bfloat16", lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
     learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)

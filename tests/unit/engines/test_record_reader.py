@@ -7,6 +7,7 @@ import torch
 from flame_ray.checker_training.record_training import Judged, save_reader, start_from, train_reader
 from flame_ray.checker_training.record_training import Subject as Titled
 from flame_ray.config.train_checker import RecordTrainingConfig
+from flame_ray.engines.finetuned import short_floats
 from flame_ray.engines.record_reader import WEIGHTS, RecordReader, encode, load_reader
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED
@@ -27,7 +28,7 @@ def untrained():
 def test_a_statement_sees_the_record_and_not_the_other_statements(untrained):
     tokenizer, model = untrained
     record, statements = encode(tokenizer, "Peru\nCapital, name: Lima", STATEMENTS)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), short_floats():
         together = model(record, statements)
         alone = torch.cat([model(record, [each]) for each in statements])
         elsewhere = model(encode(tokenizer, "Kenya\nCapital, name: Nairobi", [])[0], statements)
