@@ -186,6 +186,19 @@ def train_checker(
 
 
 @app.command()
+def train_judge(
+    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-judge.yaml.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],
+    set_: Set = None,
+) -> None:
+    """Train the judge of preferences, and measure it on pairs of answers that it was not trained on."""
+    config = _config(job, set_)
+    from flame_ray.commands.train_judge import train_judge_command
+
+    train_judge_command(config, out, Console(stderr=True), _tables())
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

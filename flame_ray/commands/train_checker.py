@@ -10,14 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from flame_ray.checker_training.data import TrainingData, prepare_data, training_phases
-from flame_ray.checker_training.training import Phase, train
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, WEIGHTS, FinetunedModel, load_base, save
 from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
 from flame_ray.journal.environment import describe_environment
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
+from flame_ray.reward_training.data import TrainingData, prepare_data, training_phases
+from flame_ray.reward_training.training import Phase, train
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.seeds import derived_seed

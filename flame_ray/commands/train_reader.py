@@ -10,23 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
-from flame_ray.checker_training.record_training import (
-    Subject,
-    labelled_subjects,
-    save_reader,
-    split_subjects,
-    train_reader,
-    with_made_statements,
-)
 from flame_ray.commands.train_checker import agreement_of, progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.finetuned import FinetunedModel
-from flame_ray.engines.record_reader import MODEL, WEIGHTS, RecordReader
+from flame_ray.engines.prefix_reader import save_reader
+from flame_ray.engines.record_reader import RECORDS, RecordReader
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import Results
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
+from flame_ray.reward_training.record_training import (
+    Subject,
+    labelled_subjects,
+    split_subjects,
+    train_reader,
+    with_made_statements,
+)
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
@@ -56,13 +56,13 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
     with progress(Screen(console), "records", sum(len(each.statements) for each in train)) as advance:
         model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
     with TemporaryDirectory() as scratch:
-        save_reader(model, Path(scratch))
+        save_reader(model, RECORDS, Path(scratch))
         agreements = _agreements(config, out, Path(scratch), held_out)
-        weights = (Path(scratch) / WEIGHTS).read_bytes()
+        weights = (Path(scratch) / RECORDS.weights).read_bytes()
     for agreement in agreements:
         tables.print(claims_table(agreement))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreements)
-    write_file(out / WEIGHTS, weights, "--out")
+    write_file(out / RECORDS.weights, weights, "--out")
     write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
@@ -86,7 +86,7 @@ def make_card(
     """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
     settings = config.train_checker.records
     return {
-        "model": MODEL,
+        "model": RECORDS.model,
         "for": "whether a short English statement about a country is supported by its record in the Factbook",
         "data": {
             "trained_on": sum(len(each.statements) for each in train),

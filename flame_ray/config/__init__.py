@@ -5,7 +5,7 @@
     prompts        prompts, classify, rollout, evaluation
     rewards        factuality, verifier, judge, pairs, score
     learner        learner
-    train_checker  train_checker
+    reward_training  train_checker, train_judge
 
 Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.
 """
@@ -16,9 +16,9 @@ from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.model import ModelConfig, WeightsConfig, fast_dtype
 from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
+from flame_ray.config.reward_training import TrainCheckerConfig, TrainJudgeConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
-from flame_ray.config.train_checker import TrainCheckerConfig
 from flame_ray.config.validate import problems
 
 __all__ = [
@@ -64,6 +64,7 @@ class Config(Settings):
     pipeline: PipelineConfig = PipelineConfig()
     score: Changeable[ScoreConfig] = ScoreConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
+    train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
 
     @model_validator(mode="after")
     def dtypes_fit_the_devices(self) -> "Config":

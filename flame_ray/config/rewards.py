@@ -79,9 +79,10 @@ class JudgeConfig(Workers):
     """The instruction-following reward."""
 
     # rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of the instruction given
-    # the response, in nats a token, which a small model can judge by. blend: that together with the likelihood of the response
-    # and the nearness of the two in meaning, weighed as readers do, as log-odds; needs flame-ray[dense].
-    backend: Literal["rubric", "backtranslation", "blend"] = "backtranslation"
+    # the response, in nats a token, which a small model can judge by. preference: a small model that was trained on people's
+    # preferences, in log-odds; it runs on the CPU.
+    backend: Literal["rubric", "backtranslation", "preference"] = "backtranslation"
+    preferences: str | None = None  # for preference: a folder that flame-ray train-judge wrote; None: the one that ships
     model: str | None = None  # None: the policy's initial model
     samples: Positive = 3  # judgements by rubric that are averaged; paper: 3
     temperature: Annotated[float, Field(ge=0)] = 0.7

@@ -30,13 +30,20 @@ DEPTH = 16  # of the model's 30 blocks, those that are kept: the later ones spec
 READ_AFTER = (12, 16)  # blocks whose output the head reads
 ADAPTED = range(10, DEPTH)  # blocks with an adapter
 RANK = 16
-MODEL = (
-    f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} (alpha {2 * RANK}) on the last {len(ADAPTED)}, "
-    f"read after blocks {READ_AFTER}"
-)
 EVIDENCE_TOKENS, CLAIM_TOKENS = 320, 96
 LEXICAL_WEIGHT = 0.25  # of the lexical checker's logit, before training
 DTYPE: torch.dtype = getattr(torch, cpu_dtype())
+
+
+def model_description(adapted: range) -> str:
+    """What a file of weights says of the model that it fits."""
+    return (
+        f"the lower {DEPTH} of {SMOLLM2}'s blocks, LoRA of rank {RANK} (alpha {2 * RANK}) on the last {len(adapted)}, "
+        f"read after blocks {READ_AFTER}"
+    )
+
+
+MODEL = model_description(ADAPTED)
 
 
 class PairClassifier(nn.Module):
@@ -87,13 +94,16 @@ class FinetunedModel:
         return score_pairs(self._model, self._tokenizer, pairs, batch=self._batch)[:, None]
 
 
-def load_base(seed: int = 0) -> tuple[Any, PairClassifier]:
-    """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError."""
+def load_base(seed: int = 0, adapted: range = ADAPTED) -> tuple[Any, PairClassifier]:
+    """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError.
+
+    `adapted` are the blocks with an adapter.
+    """
     folder = resolve_model(SMOLLM2, ModelConfig(), "the fine-tuned checker's base model")
     disable_progress_bar()  # loading takes half a second
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPE, use_safetensors=True).model
     model.layers, model.norm = model.layers[:DEPTH], nn.Identity()
-    places = "|".join(map(str, ADAPTED))
+    places = "|".join(map(str, adapted))
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=rf"layers\.(?:{places})\..*_proj")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

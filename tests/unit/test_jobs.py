@@ -69,6 +69,10 @@ SETTINGS = {
             "records": {"labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl"], "corpus": "factbook"},
         },
     },
+    "train-judge": {
+        "run": {"name": "train-judge", "seed": 1},
+        "train_judge": {"labels": ["pairs.jsonl", "tests/benchmarks/answer_pairs.jsonl"]},
+    },
 }
 
 

@@ -3,17 +3,16 @@
 It has a text engine of its own and owns its chat template; `controller/workers.py` makes it a Ray actor.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Message, TextEngine
-from flame_ray.engines.likelihood import LikelihoodEngine
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
-from flame_ray.rewards.judge.blend import BlendJudge, Scorer
+from flame_ray.rewards.judge.preference import SHIPPED, PreferenceJudge
 from flame_ray.rewards.judge.rubric import RubricJudge
 from flame_ray.types import INSTRUCTION, Group, Missing, Prompt, Response, RewardResult, Score
 
@@ -33,9 +32,7 @@ class JudgeActor:
 
     def __init__(self, options: VllmOptions, config: JudgeConfig, seed: int):
         self._engine: TextEngine = VllmEngine(options)
-        on_cpu = config.backend == "blend" and not config.gpus
-        scorer = LikelihoodEngine(options.model_path, options.dtype, options.trust_remote_code) if on_cpu else self._engine
-        self._judge = make_judge(self._engine, config, seed, options.max_length, scorer)
+        self._judge = make_judge(self._engine, config, seed, options.max_length)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:
@@ -65,14 +62,14 @@ class JudgeActor:
         yield from by_group(groups, self._judge.score(items))
 
 
-def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: int, scorer: Scorer | None = None) -> Judge:
-    """The judge of the setting `judge.backend`. `max_length`: the most tokens that the engine's model can read.
+def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: int) -> Judge:
+    """The judge of the setting `judge.backend`. `max_length`: the most tokens that the engine's model can read."""
+    match config.backend:
+        case "rubric":
+            return RubricJudge(engine, config, seed, max_length)
+        case "backtranslation":
+            return BacktranslationJudge(engine, config, seed, max_length)
+        case "preference":
+            from flame_ray.engines.preference_reader import PreferenceReader
 
-    `scorer` gives the log-probabilities of a blend, from the same model; None: the engine gives them.
-    """
-    backends: dict[str, Callable[..., Judge]] = {
-        "rubric": RubricJudge,
-        "backtranslation": BacktranslationJudge,
-        "blend": partial(BlendJudge, scorer=scorer),
-    }
-    return backends[config.backend](engine, config, seed, max_length)
+            return PreferenceJudge(PreferenceReader(Path(config.preferences) if config.preferences else SHIPPED))

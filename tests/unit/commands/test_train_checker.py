@@ -6,12 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
-from flame_ray.checker_training.data import prepare_data
-from flame_ray.checker_training.grouped_split import grouped_split
 from flame_ray.commands.train_checker import CARD, agreement_of, train_checker
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel
 from flame_ray.errors import DataError, StorageError
+from flame_ray.reward_training.data import prepare_data
+from flame_ray.reward_training.grouped_split import grouped_split
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage, Verdict, VerdictLabel
 

@@ -65,12 +65,12 @@ def make_checker(config: FactualityConfig, verifier: Verifier | None = None) -> 
 
 def _finetuned(config: FactualityConfig) -> Checker:
     from flame_ray.engines.finetuned import FinetunedModel
-    from flame_ray.engines.record_reader import WEIGHTS, RecordReader
+    from flame_ray.engines.record_reader import RECORDS, RecordReader
     from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 
     folder = Path(config.checker_model) if config.checker_model else SHIPPED
     model = FinetunedModel(folder)
-    reader = RecordReader(folder) if (folder / WEIGHTS).is_file() else None
+    reader = RecordReader(folder) if (folder / RECORDS.weights).is_file() else None
     return FinetunedChecker(model, f"{model.name}/{reader.name if reader else None}", config.threshold, reader)
 
 

@@ -5,9 +5,10 @@ import inspect
 import pytest
 
 from flame_ray.config import JudgeConfig
+from flame_ray.errors import ModelError
 from flame_ray.rewards.judge.actor import JudgeActor, make_judge
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
-from flame_ray.rewards.judge.blend import BlendJudge
+from flame_ray.rewards.judge.preference import PreferenceJudge
 from flame_ray.rewards.judge.rubric import RubricJudge
 from tests.builders import make_group, make_response
 from tests.doubles import FakeEngine
@@ -27,15 +28,17 @@ def actor(engine: FakeEngine) -> JudgeActor:
     return made
 
 
-@pytest.mark.parametrize(("backend", "kind"), [("rubric", RubricJudge), ("backtranslation", BacktranslationJudge)])
+@pytest.mark.parametrize(
+    ("backend", "kind"),
+    [("rubric", RubricJudge), ("backtranslation", BacktranslationJudge), ("preference", PreferenceJudge)],
+)
 def test_the_settings_choose_the_judge(backend, kind):
     assert isinstance(make_judge(FakeEngine(), JudgeConfig(backend=backend), 7, 1000), kind)
 
 
-def test_a_blend_asks_its_own_scorer_for_likelihoods():
-    scorer = FakeEngine()
-    judge = make_judge(FakeEngine(), JudgeConfig(backend="blend"), 7, 1000, scorer)
-    assert isinstance(judge, BlendJudge) and judge._scorer is scorer
+def test_a_folder_without_weights_of_the_judge_is_refused_by_name(tmp_path):
+    with pytest.raises(ModelError, match=rf"nothing at {tmp_path}.*flame-ray train-judge"):
+        make_judge(FakeEngine(), JudgeConfig(backend="preference", preferences=str(tmp_path)), 7, 1000)
 
 
 def test_scores_come_back_in_groups_and_in_order():

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flame_ray.checker_training.grouped_split import grouped_split
-from flame_ray.checker_training.synthetic import synthetic_claims
-from flame_ray.checker_training.training import LabelledPair, Phase
 from flame_ray.config import Config
-from flame_ray.config.train_checker import TrainCheckerConfig
+from flame_ray.config.reward_training import TrainCheckerConfig
 from flame_ray.errors import DataError
 from flame_ray.evaluation.labels import read_claims
+from flame_ray.reward_training.grouped_split import grouped_split
+from flame_ray.reward_training.synthetic import synthetic_claims
+from flame_ray.reward_training.training import LabelledPair, Phase
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import lexical_logit, model_input
 from flame_ray.rewards.factuality.corpus import load_corpus

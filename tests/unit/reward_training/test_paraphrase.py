@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flame_ray.checker_training.paraphrase import (
+from flame_ray.reward_training.paraphrase import (
     bound,
     hypernym,
     loose_year,
@@ -21,7 +21,7 @@ from flame_ray.checker_training.paraphrase import (
     without_brackets,
     without_last_clause,
 )
-from flame_ray.checker_training.vocabulary import KINDS, OPPOSITES, SIBLINGS, SYNONYMS, families, pairs
+from flame_ray.reward_training.vocabulary import KINDS, OPPOSITES, SIBLINGS, SYNONYMS, families, pairs
 
 
 def draws(change, statement, tries=300):

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from flame_ray.checker_training.grouped_split import SHORT, grouped_split
+from flame_ray.reward_training.grouped_split import SHORT, grouped_split
 from flame_ray.types import Claim, Fact, LabelledClaim, Passage
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from flame_ray.checker_training.synthetic import GROUP, _from_first_sentence, _narrowed, _without, synthetic_claims
 from flame_ray.errors import DataError
+from flame_ray.reward_training.synthetic import GROUP, _from_first_sentence, _narrowed, _without, synthetic_claims
 from flame_ray.types import Passage
 
 CURIE = Passage(
@@ -25,7 +25,7 @@ LAKE = Passage(
 CORPUS = (CURIE, PERU, LAKE)
 SCRIPT = """
 import sys
-from flame_ray.checker_training.synthetic import synthetic_claims
+from flame_ray.reward_training.synthetic import synthetic_claims
 from flame_ray.types import Passage
 for each in synthetic_claims([Passage(*row) for row in {rows!r}], 30, 7):
     print(each.supported, each.claim.fact.text, each.claim.passages_K[0].text)

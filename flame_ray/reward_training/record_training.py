@@ -13,25 +13,17 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from flame_ray.checker_training.record_statements import country_of, record_statements
-from flame_ray.checker_training.training import CLIP, adapter_optimizer
-from flame_ray.config.train_checker import RecordTrainingConfig
+from flame_ray.config.reward_training import RecordTrainingConfig
 from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.finetuned import short_floats
-from flame_ray.engines.record_reader import (
-    MODEL,
-    MOST_TOGETHER,
-    WEIGHTS,
-    RecordClassifier,
-    encode,
-    load_reader,
-    trained_tensors,
-)
+from flame_ray.engines.prefix_reader import MOST_TOGETHER, PrefixClassifier, load_reader, trained_tensors
+from flame_ray.engines.record_reader import RECORDS, encode
 from flame_ray.errors import DataError, EngineError
+from flame_ray.reward_training.record_statements import country_of, record_statements
+from flame_ray.reward_training.training import CLIP, adapter_optimizer
 from flame_ray.rewards.factuality.check.records import Record, record_for
 from flame_ray.rewards.factuality.retrieve.titles import words_of
 from flame_ray.seeds import derived_seed
@@ -129,10 +121,10 @@ def train_reader(
     start: Path,
     seed: int,
     advance: Callable[[int, int, float], None],
-) -> RecordClassifier:
+) -> PrefixClassifier:
     """Trains a reader from the weights of the prose model in `start`. Raises EngineError if the loss is not finite."""
     torch.manual_seed(derived_seed(seed, "training"))
-    tokenizer, model = load_reader(derived_seed(seed, "adapter"))
+    tokenizer, model = load_reader(RECORDS, derived_seed(seed, "adapter"))
     start_from(model, start / PROSE_WEIGHTS)
     weight = _weights(subjects, config.made_weight)
     steps = [step for epoch in range(config.epochs) for step in _steps(subjects, derived_seed(seed, "order", epoch))]
@@ -155,21 +147,15 @@ def train_reader(
     return model
 
 
-def start_from(model: RecordClassifier, path: Path) -> None:
-    """Copies the adapter of the prose model and its head, as the head for `supported`."""
+def start_from(model: PrefixClassifier, path: Path) -> None:
+    """Copies the adapter of the prose model, on the blocks where it has one, and its head, as the head for `supported`."""
     wanted = dict(trained_tensors(model))
     with safe_open(path, "pt") as file, torch.no_grad():
-        for name in wanted:
+        for name in wanted.keys() & set(file.keys()):
             if name.startswith("blocks."):
                 wanted[name].copy_(file.get_tensor(name).float())
         model.head.weight[0] = file.get_tensor("head.weight")[0].float()
         model.head.bias[0] = file.get_tensor("head.bias")[0].float()
-
-
-def save_reader(model: RecordClassifier, folder: Path) -> None:
-    """Writes the trained tensors in half precision, with a description of the model that they fit."""
-    tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
-    save_file(tensors, folder / WEIGHTS, {"model": MODEL})
 
 
 def _steps(subjects: Sequence[Subject], seed: int) -> list[tuple[Record, list[Judged]]]:

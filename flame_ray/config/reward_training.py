@@ -1,4 +1,4 @@
-"""How `flame-ray train-checker` trains the small checker."""
+"""How `flame-ray train-checker` and `flame-ray train-judge` train the small reward models."""
 
 from typing import Annotated
 
@@ -14,10 +14,10 @@ class RecordTrainingConfig(Settings):
     # not_found). None: the model is not trained, and the one that ships is kept.
     labels: tuple[str, ...] = ()
     corpus: str = "factbook"
-    made: Annotated[int, Field(ge=0)] = 30  # statements that are made from each record
+    made: Annotated[int, Field(ge=0)] = 20  # statements that are made from each record
     made_weight: Annotated[float, Field(ge=0)] = 0.3  # of such a statement, beside 1 of a label
     aside: Fraction = 0.2  # the share of the titles whose labels are kept for evaluation
-    epochs: Positive = 3
+    epochs: Positive = 2
     lr: Annotated[float, Field(gt=0)] = 3e-4
 
 
@@ -37,3 +37,13 @@ class TrainCheckerConfig(Settings):
     lr_twins: Annotated[float, Field(gt=0)] = 2e-4
     batch: Positive = 16
     batch_twins: Positive = 16
+
+
+class TrainJudgeConfig(Settings):
+    """The judge of preferences is trained on pairs of answers, in the format of `flame-ray agreement --kind preferences`."""
+
+    labels: tuple[str, ...] = ()
+    aside: Fraction = 0.2  # the share of the groups (column `group`, or else the prompt) that is kept for evaluation
+    epochs: Positive = 2
+    lr: Annotated[float, Field(gt=0)] = 3e-4
+    batch: Positive = 8  # instructions of an optimizer step

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from flame_ray.checker_training.paraphrase import COUNT, YEAR, limited, put, replace_word, round_to_two_digits
-from flame_ray.checker_training.vocabulary import OPPOSITES, SIBLINGS, VERBS, families, pairs
+from flame_ray.reward_training.paraphrase import COUNT, YEAR, limited, put, replace_word, round_to_two_digits
+from flame_ray.reward_training.vocabulary import OPPOSITES, SIBLINGS, VERBS, families, pairs
 
 NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'’-]+(?: (?:of |the |de |von |van )?[A-Z][\w'’-]+)*")
 NUMBER = re.compile(r"\b\d[\d,.]*\d\b|\b\d\b")

@@ -2,7 +2,7 @@
 
 import random
 
-from flame_ray.checker_training.templates import FieldValue, field_values, values_by_field, with_other_value
+from flame_ray.reward_training.templates import FieldValue, field_values, values_by_field, with_other_value
 from flame_ray.types import Passage
 
 KENYA = Passage(

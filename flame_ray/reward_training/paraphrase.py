@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 
-from flame_ray.checker_training.vocabulary import KINDS, PHRASES, SYNONYMS, pairs
+from flame_ray.reward_training.vocabulary import KINDS, PHRASES, SYNONYMS, pairs
 
 YEAR = re.compile(r"\b(?:1\d|20)\d\d\b")
 COUNT = re.compile(r"(?<![-–/\d])\b\d{1,3}(?:,\d{3})+\b|(?<![-–/\d.,])\b\d{2,3}\b(?![-–/.,]\d)(?= [a-z])")

@@ -2,7 +2,7 @@
 
 import random
 
-from flame_ray.checker_training.record_statements import country_of, record_statements
+from flame_ray.reward_training.record_statements import country_of, record_statements
 from flame_ray.rewards.factuality.check.records import record_for
 from flame_ray.types import Claim, Fact, Passage
 

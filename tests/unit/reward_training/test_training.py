@@ -6,9 +6,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from flame_ray.checker_training.training import POOL, LabelledPair, Phase, _batches, _loss, _weights, train
 from flame_ray.engines.finetuned import DEPTH, PairClassifier, load_base, score_pairs, trained_tensors
 from flame_ray.errors import EngineError
+from flame_ray.reward_training.training import POOL, LabelledPair, Phase, _batches, _loss, _weights, train
 
 CAPITALS = {"Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Cuba": "Havana", "Chile": "Santiago"}
 TOY = [

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from flame_ray.checker_training.perturb import (
+from flame_ray.reward_training.perturb import (
     Context,
     description,
     name,

@@ -9,10 +9,10 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 
-from flame_ray.checker_training.paraphrase import loose_year_phrases, paraphrase, restate, shorten
-from flame_ray.checker_training.perturb import NAME, Context, perturb
-from flame_ray.checker_training.templates import Values, field_values, values_by_field, with_other_value
 from flame_ray.errors import DataError
+from flame_ray.reward_training.paraphrase import loose_year_phrases, paraphrase, restate, shorten
+from flame_ray.reward_training.perturb import NAME, Context, perturb
+from flame_ray.reward_training.templates import Values, field_values, values_by_field, with_other_value
 from flame_ray.rewards.factuality.decompose import decompose
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.sentences import sentences

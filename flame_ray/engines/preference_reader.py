@@ -1,0 +1,37 @@
+"""Runs the model that reads an instruction once and then says how helpful people would find each of many responses to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flame_ray.engines.prefix_reader import PrefixReader, ReaderKind
+from flame_ray.engines.vllm_engine import special_tokens, spelled_apart
+
+PREFERENCES = ReaderKind("preferences", "preferences.safetensors", outputs=1, adapted=range(8, 16))
+INSTRUCTION_TOKENS, RESPONSE_TOKENS = 500, 300
+
+
+class PreferenceReader(PrefixReader):
+    """A `ResponseScorer` whose weights are in `folder`; `name` identifies them. Raises ModelError."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder, PREFERENCES, "flame-ray train-judge")
+
+    def scores(self, instruction: str, responses: Sequence[str]) -> np.ndarray:
+        return self.logits_of(*encode(self.tokenizer, instruction, responses))[:, 0]
+
+
+def encode(tokenizer: Any, instruction: str, responses: Sequence[str]) -> tuple[list[int], list[list[int]]]:
+    """Token ids of the chat up to the response, and of each response with the end of its turn, truncated to their limits.
+
+    An instruction keeps its end, and a response its beginning.
+    """
+    special = special_tokens(tokenizer)
+    chat = [{"role": "user", "content": spelled_apart(instruction, special)}]
+    prefix = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
+    texts = [spelled_apart(each, special) + tokenizer.eos_token for each in responses]
+    return prefix[-INSTRUCTION_TOKENS:], [
+        tokenizer(each, add_special_tokens=False).input_ids[:RESPONSE_TOKENS] for each in texts
+    ]

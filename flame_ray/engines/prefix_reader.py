@@ -1,0 +1,124 @@
+"""Runs a small model that reads a prefix once and then scores many continuations of it.
+
+It has the blocks of the fine-tuned checker's model, with an adapter and a head of its own. One sequence holds the prefix and
+then the continuations; each continuation sees the prefix and itself, and its positions go on after the prefix's. So the prefix,
+which is often longer than a continuation, is read once for all of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, model_description, short_floats
+from flame_ray.errors import ModelError
+from flame_ray.storage.atomic import sha256_of
+
+MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderKind:
+    """What a reader is for: its file of weights, how many logits a continuation gets, and the blocks with an adapter."""
+
+    name: str
+    weights: str
+    outputs: int
+    adapted: range
+
+    @property
+    def model(self) -> str:
+        """What a file of weights says of the model that it fits."""
+        return f"{self.name}: {model_description(self.adapted)}"
+
+
+class PrefixClassifier(nn.Module):
+    """The blocks, and a head of some logits."""
+
+    def __init__(self, blocks: Any, width: int, outputs: int):
+        super().__init__()
+        self.blocks = blocks
+        self.head = nn.Linear(len(READ_AFTER) * width, outputs)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> Tensor:
+        """Logits [N, outputs] of N continuations of a prefix, all as token ids."""
+        positions_T, seen_TT, last_N = layout(len(prefix), [len(each) for each in continuations])
+        ids_T = torch.tensor([*prefix, *(token for each in continuations for token in each)])
+        states = self.blocks(
+            input_ids=ids_T[None],
+            position_ids=positions_T[None],
+            attention_mask=seen_TT[None, None],
+            use_cache=False,
+            output_hidden_states=True,
+        ).hidden_states
+        last = torch.stack([states[block][0, last_N].float() for block in READ_AFTER], dim=1)
+        scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
+        with torch.autocast("cpu", enabled=False):
+            logits: Tensor = self.head(scaled.flatten(1))
+        return logits
+
+
+class PrefixReader:
+    """A reader whose weights are in `folder`; `name` identifies them. Raises ModelError."""
+
+    def __init__(self, folder: Path, kind: ReaderKind, trained_by: str):
+        path = folder / kind.weights
+        if not path.is_file():
+            raise ModelError(
+                f"weights of the reader of {kind.name}", f"nothing at {path}", f"name the folder that {trained_by} wrote"
+            )
+        self.tokenizer, self._model = load_reader(kind)
+        load_tensors(dict(trained_tensors(self._model)), path, kind.model)
+        self._model.blocks = self._model.blocks.merge_and_unload()
+        self._model.eval()
+        self.name = sha256_of(path)[:16]
+
+    def logits_of(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
+        """Float32 [N, outputs] of N continuations of a prefix, all as token ids."""
+        with torch.inference_mode(), short_floats():
+            parts = [
+                self._model(prefix, continuations[start : start + MOST_TOGETHER]).float().numpy()
+                for start in range(0, len(continuations), MOST_TOGETHER)
+            ]
+        return np.concatenate(parts) if parts else np.zeros((0, self._model.head.out_features), np.float32)
+
+
+def load_reader(kind: ReaderKind, seed: int = 0) -> tuple[Any, PrefixClassifier]:
+    """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError."""
+    tokenizer, base = load_base(seed, kind.adapted)
+    return tokenizer, PrefixClassifier(base.blocks, base.head.in_features // len(READ_AFTER), kind.outputs)
+
+
+def trained_tensors(model: PrefixClassifier) -> Iterator[tuple[str, Tensor]]:
+    """The parameters that training changes, by name."""
+    return ((name, each) for name, each in model.named_parameters() if ".lora_" in name or not name.startswith("blocks."))
+
+
+def save_reader(model: PrefixClassifier, kind: ReaderKind, folder: Path) -> None:
+    """Writes the trained tensors in half precision, with a description of the model that they fit."""
+    tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
+    save_file(tensors, folder / kind.weights, {"model": kind.model})
+
+
+def layout(prefix: int, continuations: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions [T], who sees whom [T, T], and the places [N] of the last tokens, for a prefix and N continuations of lengths.
+
+    >>> positions_T, seen_TT, last_N = layout(2, [1, 2])
+    >>> positions_T.tolist(), last_N.tolist()
+    ([0, 1, 2, 2, 3], [2, 4])
+    >>> seen_TT.int().tolist()
+    [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]]
+    """
+    lengths = torch.tensor([prefix, *continuations])
+    segments_T = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    positions = [*range(prefix), *(prefix + place for length in continuations for place in range(length))]
+    seen_TT = torch.ones(len(positions), len(positions), dtype=torch.bool).tril()
+    seen_TT &= (segments_T == segments_T[:, None]) | (segments_T == 0)
+    return torch.tensor(positions), seen_TT, lengths.cumsum(0)[1:] - 1
