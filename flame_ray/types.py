@@ -20,11 +20,14 @@ class Split(StrEnum):
 
 
 class VerdictLabel(StrEnum):
-    """What the evidence says about a fact. NOT_FOUND: it neither supports nor contradicts it. ERROR: the checker failed."""
+    """What the evidence says about a fact. NOT_FOUND: it neither supports nor contradicts it. SAYS_NOTHING: no evidence could,
+    because the fact is empty or makes no sense. ERROR: the checker failed.
+    """
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     NOT_FOUND = "not_found"
+    SAYS_NOTHING = "says_nothing"
     ERROR = "error"
 
 
@@ -165,7 +168,7 @@ class Verdict:
 class Score:
     """A reward of one response that is a single number in the reward's own unit.
 
-    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by a blend.
+    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by preference.
     """
 
     response_id: ResponseId
@@ -177,9 +180,9 @@ class Score:
 class FactScore:
     """RM_fact of one response (FLAME, section 4.3): the share of its facts that the evidence supports.
 
-    A response that states nothing checkable (a refusal, an opinion) has no verdicts: it abstains and `precision` is None.
-    A fact on which the checker failed does not count. A fact that the evidence does not mention counts as unsupported, or
-    not at all if `not_found_counts` is False.
+    A response that states nothing checkable (a refusal, an opinion) abstains, and `precision` is None. A fact that says nothing
+    and one on which the checker failed do not count. A fact that the evidence does not mention counts as unsupported, or not
+    at all if `not_found_counts` is False.
     """
 
     response_id: ResponseId
@@ -209,6 +212,10 @@ class FactScore:
         return self.count(VerdictLabel.NOT_FOUND)
 
     @property
+    def says_nothing(self) -> int:
+        return self.count(VerdictLabel.SAYS_NOTHING)
+
+    @property
     def unsupported(self) -> int:
         """The number of facts that the evidence contradicts and, if they count, of those that it does not mention."""
         return self.contradicted + (self.not_found if self.not_found_counts else 0)
@@ -220,7 +227,7 @@ class FactScore:
 
     @property
     def abstained(self) -> bool:
-        return not self.verdicts
+        return all(verdict.label is VerdictLabel.SAYS_NOTHING for verdict in self.verdicts)
 
     @property
     def precision(self) -> float | None:

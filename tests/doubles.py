@@ -206,7 +206,7 @@ class FakeScorer:
 
 
 class FakeReader:
-    """A `RecordScorer`: `says` gives the two logits of a statement. `asked` are the records with their statements."""
+    """A `RecordScorer`: `says` gives the three logits of a statement. `asked` are the records with their statements."""
 
     def __init__(self, says: Callable[[str], Sequence[float]]):
         self.says = says

@@ -1,10 +1,10 @@
 """The settings of a run: one small frozen model a stage, checked when the file is loaded and never changed after.
 
-    run            run, cluster, pipeline
-    model          model, weights
-    prompts        prompts, classify, rollout, evaluation
-    rewards        factuality, verifier, judge, pairs, score
-    learner        learner
+    run              run, cluster, pipeline
+    model            model, weights
+    prompts          prompts, classify, rollout, evaluation
+    rewards          factuality, verifier, judge, pairs, score
+    learner          learner
     reward_training  train_checker, train_judge
 
 Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.

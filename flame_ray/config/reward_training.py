@@ -17,7 +17,7 @@ class RecordTrainingConfig(Settings):
     made: Annotated[int, Field(ge=0)] = 20  # statements that are made from each record
     made_weight: Annotated[float, Field(ge=0)] = 0.3  # of such a statement, beside 1 of a label
     aside: Fraction = 0.2  # the share of the titles whose labels are kept for evaluation
-    epochs: Positive = 2
+    epochs: Positive = 1  # more do not help
     lr: Annotated[float, Field(gt=0)] = 3e-4
 
 

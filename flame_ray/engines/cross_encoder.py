@@ -33,7 +33,7 @@ class RecordScorer(Protocol):
     """A model that judges statements on a record."""
 
     def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
-        """Float32 [N, 2] for N statements: above 0, the record supports it; above 0, the record contradicts it."""
+        """Float32 [N, 3] for N statements. Above 0: the record supports it; the record contradicts it; it says nothing."""
         ...
 
 

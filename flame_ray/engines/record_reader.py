@@ -8,7 +8,7 @@ import numpy as np
 
 from flame_ray.engines.prefix_reader import PrefixReader, ReaderKind
 
-RECORDS = ReaderKind("records", "records.safetensors", outputs=2, adapted=range(6, 16))  # supported, contradicted
+RECORDS = ReaderKind("records", "records.safetensors", outputs=3, adapted=range(6, 16))
 RECORD_TOKENS, STATEMENT_TOKENS = 900, 140
 
 

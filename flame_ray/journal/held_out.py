@@ -37,14 +37,14 @@ class HeldOutTables:
         self._cache: dict[int, Shown] = {}
 
     def facts(self, round: int) -> list[HeldOutFact]:
-        """The facts of a round, without those on which the checker failed. Raises DataError if there is none."""
+        """The facts of a round that count in its score, or that are not found. Raises DataError if there is none."""
         prompts = {row["response_id"]: row["prompt_id"] for row in self._rows(round, "responses", "response_id", "prompt_id")}
         places: Counter[str] = Counter()
         found = []
         for row in self._rows(round, "facts", "response_id", "fact", "sentence", "verdict"):
             id, verdict = row["response_id"], VerdictLabel(row["verdict"])
             place, places[id] = places[id], places[id] + 1
-            if verdict is not VerdictLabel.ERROR:
+            if verdict not in (VerdictLabel.ERROR, VerdictLabel.SAYS_NOTHING):
                 found.append(HeldOutFact(round, prompts[id], id, place, row["fact"], row["sentence"], verdict))
         if not found:
             fix = "audit rounds that have some (--rounds), or hold out prompts that need facts (prompts.sources)"

@@ -44,7 +44,7 @@ def _facts_table(record: dict[str, Any]) -> Table:
     for title in ("verdict", "score", "fact", "evidence"):
         table.add_column(title, justify="right" if title == "score" else "left", overflow="fold")
     for fact in record["facts"]:
-        colour = "green" if fact["verdict"] == "supported" else "red"
+        colour = {"supported": "green", "says_nothing": "dim"}.get(fact["verdict"], "red")
         score = "-" if fact["score"] is None else f"{fact['score']:.2f}"
         passage = fact["passage_id"] or "-"
         place = f"{titles[passage]}: {passage}" if titles.get(passage) else passage

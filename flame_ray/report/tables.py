@@ -156,7 +156,7 @@ def _score(name: str, result: RewardResult | None) -> dict[str, Any]:
 
 def _facts(result: RewardResult | None) -> dict[str, Any]:
     score = result if isinstance(result, FactScore) else None
-    columns = ("precision", "supported", "relevant_supported", "contradicted", "not_found")
+    columns = ("precision", "supported", "relevant_supported", "contradicted", "not_found", "says_nothing")
     return {name: getattr(score, name, None) for name in columns} | {"fact_missing": _reason(result)}
 
 

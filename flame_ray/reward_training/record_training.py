@@ -1,7 +1,7 @@
 """Trains the model that reads records, on people's labels of what a policy says and on statements made from the records.
 
 A step reads one record and up to MOST_TOGETHER statements about it. The loss is logistic, for `supported` and, with less
-weight, for `contradicted`. In sum, people's labels `supported` and their other ones weigh the same.
+weight, for `contradicted` and for `says_nothing`. In sum, people's labels `supported` and their other ones weigh the same.
 """
 
 import random
@@ -33,7 +33,8 @@ from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 WARM_UP = 20  # steps of records
 TOGETHER = 2  # records of an optimizer step
 HEAD_RATE = 5  # times the learning rate of the adapter
-CONTRADICTED_WEIGHT = 0.3
+CONTRADICTED_WEIGHT, SAYS_NOTHING_WEIGHT = 0.3, 0.3
+LABELS = (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)  # those that readers give
 SIZE = 20  # the sum over a record's statements is divided by this
 
 
@@ -44,6 +45,7 @@ class Judged:
     text: str
     label: VerdictLabel
     made: bool = False
+    says_nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Subject:
 def labelled_subjects(paths: Sequence[Path], passages: Sequence[Passage]) -> list[Subject]:
     """The labelled facts of JSONL files by the title that their prompt names. Raises DataError, naming the line.
 
-    Columns `claim`, `prompt`, and `label`: supported, contradicted or not_found.
+    Columns `claim`, `prompt`, `label` (supported, contradicted or not_found), and optionally `says_nothing` (true or false).
     """
     by_title: dict[str, list[Passage]] = defaultdict(list)
     for passage in passages:
@@ -67,12 +69,14 @@ def labelled_subjects(paths: Sequence[Path], passages: Sequence[Passage]) -> lis
     for path in paths:
         for row in read_jsonl(path):
             prompt, label = row.text("prompt"), row.text("label")
-            if label not in set(VerdictLabel) - {VerdictLabel.ERROR}:
+            if label not in LABELS:
                 raise row.unusable("`label` to be supported, contradicted or not_found", label)
             title = _named(prompt, by_title)
             if title is None:
                 raise row.unusable("`prompt` to name a title of the corpus", prompt)
-            judged[title].append(Judged(row.text("claim"), VerdictLabel(label)))
+            judged[title].append(
+                Judged(row.text("claim"), VerdictLabel(label), says_nothing=row.columns.get("says_nothing") is True)
+            )
     return [_subject(title, tuple(by_title[title]), statements) for title, statements in sorted(judged.items())]
 
 
@@ -134,8 +138,8 @@ def train_reader(
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * min(1.0, number / WARM_UP) * (1 - (number - 1) / len(steps))
         with short_floats():
-            logits_N2 = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in statements])).float()
-        loss = _loss(logits_N2, statements, torch.tensor([weight(each) for each in statements]))
+            logits_N3 = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in statements])).float()
+        loss = _loss(logits_N3, statements, torch.tensor([weight(each) for each in statements]))
         if not torch.isfinite(loss):
             raise EngineError("a finite loss", f"{loss.item()} at step {number}", "lower train_checker.records.lr")
         (loss / TOGETHER).backward()  # type: ignore[no-untyped-call]
@@ -176,11 +180,15 @@ def _weights(subjects: Sequence[Subject], made_weight: float) -> Callable[[Judge
     return lambda each: made_weight if each.made else 0.5 / share[each.label == VerdictLabel.SUPPORTED]
 
 
-def _loss(logits_N2: Tensor, statements: Sequence[Judged], weights_N: Tensor) -> Tensor:
-    targets_N2 = torch.tensor(
-        [[float(each.label == label) for label in (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED)] for each in statements]
-    )
-    losses_N2 = binary_cross_entropy_with_logits(logits_N2, targets_N2, reduction="none")
+def _loss(logits_N3: Tensor, statements: Sequence[Judged], weights_N: Tensor) -> Tensor:
+    targets_N3 = torch.tensor(
+        [
+            (each.label == VerdictLabel.SUPPORTED, each.label == VerdictLabel.CONTRADICTED, each.says_nothing)
+            for each in statements
+        ]
+    ).float()
+    losses_N3 = binary_cross_entropy_with_logits(logits_N3, targets_N3, reduction="none")
     made_N = torch.tensor([each.made for each in statements])
     plain_N = torch.where(made_N, weights_N, torch.ones_like(weights_N))
-    return ((weights_N * losses_N2[:, 0]).sum() + CONTRADICTED_WEIGHT * (plain_N * losses_N2[:, 1]).sum()) / SIZE
+    others_N = losses_N3[:, 1:] @ torch.tensor([CONTRADICTED_WEIGHT, SAYS_NOTHING_WEIGHT])
+    return (weights_N * losses_N3[:, 0] + plain_N * others_N).sum() / SIZE

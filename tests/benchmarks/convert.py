@@ -111,7 +111,8 @@ def bump(data: Path) -> Iterator[Line]:
 
 def policy_facts(data: Path) -> Iterator[Line]:
     for row in rows(data / "policy_facts" / "policy_facts.jsonl"):
-        yield {"claim": row["fact"], "prompt": row["prompt"], "label": row["label"], "group": row["policy"]}
+        about = {"says_nothing": row["says_nothing"], "group": row["policy"]}
+        yield {"claim": row["fact"], "prompt": row["prompt"], "label": row["label"], **about}
 
 
 def policy_pairs(data: Path) -> Iterator[Line]:

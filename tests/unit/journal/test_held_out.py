@@ -10,15 +10,17 @@ from flame_ray.types import VerdictLabel
 from tests.builders import make_held_out_fact, make_passage, make_verdict
 
 YES, NO, FAILED = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.ERROR
+EMPTY = VerdictLabel.SAYS_NOTHING
 
 
 @pytest.fixture
 def tables(finished_run) -> HeldOutTables:
     first = {"peru": [make_verdict(YES, fact="one"), make_verdict(FAILED, fact="two"), make_verdict(NO, fact="three")]}
+    first["peru"].append(make_verdict(EMPTY, fact="four"))
     return HeldOutTables(finished_run([first | {"chile": [], "poem": None, "mali": "checker failed"}, {"peru": [YES]}]))
 
 
-def test_the_facts_of_a_round_have_their_verdicts_but_for_those_on_which_the_checker_failed(tables):
+def test_the_facts_of_a_round_have_their_verdicts_but_for_those_that_failed_or_say_nothing(tables):
     assert tables.facts(0) == [
         make_held_out_fact("one", YES, prompt="peru", place=0),
         make_held_out_fact("three", NO, prompt="peru", place=2),

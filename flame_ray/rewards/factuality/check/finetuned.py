@@ -25,7 +25,7 @@ from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
 EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 4  # raise it when the models' input, or how the two logits are added, changes
+VERSION = 5  # raise it when the models' input, or how the two logits are added, changes
 MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
 NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
 LENGTH = 0.02  # what each word of a line costs
@@ -64,16 +64,18 @@ class FinetunedChecker:
         places: dict[str, list[int]] = defaultdict(list)
         for place, (_, record) in enumerate(claims):
             places[record.text].append(place)
-        logits = np.zeros((len(claims), 2))
+        logits = np.zeros((len(claims), 3))
         for text, those in places.items():
             statements = [record.statement(claim.fact.text) for claim, record in (claims[place] for place in those)]
             logits[those] = reader.logits(text, statements)
-        return (self._record_verdict(claim, *pair) for (claim, _), pair in zip(claims, logits.tolist(), strict=True))
+        return (self._record_verdict(claim, *three) for (claim, _), three in zip(claims, logits.tolist(), strict=True))
 
-    def _record_verdict(self, claim: Claim, supported: float, contradicted: float) -> Verdict:
-        if not (math.isfinite(supported) and math.isfinite(contradicted)):
+    def _record_verdict(self, claim: Claim, supported: float, contradicted: float, says_nothing: float) -> Verdict:
+        if not all(map(math.isfinite, (supported, contradicted, says_nothing))):
             return Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None)
         score = _probability(supported)
+        if says_nothing >= 0:
+            return Verdict(claim.fact, VerdictLabel.SAYS_NOTHING, score, None)
         if score >= self.threshold:
             return Verdict(claim.fact, VerdictLabel.SUPPORTED, score, nearest_passage(claim))
         if contradicted >= 0:

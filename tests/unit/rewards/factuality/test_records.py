@@ -117,6 +117,7 @@ def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
         "relevant_supported",
         "contradicted",
         "not_found",
+        "says_nothing",
         "counted",
         "failed",
         "precision",
@@ -144,3 +145,11 @@ def test_a_column_whose_name_is_taken_is_kept_under_another():
     assert (record["supported"], record["line"]) == (1, 3)
     assert sorted(map(str, (record["input.supported"], record["input.input.supported"]))) == ["7", "8"]
     assert (record["input.line"], record["input.facts"]) == ("x", ["y"])
+
+
+def test_a_fact_that_says_nothing_does_not_count_and_an_answer_of_such_facts_abstains():
+    nothing = VerdictLabel.SAYS_NOTHING
+    record = record_of(row(prompt="a", response="b"), result(VerdictLabel.SUPPORTED, nothing), SCORE)
+    assert (record["counted"], record["says_nothing"], record["precision"], record["abstained"]) == (1, 1, 1.0, False)
+    record = record_of(row(prompt="a", response="b"), result(nothing, nothing), SCORE)
+    assert (record["counted"], record["precision"], record["abstained"]) == (0, None, True)

@@ -186,7 +186,7 @@ RECORD = Passage(
 
 
 def test_records_are_read_once_for_all_their_facts_and_prose_by_the_other_model():
-    reader = FakeReader(lambda statement: (2, -2) if "Lima" in statement else (-2, 2 if "Cuzco" in statement else -2))
+    reader = FakeReader(lambda statement: (2, -2, -2) if "Lima" in statement else (-2, 2 if "Cuzco" in statement else -2, -2))
     facts = [
         claim("Lima is the capital", RECORD),
         claim("Lima is the capital", PERU),
@@ -202,7 +202,16 @@ def test_records_are_read_once_for_all_their_facts_and_prose_by_the_other_model(
 
 
 def test_a_record_whose_logits_are_no_numbers_is_an_error():
-    verdict = FinetunedChecker(scores(lambda *_: 3), "model", reader=FakeReader(lambda _: (math.nan, 0))).check(
+    verdict = FinetunedChecker(scores(lambda *_: 3), "model", reader=FakeReader(lambda _: (math.nan, 0, -2))).check(
         [claim("Lima is the capital", RECORD)]
     )[0]
     assert (verdict.label, verdict.score) == (VerdictLabel.ERROR, 0.0)
+
+
+@pytest.mark.parametrize("supported", [-2, 2])
+def test_a_fact_that_says_nothing_is_neither_supported_nor_refused(supported):
+    reader = FakeReader(lambda _: (supported, -2, 1))
+    (verdict,) = FinetunedChecker(scores(lambda *_: 3), "model", reader=reader).check(
+        [claim("Peru is a land of lands", RECORD)]
+    )
+    assert (verdict.label, verdict.passage_id) == (VerdictLabel.SAYS_NOTHING, None)
