@@ -7,6 +7,7 @@ which is often longer than a continuation, is read once for all of them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, mod
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
+# Prefixes whose keys and values are kept, 10 to 20 MB each: held-out prompts ask of the same titles again and again.
+KEPT = 32
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
 
 
@@ -47,17 +50,23 @@ class PrefixClassifier(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> Tensor:
-        """Logits [N, outputs] of N continuations of a prefix, all as token ids."""
+    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]], read: Any = None) -> Tensor:
+        """Logits [N, outputs] of N continuations of a prefix, all as token ids.
+
+        `read` are the keys and values of the prefix, if it has been read before.
+        """
         positions_T, seen_TT, last_N = layout(len(prefix), [len(each) for each in continuations])
         ids_T = torch.tensor([*prefix, *(token for each in continuations for token in each)])
+        start = 0 if read is None else len(prefix)
         states = self.blocks(
-            input_ids=ids_T[None],
-            position_ids=positions_T[None],
-            attention_mask=seen_TT[None, None],
-            use_cache=False,
+            input_ids=ids_T[None, start:],
+            position_ids=positions_T[None, start:],
+            attention_mask=seen_TT[None, None, start:],
+            past_key_values=read,
+            use_cache=read is not None,
             output_hidden_states=True,
         ).hidden_states
+        last_N = last_N - start
         last = torch.stack([states[block][0, last_N].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
@@ -79,15 +88,23 @@ class PrefixReader:
         self._model.blocks = self._model.blocks.merge_and_unload()
         self._model.eval()
         self.name = sha256_of(path)[:16]
+        self._read = lru_cache(KEPT)(self._read_prefix)
 
     def logits_of(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Float32 [N, outputs] of N continuations of a prefix, all as token ids."""
+        parts = [np.zeros((0, self._model.head.out_features), np.float32)]
         with torch.inference_mode(), short_floats():
-            parts = [
-                self._model(prefix, continuations[start : start + MOST_TOGETHER]).float().numpy()
-                for start in range(0, len(continuations), MOST_TOGETHER)
-            ]
-        return np.concatenate(parts) if parts else np.zeros((0, self._model.head.out_features), np.float32)
+            for start in range(0, len(continuations), MOST_TOGETHER):
+                read = self._read(tuple(prefix))
+                try:
+                    parts.append(self._model(prefix, continuations[start : start + MOST_TOGETHER], read).float().numpy())
+                finally:
+                    read.crop(len(prefix))  # the continuations' own were added
+        return np.concatenate(parts)
+
+    def _read_prefix(self, prefix: tuple[int, ...]) -> Any:
+        """The keys and values of a prefix."""
+        return self._model.blocks(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values
 
 
 def load_reader(kind: ReaderKind, seed: int = 0) -> tuple[Any, PrefixClassifier]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from flame_ray.config.reward_training import RecordTrainingConfig
-from flame_ray.engines.finetuned import short_floats
+from flame_ray.engines.finetuned import DTYPE, short_floats
 from flame_ray.engines.preference_reader import PREFERENCES
 from flame_ray.engines.preference_reader import encode as compared
 from flame_ray.engines.prefix_reader import load_reader, save_reader
@@ -35,7 +35,7 @@ def test_a_statement_sees_the_record_and_not_the_other_statements(untrained):
         together = model(record, statements)
         alone = torch.cat([model(record, [each]) for each in statements])
         elsewhere = model(encode(tokenizer, "Kenya\nCapital, name: Nairobi", [])[0], statements)
-    assert together.shape == (3, 2)
+    assert together.shape == (3, 3)
     torch.testing.assert_close(together, alone, atol=0.05, rtol=0)
     assert not torch.allclose(together[:, 0], elsewhere[:, 0], atol=0.05)
 
@@ -51,6 +51,18 @@ def test_training_moves_the_statements_to_their_labels_and_the_file_holds_what_w
     save_reader(model, RECORDS, tmp_path)
     logits = RecordReader(tmp_path).logits(record.text, [record.statement(each.text) for each in judged[:2]])
     assert logits.dtype == np.float32 and logits[0, 0] > logits[1, 0] and logits[0, 1] < logits[1, 1]
+
+
+def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_time(tmp_path, untrained):
+    tokenizer, model = untrained
+    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    save_reader(model, RECORDS, tmp_path)
+    reader, record = RecordReader(tmp_path), "Peru\nCapital, name: Lima"
+    with torch.inference_mode(), short_floats():
+        expected = model(*encode(tokenizer, record, STATEMENTS)).float().numpy()
+    first, again = reader.logits(record, STATEMENTS), reader.logits(record, STATEMENTS[:1])
+    np.testing.assert_allclose(first, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
+    np.testing.assert_allclose(again, first[:1], atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
 
 def test_a_folder_without_the_weights_is_refused(tmp_path):
