@@ -23,6 +23,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.reward_training.record_training import (
     Subject,
     labelled_subjects,
+    set_specificity,
     split_subjects,
     train_reader,
     with_made_statements,
@@ -54,7 +55,8 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         if not (out / PROSE_WEIGHTS).is_file():
             shutil.copy(SHIPPED / PROSE_WEIGHTS, out / PROSE_WEIGHTS)
     with progress(Screen(console), "records", sum(len(each.statements) for each in train)) as advance:
-        model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
+        tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
+    set_specificity(model, tokenizer, held_out, settings.specificity)
     with TemporaryDirectory() as scratch:
         save_reader(model, RECORDS, Path(scratch))
         agreements = _agreements(config, out, Path(scratch), held_out)

@@ -19,6 +19,8 @@ class RecordTrainingConfig(Settings):
     aside: Fraction = 0.2  # the share of the titles whose labels are kept for evaluation
     epochs: Positive = 1  # more do not help
     lr: Annotated[float, Field(gt=0)] = 3e-4
+    # The threshold is set so that this share of the held-out facts that are not supported is refused.
+    specificity: Annotated[float, Field(gt=0, lt=1)] = 0.89
 
 
 class TrainCheckerConfig(Settings):
@@ -44,6 +46,6 @@ class TrainJudgeConfig(Settings):
 
     labels: tuple[str, ...] = ()
     aside: Fraction = 0.2  # the share of the groups (column `group`, or else the prompt) that is kept for evaluation
-    epochs: Positive = 2
+    epochs: Positive = 3
     lr: Annotated[float, Field(gt=0)] = 3e-4
     batch: Positive = 8  # instructions of an optimizer step

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -125,8 +126,11 @@ def train_reader(
     start: Path,
     seed: int,
     advance: Callable[[int, int, float], None],
-) -> PrefixClassifier:
-    """Trains a reader from the weights of the prose model in `start`. Raises EngineError if the loss is not finite."""
+) -> tuple[Any, PrefixClassifier]:
+    """The tokenizer, and a reader trained from the weights of the prose model in `start`.
+
+    Raises EngineError if the loss is not finite.
+    """
     torch.manual_seed(derived_seed(seed, "training"))
     tokenizer, model = load_reader(RECORDS, derived_seed(seed, "adapter"))
     start_from(model, start / PROSE_WEIGHTS)
@@ -148,7 +152,21 @@ def train_reader(
             optimizer.step()
             optimizer.zero_grad()
         advance(number, len(steps), loss.item())
-    return model
+    return tokenizer, model
+
+
+def set_specificity(model: PrefixClassifier, tokenizer: Any, held_out: Sequence[Subject], specificity: float) -> None:
+    """Moves the head's bias so that this share of the statements that are not supported has a logit below 0."""
+    found = []
+    model.eval()
+    with torch.inference_mode(), short_floats():
+        for subject in held_out:
+            refused = [each.text for each in subject.statements if each.label is not VerdictLabel.SUPPORTED]
+            for start in range(0, len(refused), MOST_TOGETHER):
+                statements = [subject.record.statement(text) for text in refused[start : start + MOST_TOGETHER]]
+                found += model(*encode(tokenizer, subject.record.text, statements))[:, 0].tolist()
+    with torch.no_grad():
+        model.head.bias[0] -= torch.tensor(found).quantile(specificity)
 
 
 def start_from(model: PrefixClassifier, path: Path) -> None:

@@ -94,7 +94,10 @@ CHANGEABLE = {
     *("weights.backend", "weights.chunk_mib", "score.gamma", "score.recall_at"),
     *(f"train_checker.{name}" for name in ("twins", "labels", "licences", "aside", "mixed", "epochs")),
     *(f"train_checker.{name}" for name in ("lr", "lr_twins", "batch", "batch_twins")),
-    *(f"train_checker.records.{name}" for name in ("labels", "corpus", "made", "made_weight", "aside", "epochs", "lr")),
+    *(
+        f"train_checker.records.{name}"
+        for name in ("labels", "corpus", "made", "made_weight", "aside", "epochs", "lr", "specificity")
+    ),
     *(f"train_judge.{name}" for name in ("labels", "aside", "epochs", "lr", "batch")),
 }
 

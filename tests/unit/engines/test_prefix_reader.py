@@ -11,7 +11,7 @@ from flame_ray.engines.preference_reader import encode as compared
 from flame_ray.engines.prefix_reader import load_reader, save_reader
 from flame_ray.engines.record_reader import RECORDS, RecordReader, encode
 from flame_ray.errors import ModelError
-from flame_ray.reward_training.record_training import Judged, start_from, train_reader
+from flame_ray.reward_training.record_training import Judged, set_specificity, start_from, train_reader
 from flame_ray.reward_training.record_training import Subject as Titled
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED
 from flame_ray.rewards.factuality.check.records import record_for
@@ -46,11 +46,22 @@ def test_training_moves_the_statements_to_their_labels_and_the_file_holds_what_w
     judged = [Judged("Lima is the capital of Peru", true), Judged("Peru is landlocked", false)] * 2
     losses = []
     config = RecordTrainingConfig(epochs=12, lr=1e-3)
-    model = train_reader([Titled(record, (PERU,), tuple(judged))], config, SHIPPED, 0, lambda *each: losses.append(each[2]))
+    _, model = train_reader([Titled(record, (PERU,), tuple(judged))], config, SHIPPED, 0, lambda *each: losses.append(each[2]))
     assert losses[-1] < losses[0] / 2
     save_reader(model, RECORDS, tmp_path)
     logits = RecordReader(tmp_path).logits(record.text, [record.statement(each.text) for each in judged[:2]])
     assert logits.dtype == np.float32 and logits[0, 0] > logits[1, 0] and logits[0, 1] < logits[1, 1]
+
+
+def test_the_threshold_refuses_the_share_of_unsupported_statements_that_was_asked_for(untrained):
+    tokenizer, model = untrained
+    record = record_for(Claim(Fact("Peru", 0), (PERU,)))
+    false = [Judged(f"Peru is {word}", VerdictLabel.CONTRADICTED) for word in ("a fish", "dry", "in Asia", "small", "Chile")]
+    subject = Titled(record, (PERU,), (*false, Judged("Lima is the capital", VerdictLabel.SUPPORTED)))
+    set_specificity(model, tokenizer, [subject], 0.6)
+    with torch.inference_mode(), short_floats():
+        logits = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in false]))[:, 0]
+    assert (logits < 0).sum() == 3
 
 
 def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_time(tmp_path, untrained):
