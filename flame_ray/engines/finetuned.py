@@ -102,7 +102,7 @@ def load_base(seed: int = 0, adapted: range = ADAPTED) -> tuple[Any, PairClassif
     folder = resolve_model(SMOLLM2, ModelConfig(), "the fine-tuned checker's base model")
     disable_progress_bar()  # loading takes half a second
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPE, use_safetensors=True).model
-    model.layers, model.norm = model.layers[:DEPTH], nn.Identity()
+    model.layers, model.norm, model.config.num_hidden_layers = model.layers[:DEPTH], nn.Identity(), DEPTH
     places = "|".join(map(str, adapted))
     adapter = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=rf"layers\.(?:{places})\..*_proj")
     with torch.random.fork_rng(devices=[]):

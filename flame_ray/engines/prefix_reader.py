@@ -95,11 +95,11 @@ class PrefixReader:
         parts = [np.zeros((0, self._model.head.out_features), np.float32)]
         with torch.inference_mode(), short_floats():
             for start in range(0, len(continuations), MOST_TOGETHER):
-                read = self._read(tuple(prefix))
+                part, read = continuations[start : start + MOST_TOGETHER], self._read(tuple(prefix))
                 try:
-                    parts.append(self._model(prefix, continuations[start : start + MOST_TOGETHER], read).float().numpy())
+                    parts.append(self._model(prefix, part, read).float().numpy())
                 finally:
-                    read.crop(len(prefix))  # the continuations' own were added
+                    read.crop(len(prefix) - read.get_seq_length())  # a negative number: without the continuations'
         return np.concatenate(parts)
 
     def _read_prefix(self, prefix: tuple[int, ...]) -> Any:

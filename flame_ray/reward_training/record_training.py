@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,13 @@ def _named(prompt: str, titles: Iterable[str]) -> str | None:
     ('Nigeria', 'The Bahamas')
     """
     words = f" {' '.join(words_of(prompt))} "
-    keys = {title: " ".join(words_of(title.removeprefix("The "))) for title in titles if title}
-    return max((title for title, key in keys.items() if f" {key} " in words), key=lambda title: len(keys[title]), default=None)
+    found = [title for title in titles if title and f" {_key(title)} " in words]
+    return max(found, key=lambda title: len(_key(title)), default=None)
+
+
+@cache
+def _key(title: str) -> str:
+    return " ".join(words_of(title.removeprefix("The ")))
 
 
 def _subject(title: str, passages_K: tuple[Passage, ...], statements: Sequence[Judged]) -> Subject:
