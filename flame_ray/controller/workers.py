@@ -134,14 +134,20 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
 def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
+    shares_cores = _shares_cores(name, config)
 
     def spawn(slot: int, life: int) -> Any:
-        return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, config.pipeline.stream)).remote(*args)
+        return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, shares_cores)).remote(*args)
 
     pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
     if config.pipeline.colocated:
         pool.wait_ready()  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool
+
+
+def _shares_cores(name: str, config: Config) -> bool:
+    """Whether workers of this kind compute while others do: the rewards score at the same time."""
+    return config.pipeline.stream or name in ("factuality", "judge")
 
 
 def _start_factuality_pool(config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:

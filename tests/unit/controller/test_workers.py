@@ -7,7 +7,7 @@ import pytest
 
 from flame_ray.config import Workers
 from flame_ray.config.load import parse_config
-from flame_ray.controller.workers import _engine_options, _label, actor_options, start_workers
+from flame_ray.controller.workers import _engine_options, _label, _shares_cores, actor_options, start_workers
 from flame_ray.errors import ModelError
 from flame_ray.learner.checkpoints import Checkpoints
 
@@ -22,6 +22,14 @@ def test_an_actor_asks_for_what_its_settings_say():
 def test_threads_that_wait_give_the_cores_to_the_others_where_there_are_any(workers, shares_cores, policy):
     options = actor_options("judge-0", Workers(workers=workers), shares_cores)
     assert options["runtime_env"]["env_vars"].get("OMP_WAIT_POLICY") == policy
+
+
+@pytest.mark.parametrize(
+    ("name", "stream", "shared"),
+    [("rollout", False, False), ("rollout", True, True), ("factuality", False, True), ("judge", False, True)],
+)
+def test_the_rewards_score_at_the_same_time_and_the_sampler_beside_them_if_it_streams(name, stream, shared):
+    assert _shares_cores(name, Config.model_validate({"pipeline": {"stream": stream}})) is shared
 
 
 def test_each_actor_of_a_place_has_a_name_of_its_own():
