@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config import Workers
+from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.workers import _engine_options, _label, _shares_cores, actor_options, start_workers
 from flame_ray.errors import ModelError
