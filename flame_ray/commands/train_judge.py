@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +61,8 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
 
 def _compared(judge: PreferenceJudge, labelled: Sequence[Preference]) -> Iterator[ComparedPair]:
     for each in labelled:
-        yield ComparedPair.of(each, judge.score([(each.pair.prompt, response) for response in each.pair.responses_G]))
+        scores = judge.score([(each.pair.prompt, response) for response in each.pair.responses_G])
+        yield replace(ComparedPair.of(each, scores), group=None)  # a group has too few pairs for figures of its own
 
 
 def make_card(

@@ -44,7 +44,7 @@ SETTINGS = {
         "factuality": {"checker": "small", "retrieve": 40},
         "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
         "pairs": {"max_judge_gap": None, "factuality_per_prompt": 6, "recall_at": 2, "recall_weight": 0.8}
-        | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 0.8, "count_relevant": True},
+        | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 1.0, "count_relevant": True},
         "judge": {"backend": "preference"},
         "learner": {"reference": "initial", "nll_weight": 1.0, "lr": 7e-4, "lr_final": 0.0, "lr_round_factor": 0.5},
         "pipeline": {"stream": False},
