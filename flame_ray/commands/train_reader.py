@@ -23,7 +23,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.reward_training.record_training import (
     Subject,
     labelled_subjects,
-    set_specificity,
+    set_thresholds,
     split_subjects,
     train_reader,
     with_made_statements,
@@ -56,7 +56,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
             shutil.copy(SHIPPED / PROSE_WEIGHTS, out / PROSE_WEIGHTS)
     with progress(Screen(console), "records", sum(len(each.statements) for each in train)) as advance:
         tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
-    set_specificity(model, tokenizer, held_out, settings.specificity)
+    set_thresholds(model, tokenizer, held_out, settings.specificity)
     with TemporaryDirectory() as scratch:
         save_reader(model, RECORDS, Path(scratch))
         agreements = _agreements(config, out, Path(scratch), held_out)

@@ -37,6 +37,7 @@ TOGETHER = 2  # records of an optimizer step
 HEAD_RATE = 5  # times the learning rate of the adapter
 CONTRADICTED_WEIGHT, SAYS_NOTHING_WEIGHT = 0.3, 0.3
 LABELS = (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)  # those that readers give
+KEPT = 0.995  # of the true facts, as those that say something
 SIZE = 20  # the sum over a record's statements is divided by this
 
 
@@ -161,18 +162,24 @@ def train_reader(
     return tokenizer, model
 
 
-def set_specificity(model: PrefixClassifier, tokenizer: Any, held_out: Sequence[Subject], specificity: float) -> None:
-    """Moves the head's bias so that this share of the statements that are not supported has a logit below 0."""
-    found = []
+def set_thresholds(model: PrefixClassifier, tokenizer: Any, held_out: Sequence[Subject], specificity: float) -> None:
+    """Moves the head's biases, so that these shares of the held-out statements have a logit below 0: `specificity` of those that
+    are not supported, for `supported`, and KEPT of those that are, for `says_nothing`.
+    """
+    found: list[tuple[bool, float, float]] = []
     model.eval()
     with torch.inference_mode(), short_floats():
         for subject in held_out:
-            refused = [each.text for each in subject.statements if each.label is not VerdictLabel.SUPPORTED]
-            for start in range(0, len(refused), MOST_TOGETHER):
-                statements = [subject.record.statement(text) for text in refused[start : start + MOST_TOGETHER]]
-                found += model(*encode(tokenizer, subject.record.text, statements))[:, 0].tolist()
+            for start in range(0, len(subject.statements), MOST_TOGETHER):
+                part = subject.statements[start : start + MOST_TOGETHER]
+                ids = encode(tokenizer, subject.record.text, [subject.record.statement(each.text) for each in part])
+                supported, _, says_nothing = model(*ids).float().T.tolist()
+                found += zip((each.label is VerdictLabel.SUPPORTED for each in part), supported, says_nothing, strict=True)
+    refused = torch.tensor([supported for is_true, supported, _ in found if not is_true])
+    told = torch.tensor([says_nothing for is_true, _, says_nothing in found if is_true])
     with torch.no_grad():
-        model.head.bias[0] -= torch.tensor(found).quantile(specificity)
+        model.head.bias[0] -= refused.quantile(specificity)
+        model.head.bias[2] -= told.quantile(KEPT)
 
 
 def start_from(model: PrefixClassifier, path: Path) -> None:

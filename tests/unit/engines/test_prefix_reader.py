@@ -11,7 +11,7 @@ from flame_ray.engines.preference_reader import encode as compared
 from flame_ray.engines.prefix_reader import load_reader, save_reader
 from flame_ray.engines.record_reader import RECORDS, RecordReader, encode
 from flame_ray.errors import ModelError
-from flame_ray.reward_training.record_training import Judged, set_specificity, start_from, train_reader
+from flame_ray.reward_training.record_training import Judged, set_thresholds, start_from, train_reader
 from flame_ray.reward_training.record_training import Subject as Titled
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED
 from flame_ray.rewards.factuality.check.records import record_for
@@ -58,10 +58,10 @@ def test_the_threshold_refuses_the_share_of_unsupported_statements_that_was_aske
     record = record_for(Claim(Fact("Peru", 0), (PERU,)))
     false = [Judged(f"Peru is {word}", VerdictLabel.CONTRADICTED) for word in ("a fish", "dry", "in Asia", "small", "Chile")]
     subject = Titled(record, (PERU,), (*false, Judged("Lima is the capital", VerdictLabel.SUPPORTED)))
-    set_specificity(model, tokenizer, [subject], 0.6)
+    set_thresholds(model, tokenizer, [subject], 0.6)
     with torch.inference_mode(), short_floats():
-        logits = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in false]))[:, 0]
-    assert (logits < 0).sum() == 3
+        logits = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in subject.statements]))
+    assert (logits[:5, 0] < 0).sum() == 3 and logits[5, 2] <= 1e-6
 
 
 def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_time(tmp_path, untrained):
