@@ -163,8 +163,8 @@ def train_reader(
 
 
 def set_thresholds(model: PrefixClassifier, tokenizer: Any, held_out: Sequence[Subject], specificity: float) -> None:
-    """Moves the head's biases, so that these shares of the held-out statements have a logit below 0: `specificity` of those that
-    are not supported, for `supported`, and KEPT of those that are, for `says_nothing`.
+    """Moves the head's biases, so that these shares of the held-out statements have a logit below 0: `specificity` of those
+    that are not supported, for `supported`, and KEPT of the others, for `says_nothing`.
     """
     found: list[tuple[bool, float, float]] = []
     model.eval()
