@@ -20,9 +20,7 @@ class Split(StrEnum):
 
 
 class VerdictLabel(StrEnum):
-    """What the evidence says about a fact. NOT_FOUND: it neither supports nor contradicts it. SAYS_NOTHING: no evidence could,
-    because the fact is empty or makes no sense. ERROR: the checker failed.
-    """
+    """What the evidence says about a fact. NOT_FOUND: nothing. SAYS_NOTHING: no evidence could. ERROR: the checker failed."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
@@ -210,10 +208,6 @@ class FactScore:
     @property
     def not_found(self) -> int:
         return self.count(VerdictLabel.NOT_FOUND)
-
-    @property
-    def says_nothing(self) -> int:
-        return self.count(VerdictLabel.SAYS_NOTHING)
 
     @property
     def unsupported(self) -> int:

@@ -17,6 +17,7 @@ from flame_ray.types import (
     ScoredResponse,
     Selection,
     TrainingReport,
+    VerdictLabel,
 )
 
 Rows = list[dict[str, Any]]
@@ -156,8 +157,10 @@ def _score(name: str, result: RewardResult | None) -> dict[str, Any]:
 
 def _facts(result: RewardResult | None) -> dict[str, Any]:
     score = result if isinstance(result, FactScore) else None
-    columns = ("precision", "supported", "relevant_supported", "contradicted", "not_found", "says_nothing")
-    return {name: getattr(score, name, None) for name in columns} | {"fact_missing": _reason(result)}
+    columns = ("precision", "supported", "relevant_supported", "contradicted", "not_found")
+    says_nothing = score.count(VerdictLabel.SAYS_NOTHING) if score else None
+    counts = {name: getattr(score, name, None) for name in columns}
+    return counts | {"says_nothing": says_nothing, "fact_missing": _reason(result)}
 
 
 def _reason(result: RewardResult | None) -> str | None:

@@ -29,6 +29,12 @@ from tests.doubles import FakeMetrics, FakeStages
 TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if add_generation_prompt %}[ANSWER]{% endif %}"
 
 
+@pytest.fixture(autouse=True)
+def computes_in_bfloat16(monkeypatch) -> None:
+    """The same settings on every machine: `dtype: auto` depends on the CPU."""
+    monkeypatch.setattr("flame_ray.config.model.cpu_dtype", lambda: "bfloat16")
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A folder that looks like a model's."""

@@ -73,7 +73,7 @@ def _found(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
         "relevant_supported": score.relevant_supported if score else None,
         "contradicted": score.contradicted if score else None,
         "not_found": score.not_found if score else None,
-        "says_nothing": score.says_nothing if score else None,
+        "says_nothing": score.count(VerdictLabel.SAYS_NOTHING) if score else None,
         "failed": score.count(VerdictLabel.ERROR) if score else None,
         "counted": score.counted if score else None,
         "precision": score.precision if score else None,

@@ -113,7 +113,9 @@ def test_verifiers_count_where_a_stage_asks_one_with_their_own_length_and_model(
 
 
 def learner(**settings) -> LearnerConfig:
-    return LearnerConfig.model_validate({"lora": None, "batch_pairs": 8, "micro_batch_pairs": 1} | settings)
+    return LearnerConfig.model_validate(
+        {"dtype": "bfloat16", "lora": None, "batch_pairs": 8, "micro_batch_pairs": 1} | settings
+    )
 
 
 @pytest.mark.parametrize(("stage", "gigabytes"), [(0, 120.0), (1, 31.4), (2, 16.6), (3, 1.9)])
