@@ -8,6 +8,7 @@ import threading
 import psutil
 import pytest
 
+from flame_ray.config.model import cpu_dtype
 from flame_ray.controller.workers import start_verifiers, wait_for_verifiers
 from flame_ray.engines.base import SampleRequest
 from flame_ray.engines.vllm_engine import VllmOptions
@@ -29,7 +30,7 @@ PASSAGES = (
 
 @pytest.fixture(scope="module")
 def actors(local_ray, model):
-    options = VllmOptions(str(model), "bfloat16", 2048, 16, 1.0, 0.8, seed=0)
+    options = VllmOptions(str(model), cpu_dtype(), 2048, 16, 1.0, 0.8, seed=0)
     actors = start_verifiers(VerifierActor, options, 1, lambda name: OPTIONS)
     assert wait_for_verifiers(actors, timeout_s=240)[0].max_length == 2048
     yield actors

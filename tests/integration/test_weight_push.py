@@ -9,6 +9,7 @@ import pytest
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
+from flame_ray.config.model import cpu_dtype
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import WeightSyncError
@@ -32,7 +33,7 @@ THREADS = {"runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}, "num_cpus": 0.
 
 
 def options(folder: Path) -> VllmOptions:
-    return VllmOptions(str(folder), "bfloat16", 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
+    return VllmOptions(str(folder), cpu_dtype(), 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
 def rollout_pool(ray, engine: VllmOptions, event_loop: EventLoop) -> RolloutPool:
@@ -69,7 +70,7 @@ def pushed(local_ray, model, tmp_path_factory):
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
-    config = LearnerConfig(dtype="bfloat16", lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
+    config = LearnerConfig(dtype=cpu_dtype(), lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
     learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
