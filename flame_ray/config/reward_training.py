@@ -45,7 +45,7 @@ class TrainJudgeConfig(Settings):
     """The judge of preferences is trained on pairs of answers, in the format of `flame-ray agreement --kind preferences`."""
 
     labels: tuple[str, ...] = ()
-    aside: Fraction = 0.2  # the share of the groups (column `group`, or else the prompt) that is kept for evaluation
+    aside: Fraction = 0.2  # the share of the prompts whose pairs are kept for evaluation
     epochs: Positive = 3
     lr: Annotated[float, Field(gt=0)] = 3e-4
     batch: Positive = 8  # instructions of an optimizer step

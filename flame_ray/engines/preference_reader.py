@@ -17,7 +17,7 @@ class PreferenceReader(PrefixReader):
     """A `ResponseScorer` whose weights are in `folder`; `name` identifies them. Raises ModelError."""
 
     def __init__(self, folder: Path):
-        super().__init__(folder, PREFERENCES, "flame-ray train-judge")
+        super().__init__(folder, PREFERENCES, "set judge.preferences to the folder that flame-ray train-judge wrote")
 
     def scores(self, instruction: str, responses: Sequence[str]) -> np.ndarray:
         return self.logits_of(*encode(self.tokenizer, instruction, responses))[:, 0]

@@ -75,14 +75,12 @@ class PrefixClassifier(nn.Module):
 
 
 class PrefixReader:
-    """A reader whose weights are in `folder`; `name` identifies them. Raises ModelError."""
+    """A reader whose weights are in `folder`; `name` identifies them. Raises ModelError; if there are none, with the `fix`."""
 
-    def __init__(self, folder: Path, kind: ReaderKind, trained_by: str):
+    def __init__(self, folder: Path, kind: ReaderKind, fix: str):
         path = folder / kind.weights
         if not path.is_file():
-            raise ModelError(
-                f"weights of the reader of {kind.name}", f"nothing at {path}", f"name the folder that {trained_by} wrote"
-            )
+            raise ModelError(f"weights of the reader of {kind.name}", f"nothing at {path}", fix)
         self.tokenizer, self._model = load_reader(kind)
         load_tensors(dict(trained_tensors(self._model)), path, kind.model)
         self._model.blocks = self._model.blocks.merge_and_unload()
@@ -98,8 +96,10 @@ class PrefixReader:
                 part, read = continuations[start : start + MOST_TOGETHER], self._read(tuple(prefix))
                 try:
                     parts.append(self._model(prefix, part, read).float().numpy())
-                finally:
-                    read.crop(len(prefix) - read.get_seq_length())  # a negative number: without the continuations'
+                except BaseException:
+                    self._read.cache_clear()  # some blocks may have added to what was kept
+                    raise
+                read.crop(len(prefix) - read.get_seq_length())  # a negative number: without the continuations'
         return np.concatenate(parts)
 
     def _read_prefix(self, prefix: tuple[int, ...]) -> Any:

@@ -16,7 +16,7 @@ class RecordReader(PrefixReader):
     """A `RecordScorer` whose weights are in `folder`; `name` identifies them. Raises ModelError."""
 
     def __init__(self, folder: Path):
-        super().__init__(folder, RECORDS, "flame-ray train-checker")
+        super().__init__(folder, RECORDS, "set factuality.checker_model to the folder that flame-ray train-checker wrote")
 
     def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
         return self.logits_of(*encode(self.tokenizer, record, statements))
