@@ -20,7 +20,7 @@ from flame_ray.evaluation.labels import Preference, read_preferences
 from flame_ray.evaluation.preferences import ComparedPair, Results, preference_agreement
 from flame_ray.report.agreement import preferences_table
 from flame_ray.report.progress import Screen
-from flame_ray.reward_training.preference_training import split_preferences, train_judge
+from flame_ray.reward_training.preference_training import split_preferences, train_judge, with_off_topic
 from flame_ray.rewards.judge.preference import PreferenceJudge
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 
@@ -44,8 +44,9 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
         )
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
-    with progress(Screen(console), "preferences", len(train)) as advance:
-        model = train_judge(train, settings, seed, advance)
+    pairs = with_off_topic(train, settings.off_topic, seed)
+    with progress(Screen(console), "preferences", len(pairs)) as advance:
+        model = train_judge(pairs, settings, seed, advance)
     with TemporaryDirectory() as scratch:
         save_reader(model, PREFERENCES, Path(scratch))
         judge = PreferenceJudge(PreferenceReader(Path(scratch)))

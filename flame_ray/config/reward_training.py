@@ -17,7 +17,7 @@ class RecordTrainingConfig(Settings):
     made: Annotated[int, Field(ge=0)] = 20  # statements that are made from each record
     made_weight: Annotated[float, Field(ge=0)] = 0.3  # of such a statement, beside 1 of a label
     aside: Fraction = 0.2  # the share of the titles whose labels are kept for evaluation
-    epochs: Positive = 1  # more do not help
+    epochs: Positive = 1
     lr: Annotated[float, Field(gt=0)] = 3e-4
     # The threshold is set so that this share of the held-out facts that are not supported is refused.
     specificity: Annotated[float, Field(gt=0, lt=1)] = 0.89
@@ -46,6 +46,7 @@ class TrainJudgeConfig(Settings):
 
     labels: tuple[str, ...] = ()
     aside: Fraction = 0.2  # the share of the prompts whose pairs are kept for evaluation
+    off_topic: Annotated[int, Field(ge=0)] = 1  # pairs made for each prompt, with an answer to another one as the worse side
     epochs: Positive = 3
     lr: Annotated[float, Field(gt=0)] = 3e-4
     batch: Positive = 8  # instructions of an optimizer step

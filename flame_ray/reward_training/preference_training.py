@@ -19,6 +19,7 @@ from flame_ray.evaluation.labels import Preference
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.reward_training.training import CLIP, adapter_optimizer
 from flame_ray.seeds import derived_seed
+from flame_ray.types import Group, Prompt, Response, ResponseId
 
 WARM_UP = 10  # steps
 HEAD_RATE = 3  # times the learning rate of the adapter
@@ -30,6 +31,27 @@ def split_preferences(labelled: Sequence[Preference], aside: float) -> tuple[lis
     held_out = [stable_fraction(f"preferences/{_prompt(each)}") < aside for each in labelled]
     train, kept = ([each for each, out in zip(labelled, held_out, strict=True) if out is wanted] for wanted in (False, True))
     return train, kept
+
+
+def with_off_topic(labelled: Sequence[Preference], count: int, seed: int) -> list[Preference]:
+    """The pairs, and `count` more of each prompt: one of its answers, preferred to an answer to another prompt.
+
+    People compare answers of one policy to one prompt, which are mostly on its topic, so their labels do not teach what is not.
+    """
+    draw = random.Random(derived_seed(seed, "off-topic"))
+    answers: dict[str, list[str]] = {}
+    for each in labelled:
+        better = [response.text for response, wins in zip(each.pair.responses_G, _wins(each), strict=True) if wins >= 0.5]
+        answers.setdefault(_prompt(each), []).extend(better)
+    prompts = list(answers)
+    made = []
+    for prompt in prompts if len(prompts) > 1 else ():
+        for _ in range(count):
+            other = draw.choice([each for each in draw.sample(prompts, 2) if each != prompt])
+            texts = (draw.choice(answers[prompt]), draw.choice(answers[other]))
+            responses = tuple(Response(ResponseId(0, "made", i), text, (), (), (), "stop", 0) for i, text in enumerate(texts))
+            made.append(Preference(Group(Prompt("made", prompt), responses), 1.0, None))
+    return [*labelled, *made]
 
 
 def train_judge(
@@ -77,6 +99,10 @@ def _loss(model: PrefixClassifier, tokenizer: object, pairs: Sequence[Preference
     first, second = (scores_N[[texts.index(each.pair.responses_G[side].text) for each in pairs]] for side in (0, 1))
     wins = torch.tensor([SMOOTHING / 2 + (1 - SMOOTHING) * each.first_wins for each in pairs])
     return binary_cross_entropy_with_logits(first - second, wins, reduction="sum")
+
+
+def _wins(labelled: Preference) -> tuple[float, float]:
+    return labelled.first_wins, 1 - labelled.first_wins
 
 
 def _prompt(labelled: Preference) -> str:

@@ -36,7 +36,7 @@ SETTINGS = {
         "prompts": {
             "per_round": 64,
             "sources": [
-                {"source": "factbook", "limit": 400, "heldout_limit": 96, "dev_fraction": 0.2, "dev_limit": 48},
+                {"source": "factbook", "limit": 400, "heldout_limit": 120, "dev_fraction": 0.2, "dev_limit": 48},
                 {"source": "open-ended", "heldout_limit": 24},
             ],
         },

@@ -98,7 +98,7 @@ CHANGEABLE = {
         f"train_checker.records.{name}"
         for name in ("labels", "corpus", "made", "made_weight", "aside", "epochs", "lr", "specificity")
     ),
-    *(f"train_judge.{name}" for name in ("labels", "aside", "epochs", "lr", "batch")),
+    *(f"train_judge.{name}" for name in ("labels", "aside", "off_topic", "epochs", "lr", "batch")),
 }
 
 

@@ -57,13 +57,10 @@ def shipped():
 @pytest.mark.parametrize(
     ("instruction", "better", "worse"),
     [
-        pytest.param(
-            *(
-                "Where is Peru? Answer in one sentence.",
-                "Peru is in western South America, on the Pacific.",
-                "I like green tea.",
-            ),
-            marks=pytest.mark.xfail(strict=True, reason="the weights have seen no answers to another question"),
+        (
+            "Where is Peru? Answer in one sentence.",
+            "Peru is in western South America, on the Pacific.",
+            "I like green tea.",
         ),
         ("What is the capital of Kenya?", "The capital of Kenya is Nairobi.", "What is the capital of Kenya?"),
         ("Name two fruits.", "Apples and pears.", "Name two fruits. Name two fruits. Name two fruits."),
