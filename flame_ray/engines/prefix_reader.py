@@ -15,14 +15,17 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, model_description, short_floats
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
-# Prefixes whose keys and values are kept, 10 to 20 MB each: held-out prompts ask of the same titles again and again.
-KEPT = 32
+# Prefixes whose keys and values are kept, some 10 MB each. In the quickstart, some 70 titles of evaluations and 50 of training
+# prompts take turns: with fewer places, none would be there any more when its turn comes again.
+KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
+Read = Sequence[tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ class PrefixClassifier(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]], read: Any = None) -> Tensor:
+    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]], read: Read | None = None) -> Tensor:
         """Logits [N, outputs] of N continuations of a prefix, all as token ids.
 
-        `read` are the keys and values of the prefix, if it has been read before.
+        `read` are the keys and values of the prefix by block, if it has been read before.
         """
         positions_T, seen_TT, last_N = layout(len(prefix), [len(each) for each in continuations])
         ids_T = torch.tensor([*prefix, *(token for each in continuations for token in each)])
@@ -62,7 +65,7 @@ class PrefixClassifier(nn.Module):
             input_ids=ids_T[None, start:],
             position_ids=positions_T[None, start:],
             attention_mask=seen_TT[None, None, start:],
-            past_key_values=read,
+            past_key_values=None if read is None else DynamicCache(read),
             use_cache=read is not None,
             output_hidden_states=True,
         ).hidden_states
@@ -92,19 +95,19 @@ class PrefixReader:
         """Float32 [N, outputs] of N continuations of a prefix, all as token ids."""
         parts = [np.zeros((0, self._model.head.out_features), np.float32)]
         with torch.inference_mode(), short_floats():
+            read = [(keys.to(dtype), values.to(dtype)) for keys, values, dtype in self._read(tuple(prefix))]
             for start in range(0, len(continuations), MOST_TOGETHER):
-                part, read = continuations[start : start + MOST_TOGETHER], self._read(tuple(prefix))
-                try:
-                    parts.append(self._model(prefix, part, read).float().numpy())
-                except BaseException:
-                    self._read.cache_clear()  # some blocks may have added to what was kept
-                    raise
-                read.crop(len(prefix) - read.get_seq_length())  # a negative number: without the continuations'
+                parts.append(self._model(prefix, continuations[start : start + MOST_TOGETHER], read).float().numpy())
         return np.concatenate(parts)
 
-    def _read_prefix(self, prefix: tuple[int, ...]) -> Any:
-        """The keys and values of a prefix."""
-        return self._model.blocks(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values
+    def _read_prefix(self, prefix: tuple[int, ...]) -> list[tuple[Tensor, Tensor, torch.dtype]]:
+        """By block, the keys and values of a prefix in at most 16 bits, and the dtype that they had."""
+        blocks = self._model.blocks(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values.layers
+        return [(_halved(each.keys), _halved(each.values), each.keys.dtype) for each in blocks]
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    return tensor.half() if tensor.dtype is torch.float32 else tensor
 
 
 def load_reader(kind: ReaderKind, seed: int = 0) -> tuple[Any, PrefixClassifier]:
