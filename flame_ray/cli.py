@@ -109,7 +109,9 @@ def agreement(
     kind: Annotated[
         Kind,
         typer.Option(
-            "--kind", help="claims: each with `evidence`, or with `prompt` and --corpus. responses: with counts of facts."
+            "--kind",
+            help="claims: each with `evidence`, or with `prompt` and --corpus. responses: with counts of facts. "
+            "preferences: with two answers and the more helpful one.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Also write the figures to this file, as JSON.")] = None,

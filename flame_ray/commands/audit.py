@@ -128,7 +128,7 @@ def _findings(
     own = {each["round"]: each["evaluation"] for each in summary["rounds"]}
     agreement = agreements(readers)
     return {
-        "rounds": [round_findings(each, own[each.round]) for each in audits],
+        "rounds": [round_findings(each, own[each.round], held_out.left_out(each.round)) for each in audits],
         "agreement": [asdict(each) for each in agreement],
         "notes": _notes(readers, agreement, rounds, [each.round for each in audits]),
     }
@@ -154,13 +154,13 @@ def _rounds(words: str, existing: list[int]) -> list[int]:
 
 def _key(folder: RunFolder, run_id: str, path: Path) -> tuple[str, dict[str, HeldOutFact]]:
     """The sheet that a file of labels belongs to, and the facts behind its rows."""
-    sheet = sheet_of(path)
+    sheet, where = sheet_of(path)
     name = f"{KEYS}/{sheet}.json"
     if not sheet or "/" in sheet or not folder.storage.exists(name):
         known = [each.rpartition("/")[2].removesuffix(".json") for each in folder.storage.names(KEYS)]
         has = f"whose sheets are {', '.join(known)}" if known else "which has none yet"
         fix = "give the run that the sheet was drawn from; the first row of the file names it in `run`"
-        raise DataError(f"labels of a sheet of {run_id}, {has}", f"{path}: rows of {sheet or 'no sheet'}", fix)
+        raise DataError(f"labels of a sheet of {run_id}, {has}", f"{where}: a row of {sheet or 'no sheet'}", fix)
     rows = json.loads(folder.storage.read(name))["rows"]
     return sheet, {row["id"]: _fact(row) for row in rows}
 

@@ -68,11 +68,15 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def dtypes_fit_the_devices(self) -> "Config":
-        """Replaces `auto` for good: a run that is resumed on another machine keeps the dtype that it began with."""
+        """Replaces `auto` for good: a run that is resumed on another machine keeps the dtype that it began with.
+
+        Beside samplers that compute in 16 bits, the learner does so too, so that they get the weights that it has.
+        """
         for section, gpus in (("model", self.rollout.gpus or self.judge.gpus), ("learner", self.learner.gpus)):
             settings = getattr(self, section)
             if settings.dtype == "auto":
-                object.__setattr__(self, section, settings.model_copy(update={"dtype": fast_dtype(gpus)}))
+                dtype = "bfloat16" if section == "learner" and self.model.dtype != "float32" else fast_dtype(gpus)
+                object.__setattr__(self, section, settings.model_copy(update={"dtype": dtype}))
         return self
 
     @model_validator(mode="after")

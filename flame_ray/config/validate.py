@@ -9,11 +9,21 @@ if TYPE_CHECKING:
 
 def problems(config: "Config") -> Iterator[str]:
     """What the settings need instead, in words, with their paths and the values given."""
+    yield from _dtype_problems(config)
     yield from _folder_problems(config)
     yield from _transfer_problems(config)
     if config.pipeline.colocated:
         yield from _colocation_problems(config)
         yield from _sharing_problems(config)
+
+
+def _dtype_problems(config: "Config") -> Iterator[str]:
+    model, learner = config.model.dtype, config.learner.dtype
+    if learner == "float32" and model != "float32":
+        yield (
+            f"learner.dtype float32 needs model.dtype float32 (given {model}): samplers would round away most of what a low "
+            "rate changes; learner.dtype bfloat16 rounds so that it is kept"
+        )
 
 
 def _folder_problems(config: "Config") -> Iterator[str]:

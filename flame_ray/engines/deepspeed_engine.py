@@ -92,7 +92,7 @@ class DeepSpeedEngine:
             raise EngineError(
                 "a finite loss",
                 f"{minimised.item():g} at learning rate {lr}",
-                "lower learner.lr, or set learner.dtype to float32",
+                "lower learner.lr, or set learner.dtype and model.dtype to float32",
             )
         return sums
 
@@ -177,7 +177,7 @@ def _check_whole(kept: Kept, folder: Path) -> None:
             "a saved model with the whole update of the adapter, and the base model's other weights",
             f"{kept.share:.1%} of the update (standard error {kept.error:.1%}), and {len(kept.unequal)} others that differ "
             f"({', '.join(kept.unequal[:3]) or 'none'}), in {folder}",
-            "report this bug; until it is mended, set learner.dtype to float32",
+            "report this bug; until it is mended, set learner.dtype and model.dtype to float32",
         )
     log.info("%s: the saved model has %.1f %% of the adapter's update", folder, 100 * kept.share)
 

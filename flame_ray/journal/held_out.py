@@ -51,6 +51,11 @@ class HeldOutTables:
             raise DataError("held-out facts with verdicts", f"none in {self._run.storage.at(_table(round, 'facts'))}", fix)
         return found
 
+    def left_out(self, round: int) -> tuple[int, int]:
+        """How many facts of a round the checker left out because they say nothing, and of how many that it judged."""
+        counts = Counter(VerdictLabel(row["verdict"]) for row in self._rows(round, "facts", "verdict"))
+        return counts[VerdictLabel.SAYS_NOTHING], counts.total() - counts[VerdictLabel.ERROR]
+
     def answered(self, round: int) -> int:
         """The held-out answers that the factuality reward has scored, also those that state no fact."""
         return sum(row["supported"] is not None for row in self._rows(round, "responses", "supported"))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from flame_ray.evaluation.audit.estimate import RoundAudit
 from flame_ray.report.facts import printable
+from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import Interval
 
 ROWS = {  # finding -> its words in the table
@@ -21,7 +22,8 @@ ROWS = {  # finding -> its words in the table
     "debiased_change": "  change from the first round",
     "sensitivity": "supported facts that the checker finds",
     "specificity": "other facts that the checker refuses",
-    "says_nothing": "facts that say nothing",
+    "left_out": "facts left out by the checker: they say nothing",
+    "says_nothing": "other facts that say nothing",
     "unfaithful": "facts that distort the answer",
     "sound": "supported, say something, not distorted",
     "relevant": "facts that answer the instruction",
@@ -32,6 +34,7 @@ COUNTED = (
     "supported",
     "sensitivity",
     "specificity",
+    "left_out",
     "says_nothing",
     "unfaithful",
 )  # findings whose numbers of facts the table shows
@@ -45,11 +48,16 @@ COLUMNS = {
 }
 
 
-def round_findings(audit: RoundAudit, own: dict[str, Any]) -> dict[str, Any]:
-    """The findings of a round as JSON values. `own`: its evaluation in summary.json."""
+def round_findings(audit: RoundAudit, own: dict[str, Any], left_out: tuple[int, int]) -> dict[str, Any]:
+    """The findings of a round as JSON values. `own`: its evaluation in summary.json.
+
+    `left_out`: how many facts the checker left out because they say nothing, and of how many.
+    """
     found: dict[str, Any] = {field.name: _plain(getattr(audit, field.name)) for field in fields(audit)}
     name = "factual_precision"
     found["own"] = {"value": own[name], "ci95": own["ci95"][name], "n": own["n"][name]}
+    empty, facts = left_out
+    found["left_out"] = {"value": empty / facts, "ci95": list(wilson(empty, facts)), "n": facts} if facts else None
     return found
 
 

@@ -67,7 +67,7 @@ SETTINGS = {
     "train-reader": {
         "run": {"name": "train-reader", "seed": 1},
         "train_checker": {
-            "records": {"labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl"], "corpus": "factbook"},
+            "records": {"labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl"], "corpus": "factbook", "epochs": 2},
         },
     },
     "train-judge": {

@@ -42,10 +42,10 @@ class Reader:
     notes: tuple[str, ...] = ()  # rows that are filled in half, by their lines
 
 
-def sheet_of(path: Path) -> str:
-    """The sheet that the first row of a file belongs to."""
+def sheet_of(path: Path) -> tuple[str, str]:
+    """The sheet that the first row of a file belongs to, and where that row is. Raises DataError if there is none."""
     for row in _rows(path):
-        return row.text("id").rpartition("-")[0]
+        return row.text("id").rpartition("-")[0], row.where
     raise DataError("rows of a sheet", f"none in {path}", "give the file that the reader saved")
 
 

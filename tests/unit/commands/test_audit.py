@@ -177,13 +177,13 @@ def test_labels_of_another_run_are_refused(audit, sheet, run, tmp_path):
     path = tmp_path / "anna.jsonl"
     path.write_text('{"id": "deadbeef-01", "run": "yours", "label": "supported"}\n')
     known = sheet["sheet.jsonl"].parent.name
-    refused(audit("--labels", path), run, 3, f"whose sheets are {known}", f"{path}: rows of deadbeef", "give the run")
+    refused(audit("--labels", path), run, 3, f"whose sheets are {known}", f"{path}:1: a row of deadbeef", "give the run")
 
 
 def test_labels_before_any_sheet_are_refused(audit, run, tmp_path):
     path = tmp_path / "anna.jsonl"
     path.write_text('{"id": "7", "label": "supported"}\n')
-    refused(audit("--labels", path), run, 3, "of mine, which has none yet", "rows of no sheet")
+    refused(audit("--labels", path), run, 3, "of mine, which has none yet", f"{path}:1: a row of no sheet")
 
 
 def test_an_id_that_is_a_path_opens_no_file(audit, sheet, run, tmp_path):

@@ -52,6 +52,14 @@ def test_a_dtype_that_is_named_stays(on_cpu):
     assert (config.model.dtype, config.learner.dtype) == ("float16", "bfloat16")
 
 
+@pytest.mark.parametrize("short", ["bfloat16", "float16"])
+def test_a_learner_gives_samplers_in_16_bits_weights_that_they_need_not_round(on_cpu, short):
+    on_cpu("float32")
+    assert Config.model_validate({"model": {"dtype": short}}).learner.dtype == "bfloat16"
+    with pytest.raises(ValueError, match=f"learner.dtype float32 needs model.dtype float32 .given {short}"):
+        Config.model_validate({"model": {"dtype": short}, "learner": {"dtype": "float32"}})
+
+
 def test_a_run_keeps_the_dtype_that_it_began_with(on_cpu):
     on_cpu("float32")
     stored = parse_config(Config().model_dump(mode="json"), "a run")

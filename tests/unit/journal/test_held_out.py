@@ -28,6 +28,10 @@ def test_the_facts_of_a_round_have_their_verdicts_but_for_those_that_failed_or_s
     assert (tables.run_id, tables.rounds) == ("mine", [0, 1])
 
 
+def test_facts_that_the_checker_left_out_are_counted_beside_all_that_it_judged(tables):
+    assert (tables.left_out(0), tables.left_out(1)) == ((1, 3), (0, 1))
+
+
 def test_an_answer_that_states_nothing_is_scored_and_one_without_facts_to_check_or_that_failed_is_not(tables):
     assert tables.answered(0) == 2  # peru and chile
 

@@ -26,7 +26,7 @@ def found():
     own = evaluation_summary(make_evaluation(factual_precision=OWN))
     return {
         "readers": [{"name": "anna"}],
-        "rounds": [round_findings(each, own) for each in audits],
+        "rounds": [round_findings(each, own, (each.round, 4)) for each in audits],
         "agreement": [],
         "notes": ["anna.jsonl: no `label` in line 3 [red]\x1b[31m"],
     }
@@ -56,6 +56,8 @@ def test_each_round_is_a_column_with_people_beside_the_run(found):
     assert text.index("round 0") < text.index("round 2")
     assert row(text, "facts read")[1:] == ["2 (2)", "2 (2)"]
     assert row(text, "the run's own precision")[1] == "0.250 [0.125, 0.500]"
+    left_out = [cell.split()[0] for cell in row(text, "left out by the checker")[1:]]
+    assert left_out == ["0.000", "0.500"]  # 0 and 2 of 4
     assert row(text, "precision, by people")[1] == "0.500 [0.000, 1.000]"
     assert row(text, "supported facts that the checker finds")[1].endswith("(n 1)")
     assert "read by anna" in text

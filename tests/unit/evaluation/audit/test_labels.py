@@ -147,8 +147,9 @@ def test_reading_never_changes_a_file(write):
 
 
 def test_the_first_row_tells_the_sheet(write, tmp_path):
-    assert sheet_of(write(SUPPORTED)) == "ab12"
-    assert sheet_of(write({"id": "7"})) == ""
+    path = write(SUPPORTED)
+    assert sheet_of(path) == ("ab12", f"{path}:1")
+    assert sheet_of(write({"id": "7"}))[0] == ""
     with pytest.raises(DataError, match=r"rows of a sheet; found none in .*anna\.jsonl"):
         sheet_of(write())
     with pytest.raises(DataError, match=r"nowhere\.csv: No such file"):
