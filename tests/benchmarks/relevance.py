@@ -5,6 +5,9 @@
 `relevance.jsonl` holds 300 facts with their prompts, about training countries, drawn by kind of prompt. A reader says for each
 whether it states something of what the prompt asks for, true or false, about what the prompt is about. A fact that only repeats
 the prompt's words, or whose capital or language has no name, does not. The scorer was written on the half `development`.
+
+The rows `others` are the facts of `country_facts.jsonl`, on which the checker is trained. Their readers had the shorter
+question whether a fact helps to answer the prompt.
 """
 
 # ruff: noqa: T201
@@ -14,13 +17,18 @@ from pathlib import Path
 from flame_ray.rewards.factuality.relevance import is_relevant
 from flame_ray.rewards.factuality.scores import wilson
 
-ROWS = [json.loads(line) for line in Path(__file__).with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+HERE = Path(__file__).parent
+
+
+def rows_of(name: str) -> list[dict]:
+    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
 
 
 def main() -> None:
-    for part in ("development", "test"):
-        rows = [row for row in ROWS if row["part"] == part]
-        said = [(row["relevant"], is_relevant(row["prompt"], row["fact"])) for row in rows]
+    rows = rows_of("relevance.jsonl")
+    others = [row | {"part": "others", "fact": row["claim"]} for row in rows_of("country_facts.jsonl") if "relevant" in row]
+    for part in ("development", "test", "others"):
+        said = [(row["relevant"], is_relevant(row["prompt"], row["fact"])) for row in (*rows, *others) if row["part"] == part]
         print(f"{part}: agrees on {share([a == b for a, b in said])}")
         print(f"  of those that it calls relevant, a reader does {share([a for a, b in said if b])}")
         print(f"  of those that a reader calls relevant, it does {share([b for a, b in said if a])}")

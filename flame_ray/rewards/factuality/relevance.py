@@ -1,7 +1,8 @@
 """Tells whether a fact answers the instruction, by what the instruction asks for; no model.
 
 An instruction asks for topics, such as borders or religions. A fact is relevant if it has words of one of them, and says more
-than the instruction does. An instruction without a known topic asks for anything about its subject.
+than the instruction does; a question of yes or no is answered in its own words. An instruction without a known topic asks for
+anything about its subject.
 """
 
 import re
@@ -15,8 +16,8 @@ NAME = "(?-i:[A-Z])"  # the start of a name
 TOPICS = {
     "capital": (
         r"capital",
-        rf"capital\b.*\b(is|are|called|named|at) (called |named |the city of )?[\"']?{NAME}|(?<!capital )city of {NAME}"
-        rf"|{NAME}\w+\)?,? (is|was|as|being|the|its) (the |its )?([\w]+ )?capital",
+        rf"capital\b.*\b(is|are|called|named|at) (called |named |the city of |located (in|at) )?[\"']?{NAME}"
+        rf"|(?<!capital )city of {NAME}|{NAME}\w+\)?,? (is|was|as|being|the|its) (the |its )?([\w]+ )?capital",
     ),
     "government": (
         r"govern|political system",
@@ -65,7 +66,8 @@ TOPICS = {
     ),
     "industry": (
         r"industr",
-        r"industr|manufactur|touris|textile|construction|\bservices\b|machinery|\bsector|produc|extract|mining|energy|factor(y|ies)",
+        r"industr|manufactur|touris|textile|construction|\bservices\b|machinery|\bsector|produc|extract|mining|energy|factor(y|ies)"
+        r"|econom.*\b(based|depend\w*|driven|relies|reliant|rely)\b",
     ),
     "exports": (r"export", r"export|\btrade\b|\bthe main (is|are)\b"),
     "economy": (r"econom", r"econom"),
@@ -79,6 +81,7 @@ EMPTY = """
     largely list main major many matter mention most much multiple name nation natural numerous of on one or other people place
     primarily primary reliant relies rely rich sentence sentences several significant so some such tell that the their them
     there these they this those to two unique use various vary very was were what which who widely will with you"""
+YES_OR_NO = re.compile(r"(?:^|[.?!] )(?:Is|Are|Was|Were|Do|Does|Did|Has|Have|Can)\b")  # how such a question begins
 SUBJECT = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")  # names in an instruction; they may hold words of topics (Marshall Islands)
 WORD = re.compile(r"[^\W\d_]+|\d[\d,.]*")
 _stem = Stemmer.Stemmer("english").stemWord
@@ -95,14 +98,17 @@ def is_relevant(prompt: str, fact: str) -> bool:
     False
     >>> is_relevant("Which languages are common in Peru?", "Peru has many languages")
     False
+    >>> is_relevant("Is Peru landlocked, or does it touch an ocean?", "Peru is landlocked")
+    True
     """
     prompt, fact = fold(prompt), fold(fact)
     names = SUBJECT.findall(prompt)
     prompt, fact = _without(names, prompt), _without(names, fact)
+    repeats = not YES_OR_NO.search(prompt) and not _content(fact) - _content(prompt)
     asked = [stated for words, stated in _TOPICS if words.search(prompt)]
     if not asked:
         return True
-    return bool(_content(fact) - _content(prompt)) and any(stated.search(fact) for stated in asked)
+    return not repeats and any(stated.search(fact) for stated in asked)
 
 
 def _without(names: list[str], text: str) -> str:

@@ -1,0 +1,41 @@
+"""The weights that ship, on whole records: true statements that the checker of words refused, each beside a false one."""
+
+import pytest
+
+from flame_ray.engines.finetuned import FinetunedModel
+from flame_ray.engines.record_reader import RecordReader
+from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.types import Claim, Fact, VerdictLabel
+
+
+@pytest.fixture(scope="module")
+def supports():
+    model, passages = FinetunedModel(SHIPPED), load_corpus("factbook")
+    checker = FinetunedChecker(model, model.name, reader=RecordReader(SHIPPED))
+
+    def supports(title, *facts):
+        record = tuple(passage for passage in passages if passage.title == title)
+        verdicts = checker.check([Claim(Fact(fact, 0), record) for fact in facts])
+        return [verdict.label is VerdictLabel.SUPPORTED for verdict in verdicts]
+
+    return supports
+
+
+@pytest.mark.parametrize(
+    ("title", "true", "false"),
+    [
+        ("Guinea", "Guinea is located in West Africa", "Guinea is located in East Africa"),
+        ("Zimbabwe", "The capital city of Zimbabwe is Harare", "The capital city of Zimbabwe is Lusaka"),
+        ("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
+        ("Haiti", "Haiti touches a sea or an ocean", "Haiti is landlocked"),
+        (
+            "Finland",
+            "Finnish is the most common language spoken in Finland",
+            "Swedish is the most common language spoken in Finland",
+        ),
+        ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
+    ],
+)
+def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_not(supports, title, true, false):
+    assert supports(title, true, false) == [True, False]
