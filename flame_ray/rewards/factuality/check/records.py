@@ -68,6 +68,10 @@ ORGANISATIONS: Mapping[str, str] = {
     "WHO": "World Health Organization",
     "WTO": "World Trade Organization",
 }
+# What a list says beside an organisation that the country is no member of.
+NO_MEMBER = re.compile(
+    "observer|candidate|partner|associate|correspondent|pending|signatory|subscriber|cooperating|dialogue|engagement|excluded"
+)
 # Fields of figures that share words with statements about other things.
 FIGURES_ONLY = re.compile(
     "Sex ratio|Age structure|Maritime|Diplomatic|Telephone|Dependency|GDP -|Exchange|Sanitation|Drinking|Tobacco|Carbon|"
@@ -77,7 +81,7 @@ FIGURES_ONLY = re.compile(
 LINE = re.compile(r"^([^:\n]{1,80}): (.+)$", re.MULTILINE)
 DATES = re.compile(r"\s*\([^()]*(?:est\.|\d{4})\)|;? note\b.*")  # when a value was estimated, and remarks on how
 DISTANCE = re.compile(r"\s[\d,.]+ km")
-FEWEST = 3  # lines `Field: value` of a passage that is a record
+FEWEST = 3  # lines `Field: value` of a passage that shows its title to be a record
 WHOLE_LINE, PART, EXTRA_WORDS = 25, 40, 30  # words of a line that is kept whole, of a part, and of an added line
 ENOUGH = 4.5  # what the shared words of an added line weigh at least
 SEEN = 0.3  # the weight of a shared word that the fields above have, too
@@ -140,7 +144,8 @@ def record_for(claim: Claim) -> Record | None:
 
     Of several titles, the one that the fact names, or else the one with most passages.
     """
-    records = [passage for passage in claim.passages_K if _is_record(passage)]
+    titles = {passage.title for passage in claim.passages_K if _field_lines(passage) >= FEWEST}
+    records = [passage for passage in claim.passages_K if passage.title in titles and _field_lines(passage)]
     if 2 * len(records) <= len(claim.passages_K):
         return None
     counts = Counter(passage.title for passage in records)
@@ -161,8 +166,8 @@ def _stems(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def _is_record(passage: Passage) -> bool:
-    return bool(passage.title) and len(LINE.findall(passage.text)) >= FEWEST
+def _field_lines(passage: Passage) -> int:
+    return len(LINE.findall(passage.text)) if passage.title else 0
 
 
 @lru_cache(maxsize=512)
@@ -203,5 +208,12 @@ def _lines(field: str, value: str) -> Sequence[Line]:
 
 
 def _members(value: str) -> Mapping[str, bool]:
-    items = {re.sub(r"\s*\(.*", "", item).strip() for item in value.split(",")}
-    return {short: short in items for short in ORGANISATIONS} if value else {}
+    """By organisation, whether a list has it as one of which the country is a member.
+
+    >>> found = _members("AU (suspended), EU (candidate country), NATO")
+    >>> [short for short, is_member in found.items() if is_member]
+    ['AU', 'NATO']
+    """
+    items = (item.partition("(") for item in value.split(","))
+    remarks = {name.strip(): remark for name, _, remark in items}
+    return {short: short in remarks and not NO_MEMBER.search(remarks[short]) for short in ORGANISATIONS} if value else {}

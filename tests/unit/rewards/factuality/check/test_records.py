@@ -73,13 +73,20 @@ def test_a_fact_brings_the_line_of_another_field_that_shares_its_rare_words():
         ("Peru is a member of the United Nations", "Member of: UN (United Nations); not a member of: none of them"),
         ("Peru belongs to NATO", "Member of: none of them; not a member of: NATO (North Atlantic Treaty Organization)"),
         (
-            "Peru is in the OAS and the African Union",
-            "Member of: OAS (Organization of American States); not a member of: AU (African Union)",
+            "Peru is in APEC, the OAS and the African Union",
+            "Member of: APEC (Asia-Pacific Economic Cooperation); "
+            "not a member of: AU (African Union), OAS (Organization of American States)",  # OAS (observer)
         ),
     ],
 )
-def test_an_organisation_that_a_fact_names_is_spelt_out_with_whether_the_record_lists_it(fact, line):
+def test_an_organisation_that_a_fact_names_is_spelt_out_with_whether_the_country_is_a_member(fact, line):
     assert record(fact, GEOGRAPHY, GOVERNMENT).statement(fact).splitlines()[0] == line
+
+
+def test_a_passage_of_one_long_line_is_part_of_the_record():
+    long = Passage("pe/government/1", "Peru", "Peru, Government:\nInternational organization participation: NATO, UN")
+    fact = "Peru is a member of NATO"
+    assert record(fact, GEOGRAPHY, long).statement(fact).startswith("Member of: NATO (North Atlantic Treaty Organization);")
 
 
 def test_of_several_titles_the_one_that_the_fact_names_counts_or_else_the_one_with_most_passages():
