@@ -54,7 +54,7 @@ def test_the_folder_holds_the_weights_of_both_models_and_the_card_of_the_new_one
     ("rows", "changed", "told"),
     [
         ([*ROWS, {**ROWS[0], "label": "true"}], {}, "jsonl:16: "),
-        ([{**ROWS[0], "prompt": "Describe Atlantis."}], {}, "jsonl:1: .*name a title"),
+        ([{**ROWS[0], "prompt": "Describe Atlantis."}], {}, "name a title of the corpus.*jsonl:1"),
         (ROWS, {"aside": 0.0}, "0 of them held out"),
         (ROWS, {"aside": 1.0}, "5 of them held out"),
     ],
