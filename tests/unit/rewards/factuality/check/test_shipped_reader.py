@@ -10,16 +10,15 @@ from flame_ray.types import Claim, Fact, VerdictLabel
 
 
 @pytest.fixture(scope="module")
-def supports():
+def judged():
     model, passages = FinetunedModel(SHIPPED), load_corpus("factbook")
     checker = FinetunedChecker(model, model.name, reader=RecordReader(SHIPPED))
 
-    def supports(title, *facts):
+    def judged(title, *facts):
         record = tuple(passage for passage in passages if passage.title == title)
-        verdicts = checker.check([Claim(Fact(fact, 0), record) for fact in facts])
-        return [verdict.label is VerdictLabel.SUPPORTED for verdict in verdicts]
+        return checker.check([Claim(Fact(fact, 0), record) for fact in facts])
 
-    return supports
+    return judged
 
 
 @pytest.mark.parametrize(
@@ -27,18 +26,27 @@ def supports():
     [
         ("Guinea", "Guinea is located in West Africa", "Guinea is located in East Africa"),
         ("Zimbabwe", "The capital city of Zimbabwe is Harare", "The capital city of Zimbabwe is Lusaka"),
-        pytest.param(
-            *("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
-            marks=pytest.mark.xfail(strict=True, reason="few labels are of memberships: the false one is supported too"),
-        ),
         ("Haiti", "Haiti touches a sea or an ocean", "Haiti is landlocked"),
+        ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
+    ],
+)
+def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_not(judged, title, true, false):
+    labels = [verdict.label for verdict in judged(title, true, false)]
+    assert labels[0] is VerdictLabel.SUPPORTED is not labels[1]
+
+
+@pytest.mark.parametrize(
+    ("title", "true", "false"),
+    [
+        ("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
         (
             "Finland",
             "Finnish is the most common language spoken in Finland",
             "Swedish is the most common language spoken in Finland",
         ),
-        ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
     ],
 )
-def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_not(supports, title, true, false):
-    assert supports(title, true, false) == [True, False]
+def test_of_facts_near_the_threshold_the_true_one_has_the_higher_score(judged, title, true, false):
+    """The false membership passes the threshold too, and the true share of speakers only just."""
+    higher, lower = judged(title, true, false)
+    assert higher.score > lower.score + 0.05
