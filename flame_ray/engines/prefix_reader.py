@@ -25,7 +25,7 @@ from flame_ray.storage.atomic import sha256_of
 # prompts take turns: with fewer places, none would be there any more when its turn comes again.
 KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
-Read = Sequence[tuple[Tensor, Tensor]]
+Read = Sequence[tuple[Tensor, Tensor]]  # keys and values of a prefix, by block
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ EMPTY = """
     largely list main major many matter mention most much multiple name nation natural numerous of on one or other people place
     primarily primary reliant relies rely rich sentence sentences several significant so some such tell that the their them
     there these they this those to two unique use various vary very was were what which who widely will with you"""
-YES_OR_NO = re.compile(r"(?:^|[.?!] )(?:Is|Are|Was|Were|Do|Does|Did|Has|Have|Can)\b")  # how such a question begins
+YES_OR_NO = re.compile(r"(?i)(?:^|[.?!] )(?:is|are|was|were|do(?! not)|does|did|has|have)\b")  # how such a question begins
 SUBJECT = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")  # names in an instruction; they may hold words of topics (Marshall Islands)
 WORD = re.compile(r"[^\W\d_]+|\d[\d,.]*")
 _stem = Stemmer.Stemmer("english").stemWord

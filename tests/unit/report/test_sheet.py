@@ -208,6 +208,13 @@ def test_a_file_of_labels_fills_what_is_open_and_replaces_nothing(browse):
     assert found[1] == "1 labels loaded from a.jsonl; 2 lines are not labels of this sheet"
 
 
+def test_a_remark_without_a_label_is_loaded_too(browse):
+    text = json.dumps(json.dumps({"id": "ab12-2", "faithful": False}))
+    load = f'await load(new File([{text}], "a.jsonl"));'
+    remark = {"label": None, "says_nothing": None, "faithful": False, "relevant": None}
+    assert browse(make_sheet(*THREE), f'{load} return answers["ab12-2"];') == remark
+
+
 def test_what_is_typed_into_a_field_is_no_label(browse):
     typed = """
       byId("find").focus(); byId("find").dispatchEvent(new KeyboardEvent("keydown", { key: "1", bubbles: true }));

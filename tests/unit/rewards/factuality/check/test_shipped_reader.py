@@ -28,6 +28,10 @@ def judged():
         ("Zimbabwe", "The capital city of Zimbabwe is Harare", "The capital city of Zimbabwe is Lusaka"),
         ("Haiti", "Haiti touches a sea or an ocean", "Haiti is landlocked"),
         ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
+        pytest.param(
+            *("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
+            marks=pytest.mark.xfail(strict=True, reason="few labels are of memberships: the false one is supported too"),
+        ),
     ],
 )
 def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_not(judged, title, true, false):
@@ -35,18 +39,9 @@ def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_n
     assert labels[0] is VerdictLabel.SUPPORTED is not labels[1]
 
 
-@pytest.mark.parametrize(
-    ("title", "true", "false"),
-    [
-        ("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
-        (
-            "Finland",
-            "Finnish is the most common language spoken in Finland",
-            "Swedish is the most common language spoken in Finland",
-        ),
-    ],
-)
-def test_of_facts_near_the_threshold_the_true_one_has_the_higher_score(judged, title, true, false):
-    """The false membership passes the threshold too, and the true share of speakers only just."""
-    higher, lower = judged(title, true, false)
-    assert higher.score > lower.score + 0.05
+def test_the_most_common_language_has_a_higher_score_than_the_next_one(judged):
+    """Its score is that near the threshold that another machine's arithmetic may put it below."""
+    finnish, swedish = judged(
+        "Finland", *(f"{each} is the most common language spoken in Finland" for each in ("Finnish", "Swedish"))
+    )
+    assert finnish.score > swedish.score + 0.05
