@@ -16,7 +16,7 @@ from flame_ray.doctor.capacity import (
     check_placement,
     check_tensor_parallel,
 )
-from flame_ray.doctor.checks import Check, Level, Site
+from flame_ray.doctor.checks import Check, Level, Site, refused
 from flame_ray.doctor.data import find_corpus, find_prompts
 from flame_ray.doctor.disks import find_room
 from flame_ray.doctor.estimate import Plan, estimate
@@ -24,6 +24,8 @@ from flame_ray.doctor.models import ModelShape, find_model
 from flame_ray.doctor.package import find_package
 from flame_ray.doctor.probe import find_auth, find_site, find_versions
 from flame_ray.doctor.render import render
+from flame_ray.engines.models import check_reward_models
+from flame_ray.errors import ModelError
 
 
 def doctor(config: Config, console: Console) -> bool:
@@ -58,6 +60,10 @@ def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | No
     if name := config.factuality.verifier_model:
         check, shapes["verifier"] = find_model(name, config.model, "factuality.checker_model")
         checks.append(check)
+    try:
+        check_reward_models(config)
+    except ModelError as error:
+        checks.append(refused("reward models", error))
     return checks, shapes
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import MODEL, WEIGHTS, FinetunedModel, load_base, save
+from flame_ray.engines.finetuned import MODEL, FinetunedModel, load_base, save
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
 from flame_ray.journal.environment import describe_environment
 from flame_ray.report.agreement import claims_table
@@ -42,10 +43,10 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
     lexical = agreement_of(LexicalChecker(), data.held_out, config)
     with TemporaryDirectory() as scratch:
         agreements = _train_phases(config, data, Path(scratch), Screen(console), tables, train)
-        weights = (Path(scratch) / WEIGHTS).read_bytes()
+        weights = (Path(scratch) / CHECKER_WEIGHTS).read_bytes()
     tables.print(claims_table(lexical))
     card = make_card(config, data.counts, round(time.monotonic() - started), [lexical, *agreements])
-    write_file(out / WEIGHTS, weights, "--out")
+    write_file(out / CHECKER_WEIGHTS, weights, "--out")
     write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card

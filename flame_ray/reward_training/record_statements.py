@@ -74,6 +74,7 @@ LISTS: Mapping[str, tuple[str, ...]] = {
     ),
     "Industries": (
         "The main industries of {country} include {item}",
+        "The economy of {country} relies on {item}",
         "The industries include {item}",
         "Industry in {country} includes {item}",
     ),
@@ -256,14 +257,7 @@ def _religion(country: Country, others: Sequence[Country], draw: random.Random) 
         "People in {country} believe in {item}",
     )
     first = ("The most common religion in {country} is {item}", "The majority of people in {country} follow {item}")
-    followers = country.items("Religions")
-    true = [
-        (name, place)
-        for place, each in enumerate(followers)
-        for key, names in RELIGIONS.items()
-        if key in each
-        for name in names
-    ]
+    true = _religions(country)
     known = {name for name, _ in true}
     value = country.fields.get("Religions", "")
     false = [names[0] for key, names in RELIGIONS.items() if key not in value and not known & set(names)]
@@ -272,6 +266,39 @@ def _religion(country: Country, others: Sequence[Country], draw: random.Random) 
         yield from _say((*forms, *first) if place == 0 else forms, country, True, draw, item=name)
     elif true and false:
         yield from _say((*forms, *first), country, False, draw, item=draw.choice(false))
+
+
+def _religions(country: Country) -> list[tuple[str, int]]:
+    """What people call the religions of a record, each with its place among them."""
+    return [
+        (name, place)
+        for place, each in enumerate(country.items("Religions"))
+        for key, names in RELIGIONS.items()
+        if key in each
+        for name in names
+    ]
+
+
+def _together(country: Country, others: Sequence[Country], draw: random.Random) -> Iterator[Made]:
+    """The most common language and religion in one statement. One of them alone is half true, and so not supported."""
+    forms = (
+        "The most common language and religion in {country} is {item}",
+        "The most common languages and religions in {country} are {item}",
+    )
+    languages, religions = country.items("Languages"), _religions(country)
+    if not languages or not religions:
+        return
+    language, religion = languages[0], draw.choice([name for name, place in religions if place == religions[0][1]])
+    supported = draw.random() < 0.5
+    if supported:
+        item = f"{language} and {religion}"
+    elif foreign := _foreign(country, others, "Languages", draw):
+        known = {name for name, _ in religions}
+        faith = draw.choice([names[0] for names in RELIGIONS.values() if not known & set(names)] or [language])
+        item = draw.choice((language, religion, f"{language} and {faith}", f"{foreign[0]} and {religion}", foreign[0]))
+    else:
+        return
+    yield from _say(forms, country, supported, draw, item=item)
 
 
 def _government(country: Country, others: Sequence[Country], draw: random.Random) -> Iterator[Made]:
@@ -286,14 +313,16 @@ def _government(country: Country, others: Sequence[Country], draw: random.Random
 
 def _membership(country: Country, others: Sequence[Country], draw: random.Random) -> Iterator[Made]:
     forms = ("{country} is a member of {item}", "{country} belongs to {item}", "{country} is part of {item}")
-    if country.record.member_of:
-        short = draw.choice([each for each in ORGANISATIONS if len(each) > 1])
-        item = draw.choice((short, f"the {ORGANISATIONS[short]}"))
-        yield from _say(forms, country, country.record.member_of[short], draw, item=item)
+    supported = draw.random() < 0.5
+    pool = [short for short, is_member in country.record.member_of.items() if is_member is supported and len(short) > 1]
+    if pool:
+        short = draw.choice(pool)
+        yield from _say(forms, country, supported, draw, item=draw.choice((short, f"the {ORGANISATIONS[short]}")))
 
 
 Kind = Callable[[Country, Sequence[Country], random.Random], Iterator[Made]]
 KINDS: tuple[Kind, ...] = (
     *(_capital, _region, _region, _coast, _sea, _climate, _climate, _land, _religion, _religion, _government, _government),
-    *(_listed, _listed, _listed, _listed, _listed, _listed, _enumerated, _enumerated, _membership),
+    *(_listed, _listed, _listed, _listed, _listed, _listed, _enumerated, _enumerated, _together, _together),
+    *(_membership, _membership, _membership),
 )

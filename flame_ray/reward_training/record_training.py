@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flame_ray.config.reward_training import RecordTrainingConfig
-from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
 from flame_ray.engines.finetuned import short_floats
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.engines.prefix_reader import MOST_TOGETHER, PrefixClassifier, load_reader, trained_tensors
 from flame_ray.engines.record_reader import RECORDS, encode
 from flame_ray.errors import DataError, EngineError
@@ -140,7 +140,7 @@ def train_reader(
     """
     torch.manual_seed(derived_seed(seed, "training"))
     tokenizer, model = load_reader(RECORDS, derived_seed(seed, "adapter"))
-    start_from(model, start / PROSE_WEIGHTS)
+    start_from(model, start / CHECKER_WEIGHTS)
     weight = _weights(subjects, config.made_weight)
     steps = [step for epoch in range(config.epochs) for step in _steps(subjects, derived_seed(seed, "order", epoch))]
     optimizer = adapter_optimizer(model, dict(trained_tensors(model)), config.lr, HEAD_RATE)

@@ -18,3 +18,14 @@ def test_a_job_is_examined_without_starting_ray_or_making_a_folder(tmp_path, mon
     assert plan is not None and site.capacity["CPU"] >= 1
     assert not ray.is_initialized()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_without_the_weights_of_the_judge_is_a_problem(folder):
+    write_model(folder)
+    settings = job(
+        cluster={"address": "local"},
+        model={"policy": str(folder)},
+        judge={"backend": "preference", "preferences": str(folder)},
+    )
+    found = {check.name: check for check in examine(settings)[0]}
+    assert "judge.preferences" in found["reward models"].expected

@@ -54,6 +54,25 @@ def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp
         _check(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
 
 
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        (
+            {"judge": {"backend": "preference", "preferences": "nowhere"}},
+            r"judge\.preferences .*preferences\.safetensors.*train-judge",
+        ),
+        (
+            {"factuality": {"checker": "small", "checker_model": "nowhere"}},
+            r"checker_model .*checker\.safetensors.*train-checker",
+        ),
+    ],
+)
+def test_a_folder_without_the_weights_of_a_reward_model_is_refused(job, tmp_path, sections, expected):
+    settings = {name: dict(job().model_dump()[name], **values) for name, values in sections.items()}
+    with pytest.raises(ModelError, match=expected):
+        _check(job(**settings), new(tmp_path), is_new=True)
+
+
 def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, tmp_path):
     with pytest.raises(DataError, match=r"run\.select is best; found none among the prompts.*dev_fraction"):
         _check(job(run={"select": "best"}), new(tmp_path), is_new=True)

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from flame_ray.commands.train_checker import CARD, agreement_of, train_checker
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import WEIGHTS, FinetunedModel
+from flame_ray.engines.finetuned import FinetunedModel
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.errors import DataError, StorageError
 from flame_ray.reward_training.data import prepare_data
 from flame_ray.reward_training.grouped_split import grouped_split
@@ -53,7 +54,7 @@ def trained(files, tmp_path_factory):
 
 def test_the_folder_holds_the_weights_and_their_card(trained):
     out, card, _, _ = trained
-    assert sorted(path.name for path in out.iterdir()) == [CARD, WEIGHTS]
+    assert sorted(path.name for path in out.iterdir()) == [CARD, CHECKER_WEIGHTS]
     assert json.loads((out / CARD).read_text()) == json.loads(json.dumps(card))
 
 
@@ -90,13 +91,13 @@ def test_a_person_sees_both_phases_and_three_tables(trained):
 def test_the_same_seed_trains_the_same_weights(files, trained, tmp_path):
     out, card, _, _ = trained
     again, _, _ = train(settings(files), tmp_path)
-    assert (tmp_path / WEIGHTS).read_bytes() == (out / WEIGHTS).read_bytes()
+    assert (tmp_path / CHECKER_WEIGHTS).read_bytes() == (out / CHECKER_WEIGHTS).read_bytes()
     differing = {"seconds": 0, "made_with": {}}
     assert again | differing == card | differing
 
 
 def test_training_that_is_cut_off_leaves_the_weights_that_were_there(files, tmp_path):
-    (tmp_path / WEIGHTS).write_bytes(b"those of before")
+    (tmp_path / CHECKER_WEIGHTS).write_bytes(b"those of before")
     phases = []
 
     def interrupted(model, tokenizer, phase, seed, advance):
@@ -107,7 +108,7 @@ def test_training_that_is_cut_off_leaves_the_weights_that_were_there(files, tmp_
 
     with pytest.raises(KeyboardInterrupt):
         train(settings(files), tmp_path, train=interrupted)
-    assert (tmp_path / WEIGHTS).read_bytes() == b"those of before" and not (tmp_path / CARD).exists()
+    assert (tmp_path / CHECKER_WEIGHTS).read_bytes() == b"those of before" and not (tmp_path / CARD).exists()
 
 
 def test_without_twins_there_is_one_phase(files, tmp_path):

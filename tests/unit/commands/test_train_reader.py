@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flame_ray.commands.train_reader import CARD, train_reader_command
 from flame_ray.config import Config
-from flame_ray.engines.finetuned import WEIGHTS as PROSE_WEIGHTS
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.engines.record_reader import RECORDS, RecordReader
 from flame_ray.errors import DataError
 
@@ -40,7 +40,7 @@ def train(config, out):
 def test_the_folder_holds_the_weights_of_both_models_and_the_card_of_the_new_one(tmp_path):
     out = tmp_path / "new"
     card, table = train(settings(tmp_path), out)
-    assert sorted(path.name for path in out.iterdir()) == sorted([CARD, RECORDS.weights, PROSE_WEIGHTS])
+    assert sorted(path.name for path in out.iterdir()) == sorted([CARD, RECORDS.weights, CHECKER_WEIGHTS])
     assert json.loads((out / CARD).read_text()) == json.loads(json.dumps(card))
     data = card["data"]
     assert (data["trained_on"], data["titles"], data["kept_aside"], len(data["titles_kept_aside"])) == (9, 3, 6, 2)

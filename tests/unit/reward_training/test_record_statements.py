@@ -20,6 +20,7 @@ GHANA = country(
     Climate="tropical; warm and dry",
     Languages="Asante 16%, Ewe 14%, other 31.2% (2010 est.)",
     Religions="Christian 71.3%, Muslim 19.9%",
+    International_organization_participation="AU, NATO (observer)",
 )
 NEPAL = country(
     "Nepal", Location="Southern Asia", Coastline="0 km (landlocked)", Languages="Nepali 44.9%, Maithali 11.4%", Terrain="plains"
@@ -44,6 +45,12 @@ def test_true_and_false_statements_follow_the_record():
         "The main languages of Ghana include Nepali": False,
         "The most common religion in Ghana is Christianity": True,
         "Islam is practised in Ghana": True,
+        "Ghana is a member of AU": True,
+        "Ghana is a member of NATO": False,
+        "The most common language and religion in Ghana is Asante and Christianity": True,
+        "The most common language and religion in Ghana is Asante": False,
+        "The most common language and religion in Ghana is Christianity": False,
+        "The most common languages and religions in Ghana are Nepali and Christianity": False,
     }
     assert {text: statements.get(text) for text in expected} == expected
     assert "The most common religion in Ghana is Islam" not in statements
