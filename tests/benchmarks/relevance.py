@@ -6,8 +6,9 @@
 whether it states something of what the prompt asks for, true or false, about what the prompt is about. A fact that only repeats
 the prompt's words, or whose capital or language has no name, does not. The scorer was written on the half `development`.
 
-The rows `others` are the facts of `country_facts.jsonl`, on which the checker is trained. Their readers had the shorter
-question whether a fact helps to answer the prompt.
+The rows `others` are the facts of `country_facts.jsonl`, on which the checker is trained, and `trained` those of
+`trained_facts.jsonl`, which trained policies stated. Their readers had the shorter question whether a fact helps to answer the
+prompt.
 """
 
 # ruff: noqa: T201
@@ -26,9 +27,10 @@ def rows_of(name: str) -> list[dict]:
 
 def main() -> None:
     rows = rows_of("relevance.jsonl")
-    others = [row | {"part": "others", "fact": row["claim"]} for row in rows_of("country_facts.jsonl") if "relevant" in row]
-    for part in ("development", "test", "others"):
-        said = [(row["relevant"], is_relevant(row["prompt"], row["fact"])) for row in (*rows, *others) if row["part"] == part]
+    for part, file in (("others", "country_facts.jsonl"), ("trained", "trained_facts.jsonl")):
+        rows += [row | {"part": part, "fact": row["claim"]} for row in rows_of(file) if "relevant" in row]
+    for part in ("development", "test", "others", "trained"):
+        said = [(row["relevant"], is_relevant(row["prompt"], row["fact"])) for row in rows if row["part"] == part]
         print(f"{part}: agrees on {share([a == b for a, b in said])}")
         print(f"  of those that it calls relevant, a reader does {share([a for a, b in said if b])}")
         print(f"  of those that a reader calls relevant, it does {share([b for a, b in said if a])}")

@@ -16,7 +16,7 @@ NAME = "(?-i:[A-Z])"  # the start of a name
 TOPICS = {
     "capital": (
         r"capital",
-        rf"capital\b.*\b(is|are|called|named|at) (called |named |the city of |located (in|at) )?[\"']?{NAME}"
+        rf"capital\b.*\b(is|are|called|named|at) (called |named |known as |the city of |located (in|at) )?[\"']?{NAME}"
         rf"|(?<!capital )city of {NAME}|{NAME}\w+\)?,? (is|was|as|being|the|its) (the |its )?([\w]+ )?capital",
     ),
     "government": (
@@ -86,7 +86,7 @@ SUBJECT = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")  # names in an instruction; the
 WORD = re.compile(r"[^\W\d_]+|\d[\d,.]*")
 _stem = Stemmer.Stemmer("english").stemWord
 _EMPTY_STEMS = {_stem(word) for word in EMPTY.split()}
-_TOPICS = [tuple(re.compile(words, re.IGNORECASE) for words in topic) for topic in TOPICS.values()]
+_TOPICS = {name: tuple(re.compile(words, re.IGNORECASE) for words in topic) for name, topic in TOPICS.items()}
 
 
 def is_relevant(prompt: str, fact: str) -> bool:
@@ -96,16 +96,20 @@ def is_relevant(prompt: str, fact: str) -> bool:
     True
     >>> is_relevant("What is the capital of Peru?", "Peru borders Chile")
     False
+    >>> is_relevant("What is the capital of Kuwait?", "The capital of Kuwait is Kuwait City")
+    True
     >>> is_relevant("Which languages are common in Peru?", "Peru has many languages")
     False
     >>> is_relevant("Is Peru landlocked, or does it touch an ocean?", "Peru is landlocked")
     True
     """
     prompt, fact = fold(prompt), fold(fact)
+    if all(words.search(text) for words, text in zip(_TOPICS["capital"], (prompt, fact), strict=True)):
+        return True  # its name may be that of the country
     names = SUBJECT.findall(prompt)
     prompt, fact = _without(names, prompt), _without(names, fact)
     repeats = not YES_OR_NO.search(prompt) and not _content(fact) - _content(prompt)
-    asked = [stated for words, stated in _TOPICS if words.search(prompt)]
+    asked = [stated for words, stated in _TOPICS.values() if words.search(prompt)]
     if not asked:
         return True
     return not repeats and any(stated.search(fact) for stated in asked)
