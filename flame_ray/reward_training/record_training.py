@@ -37,7 +37,7 @@ TOGETHER = 2  # records of an optimizer step
 HEAD_RATE = 5  # times the learning rate of the adapter
 CONTRADICTED_WEIGHT, SAYS_NOTHING_WEIGHT = 0.3, 0.3
 LABELS = (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)  # those that readers give
-KEPT = 0.995  # of the true facts, as those that say something
+KEPT = 0.99  # of the true facts, as those that say something
 SIZE = 20  # the sum over a record's statements is divided by this
 
 
