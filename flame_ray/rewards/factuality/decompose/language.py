@@ -17,10 +17,12 @@ FEWEST = 3  # words of another language
 def refuse_other_languages(text: str) -> None:
     """Raises ValueError if most letters of a text are not Latin, or if its small words are those of another language.
 
+    The message is the same for all texts of a kind, so that a run can count them.
+
     >>> refuse_other_languages("Lima is the capital of Peru.")
     >>> refuse_other_languages("利马是智利的首都。")
     Traceback (most recent call last):
-    ValueError: decompose: expected a response in English, found one in CJK script: '利马是智利的首都。'; use decompose=llm
+    ValueError: decompose: expected a response in English, found one in CJK script; use decompose=llm
     """
     letters = [char for char in text if char.isalpha()]
     other = [
@@ -35,4 +37,4 @@ def refuse_other_languages(text: str) -> None:
         if foreign >= FEWEST and foreign > 2 * english:
             found = "one in another language"
     if found:
-        raise ValueError(f"decompose: expected a response in English, found {found}: {text.strip()[:20]!r}; use decompose=llm")
+        raise ValueError(f"decompose: expected a response in English, found {found}; use decompose=llm")
