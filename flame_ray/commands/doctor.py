@@ -15,6 +15,7 @@ from flame_ray.doctor.capacity import (
     check_host,
     check_placement,
     check_tensor_parallel,
+    check_weights,
 )
 from flame_ray.doctor.checks import Check, Level, Site, refused
 from flame_ray.doctor.data import find_corpus, find_prompts
@@ -44,6 +45,7 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     plan_of = _planner(shapes, corpus_bytes)
     plan = plan_of(config) if plan_of else None
     checks = [*find_versions(on_gpu, site), site_check, *check_placement(config, site), *check_engine_gpus(config)]
+    checks += check_weights(config)
     checks += [*_check_memory(config, plan_of, site), *find_room(config, plan)]
     checks += [*model_checks, *find_prompts(config), corpus_check]
     checks += [find_package(config), find_auth(cluster_address(config.cluster))]

@@ -13,6 +13,7 @@ from flame_ray.doctor.capacity import (
     check_host,
     check_placement,
     check_tensor_parallel,
+    check_weights,
     config_changes,
     device_share,
     learner_changes,
@@ -215,3 +216,9 @@ def test_an_engine_is_never_offered_more_of_a_gpu_than_it_asks_for():
     assert set(larger) == {0.8, 0.85}
     few = role_changes(rollout.model_copy(update={"gpus": 1.0, "max_sequences": 32}))
     assert {change["max_sequences"] for change in few} == {32, 16}
+
+
+def test_adapters_are_for_samplers_with_gpus():
+    (check,) = check_weights(job(weights={"backend": "lora"}))
+    assert check.level is Level.WARNING and "weights.backend=object_store" in check.fix
+    assert check_weights(job(weights={"backend": "lora"}, rollout={"gpus": 1})) == check_weights(job()) == []
