@@ -42,7 +42,7 @@ def check_weights(config: Config) -> list[Check]:
     if config.weights.backend != "lora" or config.rollout.gpus:
         return []
     expected = "a way that merges the adapter, for samplers without a GPU"
-    fix = "set weights.backend=object_store, which samples some 6 times faster and loses nothing of the update"
+    fix = "set weights.backend=object_store, which samples some 6 times faster and keeps the update"
     return [Check(Level.WARNING, "weights.backend", expected, "lora", fix)]
 
 

@@ -286,9 +286,10 @@ def _together(country: Country, others: Sequence[Country], draw: random.Random) 
         "The most common languages and religions in {country} are {item}",
     )
     languages, religions = country.items("Languages"), _religions(country)
-    if not languages or not religions:
+    first = [name for name, place in religions if place == 0]
+    if not languages or not first or "%" not in country.fields["Languages"]:
         return
-    language, religion = languages[0], draw.choice([name for name, place in religions if place == religions[0][1]])
+    language, religion = languages[0], draw.choice(first)
     supported = draw.random() < 0.5
     if supported:
         item = f"{language} and {religion}"

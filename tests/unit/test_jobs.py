@@ -36,17 +36,18 @@ SETTINGS = {
         "prompts": {
             "per_round": 64,
             "sources": [
-                {"source": "factbook", "limit": 400, "heldout_limit": 120, "dev_fraction": 0.2, "dev_limit": 48},
+                {"source": "factbook", "limit": 400, "heldout_limit": 192, "dev_fraction": 0.2, "dev_limit": 48},
                 {"source": "open-ended", "heldout_limit": 24},
             ],
         },
         "classify": {"threshold": 0.55},
         "factuality": {"checker": "small", "retrieve": 40},
         "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
-        "pairs": {"max_judge_gap": None, "factuality_per_prompt": 6, "recall_at": 2, "recall_weight": 0.8}
+        "pairs": {"max_judge_gap": None, "factuality_per_prompt": 4, "recall_at": 3}
         | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 1.0, "count_relevant": True},
         "judge": {"backend": "preference"},
-        "learner": {"reference": "initial", "nll_weight": 1.0, "lr": 7e-4, "lr_final": 0.0, "lr_round_factor": 0.5},
+        "learner": {"micro_batch_pairs": 8, "reference": "initial", "nll_weight": 1.0}
+        | {"lr": 7e-4, "lr_final": 0.0, "lr_round_factor": 0.5},
         "pipeline": {"stream": False},
     },
     "train-checker": {
@@ -67,7 +68,12 @@ SETTINGS = {
     "train-reader": {
         "run": {"name": "train-reader", "seed": 1},
         "train_checker": {
-            "records": {"labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl"], "corpus": "factbook", "epochs": 2},
+            "records": {
+                "labels": ["policy.jsonl", "tests/benchmarks/country_facts.jsonl", "tests/benchmarks/trained_facts.jsonl"],
+                "corpus": "factbook",
+                "epochs": 2,
+                "specificity": 0.88,
+            },
         },
     },
     "train-judge": {

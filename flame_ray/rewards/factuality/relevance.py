@@ -82,6 +82,7 @@ EMPTY = """
     primarily primary reliant relies rely rich sentence sentences several significant so some such tell that the their them
     there these they this those to two unique use various vary very was were what which who widely will with you"""
 YES_OR_NO = re.compile(r"(?i)(?:^|[.?!] )(?:is|are|was|were|do(?! not)|does|did|has|have)\b")  # how such a question begins
+CAPITAL = re.compile(r"capital\b.*\b(?:is|are|called|named|as)\b(.*)")  # what a capital is called, such as Kuwait City
 SUBJECT = re.compile(r"(?<=[a-z,] )[A-Z][\w-]+")  # names in an instruction; they may hold words of topics (Marshall Islands)
 WORD = re.compile(r"[^\W\d_]+|\d[\d,.]*")
 _stem = Stemmer.Stemmer("english").stemWord
@@ -98,15 +99,19 @@ def is_relevant(prompt: str, fact: str) -> bool:
     False
     >>> is_relevant("What is the capital of Kuwait?", "The capital of Kuwait is Kuwait City")
     True
+    >>> is_relevant("What is the capital of Kuwait?", "The capital of Kuwait is Kuwait")
+    False
     >>> is_relevant("Which languages are common in Peru?", "Peru has many languages")
     False
     >>> is_relevant("Is Peru landlocked, or does it touch an ocean?", "Peru is landlocked")
     True
     """
     prompt, fact = fold(prompt), fold(fact)
-    if all(words.search(text) for words, text in zip(_TOPICS["capital"], (prompt, fact), strict=True)):
-        return True  # its name may be that of the country
     names = SUBJECT.findall(prompt)
+    if all(words.search(text) for words, text in zip(_TOPICS["capital"], (prompt, fact), strict=True)):
+        called = CAPITAL.search(fact)
+        if called and re.search(NAME, _without(names, called[1])):
+            return True
     prompt, fact = _without(names, prompt), _without(names, fact)
     repeats = not YES_OR_NO.search(prompt) and not _content(fact) - _content(prompt)
     asked = [stated for words, stated in _TOPICS.values() if words.search(prompt)]
