@@ -11,7 +11,6 @@ from flame_ray.engines.finetuned import (
     EVIDENCE_TOKENS,
     LEXICAL_WEIGHT,
     MODEL,
-    WEIGHTS,
     FinetunedModel,
     encode,
     load_base,
@@ -20,6 +19,7 @@ from flame_ray.engines.finetuned import (
     short_floats,
     trained_tensors,
 )
+from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.errors import ModelError
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED
 
@@ -88,8 +88,8 @@ def test_no_pairs_have_no_logits(model):
 
 
 def test_what_is_stored_fits_into_20_mb_and_is_trained_alone(base, folder):
-    assert (folder / WEIGHTS).stat().st_size < 20e6
-    stored = safetensors.load_file(folder / WEIGHTS)
+    assert (folder / CHECKER_WEIGHTS).stat().st_size < 20e6
+    stored = safetensors.load_file(folder / CHECKER_WEIGHTS)
     assert {each.dtype for each in stored.values()} == {torch.float16}
     assert set(stored) == {name for name, _ in trained_tensors(base[1])}
     assert all(".lora_" in name for name in stored if name not in ("head.weight", "head.bias", "words"))
@@ -102,9 +102,9 @@ def test_the_model_has_at_most_150_million_parameters(base):
 
 def test_its_name_is_that_of_its_weights(folder, model, tmp_path):
     assert FinetunedModel(folder).name == model.name and len(model.name) == 16
-    stored = safetensors.load_file(folder / WEIGHTS)
+    stored = safetensors.load_file(folder / CHECKER_WEIGHTS)
     stored["head.bias"] = stored["head.bias"] + 1
-    safetensors.save_file(stored, tmp_path / WEIGHTS, {"model": MODEL})
+    safetensors.save_file(stored, tmp_path / CHECKER_WEIGHTS, {"model": MODEL})
     other = FinetunedModel(tmp_path)
     assert other.name != model.name
     assert other.logits(SHORT) == pytest.approx(model.logits(SHORT) + 1, abs=2e-3)
@@ -148,7 +148,7 @@ def test_the_weights_that_ship_know_a_paraphrase_from_another_statement():
 def test_weights_that_are_not_there_are_named_with_the_way_to_them(tmp_path):
     with pytest.raises(ModelError) as error:
         FinetunedModel(tmp_path)
-    assert str(tmp_path / WEIGHTS) in str(error.value) and "flame-ray train-checker" in str(error.value)
+    assert str(tmp_path / CHECKER_WEIGHTS) in str(error.value) and "flame-ray train-checker" in str(error.value)
 
 
 def changed(stored, how):
@@ -163,20 +163,22 @@ def changed(stored, how):
 
 @pytest.mark.parametrize("how", ["missing", "more", "shape"])
 def test_other_tensors_are_refused(folder, tmp_path, how):
-    safetensors.save_file(changed(safetensors.load_file(folder / WEIGHTS), how), tmp_path / WEIGHTS, {"model": MODEL})
+    safetensors.save_file(
+        changed(safetensors.load_file(folder / CHECKER_WEIGHTS), how), tmp_path / CHECKER_WEIGHTS, {"model": MODEL}
+    )
     with pytest.raises(ModelError, match="other tensors in"):
         FinetunedModel(tmp_path)
 
 
 @pytest.mark.parametrize(("metadata", "found"), [(None, "an unnamed model"), ({"model": "the lower 12"}, "the lower 12 in")])
 def test_weights_of_another_build_are_refused(folder, tmp_path, metadata, found):
-    safetensors.save_file(safetensors.load_file(folder / WEIGHTS), tmp_path / WEIGHTS, metadata)
+    safetensors.save_file(safetensors.load_file(folder / CHECKER_WEIGHTS), tmp_path / CHECKER_WEIGHTS, metadata)
     with pytest.raises(ModelError, match=found):
         FinetunedModel(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"torn", b"\xff" * 64])
 def test_a_torn_file_is_refused(tmp_path, data):
-    (tmp_path / WEIGHTS).write_bytes(data)
+    (tmp_path / CHECKER_WEIGHTS).write_bytes(data)
     with pytest.raises(ModelError, match="weights of the fine-tuned checker"):
         FinetunedModel(tmp_path)
