@@ -61,7 +61,11 @@ def test_a_parser_and_a_model_in_the_factuality_worker_are_counted(settings, mor
 
 
 def test_the_estimate_for_the_quickstart_is_no_less_than_was_measured_and_not_a_quarter_more():
-    plan = estimate(load_config(JOBS[0].with_name("quickstart.yaml")), SMOLLM2_SHAPE, SMOLLM2_SHAPE)
+    """Of four pairs in a pass. Of eight, 4.17 GiB was measured: their responses are seldom all different and all long."""
+    quickstart = JOBS[0].with_name("quickstart.yaml")
+    plan = estimate(load_config(quickstart), SMOLLM2_SHAPE, SMOLLM2_SHAPE)
+    assert plan.need("learner").host.total / GIB >= 4.17
+    plan = estimate(load_config(quickstart, ("learner.micro_batch_pairs=4",)), SMOLLM2_SHAPE, SMOLLM2_SHAPE)
     for role, measured in {"learner": 4.25, "rollout": 3.56, "judge": 3.75}.items():
         assert measured <= plan.need(role).host.total / GIB <= 1.25 * measured, role
 
