@@ -3,6 +3,8 @@
 It loads no weights and starts no Ray: it joins the cluster that the settings name, or else describes this machine.
 """
 
+from functools import partial
+
 from rich.console import Console
 
 from flame_ray.cluster.capacity import roles
@@ -25,7 +27,7 @@ from flame_ray.doctor.models import ModelShape, find_model
 from flame_ray.doctor.package import find_package
 from flame_ray.doctor.probe import find_auth, find_site, find_versions
 from flame_ray.doctor.render import render
-from flame_ray.engines.models import check_reward_models
+from flame_ray.engines.models import check_checker_model, check_judge_model
 from flame_ray.errors import ModelError
 
 
@@ -62,11 +64,21 @@ def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | No
     if name := config.factuality.verifier_model:
         check, shapes["verifier"] = find_model(name, config.model, "factuality.checker_model")
         checks.append(check)
-    try:
-        check_reward_models(config)
-    except ModelError as error:
-        checks.append(refused("reward models", error))
-    return checks, shapes
+    return [*checks, *_check_trained(config)], shapes
+
+
+def _check_trained(config: Config) -> list[Check]:
+    """A problem for each reward model whose folder lacks its weights."""
+    checks = []
+    for name, check in (
+        ("factuality.checker_model", partial(check_checker_model, config.factuality)),
+        ("judge.preferences", partial(check_judge_model, config.judge)),
+    ):
+        try:
+            check()
+        except ModelError as error:
+            checks.append(refused(name, error))
+    return checks
 
 
 def _planner(shapes: dict[str, ModelShape | None], corpus_bytes: int) -> PlanOf | None:

@@ -16,6 +16,7 @@ from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
+from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import FactTask, Task
@@ -59,6 +60,7 @@ def factuality_workers(
     `after_interrupt` tells the user what to do after an interruption. With `corpus` false, the workers start without a corpus,
     and read it only when something asks for passages.
     """
+    check_checker_model(config.factuality)
     with connected(config.cluster, f"factuality-{os.getpid()}"), interruptible(after_interrupt):
         check_capacity(config, only=("factuality", "verifier"))
         event_loop, bar = EventLoop(), screen.begin("start actors")

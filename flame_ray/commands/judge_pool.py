@@ -13,7 +13,7 @@ from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.workers import JUDGE_BATCH, start_judge
-from flame_ray.engines.models import load_tokenizer, resolve_model
+from flame_ray.engines.models import check_judge_model, load_tokenizer, resolve_model
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.types import Group, Missing, RewardResult
@@ -28,6 +28,7 @@ def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterabl
     named = config.judge.model
     model = resolve_model(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
     load_tokenizer(model, config.model)
+    check_judge_model(config.judge)
     with connected(config.cluster, f"judge-{os.getpid()}"), interruptible(after_interrupt):
         check_capacity(config, only=("judge",))
         event_loop, bar = EventLoop(), screen.begin("start actors")

@@ -22,8 +22,9 @@ from flame_ray.controller.workers import Workers, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.models import (
     check_attention_heads,
+    check_checker_model,
+    check_judge_model,
     check_prompts,
-    check_reward_models,
     fingerprint,
     load_tokenizer,
     resolve_model,
@@ -117,7 +118,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     load_tokenizer(judge, config.model)
     if config.factuality.checker_model and config.factuality.checker != "small":
         resolve_model(config.factuality.checker_model, config.model, "factuality.checker_model")
-    check_reward_models(config)
+    check_checker_model(config.factuality)
+    check_judge_model(config.judge)
     check_attention_heads(policy, config.rollout.tensor_parallel)
     check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
     if is_new:

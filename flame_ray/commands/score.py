@@ -16,7 +16,7 @@ from rich.console import Console
 from flame_ray import __version__
 from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
-from flame_ray.engines.models import fingerprint
+from flame_ray.engines.models import check_checker_model, fingerprint
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.report.facts import printable, record_table
 from flame_ray.report.progress import Screen
@@ -101,6 +101,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     if request.out.absolute() == request.responses.absolute():
         raise ConfigError("--out to be another file than --responses", f"{request.out} for both", "give another --out")
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
+    check_checker_model(config.factuality)
     digest, lines = _examine(request.responses, request.strict)
     output = Output(console, tables if request.table else None)
     with ScoreFile(request.out, _made_by(config, digest)) as file:
@@ -144,7 +145,7 @@ def _made_by(config: Config, digest: str) -> dict[str, Any]:
         "factuality": factuality.model_dump(mode="json"),
         "score": config.score.model_dump(mode="json"),
     }
-    if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "")).is_dir():
+    if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "").expanduser()).is_dir():
         made_by["checker_weights"] = fingerprint(folder)  # not `weights`, a section that a resume may change
     if factuality.asks_verifier:
         made_by |= {"verifier": config.verifier.model_dump(mode="json"), "model": config.model.model_dump(mode="json")}

@@ -57,7 +57,7 @@ class LearnerConfig(Workers):
         if self.batch_pairs % (self.workers * self.micro_batch_pairs):
             raise ValueError(
                 f"batch_pairs ({self.batch_pairs}) must be a multiple of workers x micro_batch_pairs "
-                f"({self.workers} x {self.micro_batch_pairs})"
+                f"({self.workers} x {self.micro_batch_pairs}): lower micro_batch_pairs, or raise batch_pairs"
             )
         return self
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flame_ray.config import Config, ModelConfig
+from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -38,16 +38,20 @@ def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy")
     return _from_hub(name, config)
 
 
-def check_reward_models(config: Config) -> None:
-    """Raise ModelError unless the folders that name trained reward models hold weights. Actors read these when they start."""
-    small, preference = config.factuality.checker == "small", config.judge.backend == "preference"
-    _check_trained("factuality.checker_model", config.factuality.checker_model if small else None, CHECKER_WEIGHTS)
-    _check_trained("judge.preferences", config.judge.preferences if preference else None, JUDGE_WEIGHTS)
+def check_checker_model(config: FactualityConfig) -> None:
+    """Raise ModelError unless the folder of a checker that was trained here holds its weights, which actors read at start."""
+    if config.checker == "small":
+        _check_trained("factuality.checker_model", config.checker_model, CHECKER_WEIGHTS, "train-checker")
 
 
-def _check_trained(setting: str, folder: str | None, weights: str) -> None:
-    if folder is not None and not (Path(folder) / weights).is_file():
-        command = "train-checker" if weights == CHECKER_WEIGHTS else "train-judge"
+def check_judge_model(config: JudgeConfig) -> None:
+    """Raise ModelError unless the folder of a judge that was trained here holds its weights, which actors read at start."""
+    if config.backend == "preference":
+        _check_trained("judge.preferences", config.preferences, JUDGE_WEIGHTS, "train-judge")
+
+
+def _check_trained(setting: str, folder: str | None, weights: str, command: str) -> None:
+    if folder is not None and not (Path(folder).expanduser() / weights).is_file():
         fix = f"name the folder that flame-ray {command} wrote, or leave {setting} out to use the model that ships"
         raise ModelError(f"{setting} to be a folder with {weights}", f"none in {folder}", fix)
 

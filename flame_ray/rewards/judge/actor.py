@@ -72,4 +72,5 @@ def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: i
         case "preference":
             from flame_ray.engines.preference_reader import PreferenceReader
 
-            return PreferenceJudge(PreferenceReader(Path(config.preferences) if config.preferences else SHIPPED))
+            folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
+            return PreferenceJudge(PreferenceReader(folder))

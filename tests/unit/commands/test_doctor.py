@@ -28,4 +28,5 @@ def test_a_folder_without_the_weights_of_the_judge_is_a_problem(folder):
         judge={"backend": "preference", "preferences": str(folder)},
     )
     found = {check.name: check for check in examine(settings)[0]}
-    assert "judge.preferences" in found["reward models"].expected
+    assert "preferences.safetensors" in found["judge.preferences"].expected
+    assert "factuality.checker_model" not in found

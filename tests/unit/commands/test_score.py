@@ -10,7 +10,7 @@ from flame_ray.commands import score as scoring
 from flame_ray.commands.score import Output, Totals
 from flame_ray.config import Config
 from flame_ray.config.load import differences
-from flame_ray.errors import ConfigError, DataError
+from flame_ray.errors import ConfigError, DataError, ModelError
 from flame_ray.rewards.factuality.records import FORMAT
 
 GOOD = {"prompt": "Peru?", "response": "Lima."}
@@ -37,6 +37,14 @@ def test_the_input_is_never_written_over(path):
     with pytest.raises(ConfigError, match="another file than --responses"):
         scoring.score_file(Config(), scoring.ScoreRequest(path, path, False, False), Console(), Console())
     assert path.read_bytes() == before
+
+
+def test_a_folder_without_a_checker_is_refused_before_a_file_is_written(path, tmp_path):
+    write(path, GOOD)
+    config = Config.model_validate({"factuality": {"checker": "small", "checker_model": str(tmp_path / "nowhere")}})
+    with pytest.raises(ModelError, match=r"factuality\.checker_model to be a folder with checker\.safetensors"):
+        scoring.score_file(config, scoring.ScoreRequest(path, tmp_path / "out.jsonl", False, False), Console(), Console())
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_other_weights_in_the_same_folder_are_another_checker(tmp_path):

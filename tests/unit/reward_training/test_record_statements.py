@@ -61,5 +61,13 @@ def test_no_statement_about_a_field_that_the_record_lacks():
     assert not any("religion" in text or "believe" in text for text in made(NEPAL, GHANA))
 
 
+def test_what_is_most_common_is_only_said_where_the_record_tells_it():
+    fields = {"Languages": "French, Arabic", "Religions": "Christian 71.3%, Muslim 19.9%"}
+    without_shares = country("Chad", Location="Central Africa", **fields)
+    unknown_first = country("Japan", Location="Eastern Asia", Languages="Japanese 99%", Religions="Shinto 48.6%, Christian 1%")
+    for each in (without_shares, unknown_first):
+        assert not any("language and religion" in text or "languages and religions" in text for text in made(each, GHANA))
+
+
 def test_the_same_draw_makes_the_same_statements():
     assert made(GHANA, NEPAL, 30) == made(GHANA, NEPAL, 30)

@@ -68,7 +68,7 @@ def _finetuned(config: FactualityConfig) -> Checker:
     from flame_ray.engines.record_reader import RECORDS, RecordReader
     from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 
-    folder = Path(config.checker_model) if config.checker_model else SHIPPED
+    folder = Path(config.checker_model).expanduser() if config.checker_model else SHIPPED
     model = FinetunedModel(folder)
     reader = RecordReader(folder) if (folder / RECORDS.weights).is_file() else None
     return FinetunedChecker(model, f"{model.name}/{reader.name if reader else None}", config.threshold, reader)
