@@ -61,6 +61,12 @@ def test_no_statement_about_a_field_that_the_record_lacks():
     assert not any("religion" in text or "believe" in text for text in made(NEPAL, GHANA))
 
 
+def test_a_statement_is_never_true_in_one_draw_and_false_in_another():
+    draws = [dict(record_statements(GHANA, [NEPAL], 500, random.Random(seed))) for seed in range(6)]
+    for text in set().union(*draws):
+        assert len({draw[text] for draw in draws if text in draw}) == 1, text
+
+
 def test_what_is_most_common_is_only_said_where_the_record_tells_it():
     fields = {"Languages": "French, Arabic", "Religions": "Christian 71.3%, Muslim 19.9%"}
     without_shares = country("Chad", Location="Central Africa", **fields)
