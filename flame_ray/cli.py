@@ -16,6 +16,7 @@ from rich.console import Console
 
 from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
+from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
@@ -61,9 +62,10 @@ def run(
 ) -> None:
     """Run a job: rounds of sampling, scoring, pairing, training and evaluation."""
     config = _config(job, set_)
-    from flame_ray.commands.run import run as run_job
+    with interruptible("nothing is written yet: start the run again"):  # to import the command takes seconds
+        from flame_ray.commands.run import run as run_job
 
-    run_job(config, _tables(), resume)
+        run_job(config, _tables(), resume)
 
 
 @app.command()
@@ -222,6 +224,7 @@ def _tables() -> Console:
 
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("flame_ray.cluster.waiting").setLevel(logging.INFO)  # a line for each 30 s of a wait
     try:
         app(standalone_mode=True)
     except FlameError as error:

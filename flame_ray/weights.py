@@ -4,7 +4,6 @@ The check is a canary: some sequences, whose log-probabilities must agree betwee
 the learner's did.
 """
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from flame_ray.cluster.event_loop import on_thread
 from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
@@ -85,7 +85,7 @@ class Push:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
         version_before, before = await actor.ready.remote(), await self._answer_before(actor)
         await self._wake(actor, "weights")
-        weights = await asyncio.to_thread(self.weights, actor) if callable(self.weights) else self.weights
+        weights = await on_thread(self.weights, actor) if callable(self.weights) else self.weights
         found = await actor.load_weights.remote(weights, self.version)
         if found != self.version:
             raise WeightSyncError(

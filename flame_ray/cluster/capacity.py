@@ -1,13 +1,13 @@
 """What a job asks of a cluster, what the cluster has, and how room on it is reserved."""
 
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
-from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
+from flame_ray.cluster.autoscaler import scales
+from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.config import Config, LearnerConfig, Workers
 from flame_ray.errors import PlacementError
 
@@ -75,7 +75,12 @@ def in_words(amounts: Mapping[str, float]) -> str:
 
 
 def check_capacity(config: Config, only: Collection[str] = ()) -> None:
-    """Raise PlacementError if the cluster can never hold the workers that must be there at the start."""
+    """Raise PlacementError if the cluster can never hold the workers that must be there at the start.
+
+    An autoscaler does not say how far it goes. With one, the workers are placed, and the wait for them says what is missing.
+    """
+    if scales():
+        return
     for demand in demands(config, capacity(), only):
         if not demand.least_fit:
             expected = f"at most {demand.have:g} {demand.resource} (what the cluster has or may grow to)"
@@ -83,7 +88,7 @@ def check_capacity(config: Config, only: Collection[str] = ()) -> None:
 
 
 def capacity() -> dict[str, float]:
-    """What the cluster has now or may grow to, whichever is more. Ray has no public call for its autoscaler's limit."""
+    """What the cluster has now or may grow to, whichever is more. Only Ray's autoscaler of version 1 says how far it goes."""
     limit = ray._private.state.state.get_max_resources_from_cluster_config() or {}
     have = ray.cluster_resources()
     return {key: max(have.get(key, 0.0), float(limit.get(key, 0.0))) for key in have.keys() | limit.keys()}
@@ -107,25 +112,15 @@ def reserve(role: str, workers: Workers, bundle: Mapping[str, float], strategy: 
         bundle_label_selector=[labels] * count if labels else None,
     )
     try:
-        if _is_ready(group, timeout_s):
-            return group
         where = f" on nodes labelled {labels}" if labels else ""
-        each = " and ".join(f"{amount:g} {name}" for name, amount in bundle.items())
-        free = {name: amount for name, amount in ray.available_resources().items() if name in SETTINGS}
-        raise PlacementError(
-            f"room for {count} {role} workers of {each} each, {strategy}{where}, within {timeout_s:g} s",
-            f"free now: {free}",
-            f"lower {role}.workers, cpus or gpus, choose another {role}.placement, or add nodes",
+        each = " and ".join(f"{amount:g} {name}" for name, amount in bundle.items() if amount)
+        room = f"room for {count} {role} workers of {each} each, {strategy}{where}"
+        if Waiting(room, timeout_s, for_room=True).all_ready([group.ready()]):
+            return group
+        fix = (
+            f"lower {role}.workers, cpus or gpus, choose another {role}.placement, raise cluster.start_timeout_s, or add nodes"
         )
+        raise PlacementError(f"{room}, within {timeout_s:.0f} s", room_in_words(), fix)
     except BaseException:
         remove_placement_group(group)
         raise
-
-
-def _is_ready(group: PlacementGroup, timeout_s: float) -> bool:
-    ready, deadline = group.ready(), time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        raise_if_interrupted()
-        if ray.wait([ready], timeout=POLL_S)[0]:
-            return True
-    return False

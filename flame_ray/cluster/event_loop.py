@@ -3,12 +3,20 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
+
+from flame_ray.cluster.streams import start_thread
 
 log = logging.getLogger(__name__)
 CLOSE_S = 10.0
+Result = TypeVar("Result")
+
+
+def on_thread(function: Callable[..., Result], *args: Any) -> Awaitable[Result]:
+    """Await a call that blocks, on a daemon thread: the exit of the process waits for asyncio's own threads."""
+    return asyncio.wrap_future(start_thread(function, *args))
 
 
 class EventLoop:

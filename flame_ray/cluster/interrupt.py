@@ -1,8 +1,9 @@
 """Stopping a run on SIGTERM (`ray job stop`, a preempted node, Kubernetes) or Ctrl-C.
 
-A signal handler that raised could do so inside Ray's compiled code, which turns the exception into a SystemError. So the
-handler only records the signal, and every wait and every step calls `raise_if_interrupted`. A second signal has its usual
-effect.
+A signal handler that raised could do so inside Ray's compiled code, which turns the exception into a SystemError. So while
+Ray is connected (`signals_recorded`) the handler only records the signal, and every wait and every step calls
+`raise_if_interrupted`. At other times, as during long imports and checks, the signal ends the block at once. A second signal
+has its usual effect.
 """
 
 import signal
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
@@ -17,14 +19,27 @@ from typing import Any
 from flame_ray.errors import Interrupted
 
 POLL_S = 0.2
-_signals: list[tuple[str, list[str]]] = []  # the signal's name, and the advice given so far: the last one is shown
+
+
+@dataclass
+class _State:
+    """Of the whole process, as its signals are. `handlers`: those that `interruptible` has replaced; of the advice the last is
+    shown.
+    """
+
+    signals: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    handlers: dict[int, Any] = field(default_factory=dict)
+    only_recorded: bool = False
+
+
+_state = _State()
 
 
 def raise_if_interrupted() -> None:
     """Raise Interrupted if the process has received a signal to stop."""
-    if _signals:
-        name, advice = _signals[0]
-        raise Interrupted("a run that ends by itself", name, advice[-1])
+    if _state.signals:
+        raise Interrupted("a run that ends by itself", _state.signals[0], _state.advice[-1])
 
 
 def wait_until_done(future: Future) -> Future:
@@ -51,26 +66,55 @@ def take(queue: SimpleQueue) -> Any:
 
 @contextmanager
 def interruptible(fix: str) -> Iterator[Callable[[str], None]]:
-    """Within the block, a signal leads to Interrupted with the advice `fix`. Yields a call that changes the advice."""
-    advice = [fix]
-    if threading.current_thread() is not threading.main_thread():
-        yield advice.append
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    """Within the block, a signal leads to Interrupted with the advice `fix`. Yields a call that changes the advice.
 
-    def record(number: int, frame: FrameType | None) -> None:
-        _signals.append((signal.Signals(number).name, advice))
-        _restore(before)
-
-    for number in before:
-        signal.signal(number, record)
+    Inside another such block it only adds its advice.
+    """
+    depth = len(_state.advice)
+    _state.advice.append(fix)
     try:
-        yield advice.append
+        if depth or threading.current_thread() is not threading.main_thread():
+            yield _state.advice.append
+        else:
+            with _handlers_installed():
+                yield _state.advice.append
     finally:
-        _signals.clear()
-        _restore(before)
+        del _state.advice[depth:]
 
 
-def _restore(handlers: dict) -> None:
-    for number, handler in handlers.items():
+@contextmanager
+def signals_recorded() -> Iterator[None]:
+    """Within the block, a signal raises nothing by itself: `raise_if_interrupted` does."""
+    before = _state.only_recorded
+    _state.only_recorded = True
+    try:
+        yield
+    finally:
+        _state.only_recorded = before
+
+
+@contextmanager
+def _handlers_installed() -> Iterator[None]:
+    _state.handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in _state.handlers:
+        signal.signal(number, _received)
+    try:
+        yield
+    except KeyboardInterrupt:  # raised by `_received`, or by a second signal
+        raise_if_interrupted()
+        raise
+    finally:
+        _state.signals.clear()
+        _restore()
+
+
+def _received(number: int, frame: FrameType | None) -> None:
+    _state.signals.append(signal.Signals(number).name)
+    _restore()
+    if not _state.only_recorded:
+        raise KeyboardInterrupt
+
+
+def _restore() -> None:
+    for number, handler in _state.handlers.items():
         signal.signal(number, handler or signal.SIG_DFL)

@@ -16,8 +16,8 @@ import ray
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.failures import Drained, cause_of, is_death
-from flame_ray.cluster.interrupt import result_of
 from flame_ray.cluster.task_queue import TaskQueue, WorkItem
+from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.errors import EngineError, PlacementError, WorkLost
 
 log = logging.getLogger(__name__)
@@ -27,13 +27,17 @@ Spawn = Callable[[int, int], Any]  # (slot, how many workers it had before) -> a
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`min_workers` are enough to start, `workers` are wanted. An item may cost `attempts` workers before it is given up."""
+    """`min_workers` are enough to start, `workers` are wanted. An item may cost `attempts` workers before it is given up.
+
+    `call_timeout_s`: until a worker's next result. `push_timeout_s`: until it has new weights.
+    """
 
     workers: int
     min_workers: int
     batch: int
-    start_timeout_s: float = 300.0
+    start_timeout_s: float = 900.0
     call_timeout_s: float = 1800.0
+    push_timeout_s: float = 1800.0
     attempts: int = 5
 
 
@@ -65,9 +69,12 @@ class WorkerPool:
         self._event_loop.call(self._put, work)
         return work.future
 
-    def wait_ready(self) -> None:
-        """Wait until `min_workers` serve. Raises PlacementError if they do not in time."""
-        self._wait(lambda: len(self._serving) >= self.limits.min_workers, self.limits.start_timeout_s, self._unplaced)
+    def wait_ready(self, within_s: float | None = None) -> None:
+        """Wait until `min_workers` serve, at most `within_s` (None: `limits.start_timeout_s`). Raises PlacementError then."""
+        limit = self.limits.start_timeout_s if within_s is None else within_s
+        waiting = Waiting(self._starting, limit, for_room=True)
+        if not self._wait(lambda: len(self._serving) >= self.limits.min_workers, waiting):
+            raise self._unplaced()
 
     def grow(self) -> None:
         """Start the other workers, as the cluster has room. Call it only once every role has its `min_workers`."""
@@ -80,14 +87,10 @@ class WorkerPool:
         Waits for the workers that serve now.
         """
         self._event_loop.start(self._set_version(version, update_worker)).result()
-        self._wait(
-            lambda: (
-                len(self._serving) >= self.limits.min_workers
-                and all(self._versions.get(slot, 0) == version for slot in self._serving)
-            ),
-            self.limits.call_timeout_s + self.limits.start_timeout_s,
-            lambda: self._behind(version),
-        )
+        limit = self.limits.push_timeout_s + self.limits.start_timeout_s  # a worker that dies meanwhile is replaced first
+        waiting = Waiting(f"version {version} of the weights on every {self.name} worker", limit)
+        if not self._wait(lambda: self._all_have(version), waiting):
+            raise self._behind(version)
 
     def leave(self, nodes: set[str]) -> None:
         """Replace the workers on these nodes, which are about to go. Other workers do their unfinished items."""
@@ -148,7 +151,7 @@ class WorkerPool:
         while True:
             while self._update_worker is not None and self._versions.get(slot, 0) != self._version:
                 version = self._version
-                await asyncio.wait_for(self._update_worker(actor), self.limits.call_timeout_s)
+                await asyncio.wait_for(self._update_worker(actor), self.limits.push_timeout_s)
                 self._versions[slot] = version
             self._serving[slot] = actor
             self._notify()
@@ -197,18 +200,24 @@ class WorkerPool:
         self._version, self._update_worker = version, update_worker
         self._queue.wake_all()
 
-    def _wait(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
-        result_of(self._event_loop.start(self._until(condition, timeout_s, late)))
+    def _all_have(self, version: int) -> bool:
+        enough = len(self._serving) >= self.limits.min_workers
+        return enough and all(self._versions.get(slot, 0) == version for slot in self._serving)
 
-    async def _until(self, condition: Callable[[], bool], timeout_s: float, late: Callable[[], Exception]) -> None:
+    def _wait(self, condition: Callable[[], bool], waiting: Waiting) -> bool:
+        """Whether the condition came true in time. Raises what ended the pool, and Interrupted."""
+        return bool(waiting.result_of(self._event_loop.start(self._until(condition, waiting.limit_s))))
+
+    async def _until(self, condition: Callable[[], bool], limit_s: float) -> bool:
         async with self._changed:
             try:
                 waiting = self._changed.wait_for(lambda: self._failure is not None or condition())
-                await asyncio.wait_for(waiting, timeout_s)
+                await asyncio.wait_for(waiting, limit_s)
             except TimeoutError:
-                raise late() from None
+                return False
         if self._failure is not None:
             raise self._failure
+        return True
 
     def _notify(self) -> None:
         self._event_loop.loop.create_task(self._notify_all())
@@ -222,10 +231,13 @@ class WorkerPool:
         self._failure = error
         _fail_all(self._queue.clear(), error)
 
+    def _starting(self) -> str:
+        return f"{self.name} workers ({len(self._serving)} of {self.limits.min_workers} serve)"
+
     def _unplaced(self) -> PlacementError:
         return PlacementError(
             f"{self.limits.min_workers} {self.name} workers that serve within {self.limits.start_timeout_s:g} s",
-            f"{len(self._serving)}",
+            f"{len(self._serving)} ({room_in_words()})",
             f"lower {self.name}.min_workers or what a worker asks for, raise cluster.start_timeout_s, or add nodes",
         )
 

@@ -3,10 +3,12 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flame_ray.cluster.interrupt import raise_if_interrupted, result_of, take, wait_until_done
 
@@ -71,7 +73,7 @@ def prefetch(work: Callable[[Key], Value], keys: Iterable[Key], ahead: int) -> I
     started: deque[tuple[Key, Future]] = deque()
 
     def start(count: int) -> None:
-        started.extend((key, _start_thread(work, key)) for key in islice(remaining, count))
+        started.extend((key, start_thread(work, key)) for key in islice(remaining, count))
 
     start(1)
     while started:
@@ -83,15 +85,17 @@ def prefetch(work: Callable[[Key], Value], keys: Iterable[Key], ahead: int) -> I
             start(1)
 
 
-def _start_thread(work: Callable[[Key], Value], key: Key) -> Future:
-    """Run `work(key)` on a daemon thread, so that an interrupted run can exit before it finishes."""
+def start_thread(work: Callable[..., Value], *args: Any) -> Future:
+    """Run `work(*args)` on a daemon thread, so that an interrupted run can exit before it finishes."""
     future: Future = Future()
 
     def run() -> None:
         try:
-            future.set_result(work(key))
+            answer: Callable[[], None] = partial(future.set_result, work(*args))
         except BaseException as error:
-            future.set_exception(error)
+            answer = partial(future.set_exception, error)
+        with suppress(InvalidStateError):  # nobody waits for it any more
+            answer()
 
-    threading.Thread(target=run, name=f"prefetch {key}", daemon=True).start()
+    threading.Thread(target=run, name=getattr(work, "__name__", "work"), daemon=True).start()
     return future

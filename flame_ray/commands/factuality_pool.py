@@ -5,17 +5,16 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import connected
-from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.interrupt import interruptible, result_of
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
-from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
+from flame_ray.controller.workers import FACTUALITY_BATCH, Scope, start_factuality
 from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
@@ -61,16 +60,12 @@ def factuality_workers(
     and read it only when something asks for passages.
     """
     check_checker_model(config.factuality)
-    with connected(config.cluster, f"factuality-{os.getpid()}"), interruptible(after_interrupt):
+    with interruptible(after_interrupt), connected(config.cluster, f"factuality-{os.getpid()}"):
         check_capacity(config, only=("factuality", "verifier"))
-        event_loop, bar = EventLoop(), screen.begin("start actors")
-        try:
-            pool = start_factuality(config, event_loop, corpus)
+        with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
+            pool = start_factuality(scope, corpus)
             bar.end("ready")
             yield FactualityWorkers(pool, IN_FLIGHT * config.factuality.workers)
-        finally:
-            bar.close()
-            event_loop.close()
 
 
 def _result(future: Future, lost: Any) -> Any:

@@ -3,16 +3,15 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import connected
-from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
-from flame_ray.controller.workers import JUDGE_BATCH, start_judge
+from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
 from flame_ray.engines.models import check_judge_model, load_tokenizer, resolve_model
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
@@ -29,16 +28,12 @@ def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterabl
     model = resolve_model(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
     load_tokenizer(model, config.model)
     check_judge_model(config.judge)
-    with connected(config.cluster, f"judge-{os.getpid()}"), interruptible(after_interrupt):
+    with interruptible(after_interrupt), connected(config.cluster, f"judge-{os.getpid()}"):
         check_capacity(config, only=("judge",))
-        event_loop, bar = EventLoop(), screen.begin("start actors")
-        try:
-            pool = start_judge(config, model, event_loop)
+        with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
+            pool = start_judge(scope, model)
             bar.end("ready")
             yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
-        finally:
-            bar.close()
-            event_loop.close()
 
 
 def results_of(pool: WorkerPool, groups: Iterable[Group], window: int) -> Iterator[Results]:

@@ -5,7 +5,8 @@ Whatever can be known to fail is found before any actor is placed. A new run's f
 
 import hashlib
 import os
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.workers import Workers, start_workers
+from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.models import (
     check_attention_heads,
@@ -62,20 +63,27 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
     `resume` is the id of a run under run.root, or the path or URL of a run's folder.
     """
+    with interruptible("nothing is written yet: start the run again") as advise:
+        return _run(config, console, resume, advise)
+
+
+def _run(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> list[RoundReport]:
     config, path = _locate(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
     advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
+            advise(advice)
             folder.check_resumable(config)
             stack.enter_context(_lease(folder))
         inputs = _check(config, folder, is_new=not resume)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
-        advise = stack.enter_context(interruptible(advice if resume else "nothing is written yet: start the run again"))
-        screen = Screen(console)
-        workers = _place(config, inputs, checkpoints, screen, dashboard)
-        stack.callback(workers.close)
+        check_capacity(config)
+        screen, scope = Screen(console), stack.enter_context(Scope(config))
+        with closing(screen.begin("start actors")) as bar:
+            workers = start_workers(scope, inputs.policy, inputs.judge, checkpoints)
+            bar.end(f"ready; dashboard {dashboard or 'off'}")
         if not resume:
             stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
@@ -127,18 +135,6 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     else:
         folder.check_room(RESERVE_BYTES)
     return Inputs(policy, judge, prompts)
-
-
-def _place(config: Config, inputs: Inputs, checkpoints: Checkpoints, screen: Screen, dashboard: str) -> Workers:
-    check_capacity(config)
-    bar = screen.begin("start actors")
-    try:
-        workers = start_workers(config, inputs.policy, inputs.judge, checkpoints)
-    except BaseException:
-        bar.close()
-        raise
-    bar.end(f"ready; dashboard {dashboard or 'off'}")
-    return workers
 
 
 def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints) -> Stages:

@@ -27,12 +27,17 @@ class RunConfig(Settings):
 
 
 class ClusterConfig(Settings):
-    """Which Ray the run uses, and how long it waits for actors to start."""
+    """Which Ray the run uses, and how long it waits. A wait of more than 30 seconds says what for, in a line each."""
 
     address: str = "auto"  # local: start one on this machine (loopback, token on); auto: join RAY_ADDRESS; else an address
     dashboard: bool = True
     object_store_gib: Annotated[float, Field(gt=0)] = 2.0
-    start_timeout_s: Positive = 300
+    # Until all workers that must be there at the start serve: nodes boot, models are fetched and loaded.
+    start_timeout_s: Positive = 900
+    result_timeout_s: Positive = 1800  # until a worker's next result; a worker that takes longer is replaced
+    step_timeout_s: Positive = 1800  # until the learner has done one step, or one batch of the reference
+    save_timeout_s: Positive = 3600  # until the learner has written an adapter, a model, or its state
+    push_timeout_s: Positive = 1800  # until new weights are on the samplers, and until the learner has freed or taken its GPUs
 
 
 class PipelineConfig(Settings):

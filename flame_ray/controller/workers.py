@@ -4,8 +4,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,17 @@ import ray
 from ray.exceptions import RayActorError
 
 from flame_ray.cluster.capacity import draining_nodes
-from flame_ray.cluster.event_loop import EventLoop
-from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
+from flame_ray.cluster.event_loop import EventLoop, on_thread
 from flame_ray.cluster.pool import Limits, WorkerPool
-from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
+from flame_ray.cluster.waiting import Waiting, room_in_words
+from flame_ray.config import ClusterConfig, Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
 from flame_ray.engines.models import resolve_model
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, PlacementError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
-from flame_ray.learner.group import LearnerGroup
+from flame_ray.learner.group import LearnerGroup, Timeouts
 from flame_ray.rewards.base import Reward
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
@@ -47,67 +47,70 @@ class Workers:
     judge: WorkerPool
     rewards: Mapping[type[Reward], WorkerPool]
     learner: DurableLearner
-    event_loop: EventLoop
-
-    def close(self) -> None:
-        """Release every actor."""
-        self.event_loop.close()
-        self.learner.stop()
 
 
-def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+class Scope(ExitStack):
+    """The actors of one command, as a context: all that was started in the block ends with it, on every way out.
+
+    They have `cluster.start_timeout_s` to start, all together.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, self.event_loop = config, EventLoop()
+        self.callback(self.event_loop.close)
+        self._start_ends = time.monotonic() + config.cluster.start_timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the time to start; a second when it is over, for what is ready already."""
+        return max(self._start_ends - time.monotonic(), 1.0)
+
+
+def start_workers(scope: Scope, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
-    Raises PlacementError if some do not serve in time. If it raises, nothing goes on in the background.
+    Raises PlacementError if some do not serve in time.
     """
-    event_loop = EventLoop()
-    try:
-        return _start_on(event_loop, config, policy, judge_model, checkpoints)
-    except BaseException:
-        event_loop.close()
-        raise
-
-
-def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+    config = scope.config
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
-    start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
-    learner = _offloaded(start_learner()) if config.pipeline.colocated else None
-    verifiers = _start_needed_verifiers(config)
-    rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
-    factuality = _start_factuality_pool(config, event_loop, True, verifiers)
-    judge = _start_judge_pool(config, judge_model, event_loop)
-    learner = learner or start_learner()
-    _finish_start((rollouts, factuality, judge), event_loop, learner)
+    learner = _offloaded(_start_learner(scope, policy, checkpoints)) if config.pipeline.colocated else None
+    verifiers = _start_needed_verifiers(scope)
+    rollouts = _start_pool(scope, "rollout", config.rollout.batch_sequences, RolloutActor, rollout_options)
+    factuality = _start_factuality_pool(scope, True, verifiers)
+    judge = _start_judge_pool(scope, judge_model)
+    learner = learner or _start_learner(scope, policy, checkpoints)
+    _finish_start(scope, (rollouts, factuality, judge), learner)
     rewards = {JudgeActor: judge, FactualityActor: factuality}
-    return Workers(RolloutPool(rollouts), judge, rewards, learner, event_loop)
+    return Workers(RolloutPool(rollouts), judge, rewards, learner)
 
 
-def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
+def start_factuality(scope: Scope, corpus: bool = True) -> WorkerPool:
     """Start the factuality workers alone. Without `corpus` they read the corpus only when they first need passages."""
-    pool = _start_factuality_pool(config, event_loop, corpus, _start_needed_verifiers(config))
-    _finish_start((pool,), event_loop)
+    pool = _start_factuality_pool(scope, corpus, _start_needed_verifiers(scope))
+    _finish_start(scope, (pool,))
     return pool
 
 
-def start_judge(config: Config, model: Path, event_loop: EventLoop) -> WorkerPool:
+def start_judge(scope: Scope, model: Path) -> WorkerPool:
     """Start the judge's workers alone."""
-    pool = _start_judge_pool(config, model, event_loop)
-    _finish_start((pool,), event_loop)
+    pool = _start_judge_pool(scope, model)
+    _finish_start(scope, (pool,))
     return pool
 
 
-def _finish_start(pools: tuple[WorkerPool, ...], event_loop: EventLoop, *learner: DurableLearner) -> None:
+def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: DurableLearner) -> None:
     """Wait for every pool's `min_workers`, start the other workers, and leave nodes that are about to go from now on."""
     for pool in pools:
-        pool.wait_ready()
+        pool.wait_ready(scope.left_s)
     for pool in pools:
         pool.grow()
-    event_loop.start(_leave_draining_nodes((*pools, *learner)))
+    scope.event_loop.start(_leave_draining_nodes((*pools, *learner)))
 
 
 async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]) -> None:
     while True:
-        nodes = await asyncio.to_thread(draining_nodes)
+        nodes = await on_thread(draining_nodes)
         for each in workers:
             each.leave(nodes)
         await asyncio.sleep(DRAIN_POLL_S)
@@ -131,7 +134,8 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
-def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
+def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any) -> WorkerPool:
+    config = scope.config
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
     shares_cores = _shares_cores(name, config)
@@ -139,10 +143,14 @@ def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, ac
     def spawn(slot: int, life: int) -> Any:
         return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, shares_cores)).remote(*args)
 
-    pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
+    pool = WorkerPool(name, spawn, _limits(role, batch, config.cluster), scope.event_loop)
     if config.pipeline.colocated:
-        pool.wait_ready()  # vLLM measures the free GPU memory when it starts, so engines start one after another
+        pool.wait_ready(scope.left_s)  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool
+
+
+def _limits(role: Role, batch: int, waits: ClusterConfig) -> Limits:
+    return Limits(role.workers, role.least, batch, waits.start_timeout_s, waits.result_timeout_s, waits.push_timeout_s)
 
 
 def _shares_cores(name: str, config: Config) -> bool:
@@ -150,14 +158,15 @@ def _shares_cores(name: str, config: Config) -> bool:
     return config.pipeline.stream or name in ("factuality", "judge")
 
 
-def _start_factuality_pool(config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
-    args = (config.factuality, corpus, verifiers)
-    return _start_pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *args)
+def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
+    args = (scope.config.factuality, corpus, verifiers)
+    return _start_pool(scope, "factuality", FACTUALITY_BATCH, FactualityActor, *args)
 
 
-def _start_judge_pool(config: Config, model: Path, event_loop: EventLoop) -> WorkerPool:
+def _start_judge_pool(scope: Scope, model: Path) -> WorkerPool:
+    config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
-    return _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, options, config.judge, config.run.seed)
+    return _start_pool(scope, "judge", JUDGE_BATCH, JudgeActor, options, config.judge, config.run.seed)
 
 
 def _label(name: str, life: int) -> str:
@@ -165,13 +174,25 @@ def _label(name: str, life: int) -> str:
     return f"{name}.{life}" if life else name
 
 
-def _start_learner(config: Config, policy: Path, state: Folder | None, life: int) -> LearnerGroup:
+def _start_learner(scope: Scope, policy: Path, checkpoints: Checkpoints) -> DurableLearner:
+    """The first group has what is left of the time to start; a later one has the whole of it again."""
+    waits = Timeouts.of(scope.config.cluster)
+
+    def start(state: Folder | None, life: int) -> LearnerGroup:
+        return _start_group(scope.config, policy, replace(waits, start=waits.start if life else scope.left_s), state, life)
+
+    learner = DurableLearner(start, checkpoints)
+    scope.callback(learner.stop)
+    return learner
+
+
+def _start_group(config: Config, policy: Path, timeouts: Timeouts, state: Folder | None, life: int) -> LearnerGroup:
     return LearnerGroup.start(
         str(policy),
         config.learner,
         config.run.seed,
         options=actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0),
-        timeout_s=config.cluster.start_timeout_s,
+        timeouts=timeouts,
         trust_remote_code=config.model.trust_remote_code,
         resume_from=state,
         chunk_bytes=config.weights.chunk_mib * 2**20,
@@ -184,8 +205,9 @@ def _offloaded(learner: DurableLearner) -> DurableLearner:
     return learner
 
 
-def _start_needed_verifiers(config: Config) -> tuple[Any, ...]:
+def _start_needed_verifiers(scope: Scope) -> tuple[Any, ...]:
     """Start the verifiers and wait for all of them, if a decomposer or checker asks one."""
+    config = scope.config
     if not config.factuality.asks_verifier:
         return ()
     named, role = config.factuality.verifier_model, config.verifier
@@ -194,7 +216,9 @@ def _start_needed_verifiers(config: Config) -> tuple[Any, ...]:
     verifiers = start_verifiers(
         VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
     )
-    wait_for_verifiers(verifiers, config.cluster.start_timeout_s)
+    for verifier in verifiers:
+        scope.callback(ray.kill, verifier)
+    wait_for_verifiers(verifiers, scope.left_s)
     return verifiers
 
 
@@ -207,18 +231,15 @@ def start_verifiers(actor: type, options: Any, workers: int, options_of: Callabl
 
 def wait_for_verifiers(verifiers: Sequence[Any], timeout_s: float) -> list[About]:
     """Wait until all serve. Raises PlacementError if some do not in time, and EngineError if one cannot start."""
-    answers = {verifier.about.remote(): index for index, verifier in enumerate(verifiers)}
-    end, left = time.monotonic() + timeout_s, list(answers)
-    while left and time.monotonic() < end:
-        raise_if_interrupted()
-        _, left = ray.wait(left, num_returns=len(left), timeout=POLL_S)
-    if left:
+    answers = [verifier.about.remote() for verifier in verifiers]
+    if not Waiting(f"{len(verifiers)} verifiers", timeout_s, for_room=True).all_ready(answers):
+        _, late = ray.wait(answers, num_returns=len(answers), timeout=0)
         raise PlacementError(
-            f"{len(verifiers)} verifiers that serve within {timeout_s:g} s",
-            f"not yet: {', '.join(f'verifier-{answers[reference]}' for reference in left)}",
+            f"{len(verifiers)} verifiers that serve within {timeout_s:.0f} s",
+            f"not yet: {', '.join(f'verifier-{answers.index(each)}' for each in late)} ({room_in_words()})",
             "lower verifier.workers or what one asks for, raise cluster.start_timeout_s, or add nodes",
         )
-    return [_started(index, reference) for reference, index in answers.items()]
+    return [_started(index, answer) for index, answer in enumerate(answers)]
 
 
 def _started(index: int, reference: Any) -> About:

@@ -17,13 +17,17 @@ PlanOf = Callable[[Config], Plan]
 
 
 def check_placement(config: Config, site: Site) -> list[Check]:
-    """Check what all roles ask for together. It is a warning if only the `min_workers` of each fit."""
+    """Check what all roles ask for together. It is a warning if only the `min_workers` of each fit, or if nodes must come."""
     return [_placed(demand, site) for demand in demands(config, site.capacity)]
 
 
 def _placed(demand: Demand, site: Site) -> Check:
-    level = Level.OK if demand.all_fit else Level.WARNING if demand.least_fit else Level.PROBLEM
+    level = Level.OK if demand.all_fit else Level.WARNING if demand.least_fit or site.scales else Level.PROBLEM
     found = in_words(demand.all)
+    if site.scales and level is Level.WARNING:
+        expected = f"{demand.have:g} now, and what the autoscaler adds ({site.name})"
+        fix = "nothing, if a node type can hold each actor; a run that waits for nodes prints which requests none can hold"
+        return Check(level, f"{demand.resource}s", expected, found, fix)
     return Check(level, f"{demand.resource}s", f"at most {demand.have:g} ({site.name})", found, demand.fix)
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import psutil
 import ray
 
+from flame_ray.cluster.autoscaler import scales
 from flame_ray.cluster.capacity import capacity
 from flame_ray.cluster.connect import LOCAL, cluster_address, connected
 from flame_ray.config import Config
@@ -70,12 +71,12 @@ def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
 
 def _describe_cluster(config: Config) -> Site:
     with connected(config.cluster, "flame-ray-doctor"):
-        have = capacity()
+        have, grows = capacity(), scales()
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     kinds = [key.partition(":")[2] for key in have if key.startswith("accelerator_type:")]
     sizes = [ACCELERATOR_GB.get(kind, 0) * 1e9 for kind in kinds]
     memory = tuple(node.get("memory", 0.0) + node.get("object_store_memory", 0.0) for node in alive)
-    return Site(f"cluster of {counted(len(alive), 'node')}", have, memory, gpu=min(sizes, default=0) or None)
+    return Site(f"cluster of {counted(len(alive), 'node')}", have, memory, gpu=min(sizes, default=0) or None, scales=grows)
 
 
 def this_machine() -> Site:

@@ -4,7 +4,6 @@ Every call goes to all ranks, because under ZeRO all of them take part. When a r
 `LearnerDied`, and `start` makes a new group from a saved state.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,8 +17,8 @@ from ray.util.placement_group import PlacementGroup, placement_group_table, remo
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from flame_ray.cluster.capacity import reserve
-from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
-from flame_ray.config import LearnerConfig
+from flame_ray.cluster.waiting import Waiting
+from flame_ray.config import ClusterConfig, LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
@@ -32,18 +31,30 @@ OnStep = Callable[[int, int], None]  # (units done, units in all)
 OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
 CHUNK_BYTES = 256 * 2**20
 DEAD = (RayActorError, NodeDiedError, OutOfMemoryError)
+POLL_S = 1.0  # an answer ends the wait at once; a signal, and the next reminder, may be noticed so much later
 DEATH_S = 15.0  # surviving ranks may report a lost connection before Ray reports the death
 
 
 @dataclass(frozen=True, slots=True)
-class LearnerGroup:
-    """`actors[r]` is rank r. `timeout_s` limits every single wait; no wait covers more than one unit of work.
+class Timeouts:
+    """Seconds that one wait may take, by what is waited for. `step` is one unit of work, `push` a whole push of weights."""
 
-    `chunk_bytes`: how much of the weights is gathered and exported at a time.
-    """
+    start: float = 900.0
+    step: float = 1800.0
+    save: float = 3600.0
+    push: float = 1800.0
+
+    @classmethod
+    def of(cls, config: ClusterConfig) -> "Timeouts":
+        return cls(config.start_timeout_s, config.step_timeout_s, config.save_timeout_s, config.push_timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerGroup:
+    """`actors[r]` is rank r. `chunk_bytes`: how much of the weights is gathered and exported at a time."""
 
     actors: tuple[Any, ...]
-    timeout_s: float
+    timeouts: Timeouts = Timeouts()
     checkpoint_steps: int | None = None
     room: PlacementGroup | None = None
     chunk_bytes: int = CHUNK_BYTES
@@ -55,7 +66,7 @@ class LearnerGroup:
         config: LearnerConfig,
         seed: int,
         options: dict[str, Any] | None = None,
-        timeout_s: float = 1800,
+        timeouts: Timeouts = Timeouts(),
         trust_remote_code: bool = False,
         resume_from: Folder | None = None,
         chunk_bytes: int = CHUNK_BYTES,
@@ -72,7 +83,7 @@ class LearnerGroup:
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
         bundle = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
-        room = reserve("learner", config, bundle, config.placement, timeout_s)
+        room = reserve("learner", config, bundle, config.placement, timeouts.start)
         remote = ray.remote(LearnerActor)
         actors: tuple[Any, ...] = tuple(
             remote.options(
@@ -80,7 +91,7 @@ class LearnerGroup:
             ).remote(model_path, config, rank, seed, trust_remote_code)
             for rank in range(config.workers)
         )
-        group = cls(actors, timeout_s, config.checkpoint_steps, room, chunk_bytes)
+        group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes)
         try:
             group._connect(resume_from)
         except BaseException:
@@ -127,11 +138,10 @@ class LearnerGroup:
 
     def _export_chunk(self, waited: str) -> ray.ObjectRef:
         calls = self._call("export_chunk")
-        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=self.timeout_s, fetch_local=False)
-        if len(ready) < len(calls):
-            raise self._late(waited)
+        if not Waiting(waited, self.timeouts.push, until_done=True).all_ready(calls):
+            raise _late(waited, self.timeouts.push)
         alive = self.actors[0].__ray_ready__.remote()  # the weights are not fetched here, so they would not show a death
-        self._wait([alive, *calls[1:]], waited)
+        self._wait([alive, *calls[1:]], waited, self.timeouts.push)
         return calls[0]
 
     def send(self, worker: Any, worker_ranks: int, backend: str) -> None:
@@ -140,22 +150,23 @@ class LearnerGroup:
         Raises EngineError (or LearnerDied, a kind of it) when a side died or is late: the other one then waits for ever.
         """
         waited = "the learner to send weights to a rollout worker"
-        (address,) = self._wait([self.actors[0].address.remote()], waited)
+        (address,) = self._wait([self.actors[0].address.remote()], waited, self.timeouts.push)
         host, _, port = address.rpartition(":")
         rendezvous = Rendezvous(host.strip("[]"), int(port), worker_ranks)
-        self._all("send", worker, backend, rendezvous, self.chunk_bytes, waited=waited)
+        self._all("send", worker, backend, rendezvous, self.chunk_bytes, waited=waited, limit_s=self.timeouts.push)
 
     def end_push(self) -> None:
         """Every serving worker has the weights; close the channels to all others."""
-        self._all("end_push", waited="the learner to close its channels to workers that are gone")
+        waited = "the learner to close its channels to workers that are gone"
+        self._all("end_push", waited=waited, limit_s=self.timeouts.push)
 
     def offload(self) -> None:
         """Free the ranks' GPUs: everything on them moves to the memory of their machines."""
-        self._all("offload", waited="the learner to free its GPUs")
+        self._all("offload", waited="the learner to free its GPUs", limit_s=self.timeouts.push)
 
     def reload(self) -> None:
         """Undo `offload`; must come before any other call."""
-        self._all("reload", waited="the learner to return to its GPUs")
+        self._all("reload", waited="the learner to return to its GPUs", limit_s=self.timeouts.push)
 
     def canary(self, sequences: Sequence[Continuation], added: bool = False, initial: bool = False) -> list[list[float]]:
         """Log-probabilities of the sequences' tokens under the current weights, or under the `initial` ones (with LoRA).
@@ -166,11 +177,12 @@ class LearnerGroup:
 
     def save(self, folder: Folder, merged: bool = False) -> None:
         """Rank 0 writes the adapter or the merged model on its own node: the path must be on storage that all nodes share."""
-        self._all("save", folder, merged, waited=f"the learner to write {folder}")
+        self._all("save", folder, merged, waited=f"the learner to write {folder}", limit_s=self.timeouts.save)
 
     def save_state(self, folder: Folder) -> None:
         """Rank 0 writes, with a manifest, what `start` can resume from. The folder must be on storage that all nodes share."""
-        self._all("save_state", folder, waited=f"the learner to write its state to {folder}")
+        waited = f"the learner to write its state to {folder}"
+        self._all("save_state", folder, waited=waited, limit_s=self.timeouts.save)
 
     def stop(self) -> None:
         """Kill every rank, and free the placement group. Returns at once, also if ranks are dead already."""
@@ -183,46 +195,46 @@ class LearnerGroup:
     def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:
         return [getattr(actor, method).remote(*args) for actor in self.actors]
 
-    def _all(self, method: str, *args: Any, waited: str) -> list[Any]:
-        return self._wait(self._call(method, *args), waited)
+    def _all(self, method: str, *args: Any, waited: str, limit_s: float | None = None) -> list[Any]:
+        """`limit_s` None: that of one step."""
+        return self._wait(self._call(method, *args), waited, self.timeouts.step if limit_s is None else limit_s)
 
-    def _wait(self, calls: list[ray.ObjectRef], waited: str, get: Callable[..., list[Any]] = ray.get) -> list[Any]:
+    def _wait(self, calls: list[ray.ObjectRef], waited: str, limit_s: float, until_done: bool = True) -> list[Any]:
+        """The answers of all ranks. With `until_done` a signal does not end the wait."""
+        waiting = Waiting(waited, limit_s, for_room=not until_done, until_done=until_done)
         try:
-            return get(calls, timeout=self.timeout_s)
-        except GetTimeoutError as error:
-            raise self._late(waited) from error
-        except DEAD as error:
-            raise _died(waited, error) from error
-        except RayTaskError as error:
-            death = None if isinstance(error.cause, FlameError) else _death(calls)
-            raise (_died(waited, death) if death else _own(error)) from error
-
-    def _late(self, waited: str) -> EngineError:
-        return EngineError(
-            waited, f"nothing after {self.timeout_s:g} s", "look for a rank that is stuck or slow (`ray stack` on its node)"
-        )
+            while waiting.goes_on():
+                with suppress(GetTimeoutError):
+                    return ray.get(calls, timeout=POLL_S)
+            raise _late(waited, limit_s)
+        except (*DEAD, RayTaskError) as error:
+            raise failure_of(error, waited, calls) from error
 
     def _connect(self, resume_from: Folder | None) -> None:
-        addresses = self._wait(self._call("address"), "the addresses of the learner ranks", _get_unless_stopped)
+        start = self.timeouts.start
+        addresses = self._wait(self._call("address"), "the addresses of the learner ranks", start, until_done=False)
         hosts = [address.rpartition(":")[0] for address in addresses]
         ranks_at = Counter(hosts)
         calls = [
             actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host], resume_from)
             for actor, host in zip(self.actors, hosts, strict=True)
         ]
-        self._wait(calls, f"{len(self.actors)} learner ranks to connect and load the model", _get_unless_stopped)
+        waited = f"{len(self.actors)} learner ranks to connect and load the model"
+        self._wait(calls, waited, start, until_done=False)
 
 
-def _get_unless_stopped(calls: list[ray.ObjectRef], timeout: float) -> list[Any]:
-    """Like ray.get, but raises Interrupted when the process is asked to stop."""
-    deadline = time.monotonic() + timeout
-    while True:
-        raise_if_interrupted()
-        try:
-            return ray.get(calls, timeout=POLL_S)
-        except GetTimeoutError:
-            if time.monotonic() >= deadline:
-                raise
+def _late(waited: str, limit_s: float) -> EngineError:
+    """The setting is named by its kind: the limits are those of `cluster`."""
+    fix = "look for a rank that is stuck or slow (`ray stack` on its node), or raise the limit: cluster.*_timeout_s"
+    return EngineError(waited, f"nothing after {limit_s:g} s", fix)
+
+
+def failure_of(error: RayError, waited: str, calls: Sequence[ray.ObjectRef] = ()) -> Exception:
+    """What an error means that came while `calls` to all ranks were `waited` for: a rank's death, or the error itself."""
+    if not isinstance(error, RayTaskError):
+        return _died(waited, error)
+    death = None if isinstance(error.cause, FlameError) else _death(list(calls))
+    return _died(waited, death) if death else _own(error)
 
 
 def _died(waited: str, error: RayError) -> LearnerDied:

@@ -72,7 +72,7 @@ def pushed(local_ray, model, tmp_path_factory):
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
     config = LearnerConfig(dtype=cpu_dtype(), lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
-    learner = LearnerGroup.start(str(model), config, seed=0, options=placed, timeout_s=300, chunk_bytes=CHUNK_BYTES)
+    learner = LearnerGroup.start(str(model), config, seed=0, options=placed, chunk_bytes=CHUNK_BYTES)
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
     learner_before = learner.canary(sequences)
     learner.train(pair_examples(pairs), round=1)
@@ -178,7 +178,7 @@ def test_an_adapter_is_added_in_the_sampler_and_taken_away_again(local_ray, mode
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
     config = LearnerConfig(dtype="float32", lr=1e-3, lr_final=1e-3, epochs=2, batch_pairs=3, micro_batch_pairs=3)
-    learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "adapter", **THREADS}, timeout_s=300)
+    learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "adapter", **THREADS})
     initial = learner.canary(sequences, added=True)
     learner.train(pair_examples(pairs), round=1)
     trained = learner.canary(sequences, added=True)

@@ -78,7 +78,7 @@ def make_examples():
 def start_group(model_path: str, name: str, resume_from: Path | None = None, **settings) -> LearnerGroup:
     """As a run does, in processes of its own."""
     config = LearnerConfig(**{**BASE, **settings})
-    return LearnerGroup.start(model_path, config, SEED, {"name": name, "num_cpus": 0.1}, timeout_s=120, resume_from=resume_from)
+    return LearnerGroup.start(model_path, config, SEED, {"name": name, "num_cpus": 0.1}, resume_from=resume_from)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, take
+from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, signals_recorded, take
 from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
@@ -42,7 +42,7 @@ def test_a_signal_becomes_an_error_that_says_how_to_go_on_with_an_exit_code_of_i
 
 
 def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
-    with interruptible("start it again") as advise:
+    with interruptible("start it again") as advise, signals_recorded():
         send(signal.SIGTERM)
         with pytest.raises(Interrupted, match="To fix: start it again"):
             raise_if_interrupted()
@@ -70,13 +70,29 @@ def test_a_wait_is_interrupted_too(wait):
     sender.join()
 
 
-def test_nothing_is_raised_between_two_checks():
+def test_while_signals_are_recorded_nothing_is_raised_between_two_checks():
     """Raised inside Ray's compiled code, it would come out as another error."""
-    with interruptible("go on"):
+    with interruptible("go on"), signals_recorded():
         send(signal.SIGTERM)
         finished = True
     assert finished
     raise_if_interrupted()
+
+
+@SIGNALS
+def test_a_signal_ends_at_once_a_block_that_checks_nothing_as_an_import_or_a_download_does(number):
+    with pytest.raises(Interrupted, match=signal.Signals(number).name), interruptible("go on"):
+        send(number)
+        threading.Event().wait(30)
+        pytest.fail("the signal did not end the block")
+
+
+def test_a_block_within_another_adds_its_advice_and_takes_it_back():
+    with pytest.raises(Interrupted, match="To fix: outer"), interruptible("outer"), signals_recorded():
+        send(signal.SIGINT)
+        with pytest.raises(Interrupted, match="To fix: inner"), interruptible("inner"):
+            raise_if_interrupted()
+        raise_if_interrupted()
 
 
 def test_a_wait_gives_what_it_waits_for_and_what_went_wrong():
@@ -106,7 +122,7 @@ def test_the_handlers_of_before_are_back_after_a_block_that_failed(plain):
 
 
 def test_a_second_signal_is_as_harsh_as_ever_even_while_the_first_is_dealt_with(plain):
-    with pytest.raises(Interrupted), interruptible("go on"):
+    with pytest.raises(Interrupted), interruptible("go on"), signals_recorded():
         send(signal.SIGTERM)
         send(signal.SIGTERM)
         send(signal.SIGINT)

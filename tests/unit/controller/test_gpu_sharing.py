@@ -175,7 +175,7 @@ class Bound:
         self.judge, self.learner, self.actors = FakeWorker(self.gpu, "judge"), FakeLearner(self.gpu), FakeActors()
         rollouts, judges = FakeRollouts(*self.samplers), FakePool(self.judge)
         config = parse_config({"pipeline": {"colocated": True}} | settings, "here")
-        workers: Any = Workers(rollouts, judges, {}, self.learner, None)  # type: ignore[arg-type]
+        workers: Any = Workers(rollouts, judges, {}, self.learner)  # type: ignore[arg-type]
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: None)
         level = config.weights.backend == "lora"

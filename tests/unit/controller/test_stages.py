@@ -131,7 +131,7 @@ class Bound:
         rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
         self.heard: list[tuple] = []
         self.folder = folder
-        workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner, None)  # type: ignore[arg-type]
+        workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner)  # type: ignore[arg-type]
         config: Config = parse_config(settings, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints

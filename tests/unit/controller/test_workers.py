@@ -7,7 +7,7 @@ import pytest
 
 from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
-from flame_ray.controller.workers import _engine_options, _label, _shares_cores, actor_options, start_workers
+from flame_ray.controller.workers import Scope, _engine_options, _label, _shares_cores, actor_options, start_workers
 from flame_ray.errors import ModelError
 from flame_ray.learner.checkpoints import Checkpoints
 
@@ -60,6 +60,6 @@ def test_a_verifier_reads_questions_of_its_own_length():
 def test_a_start_that_fails_leaves_no_thread_behind(tmp_path):
     before = set(threading.enumerate())
     config = parse_config({"factuality": {"checker": "llm", "checker_model": "./nowhere"}}, "here")
-    with pytest.raises(ModelError, match=r"factuality\.checker_model"):
-        start_workers(config, tmp_path, tmp_path, Checkpoints(tmp_path / "checkpoints"))
+    with pytest.raises(ModelError, match=r"factuality\.checker_model"), Scope(config) as scope:
+        start_workers(scope, tmp_path, tmp_path, Checkpoints(tmp_path / "checkpoints"))
     assert set(threading.enumerate()) <= before

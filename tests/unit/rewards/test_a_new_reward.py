@@ -58,7 +58,7 @@ def scored(tmp_path) -> list[ScoredGroup]:
     judge = FakePool(lambda method, group: [make_score(-each.id.index, id=each.id) for each in group.responses_G])
     length = FakePool(lambda method, group: next(LengthReward().score([group]))[1])
     rewards: Any = {JudgeActor: judge, LengthReward: length}
-    workers: Any = Workers(None, judge, rewards, None, None)  # type: ignore[arg-type]
+    workers: Any = Workers(None, judge, rewards, None)  # type: ignore[arg-type]
     stages = ClusterStages(workers, Config(), Cache(tmp_path / "known"), Checkpoints(tmp_path), lambda *progress: None)
     return list(stages.score(GROUPS, 1))
 
