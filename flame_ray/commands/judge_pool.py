@@ -12,7 +12,7 @@ from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
-from flame_ray.engines.models import check_judge_model, load_tokenizer, resolve_model
+from flame_ray.engines.models import check_judge_model, load_tokenizer, look_up
 from flame_ray.errors import WorkLost
 from flame_ray.report.progress import Screen
 from flame_ray.types import Group, Missing, RewardResult
@@ -25,13 +25,13 @@ Results = tuple[RewardResult, ...]
 def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterable[Group]) -> Iterator[Iterator[Results]]:
     """The judge's results of each group [G], in order, while the block lasts. `after_interrupt` tells the user what to do."""
     named = config.judge.model
-    model = resolve_model(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
-    load_tokenizer(model, config.model)
+    model = look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+    load_tokenizer(model.folder, config.model)
     check_judge_model(config.judge)
     with interruptible(after_interrupt), connected(config.cluster, f"judge-{os.getpid()}"):
         check_capacity(config, only=("judge",))
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
-            pool = start_judge(scope, model)
+            pool = start_judge(scope, model.ref)
             bar.end("ready")
             yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
 

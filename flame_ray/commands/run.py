@@ -22,13 +22,14 @@ from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.models import (
+    KnownModel,
     check_attention_heads,
     check_checker_model,
     check_judge_model,
     check_prompts,
     fingerprint,
     load_tokenizer,
-    resolve_model,
+    look_up,
 )
 from flame_ray.errors import DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
@@ -51,10 +52,10 @@ from flame_ray.types import PairSet, Prompt, RoundReport, Split
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run reads: the folders of its models, and its prompts."""
+    """What a run reads: its models, and its prompts."""
 
-    policy: Path
-    judge: Path
+    policy: KnownModel
+    judge: KnownModel
     prompts: tuple[Prompt, ...]
 
 
@@ -82,7 +83,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         check_capacity(config)
         screen, scope = Screen(console), stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
-            workers = start_workers(scope, inputs.policy, inputs.judge, checkpoints)
+            workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
         if not resume:
             stack.enter_context(_lease(folder))
@@ -91,7 +92,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
-        stages = ClusterStages(workers, config, _classification_cache(inputs.judge), checkpoints, journal.advance)
+        stages = ClusterStages(workers, config, _classification_cache(inputs.judge.folder), checkpoints, journal.advance)
         reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
@@ -121,15 +122,15 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
         raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
-    policy = resolve_model(config.model.policy, config.model)
-    judge = resolve_model(config.judge.model, config.model, "judge.model") if config.judge.model else policy
-    load_tokenizer(judge, config.model)
+    policy = look_up(config.model.policy, config.model)
+    judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
+    load_tokenizer(judge.folder, config.model)
     if config.factuality.checker_model and config.factuality.checker != "small":
-        resolve_model(config.factuality.checker_model, config.model, "factuality.checker_model")
+        look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
-    check_attention_heads(policy, config.rollout.tensor_parallel)
-    check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
+    check_attention_heads(policy.folder, config.rollout.tensor_parallel)
+    check_prompts(policy.folder, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
     if is_new:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:

@@ -6,26 +6,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop, on_thread
+from flame_ray.cluster.failures import cause_of
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.config import ClusterConfig, Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
-from flame_ray.engines.models import resolve_model
+from flame_ray.engines.models import ModelRef, reference
 from flame_ray.engines.vllm_engine import VllmOptions
-from flame_ray.errors import EngineError, PlacementError
+from flame_ray.errors import EngineDied, EngineError, FlameError, PlacementError
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup, Timeouts
 from flame_ray.rewards.base import Reward
 from flame_ray.rewards.factuality.actor import FactualityActor
+from flame_ray.rewards.factuality.names import travelling
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import About
@@ -33,6 +34,7 @@ from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder
+from flame_ray.storage.shared_paths import told
 
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
@@ -67,7 +69,7 @@ class Scope(ExitStack):
         return max(self._start_ends - time.monotonic(), 1.0)
 
 
-def start_workers(scope: Scope, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
     Raises PlacementError if some do not serve in time.
@@ -92,7 +94,7 @@ def start_factuality(scope: Scope, corpus: bool = True) -> WorkerPool:
     return pool
 
 
-def start_judge(scope: Scope, model: Path) -> WorkerPool:
+def start_judge(scope: Scope, model: ModelRef) -> WorkerPool:
     """Start the judge's workers alone."""
     pool = _start_judge_pool(scope, model)
     _finish_start(scope, (pool,))
@@ -159,14 +161,15 @@ def _shares_cores(name: str, config: Config) -> bool:
 
 
 def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
-    args = (scope.config.factuality, corpus, verifiers)
+    args = (travelling(scope.config.factuality), corpus, verifiers)
     return _start_pool(scope, "factuality", FACTUALITY_BATCH, FactualityActor, *args)
 
 
-def _start_judge_pool(scope: Scope, model: Path) -> WorkerPool:
+def _start_judge_pool(scope: Scope, model: ModelRef) -> WorkerPool:
     config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
-    return _start_pool(scope, "judge", JUDGE_BATCH, JudgeActor, options, config.judge, config.run.seed)
+    judge = config.judge.model_copy(update={"preferences": config.judge.preferences and told(config.judge.preferences)})
+    return _start_pool(scope, "judge", JUDGE_BATCH, JudgeActor, options, judge, config.run.seed)
 
 
 def _label(name: str, life: int) -> str:
@@ -174,7 +177,7 @@ def _label(name: str, life: int) -> str:
     return f"{name}.{life}" if life else name
 
 
-def _start_learner(scope: Scope, policy: Path, checkpoints: Checkpoints) -> DurableLearner:
+def _start_learner(scope: Scope, policy: ModelRef, checkpoints: Checkpoints) -> DurableLearner:
     """The first group has what is left of the time to start; a later one has the whole of it again."""
     waits = Timeouts.of(scope.config.cluster)
 
@@ -186,14 +189,13 @@ def _start_learner(scope: Scope, policy: Path, checkpoints: Checkpoints) -> Dura
     return learner
 
 
-def _start_group(config: Config, policy: Path, timeouts: Timeouts, state: Folder | None, life: int) -> LearnerGroup:
+def _start_group(config: Config, policy: ModelRef, timeouts: Timeouts, state: Folder | None, life: int) -> LearnerGroup:
     return LearnerGroup.start(
-        str(policy),
+        policy,
         config.learner,
         config.run.seed,
         options=actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0),
         timeouts=timeouts,
-        trust_remote_code=config.model.trust_remote_code,
         resume_from=state,
         chunk_bytes=config.weights.chunk_mib * 2**20,
     )
@@ -211,7 +213,7 @@ def _start_needed_verifiers(scope: Scope) -> tuple[Any, ...]:
     if not config.factuality.asks_verifier:
         return ()
     named, role = config.factuality.verifier_model, config.verifier
-    model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
+    model = reference(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
     options = _engine_options(config, model, role, receives_weights=False)
     verifiers = start_verifiers(
         VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
@@ -245,25 +247,27 @@ def wait_for_verifiers(verifiers: Sequence[Any], timeout_s: float) -> list[About
 def _started(index: int, reference: Any) -> About:
     try:
         return ray.get(reference)
-    except RayActorError as error:
+    except (RayActorError, RayTaskError) as error:
+        cause = cause_of(error)
+        if isinstance(cause, FlameError) and not isinstance(cause, EngineDied):
+            raise cause from error
         fix = (
             "see its log in the Ray dashboard; the usual cause is a model that does not fit, or too large a verifier.max_length"
         )
-        raise EngineError("a verifier that starts", f"verifier-{index}: {error}", fix) from error
+        raise EngineError("a verifier that starts", f"verifier-{index}: {cause}", fix) from error
 
 
 def _engine_options(
-    config: Config, model: Path, role: RolloutConfig | JudgeConfig | VerifierConfig, receives_weights: bool
+    config: Config, model: ModelRef, role: RolloutConfig | JudgeConfig | VerifierConfig, receives_weights: bool
 ) -> VllmOptions:
     return VllmOptions(
-        model_path=str(model),
+        model=model,
         dtype=config.model.dtype,
         max_length=role.max_length if isinstance(role, VerifierConfig) else config.model.max_length,
         max_sequences=role.max_sequences,
         kv_cache_gib=role.kv_cache_gib,
         gpu_memory=role.gpu_memory,
         seed=derived_seed(config.run.seed, f"{type(role).__name__} engine", bits=32),  # NumPy takes no larger one
-        trust_remote_code=config.model.trust_remote_code,
         receives_weights=receives_weights,
         adapter_rank=_adapter_rank(config) if receives_weights else None,
         tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,

@@ -8,6 +8,7 @@ from flame_ray.config import Config
 from flame_ray.doctor.checks import GIB, Check, Level, in_units, refused
 from flame_ray.doctor.estimate import BYTES, Plan, checkpoint_bytes
 from flame_ray.doctor.models import ModelShape, folder_shape
+from flame_ray.engines.models import KnownModel
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES
 from flame_ray.storage.filesystem import Storage
@@ -41,13 +42,12 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
     return checks
 
 
-def checkpoint_room(config: Config, policy: Path) -> float:
+def checkpoint_room(config: Config, policy: KnownModel) -> float:
     """Bytes for a run's checkpoints (`checkpoint_bytes`). If the model's shape is not known, its files count as bfloat16 and
     its adapters as nothing.
     """
-    files = sum(file.stat().st_size for file in policy.glob("*.safetensors"))
-    unknown = ModelShape(files // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0, 0)
-    return checkpoint_bytes(config, folder_shape(policy) or unknown)
+    unknown = ModelShape(policy.weight_bytes // BYTES["bfloat16"], 0, 0, 0, 0, 0, 0, 0, 0)
+    return checkpoint_bytes(config, folder_shape(policy.folder) or unknown)
 
 
 def check_room(name: str, what: str, needed: float, free: float | None, fix: str, short: Level = Level.PROBLEM) -> Check:

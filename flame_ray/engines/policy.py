@@ -15,26 +15,36 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
+from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, resolve
 from flame_ray.errors import ConfigError, ModelError
 
 EAGER_COLUMNS = 256
+CARD = f"""---
+base_model: {UPSTREAM}
+library_name: peft
+---
+This adapter was trained on `{SMOLLM2}`, flame-ray's copy of `{UPSTREAM}`. The copy's weights were rounded to four bits
+(Q4_1), then stored in bfloat16. On the weights that `{UPSTREAM}` has, the adapter loads too, but the answers are
+not those that were evaluated.
+"""
 
 
-def load_policy(path: str, config: LearnerConfig, trust_remote_code: bool) -> nn.Module:
+def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:
     """The module to train: the model's own parameters, or a new adapter over them."""
-    model: Any = load_model(path, config.dtype, trust_remote_code)
+    model: Any = load_model(ref, config.dtype)
     return _checkpointing(model if config.lora is None else _adapted(model, config.lora), config)
 
 
-def load_model(path: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
+def load_model(ref: ModelRef, dtype: str) -> PreTrainedModel:
     """A causal language model. Only safetensors are read, never pickled weights. Raises ModelError if it cannot be loaded."""
+    path = resolve(ref)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             attn_implementation="sdpa",
-            trust_remote_code=trust_remote_code,
+            trust_remote_code=ref.trust_remote_code,
         )
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         return _without_dropout(model)
@@ -52,24 +62,26 @@ def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
     return get_peft_model_state_dict(model, state_dict=whole, save_embedding_layers=False)
 
 
-def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path) -> None:
+def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path, base: ModelRef) -> None:
+    """The configuration names the base model as other people find it, not by its path on this node."""
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config[ADAPTER]
+    config.base_model_name_or_path, config.revision = base.public_name, base.revision
     training, config.inference_mode = config.inference_mode, True  # a saved adapter is loaded for inference
     config.save_pretrained(str(folder))
     config.inference_mode = training
+    if base.name == SMOLLM2:
+        (folder / "README.md").write_text(CARD, encoding="utf-8")
 
 
-def write_model(
-    model: nn.Module, weights: dict[str, Tensor], folder: Path, tokenizer_path: str, trust_remote_code: bool
-) -> None:
+def write_model(model: nn.Module, weights: dict[str, Tensor], folder: Path, ref: ModelRef) -> None:
     """`weights` must be on the CPU, and none of them a view of a shared tensor."""
     base = base_model(model)
     save_torch_state_dict(weights, folder)
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tokenizer_path, trust_remote_code=trust_remote_code).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(resolve(ref), trust_remote_code=ref.trust_remote_code).save_pretrained(folder)
 
 
 def read_model(folder: Path) -> Callable[[str], Tensor]:

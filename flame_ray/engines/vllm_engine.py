@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
+from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
 
 PINNED = "the version of vLLM that pyproject.toml pins"
@@ -25,14 +26,13 @@ class VllmOptions:
     `sleeps`: the engine shares its GPU, and sleeps while others use it.
     """
 
-    model_path: str
+    model: ModelRef
     dtype: str
     max_length: int
     max_sequences: int
     kv_cache_gib: float
     gpu_memory: float
     seed: int
-    trust_remote_code: bool = False
     receives_weights: bool = False
     adapter_rank: int | None = None
     tensor_parallel: int = 1
@@ -70,7 +70,7 @@ class VllmEngine:
         if not getattr(self._tokenizer, "chat_template", None):
             raise ModelError(
                 "a model folder with a chat template",
-                f"none in {options.model_path}",
+                f"none in {options.model.name}",
                 "add chat_template.jinja, or use an instruct model",
             )
         self._special = special_tokens(self._tokenizer)
@@ -81,16 +81,17 @@ class VllmEngine:
     @staticmethod
     def _build(vllm: Any, options: VllmOptions) -> Any:
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
+        folder = resolve(options.model)
         try:
             return vllm.LLM(
-                model=options.model_path,
+                model=str(folder),
                 dtype=options.dtype,
                 seed=options.seed,
                 enforce_eager=True,
                 max_model_len=options.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=options.gpu_memory,
-                trust_remote_code=options.trust_remote_code,
+                trust_remote_code=options.model.trust_remote_code,
                 load_format="safetensors",
                 enable_prefix_caching=True,
                 # After half a prompt vLLM 0.32 rewinds a seeded sample's random stream, which fails on a CPU.
@@ -108,6 +109,9 @@ class VllmEngine:
             )
         except TypeError as error:
             raise EngineError(PINNED, f"vLLM {vllm.__version__}, which refuses a setting: {error}", INSTALL) from error
+        except Exception as error:  # another try may find the memory that this one lacked
+            fix = "see its actor's log; the usual cause is a model, or a max_length, that does not fit into the memory"
+            raise EngineDied("a vLLM engine that starts", f"{type(error).__name__}: {error}", fix) from error
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         chat = [{**each, "content": spelled_apart(each["content"], self._special)} for each in messages]

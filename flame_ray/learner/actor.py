@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from flame_ray.cluster.node import naming_node
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
 from flame_ray.engines.batch import TrainingEngine
+from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
 
 
 class LearnerActor:
-    def __init__(self, model_path: str, config: LearnerConfig, rank: int, seed: int, trust_remote_code: bool = False):
-        self._model_path, self._config, self._rank, self._seed = model_path, config, rank, seed
-        self._trust = trust_remote_code
+    def __init__(self, model: ModelRef, config: LearnerConfig, rank: int, seed: int):
+        self._model, self._config, self._rank, self._seed = model, config, rank, seed
         self._connected: tuple[TrainingEngine, Training] | None = None
         self._sender: DeviceSender | None = None
         self._chunks: Iterator[list[tuple[str, torch.Tensor]]] = iter(())
@@ -43,6 +44,11 @@ class LearnerActor:
             port = probe.getsockname()[1]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+    def find_model(self) -> None:
+        """Make or download the model on this node, before other ranks wait for this one. Raises ModelError."""
+        with naming_node():
+            resolve(self._model)
+
     def connect(self, init_method: str, ranks_here: int = 1, resume_from: Folder | None = None) -> None:
         """Join the other ranks, load the model, and load the state that `save_state` wrote to `resume_from`.
 
@@ -53,7 +59,7 @@ class LearnerActor:
 
         with local_copy(resume_from) as state:
             start = derived_seed(self._seed, "adapter")
-            engine = DeepSpeedEngine(self._model_path, self._config, self._rank, init_method, start, self._trust)
+            engine = DeepSpeedEngine(self._model, self._config, self._rank, init_method, start)
             self._connected = engine, Training(engine, make_loss(self._config), self._config, self._seed, state)
 
     def begin(self, examples_D: Sequence[Example], round: int) -> range:
@@ -125,7 +131,7 @@ class LearnerActor:
 
     def _write(self, folder: Path, merged: bool) -> None:
         if merged or self._config.lora is None:
-            self.engine.save_merged(folder, self._model_path)
+            self.engine.save_merged(folder)
         else:
             self.engine.save_adapter(folder)
 

@@ -20,6 +20,7 @@ from flame_ray.cluster.capacity import reserve
 from flame_ray.cluster.waiting import Waiting
 from flame_ray.config import ClusterConfig, LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
+from flame_ray.engines.models import ModelRef
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.data import Example
@@ -62,12 +63,11 @@ class LearnerGroup:
     @classmethod
     def start(
         cls,
-        model_path: str,
+        model: ModelRef,
         config: LearnerConfig,
         seed: int,
         options: dict[str, Any] | None = None,
         timeouts: Timeouts = Timeouts(),
-        trust_remote_code: bool = False,
         resume_from: Folder | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> "LearnerGroup":
@@ -88,7 +88,7 @@ class LearnerGroup:
         actors: tuple[Any, ...] = tuple(
             remote.options(
                 name=f"{prefix}-{rank}", scheduling_strategy=PlacementGroupSchedulingStrategy(room, rank), **options
-            ).remote(model_path, config, rank, seed, trust_remote_code)
+            ).remote(model, config, rank, seed)
             for rank in range(config.workers)
         )
         group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes)
@@ -213,6 +213,7 @@ class LearnerGroup:
     def _connect(self, resume_from: Folder | None) -> None:
         start = self.timeouts.start
         addresses = self._wait(self._call("address"), "the addresses of the learner ranks", start, until_done=False)
+        self._wait(self._call("find_model"), "the model on every learner rank's node", start, until_done=False)
         hosts = [address.rpartition(":")[0] for address in addresses]
         ranks_at = Counter(hosts)
         calls = [

@@ -1,8 +1,10 @@
 """One rollout worker: a text engine that controller/workers.py places in a Ray actor."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from flame_ray.cluster.node import naming_node
 from flame_ray.engines.base import Continuation, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.rollout.sampling import SamplingPlan, groups, requests, response_ids, to_response
@@ -13,10 +15,15 @@ class RolloutActor:
     """Samples from the policy, and stamps each response with the weight version that made it."""
 
     def __init__(self, options: VllmOptions):
-        self._engine: TextEngine = VllmEngine(options)
+        self._options = options
+
+    @cached_property
+    def _engine(self) -> TextEngine:
+        with naming_node():
+            return VllmEngine(self._options)
 
     def ready(self) -> int:
-        """The weight version that this worker serves."""
+        """The weight version that this worker serves. Raises what keeps it from serving; the constructor would die of it."""
         return self._engine.weight_version
 
     def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> Iterator[tuple[int, Group]]:

@@ -15,10 +15,10 @@ import ray
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
-from flame_ray.config import Config, RolloutConfig
+from flame_ray.config import RolloutConfig
 from flame_ray.config.load import parse_config
 from flame_ray.controller.workers import actor_options
-from flame_ray.engines.models import SMOLLM2, resolve_model
+from flame_ray.engines.models import SMOLLM2, reference
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.prompts.load import load_prompts
 from flame_ray.rollout.actor import RolloutActor
@@ -31,8 +31,7 @@ SAMPLES, TOKENS, WARM = 6, 64, 16
 
 def measure(workers: int, prompts_P: tuple[Prompt, ...]) -> tuple[float, float]:
     """Prompts and tokens a second."""
-    config = Config()
-    options = VllmOptions(str(resolve_model(SMOLLM2, config.model)), "bfloat16", 512, 96, 1.0, 0.8, 0)
+    options = VllmOptions(reference(SMOLLM2), "bfloat16", 512, 96, 1.0, 0.8, 0)
     role = RolloutConfig(workers=workers, threads=1)
     event_loop = EventLoop()
     limits = Limits(workers, workers, role.batch_sequences, start_timeout_s=300)

@@ -11,6 +11,7 @@ import pytest
 from flame_ray.config.model import cpu_dtype
 from flame_ray.controller.workers import start_verifiers, wait_for_verifiers
 from flame_ray.engines.base import SampleRequest
+from flame_ray.engines.models import reference
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, ModelError, PlacementError
 from flame_ray.rewards.factuality.check.llm import LlmChecker
@@ -30,7 +31,7 @@ PASSAGES = (
 
 @pytest.fixture(scope="module")
 def actors(local_ray, model):
-    options = VllmOptions(str(model), cpu_dtype(), 2048, 16, 1.0, 0.8, seed=0)
+    options = VllmOptions(reference(str(model)), cpu_dtype(), 2048, 16, 1.0, 0.8, seed=0)
     actors = start_verifiers(VerifierActor, options, 1, lambda name: OPTIONS)
     assert wait_for_verifiers(actors, timeout_s=240)[0].max_length == 2048
     yield actors

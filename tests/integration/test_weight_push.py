@@ -11,6 +11,7 @@ from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
 from flame_ray.config.model import cpu_dtype
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation
+from flame_ray.engines.models import reference
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import WeightSyncError
 from flame_ray.learner.data import pair_examples
@@ -33,7 +34,7 @@ THREADS = {"runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}, "num_cpus": 0.
 
 
 def options(folder: Path) -> VllmOptions:
-    return VllmOptions(str(folder), cpu_dtype(), 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
+    return VllmOptions(reference(str(folder)), cpu_dtype(), 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
 def rollout_pool(ray, engine: VllmOptions, event_loop: EventLoop) -> RolloutPool:
@@ -72,7 +73,7 @@ def pushed(local_ray, model, tmp_path_factory):
     # All parameters: an adapter leaves the tied embedding alone, and a head that stays stale would not show.
     config = LearnerConfig(dtype=cpu_dtype(), lora=None, lr=1e-4, lr_final=1e-4, epochs=2, batch_pairs=3, micro_batch_pairs=3)
     placed = {"name": "push", **THREADS}
-    learner = LearnerGroup.start(str(model), config, seed=0, options=placed, chunk_bytes=CHUNK_BYTES)
+    learner = LearnerGroup.start(reference(str(model)), config, seed=0, options=placed, chunk_bytes=CHUNK_BYTES)
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
     learner_before = learner.canary(sequences)
     learner.train(pair_examples(pairs), round=1)
@@ -178,7 +179,7 @@ def test_an_adapter_is_added_in_the_sampler_and_taken_away_again(local_ray, mode
     sequences = tuple(Continuation(each.prompt_token_ids, each.token_ids) for each in sampled)
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
     config = LearnerConfig(dtype="float32", lr=1e-3, lr_final=1e-3, epochs=2, batch_pairs=3, micro_batch_pairs=3)
-    learner = LearnerGroup.start(str(model), config, seed=0, options={"name": "adapter", **THREADS})
+    learner = LearnerGroup.start(reference(str(model)), config, seed=0, options={"name": "adapter", **THREADS})
     initial = learner.canary(sequences, added=True)
     learner.train(pair_examples(pairs), round=1)
     trained = learner.canary(sequences, added=True)

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+from flame_ray.cluster.node import naming_node
 from flame_ray.config import FactualityConfig
 from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.factuality.check import Checker, make_checker
 from flame_ray.rewards.factuality.decompose import make_decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.names import check_paths
 from flame_ray.rewards.factuality.retrieve import Reranker, Retriever, open_passages, open_reranker, open_retriever
 from flame_ray.rewards.factuality.reward import FactTask, FactualityReward, Task
 from flame_ray.rewards.verifier.client import RemoteVerifier
@@ -38,8 +40,10 @@ class FactualityActor:
 
     def ready(self) -> int:
         """How many passages the corpus has. Raises what makes it unusable; an error in the constructor would kill the actor."""
-        self._reward  # noqa: B018
-        return self._corpus.open() if self._needs_corpus else 0
+        with naming_node():
+            check_paths(self._config, self._needs_corpus)
+            self._reward  # noqa: B018
+            return self._corpus.open() if self._needs_corpus else 0
 
     @cached_property
     def _checker(self) -> Checker:

@@ -4,16 +4,20 @@ It has a text engine of its own and owns its chat template; `controller/workers.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from flame_ray.cluster.node import naming_node
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Message, TextEngine
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
+from flame_ray.errors import ModelError
 from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
 from flame_ray.rewards.judge.preference import SHIPPED, PreferenceJudge
 from flame_ray.rewards.judge.rubric import RubricJudge
+from flame_ray.storage.shared_paths import check_is_here
 from flame_ray.types import INSTRUCTION, Group, Missing, Prompt, Response, RewardResult, Score
 
 
@@ -31,15 +35,25 @@ class JudgeActor:
     name: ClassVar[str] = INSTRUCTION
 
     def __init__(self, options: VllmOptions, config: JudgeConfig, seed: int):
-        self._engine: TextEngine = VllmEngine(options)
-        self._judge = make_judge(self._engine, config, seed, options.max_length)
+        self._options, self._config, self._seed = options, config, seed
+
+    @cached_property
+    def _engine(self) -> TextEngine:
+        with naming_node():
+            return VllmEngine(self._options)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        with naming_node():
+            return make_judge(self._engine, self._config, self._seed, self._options.max_length)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:
         return True
 
     def ready(self) -> int:
-        """The weight version, which is always 0: a judge's weights never change."""
+        """The weight version, which is always 0: a judge's weights never change. Raises what keeps it from judging."""
+        self._judge  # noqa: B018
         return self._engine.weight_version
 
     def sleep(self, level: int) -> None:
@@ -72,5 +86,6 @@ def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: i
         case "preference":
             from flame_ray.engines.preference_reader import PreferenceReader
 
+            check_is_here("judge.preferences", config.preferences or "", ModelError)
             folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
             return PreferenceJudge(PreferenceReader(folder))

@@ -9,11 +9,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from operator import itemgetter
-from pathlib import Path
 
+from flame_ray.cluster.node import naming_node
 from flame_ray.engines.base import Message, Sample, SampleRequest, TextEngine
-from flame_ray.engines.models import fingerprint
+from flame_ray.engines.models import fingerprint, resolve
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import EngineDied
 from flame_ray.rewards.verifier.client import About
@@ -25,18 +26,25 @@ class VerifierActor:
     """A text engine whose weights never change. See `Verifier` for what each call returns."""
 
     def __init__(self, options: VllmOptions):
-        self._engine: TextEngine = VllmEngine(options)
-        self._about = About(fingerprint(Path(options.model_path)), options.max_length)
+        self._options = options
+
+    @cached_property
+    def _engine(self) -> TextEngine:
+        with naming_node():
+            return VllmEngine(self._options)
 
     def about(self) -> About:
-        """What the verifier serves. The answer comes once it is ready."""
-        return self._about
+        """What the verifier serves. The answer, or what keeps it from serving, comes once that is known."""
+        self._engine  # noqa: B018
+        return About(fingerprint(resolve(self._options.model)), self._options.max_length)
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
-        return [self._engine.render(messages) for messages in chats]
+        with _exit_if_engine_dies():
+            return [self._engine.render(messages) for messages in chats]
 
     def encode(self, text: str) -> tuple[int, ...]:
-        return self._engine.encode(text)
+        with _exit_if_engine_dies():
+            return self._engine.encode(text)
 
     def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
         with _exit_if_engine_dies():

@@ -12,6 +12,7 @@ from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.models import reference
 from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.learner.data import Example, pair_examples
 from flame_ray.learner.group import LearnerGroup
@@ -78,7 +79,7 @@ def make_examples():
 def start_group(model_path: str, name: str, resume_from: Path | None = None, **settings) -> LearnerGroup:
     """As a run does, in processes of its own."""
     config = LearnerConfig(**{**BASE, **settings})
-    return LearnerGroup.start(model_path, config, SEED, {"name": name, "num_cpus": 0.1}, resume_from=resume_from)
+    return LearnerGroup.start(reference(model_path), config, SEED, {"name": name, "num_cpus": 0.1}, resume_from=resume_from)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def learner(local_ray, model_path):
             standing[ranks] = start_group(model_path, f"standing-{ranks}", workers=ranks, micro_batch_pairs=1)
 
         def renew(actor, rank):
-            actor.__init__(model_path, config, rank, SEED)
+            actor.__init__(reference(model_path), config, rank, SEED)
             actor.connect("", resume_from=resume_from)
 
         ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)

@@ -8,6 +8,7 @@ import pytest
 import ray
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.models import reference
 from flame_ray.errors import ConfigError, EngineError, LearnerDied, PlacementError, StorageError
 from flame_ray.learner.group import LearnerGroup, Timeouts
 from tests.integration.learner.ranks import process_of
@@ -91,10 +92,10 @@ def test_a_start_that_fails_leaves_no_actor_behind(start):
 def test_a_group_that_the_cluster_has_no_room_for_is_refused_with_what_it_asked_for(cluster, model_path):
     config = LearnerConfig(workers=2, cpus=100, placement="strict_pack", batch_pairs=2, micro_batch_pairs=1)
     with pytest.raises(PlacementError, match=r"2 learner workers of 100 CPU and 0 GPU each, strict_pack, within 1 s"):
-        LearnerGroup.start(model_path, config, seed=0, timeouts=Timeouts(start=1))
+        LearnerGroup.start(reference(model_path), config, seed=0, timeouts=Timeouts(start=1))
 
 
 def test_ranks_wait_for_a_node_with_their_labels(cluster, model_path):
     config = LearnerConfig(node_labels={"pool": "no-such-nodes"}, batch_pairs=2, micro_batch_pairs=1)
     with pytest.raises(PlacementError, match=r"on nodes labelled \{'pool': 'no-such-nodes'\}"):
-        LearnerGroup.start(model_path, config, seed=0, timeouts=Timeouts(start=1))
+        LearnerGroup.start(reference(model_path), config, seed=0, timeouts=Timeouts(start=1))

@@ -13,6 +13,7 @@ from ray.util.placement_group import placement_group_table
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.config import LearnerConfig
+from flame_ray.engines.models import reference
 from flame_ray.errors import Interrupted
 from flame_ray.learner import actor
 from flame_ray.learner.checkpoints import Checkpoints
@@ -88,7 +89,7 @@ def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(local_r
     known = set(placement_group_table())
     signalled_when(lambda: set(placement_group_table()) - known)
     with pytest.raises(Interrupted):
-        LearnerGroup.start(model_path, config, seed=0, timeouts=Timeouts(start=PATIENCE_S))
+        LearnerGroup.start(reference(model_path), config, seed=0, timeouts=Timeouts(start=PATIENCE_S))
 
 
 def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(
@@ -102,6 +103,6 @@ def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(
     config = LearnerConfig(batch_pairs=2, micro_batch_pairs=1, cpus=0.1)
     signalled_when(gate.is_reached)
     with pytest.raises(Interrupted):
-        LearnerGroup.start(model_path, config, seed=0, options={"name": "held"}, timeouts=Timeouts(start=PATIENCE_S))
+        LearnerGroup.start(reference(model_path), config, seed=0, options={"name": "held"}, timeouts=Timeouts(start=PATIENCE_S))
     with pytest.raises(ValueError, match="held-0"):
         ray.get_actor("held-0")

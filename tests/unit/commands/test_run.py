@@ -43,7 +43,8 @@ def new(tmp_path: Path) -> RunFolder:
 
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
-    assert inputs == Inputs(folder, folder, inputs.prompts)
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts)
+    assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts) == 10
     assert not (tmp_path / "run").exists()
 

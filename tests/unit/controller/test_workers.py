@@ -1,13 +1,13 @@
 """What an actor is called, and what it asks for; starting them is tested on a real Ray, in tests/integration."""
 
 import threading
-from pathlib import Path
 
 import pytest
 
 from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.workers import Scope, _engine_options, _label, _shares_cores, actor_options, start_workers
+from flame_ray.engines.models import ModelRef
 from flame_ray.errors import ModelError
 from flame_ray.learner.checkpoints import Checkpoints
 
@@ -47,13 +47,13 @@ def test_each_actor_of_a_place_has_a_name_of_its_own():
 )
 def test_only_a_sampler_that_is_sent_adapters_makes_room_for_one(sections, receives, rank):
     config = parse_config(sections, "here")
-    options = _engine_options(config, Path("/model"), config.rollout, receives_weights=receives)
+    options = _engine_options(config, ModelRef("model"), config.rollout, receives_weights=receives)
     assert (options.adapter_rank, options.receives_weights) == (rank, receives)
 
 
 def test_a_verifier_reads_questions_of_its_own_length():
     config = parse_config({"model": {"max_length": 512}, "verifier": {"max_length": 3000, "gpu_memory": 0.3}}, "here")
-    options = _engine_options(config, Path("/model"), config.verifier, receives_weights=False)
+    options = _engine_options(config, ModelRef("model"), config.verifier, receives_weights=False)
     assert (options.max_length, options.gpu_memory, options.receives_weights) == (3000, 0.3, False)
 
 
@@ -61,5 +61,5 @@ def test_a_start_that_fails_leaves_no_thread_behind(tmp_path):
     before = set(threading.enumerate())
     config = parse_config({"factuality": {"checker": "llm", "checker_model": "./nowhere"}}, "here")
     with pytest.raises(ModelError, match=r"factuality\.checker_model"), Scope(config) as scope:
-        start_workers(scope, tmp_path, tmp_path, Checkpoints(tmp_path / "checkpoints"))
+        start_workers(scope, ModelRef("model"), ModelRef("model"), Checkpoints(tmp_path / "checkpoints"))
     assert set(threading.enumerate()) <= before

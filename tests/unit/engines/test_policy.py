@@ -5,6 +5,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.models import reference
 from flame_ray.engines.policy import load_model, load_policy
 
 SMALL = {
@@ -50,7 +51,7 @@ def saved(request, tmp_path):
 
 def test_a_model_drops_nothing_of_itself_in_training(saved):
     """GPT-2, OPT and others drop a tenth of their activations: the loss of the first step would not be ln 2."""
-    model = load_model(saved, "float32", trust_remote_code=False)
+    model = load_model(reference(saved), "float32")
     evaluated = model.eval()(IDS).logits
     for seed in range(3):
         torch.manual_seed(seed)
@@ -58,7 +59,7 @@ def test_a_model_drops_nothing_of_itself_in_training(saved):
 
 
 def test_an_adapter_drops_what_the_settings_say(saved):
-    module = load_policy(saved, LearnerConfig(lora=LoraConfig(dropout=0.5), dtype="float32"), trust_remote_code=False)
+    module = load_policy(reference(saved), LearnerConfig(lora=LoraConfig(dropout=0.5), dtype="float32"))
     for name, value in module.named_parameters():
         if ".lora_B." in name:
             torch.nn.init.normal_(value)

@@ -1,0 +1,37 @@
+"""Tells the workers of other nodes which corpus and which models the settings name."""
+
+from flame_ray.config import FactualityConfig, ModelConfig
+from flame_ray.engines.embedder import MINILM
+from flame_ray.engines.models import reference
+from flame_ray.errors import DataError, ModelError
+from flame_ray.storage.shared_paths import check_is_here, told
+
+
+def travelling(config: FactualityConfig) -> FactualityConfig:
+    """The settings, with absolute paths and with the commits of hub ids: every node reads the same. Raises ModelError."""
+    models = {name: _told_model(f"factuality.{name}", getattr(config, name)) for name in _models(config)}
+    corpus = config.corpus if config.corpus == "factbook" else told(config.corpus)
+    return config.model_copy(update={"corpus": corpus, **models})
+
+
+def check_paths(config: FactualityConfig, needs_corpus: bool) -> None:
+    """Raise DataError or ModelError if this node lacks a file or folder that the driver has."""
+    if needs_corpus:
+        check_is_here("factuality.corpus", config.corpus, DataError)
+    for name in _models(config):
+        check_is_here(f"factuality.{name}", getattr(config, name), ModelError)
+
+
+def _models(config: FactualityConfig) -> list[str]:
+    """The settings that name a model which these workers load themselves."""
+    used = {
+        "embedder": config.retriever != "bm25" and config.embedder != MINILM,
+        "reranker": config.reranker is not None,
+        "checker_model": config.checker in ("small", "nli") and config.checker_model is not None,
+    }
+    return [name for name, is_used in used.items() if is_used]
+
+
+def _told_model(setting: str, name: str) -> str:
+    ref = reference(name, ModelConfig(), setting)
+    return ref.path or (f"{ref.name}@{ref.revision}" if ref.revision else ref.name)
