@@ -1,7 +1,14 @@
-"""Samples, weights and gradients travel between two hosts, and the run is the one that a single machine makes."""
+"""Samples, weights and gradients travel between two hosts, and the run is the one that a single machine makes.
+
+The hosts have file systems of their own: all that both see is the folder of the runs.
+"""
+
+import json
+import shutil
 
 import pytest
 
+from flame_ray.errors import ModelError
 from tests.integration.chaos.harness import assert_same_run
 from tests.integration.namespaces import ray_on, two_hosts, why_not
 
@@ -10,16 +17,41 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def hosts():
+def hosts(tmp_path_factory):
     """Two hosts, and the address of the Ray that has a node on each."""
     if reason := why_not():
         pytest.skip(reason)
-    with two_hosts() as (a, b), ray_on(a, b) as address:
+    with two_hosts(tmp_path_factory.getbasetemp()) as (a, b), ray_on(a, b) as address:
         yield a, b, address
 
 
 def on(**sides: str) -> dict[str, str]:
     return SMALL | {f"{role}.node_labels": f"{{host: {side}}}" for role, side in sides.items()}
+
+
+def test_a_model_folder_that_one_host_lacks_is_refused_by_its_path_and_that_host(chaos, hosts, model):
+    a, b, address = hosts
+    shutil.copytree(model, chaos.root / "model")
+    a.run("cp", "-r", str(chaos.root / "model"), "/tmp/mine")
+    chaos.enter = a.enter
+    chaos.settings = {"cluster.address": address, "model.policy": "/tmp/mine"} | on(learner="a", judge="a", rollout="b")
+    chaos.start()
+    assert chaos.finish() == ModelError.exit_code, chaos.printed
+    assert "expected the folder of model.policy on every node; found nothing at /tmp/mine, on the node" in chaos.printed
+    assert b.address in chaos.printed and a.address not in chaos.printed.partition("expected")[2]
+    assert not chaos.folder.exists(), "nothing is written before all actors are ready"
+
+
+def test_a_model_folder_that_both_hosts_see_makes_a_round(chaos, hosts, model):
+    a, _, address = hosts
+    folder = shutil.copytree(model, chaos.root / "model")
+    once = {"run.rounds": "1", "model.policy": str(folder)}
+    chaos.enter = a.enter
+    chaos.settings = {"cluster.address": address} | once | on(learner="b", factuality="a", judge="b", rollout="a")
+    chaos.start()
+    assert chaos.finish() == 0, chaos.printed
+    adapter = json.loads((chaos.folder / "checkpoints/round-0001/adapter/adapter_config.json").read_text())
+    assert adapter["base_model_name_or_path"] == str(folder)
 
 
 def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts, model):
@@ -38,6 +70,8 @@ def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts,
         assert weights <= b.received() - before < 1.2 * weights, "each push takes the weights over the cable once"
     assert chaos.finish() == 0, chaos.printed
     assert_same_run(chaos, calm)
+    made = [host.run("sh", "-c", "stat -c %d:%i ~/.cache/flame-ray/models/smollm2-135m/model.safetensors") for host in (a, b)]
+    assert made[0] != made[1], "each host makes the built-in model in a cache of its own"
 
 
 def test_two_learner_ranks_on_two_hosts_share_their_gradients_and_learn_what_one_rank_does(chaos, calm, hosts):
