@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
@@ -58,6 +59,7 @@ class VllmEngine:
     """A vLLM engine. See `TextEngine` for what each call returns."""
 
     def __init__(self, options: VllmOptions):
+        folder = resolve(options.model)
         prepare_environment(options)
         try:
             import vllm
@@ -65,7 +67,7 @@ class VllmEngine:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         self._options = options
         self._vllm = vllm
-        self._llm = self._build(vllm, options)
+        self._llm = self._build(vllm, options, folder)
         self._tokenizer = self._llm.get_tokenizer()
         if not getattr(self._tokenizer, "chat_template", None):
             raise ModelError(
@@ -79,9 +81,8 @@ class VllmEngine:
         self.weight_version, self.ranks = 0, self._llm.llm_engine.vllm_config.parallel_config.world_size
 
     @staticmethod
-    def _build(vllm: Any, options: VllmOptions) -> Any:
+    def _build(vllm: Any, options: VllmOptions, folder: Path) -> Any:
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
-        folder = resolve(options.model)
         try:
             return vllm.LLM(
                 model=str(folder),

@@ -19,7 +19,8 @@ DRIVER = f"""
 from flame_ray.config import ModelConfig
 from flame_ray.engines.models import look_up
 found = look_up("{MODEL}", ModelConfig(policy="{MODEL}"))
-print(json.dumps([found.ref.name, found.ref.revision, sorted(path.name for path in found.folder.iterdir()), found.weight_bytes]))
+files = sorted(path.name for path in found.folder.iterdir())
+print(json.dumps([found.ref.name, found.ref.revision, files, found.weight_bytes]))
 """
 NODE = f"""
 from flame_ray.engines.models import ModelRef, fingerprint, resolve

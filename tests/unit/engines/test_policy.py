@@ -1,12 +1,18 @@
 """The module that is trained."""
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 import torch
+from peft import PeftConfig
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from flame_ray.config import LearnerConfig, LoraConfig
-from flame_ray.engines.models import reference
-from flame_ray.engines.policy import load_model, load_policy
+from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
+from flame_ray.engines.policy import CARD, adapter_weights, load_model, load_policy, write_adapter, write_model
 
 SMALL = {
     "gpt2": {"vocab_size": 60, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},
@@ -65,3 +71,33 @@ def test_an_adapter_drops_what_the_settings_say(saved):
             torch.nn.init.normal_(value)
     evaluated = module.eval()(IDS).logits
     assert not module.train()(IDS).logits.equal(evaluated)
+
+
+@pytest.mark.parametrize("saved", ["llama"], indirect=True)
+@pytest.mark.parametrize(
+    ("base", "name", "revision"),
+    [
+        (ModelRef(SMOLLM2), UPSTREAM, None),
+        (ModelRef("owner/name", None, "a" * 40), "owner/name", "a" * 40),
+        (ModelRef("./models/mine", "/home/me/models/mine"), "./models/mine", None),
+    ],
+    ids=["the built-in model", "a model of the hub", "a folder"],
+)
+def test_what_is_written_names_its_base_as_other_people_find_it_and_no_path_of_this_node(saved, tmp_path, base, name, revision):
+    """The engine loads the base from this node's own folder, as `saved` is."""
+    Path(saved, "tokenizer.json").write_text(Tokenizer(WordLevel({"a": 0}, unk_token="a")).to_str())
+    made = {kind: tmp_path / kind for kind in ("adapter", "merged")}
+    for folder in made.values():
+        folder.mkdir()
+    module = load_policy(reference(saved), LearnerConfig(lora=LoraConfig(), dtype="float32"))
+    write_adapter(module, adapter_weights(module, lambda parameters: nullcontext()), made["adapter"], base)
+    write_model(module, {"a": torch.zeros(1)}, made["merged"], reference(saved))
+    config = PeftConfig.from_pretrained(made["adapter"])
+    assert (config.base_model_name_or_path, config.revision) == (name, revision)
+    written = [file for folder in made.values() for file in folder.rglob("*") if file.suffix in (".json", ".md")]
+    assert len(written) >= 4
+    assert not [file.name for file in written if saved in file.read_text() or "/home/me" in file.read_text()]
+
+
+def test_the_built_in_models_adapter_says_what_it_was_trained_on():
+    assert SMOLLM2 in CARD and f"base_model: {UPSTREAM}" in CARD and "Q4_1" in CARD
