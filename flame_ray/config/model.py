@@ -15,7 +15,7 @@ class ModelConfig(Settings):
     """The model that is trained."""
 
     policy: str = "smollm2-135m"  # a built-in name, a local folder, or a hub id
-    revision: str | None = None
+    revision: str | None = None  # of the policy, if it is a hub id; any other hub id may end in `@` and a revision
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"  # of the samplers and the judge; auto: see `fast_dtype`
     max_length: Positive = 512
     trust_remote_code: bool = False
