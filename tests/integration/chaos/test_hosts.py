@@ -8,11 +8,19 @@ import shutil
 
 import pytest
 
+from flame_ray.engines.models import SMOLLM2, UPSTREAM
 from flame_ray.errors import ModelError
 from tests.integration.chaos.harness import assert_same_run
 from tests.integration.namespaces import ray_on, two_hosts, why_not
 
 SMALL = {"rollout.kv_cache_gib": "0.25", "judge.kv_cache_gib": "0.25"}
+ONCE = {  # a round as small as can be
+    "run.rounds": "1",
+    "prompts.sources": "[{source: factbook, heldout_limit: 1}, {source: open-ended, heldout_limit: 1}]",
+    "prompts.per_round": "4",
+    "rollout.max_tokens": "32",
+    "pairs.min_judge_gap": "0",
+}
 pytestmark = pytest.mark.long
 
 
@@ -42,16 +50,21 @@ def test_a_model_folder_that_one_host_lacks_is_refused_by_its_path_and_that_host
     assert not chaos.folder.exists(), "nothing is written before all actors are ready"
 
 
-def test_a_model_folder_that_both_hosts_see_makes_a_round(chaos, hosts, model):
-    a, _, address = hosts
-    folder = shutil.copytree(model, chaos.root / "model")
-    once = {"run.rounds": "1", "model.policy": str(folder)}
+@pytest.mark.parametrize("policy", ["smollm2-135m", "a folder"])
+def test_a_round_needs_no_file_that_both_hosts_see_but_its_own_and_a_model_folder(chaos, hosts, model, policy):
+    a, b, address = hosts
+    if policy == "a folder":
+        policy = str(shutil.copytree(model, chaos.root / "model"))
     chaos.enter = a.enter
-    chaos.settings = {"cluster.address": address} | once | on(learner="b", factuality="a", judge="b", rollout="a")
+    chaos.settings = {"cluster.address": address, "model.policy": policy} | ONCE
+    chaos.settings |= on(learner="b", factuality="a", judge="b", rollout="a")
     chaos.start()
     assert chaos.finish() == 0, chaos.printed
     adapter = json.loads((chaos.folder / "checkpoints/round-0001/adapter/adapter_config.json").read_text())
-    assert adapter["base_model_name_or_path"] == str(folder)
+    assert adapter["base_model_name_or_path"] == (UPSTREAM if policy == SMOLLM2 else policy)
+    if policy == SMOLLM2:
+        where = "stat -c %d:%i ~/.cache/flame-ray/models/smollm2-135m/model.safetensors"
+        assert a.run("sh", "-c", where) != b.run("sh", "-c", where), "each host makes it in a cache of its own"
 
 
 def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts, model):
@@ -70,8 +83,6 @@ def test_weights_and_samples_cross_hosts_and_nothing_changes(chaos, calm, hosts,
         assert weights <= b.received() - before < 1.2 * weights, "each push takes the weights over the cable once"
     assert chaos.finish() == 0, chaos.printed
     assert_same_run(chaos, calm)
-    made = [host.run("sh", "-c", "stat -c %d:%i ~/.cache/flame-ray/models/smollm2-135m/model.safetensors") for host in (a, b)]
-    assert made[0] != made[1], "each host makes the built-in model in a cache of its own"
 
 
 def test_two_learner_ranks_on_two_hosts_share_their_gradients_and_learn_what_one_rank_does(chaos, calm, hosts):
