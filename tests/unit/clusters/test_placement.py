@@ -86,6 +86,17 @@ def test_a_role_without_its_type_of_node_is_reported_and_goes_nowhere_else(name,
 
 
 @on_each_cluster
+def test_eight_ranks_take_all_gpus_of_the_learners_node(name):
+    assert plan(load("paper-dpo-flame.yaml", "learner.workers=8"), cluster(name)).homes["learner"] == {"learner": 8}
+
+
+@on_each_cluster
+def test_samplers_and_judges_without_labels_share_the_learners_node(name):
+    found = plan(load("paper-dpo-flame.yaml", "rollout.node_labels={}", "judge.node_labels={}"), cluster(name))
+    assert found.starts == {"learner": 1, "cpu": 1}
+
+
+@on_each_cluster
 def test_more_ranks_than_the_learners_node_has_gpus_are_reported_as_a_whole(name):
     found = plan(load("paper-dpo-flame.yaml", "learner.workers=16"), cluster(name))
     assert found.unplaceable == {"learner": 16}
