@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ray.autoscaler._private.command_runner import _with_environment_variables
+from ray.autoscaler._private.commands import get_or_create_head_node
 from ray.autoscaler._private.updater import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
 from ray.autoscaler.node_provider import NodeProvider
 from ray.autoscaler.v2.instance_manager.ray_installer import RayInstaller
@@ -28,6 +29,9 @@ class Shell:
             subprocess.run(["bash", "-c", command], env={"HOME": str(self._home), "PATH": "/usr/bin:/bin"}, check=True)
         return ""
 
+    def run_rsync_up(self, *ignored, **options) -> None:
+        pass
+
     def run_init(self, **ignored) -> bool:
         return False
 
@@ -48,6 +52,18 @@ class OneNode(NodeProvider):
     def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
         self._tags |= tags
 
+    def non_terminated_nodes(self, tag_filters: dict[str, str]) -> list[str]:
+        return ["i-1"]
+
+    def create_node(self, *ignored) -> None:
+        pass
+
+    def terminate_node(self, node_id: str) -> None:
+        pass
+
+    def external_ip(self, node_id: str) -> str:
+        return "10.0.0.1"
+
     def is_terminated(self, node_id: str) -> bool:
         return False
 
@@ -62,6 +78,11 @@ def home(tmp_path) -> Path:
     return tmp_path
 
 
+def environment(home: Path) -> dict[str, str]:
+    """What Ray was started with."""
+    return dict(line.partition("=")[::2] for line in (home / "environment").read_text().splitlines())
+
+
 @pytest.mark.parametrize("kind", WORKERS)
 def test_a_worker_of_aws_starts_with_the_labels_and_the_resources_of_its_type(home, kind):
     nodes, provider = cluster("aws.yaml"), OneNode(home)
@@ -69,10 +90,23 @@ def test_a_worker_of_aws_starts_with_the_labels_and_the_resources_of_its_type(ho
     instance = Instance(instance_id="1", instance_type=kind, cloud_instance_id="i-1")
     RayInstaller(provider, nodes).install_ray(instance, "10.0.0.1")
     assert provider.node_tags("i-1")[TAG_RAY_NODE_STATUS] == STATUS_UP_TO_DATE
-    started = dict(line.partition("=")[::2] for line in (home / "environment").read_text().splitlines())
+    started = environment(home)
     assert json.loads(started["RAY_OVERRIDE_LABELS"]) == {"flame-ray/role": kind}
     assert json.loads(started["RAY_OVERRIDE_RESOURCES"]) == nodes.get_node_resources(kind)
     assert (started["RAY_NODE_TYPE_NAME"], started["RAY_CLOUD_INSTANCE_ID"], started["RAY_AUTH_MODE"]) == (kind, "i-1", "token")
+
+
+def test_the_head_of_aws_starts_with_the_autoscaler_that_heeds_labels(home, monkeypatch):
+    monkeypatch.delenv("RAY_UP_enable_autoscaler_v2", raising=False)
+    config = cluster("aws.yaml").get_raw_config_mutable() | {"file_mounts": {}}
+    get_or_create_head_node(
+        config, "aws.yaml", no_restart=False, restart_only=False, yes=True, override_cluster_name=None, _provider=OneNode(home)
+    )
+    started = environment(home)
+    assert started["RAY_enable_autoscaler_v2"] == "1"
+    assert (started["RAY_CLOUD_INSTANCE_ID"], started["RAY_NODE_TYPE_NAME"]) == ("i-1", "head")
+    assert json.loads(started["RAY_OVERRIDE_RESOURCES"]) == {"CPU": 0}
+    assert json.loads(started["RAY_OVERRIDE_LABELS"]) == {"flame-ray/role": "head"}
 
 
 def test_the_worker_types_are_all_that_the_file_has():
