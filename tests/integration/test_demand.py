@@ -38,11 +38,12 @@ class Idle:
 
 
 def ask(config: Config) -> list[Any]:
-    """Ask for the actors of every pool of a job."""
+    """Ask for the actors of every pool of a job, without names: Ray frees a name only some time after the actor's death."""
     actor = ray.remote(Idle)
     pools = {name: role for name, role in roles(config).items() if name != "learner"}
     slots = [(f"{name}-{slot}", role) for name, role in pools.items() for slot in range(role.workers)]
-    return [actor.options(**actor_options(name, role)).remote() for name, role in slots]
+    wanted = [actor_options(name, role) for name, role in slots]
+    return [actor.options(**{key: value for key, value in each.items() if key != "name"}).remote() for each in wanted]
 
 
 def plans() -> dict[str, Plan]:
