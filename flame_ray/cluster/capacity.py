@@ -68,6 +68,32 @@ def least_workers(role: Workers) -> int:
     return role.workers if isinstance(role, LearnerConfig) else role.least
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What Ray places as a whole: one actor, or, with a `strategy` (one of Ray's, in lower case), a group of actors.
+
+    `bundles`: Ray's resource names and amounts, one for each actor. `labels`: as in `node_labels`.
+    """
+
+    role: str
+    bundles: tuple[Mapping[str, float], ...]
+    labels: Mapping[str, str]
+    strategy: str | None = None
+
+
+def requests(config: Config, only: Collection[str] = ()) -> list[Request]:
+    """All that a job asks Ray for: an actor at a time, and the learner's ranks as one group."""
+    counted = {name: role for name, role in roles(config).items() if not only or name in only}
+    return [request for name, role in counted.items() for request in _requests_of(name, role)]
+
+
+def _requests_of(name: str, role: Workers) -> list[Request]:
+    bundle = {resource: getattr(role, setting) for resource, setting in SETTINGS.items() if getattr(role, setting)}
+    if isinstance(role, LearnerConfig):
+        return [Request(name, (bundle,) * role.workers, role.node_labels, role.placement)]
+    return [Request(name, (bundle,), role.node_labels)] * role.workers
+
+
 def in_words(amounts: Mapping[str, float]) -> str:
     """An amount by role, as in "7.25 asked for: rollout 7, judge 0.25"."""
     parts = ", ".join(f"{name} {amount:g}" for name, amount in amounts.items() if amount)

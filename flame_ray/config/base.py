@@ -1,14 +1,19 @@
 """What every section of the settings shares: it is frozen, and an unknown key is an error."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+LABEL = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = re.compile(rf"(?:{LABEL}/)?{LABEL}")
+LABEL_SELECTOR = re.compile(rf"!?(?:{LABEL}|in\({LABEL}(?:,{LABEL})*\))")  # Ray takes a blank for a part of the label
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class Workers(Settings):
 
     workers: Changeable[Positive] = 1
     min_workers: Changeable[Positive | None] = None  # the run starts with this many, and the others join later; None: all
-    node_labels: Changeable[dict[str, str]] = {}  # place the actors only on nodes with these Ray labels
+    # Place the actors only on nodes with these Ray labels: a value is a, !a, in(a,b) or !in(a,b), and a node without the label
+    # is like any other value.
+    node_labels: Changeable[dict[str, str]] = {}
     cpus: Changeable[Annotated[float, Field(ge=0)]] = 0.25
     gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
     threads: Changeable[Annotated[int, Field(ge=0)]] = 0  # compute threads of an actor; 0: as many as the machine has cores
@@ -38,6 +45,16 @@ class Workers(Settings):
     def least(self) -> int:
         """How many workers the run needs to start."""
         return self.min_workers or self.workers
+
+    @field_validator("node_labels")
+    @classmethod
+    def labels_are_as_ray_reads_them(cls, labels: dict[str, str]) -> dict[str, str]:
+        for key, value in labels.items():
+            if not (LABEL_KEY.fullmatch(key) and LABEL_SELECTOR.fullmatch(value)):
+                raise ValueError(
+                    f"a label is written key: a, !a, in(a,b) or !in(a,b), without blanks (given {key!r}: {value!r})"
+                )
+        return labels
 
     @model_validator(mode="after")
     def least_is_least(self) -> "Workers":

@@ -15,15 +15,24 @@ BASE = REPOSITORY / "jobs" / "paper.yaml"
 JOBS = [path for path in FILES if path != BASE]
 PAPER_JOBS = [path for path in JOBS if path.name.startswith("paper-")]
 
+
+def nodes(selector: str) -> dict:
+    return {"node_labels": {"flame-ray/role": selector}}
+
+
 PAPER = {
     "run": {"rounds": 1},
     "model": {"policy": "allenai/OLMo-2-1124-7B-SFT", "max_length": 2048},
     "prompts": {"per_round": 20000},
-    "rollout": {"workers": 2, "cpus": 2, "gpus": 1, "max_tokens": 1024, "max_sequences": 256, "gpu_memory": 0.85},
-    "factuality": {"workers": 4, "cpus": 1},
-    "judge": {"workers": 2, "cpus": 2, "gpus": 1, "backend": "rubric", "max_tokens": 256}
+    "verifier": nodes("!learner"),
+    "rollout": nodes("!learner")
+    | {"workers": 2, "cpus": 2, "gpus": 1, "max_tokens": 1024, "max_sequences": 256, "gpu_memory": 0.85},
+    "factuality": nodes("!in(learner,rollout)") | {"workers": 4, "cpus": 1},
+    "judge": nodes("!learner")
+    | {"workers": 2, "cpus": 2, "gpus": 1, "backend": "rubric", "max_tokens": 256}
     | {"max_sequences": 256, "gpu_memory": 0.85},
-    "learner": {"workers": 4, "cpus": 4, "gpus": 1, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 64, "micro_batch_pairs": 1}
+    "learner": nodes("!rollout")
+    | {"workers": 4, "cpus": 4, "gpus": 1, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 64, "micro_batch_pairs": 1}
     | {"lora": None, "zero_stage": 3, "gradient_checkpointing": True},
 }
 # All that a job sets otherwise than the defaults do.
@@ -41,12 +50,13 @@ SETTINGS = {
             ],
         },
         "classify": {"threshold": 0.55},
-        "factuality": {"checker": "small", "retrieve": 40},
-        "rollout": {"samples": 6, "temperature": 0.9, "top_p": 1.0},
+        "factuality": nodes("!learner") | {"checker": "small", "retrieve": 40},
+        "rollout": nodes("!learner") | {"samples": 6, "temperature": 0.9, "top_p": 1.0},
         "pairs": {"max_judge_gap": None, "factuality_per_prompt": 4, "recall_at": 3}
         | {"max_fact_loss": 0.0, "min_fact_gap": 0.2, "min_judge_gap": 1.0, "count_relevant": True},
-        "judge": {"backend": "preference"},
-        "learner": {"micro_batch_pairs": 8, "reference": "initial", "nll_weight": 1.0}
+        "judge": nodes("!learner") | {"backend": "preference"},
+        "learner": nodes("!learner")
+        | {"micro_batch_pairs": 8, "reference": "initial", "nll_weight": 1.0}
         | {"lr": 7e-4, "lr_final": 0.0, "lr_round_factor": 0.5},
         "pipeline": {"stream": False},
     },

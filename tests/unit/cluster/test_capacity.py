@@ -3,7 +3,7 @@
 import pytest
 
 from flame_ray.cluster import capacity as cluster
-from flame_ray.cluster.capacity import check_capacity, demands, in_words
+from flame_ray.cluster.capacity import Request, check_capacity, demands, in_words, requests
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import PlacementError
@@ -68,3 +68,18 @@ def test_more_workers_than_can_be_placed_may_join_later_if_the_least_can_begin(h
 def test_scoring_alone_asks_for_its_own_workers_alone():
     cpus, _ = demands(job(rollout={"workers": 1000}, factuality={"workers": 2, "cpus": 0.5}), {"CPU": 1}, only=("factuality",))
     assert cpus.all == {"factuality": 1.0} and cpus.all_fit
+
+
+def test_a_job_asks_for_one_actor_at_a_time_and_for_all_ranks_of_the_learner_at_once():
+    learner = {"workers": 2, "micro_batch_pairs": 1, "gpus": 1, "placement": "spread", "node_labels": {"kind": "big"}}
+    asked = requests(job(rollout={"workers": 2, "min_workers": 1}, learner=learner))
+    small = ({"CPU": 0.25},)
+    assert asked.count(Request("rollout", small, {})) == 2
+    assert Request("learner", ({"CPU": 0.25, "GPU": 1},) * 2, {"kind": "big"}, "spread") in asked
+    assert {request.role for request in asked} == {"rollout", "factuality", "judge", "learner"}
+
+
+def test_verifiers_are_asked_for_where_something_asks_them_and_a_command_asks_for_its_own_roles_alone():
+    asked = requests(job(factuality={"checker": "llm"}, verifier={"workers": 2}), only=("factuality", "verifier"))
+    assert [request.role for request in asked].count("verifier") == 2
+    assert {request.role for request in asked} == {"factuality", "verifier"}

@@ -321,7 +321,7 @@ def test_both_clusters_label_the_same_roles():
     spec = kuberay().spec
     on_kubernetes = {spec.head_group_spec.labels[key]} | {group.labels[key] for group in spec.worker_group_specs}
     on_aws = {node["labels"][key] for node in aws()["available_node_types"].values()}
-    assert on_aws == on_kubernetes == {"head", "learner", "rollout"}
+    assert on_aws == on_kubernetes == {"head", "learner", "rollout", "cpu"}
 
 
 def test_the_dashboard_of_the_aws_head_listens_on_loopback_alone():

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from flame_ray.cluster.capacity import Request, requests
 from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.workers import Scope, _engine_options, _label, _shares_cores, actor_options, start_workers
@@ -63,3 +64,12 @@ def test_a_start_that_fails_leaves_no_thread_behind(tmp_path):
     with pytest.raises(ModelError, match=r"factuality\.checker_model"), Scope(config) as scope:
         start_workers(scope, ModelRef("model"), ModelRef("model"), Checkpoints(tmp_path / "checkpoints"))
     assert set(threading.enumerate()) <= before
+
+
+def test_what_an_actor_asks_for_is_what_the_requests_of_its_job_say():
+    labels = {"flame-ray/role": "!learner"}
+    config = parse_config({"rollout": {"workers": 2, "cpus": 2, "gpus": 0.5, "node_labels": labels}}, "here")
+    options = actor_options("rollout-0", config.rollout)
+    first, second = requests(config, only=("rollout",))
+    assert first == second == Request("rollout", ({"CPU": 2, "GPU": 0.5},), labels)
+    assert (options["num_cpus"], options["num_gpus"], options["label_selector"]) == (2, 0.5, labels)
