@@ -6,6 +6,7 @@ its trace.
 
 import json
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
+from flame_ray.cluster.submitted import require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
@@ -209,6 +211,8 @@ def version() -> None:
 def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
     """A shorthand overrides --set, which overrides the job. Ray reads its environment when it is imported: it is set here."""
     short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
+    if cache := os.environ.get("FLAME_RAY_CACHE"):
+        require_lasting("FLAME_RAY_CACHE", cache, "/path/on/each/node")
     config = load_config(job, (*(set_ or ()), *short))
     prepare_ray(config.cluster)
     return config
@@ -220,9 +224,18 @@ def _tables() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
+def _refuse_empty(words: list[str]) -> None:
+    """An empty word, as of a shell variable that is not set, would be taken for the working directory or a default."""
+    for before, word in zip(["the first word", *words], words, strict=False):
+        if not word.strip() or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
+            where = word or f"an empty word after {before}"
+            raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")
+
+
 def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        _refuse_empty(sys.argv[1:])
         app(standalone_mode=True)
     except FlameError as error:
         typer.echo(f"flame-ray: {error}", err=True)

@@ -13,8 +13,9 @@ import ray
 from rich.console import Console
 
 from flame_ray.cluster.capacity import check_capacity
-from flame_ray.cluster.connect import connected
+from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.submitted import ROOT, require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.controller.stages import ClusterStages
@@ -29,7 +30,7 @@ from flame_ray.engines.models import (
     load_tokenizer,
     resolve_model,
 )
-from flame_ray.errors import DataError, Interrupted, StorageError
+from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
@@ -62,6 +63,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
     `resume` is the id of a run under run.root, or the path or URL of a run's folder.
     """
+    check_address(config.cluster)
     config, path = _locate(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
@@ -94,7 +96,12 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
     """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
     if resume is None or "/" not in resume:
+        if resume is not None and not resume.strip(". "):
+            fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
+            raise ConfigError("--resume with a run's id or folder", repr(resume), fix)
+        require_lasting("run.root", config.run.root, ROOT)
         return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
+    require_lasting("--resume", resume, "--resume /shared/path/RUN, or s3://bucket/path/RUN")
     path = resume.rstrip("/")
     tree = config.model_dump(mode="json")
     tree["run"]["root"] = path.rpartition("/")[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.commands.out import check_out_folder
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, FinetunedModel, load_base, save
 from flame_ray.engines.models import CHECKER_WEIGHTS
@@ -37,6 +38,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
     The weights in `out` are replaced only after all training.
     """
     started = time.monotonic()
+    check_out_folder(out)
     data = prepare_data(config)
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """What every section of the settings shares: it is frozen, and an unknown key is an error."""
 
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
@@ -22,6 +22,15 @@ Changeable = Annotated[Value, ChangeableMark()]
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def text_is_given(cls, value: Any) -> Any:
+        """An empty text, as of a shell variable that is not set, would name the working directory, or mean a default."""
+        texts = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise ValueError("must not be empty; leave the setting out to use its default")
+        return value
 
 
 class Workers(Settings):

@@ -46,7 +46,9 @@ class RunFolder:
         self.check_room(needed_bytes)
 
     def check_room(self, needed_bytes: float) -> None:
-        """Raises StorageError if the disk has not enough room."""
+        """Raises StorageError if nothing can be written, or if the disk has not enough room."""
+        with self.storage.trial():
+            pass
         free = self.storage.free_bytes()
         if free is not None and free < needed_bytes:
             raise StorageError(
