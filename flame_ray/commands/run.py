@@ -18,6 +18,7 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
+from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Workers, start_workers
 from flame_ray.doctor.disks import checkpoint_room
@@ -78,6 +79,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
         screen = Screen(console)
         workers = _place(config, inputs, checkpoints, screen, dashboard)
         stack.callback(workers.close)
+        check_shared(folder.storage, config, workers)
         if not resume:
             stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
@@ -89,7 +91,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
         reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
-    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, soft_wrap=True)
+    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, markup=False, soft_wrap=True)
     return reports
 
 
