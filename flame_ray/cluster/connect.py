@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
 
@@ -29,7 +30,7 @@ def cluster_address(config: ClusterConfig) -> str:
 def prepare_ray(config: ClusterConfig) -> None:
     """Set Ray's environment variables, except those that the user has set: no usage reports, and tokens on a local cluster.
 
-    In token mode Ray creates the token itself and keeps it in the user's home.
+    In token mode the token is kept in the user's home: `secure_token` makes it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if cluster_address(config) == LOCAL:
@@ -101,6 +102,7 @@ def connected(config: ClusterConfig, namespace: str) -> Iterator[str]:
     check_answer(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
+        secure_token()
         options |= {
             "include_dashboard": config.dashboard,
             "dashboard_host": LOOPBACK,

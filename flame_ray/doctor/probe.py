@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import ray
 
 from flame_ray.cluster.capacity import capacity
 from flame_ray.cluster.connect import LOCAL, check_address, cluster_address, connected
+from flame_ray.cluster.token import has_token, readable_by_others, token_path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site, counted
 from flame_ray.errors import FlameError, PlacementError
@@ -94,8 +96,13 @@ def _gpus() -> list[float]:
 
 
 def find_auth(address: str) -> Check:
-    """Check the token mode that this machine's environment sets."""
-    return check_auth(address, os.environ.get("RAY_AUTH_MODE", "").lower(), has_token())
+    """Check the token mode that this machine's environment sets, and who may read the token."""
+    check, path = check_auth(address, os.environ.get("RAY_AUTH_MODE", "").lower(), has_token()), token_path()
+    if check.level is not Level.OK or os.environ.get("RAY_AUTH_TOKEN") or not readable_by_others(path):
+        return check
+    found = f"{path}, of mode {stat.S_IMODE(path.stat().st_mode):04o}"
+    fix = f"chmod 600 {path}, and replace it if others use this machine"
+    return Check(Level.WARNING, check.name, "a token that only its owner may read", found, fix)
 
 
 def check_auth(address: str, mode: str, has_token: bool) -> Check:
@@ -109,11 +116,6 @@ def check_auth(address: str, mode: str, has_token: bool) -> Check:
         return Check(Level.OK, "Ray's token", expected, "token mode" if mode == "token" else f"no token, {host}")
     fix = "export RAY_AUTH_MODE=token here and on the cluster: Ray's ports listen on every interface"
     return Check(Level.WARNING, "Ray's token", expected, f"RAY_AUTH_MODE={mode or '(not set)'}, {address}", fix)
-
-
-def has_token() -> bool:
-    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
 
 
 def find_versions(on_gpu: bool, site: Site) -> list[Check]:

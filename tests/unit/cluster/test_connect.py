@@ -118,3 +118,15 @@ def test_a_port_that_is_not_rays_is_refused(web, silent):
 def test_a_bad_address_ends_the_block_before_it_begins():
     with pytest.raises(PlacementError, match=r"127\.0\.0\.1:1"), connected(ClusterConfig(address="127.0.0.1:1"), "test"):
         pytest.fail("there is no cluster")
+
+
+def test_ray_finds_the_token_that_is_made_before_it_starts(tmp_path):
+    """Ray would write it with the umask: it must find ours."""
+    code = (
+        "import os; from flame_ray.cluster.connect import prepare_ray; from flame_ray.cluster.token import secure_token;"
+        "from flame_ray.config import ClusterConfig; prepare_ray(ClusterConfig(address='local')); secure_token();"
+        "from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled as ensure;"
+        "ensure(create_token_if_missing=False)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert (tmp_path / ".ray/auth_token").stat().st_mode & 0o777 == 0o600
