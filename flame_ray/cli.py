@@ -21,6 +21,8 @@ from flame_ray.cluster.submitted import require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
+from flame_ray.report.console import PlainConsole
+from flame_ray.shown import shown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 175  # columns of a table that is written to a file or a pipe
@@ -100,7 +102,7 @@ def score(
     from flame_ray.commands.score import ScoreRequest, score_file
 
     request = ScoreRequest(responses, out, on_bad_line is BadLine.FAIL, format_ is Format.TABLE)
-    score_file(config, request, Console(stderr=True), _tables())
+    score_file(config, request, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -128,7 +130,7 @@ def agreement(
     config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 
-    agreement_with(config, labels, kind.value, out, Console(stderr=True), _tables())
+    agreement_with(config, labels, kind.value, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -167,7 +169,7 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     config = _config(job, set_, corpus=corpus)
     from flame_ray.commands.index import build_index
 
-    typer.echo(build_index(config.factuality))
+    typer.echo(shown(build_index(config.factuality)))
 
 
 @app.command()
@@ -186,7 +188,7 @@ def train_checker(
     else:
         from flame_ray.commands.train_checker import train_checker as train
 
-    train(config, out, Console(stderr=True), _tables())
+    train(config, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -199,7 +201,7 @@ def train_judge(
     config = _config(job, set_)
     from flame_ray.commands.train_judge import train_judge_command
 
-    train_judge_command(config, out, Console(stderr=True), _tables())
+    train_judge_command(config, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -220,8 +222,13 @@ def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | 
 
 def _tables() -> Console:
     """Standard output, as wide as the terminal; wider tables where there is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=WIDTH)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
 
 
 def _refuse_empty(words: list[str]) -> None:
@@ -233,7 +240,9 @@ def _refuse_empty(words: list[str]) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         _refuse_empty(sys.argv[1:])
         app(standalone_mode=True)

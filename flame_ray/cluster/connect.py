@@ -77,9 +77,10 @@ def _ask_cluster_id(address: str, timeout_s: float) -> None:
 
     address = canonicalize_bootstrap_address(address) or address  # `auto`: the cluster that runs on this machine
     with init_grpc_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        messages: Any = gcs_service_pb2  # made when it is imported, so that mypy does not know what is in it
         stub = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
         try:
-            stub.GetClusterId(gcs_service_pb2.GetClusterIdRequest(), timeout=timeout_s)
+            stub.GetClusterId(messages.GetClusterIdRequest(), timeout=timeout_s)
         except grpc.RpcError as error:
             code = error.code()
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:

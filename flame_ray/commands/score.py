@@ -20,11 +20,12 @@ from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
 from flame_ray.engines.models import check_checker_model, fingerprint
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.report.facts import printable, record_table
+from flame_ray.report.facts import record_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
 from flame_ray.rewards.factuality.reward import Task
+from flame_ray.shown import printable
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.jsonl import Row, read_jsonl
 

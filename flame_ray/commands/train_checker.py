@@ -113,7 +113,7 @@ def training_facts(config: Config, seconds: int, agreements: Sequence[Results]) 
     environment = describe_environment({})
     return {
         "seed": config.run.seed,
-        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
+        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "source_sha256", "packages", "machine")},
         "seconds": seconds,
         "agreement_on_kept_aside": list(agreements),
     }
