@@ -130,7 +130,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
     check_attention_heads(policy, config.rollout.tensor_parallel)
-    check_prompts(policy, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
+    check_prompts(policy, prompts, config.model, config.longest_answer)
     if is_new:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:

@@ -1,5 +1,6 @@
 """The command line, as a person meets it: one message, an exit code, and nothing left behind."""
 
+import os
 import subprocess
 import sys
 
@@ -113,8 +114,14 @@ print(ray.is_initialized())
 
 
 def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded_and_the_doctor_loads_no_engine_and_starts_no_ray(job):
-    """One process for all, because each takes a second to start: the doctor comes last, since it does load Ray."""
-    done = subprocess.run([sys.executable, "-c", LOADED], cwd=job.parent, capture_output=True, text=True, timeout=120)
+    """One process for all, because each takes a second to start: the doctor comes last, since it does load Ray.
+
+    With a model in the cache it would load transformers too, for the tokenizer.
+    """
+    environment = os.environ | {"FLAME_RAY_CACHE": str(job.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=job.parent, env=environment, capture_output=True, text=True, timeout=120
+    )
     lines = done.stdout.splitlines()
     assert lines[: 2 * len(LIGHT)] == ["ConfigError", "[]"] * (len(LIGHT) - 1) + [flame_ray.__version__, "[]"], done.stderr
     assert lines[-2:] == ["['ray']", "False"], done.stderr
