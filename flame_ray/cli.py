@@ -6,6 +6,7 @@ its trace.
 
 import json
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +18,12 @@ from rich.console import Console
 from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.submitted import require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
+from flame_ray.report.console import PlainConsole
+from flame_ray.shown import shown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 175  # columns of a table that is written to a file or a pipe
@@ -100,7 +104,7 @@ def score(
     from flame_ray.commands.score import ScoreRequest, score_file
 
     request = ScoreRequest(responses, out, on_bad_line is BadLine.FAIL, format_ is Format.TABLE)
-    score_file(config, request, Console(stderr=True), _tables())
+    score_file(config, request, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -128,7 +132,7 @@ def agreement(
     config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 
-    agreement_with(config, labels, kind.value, out, Console(stderr=True), _tables())
+    agreement_with(config, labels, kind.value, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -167,7 +171,7 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     config = _config(job, set_, corpus=corpus)
     from flame_ray.commands.index import build_index
 
-    typer.echo(build_index(config.factuality))
+    typer.echo(shown(build_index(config.factuality)))
 
 
 @app.command()
@@ -186,7 +190,7 @@ def train_checker(
     else:
         from flame_ray.commands.train_checker import train_checker as train
 
-    train(config, out, Console(stderr=True), _tables())
+    train(config, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -199,7 +203,7 @@ def train_judge(
     config = _config(job, set_)
     from flame_ray.commands.train_judge import train_judge_command
 
-    train_judge_command(config, out, Console(stderr=True), _tables())
+    train_judge_command(config, out, PlainConsole(stderr=True), _tables())
 
 
 @app.command()
@@ -211,6 +215,8 @@ def version() -> None:
 def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
     """A shorthand overrides --set, which overrides the job. Ray reads its environment when it is imported: it is set here."""
     short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
+    if cache := os.environ.get("FLAME_RAY_CACHE"):
+        require_lasting("FLAME_RAY_CACHE", cache, "/path/on/each/node")
     config = load_config(job, (*(set_ or ()), *short))
     prepare_ray(config.cluster)
     return config
@@ -218,14 +224,30 @@ def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | 
 
 def _tables() -> Console:
     """Standard output, as wide as the terminal; wider tables where there is no terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=WIDTH)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """An empty word, as of a shell variable that is not set, would be taken for the working directory or a default."""
+    for before, word in zip(["the first word", *words], words, strict=False):
+        if not word.strip() or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
+            where = word or f"an empty word after {before}"
+            raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("flame_ray.cluster.waiting").setLevel(logging.INFO)  # a line for each 30 s of a wait
     try:
+        _refuse_empty(sys.argv[1:])
         app(standalone_mode=True)
     except FlameError as error:
         typer.echo(f"flame-ray: {error}", err=True)

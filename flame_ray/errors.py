@@ -3,6 +3,8 @@
 Ray carries these errors between processes, so each one can be pickled: it is made of three strings.
 """
 
+from flame_ray.shown import shown
+
 
 class FlameError(Exception):
     """An expected failure: `expected`, `found` and `fix` make one message that a person can act on.
@@ -18,7 +20,7 @@ class FlameError(Exception):
         self.expected, self.found, self.fix = expected, found, fix
 
     def __str__(self) -> str:
-        return f"expected {self.expected}; found {self.found}. To fix: {self.fix}."
+        return shown(f"expected {self.expected}; found {self.found}. To fix: {self.fix}.")
 
 
 class ConfigError(FlameError):

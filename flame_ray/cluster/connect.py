@@ -6,16 +6,21 @@ inside `connected`.
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from flame_ray.cluster.interrupt import raise_if_interrupted, signals_recorded
+from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
+CLIENT_PORT = 10001  # Ray's own default for ray://
+ANSWER_S = 5.0  # how long a cluster may take to answer its first call
 
 
 class _Groups:
@@ -54,7 +59,7 @@ def cluster_address(config: ClusterConfig) -> str:
 def prepare_ray(config: ClusterConfig) -> None:
     """Set Ray's environment variables, except those that the user has set: no usage reports, and tokens on a local cluster.
 
-    In token mode Ray creates the token itself and keeps it in the user's home. No call of Ray may start or join a Ray by
+    In token mode the token is kept in the user's home: `secure_token` makes it. No call of Ray may start or join a Ray by
     itself: one that comes after the end of the connection would hang the process.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -63,12 +68,66 @@ def prepare_ray(config: ClusterConfig) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
+def check_address(config: ClusterConfig) -> None:
+    """Raise PlacementError for the address of a job server, which takes jobs and no drivers."""
+    address = cluster_address(config)
+    if address.startswith(("http://", "https://")):
+        raise PlacementError(
+            "the address of a Ray cluster to join (cluster.address, or RAY_ADDRESS), such as 10.0.0.1:6379",
+            f"{address}, which only takes jobs",
+            f"submit the command, as in ray job submit --address {address} --working-dir . -- python -m flame_ray run JOB, "
+            "or use cluster.address=local",
+        )
+
+
+def check_answer(address: str, timeout_s: float = ANSWER_S) -> None:
+    """Raise PlacementError unless a Ray answers in time. Ray itself retries for minutes at an address where none is.
+
+    It sends the first call of Ray's own protocol. An answer that refuses it, as for want of a token, is left to Ray.
+    """
+    try:
+        if address.startswith("ray://"):
+            client = urlsplit(address)
+            socket.create_connection((client.hostname, client.port or CLIENT_PORT), timeout=timeout_s).close()
+        elif address != LOCAL:
+            _ask_cluster_id(address, timeout_s)
+    except (OSError, ValueError) as error:
+        raise unreachable(address, str(error)) from error
+
+
+def unreachable(address: str, found: str) -> PlacementError:
+    fix = "start it, correct cluster.address or RAY_ADDRESS, or use cluster.address=local"
+    return PlacementError(f"a Ray cluster at {address} (cluster.address)", found, fix)
+
+
+def _ask_cluster_id(address: str, timeout_s: float) -> None:
+    import grpc
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+
+    address = canonicalize_bootstrap_address(address) or address  # `auto`: the cluster that runs on this machine
+    with init_grpc_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        messages: Any = gcs_service_pb2  # made when it is imported, so that mypy does not know what is in it
+        stub = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel)
+        try:
+            stub.GetClusterId(messages.GetClusterIdRequest(), timeout=timeout_s)
+        except grpc.RpcError as error:
+            code = error.code()
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError(f"no answer within {timeout_s:g} s") from error
+            if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNKNOWN):
+                raise ConnectionError(f"no Ray there: {error.details()}") from error
+
+
 @contextmanager
 def connected(config: ClusterConfig, namespace: str) -> Iterator[str]:
     """Join or start a cluster for the block. Yields the dashboard's address, or "" if there is no dashboard.
 
-    Signals are recorded (see interrupt.py), from before the connection until after its end.
+    Signals are recorded (see interrupt.py), from before the connection until after its end. Raises PlacementError where no
+    cluster answers.
     """
+    check_address(config)
     raise_if_interrupted()
     with signals_recorded(), _connection(config, namespace) as dashboard:
         raise_if_interrupted()
@@ -78,10 +137,13 @@ def connected(config: ClusterConfig, namespace: str) -> Iterator[str]:
 @contextmanager
 def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
     import ray
+    from ray.exceptions import RayError
 
     address = cluster_address(config)
+    check_answer(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
+        secure_token()
         options |= {
             "include_dashboard": config.dashboard,
             "dashboard_host": LOOPBACK,
@@ -90,12 +152,10 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
     try:
         with _groups.of_their_own():
             context = ray.init(address=address, namespace=namespace, **options)
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError, RayError) as error:  # also: no token, or no Ray node on this machine
         if address == LOCAL:
             raise
-        raise PlacementError(
-            f"a Ray cluster at {address} (cluster.address)", f"{error}", "start it, or use cluster.address=local"
-        ) from error
+        raise unreachable(address, str(error)) from error
     try:
         yield context.dashboard_url or ""
     finally:

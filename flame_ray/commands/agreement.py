@@ -9,8 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.cluster.connect import check_address
 from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter, factuality_workers
 from flame_ray.commands.judge_pool import judged
+from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config, FactualityConfig
 from flame_ray.errors import DataError
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
@@ -30,6 +32,9 @@ def agreement_with(
     """The figures of a file of `kind` claims, responses or preferences. Raises DataError before anything starts if a line is
     malformed.
     """
+    check_address(config.cluster)
+    if out is not None:
+        check_out_file(out)
     compare, table = KINDS[kind]
     found = compare(config, labels, Screen(console))
     tables.print(table(found))

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from flame_ray.cluster.submitted import require_lasting
 from flame_ray.config import RunConfig
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.audit.draw import HeldOutFact, draw
@@ -136,8 +137,12 @@ def _findings(
 
 def _folder(run: str) -> RunFolder:
     """A run by its folder, or by its id under the default of run.root."""
+    if not run.strip(". "):
+        raise ConfigError("a run's id or folder", repr(run), "give the id of a run under runs/, or a run's folder")
     is_path = "/" in run or Path(run).is_dir()
-    return RunFolder(Storage(run if is_path else f"{RunConfig().root}/{run}"))
+    path = run if is_path else f"{RunConfig().root}/{run}"
+    require_lasting("the run to audit", path, "/shared/path/RUN, or s3://bucket/path/RUN")
+    return RunFolder(Storage(path))
 
 
 def _rounds(words: str, existing: list[int]) -> list[int]:

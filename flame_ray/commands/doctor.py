@@ -3,7 +3,9 @@
 It loads no weights and starts no Ray: it joins the cluster that the settings name, or else describes this machine.
 """
 
+from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
@@ -28,7 +30,9 @@ from flame_ray.doctor.package import find_package
 from flame_ray.doctor.probe import find_auth, find_site, find_versions
 from flame_ray.doctor.render import render
 from flame_ray.engines.models import check_checker_model, check_judge_model
-from flame_ray.errors import ModelError
+from flame_ray.errors import DataError, ModelError
+from flame_ray.evaluation.labels import read_claims, read_preferences
+from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus
 
 
 def doctor(config: Config, console: Console) -> bool:
@@ -49,7 +53,7 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     checks = [*find_versions(on_gpu, site), site_check, *check_placement(config, site), *check_engine_gpus(config)]
     checks += check_weights(config)
     checks += [*_check_memory(config, plan_of, site), *find_room(config, plan)]
-    checks += [*model_checks, *find_prompts(config), corpus_check]
+    checks += [*model_checks, *find_prompts(config), corpus_check, *_check_training(config)]
     checks += [find_package(config), find_auth(cluster_address(config.cluster))]
     return checks, plan, site
 
@@ -79,6 +83,39 @@ def _check_trained(config: Config) -> list[Check]:
         except ModelError as error:
             checks.append(refused(name, error))
     return checks
+
+
+def _check_training(config: Config) -> list[Check]:
+    """The files that train-checker or train-judge reads, if the job has a section for it."""
+    checker, records, checks = config.train_checker, config.train_checker.records, []
+    if records.labels:
+        from flame_ray.reward_training.record_training import labelled_subjects  # here, because it imports torch
+
+        checks.append(
+            _check_files(
+                "train_checker.records.labels",
+                records.labels,
+                lambda name: labelled_subjects([Path(name)], load_corpus(records.corpus)),
+            )
+        )
+    elif "train_checker" in config.model_fields_set:
+        checks.append(_check_files("train_checker.labels", checker.labels, lambda name: read_claims(Path(name))))
+        checks.append(_check_files("train_checker.twins", checker.twins, check_corpus))
+    if "train_judge" in config.model_fields_set:
+        labels = config.train_judge.labels
+        checks.append(_check_files("train_judge.labels", labels, lambda name: read_preferences(Path(name))))
+    return checks
+
+
+def _check_files(setting: str, names: Collection[str], read: Callable[[str], object]) -> Check:
+    try:
+        for name in names:
+            read(name)
+    except DataError as error:
+        return refused(setting, error)
+    if not names and setting.endswith("labels"):
+        return Check(Level.PROBLEM, setting, "files of labels to train on", "none", f"name them in {setting}")
+    return Check(Level.OK, setting, "files that can be read", ", ".join(names) or "none")
 
 
 def _planner(shapes: dict[str, ModelShape | None], corpus_bytes: int) -> PlanOf | None:

@@ -14,10 +14,12 @@ import ray
 from rich.console import Console
 
 from flame_ray.cluster.capacity import check_capacity
-from flame_ray.cluster.connect import connected
+from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.submitted import ROOT, require_lasting
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
+from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
@@ -31,7 +33,7 @@ from flame_ray.engines.models import (
     load_tokenizer,
     look_up,
 )
-from flame_ray.errors import DataError, Interrupted, StorageError
+from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
@@ -69,6 +71,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
 
 def _run(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> list[RoundReport]:
+    check_address(config.cluster)
     config, path = _locate(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
@@ -85,6 +88,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("start actors")) as bar:
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
+        check_shared(folder.storage, config, workers)
         if not resume:
             stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()))
@@ -96,14 +100,19 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
-    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, soft_wrap=True)
+    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, markup=False, soft_wrap=True)
     return reports
 
 
 def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
     """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
     if resume is None or "/" not in resume:
+        if resume is not None and not resume.strip(". "):
+            fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
+            raise ConfigError("--resume with a run's id or folder", repr(resume), fix)
+        require_lasting("run.root", config.run.root, ROOT)
         return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
+    require_lasting("--resume", resume, "--resume /shared/path/RUN, or s3://bucket/path/RUN")
     path = resume.rstrip("/")
     tree = config.model_dump(mode="json")
     tree["run"]["root"] = path.rpartition("/")[0]
@@ -130,7 +139,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
     check_attention_heads(policy.folder, config.rollout.tensor_parallel)
-    check_prompts(policy.folder, prompts, config.model, max(config.rollout.max_tokens, config.evaluation.max_tokens or 0))
+    check_prompts(policy.folder, prompts, config.model, config.longest_answer)
     if is_new:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:

@@ -14,15 +14,18 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray import __version__
+from flame_ray.cluster.connect import check_address
+from flame_ray.commands.out import check_out_file
 from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
 from flame_ray.engines.models import check_checker_model, fingerprint
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.report.facts import printable, record_table
+from flame_ray.report.facts import record_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
 from flame_ray.rewards.factuality.reward import Task
+from flame_ray.shown import printable
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.jsonl import Row, read_jsonl
 
@@ -100,6 +103,8 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     """
     if request.out.absolute() == request.responses.absolute():
         raise ConfigError("--out to be another file than --responses", f"{request.out} for both", "give another --out")
+    check_out_file(request.out)
+    check_address(config.cluster)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     check_checker_model(config.factuality)
     digest, lines = _examine(request.responses, request.strict)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.commands.out import check_out_folder
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, FinetunedModel, load_base, save
 from flame_ray.engines.models import CHECKER_WEIGHTS
@@ -37,6 +38,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
     The weights in `out` are replaced only after all training.
     """
     started = time.monotonic()
+    check_out_folder(out)
     data = prepare_data(config)
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +113,7 @@ def training_facts(config: Config, seconds: int, agreements: Sequence[Results]) 
     environment = describe_environment({})
     return {
         "seed": config.run.seed,
-        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "packages", "machine")},
+        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "source_sha256", "packages", "machine")},
         "seconds": seconds,
         "agreement_on_kept_aside": list(agreements),
     }

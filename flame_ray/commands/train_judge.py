@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.train_checker import progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.preference_reader import PREFERENCES, PreferenceReader
@@ -33,6 +34,7 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
     The weights in `out` are replaced only after training.
     """
     started, settings, seed = time.monotonic(), config.train_judge, config.run.seed
+    check_out_folder(out)
     if not settings.labels:
         raise DataError("pairs of answers to train on", "none in train_judge.labels", "name a file of labelled pairs")
     labelled = list(chain.from_iterable(read_preferences(Path(path)) for path in settings.labels))

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.train_checker import agreement_of, progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import FinetunedModel
@@ -43,6 +44,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
     Raises DataError, StorageError, ModelError and EngineError; bad data is found before training.
     """
     started, settings, seed = time.monotonic(), config.train_checker.records, config.run.seed
+    check_out_folder(out)
     subjects = labelled_subjects([Path(path) for path in settings.labels], load_corpus(settings.corpus))
     train, held_out = split_subjects(subjects, settings.aside, seed)
     if not train or not held_out:

@@ -66,6 +66,11 @@ class Config(Settings):
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
 
+    @property
+    def longest_answer(self) -> int:
+        """The most tokens that an answer may have, in training or in the evaluation."""
+        return max(self.rollout.max_tokens, self.evaluation.max_tokens or 0)
+
     @model_validator(mode="after")
     def dtypes_fit_the_devices(self) -> "Config":
         """Replaces `auto` for good: a run that is resumed on another machine keeps the dtype that it began with.

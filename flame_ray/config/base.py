@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -27,6 +27,15 @@ Changeable = Annotated[Value, ChangeableMark()]
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def text_is_given(cls, value: Any) -> Any:
+        """An empty text, as of a shell variable that is not set, would name the working directory, or mean a default."""
+        texts = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise ValueError("must not be empty; leave the setting out to use its default")
+        return value
 
 
 class Workers(Settings):

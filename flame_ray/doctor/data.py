@@ -5,7 +5,9 @@ from pathlib import Path
 
 from flame_ray.config import Config
 from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
-from flame_ray.errors import DataError
+from flame_ray.doctor.models import at_hand
+from flame_ray.engines.models import check_prompts
+from flame_ray.errors import DataError, ModelError
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Split
@@ -15,18 +17,25 @@ FILE_SUFFIXES = {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt", ".whl"}
 
 
 def find_prompts(config: Config) -> list[Check]:
-    """Load the prompts as the run will, or look up the data sets that are on the hub."""
+    """Load the prompts as the run will, or look up the data sets that are on the hub.
+
+    Their length is checked if the model is on this machine.
+    """
     sources = [source.source for source in config.prompts.sources]
     remote = [name for name in sources if _is_remote(name, tuple(BUILT_IN))]
     if remote:
         return [find_data_set(f"prompts {name}", name) for name in remote]
+    policy = at_hand(config.model.policy, config.model)
     try:
         prompts = load_prompts(config.prompts)
-    except DataError as error:
+        if policy:
+            check_prompts(policy, prompts, config.model, config.longest_answer)
+    except (DataError, ModelError) as error:
         return [refused("prompts", error)]
     counts = Counter(prompt.split for prompt in prompts)
     development = f"{counts[Split.DEV]} for development, " if counts[Split.DEV] else ""
     found = f"{counts[Split.TRAIN]} for training, {development}{counts[Split.HELDOUT]} held out"
+    found += "" if policy else "; their length is not checked, as the model is not on this machine yet"
     return [Check(Level.OK, "prompts", f"prompts in {', '.join(sources)}", found)]
 
 

@@ -1,15 +1,16 @@
-"""Checks the room where a run and a local Ray write: disks, shared memory, the object store. Creates nothing."""
+"""Checks the room where a run and a local Ray write: disks, shared memory, the object store. Leaves nothing behind."""
 
 import shutil
 from pathlib import Path
 
 from flame_ray.cluster.connect import LOCAL, cluster_address
+from flame_ray.cluster.submitted import ROOT, is_relative, is_submitted, require_lasting
 from flame_ray.config import Config
 from flame_ray.doctor.checks import GIB, Check, Level, in_units, refused
 from flame_ray.doctor.estimate import BYTES, Plan, checkpoint_bytes
 from flame_ray.doctor.models import ModelShape, folder_shape
 from flame_ray.engines.models import KnownModel
-from flame_ray.errors import StorageError
+from flame_ray.errors import ConfigError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES
 from flame_ray.storage.filesystem import Storage
 
@@ -21,14 +22,17 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
     from ray._common.utils import get_default_ray_temp_dir
 
     try:
+        require_lasting("run.root", config.run.root, ROOT)
         storage = Storage(config.run.root)
+        with storage.trial():
+            pass
         fix = "free some space, set run.keep_checkpoints, or set run.root to another disk"
         what = f"records and the checkpoints that stay, in {storage.url}"
         checks = [check_room("run.root", what, RESERVE_BYTES + (plan.disk if plan else 0), storage.free_bytes(), fix)]
-    except StorageError as error:
+    except (ConfigError, StorageError) as error:
         checks = [refused("run.root", error)]
     if cluster_address(config.cluster) != LOCAL:
-        return checks
+        return [*_of_other_nodes(config), *checks]
     store, folder = config.cluster.object_store_gib * GIB, Path(get_default_ray_temp_dir())
     disk = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
     fix, below = "free some space, or set RAY_TMPDIR to another disk", disk.free - (1 - FULL) * disk.total
@@ -40,6 +44,14 @@ def find_room(config: Config, plan: Plan | None) -> list[Check]:
         fix = "raise cluster.object_store_gib, or each copy goes over the disk"
         checks.append(check_room("object store", "a copy of the weights", plan.transfer, store, fix, Level.WARNING))
     return checks
+
+
+def _of_other_nodes(config: Config) -> list[Check]:
+    """A warning about a relative path before a job is submitted, since the submitted job will refuse it."""
+    if is_submitted() or not is_relative(config.run.root):
+        return []
+    expected = "an absolute path or a URL, as a submitted job needs"
+    return [Check(Level.WARNING, "run.root on a cluster", expected, config.run.root, f"submit it with {ROOT}")]
 
 
 def checkpoint_room(config: Config, policy: KnownModel) -> float:

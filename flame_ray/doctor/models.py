@@ -53,6 +53,20 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
     return check_model(setting, name, list(found.sizes), tokenizer), folder_shape(found.folder)
 
 
+def at_hand(name: str, config: ModelConfig) -> Path | None:
+    """The folder of a model that is on this machine already, or None."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    folder = cache_dir() / "models" / SMOLLM2 if name == SMOLLM2 else Path(name).expanduser()
+    if name == SMOLLM2 or folder.is_dir():
+        return folder if (folder / "config.json").is_file() else None
+    try:
+        return Path(snapshot_download(name, revision=config.revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
 def folder_shape(folder: Path) -> ModelShape | None:
     """The shape of the model in a folder, or None if its config.json does not give it."""
     return model_shape(_read_json(folder / "config.json"))

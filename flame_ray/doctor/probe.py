@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import re
-import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,14 +18,15 @@ import ray
 
 from flame_ray.cluster.autoscaler import scales
 from flame_ray.cluster.capacity import capacity
-from flame_ray.cluster.connect import LOCAL, cluster_address, connected
+from flame_ray.cluster.connect import LOCAL, check_address, cluster_address, connected
+from flame_ray.cluster.token import has_token, readable_by_others, token_path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site, counted
-from flame_ray.errors import FlameError
+from flame_ray.errors import FlameError, PlacementError
 from flame_ray.journal.environment import TESTED, installed_versions
 
 ACCELERATOR_GB = {"T4": 16, "A10G": 24, "L4": 24, "A100-40G": 40, "L40S": 48, "A100-80G": 80, "H100": 80, "H200": 141}
-JOIN_TIMEOUT_S, CONNECT_TIMEOUT_S = 30.0, 3.0
+JOIN_TIMEOUT_S = 30.0
 PYTHONS = ((3, 11), (3, 12))  # those of pyproject.toml, the tested one first
 Result = TypeVar("Result")
 
@@ -35,24 +36,18 @@ def find_site(config: Config) -> tuple[Site, Check]:
     address = cluster_address(config.cluster)
     if address == LOCAL:
         return this_machine(), Check(Level.OK, "Ray", "a Ray to join or to start", "the run starts one on this machine")
-    if address.startswith("http"):
-        fix = "to see the cluster: ray job submit --working-dir . -- python -m flame_ray doctor JOB"
-        return this_machine(), Check(Level.WARNING, "Ray", "a cluster to ask", f"{address}, which only takes jobs", fix)
     try:
-        _try_connection(address)
+        check_address(config.cluster)
+    except PlacementError as error:
+        fix = f"to see the cluster: ray job submit --address {address} --working-dir . -- python -m flame_ray doctor JOB"
+        return this_machine(), Check(Level.WARNING, "Ray", "a cluster to ask", error.found, fix)
+    try:
         site = _with_timeout(JOIN_TIMEOUT_S, lambda: _describe_cluster(config))
     except Exception as error:  # any error of Ray is reported as what was found
         found = error.found if isinstance(error, FlameError) else f"{type(error).__name__}: {error}"
         fix = "start it, correct the address, or use cluster.address=local; below: this machine"
         return this_machine(), Check(Level.PROBLEM, "Ray", f"a cluster at {address}", found, fix)
     return site, Check(Level.OK, "Ray", f"a cluster at {address}", site.name)
-
-
-def _try_connection(address: str) -> None:
-    """Fail early: Ray itself waits a minute for a port on which nothing listens."""
-    host, colon, port = address.rpartition("/")[2].rpartition(":")
-    if colon:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
@@ -102,8 +97,13 @@ def _gpus() -> list[float]:
 
 
 def find_auth(address: str) -> Check:
-    """Check the token mode that this machine's environment sets."""
-    return check_auth(address, os.environ.get("RAY_AUTH_MODE", "").lower(), has_token())
+    """Check the token mode that this machine's environment sets, and who may read the token."""
+    check, path = check_auth(address, os.environ.get("RAY_AUTH_MODE", "").lower(), has_token()), token_path()
+    if check.level is not Level.OK or os.environ.get("RAY_AUTH_TOKEN") or not readable_by_others(path):
+        return check
+    found = f"{path}, of mode {stat.S_IMODE(path.stat().st_mode):04o}"
+    fix = f"chmod 600 {path}, and replace it if others use this machine"
+    return Check(Level.WARNING, check.name, "a token that only its owner may read", found, fix)
 
 
 def check_auth(address: str, mode: str, has_token: bool) -> Check:
@@ -117,11 +117,6 @@ def check_auth(address: str, mode: str, has_token: bool) -> Check:
         return Check(Level.OK, "Ray's token", expected, "token mode" if mode == "token" else f"no token, {host}")
     fix = "export RAY_AUTH_MODE=token here and on the cluster: Ray's ports listen on every interface"
     return Check(Level.WARNING, "Ray's token", expected, f"RAY_AUTH_MODE={mode or '(not set)'}, {address}", fix)
-
-
-def has_token() -> bool:
-    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
 
 
 def find_versions(on_gpu: bool, site: Site) -> list[Check]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from flame_ray.doctor.checks import GIB, Check, Level, Site, counted
 from flame_ray.doctor.estimate import Memory, Plan
+from flame_ray.shown import shown
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
 
@@ -46,7 +47,7 @@ def _check_table(checks: Sequence[Check]) -> Table:
     for name in ("", "what", "expected", "found"):
         table.add_column(name, overflow="fold")
     for each in checks:
-        todo = "" if each.level is Level.OK or not each.fix else f"\n-> {each.fix}"
-        found = Text.assemble(each.found, (todo, "bold"))
-        table.add_row(Text(each.level, STYLES[each.level]), each.name, Text(each.expected), found)
+        todo = "" if each.level is Level.OK or not each.fix else f"\n-> {shown(each.fix)}"
+        found = Text.assemble(shown(each.found), (todo, "bold"))
+        table.add_row(Text(each.level, STYLES[each.level]), Text(shown(each.name)), Text(shown(each.expected)), found)
     return table

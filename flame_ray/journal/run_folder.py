@@ -16,6 +16,7 @@ import yaml
 from flame_ray.config import Config
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 
@@ -46,7 +47,9 @@ class RunFolder:
         self.check_room(needed_bytes)
 
     def check_room(self, needed_bytes: float) -> None:
-        """Raises StorageError if the disk has not enough room."""
+        """Raises StorageError if nothing can be written, or if the disk has not enough room."""
+        with self.storage.trial():
+            pass
         free = self.storage.free_bytes()
         if free is not None and free < needed_bytes:
             raise StorageError(
@@ -78,10 +81,13 @@ class RunFolder:
             )
 
     def create(self, config: Config, environment: dict[str, Any]) -> None:
-        """Writes settings and environment. Raises StorageError if another process has made the run since `check_new`."""
+        """Writes settings and environment, without the passwords of URLs.
+
+        Raises StorageError if another process has made the run since `check_new`.
+        """
         self._refuse_existing(CONFIG)
-        self.write_json(ENVIRONMENT, {"format": FORMAT} | environment)
-        self.write_text(CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        self.write_json(ENVIRONMENT, hide_secrets({"format": FORMAT} | environment))
+        self.write_text(CONFIG, yaml.safe_dump(hide_secrets(config.model_dump(mode="json")), sort_keys=False))
 
     def _refuse_existing(self, name: str) -> None:
         if self.storage.exists(name):

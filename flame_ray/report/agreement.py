@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from flame_ray.report.facts import printable
+from flame_ray.shown import printable
 
 TAUS = {
     "tau_fraction": "precision and human share of supported facts",

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.evaluation.audit.estimate import RoundAudit
-from flame_ray.report.facts import printable
 from flame_ray.rewards.factuality.scores import wilson
+from flame_ray.shown import printable
 from flame_ray.types import Interval
 
 ROWS = {  # finding -> its words in the table

@@ -4,27 +4,13 @@ What a model wrote must not act on the screen. Its markup, its control codes for
 direction of the text are shown as plain characters.
 """
 
-import unicodedata
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-# Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
-BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def printable(text: str) -> str:
-    """Text on one line, with its control codes spelled out.
-
-    >>> printable("red: \\x1b[31m, bell: \\x07")
-    'red: \\\\x1b[31m, bell: \\\\x07'
-    """
-    text = " ".join(text.split())
-    return "".join(
-        _escape(char) if unicodedata.category(char) in ("Cc", "Cs") or char in BIDI_CONTROLS else char for char in text
-    )
+from flame_ray.shown import printable
 
 
 def record_table(record: dict[str, Any]) -> RenderableType:
@@ -65,12 +51,3 @@ def _score(record: dict[str, Any]) -> str:
     if record["relevant_supported"] < record["supported"]:
         share += f", {record['relevant_supported']} of them relevant"
     return f"precision {record['precision']:.2f} [{low:.2f}, {high:.2f}], {share}"
-
-
-def _acts(char: str) -> bool:
-    """Whether a screen obeys a character instead of showing it."""
-    return unicodedata.category(char) in ("Cc", "Cs") or char in BIDI_CONTROLS
-
-
-def _escape(char: str) -> str:
-    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"

@@ -54,7 +54,7 @@ class Screen:
             if not self.console.is_terminal:
                 return None
             if self._bars is None:
-                name = TextColumn("{task.description:<24}")
+                name = TextColumn("{task.description:<24}", markup=False)
                 columns = (SpinnerColumn(), name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
                 self._bars = Progress(*columns, console=self.console, transient=True)
                 self._bars.start()

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from flame_ray.evaluation.audit.labels import FLAGS
-from flame_ray.report.facts import printable
+from flame_ray.shown import printable
 from flame_ray.types import Passage
 
 TO_FILL = ("label", *FLAGS)

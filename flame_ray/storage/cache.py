@@ -27,9 +27,12 @@ T = TypeVar("T")
 
 
 def cache_dir() -> Path:
-    """The folder of everything that is kept between runs: FLAME_RAY_CACHE, or flame-ray in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flame-ray"
-    return Path(os.environ.get("FLAME_RAY_CACHE", default))
+    """The folder of everything that is kept between runs: FLAME_RAY_CACHE, or flame-ray in the user's cache folder.
+
+    An empty variable counts as not set.
+    """
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "flame-ray"
+    return Path(os.environ.get("FLAME_RAY_CACHE") or default)
 
 
 def node_file(folder: Path) -> Path:

@@ -7,6 +7,7 @@ or absent, and none is appended to, since object stores cannot. Every failure is
 import glob
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -124,6 +125,28 @@ class Storage:
             return None
         with self._doing("measure", ""):
             return shutil.disk_usage(next(path for path in (self.local, *self.local.parents) if path.exists())).free
+
+    @contextmanager
+    def trial(self, setting: str = "run.root") -> Iterator[str]:
+        """Yields the path or URL of a new, empty folder where this one is or will be; it is gone after the block.
+
+        Raises StorageError where nothing can be made: below a file, without permission, on a filesystem that is full.
+        """
+        name = f".flame-ray-{uuid.uuid4().hex}"
+        if not self.local:
+            self.write(name, b"")
+            try:
+                yield self.at(name)
+            finally:
+                self.remove(name)
+            return
+        below = next(path for path in (self.local, *self.local.parents) if os.path.lexists(path))
+        with storage_errors(self.url, f"make a folder in {below}, for", setting):
+            (below / name).mkdir()
+        try:
+            yield str(below / name)
+        finally:
+            shutil.rmtree(below / name, ignore_errors=True)
 
     def _path(self, name: str) -> str:
         """A name as the filesystem writes it. A name that leads out of the root is a ValueError."""

@@ -7,6 +7,7 @@ store a folder is complete once its manifest is there.
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -138,9 +139,24 @@ def _inside(copy: Path, folder: RemoteFolder) -> Path:
 def _scratch(key: str) -> Path:
     """A path that is the same for the same key: a later process finds what a killed one left, and replaces or uses it."""
     root = Path(tempfile.gettempdir()) / f"flame-ray-{os.getuid()}"
-    with storage_errors(root, setting="TMPDIR"):
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with storage_errors(root, setting="TMPDIR"), suppress(FileExistsError):
+        root.mkdir(mode=0o700, parents=True)
+    _refuse_strange(root)
     return root / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _refuse_strange(root: Path) -> None:
+    """Anyone may make a file of any name in /tmp: what lies in a folder of someone else could be changed under our hands."""
+    with storage_errors(root, "look at", "TMPDIR"):
+        found = root.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if not ours:
+        is_link = "a link" if stat.S_ISLNK(found.st_mode) else stat.filemode(found.st_mode)
+        raise StorageError(
+            f"{root} to be a folder that only this user (uid {os.getuid()}) may read",
+            f"{is_link}, of uid {found.st_uid}",
+            "remove it if it is yours, or set TMPDIR on every node to a folder of your own",
+        )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The command line, as a person meets it: one message, an exit code, and nothing left behind."""
 
+import os
 import subprocess
 import sys
 
@@ -113,8 +114,14 @@ print(ray.is_initialized())
 
 
 def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded_and_the_doctor_loads_no_engine_and_starts_no_ray(job):
-    """One process for all, because each takes a second to start: the doctor comes last, since it does load Ray."""
-    done = subprocess.run([sys.executable, "-c", LOADED], cwd=job.parent, capture_output=True, text=True, timeout=120)
+    """One process for all, because each takes a second to start: the doctor comes last, since it does load Ray.
+
+    With a model in the cache it would load transformers too, for the tokenizer.
+    """
+    environment = os.environ | {"FLAME_RAY_CACHE": str(job.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=job.parent, env=environment, capture_output=True, text=True, timeout=120
+    )
     lines = done.stdout.splitlines()
     assert lines[: 2 * len(LIGHT)] == ["ConfigError", "[]"] * (len(LIGHT) - 1) + [flame_ray.__version__, "[]"], done.stderr
     assert lines[-2:] == ["['ray']", "False"], done.stderr
@@ -222,3 +229,37 @@ def test_the_index_command_builds_the_index_of_a_corpus(flame, tmp_path, monkeyp
         "passages",
         "bm25",
     }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "job.yaml", "--resume", ""],
+        ["run", ""],
+        ["score", "--responses", "r", "--out="],
+        ["run", "job.yaml", "--job", " "],
+    ],
+)
+def test_an_empty_word_is_refused_and_names_the_word_before_it(flame, tmp_path, words):
+    done = flame(*words, folder=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "a value for each option and argument" in done.stderr and (words[-2] in done.stderr or words[-1] in done.stderr)
+
+
+def test_a_submitted_job_is_refused_a_relative_cache_and_a_relative_output(flame, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"metadata": {"job_submission_id": "one"}}')
+    (tmp_path / "r.jsonl").write_text('{"prompt": "a", "response": "b"}\n')
+    done = flame(*SCORE, folder=tmp_path)
+    assert done.returncode == 2 and "--out /shared/path" in done.stderr, done.stderr
+    monkeypatch.setenv("FLAME_RAY_CACHE", "cache")
+    done = flame(*SCORE, folder=tmp_path)
+    assert done.returncode == 2 and "FLAME_RAY_CACHE" in done.stderr, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
+
+
+def test_scoring_on_a_job_servers_address_is_refused_before_a_file_is_made(flame, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    (tmp_path / "r.jsonl").write_text('{"prompt": "a", "response": "b"}\n')
+    done = flame(*SCORE, folder=tmp_path)
+    assert done.returncode == 5 and "ray job submit" in done.stderr, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]

@@ -1,13 +1,19 @@
 """The environment that Ray reads at its first import, set before it."""
 
+import http.server
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 
-from flame_ray.cluster.connect import cluster_address, prepare_ray
+from flame_ray.cluster.connect import check_address, check_answer, cluster_address, connected, prepare_ray
 from flame_ray.config import ClusterConfig
+from flame_ray.errors import PlacementError
 
 NAMES = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED")
 
@@ -61,3 +67,66 @@ def test_importing_the_package_the_command_line_and_this_module_imports_no_ray()
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_http_address_takes_jobs_and_the_way_to_submit_one_is_told(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    with pytest.raises(PlacementError, match=r"only takes jobs.*ray job submit --address http://127\.0\.0\.1:8265"):
+        check_address(ClusterConfig())
+    check_address(ClusterConfig(address="local"))
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that accepts a connection and says nothing; on every interface, as Ray takes this node's address for loopback."""
+    with socket.create_server(("", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """A port that answers, and not as Ray does."""
+    with http.server.ThreadingHTTPServer(("", 0), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nothing_listens_is_refused_at_once(scheme):
+    with pytest.raises(PlacementError, match=r"127\.0\.0\.1:1 \(cluster\.address\).*refused"):
+        check_answer(f"{scheme}127.0.0.1:1")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("address", ["no-such-host.invalid:6379", "ray://no-such-host.invalid:10001", "10.0.0.1", "a:b"])
+def test_a_name_that_is_not_known_and_an_address_without_a_port_are_refused(address):
+    with pytest.raises(PlacementError, match=re.escape(address)):
+        check_answer(address)
+
+
+@pytest.mark.timeout(60)
+def test_a_port_that_is_not_rays_is_refused(web, silent):
+    with pytest.raises(PlacementError, match=r"no Ray there.*HTTP/2"):
+        check_answer(f"127.0.0.1:{web}")
+    with pytest.raises(PlacementError, match=r"no answer within 0\.2 s"):
+        check_answer(f"127.0.0.1:{silent}", timeout_s=0.2)
+
+
+@pytest.mark.timeout(60)
+def test_a_bad_address_ends_the_block_before_it_begins():
+    with pytest.raises(PlacementError, match=r"127\.0\.0\.1:1"), connected(ClusterConfig(address="127.0.0.1:1"), "test"):
+        pytest.fail("there is no cluster")
+
+
+def test_ray_finds_the_token_that_is_made_before_it_starts(tmp_path):
+    """Ray would write it with the umask: it must find ours."""
+    code = (
+        "import os; from flame_ray.cluster.connect import prepare_ray; from flame_ray.cluster.token import secure_token;"
+        "from flame_ray.config import ClusterConfig; prepare_ray(ClusterConfig(address='local')); secure_token();"
+        "from ray._private.authentication.authentication_token_setup import ensure_token_if_auth_enabled as ensure;"
+        "ensure(create_token_if_missing=False)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert (tmp_path / ".ray/auth_token").stat().st_mode & 0o777 == 0o600

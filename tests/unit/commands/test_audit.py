@@ -252,7 +252,7 @@ def test_rounds_and_numbers_are_chosen(audit, run):
     assert "of the rounds 1 of mine" in audit("--rounds", "1").stdout
 
 
-@pytest.mark.parametrize("rounds", ["3", "first;last", "", "best"])
+@pytest.mark.parametrize("rounds", ["3", "first;last", ",", "best"])
 def test_a_round_that_is_not_there_is_refused_with_those_that_are(audit, run, rounds):
     refused(audit("--rounds", rounds), run, 2, "--rounds all, or rounds such as first,last", "choose among the rounds 0, 1, 2")
 

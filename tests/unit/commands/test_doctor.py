@@ -1,8 +1,12 @@
 """The whole: every check of a job on this machine, which is left as it was."""
 
+import json
+
+import pytest
 import ray
 
-from flame_ray.commands.doctor import examine
+from flame_ray.commands.doctor import _check_training, examine
+from flame_ray.doctor.checks import Level
 from tests.unit.doctor.samples import job, write_model
 
 
@@ -30,3 +34,35 @@ def test_a_folder_without_the_weights_of_the_judge_is_a_problem(folder):
     found = {check.name: check for check in examine(settings)[0]}
     assert "preferences.safetensors" in found["judge.preferences"].expected
     assert "factuality.checker_model" not in found
+
+
+ROWS = {
+    "claims": {"claim": "a", "evidence": ["b"], "label": "supported"},
+    "facts": {"claim": "Peru has coasts.", "prompt": "Where is Peru?", "label": "supported"},
+    "pairs": {"prompt": "a", "a": "b", "b": "c", "helpful": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "name"),
+    [
+        (lambda file: {"train_checker": {"labels": [file]}}, "claims", "train_checker.labels"),
+        (lambda file: {"train_checker": {"records": {"labels": [file]}}}, "facts", "train_checker.records.labels"),
+        (lambda file: {"train_judge": {"labels": [file]}}, "pairs", "train_judge.labels"),
+        (lambda file: {"train_checker": {"twins": {file: 3}}}, "corpus", "train_checker.twins"),
+    ],
+)
+def test_a_training_without_its_files_is_a_problem(tmp_path, section, kind, name):
+    path = tmp_path / "rows.jsonl"
+    settings = job(**section(str(path)))
+    found = {check.name: check for check in _check_training(settings)}
+    assert found[name].level is Level.PROBLEM and "rows.jsonl" in found[name].found
+    path.write_text(json.dumps(ROWS.get(kind, {"title": "a", "text": "b"})) + "\n")
+    found = {check.name: check for check in _check_training(settings)}
+    assert found[name].level is Level.OK, found[name]
+
+
+def test_a_training_that_names_no_labels_is_a_problem_and_a_job_without_one_is_not_asked():
+    (check,) = _check_training(job(train_judge={"epochs": 2}))
+    assert check.level is Level.PROBLEM and "train_judge.labels" in check.fix
+    assert _check_training(job()) == []

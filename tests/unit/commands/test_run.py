@@ -1,14 +1,17 @@
 """What a run refuses before anything is placed, and what a resumed one does first; the model is a folder with a tokenizer."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from flame_ray.commands.run import Inputs, _check, _locate, _resumed
+from flame_ray.cluster.submitted import SETTINGS
+from flame_ray.commands.run import Inputs, _check, _locate, _resumed, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
-from flame_ray.errors import ConfigError, DataError, ModelError, StorageError
+from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Checkpoints, Choice
@@ -198,3 +201,42 @@ def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path)
     fake = FakeStages()
     assert _resumed(fake, new(tmp_path), trained(tmp_path)) == "the stages"
     assert fake.calls == []
+
+
+@pytest.fixture
+def submitted(monkeypatch) -> None:
+    monkeypatch.setenv(SETTINGS, json.dumps({"metadata": {"job_submission_id": "one"}}))
+
+
+@pytest.mark.parametrize(
+    ("root", "resume", "setting"),
+    [("runs", None, r"run\.root"), ("runs", "mine", r"run\.root"), ("/shared", "./runs/mine", "--resume")],
+)
+def test_a_relative_root_is_refused_in_a_submitted_job(submitted, root, resume, setting):
+    with pytest.raises(ConfigError, match=rf"for {setting}, as this job was submitted.*s3://bucket"):
+        _locate(parse_config({"run": {"root": root}}, "here"), resume)
+
+
+@pytest.mark.parametrize("resume", ["/shared/mine", "s3://bucket/mine"])
+def test_a_submitted_job_may_resume_a_run_by_its_whole_path_whatever_its_root(submitted, resume):
+    assert _locate(Config(), resume)[1] == resume
+
+
+@pytest.mark.parametrize("resume", ["", " ", ".", ".."])
+def test_a_resume_that_names_no_run_does_not_start_a_new_one(resume):
+    with pytest.raises(ConfigError, match=r"--resume with a run's id or folder"):
+        _locate(Config(), resume)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("root", ["file", "/proc"])
+def test_a_root_where_nothing_can_be_written_is_refused_before_anything_is_placed(job, tmp_path, root, is_new):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=rf"a folder in \S*{root}, for .*(No such file|Not a directory).*run\.root"):
+        _check(job(), RunFolder(Storage(tmp_path / root / "run")), is_new)
+
+
+def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for(tmp_path):
+    config = parse_config({"cluster": {"address": "http://127.0.0.1:8265"}, "model": {"policy": "./none"}}, "here")
+    with pytest.raises(PlacementError, match=r"ray job submit --address http://127\.0\.0\.1:8265"):
+        run(config, Console(file=io.StringIO()))

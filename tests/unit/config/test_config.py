@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import flame_ray.errors
 from flame_ray.config import Config, PromptSource
-from flame_ray.config.load import load_config
+from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, EngineError, FlameError, Interrupted
 
 HEAVY = ("torch", "vllm", "deepspeed", "ray", "transformers", "datasets")
@@ -442,3 +442,23 @@ def test_a_fault_among_settings_of_a_section_does_not_print_the_whole_section(jo
     message = refusal(job("learner: {loss: cdpo, lr: 0.5}"))
     assert "learner: loss cdpo needs label_smoothing above 0" in message
     assert "'lr'" not in message
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("run", "root", ""),
+        ("run", "id", ""),
+        ("run", "root", " "),
+        ("cluster", "address", ""),
+        ("model", "policy", ""),
+        ("model", "revision", ""),
+        ("factuality", "corpus", ""),
+        ("factuality", "checker_model", ""),
+        ("judge", "preferences", ""),
+        ("train_judge", "labels", [""]),
+    ],
+)
+def test_an_empty_text_is_no_setting(section, setting, value):
+    with pytest.raises(ConfigError, match=rf"{section}\.{setting}: must not be empty"):
+        parse_config({section: {setting: value}}, "here")

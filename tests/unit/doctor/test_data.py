@@ -44,3 +44,22 @@ def test_a_corpus_is_read_if_it_is_small_and_weighed_if_it_is_not(tmp_path, monk
     monkeypatch.setattr(data, "SMALL_CORPUS", 10)
     check, size = find_corpus(config)
     assert (check.level, size) == (Level.WARNING, path.stat().st_size)
+
+
+@pytest.mark.parametrize(("max_tokens", "level"), [(8, Level.OK), (9, Level.PROBLEM)])
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_a_problem(tmp_path, folder, add_tokenizer, max_tokens, level):
+    add_tokenizer(folder)
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"word word {i}"}) + "\n" for i in range(10)))
+    sources = {"sources": [{"source": str(path)}]}
+    model = {"policy": str(folder), "max_length": 13}
+    (check,) = find_prompts(job(model=model, prompts=sources, rollout={"max_tokens": 1}, evaluation={"max_tokens": max_tokens}))
+    assert (check.level, check.name) == (level, "prompts")
+    assert ("at most 4 tokens" in check.expected and "of 5 tokens" in check.found) == (level is Level.PROBLEM)
+
+
+def test_a_model_that_is_not_on_this_machine_is_not_fetched_to_measure_prompts(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"Question {i}?"}) + "\n" for i in range(20)))
+    (check,) = find_prompts(job(model={"policy": "flame-ray/no-such-model"}, prompts={"sources": [{"source": str(path)}]}))
+    assert check.level is Level.OK and "length is not checked" in check.found

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site
-from flame_ray.doctor.probe import PYTHONS, _softened, _with_timeout, check_auth, check_versions, find_site
+from flame_ray.doctor.probe import PYTHONS, _softened, _with_timeout, check_auth, check_versions, find_auth, find_site
 from flame_ray.journal.environment import TESTED
 from tests.unit.doctor.samples import HERE, job, levels
 
@@ -93,3 +93,16 @@ def test_packages_of_this_machine_are_only_a_warning_for_a_cluster():
     problem = Check(Level.PROBLEM, "vllm", "", "")
     assert _softened([problem], HERE) == [problem]
     assert levels(_softened([problem], Site("cluster", {}, ()))) == {"vllm": "warning"}
+
+
+def test_a_token_that_others_may_read_is_a_warning(tmp_path, monkeypatch):
+    path = tmp_path / "token"
+    path.write_text("a token")
+    path.chmod(0o644)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    check = find_auth("local")
+    assert check.level is Level.WARNING and "0644" in check.found and f"chmod 600 {path}" in check.fix
+    path.chmod(0o600)
+    assert find_auth("local").level is Level.OK

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import flame_ray
-from flame_ray.journal.environment import describe_environment
+from flame_ray.journal import environment
+from flame_ray.journal.environment import describe_environment, source_digest
 
 SECRET = "hunter2-no-such-string-elsewhere"
 
@@ -41,3 +42,37 @@ def test_the_commit_is_that_of_the_checkout():
     if asked.returncode:
         pytest.skip("not a checkout")
     assert describe_environment({})["git_commit"].rstrip("+") == asked.stdout.strip()
+
+
+def test_a_package_without_a_checkout_has_the_commit_that_the_user_tells(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "PACKAGE", tmp_path / "flame_ray")
+    assert describe_environment({})["git_commit"] is None
+    monkeypatch.setenv("FLAME_RAY_COMMIT", "abc")
+    assert describe_environment({})["git_commit"] == "abc"
+    told = {"job_submission_id": "one", "git_commit": "def"}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"metadata": told}))
+    assert describe_environment({})["git_commit"] == "def"
+
+
+def test_a_package_inside_another_checkout_is_not_of_its_commit(monkeypatch):
+    inside = Path(flame_ray.__file__).parents[1] / "tests" / "flame_ray"
+    monkeypatch.setattr(environment, "PACKAGE", inside)
+    assert describe_environment({})["git_commit"] is None
+
+
+def test_the_digest_of_the_source_is_that_of_its_content_and_names_and_of_nothing_else(tmp_path):
+    def package(name: str, text: str = "x = 1\n", file: str = "a.py") -> str:
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / file).write_text(text)
+        (tmp_path / name / "notes.txt").write_text(name)
+        return source_digest(tmp_path / name)
+
+    first = package("first")
+    assert package("second") == first
+    assert first not in (package("third", text="x = 2\n"), package("fourth", file="b.py"))
+    assert describe_environment({})["source_sha256"] == source_digest()
+
+
+def test_the_password_of_a_url_is_left_out_of_the_command(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["flame-ray", "run", "--set", f"run.root=s3://me:{SECRET}@host/runs"])
+    assert describe_environment({})["command"][-1] == "run.root=s3://me:***@host/runs"

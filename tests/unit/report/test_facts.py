@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from flame_ray.report.facts import printable, record_table
+from flame_ray.report.facts import record_table
+from flame_ray.shown import printable
 
 RECORD = {
     "line": 3,

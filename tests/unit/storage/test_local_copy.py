@@ -1,6 +1,8 @@
 """A folder that goes to an object store and comes back; the scratch that it lies in is the test's own."""
 
 import errno
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -148,3 +150,25 @@ def test_a_copy_that_a_killed_process_left_is_no_copy_of_another_folder_of_that_
         with local_copy(remote) as folder:
             assert folder != old
             assert (folder / "deep" / "model.safetensors").read_text() == "new"
+
+
+@pytest.mark.parametrize("strange", ["a link", "a file", "wide", "another user's"])
+def test_a_scratch_that_is_not_ours_alone_is_refused(remote, scratch, tmp_path, monkeypatch, strange):
+    write(remote)
+    root = scratch / f"flame-ray-{os.getuid()}"
+    shutil.rmtree(root)
+    if strange == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        root.symlink_to(tmp_path / "elsewhere")
+    elif strange == "a file":
+        root.touch(mode=0o600)
+    else:
+        root.mkdir()
+        root.chmod(0o777 if strange == "wide" else 0o700)
+    if strange == "another user's":
+        monkeypatch.setattr(module.os, "getuid", lambda: 12345)
+        root.rename(scratch / f"flame-ray-{os.getuid()}")
+    with pytest.raises(StorageError, match=r"only this user .*set TMPDIR"), local_copy(remote):
+        pytest.fail("it was trusted")
+    with pytest.raises(StorageError, match=r"only this user .*set TMPDIR"):
+        write(remote)

@@ -1,0 +1,68 @@
+"""Finds nodes that do not see the run's folder, before a round is spent on them."""
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError
+
+from flame_ray.config import Config
+from flame_ray.controller.workers import Workers
+from flame_ray.errors import StorageError
+from flame_ray.storage.filesystem import Storage
+
+LOOK_S = 60.0  # how long a node may take to read one line
+
+
+def check_shared(storage: Storage, config: Config, workers: Workers) -> None:
+    """Raises StorageError if a node that needs the run's folder sees another one, or none, at its path.
+
+    The node of the learner's rank 0 writes there, and those of the other ranks read; those of the samplers also, unless
+    their weights come through the object store. On one node, and for a URL, nothing is asked.
+    """
+    if storage.local is None or sum(node["Alive"] for node in ray.nodes()) < 2:
+        return
+    writer, *readers = workers.learner.group.actors
+    if config.weights.backend != "object_store":
+        readers += workers.rollouts.pool.actors
+    if unseen := find_unseen(storage, writer, readers):
+        raise StorageError(
+            f"{storage.url} to be the same folder on every node that needs it",
+            "; ".join(sorted(set(unseen))),
+            "set run.root to a filesystem that every node mounts, or to a URL such as s3://bucket/runs",
+        )
+
+
+def find_unseen(storage: Storage, writer: Any, readers: Sequence[Any]) -> list[str]:
+    """`node: reason` of each actor that does not find in the folder what this process writes there. It is removed again."""
+    with storage.trial() as folder:
+        marker, text = Path(folder) / "marker", uuid.uuid4().hex
+        marker.write_text(text)
+        calls = [actor.__ray_call__.remote(_look, str(marker), text, actor is writer) for actor in (writer, *readers)]
+        answers = [_answer(call) for call in calls]
+    return [answer for answer in answers if answer]
+
+
+def _look(_: Any, marker: str, text: str, writes: bool) -> str:
+    """In an actor: `node: reason`, or "" if it sees the marker, and can write beside it if it has to."""
+    try:
+        found = Path(marker).read_text()
+        if found == text and writes:
+            Path(marker).with_name("answer").write_text(text)
+        reason = "" if found == text else "a folder of its own there"
+    except OSError as error:
+        reason = f"{error.strerror} at {error.filename}"
+    return f"node {ray.util.get_node_ip_address()}: {reason}" if reason else ""
+
+
+def _answer(call: ray.ObjectRef) -> str:
+    with suppress(RayActorError):  # its successor finds the folder, or the run ends with that error
+        try:
+            answer: str = ray.get(call, timeout=LOOK_S)
+            return answer
+        except GetTimeoutError:
+            return f"a node that did not answer within {LOOK_S:g} s"
+    return ""

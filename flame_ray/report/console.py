@@ -1,0 +1,29 @@
+"""The console of every command: what a model, a prompt or a path holds is shown, and never obeyed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from flame_ray.shown import escaped, without_secrets
+
+
+class PlainConsole(Console):
+    """A console without markup, that spells control codes out and hides the passwords of URLs."""
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_plain(each) if isinstance(each, str) else each for each in objects), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Colours are no text of a segment, so that only foreign control codes are left to spell out."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(escaped(segment.text, keep="\n"), segment.style)
+
+
+def _plain(text: str) -> str:
+    """Rich would drop some of the codes, which nobody would then see."""
+    return escaped(without_secrets(text), keep="\n\t")

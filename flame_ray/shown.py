@@ -1,0 +1,65 @@
+"""Text as a person may see it: secrets in URLs are hidden, and nothing in it acts on the screen."""
+
+import re
+import unicodedata
+from typing import Any
+
+# Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
+BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+HIDDEN = "***"
+# `user:password@` of any URL, `token@` of a web address, and `?secret=` or `&sig=`.
+_PASSWORD = re.compile(r"(?<=://)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
+_TOKEN = re.compile(r"(https?://)[^\s/@:\"'<>]+@")
+_QUERY = re.compile(r"([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)[\w-]*|sig|key)=)[^&#\s\"'<>]+", re.I)
+
+
+def without_secrets(text: str) -> str:
+    """The text, with the password of each URL in it hidden.
+
+    >>> without_secrets("s3://me:pass@host/runs and redis://:pass@host, https://host/a?sig=x&b=1, abfs://box@host")
+    's3://me:***@host/runs and redis://:***@host, https://host/a?sig=***&b=1, abfs://box@host'
+    """
+    if "://" not in text:
+        return text
+    text = _TOKEN.sub(rf"\1{HIDDEN}@", _PASSWORD.sub(rf"\1:{HIDDEN}@", text))
+    return _QUERY.sub(rf"\1{HIDDEN}", text)
+
+
+def hide_secrets(tree: Any) -> Any:
+    """The same for every text in a tree of dictionaries, lists and tuples."""
+    if isinstance(tree, dict):
+        return {key: hide_secrets(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [hide_secrets(value) for value in tree]
+    return without_secrets(tree) if isinstance(tree, str) else tree
+
+
+def shown(text: str) -> str:
+    """Text for the screen, of one line or several. A further line is indented, so that none looks like a message of ours.
+
+    >>> shown("prompt a\\x1b[2Jb:\\nflame-ray: all is well")
+    'prompt a\\\\x1b[2Jb:\\n  flame-ray: all is well'
+    """
+    return "\n  ".join(escaped(line) for line in without_secrets(text).split("\n"))
+
+
+def printable(text: str) -> str:
+    """Text on one line, with its control codes spelled out.
+
+    >>> printable("red: \\x1b[31m, bell: \\x07")
+    'red: \\\\x1b[31m, bell: \\\\x07'
+    """
+    return escaped(" ".join(text.split()))
+
+
+def escaped(text: str, keep: str = "\t") -> str:
+    """Text with each character spelled out that a screen obeys instead of showing it."""
+    return "".join(_escape(char) if _acts(char) and char not in keep else char for char in text)
+
+
+def _acts(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or char in BIDI_CONTROLS
+
+
+def _escape(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"

@@ -1,0 +1,55 @@
+"""A submitted job writes nothing to a relative path, which Ray's cache of its package would take with it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flame_ray.cluster.submitted import SETTINGS, is_submitted, job_metadata, require_lasting
+from flame_ray.errors import ConfigError
+
+METADATA = {"job_submission_id": "raysubmit_1", "job_name": "raysubmit_1"}
+
+
+@pytest.fixture
+def submitted(monkeypatch) -> None:
+    """What Ray's job manager sets for a driver."""
+    monkeypatch.setenv(SETTINGS, json.dumps({"runtime_env": {}, "metadata": METADATA}))
+
+
+def test_the_variable_is_the_one_that_ray_sets():
+    from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+    from ray.dashboard.modules.job.common import JOB_ID_METADATA_KEY
+
+    assert RAY_JOB_CONFIG_JSON_ENV_VAR == SETTINGS and JOB_ID_METADATA_KEY in METADATA
+
+
+def test_a_process_is_a_submitted_job_if_ray_says_so_or_if_it_is_in_the_cache_of_a_package(submitted, monkeypatch, tmp_path):
+    assert is_submitted() and job_metadata() == METADATA
+    monkeypatch.delenv(SETTINGS)
+    assert not is_submitted() and job_metadata() == {}
+    package = tmp_path / "session/runtime_resources/working_dir_files/_ray_pkg_1"
+    package.mkdir(parents=True)
+    monkeypatch.chdir(package)
+    assert is_submitted()
+
+
+@pytest.mark.parametrize("path", ["runs", "./runs", "../runs", "file://runs", Path("out.jsonl")])
+def test_a_relative_path_is_refused_in_a_submitted_job_with_the_way_out(submitted, path):
+    with pytest.raises(ConfigError, match=r"for run\.root.*job's package.*To fix:.* --set run\.root=/shared/path"):
+        require_lasting("run.root", path, "--set run.root=/shared/path")
+
+
+@pytest.mark.parametrize("path", ["/shared/runs", "~/runs", "file:///runs", "s3://bucket/runs"])
+def test_a_path_that_stays_is_allowed_in_a_submitted_job(submitted, path):
+    require_lasting("run.root", path, "")
+
+
+def test_a_relative_path_is_allowed_in_any_other_process():
+    require_lasting("run.root", "runs", "")
+
+
+@pytest.mark.parametrize("variable", ["", "{", "[]", "{}", '{"metadata": null}', '{"metadata": {}}'])
+def test_a_variable_that_names_no_job_makes_none(monkeypatch, variable):
+    monkeypatch.setenv(SETTINGS, variable)
+    assert not is_submitted()

@@ -1,0 +1,89 @@
+"""What a person is shown holds no secret, and nothing that a screen would obey."""
+
+import io
+import logging
+
+import pytest
+from rich.table import Table
+
+from flame_ray.cli import _Formatter
+from flame_ray.config.load import parse_config
+from flame_ray.doctor.checks import Check, Level, Site
+from flame_ray.doctor.render import render
+from flame_ray.errors import DataError
+from flame_ray.journal.run_folder import RunFolder
+from flame_ray.report.console import PlainConsole
+from flame_ray.report.progress import Screen
+from flame_ray.shown import hide_secrets, shown, without_secrets
+from flame_ray.storage.filesystem import Storage
+
+CLEAR = "a\x1b[2J\x07\rb"  # clears a terminal
+URL = "s3://me:hunter2@host/runs"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (URL, "s3://me:***@host/runs"),
+        ("redis://:p@ss@host:6379", "redis://:***@host:6379"),
+        ("--set run.root=s3://a:b@c/d, then", "--set run.root=s3://a:***@c/d, then"),
+        ("https://hf_token@host/x", "https://***@host/x"),
+        ("https://host/x?sig=abc&a=1&api_token=def", "https://host/x?sig=***&a=1&api_token=***"),
+        ("{'root': 's3://a:b@c'}", "{'root': 's3://a:***@c'}"),
+    ],
+)
+def test_the_secret_of_a_url_is_hidden(text, hidden):
+    assert without_secrets(text) == hidden and without_secrets(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/a:b@c", "http://127.0.0.1:8265", "abfs://box@host/runs", "me@host: a:b", "a ://"]
+)
+def test_what_is_no_secret_stays(text):
+    assert without_secrets(text) == text
+
+
+def test_secrets_are_hidden_everywhere_in_a_tree():
+    assert hide_secrets({"a": [URL, 1, None, (URL,)]}) == {"a": ["s3://me:***@host/runs", 1, None, ["s3://me:***@host/runs"]]}
+
+
+def test_an_error_a_warning_and_a_line_show_no_control_code_and_no_password():
+    found = [str(DataError("a", f"`{CLEAR}` {URL}", "b"))]
+    found.append(_Formatter("%(message)s").format(logging.LogRecord("n", 30, "p", 1, "%s %s", (CLEAR, URL), None)))
+    console = PlainConsole(file=io.StringIO(), width=200)
+    console.print(f"{CLEAR} {URL}")
+    Screen(console).begin(CLEAR).end(URL)
+    found.append(console.file.getvalue())
+    for text in found:
+        assert r"a\x1b[2J\x07\x0db" in text and "hunter2" not in text and not {"\x1b", "\x07", "\r"} & set(text), text
+
+
+def test_a_further_line_of_a_text_cannot_pass_for_a_message_of_ours():
+    assert shown("a\nflame-ray: ready").splitlines() == ["a", "  flame-ray: ready"]
+
+
+def test_a_table_and_a_terminal_show_them_neither_and_markup_is_plain_text():
+    console = PlainConsole(file=io.StringIO(), width=100, force_terminal=True, color_system="standard")
+    table = Table(title=f"[red]{CLEAR}")
+    table.add_column("[bold]x")
+    table.add_row(f"[link=file:///x]{CLEAR}[/link]")
+    console.print(table)
+    text = console.file.getvalue()
+    assert "[2J" in text and "\x1b[2J" not in text and "\x07" not in text
+    assert "[red]" in text and "[bold]" in text and "[link=file:///x]" in text
+
+
+def test_the_doctors_report_shows_neither():
+    console = PlainConsole(file=io.StringIO(), width=200)
+    check = Check(Level.PROBLEM, CLEAR, URL, f"{CLEAR}{URL}", URL)
+    render(console, [check], None, Site(f"a {CLEAR}", {}, ()))
+    text = console.file.getvalue()
+    assert "hunter2" not in text and "\x1b" not in text and "s3://me:***@host/runs" in text
+
+
+def test_a_runs_settings_and_environment_hold_no_password(tmp_path):
+    folder = RunFolder(Storage(tmp_path / "run"))
+    config = parse_config({"run": {"root": URL}, "cluster": {"address": "redis://:hunter2@host"}}, "here")
+    folder.create(config, {"command": ["run", URL]})
+    assert all("hunter2" not in folder.storage.read(name).decode() for name in folder.storage.names())
+    folder.check_resumable(config)
