@@ -36,6 +36,7 @@ from flame_ray.storage.local_copy import Folder
 
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # Ray shows every GPU to an actor that asks for none
 FOREVER = -1  # Ray's value for any number of restarts
 
 
@@ -120,6 +121,8 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     """
     threads = role.threads or os.cpu_count() or 1
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    if not role.gpus:
+        environment |= NO_GPU
     if shares_cores or role.workers > 1:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
