@@ -50,17 +50,24 @@ class Demand:
 
 
 def demands(config: Config, have: Mapping[str, float], only: Collection[str] = ()) -> list[Demand]:
-    """The demand for each resource, summed over all roles, or over the roles in `only`."""
+    """The demand for each resource, summed over all roles, or over the roles in `only`. Shared GPUs count as the learner's."""
     counted = {name: role for name, role in roles(config).items() if not only or name in only}
+    guests = {"rollout", "judge"} if config.shares_gpus and "learner" in counted else set()
+    takers = {"CPU": counted, "GPU": {name: role for name, role in counted.items() if name not in guests}}
     return [
         Demand(
             resource,
-            {name: least_workers(role) * getattr(role, setting) for name, role in counted.items()},
-            {name: role.workers * getattr(role, setting) for name, role in counted.items()},
+            {name: least_workers(role) * getattr(role, setting) for name, role in takers[resource].items()},
+            {name: role.workers * getattr(role, setting) for name, role in takers[resource].items()},
             have.get(resource, 0.0),
         )
         for resource, setting in SETTINGS.items()
     ]
+
+
+def shared_bundle(config: Config) -> dict[str, float]:
+    """What is reserved for each GPU that a sampler, a judge and a rank of the learner share."""
+    return {"CPU": config.rollout.cpus + config.judge.cpus + config.learner.cpus, "GPU": 1.0}
 
 
 def least_workers(role: Workers) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop
@@ -18,9 +19,11 @@ from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
+from flame_ray.controller.gpu_sharing import SHARE, in_room, reserve_shared
 from flame_ray.engines.models import resolve_model
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineError, PlacementError
+from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup
@@ -41,6 +44,20 @@ FOREVER = -1  # Ray's value for any number of restarts
 
 
 @dataclass(frozen=True)
+class ActorClasses:
+    """The class of each role's actors. Tests place doubles of them."""
+
+    rollout: type = RolloutActor
+    factuality: type = FactualityActor
+    judge: type = JudgeActor
+    verifier: type = VerifierActor
+    learner: type = LearnerActor
+
+
+ENGINES = ActorClasses()
+
+
+@dataclass(frozen=True)
 class Workers:
     """Every actor of a run, as pools."""
 
@@ -49,38 +66,48 @@ class Workers:
     rewards: Mapping[type[Reward], WorkerPool]
     learner: DurableLearner
     event_loop: EventLoop
+    room: PlacementGroup | None = None  # of those who share GPUs
 
     def close(self) -> None:
         """Release every actor."""
         self.event_loop.close()
         self.learner.stop()
+        if self.room is not None:
+            remove_placement_group(self.room)
 
 
-def start_workers(config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+def start_workers(
+    config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints, actors: ActorClasses = ENGINES
+) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
     Raises PlacementError if some do not serve in time. If it raises, nothing goes on in the background.
     """
     event_loop = EventLoop()
     try:
-        return _start_on(event_loop, config, policy, judge_model, checkpoints)
+        return _start_on(event_loop, config, policy, judge_model, checkpoints, actors)
     except BaseException:
         event_loop.close()
         raise
 
 
-def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints) -> Workers:
+def _start_on(
+    event_loop: EventLoop, config: Config, policy: Path, judge_model: Path, checkpoints: Checkpoints, actors: ActorClasses
+) -> Workers:
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
-    start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
+    room = reserve_shared(config)
+    start_learner = partial(DurableLearner, partial(_start_learner, config, policy, actors.learner, room), checkpoints)
     learner = _offloaded(start_learner()) if config.pipeline.colocated else None
-    verifiers = _start_needed_verifiers(config)
-    rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
-    factuality = _start_factuality_pool(config, event_loop, True, verifiers)
-    judge = _start_judge_pool(config, judge_model, event_loop)
+    verifiers = _start_needed_verifiers(config, actors.verifier)
+    rollouts = _start_pool(
+        "rollout", config, config.rollout.batch_sequences, event_loop, actors.rollout, rollout_options, room=room
+    )
+    factuality = _start_factuality_pool(config, event_loop, True, verifiers, actors.factuality)
+    judge = _start_judge_pool(config, judge_model, event_loop, actors.judge, room)
     learner = learner or start_learner()
     _finish_start((rollouts, factuality, judge), event_loop, learner)
     rewards = {JudgeActor: judge, FactualityActor: factuality}
-    return Workers(RolloutPool(rollouts), judge, rewards, learner, event_loop)
+    return Workers(RolloutPool(rollouts), judge, rewards, learner, event_loop, room)
 
 
 def start_factuality(config: Config, event_loop: EventLoop, corpus: bool = True) -> WorkerPool:
@@ -134,13 +161,22 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
-def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
+def _start_pool(
+    name: str,
+    config: Config,
+    batch: int,
+    event_loop: EventLoop,
+    actor: type,
+    *args: Any,
+    room: PlacementGroup | None = None,
+) -> WorkerPool:
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
     shares_cores = _shares_cores(name, config)
 
     def spawn(slot: int, life: int) -> Any:
-        return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, shares_cores)).remote(*args)
+        options = actor_options(_label(f"{name}-{slot}", life), role, shares_cores)
+        return remote.options(**in_room(options, room, slot)).remote(*args)
 
     pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
     if config.pipeline.colocated:
@@ -153,14 +189,18 @@ def _shares_cores(name: str, config: Config) -> bool:
     return config.pipeline.stream or name in ("factuality", "judge")
 
 
-def _start_factuality_pool(config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
+def _start_factuality_pool(
+    config: Config, event_loop: EventLoop, corpus: bool, verifiers: tuple[Any, ...], actor: type = FactualityActor
+) -> WorkerPool:
     args = (config.factuality, corpus, verifiers)
-    return _start_pool("factuality", config, FACTUALITY_BATCH, event_loop, FactualityActor, *args)
+    return _start_pool("factuality", config, FACTUALITY_BATCH, event_loop, actor, *args)
 
 
-def _start_judge_pool(config: Config, model: Path, event_loop: EventLoop) -> WorkerPool:
+def _start_judge_pool(
+    config: Config, model: Path, event_loop: EventLoop, actor: type = JudgeActor, room: PlacementGroup | None = None
+) -> WorkerPool:
     options = _engine_options(config, model, config.judge, receives_weights=False)
-    return _start_pool("judge", config, JUDGE_BATCH, event_loop, JudgeActor, options, config.judge, config.run.seed)
+    return _start_pool("judge", config, JUDGE_BATCH, event_loop, actor, options, config.judge, config.run.seed, room=room)
 
 
 def _label(name: str, life: int) -> str:
@@ -168,35 +208,38 @@ def _label(name: str, life: int) -> str:
     return f"{name}.{life}" if life else name
 
 
-def _start_learner(config: Config, policy: Path, state: Folder | None, life: int) -> LearnerGroup:
+def _start_learner(
+    config: Config, policy: Path, actor: type, room: PlacementGroup | None, state: Folder | None, life: int
+) -> LearnerGroup:
+    options = actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0)
     return LearnerGroup.start(
         str(policy),
         config.learner,
         config.run.seed,
-        options=actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0),
+        options=options | ({"num_gpus": SHARE} if room else {}),
         timeout_s=config.cluster.start_timeout_s,
         trust_remote_code=config.model.trust_remote_code,
         resume_from=state,
         chunk_bytes=config.weights.chunk_mib * 2**20,
+        actor=actor,
+        room=room,
     )
 
 
 def _offloaded(learner: DurableLearner) -> DurableLearner:
-    """A colocated learner starts first, so that Ray gives it the GPUs, and leaves their memory to the samplers."""
+    """A colocated learner starts first, and leaves the GPUs' memory to the samplers, who measure what is free."""
     learner.group.offload()
     return learner
 
 
-def _start_needed_verifiers(config: Config) -> tuple[Any, ...]:
+def _start_needed_verifiers(config: Config, actor: type = VerifierActor) -> tuple[Any, ...]:
     """Start the verifiers and wait for all of them, if a decomposer or checker asks one."""
     if not config.factuality.asks_verifier:
         return ()
     named, role = config.factuality.verifier_model, config.verifier
     model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
     options = _engine_options(config, model, role, receives_weights=False)
-    verifiers = start_verifiers(
-        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
-    )
+    verifiers = start_verifiers(actor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream))
     wait_for_verifiers(verifiers, config.cluster.start_timeout_s)
     return verifiers
 
