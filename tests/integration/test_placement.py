@@ -15,6 +15,7 @@ from flame_ray.controller.workers import ActorClasses, Workers, start_workers
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.rewards.factuality.actor import FactualityActor
 from tests.integration.gate import PATIENCE_S, wait_for
+from tests.integration.learner.test_leaving import drain
 from tests.integration.seats import Seat, Sitter
 
 STORE = 80 * 2**20
@@ -95,6 +96,23 @@ def test_those_who_replace_a_worker_start_on_its_gpu(cluster, tmp_path):
         wait_for(lambda: len(set(pool.actors) - lost) == 2)
         workers.learner.restart()
         assert gpus_of(pool.actors) == gpus_of(workers.learner.group.actors) == before
+
+
+@pytest.mark.long
+def test_when_a_node_goes_those_on_its_gpu_move_together(cluster, tmp_path):
+    one = {"gpus": "one"}
+    nodes = [cluster.add_node(num_cpus=2, num_gpus=1, labels=one, object_store_memory=STORE) for _ in range(2)]
+    with started(shared(one, 1), tmp_path) as workers:
+        pools = workers.rollouts.pool, workers.judge
+        (left,) = workers.learner.group.nodes
+        drain(left)
+        wait_for(lambda: not any(pool.actors for pool in pools))
+        cluster.remove_node(next(node for node in nodes if node.node_id == left), allow_graceful=False)
+        wait_for(lambda: all(pool.actors for pool in pools))
+        workers.learner.restart()
+        (gpu,) = gpus_of(workers.learner.group.actors)
+        assert all(gpus_of(pool.actors) == [gpu] for pool in pools)
+        assert left not in {node for node, _ in gpu}
 
 
 def test_eight_gpus_of_a_node_are_each_given_to_one_actor_and_shown_to_no_other(cluster, model, tmp_path):
