@@ -50,17 +50,24 @@ class Demand:
 
 
 def demands(config: Config, have: Mapping[str, float], only: Collection[str] = ()) -> list[Demand]:
-    """The demand for each resource, summed over all roles, or over the roles in `only`."""
+    """The demand for each resource, summed over all roles, or over the roles in `only`. Shared GPUs count as the learner's."""
     counted = {name: role for name, role in roles(config).items() if not only or name in only}
+    guests = {"rollout", "judge"} if config.shares_gpus and "learner" in counted else set()
+    takers = {"CPU": counted, "GPU": {name: role for name, role in counted.items() if name not in guests}}
     return [
         Demand(
             resource,
-            {name: least_workers(role) * getattr(role, setting) for name, role in counted.items()},
-            {name: role.workers * getattr(role, setting) for name, role in counted.items()},
+            {name: least_workers(role) * getattr(role, setting) for name, role in takers[resource].items()},
+            {name: role.workers * getattr(role, setting) for name, role in takers[resource].items()},
             have.get(resource, 0.0),
         )
         for resource, setting in SETTINGS.items()
     ]
+
+
+def shared_bundle(config: Config) -> dict[str, float]:
+    """What is reserved for each GPU that a sampler, a judge and a rank of the learner share."""
+    return {"CPU": config.rollout.cpus + config.judge.cpus + config.learner.cpus, "GPU": 1.0}
 
 
 def least_workers(role: Workers) -> int:
@@ -82,9 +89,14 @@ class Request:
 
 
 def requests(config: Config, only: Collection[str] = ()) -> list[Request]:
-    """All that a job asks Ray for: an actor at a time, and the learner's ranks as one group."""
+    """All that a job asks Ray for: an actor at a time, and as one group the learner's ranks, or the room of shared GPUs."""
     counted = {name: role for name, role in roles(config).items() if not only or name in only}
-    return [request for name, role in counted.items() for request in _requests_of(name, role)]
+    if not (config.shares_gpus and "learner" in counted):
+        return [request for name, role in counted.items() for request in _requests_of(name, role)]
+    learner, bundle = config.learner, shared_bundle(config)
+    shared = Request("learner", (bundle,) * learner.workers, learner.node_labels, learner.placement)
+    rest = (name for name in counted if name not in ("rollout", "judge", "learner"))
+    return [shared, *(request for name in rest for request in _requests_of(name, counted[name]))]
 
 
 def _requests_of(name: str, role: Workers) -> list[Request]:

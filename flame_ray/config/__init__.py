@@ -84,6 +84,11 @@ class Config(Settings):
                 object.__setattr__(self, section, settings.model_copy(update={"dtype": dtype}))
         return self
 
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether each GPU has one sampler, one judge and one rank of the learner, who take turns on it."""
+        return self.pipeline.colocated and self.learner.gpus > 0
+
     @model_validator(mode="after")
     def settings_go_together(self) -> "Config":
         for problem in problems(self):

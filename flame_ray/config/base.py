@@ -47,6 +47,8 @@ class Workers(Settings):
     # is like any other value.
     node_labels: Changeable[dict[str, str]] = {}
     cpus: Changeable[Annotated[float, Field(ge=0)]] = 0.25
+    # GPUs of each actor. 0: it sees none, and computes on the CPU. A fraction is a share of one GPU, on which Ray puts other
+    # shares, of any role, before it begins the next GPU.
     gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
     threads: Changeable[Annotated[int, Field(ge=0)]] = 0  # compute threads of an actor; 0: as many as the machine has cores
 

@@ -45,4 +45,5 @@ class PipelineConfig(Settings):
 
     stream: bool = True  # score a group while others are sampled; on a few shared cores this slows both
     staleness: Annotated[int, Field(ge=0, le=1)] = 0  # 1: sample the next round while this one trains, one version behind
-    colocated: Changeable[bool] = False  # samplers, judge and learner share GPUs and take turns
+    # Each GPU has one sampler, one judge and one rank of the learner, who take turns: give each of the three `gpus: 1`.
+    colocated: Changeable[bool] = False

@@ -51,8 +51,6 @@ def _transfer_problems(config: "Config") -> Iterator[str]:
 
 def _colocation_problems(config: "Config") -> Iterator[str]:
     learner, pools = config.learner, (config.rollout, config.judge)
-    if config.factuality.asks_verifier and 0 < config.verifier.gpus < 1:
-        yield f"pipeline.colocated needs verifier.gpus 0, or whole GPUs of its own (given {config.verifier.gpus:g})"
     if config.pipeline.staleness:
         yield "pipeline.colocated needs pipeline.staleness 0: samplers sleep while the learner trains"
     if any(role.least < role.workers for role in pools):
@@ -66,16 +64,26 @@ def _colocation_problems(config: "Config") -> Iterator[str]:
 
 def _sharing_problems(config: "Config") -> Iterator[str]:
     """Without GPUs the stages take the same turns, and nothing is moved."""
-    rollout, judge, learner = config.rollout, config.judge, config.learner
-    given = f"given rollout.gpus {rollout.gpus:g}, judge.gpus {judge.gpus:g}, learner.gpus {learner.gpus:g}"
-    if not (rollout.gpus or judge.gpus or learner.gpus):
+    rollout, judge, learner = roles = config.rollout, config.judge, config.learner
+    if not any(role.gpus for role in roles):
         return
-    if not (rollout.gpus and judge.gpus and learner.gpus) or rollout.gpus + judge.gpus + learner.gpus > 1 + 1e-9:
-        yield f"pipeline.colocated needs a share of one GPU for each, at most 1 together, or none at all ({given})"
-    if learner.workers > 1 and learner.gpus <= 0.5:
-        yield f"pipeline.colocated needs learner.gpus above 0.5, or two ranks could be on the same GPU ({given})"
+    if any(role.gpus != 1 for role in roles):
+        yield (
+            "pipeline.colocated needs gpus 1 for each of rollout, judge and learner, who take turns on it, or 0 for all "
+            f"(given {rollout.gpus:g}, {judge.gpus:g} and {learner.gpus:g})"
+        )
+    if not rollout.workers == judge.workers == learner.workers:
+        yield (
+            "pipeline.colocated needs as many rollout.workers and judge.workers as learner.workers, one of each for a GPU "
+            f"(given {rollout.workers}, {judge.workers} and {learner.workers})"
+        )
+    if not rollout.node_labels == judge.node_labels == learner.node_labels:
+        yield (
+            "pipeline.colocated needs the same node_labels for rollout, judge and learner, who share nodes "
+            f"(given {rollout.node_labels}, {judge.node_labels} and {learner.node_labels})"
+        )
     if rollout.tensor_parallel > 1:
-        yield "pipeline.colocated needs rollout.tensor_parallel 1: an engine with a share of a GPU cannot use a second one"
+        yield "pipeline.colocated needs rollout.tensor_parallel 1: each sampler is on the GPU of one learner rank"
     if rollout.gpu_memory + judge.gpu_memory > 1:
         yield (
             "pipeline.colocated needs rollout.gpu_memory and judge.gpu_memory of at most 1 together, "

@@ -3,8 +3,12 @@
 With GPUs of their own (`Dedicated`) they never wait for each other. On shared GPUs (`Colocated`, `pipeline.colocated`) no
 KV cache is on a GPU while the learner is: samplers and judge sleep before the learner loads; after training the samplers
 load the new weights, the learner leaves, and the KV caches come back. On a CPU vLLM cannot sleep, and the same calls do
-nothing. Not yet tried on a GPU. A sampler that dies while the learner has the GPUs has no room to start again: the run
-ends with vLLM's error, and continues with --resume.
+nothing. Not yet tried on a GPU.
+
+One room is reserved for all of them, with a place for each GPU: its sampler, its judge and its rank of the learner, and
+whoever replaces one of these, start there. When a node dies, Ray moves its places to another one; those who leave a node
+that is about to go wait until then. A sampler that dies while the learner has the GPUs has no memory to start again: the
+run ends with vLLM's error, and continues with --resume.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +17,10 @@ from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError
+from ray.util.placement_group import PlacementGroup
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from flame_ray.cluster.capacity import reserve, shared_bundle
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.config import Config
 from flame_ray.engines.base import Continuation
@@ -23,7 +30,23 @@ from flame_ray.rollout.pool import RolloutPool
 from flame_ray.weights import Agreement, Answer, Push
 
 CALL_TIMEOUT_S = 600.0
+SHARE = 0.33  # of a GPU, for Ray's accounts: three fit, and a fourth waits until the one that it replaces is gone
 KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
+
+
+def reserve_shared(config: Config, within_s: float) -> PlacementGroup | None:
+    """The room of those who share GPUs, a bundle for each GPU; None if each has its own. Raises as `reserve` does."""
+    if not config.shares_gpus:
+        return None
+    return reserve("learner", config.learner, shared_bundle(config), config.learner.placement, within_s)
+
+
+def in_room(options: Mapping[str, Any], room: PlacementGroup | None, slot: int) -> dict[str, Any]:
+    """Ray's options for the worker `slot` of a role: with a room, it is in the bundle of that number."""
+    if room is None:
+        return dict(options)
+    pinned = {"num_gpus": SHARE, "scheduling_strategy": PlacementGroupSchedulingStrategy(room, slot)}
+    return {key: value for key, value in options.items() if key != "label_selector"} | pinned
 
 
 class Actors:

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop, on_thread
@@ -18,9 +19,11 @@ from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.config import ClusterConfig, Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
+from flame_ray.controller.gpu_sharing import SHARE, in_room, reserve_shared
 from flame_ray.engines.models import ModelRef, reference
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineDied, EngineError, FlameError, PlacementError
+from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.group import LearnerGroup, Timeouts
@@ -38,7 +41,23 @@ from flame_ray.storage.shared_paths import told
 
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # Ray shows every GPU to an actor that asks for none
+SHARING = ("rollout", "judge")  # beside the learner
 FOREVER = -1  # Ray's value for any number of restarts
+
+
+@dataclass(frozen=True)
+class ActorClasses:
+    """The class of each role's actors. Tests place doubles of them."""
+
+    rollout: type = RolloutActor
+    factuality: type = FactualityActor
+    judge: type = JudgeActor
+    verifier: type = VerifierActor
+    learner: type = LearnerActor
+
+
+ENGINES = ActorClasses()
 
 
 @dataclass(frozen=True)
@@ -54,13 +73,14 @@ class Workers:
 class Scope(ExitStack):
     """The actors of one command, as a context: all that was started in the block ends with it, on every way out.
 
-    They have `cluster.start_timeout_s` to start, all together.
+    They have `cluster.start_timeout_s` to start, all together. `room` is that of those who share GPUs.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, actors: ActorClasses = ENGINES):
         super().__init__()
-        self.config, self.event_loop = config, EventLoop()
+        self.config, self.actors, self.event_loop = config, actors, EventLoop()
         self.callback(self.event_loop.close)
+        self.room: PlacementGroup | None = None
         self._start_ends = time.monotonic() + config.cluster.start_timeout_s
 
     @property
@@ -68,17 +88,23 @@ class Scope(ExitStack):
         """What is left of the time to start; a second when it is over, for what is ready already."""
         return max(self._start_ends - time.monotonic(), 1.0)
 
+    def reserve_room(self) -> None:
+        self.room = reserve_shared(self.config, self.left_s)
+        if self.room is not None:
+            self.callback(remove_placement_group, self.room)
+
 
 def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
     Raises PlacementError if some do not serve in time.
     """
-    config = scope.config
+    config, actors = scope.config, scope.actors
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
+    scope.reserve_room()
     learner = _offloaded(_start_learner(scope, policy, checkpoints)) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(scope)
-    rollouts = _start_pool(scope, "rollout", config.rollout.batch_sequences, RolloutActor, rollout_options)
+    rollouts = _start_pool(scope, "rollout", config.rollout.batch_sequences, actors.rollout, rollout_options)
     factuality = _start_factuality_pool(scope, True, verifiers)
     judge = _start_judge_pool(scope, judge_model)
     learner = learner or _start_learner(scope, policy, checkpoints)
@@ -125,6 +151,8 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     """
     threads = role.threads or os.cpu_count() or 1
     environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    if not role.gpus:
+        environment |= NO_GPU
     if shares_cores or role.workers > 1:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
@@ -137,13 +165,14 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
 
 
 def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any) -> WorkerPool:
-    config = scope.config
+    config, room = scope.config, scope.room if name in SHARING else None
     role: Role = getattr(config, name)
     remote: Any = ray.remote(actor)
     shares_cores = _shares_cores(name, config)
 
     def spawn(slot: int, life: int) -> Any:
-        return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, shares_cores)).remote(*args)
+        options = actor_options(_label(f"{name}-{slot}", life), role, shares_cores)
+        return remote.options(**in_room(options, room, slot)).remote(*args)
 
     pool = WorkerPool(name, spawn, _limits(role, batch, config.cluster), scope.event_loop)
     if config.pipeline.colocated:
@@ -162,14 +191,14 @@ def _shares_cores(name: str, config: Config) -> bool:
 
 def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...]) -> WorkerPool:
     args = (travelling(scope.config.factuality), corpus, verifiers)
-    return _start_pool(scope, "factuality", FACTUALITY_BATCH, FactualityActor, *args)
+    return _start_pool(scope, "factuality", FACTUALITY_BATCH, scope.actors.factuality, *args)
 
 
 def _start_judge_pool(scope: Scope, model: ModelRef) -> WorkerPool:
     config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
     judge = config.judge.model_copy(update={"preferences": config.judge.preferences and told(config.judge.preferences)})
-    return _start_pool(scope, "judge", JUDGE_BATCH, JudgeActor, options, judge, config.run.seed)
+    return _start_pool(scope, "judge", JUDGE_BATCH, scope.actors.judge, options, judge, config.run.seed)
 
 
 def _label(name: str, life: int) -> str:
@@ -182,27 +211,31 @@ def _start_learner(scope: Scope, policy: ModelRef, checkpoints: Checkpoints) -> 
     waits = Timeouts.of(scope.config.cluster)
 
     def start(state: Folder | None, life: int) -> LearnerGroup:
-        return _start_group(scope.config, policy, replace(waits, start=waits.start if life else scope.left_s), state, life)
+        return _start_group(scope, policy, replace(waits, start=waits.start if life else scope.left_s), state, life)
 
     learner = DurableLearner(start, checkpoints)
     scope.callback(learner.stop)
     return learner
 
 
-def _start_group(config: Config, policy: ModelRef, timeouts: Timeouts, state: Folder | None, life: int) -> LearnerGroup:
+def _start_group(scope: Scope, policy: ModelRef, timeouts: Timeouts, state: Folder | None, life: int) -> LearnerGroup:
+    config = scope.config
+    options = actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0)
     return LearnerGroup.start(
         policy,
         config.learner,
         config.run.seed,
-        options=actor_options(_label("learner", life), config.learner, config.pipeline.staleness > 0),
+        options=options | ({"num_gpus": SHARE} if scope.room else {}),
         timeouts=timeouts,
         resume_from=state,
         chunk_bytes=config.weights.chunk_mib * 2**20,
+        actor=scope.actors.learner,
+        room=scope.room,
     )
 
 
 def _offloaded(learner: DurableLearner) -> DurableLearner:
-    """A colocated learner starts first, so that Ray gives it the GPUs, and leaves their memory to the samplers."""
+    """A colocated learner starts first, and leaves the GPUs' memory to the samplers, who measure what is free."""
     learner.group.offload()
     return learner
 
@@ -216,7 +249,7 @@ def _start_needed_verifiers(scope: Scope) -> tuple[Any, ...]:
     model = reference(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
     options = _engine_options(config, model, role, receives_weights=False)
     verifiers = start_verifiers(
-        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
+        scope.actors.verifier, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
     )
     for verifier in verifiers:
         scope.callback(ray.kill, verifier)

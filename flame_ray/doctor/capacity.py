@@ -90,19 +90,14 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
     gpu = site.gpu or USUAL_GPU
 
     def budget(other: Config) -> float:
-        return device_share(roles(other)[name], config.pipeline.colocated) * gpu
+        return device_share(roles(other)[name]) * gpu
 
     def fits(other: Config) -> bool:
         return plan_of(other).need(name).device.total <= budget(other)
 
     need, role = plan_of(config).need(name), roles(config)[name]
     least = need.device.total
-    in_turns = config.pipeline.colocated
-    if (
-        isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig)
-        and role.gpus < min(1.0, role.gpu_memory)
-        and not in_turns
-    ):
+    if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) and role.gpus < min(1.0, role.gpu_memory):
         expected, fix = f"gpu_memory of at most {role.gpus:g}, its gpus", f"set {name}.gpu_memory={role.gpus:g}"
         return Check(Level.PROBLEM, f"{name} GPU", expected, f"{role.gpu_memory:g}", fix)
     on = "for an actor" if need.split == 1 else f"on each of an actor's {need.split} GPUs"
@@ -117,12 +112,9 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
     return Check(Level.OK if fits(config) else Level.PROBLEM, f"{name} GPU", expected, found, fix)
 
 
-def device_share(role: Workers, in_turns: bool = False) -> float:
-    """The share of a GPU that an actor may use: what it asks for, and for an engine at most `gpu_memory`.
-
-    With `in_turns` (colocated) the shares only place the actors, and the learner has a whole GPU while the others sleep.
-    """
-    fraction = 1.0 if in_turns else min(1.0, role.gpus)
+def device_share(role: Workers) -> float:
+    """The share of a GPU that an actor may use in its turn: what it asks for, and for an engine at most `gpu_memory`."""
+    fraction = min(1.0, role.gpus)
     return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) else fraction
 
 

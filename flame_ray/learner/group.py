@@ -52,13 +52,16 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class LearnerGroup:
-    """`actors[r]` is rank r. `chunk_bytes`: how much of the weights is gathered and exported at a time."""
+    """`actors[r]` is rank r. `chunk_bytes`: how much of the weights is gathered and exported at a time. `keeps_room`: the room
+    outlives the group.
+    """
 
     actors: tuple[Any, ...]
     timeouts: Timeouts = Timeouts()
     checkpoint_steps: int | None = None
     room: PlacementGroup | None = None
     chunk_bytes: int = CHUNK_BYTES
+    keeps_room: bool = False
 
     @classmethod
     def start(
@@ -70,28 +73,30 @@ class LearnerGroup:
         timeouts: Timeouts = Timeouts(),
         resume_from: Folder | None = None,
         chunk_bytes: int = CHUNK_BYTES,
+        actor: type = LearnerActor,
+        room: PlacementGroup | None = None,
     ) -> "LearnerGroup":
         """Place the ranks, connect them, and load the model. `options` are Ray's actor options; their `name` is a prefix.
 
         `resume_from`: a folder that `save_state` wrote, with any number of ranks and ZeRO stage; every rank reads it. Raises
         StorageError before anything is placed if it is damaged, and Interrupted, with all resources freed, when the process
-        is asked to stop.
+        is asked to stop. `room`: where the ranks are placed, rank r in bundle r; None: in a room that is freed with them.
         """
         if isinstance(resume_from, Path):
             verify_manifest(resume_from)
         options = {"num_cpus": config.cpus or 0.01, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
-        bundle = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
-        room = reserve("learner", config, bundle, config.placement, timeouts.start)
-        remote = ray.remote(LearnerActor)
+        keeps_room, bundle = room is not None, {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+        room = room or reserve("learner", config, bundle, config.placement, timeouts.start)
+        remote: Any = ray.remote(actor)
         actors: tuple[Any, ...] = tuple(
             remote.options(
                 name=f"{prefix}-{rank}", scheduling_strategy=PlacementGroupSchedulingStrategy(room, rank), **options
             ).remote(model, config, rank, seed)
             for rank in range(config.workers)
         )
-        group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes)
+        group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes, keeps_room)
         try:
             group._connect(resume_from)
         except BaseException:
@@ -185,11 +190,11 @@ class LearnerGroup:
         self._all("save_state", folder, waited=waited, limit_s=self.timeouts.save)
 
     def stop(self) -> None:
-        """Kill every rank, and free the placement group. Returns at once, also if ranks are dead already."""
+        """Kill every rank, and free the room unless it is kept. Returns at once, also if ranks are dead already."""
         for actor in self.actors:
             with suppress(RayError):
                 ray.kill(actor)
-        if self.room is not None:
+        if self.room is not None and not self.keeps_room:
             remove_placement_group(self.room)
 
     def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:

@@ -92,17 +92,15 @@ def test_a_learner_that_waits_for_room_hears_that_its_process_is_to_stop(local_r
         LearnerGroup.start(reference(model_path), config, seed=0, timeouts=Timeouts(start=PATIENCE_S))
 
 
-def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(
-    local_ray, model_path, signalled_when, monkeypatch, gate
-):
+def test_a_learner_whose_ranks_are_connecting_hears_it_too_and_leaves_no_rank(local_ray, model_path, signalled_when, gate):
     class Held(actor.LearnerActor):
         def address(self):
             gate()
 
-    monkeypatch.setattr("flame_ray.learner.group.LearnerActor", Held)
     config = LearnerConfig(batch_pairs=2, micro_batch_pairs=1, cpus=0.1)
     signalled_when(gate.is_reached)
     with pytest.raises(Interrupted):
-        LearnerGroup.start(reference(model_path), config, seed=0, options={"name": "held"}, timeouts=Timeouts(start=PATIENCE_S))
+        waits = Timeouts(start=PATIENCE_S)
+        LearnerGroup.start(reference(model_path), config, seed=0, options={"name": "held"}, timeouts=waits, actor=Held)
     with pytest.raises(ValueError, match="held-0"):
         ray.get_actor("held-0")

@@ -3,7 +3,7 @@
 import pytest
 
 from flame_ray.cluster import capacity as cluster
-from flame_ray.cluster.capacity import Request, check_capacity, demands, in_words, requests
+from flame_ray.cluster.capacity import Request, check_capacity, demands, in_words, requests, shared_bundle
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import PlacementError
@@ -25,6 +25,18 @@ def test_what_is_asked_is_summed_over_workers_by_role():
 def test_the_learners_ranks_train_together_so_its_least_is_all_of_them():
     cpus, _ = demands(job(learner={"workers": 2, "min_workers": 1, "micro_batch_pairs": 1}), {})
     assert cpus.least == cpus.all
+
+
+def test_a_gpu_on_which_three_take_turns_is_counted_once():
+    one = {"workers": 2, "gpus": 1, "cpus": 2, "gpu_memory": 0.4}
+    sections = {"rollout": one, "judge": one, "learner": {"workers": 2, "gpus": 1, "cpus": 4}, "pipeline": {"colocated": True}}
+    config = job(**sections)
+    cpus, gpus = demands(config, {"CPU": 16.25, "GPU": 2})
+    assert in_words(gpus.all) == "2 asked for: learner 2"
+    assert (gpus.all_fit, cpus.all_fit) == (True, True)
+    assert shared_bundle(config) == {"CPU": 8, "GPU": 1}
+    _, judges = demands(config, {"GPU": 2}, only={"judge"})
+    assert in_words(judges.all) == "2 asked for: judge 2"
 
 
 def test_what_is_asked_is_told_by_role_without_those_that_ask_for_none():

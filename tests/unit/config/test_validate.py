@@ -7,9 +7,9 @@ from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError
 
 SHARES = {
-    "rollout": {"gpus": 0.3, "gpu_memory": 0.6},
-    "judge": {"gpus": 0.1, "gpu_memory": 0.3},
-    "learner": {"gpus": 0.6, "workers": 2},
+    "rollout": {"gpus": 1, "workers": 2, "gpu_memory": 0.6},
+    "judge": {"gpus": 1, "workers": 2, "gpu_memory": 0.3},
+    "learner": {"gpus": 1, "workers": 2},
     "pipeline": {"colocated": True},
 }
 
@@ -32,11 +32,22 @@ def device(backend: str) -> dict:
         [SHARES],
         [SHARES, device("ipc")],
         [SHARES, {"learner": {"zero_stage": 3, "offload": "optimizer"}}],
+        [SHARES, {role: {"node_labels": {"pool": "a"}} for role in ("rollout", "judge", "learner")}],
+        [SHARES, {"factuality": {"gpus": 0.5, "checker": "llm"}, "verifier": {"gpus": 0.5}}],
         [{"pipeline": {"colocated": True}}],
         [device("nccl"), {"rollout": {"gpus": 2, "tensor_parallel": 2}, "learner": {"gpus": 1}}],
         [device("nccl"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1, "lora": None}, "run": {"save_merged": False}}],
     ],
-    ids=["shared", "shared, ipc", "shared, zero 3", "shared, without GPUs", "nccl", "nccl, all parameters"],
+    ids=[
+        "shared",
+        "shared, ipc",
+        "shared, zero 3",
+        "shared, by label",
+        "shared, rewards apart",
+        "shared, without GPUs",
+        "nccl",
+        "nccl, all parameters",
+    ],
 )
 def test_settings_that_fit_are_accepted(changes):
     settings(*changes)
@@ -52,13 +63,15 @@ def test_settings_that_fit_are_accepted(changes):
         ([SHARES, device("nccl")], r"nccl needs pipeline\.colocated false"),
         ([SHARES, {"weights": {"backend": "ipc"}}], r"weights\.backend ipc needs run\.save_merged true"),
         ([SHARES, {"pipeline": {"staleness": 1}}], r"pipeline\.colocated needs pipeline\.staleness 0"),
-        ([SHARES, {"rollout": {"workers": 2, "min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
-        ([SHARES, {"judge": {"workers": 2, "min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
+        ([SHARES, {"rollout": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
+        ([SHARES, {"judge": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
         ([SHARES, {"learner": {"zero_stage": 0}}], r"learner\.zero_stage 1 or 2, .* \(given 0 and none\)"),
         ([SHARES, {"learner": {"zero_stage": 3}}], r"or 3 with learner\.offload: .* \(given 3 and none\)"),
-        ([SHARES, {"judge": {"gpus": 0}}], r"a share of one GPU for each, .* judge\.gpus 0,"),
-        ([SHARES, {"rollout": {"gpus": 0.4}}], r"at most 1 together, or none at all \(given rollout\.gpus 0\.4"),
-        ([SHARES, {"learner": {"gpus": 0.5}}], r"learner\.gpus above 0\.5"),
+        ([SHARES, {"judge": {"gpus": 0}}], r"gpus 1 for each .* or 0 for all \(given 1, 0 and 1\)"),
+        ([SHARES, {"rollout": {"gpus": 0.4}}], r"gpus 1 for each .* or 0 for all \(given 0\.4, 1 and 1\)"),
+        ([SHARES, {"judge": {"workers": 1}}], r"judge\.workers as learner\.workers, .* \(given 2, 1 and 2\)"),
+        ([SHARES, {"learner": {"workers": 1}}], r"rollout\.workers and judge\.workers as .* \(given 2, 2 and 1\)"),
+        ([SHARES, {"judge": {"node_labels": {"pool": "a"}}}], r"the same node_labels .* \(given \{\}, \{'pool': 'a'\}"),
         ([SHARES, {"rollout": {"tensor_parallel": 2}}], r"rollout\.tensor_parallel 1"),
         ([SHARES, {"rollout": {"gpu_memory": 0.8}}], r"of at most 1 together, .* \(given 0\.8 and 0\.3\)"),
         ([{"weights": {"chunk_mib": 0}}], r"weights\.chunk_mib"),

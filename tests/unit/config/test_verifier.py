@@ -43,7 +43,6 @@ def test_the_demands_of_verifiers_count():
         ({"factuality": {"checker": "nli"}}, "factuality.checker_model"),
         ({"verifier": {"workers": 3, "min_workers": 1}}, "verifier.min_workers"),
         ({"verifier": {"max_length": 512}}, "verifier.max_length"),
-        ({"factuality": {"checker": "whole"}, "verifier": {"gpus": 0.5}, "pipeline": {"colocated": True}}, "verifier.gpus"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(sections, named):

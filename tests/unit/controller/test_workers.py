@@ -19,6 +19,13 @@ def test_an_actor_asks_for_what_its_settings_say():
     assert options["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"
 
 
+def test_an_actor_that_asks_for_no_gpu_sees_none():
+    seen = [
+        actor_options("judge-0", Workers(gpus=gpus))["runtime_env"]["env_vars"].get("CUDA_VISIBLE_DEVICES") for gpus in (0, 1)
+    ]
+    assert seen == ["", None]
+
+
 @pytest.mark.parametrize(("workers", "shares_cores", "policy"), [(1, False, None), (2, False, "PASSIVE"), (1, True, "PASSIVE")])
 def test_threads_that_wait_give_the_cores_to_the_others_where_there_are_any(workers, shares_cores, policy):
     options = actor_options("judge-0", Workers(workers=workers), shares_cores)

@@ -124,7 +124,7 @@ def test_an_engine_never_takes_more_of_a_gpu_than_it_asks_for():
 
 
 def test_those_that_take_turns_on_a_gpu_are_measured_against_what_they_hold_in_their_turn():
-    shares = {"rollout": {"gpus": 0.3, "gpu_memory": 0.6}, "judge": {"gpus": 0.1, "gpu_memory": 0.3}, "learner": {"gpus": 0.6}}
+    shares = {"rollout": {"gpus": 1, "gpu_memory": 0.6}, "judge": {"gpus": 1, "gpu_memory": 0.3}, "learner": {"gpus": 1}}
     checks = check_devices(job(pipeline={"colocated": True}, **shares), plans(), machine(64, gpu_gib=80))
     assert [check.found.split(",")[0] for check in checks] == ["48.0 GiB", "24.0 GiB", "80.0 GiB"]
     assert not any(check.level is Level.PROBLEM for check in checks)
