@@ -45,7 +45,7 @@ from flame_ray.round import Stages, run_rounds
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
-from flame_ray.types import PairSet, Prompt, RoundReport, Split
+from flame_ray.types import Prompt, RoundReport, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
         stages = ClusterStages(workers, config, _classification_cache(inputs.judge), checkpoints, journal.advance)
-        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
+        recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
+        reports = _record(journal, config, recorded, inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
     console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, soft_wrap=True)
@@ -146,7 +147,7 @@ def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints)
     anything is sampled.
     """
     if trained := checkpoints.trained():
-        stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))
+        stages.choose_canary(Shards(folder.storage).read_pairs(trained))
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()
