@@ -8,6 +8,7 @@ import gzip
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -83,9 +84,9 @@ def save(storage: Storage, name: str, records: Sequence[Any]) -> None:
     """Writes records of one type. Raises ValueError for a record that differs from its annotations, before it writes."""
     data = b"[]"
     if records:
-        adapter = _adapter(type(records[0]))
-        data = adapter.dump_json(list(records), warnings="error")
-        adapter.validate_json(data, strict=True)
+        json = adapter(type(records[0]))
+        data = json.dump_json(list(records), warnings="error")
+        json.validate_json(data, strict=True)
     storage.write(name, gzip.compress(data, compresslevel=1, mtime=0))
 
 
@@ -93,7 +94,7 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
     """Reads records of this type. Raises StorageError, naming the file, if it is missing, damaged or of another type."""
     data = storage.read(name)
     try:
-        return _adapter(kind).validate_json(gzip.decompress(data), strict=True)
+        return adapter(kind).validate_json(gzip.decompress(data), strict=True)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _unusable(storage, name, kind, f"a damaged file ({error})") from error
     except ValidationError as error:
@@ -102,8 +103,9 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
         raise _unusable(storage, name, kind, found) from error
 
 
-def _adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
-    """Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
+@cache
+def adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
+    """Between records and JSON. Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
     return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))  # type: ignore[valid-type]
 
 

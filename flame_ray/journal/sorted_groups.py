@@ -1,6 +1,5 @@
 """Puts the scored groups of a round in order without holding them in memory."""
 
-import pickle
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from flame_ray.journal.shards import adapter
 from flame_ray.report.tables import reward_names
 from flame_ray.storage.atomic import storage_errors
 from flame_ray.types import ScoredGroup
@@ -57,10 +57,10 @@ class SortedGroups:
     def __iter__(self) -> Iterator[ScoredGroup]:
         for place in sorted(self._places):
             self._file.seek(place.offset)
-            yield pickle.loads(zlib.decompress(self._file.read(place.size)))
+            yield from adapter(ScoredGroup).validate_json(zlib.decompress(self._file.read(place.size)), strict=True)
 
     def _add(self, group: ScoredGroup) -> None:
-        data = zlib.compress(pickle.dumps(group, pickle.HIGHEST_PROTOCOL), level=1)
+        data = zlib.compress(adapter(ScoredGroup).dump_json([group]), level=1)
         with storage_errors(self._folder, setting=self._setting):
             self._file.write(data)
         self._places.append(_Place(group.prompt.id, self._size, len(data), reward_names(group.scored_G)))
