@@ -5,7 +5,7 @@
 Held-out prompts only measure; development prompts choose the best round, if the settings ask for it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,7 +41,7 @@ class Stages:
     evaluate: Callable[[Prompts, int], HeldOut]
     compare: Callable[[HeldOut, HeldOut], MetricIntervals]
     develop: Callable[[Prompts, int], HeldOut]
-    select: Callable[[Sequence[HeldOut], Selection | None], Selection | None]
+    select: Callable[[Mapping[int, HeldOut], Selection | None], Selection | None]
     deliver: Callable[[Selection | None], None]
 
 
@@ -62,15 +62,17 @@ def run_rounds(
     """
     decided_P = stages.classify((*heldout_P, *dev_P), 0)
     heldout_P, dev_P = decided_P[: len(heldout_P)], decided_P[len(heldout_P) :]
-    start, developed = stages.evaluate(heldout_P, 0), [stages.develop(dev_P, 0)]
+    start, developed = stages.evaluate(heldout_P, 0), {0: stages.develop(dev_P, 0)}
     stages.deliver(selection := stages.select(developed, None))
     yield RoundReport(0, start.evaluation, development=developed[0].evaluation, selection=selection)
     for round, pairs in prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness):
-        training = stages.train(pairs, round)
+        training, counts = stages.train(pairs, round), pairs.counts
+        del pairs  # the next round's are made before this name has them
         stages.save(round)
         version = stages.sync(round).version
         heldout = stages.evaluate(heldout_P, round)
-        developed.append(stages.develop(dev_P, round))
+        best = selection.best if selection else 0
+        developed = {best: developed[best], round: stages.develop(dev_P, round)}  # all that a choice compares
         stages.deliver(selection := stages.select(developed, selection))
         change, development = stages.compare(start, heldout), developed[round].evaluation
-        yield RoundReport(round, heldout.evaluation, pairs, training, version, change, development, selection)
+        yield RoundReport(round, heldout.evaluation, counts, training, version, change, development, selection)

@@ -3,6 +3,7 @@
 A suffix of a name gives its shape: P prompts, G responses to a prompt, S sentences, F facts, K passages, D pairs, T tokens.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -288,8 +289,19 @@ class PairSet:
     responses: int = 0
     truncated: int = 0
 
-    def count(self, kind: str) -> int:
-        return sum(pair.kind == kind for pair in self.pairs_D)
+    @property
+    def counts(self) -> "PairCounts":
+        return PairCounts(dict(Counter(pair.kind for pair in self.pairs_D)), self.dropped, self.responses, self.truncated)
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts:
+    """How many pairs of each kind a round has, and the counts of its `PairSet`."""
+
+    by_kind: dict[str, int]
+    dropped: dict[str, int]
+    responses: int = 0
+    truncated: int = 0
 
     @property
     def truncated_share(self) -> float | None:
@@ -391,7 +403,7 @@ class RoundReport:
 
     round: int
     evaluation: Evaluation
-    pairs: PairSet | None = None
+    pairs: PairCounts | None = None
     training: TrainingReport | None = None
     weight_version: int = 0
     change: MetricIntervals | None = None

@@ -402,7 +402,7 @@ class FakeStages:
             self._work(f"develop {round}")
         return make_held_out(evaluation=make_evaluation(round / 8, prompts=len(prompts_P)))
 
-    def select(self, developed: Sequence[HeldOut], before: Selection | None) -> Selection | None:
+    def select(self, developed: Mapping[int, HeldOut], before: Selection | None) -> Selection | None:
         return None
 
     def deliver(self, selection: Selection | None) -> None:

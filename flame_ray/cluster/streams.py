@@ -10,7 +10,7 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from flame_ray.cluster.interrupt import raise_if_interrupted, result_of, take, wait_until_done
+from flame_ray.cluster.interrupt import raise_if_interrupted, take, wait_until_done
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
@@ -78,9 +78,10 @@ def prefetch(work: Callable[[Key], Value], keys: Iterable[Key], ahead: int) -> I
     start(1)
     while started:
         key, future = started.popleft()
-        value = result_of(future)
+        wait_until_done(future)
         start(ahead - len(started))
-        yield key, value
+        yield key, future.result()
+        del future  # and its value, before the next one is computed
         if not started:
             start(1)
 

@@ -49,7 +49,7 @@ from flame_ray.round import Stages, run_rounds
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
-from flame_ray.types import PairSet, Prompt, RoundReport, Split
+from flame_ray.types import Prompt, RoundReport, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
         stages = ClusterStages(workers, config, _classification_cache(inputs.judge.folder), checkpoints, journal.advance)
-        reports = _record(journal, config, journal.wrap(_resumed(stages, folder, checkpoints)), inputs.prompts)
+        recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
+        reports = _record(journal, config, recorded, inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
     console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, markup=False, soft_wrap=True)
@@ -152,7 +153,7 @@ def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints)
     anything is sampled.
     """
     if trained := checkpoints.trained():
-        stages.choose_canary(Shards(folder.storage).read(trained, "pairs", PairSet))
+        stages.choose_canary(Shards(folder.storage).read_pairs(trained))
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from flame_ray.cluster.interrupt import raise_if_interrupted, result_of
+from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
+MOST_ASKED = 4096  # prompts that wait to be classified, at most
 
 
 class ClusterStages:
@@ -95,7 +96,6 @@ class ClusterStages:
 
     def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
         """The rewards of each group. A group is submitted as soon as it comes; the groups keep their order."""
-        groups_P = groups_P if self._config.pipeline.stream else list(groups_P)
         for group, answers in bounded_map(self._submit, groups_P, MOST_PENDING, ordered=True):
             yield _scored(group, answers.result())
 
@@ -165,8 +165,8 @@ class ClusterStages:
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
         return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config, self._config.run.seed))
 
-    def select(self, developed: Sequence[HeldOut], before: Selection | None) -> Selection | None:
-        """The best round by the development answers; None if the settings do not ask for it."""
+    def select(self, developed: Mapping[int, HeldOut], before: Selection | None) -> Selection | None:
+        """The best of the last round and the best before it; None if the settings do not ask for it."""
         if self._config.run.select == "last":
             return None
         return select(developed, before, self._config.run, self._config.evaluation)
@@ -239,9 +239,11 @@ class _PooledModel:
     def __init__(self, pool: WorkerPool):
         self._pool = pool
 
-    def choose(self, chats: Sequence[Sequence[Message]], words: Sequence[str]) -> list[tuple[float, ...]]:
-        asked = [self._pool.submit("choose", chat, tuple(words)) for chat in chats]
-        return [result_of(answer) for answer in asked]
+    def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> list[tuple[float, ...]]:
+        def ask(chat: Sequence[Message]) -> Future:
+            return self._pool.submit("choose", chat, tuple(words))
+
+        return [answer.result() for _, answer in bounded_map(ask, chats, MOST_ASKED, ordered=True)]
 
 
 def _scored(group: Group, answers: Mapping[str, Future]) -> ScoredGroup:

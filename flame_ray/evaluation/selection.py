@@ -4,20 +4,23 @@ Rounds can make a policy worse (TruthRL, arXiv 2509.25760, table 11: rounds of D
 points). The held-out prompts have no part in the choice, so what they measure of the chosen round stays honest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from flame_ray.config import EvaluationConfig, RunConfig
 from flame_ray.evaluation.metrics import metric_change
 from flame_ray.types import HeldOut, Interval, Selection
 
 
-def select(developed: Sequence[HeldOut], before: Selection | None, run: RunConfig, evaluation: EvaluationConfig) -> Selection:
-    """The decision after the last of these rounds, which start with round 0; `before` is that of the round before it.
+def select(
+    developed: Mapping[int, HeldOut], before: Selection | None, run: RunConfig, evaluation: EvaluationConfig
+) -> Selection:
+    """The decision after the last of these rounds; `before` is that of the round before it, whose best one is among them.
 
     The round is the best if its metric is above the best one's on the prompts that both have it on. It is rolled back if the
     metric is below by more than the paired interval, or if the round abstains too often and the best one does not.
     """
-    round, now = len(developed) - 1, developed[-1]
+    round = max(developed)
+    now = developed[round]
     value: Interval = getattr(now.evaluation, run.select_by)
     if before is None:
         return Selection(round, round, round, value)

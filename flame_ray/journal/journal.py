@@ -4,12 +4,18 @@
 finished it; otherwise it runs the stage and stores the result. The stages themselves know nothing of this.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
+from flame_ray.journal.sorted_groups import SortedGroups
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
 from flame_ray.prompts.classify import accuracy
@@ -22,6 +28,7 @@ from flame_ray.types import (
     FACTUALITY,
     Group,
     HeldOut,
+    PairCounts,
     PairSet,
     Prompt,
     PromptSet,
@@ -34,6 +41,7 @@ from flame_ray.types import (
 )
 
 Item = TypeVar("Item")
+BATCH = 256  # prompts or pairs whose rows are in memory at a time; a row group of a table holds theirs
 
 
 class Journal:
@@ -53,13 +61,13 @@ class Journal:
     def advance(self) -> Callable[[str, int, int, int | None], None]:
         return self._timeline.advance
 
-    def wrap(self, stages: Stages) -> Stages:
-        """The same stages, recorded."""
+    def wrap(self, stages: Stages, stream: bool = True) -> Stages:
+        """The same stages, recorded. Without `stream`, a round is scored once all of it is sampled."""
         return Stages(
             draw=stages.draw,
             classify=partial(self._classify, stages.classify),
             sample=partial(self._sample, stages.sample),
-            score=partial(self._score, stages.score),
+            score=partial(self._score, stages.score, stream),
             pair=partial(self._pair, stages.pair),
             train=partial(self._train, stages.train),
             save=partial(self._save, stages.save),
@@ -99,13 +107,15 @@ class Journal:
         with self._timeline.stage("classify", round) as stage:
             decided = tuple(classify(prompts_P, round))
             stage.note(_classified(decided))
-        self._table(round, kind, tables.prompt_rows(decided))
+        self._table(round, kind, tables.PROMPTS, [tables.prompt_rows(decided)])
         self._shards.write(round, kind, PromptSet(decided))
         return decided
 
     def _sample(self, sample: Callable[..., Iterable[Group]], prompts_P: Prompts, round: int) -> Iterator[Group]:
-        done = {group.prompt.id for group in self._shards.stream(round, "sampled", Group)}
-        yield from self._shards.stream(round, "sampled", Group)
+        done = set()
+        for group in self._shards.stream(round, "sampled", Group):
+            done.add(group.prompt.id)
+            yield group
         left = [prompt for prompt in prompts_P if prompt.id not in done]
         with self._timeline.stage("sample", round) as stage:
             groups_P = stage.counted(sample(left, round), len(prompts_P), len(done))
@@ -115,28 +125,38 @@ class Journal:
                 yield group
 
     def _score(
-        self, score: Callable[..., Iterable[ScoredGroup]], groups_P: Iterable[Group], round: int
+        self, score: Callable[..., Iterable[ScoredGroup]], stream: bool, groups_P: Iterable[Group], round: int
     ) -> Iterator[ScoredGroup]:
-        done = {group.prompt.id for group in self._shards.stream(round, "scored", ScoredGroup)}
-        yield from self._shards.stream(round, "scored", ScoredGroup)
+        done = set()
+        for group in self._shards.stream(round, "scored", ScoredGroup):
+            done.add(group.prompt.id)
+            yield group
+        groups_P = groups_P if stream else self._all_sampled(groups_P, round)
         with self._timeline.stage("score", round) as stage:
             new = (group for group in _without_waiting(groups_P, stage) if group.prompt.id not in done)
-            for group in self._shards.store(round, "scored", stage.counted(score(new, round), None, len(done))):
-                checked = sum(FACTUALITY in each.rewards for each in group.scored_G)
-                stage.add(judged=len(group.scored_G), checked_for_facts=checked)
-                yield group
+            scored_P = stage.counted(score(new, round), None, len(done))
+            for scored in self._shards.store(round, "scored", scored_P):
+                checked = sum(FACTUALITY in each.rewards for each in scored.scored_G)
+                stage.add(judged=len(scored.scored_G), checked_for_facts=checked)
+                yield scored
+
+    def _all_sampled(self, groups_P: Iterable[Group], round: int) -> Iterator[Group]:
+        """The same groups from their shards, once the last one is sampled."""
+        deque(groups_P, maxlen=0)
+        yield from self._shards.stream(round, "sampled", Group)
 
     def _pair(self, pair: Callable[..., PairSet], groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         if self._shards.has(round, "pairs"):
             self._drop_streams(round)
-            return self._shards.read(round, "pairs", PairSet)
-        with self._timeline.stage("pair", round) as stage:
-            pairs = pair(_without_waiting(groups_P, stage), round)
-            stage.note(_paired(pairs))
-        scored_P = sorted(self._shards.stream(round, "scored", ScoredGroup), key=lambda group: group.prompt.id)
-        self._responses(round, "", [each for group in scored_P for each in group.scored_G])
-        self._table(round, "pairs", tables.pair_rows(pairs))
-        self._shards.write(round, "pairs", pairs)
+            return self._shards.read_pairs(round)
+        with SortedGroups(self._run.storage.local) as sorted_P:
+            with self._timeline.stage("pair", round) as stage:
+                pairs = pair(sorted_P.passing(_without_waiting(groups_P, stage)), round)
+                stage.note(_paired(pairs.counts))
+            batches = ([each for group in batch for each in group.scored_G] for batch in _batches(sorted_P))
+            self._responses(round, "", sorted_P.rewards, batches)
+        self._table(round, "pairs", tables.PAIRS, map(tables.pair_rows, _batches(pairs.pairs_D)))
+        self._shards.write_pairs(round, pairs)
         self._drop_streams(round)
         return pairs
 
@@ -179,7 +199,7 @@ class Journal:
         with self._timeline.stage(name, round) as stage:
             answers = evaluate(prompts_P, round)
             stage.note(tables.evaluation_line(answers.evaluation))
-        self._responses(round, f"{kind}_", answers.scored_P)
+        self._responses(round, f"{kind}_", tables.reward_names(answers.scored_P), [answers.scored_P])
         self._shards.write(round, kind, answers)
         return answers
 
@@ -193,14 +213,29 @@ class Journal:
                 stage.note(tables.selection_line(selection))
         self._restarts[selection.round] = selection.restart
 
-    def _responses(self, round: int, prefix: str, scored_PG: Sequence[ScoredResponse]) -> None:
-        self._table(round, f"{prefix}responses", tables.response_rows(scored_PG))
-        self._table(round, f"{prefix}sentences", tables.sentence_rows(scored_PG))
-        self._table(round, f"{prefix}facts", tables.fact_rows(scored_PG))
-        self._table(round, f"{prefix}evidence", tables.evidence_rows(scored_PG))
+    def _responses(self, round: int, prefix: str, rewards: Sequence[str], batches: Iterable[Sequence[ScoredResponse]]) -> None:
+        """The tables about responses. A prompt's responses are in one batch."""
+        made = tables.response_tables(rewards)
+        with ExitStack() as stack:
+            adders = [stack.enter_context(self._run.table(_table(round, prefix + each.name), each.columns)) for each in made]
+            for scored_PG in batches:
+                for table, add in zip(made, adders, strict=True):
+                    add(table.rows(scored_PG))
 
-    def _table(self, round: int, name: str, rows: tables.Rows) -> None:
-        self._run.write_table(f"rounds/{round:04d}/{name}.parquet", rows)
+    def _table(self, round: int, name: str, columns: pa.Schema, batches: Iterable[tables.Rows]) -> None:
+        with self._run.table(_table(round, name), columns) as add:
+            for rows in batches:
+                add(rows)
+
+
+def _table(round: int, name: str) -> str:
+    return f"rounds/{round:04d}/{name}.parquet"
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
 
 
 def _without_waiting(stream: Iterable[Item], stage: RunningStage) -> Iterator[Item]:
@@ -224,8 +259,8 @@ def _classified(prompts_P: Sequence[Prompt]) -> str:
     return f"{fact_based} of {len(prompts_P)} prompts need facts{agreement if found.labelled else ''}"
 
 
-def _paired(pairs: PairSet) -> str:
+def _paired(pairs: PairCounts) -> str:
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
     share = "" if pairs.truncated_share is None else f" ({pairs.truncated_share:.1%})"
     truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
-    return f"{len(pairs.pairs_D)} pairs; {truncated}; dropped: {dropped or 'none'}"
+    return f"{sum(pairs.by_kind.values())} pairs; {truncated}; dropped: {dropped or 'none'}"

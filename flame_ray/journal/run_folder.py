@@ -6,6 +6,8 @@ settings that made it.
 
 import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +24,7 @@ from flame_ray.storage.local_copy import Folder, folder_of
 
 RESERVE_BYTES = 256 * 2**20
 CONFIG, ENVIRONMENT, SUMMARY = "config.yaml", "environment.json", "summary.json"
-FORMAT = 3  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
+FORMAT = 4  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 
 def run_id(config: Config) -> str:
@@ -126,12 +128,21 @@ class RunFolder:
             fix = "restore the file from a copy of the run"
             raise StorageError(f"a table with {', '.join(columns)}", found, fix) from error
 
-    def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Writes rows as Parquet, or nothing if there are none."""
-        if rows:
-            buffer = io.BytesIO()
-            pq.write_table(pa.Table.from_pylist(rows), buffer)
-            self.storage.write(name, buffer.getvalue())
+    @contextmanager
+    def table(self, name: str, columns: pa.Schema) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+        """Yields a call that adds rows, a row group each time. A file is written if there are any and the block ends well."""
+        writer: pq.ParquetWriter | None = None
+
+        def add(rows: list[dict[str, Any]]) -> None:
+            nonlocal writer
+            if rows and writer is None:
+                path = stack.enter_context(self.storage.replacing(name))
+                writer = stack.enter_context(pq.ParquetWriter(path, columns))
+            if writer is not None and rows:
+                writer.write_table(pa.Table.from_pylist(rows, schema=columns))
+
+        with ExitStack() as stack:
+            yield add
 
 
 def _size(count: float) -> str:

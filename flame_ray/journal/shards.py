@@ -8,15 +8,19 @@ import gzip
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from flame_ray.errors import StorageError
+from flame_ray.pairs import compact
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import Pair, PairCounts, PairSet
 
 Record = TypeVar("Record")
 SHARD_RECORDS, SHARD_S = 32, 1.0  # a shard of a stream is stored once it has this many records, or is this old
+SHARD_PAIRS = 256
 
 
 class Shards:
@@ -58,6 +62,19 @@ class Shards:
             save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", shard)
             yield from shard
 
+    def write_pairs(self, round: int, pairs: PairSet) -> None:
+        """The pairs in shards, then their counts: `has(round, "pairs")` once all is there."""
+        self.remove(round, "pairs")
+        for number, start in enumerate(range(0, len(pairs.pairs_D), SHARD_PAIRS)):
+            shard = pairs.pairs_D[start : start + SHARD_PAIRS]
+            save(self._storage, f"{_folder(round, 'pairs')}/{number:06d}.json.gz", shard)
+        self.write(round, "pairs", pairs.counts)
+
+    def read_pairs(self, round: int) -> PairSet:
+        counts = self.read(round, "pairs", PairCounts)
+        pairs_D = tuple(compact(self.stream(round, "pairs", Pair)))
+        return PairSet(pairs_D, counts.dropped, counts.responses, counts.truncated)
+
     def remove(self, round: int, kind: str) -> None:
         """Removes a stream."""
         self._storage.remove(_folder(round, kind))
@@ -67,9 +84,9 @@ def save(storage: Storage, name: str, records: Sequence[Any]) -> None:
     """Writes records of one type. Raises ValueError for a record that differs from its annotations, before it writes."""
     data = b"[]"
     if records:
-        adapter = _adapter(type(records[0]))
-        data = adapter.dump_json(list(records), warnings="error")
-        adapter.validate_json(data, strict=True)
+        json = adapter(type(records[0]))
+        data = json.dump_json(list(records), warnings="error")
+        json.validate_json(data, strict=True)
     storage.write(name, gzip.compress(data, compresslevel=1, mtime=0))
 
 
@@ -77,7 +94,7 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
     """Reads records of this type. Raises StorageError, naming the file, if it is missing, damaged or of another type."""
     data = storage.read(name)
     try:
-        return _adapter(kind).validate_json(gzip.decompress(data), strict=True)
+        return adapter(kind).validate_json(gzip.decompress(data), strict=True)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _unusable(storage, name, kind, f"a damaged file ({error})") from error
     except ValidationError as error:
@@ -86,8 +103,9 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
         raise _unusable(storage, name, kind, found) from error
 
 
-def _adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
-    """Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
+@cache
+def adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
+    """Between records and JSON. Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
     return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))  # type: ignore[valid-type]
 
 

@@ -1,6 +1,6 @@
 """Decides which instructions need facts (FLAME, section 4.1), by asking a language model or by the labels of the prompt set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -32,7 +32,7 @@ DEMONSTRATIONS = (
 class LanguageModel(Protocol):
     """A model that chooses between words."""
 
-    def choose(self, chats: Sequence[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
+    def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
         """For each chat and each word, the log-probability that the word's first token comes next."""
         ...
 
@@ -48,7 +48,7 @@ def classify(prompts: Sequence[Prompt], model: LanguageModel, known: Cache, thre
     """Each prompt with `fact_based`: whether P(yes) reaches the threshold. `known` keeps P(yes) by text, for later runs."""
     found = known.get([prompt.text for prompt in prompts])
     unknown = [prompt.text for prompt in prompts if prompt.text not in found]
-    answers = model.choose([classification_messages(text) for text in unknown], (YES, NO))
+    answers = model.choose((classification_messages(text) for text in unknown), (YES, NO))
     new = {text: probability_of_yes(*answer) for text, answer in zip(unknown, answers, strict=True)}
     known.add(new)
     found |= new

@@ -26,9 +26,8 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     """One entry of `rounds` in summary.json. Round 0 has no pairs and no training."""
     summary: dict[str, Any] = {"round": report.round, "evaluation": evaluation_summary(report.evaluation)}
     if report.pairs is not None and report.training is not None:
-        kinds = dict.fromkeys((INSTRUCTION, FACTUALITY, *(pair.kind for pair in report.pairs.pairs_D)))
         pairs = report.pairs
-        summary["pairs"] = {kind: pairs.count(kind) for kind in kinds} | {"dropped": pairs.dropped}
+        summary["pairs"] = {INSTRUCTION: 0, FACTUALITY: 0} | pairs.by_kind | {"dropped": pairs.dropped}
         summary["samples"] = {
             "responses": pairs.responses,
             "truncated": pairs.truncated,

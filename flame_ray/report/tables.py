@@ -1,7 +1,10 @@
 """Turns records into the rows of a run's Parquet tables; a row is a flat dictionary."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from flame_ray.types import (
     FACTUALITY,
@@ -9,7 +12,7 @@ from flame_ray.types import (
     FactScore,
     Interval,
     Missing,
-    PairSet,
+    Pair,
     Prompt,
     Response,
     RewardResult,
@@ -21,6 +24,41 @@ from flame_ray.types import (
 )
 
 Rows = list[dict[str, Any]]
+TEXT, WHOLE, REAL, FLAG, TOKENS = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.list_(pa.int64())
+PROMPTS = pa.schema({"prompt_id": TEXT, "text": TEXT, "split": TEXT, "label": FLAG, "fact_based": FLAG})
+PAIRS = pa.schema(
+    {"kind": TEXT, "prompt_id": TEXT, "chosen_id": TEXT, "rejected_id": TEXT}
+    | {"chosen_score": REAL, "rejected_score": REAL, "chosen": TEXT, "rejected": TEXT}
+)
+SENTENCES = pa.schema({"response_id": TEXT, "sentence": WHOLE, "text": TEXT, "verifiable": FLAG})
+FACTS = pa.schema(
+    {"response_id": TEXT, "fact": TEXT, "sentence": WHOLE, "verdict": TEXT}
+    | {"score": REAL, "passage_id": TEXT, "relevant": FLAG}
+)
+EVIDENCE = pa.schema({"prompt_id": TEXT, "passage_id": TEXT, "title": TEXT, "text": TEXT})
+
+
+@dataclass(frozen=True)
+class ResponseTable:
+    """A table about scored responses: its columns, and what a few prompts' responses add to it."""
+
+    name: str
+    columns: pa.Schema
+    rows: Callable[[Sequence[ScoredResponse]], Rows]
+
+
+def response_tables(rewards: Sequence[str]) -> tuple[ResponseTable, ...]:
+    """All of them. `rewards`: the names of those that any response has."""
+    return (
+        ResponseTable("responses", response_columns(rewards), lambda scored_PG: response_rows(scored_PG, rewards)),
+        ResponseTable("sentences", SENTENCES, sentence_rows),
+        ResponseTable("facts", FACTS, fact_rows),
+        ResponseTable("evidence", EVIDENCE, evidence_rows),
+    )
+
+
+def reward_names(scored_PG: Iterable[ScoredResponse]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for scored in scored_PG for name in scored.rewards))
 
 
 def prompt_rows(prompts_P: Sequence[Prompt]) -> Rows:
@@ -30,12 +68,20 @@ def prompt_rows(prompts_P: Sequence[Prompt]) -> Rows:
     ]
 
 
-def response_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
-    """One row a response, with all rewards. A missing reward is null, and the column beside it has the reason."""
-    names = dict.fromkeys(name for scored in scored_PG for name in scored.rewards if name != FACTUALITY)
+def response_columns(rewards: Sequence[str]) -> pa.Schema:
+    response = {"response_id": TEXT, "prompt_id": TEXT, "round": WHOLE, "index": WHOLE, "text": TEXT}
+    tokens = {"prompt_token_ids": TOKENS, "token_ids": TOKENS, "logprobs": pa.list_(REAL)}
+    made = {"finish_reason": TEXT, "weight_version": WHOLE}
+    scores = {f"{name}_{of}": type for name in _single(rewards) for of, type in (("score", REAL), ("missing", TEXT))}
+    counts = dict.fromkeys(("supported", "relevant_supported", "contradicted", "not_found", "says_nothing"), WHOLE)
+    return pa.schema(response | tokens | made | scores | {"precision": REAL} | counts | {"fact_missing": TEXT})
+
+
+def response_rows(scored_PG: Sequence[ScoredResponse], rewards: Sequence[str]) -> Rows:
+    """One row a response, with these rewards. A missing reward is null, and the column beside it has the reason."""
     return [
         _response(scored.response)
-        | {column: value for name in names for column, value in _score(name, scored.rewards.get(name)).items()}
+        | {column: value for name in _single(rewards) for column, value in _score(name, scored.rewards.get(name)).items()}
         | _facts(scored.rewards.get(FACTUALITY))
         for scored in scored_PG
     ]
@@ -77,7 +123,7 @@ def fact_rows(scored_PG: Sequence[ScoredResponse]) -> Rows:
     ]
 
 
-def pair_rows(pairs: PairSet) -> Rows:
+def pair_rows(pairs_D: Sequence[Pair]) -> Rows:
     return [
         {
             "kind": pair.kind,
@@ -89,7 +135,7 @@ def pair_rows(pairs: PairSet) -> Rows:
             "chosen": pair.chosen.text,
             "rejected": pair.rejected.text,
         }
-        for pair in pairs.pairs_D
+        for pair in pairs_D
     ]
 
 
@@ -145,6 +191,11 @@ def _response(response: Response) -> dict[str, Any]:
         "finish_reason": response.finish_reason,
         "weight_version": response.weight_version,
     }
+
+
+def _single(rewards: Sequence[str]) -> list[str]:
+    """The rewards that are one number a response."""
+    return [name for name in rewards if name != FACTUALITY]
 
 
 def _fact_scores(scored_PG: Sequence[ScoredResponse]) -> list[FactScore]:

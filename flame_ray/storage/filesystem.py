@@ -7,6 +7,7 @@ or absent, and none is appended to, since object stores cannot. Every failure is
 import glob
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,20 @@ class Storage:
                 return
             with atomic_file(Path(path)) as temporary:
                 temporary.write_bytes(data)
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """Yields a path on this machine, whose file replaces `name` if the block ends well: for large files."""
+        if self.local:
+            with self._doing("write", name) as path, atomic_file(Path(path)) as temporary:
+                yield temporary
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / "file"
+            with storage_errors(folder, setting="TMPDIR"):
+                yield temporary
+            with self._doing("write", name) as path:
+                self._fs.put_file(str(temporary), path)
 
     def read(self, name: str) -> bytes:
         with self._doing("read", name) as path:

@@ -89,7 +89,7 @@ def test_a_fact_based_prompt_gives_one_pair_of_each_kind():
     pairs = pairs_of(FACTS, group, ANY_GAP)
     assert {pair.kind: indexes(pair) for pair in pairs.pairs_D} == {"instruction": (0, 1), "factuality": (1, 0)}
     assert pairs.dropped == {}
-    assert (pairs.count("instruction"), pairs.count("factuality")) == (1, 1)
+    assert pairs.counts.by_kind == {"instruction": 1, "factuality": 1}
 
 
 @pytest.mark.parametrize("fact_based", [False, None])
@@ -149,8 +149,8 @@ def test_the_truncated_responses_of_a_round_are_counted_whether_or_not_they_ente
     groups_P = [ScoredGroup(FACTS, (*cut, scored(3, 5.0))), ScoredGroup(POEM, (scored(0, 1.0, prompt=POEM),))]
     for drop in (True, False):
         pairs = build_pairs(groups_P, PairsConfig(drop_truncated=drop))
-        assert (pairs.responses, pairs.truncated, pairs.truncated_share) == (5, 3, 0.6)
-    assert build_pairs([], INSTRUCTION).truncated_share is None
+        assert (pairs.responses, pairs.truncated, pairs.counts.truncated_share) == (5, 3, 0.6)
+    assert build_pairs([], INSTRUCTION).counts.truncated_share is None
 
 
 def test_a_response_that_was_said_before_is_counted_once_as_a_duplicate():
@@ -310,7 +310,7 @@ def test_every_prompt_gives_a_pair_or_a_reason_of_each_kind_and_no_pair_mixes_pr
             ("factuality", sum(bool(group.prompt.fact_based) for group in groups_P)),
         ):
             reasons = sum(count for reason, count in pairs.dropped.items() if reason.startswith(f"{kind}: "))
-            assert pairs.count(kind) + reasons == due
+            assert pairs.counts.by_kind.get(kind, 0) + reasons == due
         for pair in pairs.pairs_D:
             assert pair.chosen.id.prompt_id == pair.rejected.id.prompt_id == pair.prompt_id
             assert pair.chosen.id.round == pair.rejected.id.round

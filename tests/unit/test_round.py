@@ -100,10 +100,11 @@ class FakeStages:
 
     def _select(self, developed, before):
         """Even rounds are rolled back to the one before."""
-        round = len(developed) - 1
+        round = max(developed)
+        assert developed.keys() == {before.best if before else 0, round}
         assert (before and before.round) == (round - 1 if round else None)
         restart = round - 1 + round % 2 if round else 0
-        return Selection(round, restart, restart, developed[-1].evaluation.f_at_k)
+        return Selection(round, restart, restart, developed[round].evaluation.f_at_k)
 
     def _compare(self, before, after):
         return make_change(after.evaluation.correct_facts.mean - before.evaluation.correct_facts.mean)

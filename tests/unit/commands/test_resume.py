@@ -8,7 +8,10 @@ import json
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -66,6 +69,12 @@ class MortalStorage(Storage):
         self._life.spend(f"write {name}")
         with self._one_at_a_time:
             super().write(name, data)
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        with self._one_at_a_time, super().replacing(name) as path:
+            yield path
+            self._life.spend(f"write {name}")
 
     def remove(self, prefix: str) -> None:
         self._life.spend(f"remove {prefix}")

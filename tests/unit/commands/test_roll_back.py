@@ -14,6 +14,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.evaluation.selection import select
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Choice
 from flame_ray.report.progress import Screen
 from flame_ray.storage.filesystem import Storage
@@ -133,7 +134,7 @@ def test_a_round_that_falls_is_rolled_back_and_the_next_one_starts_from_the_best
     assert [(report.selection.best, report.selection.restart) for report in reports] == [(0, 0), (1, 1), (1, 1), (3, 3)]
     assert run.disk.started == {1: 0, 2: 1, 3: 1}
     assert run.disk.best == 3
-    sampled = {row.chosen.weight_version for row in reports[3].pairs.pairs_D}
+    sampled = {row.chosen.weight_version for row in Shards(run.storage).read_pairs(3).pairs_D}
     assert sampled == {1}
 
 

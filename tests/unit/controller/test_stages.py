@@ -186,14 +186,6 @@ def test_a_group_is_scored_before_the_next_one_comes(bound):
         assert drawn[-1] == scored.prompt.id
 
 
-def test_where_samplers_and_judge_would_slow_each_other_all_is_sampled_before_anything_is_scored(bound):
-    drawn: list[str] = []
-    groups_P = (drawn.append(prompt.id) or group(prompt, 0) for prompt in (FACTS, POEM))
-    made = bound(pipeline={"stream": False})
-    next(made.stages.score(groups_P, 1))
-    assert drawn == ["facts", "poem"]
-
-
 def test_no_more_groups_wait_for_their_scores_than_memory_is_meant_for(bound, monkeypatch):
     monkeypatch.setattr(stages_module, "MOST_PENDING", 5)
     made = bound(judge=None)
@@ -457,10 +449,10 @@ def test_samples_of_the_round_that_was_rolled_back_to_are_not_too_old(bound, res
 def test_development_answers_decide_only_where_the_settings_ask_for_the_best_round(bound):
     last, best = bound(), bound(run={"select": "best"})
     best.rollouts.groups = [group(FACTS, 0, round=0)]
-    developed = [best.stages.stages().develop([FACTS], 0)]
+    developed = {0: best.stages.stages().develop([FACTS], 0)}
     assert best.heard == [("develop", 0, 1, 1)]
     assert best.stages.select(developed, None).best == 0
-    assert last.stages.select([last.stages.stages().develop([], 0)], None) is None
+    assert last.stages.select({0: last.stages.stages().develop([], 0)}, None) is None
     last.stages.deliver(None)
     assert last.checkpoints.choice() is None and not (last.folder / "best").exists()
 

@@ -30,7 +30,8 @@ def selections(*rounds: HeldOut, **settings) -> list[Selection]:
     """The decision after each round, as the loop makes them."""
     made: list[Selection] = []
     for count in range(1, len(rounds) + 1):
-        made.append(select(rounds[:count], made[-1] if made else None, RunConfig(select="best", **settings), EVALUATION))
+        developed_so_far = dict(enumerate(rounds[:count]))
+        made.append(select(developed_so_far, made[-1] if made else None, RunConfig(select="best", **settings), EVALUATION))
     return made
 
 

@@ -121,7 +121,7 @@ def test_a_round_leaves_its_tables_and_its_durable_units_and_no_part_of_a_stream
     heldout = {"heldout.json.gz"} | {f"heldout_{name}.parquet" for name in audits}
     before = heldout | {"heldout_prompts.parquet", "heldout_prompts.json.gz"}
     tables = {f"{name}.parquet" for name in ("prompts", *audits, "pairs")}
-    after = heldout | tables | {f"{name}.json.gz" for name in ("prompts", "pairs", "training")}
+    after = heldout | tables | {f"{name}.json.gz" for name in ("prompts", "pairs", "training")} | {"pairs/000000.json.gz"}
     assert written == {f"0000/{name}" for name in before} | {f"0001/{name}" for name in after}
 
 

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -177,19 +178,37 @@ def test_lines_are_one_object_each_and_replace_those_of_before(run, path):
     assert [json.loads(line) for line in lines] == [{"round": 0}, {"round": 1}]
 
 
-def test_a_table_is_read_back_as_it_was(run, path):
+def write(run: RunFolder, name: str, *row_groups: list[dict], columns: pa.Schema | None = None) -> None:
+    with run.table(name, columns or pa.schema({"a": pa.int64(), "b": pa.int64()})) as add:
+        for rows in row_groups:
+            add(rows)
+
+
+def test_a_table_is_read_back_as_it_was_however_its_rows_came(run, path):
     rows = [{"a": 1, "text": "Où 🦙?", "tokens": [1, 2]}, {"a": None, "text": "", "tokens": []}]
-    run.write_table("rounds/0001/t.parquet", rows)
+    columns = pa.schema({"a": pa.int64(), "text": pa.string(), "tokens": pa.list_(pa.int64())})
+    write(run, "rounds/0001/t.parquet", rows[:1], [], rows[1:], columns=columns)
     assert pq.read_table(path / "rounds/0001/t.parquet").to_pylist() == rows
+    assert pq.ParquetFile(path / "rounds/0001/t.parquet").num_row_groups == 2
 
 
 def test_a_table_without_rows_is_not_written(run, path):
-    run.write_table("rounds/0001/facts.parquet", [])
+    write(run, "rounds/0001/facts.parquet", [])
     assert not (path / "rounds").exists()
 
 
+def test_a_table_that_is_not_finished_is_not_there_and_leaves_that_of_before(run, path):
+    write(run, "t.parquet", [{"a": 1, "b": 2}])
+    for name in ("t.parquet", "u.parquet"):
+        with pytest.raises(KeyError), run.table(name, pa.schema({"a": pa.int64()})) as add:
+            add([{"a": 3}])
+            raise KeyError
+    assert run.read_table("t.parquet", ["b"]) == [{"b": 2}]
+    assert not [each.name for each in path.iterdir() if each.name.endswith(".part")] and not run.storage.exists("u.parquet")
+
+
 def test_columns_of_a_table_are_read_and_a_table_that_was_not_written_has_no_rows(run):
-    run.write_table("t.parquet", [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
+    write(run, "t.parquet", [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     assert run.read_table("t.parquet", ["b"]) == [{"b": 2}, {"b": 4}]
     assert run.read_table("u.parquet", ["b"]) == []
 
@@ -202,6 +221,6 @@ def test_a_damaged_table_is_refused_by_its_path(run, path, damage):
 
 
 def test_a_table_that_lacks_a_column_is_refused_by_its_path(run):
-    run.write_table("t.parquet", [{"a": 1}])
+    write(run, "t.parquet", [{"a": 1}], columns=pa.schema({"a": pa.int64()}))
     with pytest.raises(StorageError, match=r"a table with a, b; found .*t\.parquet"):
         run.read_table("t.parquet", ["a", "b"])

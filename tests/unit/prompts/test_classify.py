@@ -48,8 +48,9 @@ class Model:
 
     def choose(self, chats, words):
         assert words == (YES, NO)
-        self.asked += chats
-        return [(next(self.margins), 0.0) for _ in chats]
+        new = list(chats)
+        self.asked += new
+        return [(next(self.margins), 0.0) for _ in new]
 
 
 def test_a_model_decides_by_its_choice_between_the_two_answers(tmp_path):

@@ -11,15 +11,24 @@ from rich.console import Console
 
 from flame_ray.report.summary import print_closing_table, round_summary
 from flame_ray.report.tables import (
+    EVIDENCE,
+    FACTS,
+    PROMPTS,
     evaluation_line,
     evidence_rows,
     fact_rows,
     pair_rows,
     prompt_rows,
+    response_columns,
     response_rows,
+    reward_names,
     selection_line,
     sentence_rows,
     training_line,
+)
+from flame_ray.report.tables import PAIRS as PAIR_TABLE
+from flame_ray.report.tables import (
+    SENTENCES as SENTENCE_COLUMNS,
 )
 from flame_ray.types import (
     Evaluation,
@@ -102,7 +111,7 @@ def strict_json(value):
 
 
 def test_a_trained_round_has_every_key_of_the_summary():
-    summary = round_summary(report(2, pairs=PAIRS, training=TRAINING), {"sample": 1.5})
+    summary = round_summary(report(2, pairs=PAIRS.counts, training=TRAINING), {"sample": 1.5})
     assert set(summary) == {"round", "evaluation", "pairs", "samples", "training", "timings", "weight_version"}
     assert summary["samples"] == {"responses": 8, "truncated": 2, "truncated_share": 0.25}
     assert summary["round"] == summary["weight_version"] == 2
@@ -136,7 +145,7 @@ def test_the_evaluation_gives_each_mean_with_its_interval_under_its_name():
 
 def test_a_mean_of_nothing_is_null_in_strict_json():
     summary = round_summary(
-        report(1, pairs=PAIRS, training=TRAINING, **dict.fromkeys(METRICS, NONE)),
+        report(1, pairs=PAIRS.counts, training=TRAINING, **dict.fromkeys(METRICS, NONE)),
         {"draw": 0.0},
     )
     read = strict_json(summary)
@@ -145,8 +154,12 @@ def test_a_mean_of_nothing_is_null_in_strict_json():
     assert all(read["evaluation"]["ci95"][name] == [None, None] for name in METRICS)
 
 
-def through_parquet(rows, path):
-    pq.write_table(pa.Table.from_pylist(rows), path)
+def responses_of(scored_PG):
+    return response_rows(scored_PG, reward_names(scored_PG))
+
+
+def through_parquet(rows, columns, path):
+    pq.write_table(pa.Table.from_pylist(rows, schema=columns), path)
     return pq.read_table(path).to_pylist()
 
 
@@ -154,21 +167,21 @@ PROMPTS_P = [Prompt("a", "Où est Lima? 🦙", Split.HELDOUT, label=True, fact_b
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "columns"),
     [
-        prompt_rows(PROMPTS_P),
-        response_rows([SCORED, FAILED, POEM, SILENT]),
-        response_rows([FAILED]),
-        fact_rows([SCORED, FAILED]),
-        sentence_rows([SCORED, FAILED]),
-        evidence_rows([SCORED, FAILED]),
-        pair_rows(PAIRS),
+        (prompt_rows(PROMPTS_P), PROMPTS),
+        (responses_of([SCORED, FAILED, POEM, SILENT]), response_columns(["factuality", "instruction"])),
+        (responses_of([FAILED]), response_columns(["instruction"])),
+        (fact_rows([SCORED, FAILED]), FACTS),
+        (sentence_rows([SCORED, FAILED]), SENTENCE_COLUMNS),
+        (evidence_rows([SCORED, FAILED]), EVIDENCE),
+        (pair_rows(PAIRS.pairs_D), PAIR_TABLE),
     ],
     ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs"],
 )
-def test_rows_come_back_from_parquet_as_they_went_in(rows, tmp_path):
-    assert rows
-    assert through_parquet(rows, tmp_path / "table.parquet") == rows
+def test_rows_have_the_columns_of_their_table_and_come_back_from_it_as_they_went_in(rows, columns, tmp_path):
+    assert [list(row) for row in rows] == [columns.names] * len(rows)
+    assert rows and through_parquet(rows, columns, tmp_path / "table.parquet") == rows
 
 
 def test_a_prompts_row_says_its_split_its_label_and_what_was_decided():
@@ -183,7 +196,7 @@ def test_a_prompts_row_says_its_split_its_label_and_what_was_decided():
 
 
 def test_a_scored_response_has_its_tokens_both_rewards_and_its_counts():
-    (row,) = response_rows([SCORED])
+    (row,) = responses_of([SCORED])
     assert (row["response_id"], row["prompt_id"], row["round"], row["index"]) == ("1/peru/0", "peru", 1, 0)
     assert (row["prompt_token_ids"], row["token_ids"], row["logprobs"]) == ([1, 2], [3, 4], [-0.5, -0.25])
     assert (row["precision"], row["supported"], row["contradicted"], row["not_found"]) == (0.5, 2, 1, 1)
@@ -191,13 +204,13 @@ def test_a_scored_response_has_its_tokens_both_rewards_and_its_counts():
 
 
 def test_a_missing_reward_is_null_with_its_reason_beside_it():
-    (row,) = response_rows([FAILED])
+    (row,) = responses_of([FAILED])
     assert (row["instruction_score"], row["instruction_missing"]) == (None, "no score read")
     assert (row["precision"], row["supported"], row["fact_missing"]) == (None, None, "checker died")
 
 
 def test_a_prompt_without_facts_an_abstention_and_a_failure_can_be_told_apart():
-    poem, silent, failed = response_rows([POEM, SILENT, FAILED])
+    poem, silent, failed = responses_of([POEM, SILENT, FAILED])
     told = [(row["precision"], row["supported"], row["fact_missing"]) for row in (poem, silent, failed)]
     assert told == [(None, None, None), (None, 0, None), (None, None, "checker died")]
 
@@ -206,7 +219,7 @@ def test_the_rows_of_a_fact_and_of_its_response_say_what_is_relevant():
     facts = make_fact_score(make_verdict(relevant=False), make_verdict(), make_verdict(VerdictLabel.CONTRADICTED))
     scored = make_scored(facts=facts)
     assert [row["relevant"] for row in fact_rows([scored])] == [False, True, True]
-    (row,) = response_rows([scored])
+    (row,) = responses_of([scored])
     assert (row["supported"], row["relevant_supported"]) == (2, 1)
 
 
@@ -239,7 +252,7 @@ def test_every_sentence_has_a_row_that_says_whether_it_could_be_checked():
 
 
 def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
-    assert pair_rows(PAIRS)[0] == {
+    assert pair_rows(PAIRS.pairs_D)[0] == {
         "kind": "factuality",
         "prompt_id": "peru",
         "chosen_id": "1/peru/0",

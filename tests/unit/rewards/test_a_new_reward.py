@@ -12,7 +12,7 @@ from flame_ray.journal.shards import load, save
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.pairs import build_pairs
 from flame_ray.report.summary import round_summary
-from flame_ray.report.tables import response_rows
+from flame_ray.report.tables import response_rows, reward_names
 from flame_ray.rewards.base import by_group
 from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.cache import Cache
@@ -75,15 +75,15 @@ def test_it_orders_pairs_of_its_own_kind_and_its_failures_are_counted(scored):
     pairs = build_pairs(scored, LengthPairs())
     (pair,) = [pair for pair in pairs.pairs_D if pair.kind == "length"]
     assert (pair.chosen.text, pair.rejected.text, pair.chosen_score, pair.rejected_score) == ("one two three", "one", 3.0, 1.0)
-    assert pairs.count("instruction") == 2
+    assert pairs.counts.by_kind["instruction"] == 2
     assert pairs.dropped == {"reward: no length": 1}
-    summary = round_summary(make_round_report(pairs=pairs, training=make_training_report()), {})
+    summary = round_summary(make_round_report(pairs=pairs.counts, training=make_training_report()), {})
     assert summary["pairs"] == {"instruction": 2, "factuality": 0, "length": 1, "dropped": {"reward: no length": 1}}
 
 
 def test_its_scores_are_in_the_tables_in_the_evaluation_and_in_the_journal(scored, tmp_path):
     flat = [each for group in scored for each in group.scored_G]
-    columns = [(row["length_score"], row["length_missing"]) for row in response_rows(flat)]
+    columns = [(row["length_score"], row["length_missing"]) for row in response_rows(flat, reward_names(flat))]
     assert columns == [(2.0, None), (1.0, None), (3.0, None), (None, "no length"), (None, None), (None, None)]
     assert evaluate_responses([POEM] * 4, flat[:4], EvaluationConfig(), seed=0).missing == 1
     storage = Storage(tmp_path / "run")
