@@ -105,7 +105,7 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
 
 @cache
 def adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
-    """Between records and JSON. Forbids unknown keys, so that a member of a union is never read as another one with fewer fields."""
+    """Between records and JSON. Unknown keys are an error, so that no member of a union is read as one with fewer fields."""
     return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))  # type: ignore[valid-type]
 
 
