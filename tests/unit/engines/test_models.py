@@ -7,7 +7,17 @@ import pytest
 
 from flame_ray.config import ModelConfig
 from flame_ray.engines import models
-from flame_ray.engines.models import MANIFEST, SMOLLM2, check_attention_heads, check_prompts, fingerprint, resolve_model
+from flame_ray.engines.models import (
+    MANIFEST,
+    SMOLLM2,
+    ModelRef,
+    check_attention_heads,
+    check_prompts,
+    fingerprint,
+    reference,
+    resolve,
+    resolve_model,
+)
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
 
@@ -53,6 +63,32 @@ def test_a_hub_id_that_cannot_be_one_is_refused(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match=r"the model owner/na me on the hub.*HFValidationError.*check the id"):
         resolve_model("owner/na me", ModelConfig())
+
+
+def test_a_folder_without_one_of_the_files_of_its_weights_is_refused_by_that_file(folder):
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    (folder / "model.safetensors").rename(folder / parts["a"])
+    with pytest.raises(ModelError, match=r"every file that .*index\.json lists; found no model-00002-of-00002\.safetensors in"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_the_revision_is_the_policys_and_another_model_has_its_own():
+    config = ModelConfig(policy="owner/policy", revision="a" * 40)
+    assert reference("owner/policy", config).revision == "a" * 40
+    assert reference(f"owner/judge@{'b' * 40}", config, "judge.model") == ModelRef(
+        "owner/judge", None, "b" * 40, setting="judge.model"
+    )
+
+
+def test_a_folder_travels_by_its_path_and_keeps_the_name_that_the_user_wrote(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert reference("~/model", ModelConfig()) == ModelRef("~/model", str(folder))
+
+
+def test_a_folder_that_only_another_node_has_is_refused_with_the_way_out():
+    with pytest.raises(ModelError, match=r"judge\.model on every node; found nothing at /no/such\..*storage that every node"):
+        resolve(ModelRef("mine", "/no/such", setting="judge.model"))
 
 
 def test_a_name_with_a_tilde_is_a_folder_of_the_users(folder, monkeypatch):
