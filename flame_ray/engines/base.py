@@ -27,11 +27,10 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the engine sampled: `logprobs` [T] at temperature 1; `finish_reason` is "stop" or "length"."""
+    """What the engine sampled; `finish_reason` is "stop" or "length"."""
 
     text: str
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
     finish_reason: str
 
 

@@ -125,7 +125,6 @@ class VllmEngine:
                 top_k=request.top_k or -1,
                 max_tokens=request.max_tokens,
                 seed=request.seed,
-                logprobs=0,
                 output_kind=final,
                 structured_outputs=self._json(request.json_schema),
             )
@@ -255,9 +254,7 @@ class VllmEngine:
 
     @staticmethod
     def _sample(output: Any) -> Sample:
-        token_ids = tuple(output.token_ids)
-        logprobs = tuple(step[token].logprob for step, token in zip(output.logprobs, token_ids, strict=True))
-        return Sample(output.text.strip(), token_ids, logprobs, output.finish_reason)
+        return Sample(output.text.strip(), tuple(output.token_ids), output.finish_reason)
 
     @staticmethod
     def _scored(continuation: Continuation, output: Any) -> tuple[float, ...]:

@@ -57,7 +57,6 @@ def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_v
         text=sample.text,
         prompt_token_ids=request.prompt_token_ids,
         token_ids=sample.token_ids,
-        logprobs=sample.logprobs,
         finish_reason=sample.finish_reason,
         weight_version=weight_version,
     )
