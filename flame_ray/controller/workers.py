@@ -73,7 +73,7 @@ def _start_on(event_loop: EventLoop, config: Config, policy: Path, judge_model: 
     start_learner = partial(DurableLearner, partial(_start_learner, config, policy), checkpoints)
     learner = _offloaded(start_learner()) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(config)
-    rollouts = _start_pool("rollout", config, config.rollout.batch_sequences, event_loop, RolloutActor, rollout_options)
+    rollouts = _start_pool("rollout", config, config.rollout.batch, event_loop, RolloutActor, rollout_options)
     factuality = _start_factuality_pool(config, event_loop, True, verifiers)
     judge = _start_judge_pool(config, judge_model, event_loop)
     learner = learner or start_learner()
@@ -139,7 +139,9 @@ def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, ac
     def spawn(slot: int, life: int) -> Any:
         return remote.options(**actor_options(_label(f"{name}-{slot}", life), role, shares_cores)).remote(*args)
 
-    pool = WorkerPool(name, spawn, Limits(role.workers, role.least, batch, config.cluster.start_timeout_s), event_loop)
+    refill = role.refill if isinstance(role, RolloutConfig) else 0
+    limits = Limits(role.workers, role.least, batch, config.cluster.start_timeout_s, refill=refill)
+    pool = WorkerPool(name, spawn, limits, event_loop)
     if config.pipeline.colocated:
         pool.wait_ready()  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool

@@ -20,6 +20,7 @@ class Worker:
 
     def __init__(self, index: int, life: int):
         self.name, self.version = f"{index}.{life}", 0
+        self.held: dict = {}
 
     def ready(self) -> str:
         return self.name
@@ -66,6 +67,17 @@ class Worker:
                 open(path, "w").close()
                 raise EngineDied("an engine", "a dead one", "see its log")
             yield position, item
+
+    def draw(self, items, path, first, left):
+        """Goes on with the items of earlier calls until so many are left; says how many it held."""
+        self.held.update(enumerate(items, first))
+        held = len(self.held)
+        while len(self.held) > left:
+            position, item = self.held.popitem()
+            if item == "die" and not os.path.exists(path):
+                open(path, "w").close()
+                os._exit(1)
+            yield position, (item, held)
 
     def refuse(self, items):
         raise ModelError("a model", "none", "give one")
@@ -148,6 +160,14 @@ def test_a_worker_that_dies_is_replaced_and_its_items_are_done_once(pool_of, tmp
     assert pool.deaths == 1
     pool.wait_ready()
     assert len(pool.actors) == 2
+
+
+def test_workers_get_more_before_they_are_done_and_what_a_dead_one_had_of_several_calls_is_done_once(pool_of, tmp_path):
+    pool = pool_of(2, batch=6, refill=2)
+    items = [*range(20), "die", *range(21, 50)]
+    found = results([pool.submit("draw", item, str(tmp_path / "died")) for item in items])
+    assert [item for item, _ in found] == items and pool.deaths == 1
+    assert sum(held == 6 for _, held in found) > 25  # handed one batch after another, a worker would begin with nothing
 
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of, gate):
