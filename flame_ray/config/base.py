@@ -32,7 +32,13 @@ class Workers(Settings):
     node_labels: Changeable[dict[str, str]] = {}  # place the actors only on nodes with these Ray labels
     cpus: Changeable[Annotated[float, Field(ge=0)]] = 0.25
     gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
-    threads: Changeable[Annotated[int, Field(ge=0)]] = 0  # compute threads of an actor; 0: as many as the machine has cores
+    # Compute threads of an actor. 0: as many as its `cpus`; below one CPU, as many as its node has cores.
+    threads: Changeable[Annotated[int, Field(ge=0)]] = 0
+
+    @property
+    def own_threads(self) -> int:
+        """The compute threads that an actor has to itself, or 0: it takes turns on all cores of its node."""
+        return self.threads or int(self.cpus)
 
     @property
     def least(self) -> int:

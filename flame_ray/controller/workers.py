@@ -116,10 +116,12 @@ async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]
 def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str, Any]:
     """Ray's options for an actor: its name in the dashboard, what it takes of the cluster, how many threads it uses.
 
-    With `shares_cores`, other actors compute at the same time, so that waiting threads must not spin.
+    An actor without threads of its own (`Workers.own_threads`) counts the cores where it starts; see `on_its_cores`. With
+    `shares_cores`, other actors compute at the same time, so that waiting threads must not spin.
     """
-    threads = role.threads or os.cpu_count() or 1
-    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {"TOKENIZERS_PARALLELISM": "false"}
+    if role.own_threads:
+        environment["OMP_NUM_THREADS"] = str(role.own_threads)
     if shares_cores or role.workers > 1:
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return {
@@ -131,9 +133,26 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
+def on_its_cores(actor: type, role: Role) -> type:
+    """The class for Ray. An actor without threads of its own computes with as many as its node has cores for it.
+
+    Ray would give it one. OpenMP reads the number when torch is imported, which is after the constructor has begun.
+    """
+    if role.own_threads:
+        return actor
+
+    class OnItsCores(actor):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any):
+            os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+            super().__init__(*args)
+
+    OnItsCores.__name__ = OnItsCores.__qualname__ = actor.__name__  # in Ray's dashboard
+    return OnItsCores
+
+
 def _start_pool(name: str, config: Config, batch: int, event_loop: EventLoop, actor: type, *args: Any) -> WorkerPool:
     role: Role = getattr(config, name)
-    remote: Any = ray.remote(actor)
+    remote: Any = ray.remote(on_its_cores(actor, role))
     shares_cores = _shares_cores(name, config)
 
     def spawn(slot: int, life: int) -> Any:
@@ -194,7 +213,7 @@ def _start_needed_verifiers(config: Config) -> tuple[Any, ...]:
     model = resolve_model(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
     options = _engine_options(config, model, role, receives_weights=False)
     verifiers = start_verifiers(
-        VerifierActor, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
+        on_its_cores(VerifierActor, role), options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
     )
     wait_for_verifiers(verifiers, config.cluster.start_timeout_s)
     return verifiers

@@ -11,6 +11,8 @@ import ray
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
+from flame_ray.config import Workers as Role
+from flame_ray.controller.workers import actor_options, on_its_cores
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
 from tests.integration.gate import PATIENCE_S, wait_for
 
@@ -325,3 +327,22 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     assert name == "0.1"
     pool.leave({"another node"})
     assert pool.submit("who", None).result(timeout=PATIENCE_S)[0] == "0.1"
+
+
+class Computing:
+    def threads(self) -> int:
+        import torch
+
+        return torch.get_num_threads()
+
+
+def test_an_actor_with_a_part_of_a_cpu_computes_on_all_cores_of_its_node_and_another_one_with_as_many_threads_as_cpus(
+    local_ray,
+):
+    found = []
+    for role in (Role(cpus=0.25), Role(cpus=1)):
+        options = actor_options(f"computing-{role.cpus:g}", role)
+        actor = ray.remote(on_its_cores(Computing, role)).options(**options).remote()
+        found.append(ray.get(actor.threads.remote(), timeout=PATIENCE_S))
+        ray.kill(actor)
+    assert found == [len(os.sched_getaffinity(0)), 1]
