@@ -72,7 +72,6 @@ class Response:
     text: str
     prompt_token_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]  # [T], natural log-probability of each sampled token under the policy at temperature 1
     finish_reason: str  # "stop": the model ended the text; "length": the token limit cut it off
     weight_version: int
 

@@ -66,14 +66,12 @@ def make_response(
     index: int = 0,
     prompt_tokens: Sequence[int] = (1,),
     tokens: Sequence[int] = (2, 3),
-    logprobs: Sequence[float] | None = None,
     finish_reason: str = "stop",
     version: int = 0,
 ) -> Response:
-    """`prompt` is the prompt's id; every token has log-probability -0.1 unless `logprobs` says otherwise."""
-    logps = (-0.1,) * len(tokens) if logprobs is None else tuple(logprobs)
+    """`prompt` is the prompt's id."""
     id = ResponseId(round, prompt, index)
-    return Response(id, text, tuple(prompt_tokens), tuple(tokens), logps, finish_reason, version)
+    return Response(id, text, tuple(prompt_tokens), tuple(tokens), finish_reason, version)
 
 
 def make_group(*responses: Response, prompt: Prompt | None = None) -> Group:
@@ -81,11 +79,9 @@ def make_group(*responses: Response, prompt: Prompt | None = None) -> Group:
     return Group(prompt or _prompt_of(responses), responses)
 
 
-def make_sample(
-    text: str = "It borders Chile.", *, tokens: Sequence[int] = (1,), finish_reason: str = "stop", logprob: float = -0.1
-) -> Sample:
-    """What an engine answers; every token has the same log-probability."""
-    return Sample(text, tuple(tokens), (logprob,) * len(tokens), finish_reason)
+def make_sample(text: str = "It borders Chile.", *, tokens: Sequence[int] = (1,), finish_reason: str = "stop") -> Sample:
+    """What an engine answers."""
+    return Sample(text, tuple(tokens), finish_reason)
 
 
 def make_passage(text: str = "Lima is the capital of Peru.", *, id: str = "pe", title: str = "Peru") -> Passage:

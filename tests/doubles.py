@@ -87,6 +87,7 @@ class FakeEngine:
         self.loaded: list[tuple[Weights, int]] = []
         self.events: list[str] = []
         self.vocabulary = Vocabulary()
+        self.running: dict[int, SampleRequest] = {}
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         return self.encode("\n".join(message["content"] for message in messages))
@@ -95,10 +96,25 @@ class FakeEngine:
         return self.vocabulary.encode(text)
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
-        self.requests += requests
-        for place in reversed(range(len(requests))):
-            written = self.writes(self._text(requests[place].prompt_token_ids))
-            yield place, make_sample(written) if isinstance(written, str) else written
+        for key, request in enumerate(requests):
+            self.add(key, request)
+        while self.running:
+            yield from self.step()
+
+    def add(self, key: int, request: SampleRequest) -> None:
+        assert key not in self.running
+        self.requests.append(request)
+        self.running[key] = request
+
+    def step(self) -> list[tuple[int, Sample]]:
+        key = max(self.running)
+        written = self.writes(self._text(self.running[key].prompt_token_ids))
+        del self.running[key]
+        return [(key, make_sample(written) if isinstance(written, str) else written)]
+
+    def abort(self, keys: Iterable[int]) -> None:
+        for key in keys:
+            del self.running[key]
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         return [self.weighs(each) for each in continuations]

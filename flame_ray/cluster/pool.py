@@ -3,6 +3,10 @@
 Items of work come from any thread, and each gets a future. An actor's method is called as `method(payloads, *context)` and
 yields `(position, result)` pairs in any order. When a worker dies, its unfinished items go to the others and a new worker
 takes its slot. A worker gets no items until it serves the pool's weight version.
+
+In a pool with `Limits.refill` a worker gets more items before all of its items are done, as `method(payloads, *context, first,
+left)`: positions count from `first`, results of earlier items come too, and the call ends once items of a weight of at most
+`left` are unfinished. The next call goes on with them. Such a pool has one method.
 """
 
 import asyncio
@@ -29,7 +33,8 @@ Spawn = Callable[[int, int], Any]  # (slot, how many workers it had before) -> a
 class Limits:
     """`min_workers` are enough to start, `workers` are wanted. An item may cost `attempts` workers before it is given up.
 
-    `call_timeout_s`: until a worker's next result. `push_timeout_s`: until it has new weights.
+    `call_timeout_s`: until a worker's next result. `push_timeout_s`: until it has new weights. A worker gets more items when
+    `refill` of its `batch` is done; 0: when all of it is.
     """
 
     workers: int
@@ -39,6 +44,7 @@ class Limits:
     call_timeout_s: float = 1800.0
     push_timeout_s: float = 1800.0
     attempts: int = 5
+    refill: int = 0
 
 
 class WorkerPool:
@@ -148,38 +154,63 @@ class WorkerPool:
                 serving.cancel()
 
     async def _serve(self, slot: int, actor: Any) -> None:
+        held: dict[int, WorkItem] = {}  # the worker's unfinished items, by their positions
         while True:
             while self._update_worker is not None and self._versions.get(slot, 0) != self._version:
+                await self._process(actor, held, [], refill=0)  # new weights wait for all of them
                 version = self._version
                 await asyncio.wait_for(self._update_worker(actor), self.limits.push_timeout_s)
                 self._versions[slot] = version
             self._serving[slot] = actor
             self._notify()
-            if items := await self._queue.take(self.limits.batch):
-                await self._process(actor, items)
+            items = self._more(held) if held else await self._queue.take(self.limits.batch)
+            await self._process(actor, held, items, self.limits.refill)
 
-    async def _process(self, actor: Any, items: list[WorkItem]) -> None:
-        """Send a worker its items and hand out the results. Items that are unfinished when it dies are queued again."""
-        left, limit = dict(enumerate(items)), self.limits.call_timeout_s
+    def _more(self, held: dict[int, WorkItem]) -> list[WorkItem]:
+        """Items for a worker that has some. A suspect item stays alone."""
+        if any(item.is_suspect for item in held.values()):
+            return []
+        return self._queue.take_more(self.limits.batch - _weight(held))
+
+    async def _process(self, actor: Any, held: dict[int, WorkItem], items: list[WorkItem], refill: int) -> None:
+        """Send a worker more items and hand out results, until all or `refill` of what it has is done; drops that from `held`.
+
+        Items that are unfinished when it dies are queued again.
+        """
+        first = max(held, default=-1) + 1
+        held.update(enumerate(items, first))
+        left = max(0, _weight(held) - refill) if refill else 0
+        if not held:
+            return
         try:
-            method = getattr(actor, items[0].method).options(num_returns="streaming")
-            answers = method.remote([item.payload for item in items], *items[0].context)
-            while left:
-                reference = await asyncio.wait_for(anext(answers), limit)
-                position, result = await asyncio.wait_for(reference, limit)
-                left.pop(position).set_result(result)
+            answers = self._call(actor, items, [*held.values()][-1], (first, left))
+            while held:
+                reference = await asyncio.wait_for(anext(answers), self.limits.call_timeout_s)
+                position, result = await asyncio.wait_for(reference, self.limits.call_timeout_s)
+                held.pop(position).set_result(result)
                 self._results += 1
         except asyncio.CancelledError:
-            for item in reversed(list(left.values())):
+            for item in reversed(list(held.values())):
                 self._requeue(item)
             raise
         except StopAsyncIteration:
-            _fail_all(left.values(), self._incomplete(items[0], len(left)))
+            if _weight(held) > left:
+                self._refuse(held, self._incomplete(next(iter(held.values())), len(held)))
         except Exception as error:  # any error of an actor; one that is no death is the answer to the items
             if not is_death(error):
-                return _fail_all(left.values(), cause_of(error))
-            self._retry(left.values(), error)
+                return self._refuse(held, cause_of(error))
+            self._retry(held.values(), error)
             raise
+
+    def _call(self, actor: Any, items: list[WorkItem], like: WorkItem, feed: tuple[int, int]) -> Any:
+        """Call the actor with new items, if any; `like` is an item with the method and the context of the call."""
+        method = getattr(actor, like.method).options(num_returns="streaming")
+        return method.remote([item.payload for item in items], *like.context, *(feed if self.limits.refill else ()))
+
+    def _refuse(self, held: dict[int, WorkItem], error: BaseException) -> None:
+        """The error is the answer to all items of a worker, which lives on without them."""
+        _fail_all(held.values(), error)
+        held.clear()
 
     def _retry(self, items: Iterable[WorkItem], error: Exception) -> None:
         for item in reversed(list(items)):
@@ -268,6 +299,10 @@ class WorkerPool:
 
 def _node_of(actor: Any) -> str:
     return ray.get_runtime_context().get_node_id()
+
+
+def _weight(held: dict[int, WorkItem]) -> int:
+    return sum(item.weight for item in held.values())
 
 
 def _fail_all(items: Iterable[WorkItem], error: BaseException) -> None:

@@ -34,7 +34,11 @@ class WorkItem:
     def can_share_batch(self, other: "WorkItem") -> bool:
         """Only alike items share a batch. A suspect item is sent alone, so that no other item is lost with it."""
         alike = (self.method, self.context, self.weight) == (other.method, other.context, other.weight)
-        return alike and max(self.attempts, other.attempts) < SUSPECT
+        return alike and not (self.is_suspect or other.is_suspect)
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.attempts >= SUSPECT
 
 
 class TaskQueue:
@@ -65,6 +69,17 @@ class TaskQueue:
         try:
             if not (self._urgent or self._waiting) and not await self._wait_for_item():
                 return []
+            return self._take_share(most)
+        finally:
+            self._takers -= 1
+
+    def take_more(self, most: int) -> list[WorkItem]:
+        """Like `take`, for a worker that has other items: does not wait, takes nothing heavier than `most`, and no suspect."""
+        queue = self._urgent or self._waiting
+        if not queue or queue[0].weight > most or queue[0].is_suspect:
+            return []
+        self._takers += 1
+        try:
             return self._take_share(most)
         finally:
             self._takers -= 1

@@ -50,7 +50,13 @@ class Workers(Settings):
     # GPUs of each actor. 0: it sees none, and computes on the CPU. A fraction is a share of one GPU, on which Ray puts other
     # shares, of any role, before it begins the next GPU.
     gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
-    threads: Changeable[Annotated[int, Field(ge=0)]] = 0  # compute threads of an actor; 0: as many as the machine has cores
+    # Compute threads of an actor. 0: as many as its `cpus`; below one CPU, as many as its node has cores.
+    threads: Changeable[Annotated[int, Field(ge=0)]] = 0
+
+    @property
+    def own_threads(self) -> int:
+        """The compute threads that an actor has to itself, or 0: it takes turns on all cores of its node."""
+        return self.threads or int(self.cpus)
 
     @property
     def least(self) -> int:

@@ -47,11 +47,22 @@ class RolloutConfig(Workers):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9  # below 1 it sorts the vocabulary at each step: slow on a CPU
     top_k: Annotated[int, Field(ge=0)] = 0  # 0: off
     max_tokens: Positive = 96
-    batch_sequences: Changeable[Positive] = 240  # sequences sent to a worker at a time
-    max_sequences: Changeable[Positive] = 96
+    # Sequences that a worker has at a time, those that wait in it too; None: two and a half times max_sequences.
+    batch_sequences: Changeable[Positive | None] = None
+    max_sequences: Changeable[Positive] = 96  # sequences that an engine samples at the same time
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
     gpu_memory: Changeable[Fraction] = 0.8
     tensor_parallel: Changeable[Positive] = 1  # GPUs of one engine; set `gpus` to the same number
+
+    @property
+    def batch(self) -> int:
+        """How many sequences a worker has at a time."""
+        return self.batch_sequences or self.max_sequences * 5 // 2
+
+    @property
+    def refill(self) -> int:
+        """How many of them are finished before the worker gets more: few, so that its engine always has enough to sample."""
+        return max(1, self.batch // 16)
 
 
 class EvaluationConfig(Settings):

@@ -104,7 +104,7 @@ def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpo
     scope.reserve_room()
     learner = _offloaded(_start_learner(scope, policy, checkpoints)) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(scope)
-    rollouts = _start_pool(scope, "rollout", config.rollout.batch_sequences, actors.rollout, rollout_options)
+    rollouts = _start_pool(scope, "rollout", config.rollout.batch, actors.rollout, rollout_options)
     factuality = _start_factuality_pool(scope, True, verifiers)
     judge = _start_judge_pool(scope, judge_model)
     learner = learner or _start_learner(scope, policy, checkpoints)
@@ -147,10 +147,12 @@ async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]
 def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str, Any]:
     """Ray's options for an actor: its name in the dashboard, what it takes of the cluster, how many threads it uses.
 
-    With `shares_cores`, other actors compute at the same time, so that waiting threads must not spin.
+    An actor without threads of its own (`Workers.own_threads`) counts the cores where it starts; see `on_its_cores`. With
+    `shares_cores`, other actors compute at the same time, so that waiting threads must not spin.
     """
-    threads = role.threads or os.cpu_count() or 1
-    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {"TOKENIZERS_PARALLELISM": "false"}
+    if role.own_threads:
+        environment["OMP_NUM_THREADS"] = str(role.own_threads)
     if not role.gpus:
         environment |= NO_GPU
     if shares_cores or role.workers > 1:
@@ -164,17 +166,35 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
+def on_its_cores(actor: type, role: Role) -> type:
+    """The class for Ray. An actor without threads of its own computes with as many as its node has cores for it.
+
+    Ray would give it one. OpenMP reads the number when torch is imported, which is after the constructor has begun.
+    """
+    if role.own_threads:
+        return actor
+
+    class OnItsCores(actor):  # type: ignore[misc,valid-type]
+        def __init__(self, *args: Any):
+            os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+            super().__init__(*args)
+
+    OnItsCores.__name__ = OnItsCores.__qualname__ = actor.__name__  # in Ray's dashboard
+    return OnItsCores
+
+
 def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any) -> WorkerPool:
     config, room = scope.config, scope.room if name in SHARING else None
     role: Role = getattr(config, name)
-    remote: Any = ray.remote(actor)
+    remote: Any = ray.remote(on_its_cores(actor, role))
     shares_cores = _shares_cores(name, config)
 
     def spawn(slot: int, life: int) -> Any:
         options = actor_options(_label(f"{name}-{slot}", life), role, shares_cores)
         return remote.options(**in_room(options, room, slot)).remote(*args)
 
-    pool = WorkerPool(name, spawn, _limits(role, batch, config.cluster), scope.event_loop)
+    refill = role.refill if isinstance(role, RolloutConfig) else 0
+    pool = WorkerPool(name, spawn, replace(_limits(role, batch, config.cluster), refill=refill), scope.event_loop)
     if config.pipeline.colocated:
         pool.wait_ready(scope.left_s)  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool
@@ -249,7 +269,10 @@ def _start_needed_verifiers(scope: Scope) -> tuple[Any, ...]:
     model = reference(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
     options = _engine_options(config, model, role, receives_weights=False)
     verifiers = start_verifiers(
-        scope.actors.verifier, options, role.workers, lambda name: actor_options(name, role, config.pipeline.stream)
+        on_its_cores(scope.actors.verifier, role),
+        options,
+        role.workers,
+        lambda name: actor_options(name, role, config.pipeline.stream),
     )
     for verifier in verifiers:
         scope.callback(ray.kill, verifier)

@@ -4,7 +4,7 @@ Every token id here is of the model's own tokenizer; nothing is tokenized twice.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,11 +27,10 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the engine sampled: `logprobs` [T] at temperature 1; `finish_reason` is "stop" or "length"."""
+    """What the engine sampled; `finish_reason` is "stop" or "length"."""
 
     text: str
     token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
     finish_reason: str
 
 
@@ -97,7 +96,19 @@ class TextEngine(Protocol):
         ...
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
-        """Each request's position and sample, as soon as the sample is finished."""
+        """Each request's position and sample, as soon as the sample is finished. Nothing else may be sampled meanwhile."""
+        ...
+
+    def add(self, key: int, request: SampleRequest) -> None:
+        """Queue a request beside those that run. `key` is one that none of them has."""
+        ...
+
+    def step(self) -> list[tuple[int, Sample]]:
+        """Draw the next token of each running request. Returns those that are finished now, with their keys."""
+        ...
+
+    def abort(self, keys: Iterable[int]) -> None:
+        """Drop requests that were added."""
         ...
 
     def logprobs(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:

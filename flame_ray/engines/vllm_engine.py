@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -122,22 +122,42 @@ class VllmEngine:
         return tuple(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=False))
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
-        final = self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY
-        params = [
-            self._vllm.SamplingParams(
-                temperature=request.temperature,
-                top_p=request.top_p,
-                top_k=request.top_k or -1,
-                max_tokens=request.max_tokens,
-                seed=request.seed,
-                logprobs=0,
-                output_kind=final,
-                structured_outputs=self._json(request.json_schema),
-            )
-            for request in requests
-        ]
-        for index, output in self._stream([request.prompt_token_ids for request in requests], params):
-            yield index, self._sample(output.outputs[0])
+        running: set[int] = set()
+        try:
+            for key, request in enumerate(requests):
+                self.add(key, request)
+                running.add(key)
+            while running:
+                for key, sample in self.step():
+                    running.remove(key)
+                    yield key, sample
+        finally:
+            self.abort(running)
+
+    def add(self, key: int, request: SampleRequest) -> None:
+        (prompt,) = self._tokens([request.prompt_token_ids])
+        with self._detecting_death():
+            self._llm.llm_engine.add_request(str(key), prompt, self._params(request), lora_request=self._adapter)
+
+    def step(self) -> list[tuple[int, Sample]]:
+        with self._detecting_death():
+            outputs = self._llm.llm_engine.step()
+        return [(int(output.request_id), self._sample(output.outputs[0])) for output in outputs if output.finished]
+
+    def abort(self, keys: Iterable[int]) -> None:
+        if running := [str(key) for key in keys]:
+            self._llm.llm_engine.abort_request(running)
+
+    def _params(self, request: SampleRequest) -> Any:
+        return self._vllm.SamplingParams(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            top_k=request.top_k or -1,
+            max_tokens=request.max_tokens,
+            seed=request.seed,
+            output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
+            structured_outputs=self._json(request.json_schema),
+        )
 
     def _json(self, schema: str | None) -> Any:
         return self._vllm.sampling_params.StructuredOutputsParams(json=schema) if schema else None
@@ -231,23 +251,6 @@ class VllmEngine:
         with self._detecting_death():
             return self._llm.generate(tokens, params, use_tqdm=False, lora_request=self._adapter) if tokens else []
 
-    def _stream(self, prompts: Sequence[tuple[int, ...]], params: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield `(position, output)` as soon as a request is finished."""
-        engine = self._llm.llm_engine
-        running: dict[str, int] = {}
-        try:
-            with self._detecting_death():
-                for index, (prompt, asked) in enumerate(zip(self._tokens(prompts), params, strict=True)):
-                    running[str(index)] = index
-                    engine.add_request(str(index), prompt, asked, lora_request=self._adapter)
-            while running:
-                with self._detecting_death():
-                    outputs = engine.step()
-                yield from ((running.pop(output.request_id), output) for output in outputs if output.finished)
-        finally:
-            if running:
-                engine.abort_request(list(running))
-
     def _tokens(self, prompts: Sequence[tuple[int, ...]]) -> list[Any]:
         longest = max((len(prompt) for prompt in prompts), default=0)
         if longest >= self._options.max_length:
@@ -260,9 +263,7 @@ class VllmEngine:
 
     @staticmethod
     def _sample(output: Any) -> Sample:
-        token_ids = tuple(output.token_ids)
-        logprobs = tuple(step[token].logprob for step, token in zip(output.logprobs, token_ids, strict=True))
-        return Sample(output.text.strip(), token_ids, logprobs, output.finish_reason)
+        return Sample(output.text.strip(), tuple(output.token_ids), output.finish_reason)
 
     @staticmethod
     def _scored(continuation: Continuation, output: Any) -> tuple[float, ...]:

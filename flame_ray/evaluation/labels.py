@@ -118,7 +118,7 @@ def preference_of(row: Row) -> Preference:
     if helpful not in HELPFUL:
         raise row.unusable(f"`helpful` to be one of {', '.join(HELPFUL)}", helpful)
     texts = (row.text("a", blank=True), row.text("b", blank=True))
-    responses_G = tuple(Response(ResponseId(0, name, i), text, (), (), (), "stop", 0) for i, text in enumerate(texts))
+    responses_G = tuple(Response(ResponseId(0, name, i), text, (), (), "stop", 0) for i, text in enumerate(texts))
     return Preference(Group(Prompt(name, row.text("prompt")), responses_G), HELPFUL[helpful], _group(row))
 
 

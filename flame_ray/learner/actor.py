@@ -54,7 +54,7 @@ class LearnerActor:
 
         `ranks_here`: how many ranks share this machine's cores. Raises StorageError if the state is damaged.
         """
-        torch.set_num_threads(self._config.threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
+        torch.set_num_threads(self._config.own_threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
         from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
 
         with local_copy(resume_from) as state:

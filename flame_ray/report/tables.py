@@ -187,7 +187,6 @@ def _response(response: Response) -> dict[str, Any]:
         "text": response.text,
         "prompt_token_ids": list(response.prompt_token_ids),
         "token_ids": list(response.token_ids),
-        "logprobs": list(response.logprobs),
         "finish_reason": response.finish_reason,
         "weight_version": response.weight_version,
     }

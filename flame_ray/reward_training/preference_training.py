@@ -49,7 +49,7 @@ def with_off_topic(labelled: Sequence[Preference], count: int, seed: int) -> lis
         for _ in range(count):
             other = draw.choice([each for each in draw.sample(prompts, 2) if each != prompt])
             texts = (draw.choice(answers[prompt]), draw.choice(answers[other]))
-            responses = tuple(Response(ResponseId(0, "made", i), text, (), (), (), "stop", 0) for i, text in enumerate(texts))
+            responses = tuple(Response(ResponseId(0, "made", i), text, (), (), "stop", 0) for i, text in enumerate(texts))
             made.append(Preference(Group(Prompt("made", prompt), responses), 1.0, None))
     return [*labelled, *made]
 

@@ -1,40 +1,65 @@
 """One rollout worker: a text engine that controller/workers.py places in a Ray actor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from flame_ray.cluster.node import naming_node
 from flame_ray.engines.base import Continuation, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
-from flame_ray.rollout.sampling import SamplingPlan, groups, requests, response_ids, to_response
-from flame_ray.types import Group, Prompt
+from flame_ray.rollout.sampling import OpenGroup, SamplingPlan, requests
+from flame_ray.types import Group, Prompt, ResponseId
 
 
 class RolloutActor:
     """Samples from the policy, and stamps each response with the weight version that made it."""
 
-    def __init__(self, options: VllmOptions):
-        self._options = options
+    def __init__(self, options: VllmOptions, build: Callable[[VllmOptions], TextEngine] = VllmEngine):
+        self._options, self._build = options, build
+        self._keys = count()
+        self._running: dict[int, tuple[int, ResponseId]] = {}  # request's key -> its prompt's number, its response's id
+        self._open: dict[int, OpenGroup] = {}  # prompt's number -> its group
 
     @cached_property
     def _engine(self) -> TextEngine:
         with naming_node():
-            return VllmEngine(self._options)
+            return self._build(self._options)
 
     def ready(self) -> int:
         """The weight version that this worker serves. Raises what keeps it from serving; the constructor would die of it."""
         return self._engine.weight_version
 
-    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> Iterator[tuple[int, Group]]:
-        """Yield `(position of the prompt, group)` as soon as the prompt's last sample is finished."""
-        rendered = {prompt.id: self._engine.render([{"role": "user", "content": prompt.text}]) for prompt in prompts_P}
-        ids = response_ids(prompts_P, plan)
-        asked = requests(ids, rendered, plan)
-        version = self._engine.weight_version
-        samples = self._engine.sample(asked)
-        responses = ((index, to_response(ids[index], asked[index], sample, version)) for index, sample in samples)
-        yield from groups(prompts_P, responses, plan.samples)
+    def generate(
+        self, prompts_P: Sequence[Prompt], plan: SamplingPlan, first: int = 0, left: int = 0
+    ) -> Iterator[tuple[int, Group]]:
+        """Yield `(number, group)` as soon as a prompt's last sample is finished. Prompts are numbered from `first`.
+
+        Prompts of earlier calls that are unfinished are sampled beside these. Ends once the groups that are not whole have
+        `left` samples at most: the next call adds prompts, so that the engine never runs out of work.
+        """
+        try:
+            for number, prompt in enumerate(prompts_P, first):
+                self._begin(number, prompt, plan)
+            while sum(len(group.requests_G) for group in self._open.values()) > left:
+                for key, sample in self._engine.step():
+                    number, id = self._running.pop(key)
+                    if group := self._open[number].put(id, sample):
+                        del self._open[number]
+                        yield number, group
+        except BaseException:
+            self._engine.abort(self._running)
+            self._running.clear()
+            self._open.clear()
+            raise
+
+    def _begin(self, number: int, prompt: Prompt, plan: SamplingPlan) -> None:
+        rendered = self._engine.render([{"role": "user", "content": prompt.text}])
+        self._open[number] = OpenGroup(prompt, requests(prompt, rendered, plan), self._engine.weight_version)
+        for id, request in self._open[number].requests_G.items():
+            key = next(self._keys)
+            self._engine.add(key, request)
+            self._running[key] = number, id
 
     def load_weights(self, weights: Weights, version: int) -> int:
         """Load new weights. Returns the version that is served now."""

@@ -1,7 +1,7 @@
 """Turns prompts into sample requests, each with its own random stream, and samples into responses. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flame_ray.engines.base import Sample, SampleRequest
 from flame_ray.seeds import derived_seed
@@ -31,16 +31,12 @@ def sample_seed(seed: int, id: ResponseId) -> int:
     return derived_seed(seed, "rollout", id.round, id.prompt_id, id.index)
 
 
-def response_ids(prompts_P: Sequence[Prompt], plan: SamplingPlan) -> list[ResponseId]:
-    """The ids of a plan's samples, [P * G], prompt by prompt."""
-    return [ResponseId(plan.round, prompt.id, index) for prompt in prompts_P for index in range(plan.samples)]
-
-
-def requests(ids: Sequence[ResponseId], rendered: dict[str, tuple[int, ...]], plan: SamplingPlan) -> list[SampleRequest]:
-    """One request for each sample. `rendered` holds each prompt's token ids."""
-    return [
-        SampleRequest(
-            prompt_token_ids=rendered[id.prompt_id],
+def requests(prompt: Prompt, prompt_token_ids: tuple[int, ...], plan: SamplingPlan) -> dict[ResponseId, SampleRequest]:
+    """A prompt's requests [G], by the ids of their responses."""
+    ids = [ResponseId(plan.round, prompt.id, index) for index in range(plan.samples)]
+    return {
+        id: SampleRequest(
+            prompt_token_ids=prompt_token_ids,
             max_tokens=plan.max_tokens,
             temperature=plan.temperature,
             top_p=plan.top_p,
@@ -48,7 +44,7 @@ def requests(ids: Sequence[ResponseId], rendered: dict[str, tuple[int, ...]], pl
             seed=sample_seed(plan.seed, id) if plan.temperature > 0 else None,
         )
         for id in ids
-    ]
+    }
 
 
 def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_version: int) -> Response:
@@ -57,19 +53,23 @@ def to_response(id: ResponseId, request: SampleRequest, sample: Sample, weight_v
         text=sample.text,
         prompt_token_ids=request.prompt_token_ids,
         token_ids=sample.token_ids,
-        logprobs=sample.logprobs,
         finish_reason=sample.finish_reason,
         weight_version=weight_version,
     )
 
 
-def groups(prompts_P: Sequence[Prompt], responses: Iterable[tuple[int, Response]], samples: int) -> Iterator[tuple[int, Group]]:
-    """Yield `(p, group)` as soon as a prompt has all its samples. Responses come in any order, with their place in [P * G]."""
-    open_groups: dict[int, dict[int, Response]] = {}
-    for index, response in responses:
-        position, sample = divmod(index, samples)
-        group = open_groups.setdefault(position, {})
-        group[sample] = response
-        if len(group) == samples:
-            del open_groups[position]
-            yield position, Group(prompts_P[position], tuple(group[k] for k in range(samples)))
+@dataclass(frozen=True, slots=True)
+class OpenGroup:
+    """A prompt whose samples are being drawn, and those that are there already, by index."""
+
+    prompt: Prompt
+    requests_G: Mapping[ResponseId, SampleRequest]
+    weight_version: int  # of all samples: new weights wait until the group is whole
+    responses: dict[int, Response] = field(default_factory=dict)
+
+    def put(self, id: ResponseId, sample: Sample) -> Group | None:
+        """Take one sample. Returns the group [G] when it is whole."""
+        self.responses[id.index] = to_response(id, self.requests_G[id], sample, self.weight_version)
+        if len(self.responses) < len(self.requests_G):
+            return None
+        return Group(self.prompt, tuple(self.responses[id.index] for id in self.requests_G))

@@ -51,7 +51,7 @@ def decomposers() -> Iterator[tuple[str, Decomposer]]:
 
 def nothing_to_verify(decomposer: Decomposer, sentences: Sequence[str]) -> np.ndarray:
     """[N]; a text that the decomposer splits into several sentences has something to verify if one of them has."""
-    responses = [Response(ResponseId(0, str(at), 0), text, (), (), (), "stop", 0) for at, text in enumerate(sentences)]
+    responses = [Response(ResponseId(0, str(at), 0), text, (), (), "stop", 0) for at, text in enumerate(sentences)]
     found = decomposer.decompose([""] * len(responses), responses)
     return np.array([not any(sentence.verifiable for sentence in each.sentences_S) for each in found])
 

@@ -57,7 +57,7 @@ class SleepingSampler:
         for position, prompt in enumerate(prompts_P):
             time.sleep(BATCH_S / len(prompts_P))
             id = ResponseId(plan.round, prompt.id, 0)
-            yield position, Group(prompt, (Response(id, "text", (1,), (2,), (-0.5,), "stop", 0),))
+            yield position, Group(prompt, (Response(id, "text", (1,), (2,), "stop", 0),))
 
 
 class Metrics:

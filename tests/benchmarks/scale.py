@@ -38,7 +38,7 @@ class SleepingWorker:
             time.sleep(BATCH_S / len(prompts_P))
             ids = [ResponseId(plan.round, prompt.id, index) for index in range(SAMPLES)]
             tokens = tuple(range(TOKENS))
-            responses = (Response(id, "word " * TOKENS, tokens, tokens, (-0.5,) * TOKENS, "stop", 0) for id in ids)
+            responses = (Response(id, "word " * TOKENS, tokens, tokens, "stop", 0) for id in ids)
             yield position, Group(prompt, tuple(responses))
 
 

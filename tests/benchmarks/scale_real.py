@@ -34,7 +34,7 @@ def measure(workers: int, prompts_P: tuple[Prompt, ...]) -> tuple[float, float]:
     options = VllmOptions(reference(SMOLLM2), "bfloat16", 512, 96, 1.0, 0.8, 0)
     role = RolloutConfig(workers=workers, threads=1)
     event_loop = EventLoop()
-    limits = Limits(workers, workers, role.batch_sequences, start_timeout_s=300)
+    limits = Limits(workers, workers, role.batch, start_timeout_s=300, refill=role.refill)
     remote = ray.remote(RolloutActor)
     pool = WorkerPool("rollout", lambda *_: remote.options(**_options(role)).remote(options), limits, event_loop)
     pool.wait_ready()

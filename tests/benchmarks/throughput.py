@@ -93,7 +93,7 @@ def task(title: str, found: dict[str, dict[str, str]], index: int, draw: random.
         if value:
             said.append(template.format(*((value, title) if template.startswith("{} is the capital") else (title, value))))
     prompt = Prompt(f"{title}/{index}", f"Describe {title}.")
-    return Task(prompt, Response(ResponseId(0, prompt.id, 0), ". ".join(said) + ".", (), (), (), "stop", 0))
+    return Task(prompt, Response(ResponseId(0, prompt.id, 0), ". ".join(said) + ".", (), (), "stop", 0))
 
 
 def row(name: str, config: Config, tasks: Sequence[Task], verifier: Verifier | None) -> str:

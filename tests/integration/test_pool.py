@@ -11,6 +11,8 @@ import ray
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
+from flame_ray.config import Workers as Role
+from flame_ray.controller.workers import actor_options, on_its_cores
 from flame_ray.errors import EngineDied, EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
 from tests.integration.gate import PATIENCE_S, wait_for
 
@@ -20,6 +22,7 @@ class Worker:
 
     def __init__(self, index: int, life: int):
         self.name, self.version = f"{index}.{life}", 0
+        self.held: dict = {}
 
     def ready(self) -> str:
         return self.name
@@ -66,6 +69,17 @@ class Worker:
                 open(path, "w").close()
                 raise EngineDied("an engine", "a dead one", "see its log")
             yield position, item
+
+    def draw(self, items, path, first, left):
+        """Goes on with the items of earlier calls until so many are left; says how many it held."""
+        self.held.update(enumerate(items, first))
+        held = len(self.held)
+        while len(self.held) > left:
+            position, item = self.held.popitem()
+            if item == "die" and not os.path.exists(path):
+                open(path, "w").close()
+                os._exit(1)
+            yield position, (item, held)
 
     def refuse(self, items):
         raise ModelError("a model", "none", "give one")
@@ -148,6 +162,14 @@ def test_a_worker_that_dies_is_replaced_and_its_items_are_done_once(pool_of, tmp
     assert pool.deaths == 1
     pool.wait_ready()
     assert len(pool.actors) == 2
+
+
+def test_workers_get_more_before_they_are_done_and_what_a_dead_one_had_of_several_calls_is_done_once(pool_of, tmp_path):
+    pool = pool_of(2, batch=6, refill=2)
+    items = [*range(20), "die", *range(21, 50)]
+    found = results([pool.submit("draw", item, str(tmp_path / "died")) for item in items])
+    assert [item for item, _ in found] == items and pool.deaths == 1
+    assert sum(held == 6 for _, held in found) > 25  # handed one batch after another, a worker would begin with nothing
 
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(pool_of, gate):
@@ -305,3 +327,22 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     assert name == "0.1"
     pool.leave({"another node"})
     assert pool.submit("who", None).result(timeout=PATIENCE_S)[0] == "0.1"
+
+
+class Computing:
+    def threads(self) -> int:
+        import torch
+
+        return torch.get_num_threads()
+
+
+def test_an_actor_with_a_part_of_a_cpu_computes_on_all_cores_of_its_node_and_another_one_with_as_many_threads_as_cpus(
+    local_ray,
+):
+    found = []
+    for role in (Role(cpus=0.25), Role(cpus=1)):
+        options = actor_options(f"computing-{role.cpus:g}", role)
+        actor = ray.remote(on_its_cores(Computing, role)).options(**options).remote()
+        found.append(ray.get(actor.threads.remote(), timeout=PATIENCE_S))
+        ray.kill(actor)
+    assert found == [len(os.sched_getaffinity(0)), 1]

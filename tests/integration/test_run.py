@@ -67,9 +67,8 @@ def test_every_response_names_its_prompt_its_tokens_and_the_weights_that_made_it
         assert len(responses) == 6 * 4 and {row["prompt_id"] for row in responses} <= prompts
         for row in responses:
             assert row["round"] == round and row["weight_version"] == round - 1
-            assert len(row["token_ids"]) == len(row["logprobs"]) and row["prompt_token_ids"]
+            assert row["token_ids"] and row["prompt_token_ids"]
             assert row["finish_reason"] in {"stop", "length"}
-            assert all(value <= 0 for value in row["logprobs"])
 
 
 def test_pairs_join_responses_of_one_prompt_and_follow_their_scores(tiny_run):

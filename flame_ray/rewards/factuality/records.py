@@ -23,7 +23,7 @@ def task_of(row: Row) -> Task:
     name = f"line-{row.number}"
     reason = "length" if row.columns.get("finish_reason") == "length" else "stop"
     given = passages_of(row.texts("evidence")) if "evidence" in row.columns else None
-    return Task(Prompt(name, prompt), Response(ResponseId(0, name, 0), response, (), (), (), reason, 0), given)
+    return Task(Prompt(name, prompt), Response(ResponseId(0, name, 0), response, (), (), reason, 0), given)
 
 
 def passages_of(texts: Sequence[str]) -> tuple[Passage, ...]:

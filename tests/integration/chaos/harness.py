@@ -17,7 +17,6 @@ from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
-import pytest
 
 from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
 
@@ -31,7 +30,6 @@ TINY = REFERENCE | {
     "rollout.batch_sequences": "16",
     "learner.workers": "1",
 }
-LAST_BITS = 1e-3  # of a log-probability in float32
 SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
 
 
@@ -166,14 +164,8 @@ def assert_same_run(broken: ChaosRun, calm: ChaosRun | FinishedRun) -> None:
         assert len(samples) == len(set(samples)) == len(prompts) * int(REFERENCE["rollout.samples"])
         for name in ("prompts", "responses", "pairs", "facts", "heldout_responses"):
             found, expected = (run.table(f"{round:04d}/{name}.parquet") for run in (broken, calm))
-            assert _logprobs(found) == pytest.approx(_logprobs(expected), abs=LAST_BITS), (round, name)
             assert found == expected, (round, name)
     assert _counts(broken.summary) == _counts(calm.summary)
-
-
-def _logprobs(rows: list[dict]) -> list[float]:
-    """Taken out of the rows: what else was in a batch may move the last bit of a logit, and no pair is made of it."""
-    return [logprob for row in rows for logprob in row.pop("logprobs", ())]
 
 
 def _counts(summary: dict) -> dict:

@@ -54,6 +54,8 @@ class FakeActor:
         self.__ray_call__ = Method(lambda function: _ready(f"node {life}"))
         self.echo, self.refuse, self.forget = Method(self._echo), Method(self._refuse), Method(self._forget)
         self.wait = Method(self._wait)
+        self.draw = Method(self._draw)
+        self.drawing: dict[int, Any] = {}
 
     async def _start(self) -> None:
         if not self.starts:
@@ -81,6 +83,26 @@ class FakeActor:
             await asyncio.Event().wait()
         for position, item in enumerate(items):
             yield position, (item, self.life)
+
+    async def _draw(self, items: list, *feed: Any):
+        """Goes on with the items of earlier calls, newest first, until so many are left. `seen` has what it held.
+
+        A number as context is the weight of each item.
+        """
+        *context, first, left = feed
+        weight = next((each for each in context if isinstance(each, int)), 1)
+        self.drawing.update(enumerate(items, first))
+        self.seen.append(([*self.drawing.values()], tuple(context)))
+        while weight * len(self.drawing) > left:
+            await asyncio.sleep(0)
+            position, item = self.drawing.popitem()
+            if item == "deadly" or (item == "deadly once" and not self.life):
+                raise ActorDiedError
+            if item == "refused":
+                self.drawing.clear()
+                raise ModelError("a model", "none", "give one")
+            if item != "lost":
+                yield position, (item, self.version)
 
 
 class FakeRay:
@@ -303,3 +325,70 @@ def test_what_a_push_carries_is_held_for_those_that_join_later_and_let_go_once_t
     made.update(2, loading(Weights()))
     gc.collect()
     assert first() is None
+
+
+def test_a_worker_gets_more_items_before_all_that_it_has_are_done(pool):
+    made, actors = pool(batch=8, refill=2)
+    assert answers(burst(made, "draw", range(40), "a plan")) == [(item, 0) for item in range(40)]
+    held = [len(items) for items, _ in actors[0].seen]
+    assert held[:17] == [8] * 17 and held[17:] == [6, 4, 2]
+
+
+def test_more_items_are_no_heavier_than_what_has_become_free(pool):
+    made, actors = pool(batch=8, refill=2)
+    assert answers(burst(made, "draw", range(9), 4, weight=4)) == [(item, 0) for item in range(9)]
+    assert max(len(items) for items, _ in actors[0].seen) == 2
+
+
+def test_items_of_another_context_go_to_a_worker_beside_those_that_it_has(pool):
+    made, actors = pool(batch=4, refill=1)
+    asked = [*burst(made, "draw", range(4), "a plan"), *burst(made, "draw", range(4, 8), "greedy")]
+    assert answers(asked) == [(item, 0) for item in range(8)]
+    assert all(len(items) <= 4 for items, _ in actors[0].seen)
+
+
+def test_new_weights_wait_until_a_worker_has_no_items_and_it_gets_no_more_before_them(pool):
+    made, _ = pool(batch=8, refill=1)
+    made.wait_ready()
+
+    async def load(actor: FakeActor) -> None:
+        assert not actor.drawing
+        actor.version += 1
+
+    futures = burst(made, "draw", range(40))
+    futures[7].result(PATIENCE_S)
+    made.update(1, load)
+    versions = [version for _, version in answers(futures)]
+    assert set(versions) <= {0, 1} and answers([made.submit("draw", 1)]) == [(1, 1)]
+
+
+def test_what_a_dead_worker_had_from_several_calls_goes_to_the_one_that_takes_its_place(pool):
+    made, actors = pool(batch=4, refill=1)
+    items = [*range(6), "deadly once", *range(7, 12)]
+    assert answers(burst(made, "draw", items)) == [(item, 0) for item in items]
+    assert [actor.killed for actor in actors] == [True, False] and made.deaths == 1
+
+
+def test_an_item_that_brought_down_two_workers_is_alone_in_the_third(pool):
+    made, actors = pool(batch=4, refill=1, attempts=3)
+    futures = burst(made, "draw", ["deadly", *range(1, 8)])
+    with pytest.raises(WorkLost, match="survives draw of 'deadly'"):
+        futures[0].result(PATIENCE_S)
+    assert answers(futures[1:]) == [(item, 0) for item in range(1, 8)]
+    assert ["deadly"] in [items for items, _ in actors[2].seen]
+
+
+def test_an_error_of_a_worker_reaches_all_items_that_it_has_and_the_worker_goes_on_with_others(pool):
+    made, _ = pool(batch=4, refill=1)
+    refused = burst(made, "draw", [0, "refused", 2])
+    assert refused[2].result(PATIENCE_S) == (2, 0)
+    for future in refused[:2]:
+        with pytest.raises(ModelError):
+            future.result(PATIENCE_S)
+    assert answers(burst(made, "draw", range(5))) == [(item, 0) for item in range(5)]
+
+
+def test_an_item_that_a_worker_forgets_is_an_error_also_where_it_may_leave_some_for_later(pool):
+    made, _ = pool(batch=4, refill=1)
+    with pytest.raises(EngineError, match=r"a result for every item of rollout\.draw"):
+        made.submit("draw", "lost").result(PATIENCE_S)

@@ -79,6 +79,14 @@ def test_items_that_were_there_at_two_deaths_go_alone_so_that_the_one_that_is_th
     assert [take(waiting) for _ in range(4)] == [[20], [21], [10, 11], [0, 1, 2, 3]]
 
 
+def test_a_worker_that_has_items_takes_more_only_if_they_fit_and_none_is_suspect():
+    waiting = queue(work(0, weight=4), work(1, weight=4))
+    assert [taken(waiting.take_more(most)) for most in (3, 7, 4, 99)] == [[], [0], [1], []]
+    waiting.put_back(suspect := work(2))
+    suspect.attempts = queue_module.SUSPECT
+    assert waiting.take_more(MANY) == [] and take(waiting) == [2]
+
+
 def test_urgent_items_go_first():
     waiting = queue(work(0), work(1, urgent=True), work(2), work(3, urgent=True))
     assert [take(waiting) for _ in range(2)] == [[1, 3], [0, 2]]

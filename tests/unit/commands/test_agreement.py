@@ -9,9 +9,7 @@ from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
-LABELLED = LabelledResponse(
-    Task(Prompt("line-1", "Peru?"), Response(ID, "It borders Chile.", (), (), (), "stop", 0)), "a", 3, 2
-)
+LABELLED = LabelledResponse(Task(Prompt("line-1", "Peru?"), Response(ID, "It borders Chile.", (), (), "stop", 0)), "a", 3, 2)
 
 
 def verdict(label, score=0.7):

@@ -1,5 +1,6 @@
 """What an actor is called, and what it asks for; starting them is tested on a real Ray, in tests/integration."""
 
+import os
 import threading
 
 import pytest
@@ -7,7 +8,15 @@ import pytest
 from flame_ray.cluster.capacity import Request, requests
 from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
-from flame_ray.controller.workers import Scope, _engine_options, _label, _shares_cores, actor_options, start_workers
+from flame_ray.controller.workers import (
+    Scope,
+    _engine_options,
+    _label,
+    _shares_cores,
+    actor_options,
+    on_its_cores,
+    start_workers,
+)
 from flame_ray.engines.models import ModelRef
 from flame_ray.errors import ModelError
 from flame_ray.learner.checkpoints import Checkpoints
@@ -24,6 +33,28 @@ def test_an_actor_that_asks_for_no_gpu_sees_none():
         actor_options("judge-0", Workers(gpus=gpus))["runtime_env"]["env_vars"].get("CUDA_VISIBLE_DEVICES") for gpus in (0, 1)
     ]
     assert seen == ["", None]
+
+
+@pytest.mark.parametrize(("settings", "threads"), [({"cpus": 4}, "4"), ({"cpus": 2.5}, "2"), ({"cpus": 4, "threads": 3}, "3")])
+def test_an_actor_computes_with_as_many_threads_as_it_has_cpus(settings, threads):
+    role = Workers(**settings)
+    assert actor_options("rollout-0", role)["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == threads
+    assert on_its_cores(Started, role) is Started
+
+
+class Started:
+    def __init__(self, name: str):
+        self.name, self.threads = name, os.environ["OMP_NUM_THREADS"]
+
+
+def test_an_actor_with_a_part_of_a_cpu_counts_the_cores_of_its_own_node(monkeypatch):
+    """The driver may be on a head of two cores, and the samplers on nodes of 64."""
+    role = Workers(cpus=0.25)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1000)  # the driver's
+    assert "OMP_NUM_THREADS" not in actor_options("rollout-0", role)["runtime_env"]["env_vars"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # by Ray
+    started = on_its_cores(Started, role)("rollout-0")
+    assert (started.name, started.threads) == ("rollout-0", str(len(os.sched_getaffinity(0))))
 
 
 @pytest.mark.parametrize(("workers", "shares_cores", "policy"), [(1, False, None), (2, False, "PASSIVE"), (1, True, "PASSIVE")])

@@ -23,7 +23,7 @@ from flame_ray.storage.filesystem import Storage
 
 RECORDS = [value for value in vars(types).values() if dataclasses.is_dataclass(value)]
 ID = types.ResponseId(1, "peru/borders", 0)
-RESPONSE = types.Response(ID, "It borders Brazil.", (1, 2), (3, 4), (-0.1, -1e-320), "stop", 1)
+RESPONSE = types.Response(ID, "It borders Brazil.", (1, 2), (3, 4), "stop", 1)
 VERDICT = types.Verdict(types.Fact("It borders Brazil.", 0), types.VerdictLabel.NOT_FOUND, 1 / 3, None)
 TEXTS = ["", "Où 🦙?", 'quotes "and" \\ backslashes', "two\nlines\r\n\x00\x1f\x7f\u2028", "\U0010ffff\ufeff", "null"]
 

@@ -75,7 +75,7 @@ def report(round: int, pairs=None, training=None, **intervals: Interval) -> Roun
 
 
 def response(index: int, text: str = "Peru borders Chile.") -> Response:
-    return make_response(text, index=index, prompt_tokens=(1, 2), tokens=(3, 4), logprobs=(-0.5, -0.25))
+    return make_response(text, index=index, prompt_tokens=(1, 2), tokens=(3, 4))
 
 
 def verdict(text: str, sentence: int, label: VerdictLabel, passage: str | None) -> Verdict:
@@ -198,7 +198,7 @@ def test_a_prompts_row_says_its_split_its_label_and_what_was_decided():
 def test_a_scored_response_has_its_tokens_both_rewards_and_its_counts():
     (row,) = responses_of([SCORED])
     assert (row["response_id"], row["prompt_id"], row["round"], row["index"]) == ("1/peru/0", "peru", 1, 0)
-    assert (row["prompt_token_ids"], row["token_ids"], row["logprobs"]) == ([1, 2], [3, 4], [-0.5, -0.25])
+    assert (row["prompt_token_ids"], row["token_ids"]) == ([1, 2], [3, 4])
     assert (row["precision"], row["supported"], row["contradicted"], row["not_found"]) == (0.5, 2, 1, 1)
     assert (row["instruction_score"], row["instruction_missing"], row["fact_missing"]) == (3.5, None, None)
 

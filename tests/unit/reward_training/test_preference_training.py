@@ -6,7 +6,7 @@ from flame_ray.types import Group, Prompt, Response, ResponseId
 
 
 def preference(prompt, first, second, first_wins):
-    responses = tuple(Response(ResponseId(0, "x", i), text, (), (), (), "stop", 0) for i, text in enumerate((first, second)))
+    responses = tuple(Response(ResponseId(0, "x", i), text, (), (), "stop", 0) for i, text in enumerate((first, second)))
     return Preference(Group(Prompt("x", prompt), responses), first_wins, None)
 
 

@@ -1,42 +1,65 @@
 """A rollout worker around an engine that finishes its samples in an order of its own."""
 
-from dataclasses import replace
+import pytest
 
+from flame_ray.engines.base import Sample
+from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.rollout.actor import RolloutActor
-from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.types import Prompt, ResponseId
+from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
+from flame_ray.types import Group, Prompt, ResponseId
 from tests.doubles import FakeEngine
 
 PROMPTS_P = [Prompt("a", "one"), Prompt("b", "one two")]
 PLAN = SamplingPlan(round=2, seed=11, samples=2, max_tokens=16, temperature=0.7)
 
 
-class ChangingEngine(FakeEngine):
-    """Says what it was asked; weights that come in while it samples belong to the next call."""
-
-    def sample(self, requests):
-        for place, sample in super().sample(requests):
-            request = requests[place]
-            yield place, replace(sample, text=f"{len(request.prompt_token_ids)} words, seed {request.seed}")
-            self.weight_version = 5
+def worker(engine: FakeEngine) -> RolloutActor:
+    return RolloutActor(VllmOptions("/model", "float32", 64, 8, 1.0, 0.8, seed=0), build=lambda options: engine)
 
 
-def worker() -> RolloutActor:
-    """An actor as its constructor leaves it, but for the engine."""
-    actor = RolloutActor.__new__(RolloutActor)
-    actor._engine = ChangingEngine(weight_version=4)
-    return actor
+def numbered(found: list[tuple[int, Group]]) -> list[tuple[int, str]]:
+    return [(number, group.prompt.id) for number, group in found]
 
 
-def test_each_group_comes_with_its_prompts_place_as_soon_as_it_is_whole():
-    found = list(worker().generate(PROMPTS_P, PLAN))
-    assert [(place, group.prompt.id) for place, group in found] == [(1, "b"), (0, "a")]
+def test_each_group_comes_with_its_prompts_number_as_soon_as_it_is_whole():
+    engine = FakeEngine(writes=lambda text: f"{len(text.split())} words")
+    found = list(worker(engine).generate(PROMPTS_P, PLAN))
+    assert numbered(found) == [(1, "b"), (0, "a")]
     for _, group in found:
         assert [response.id for response in group.responses_G] == [ResponseId(2, group.prompt.id, index) for index in (0, 1)]
-        assert {response.text.split(",")[0] for response in group.responses_G} == {f"{len(group.prompt.text.split())} words"}
-        assert len({response.text for response in group.responses_G}) == 2
+        assert {response.text for response in group.responses_G} == {f"{len(group.prompt.text.split())} words"}
+    assert len({request.seed for request in engine.requests}) == 4
 
 
-def test_all_samples_of_a_call_carry_the_version_that_was_there_when_it_began():
-    responses = [response for _, group in worker().generate(PROMPTS_P, PLAN) for response in group.responses_G]
-    assert {response.weight_version for response in responses} == {4}
+def test_a_call_that_may_leave_samples_ends_early_and_the_next_one_goes_on_with_them_beside_its_own_prompts():
+    engine = FakeEngine()
+    actor = worker(engine)
+    assert numbered(list(actor.generate(PROMPTS_P, PLAN, first=0, left=2))) == [(1, "b")]
+    assert len(engine.running) == 2
+    more = [Prompt("c", "three"), Prompt("d", "four")]
+    assert numbered(list(actor.generate(more, greedy_plan(2, 9), first=2, left=2))) == [(3, "d"), (2, "c")]
+    assert numbered(list(actor.generate([], PLAN, first=4, left=0))) == [(0, "a")]
+    assert not engine.running
+    assert [request.max_tokens for request in engine.requests] == [16] * 4 + [9] * 2
+
+
+def test_each_sample_carries_the_version_that_was_there_when_its_prompt_came():
+    engine = FakeEngine(weight_version=4)
+    actor = worker(engine)
+    (before,) = [group for _, group in actor.generate(PROMPTS_P[:1], PLAN)]
+    engine.load_weights(None, 5)  # type: ignore[arg-type]
+    (after,) = [group for _, group in actor.generate(PROMPTS_P[:1], PLAN)]
+    assert [{response.weight_version for response in group.responses_G} for group in (before, after)] == [{4}, {5}]
+
+
+def test_after_an_error_nothing_is_left_in_the_engine_and_the_next_call_begins_anew():
+    def refuse(text: str) -> Sample:
+        raise KeyError(text)
+
+    engine = FakeEngine(writes=refuse)
+    actor = worker(engine)
+    with pytest.raises(KeyError, match="two"):
+        list(actor.generate(PROMPTS_P, PLAN))
+    assert not engine.running
+    engine.writes = lambda text: "an answer"
+    assert numbered(list(actor.generate(PROMPTS_P, PLAN))) == [(1, "b"), (0, "a")]

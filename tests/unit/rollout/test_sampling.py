@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from flame_ray.engines.base import Sample, SampleRequest
-from flame_ray.rollout.sampling import SamplingPlan, greedy_plan, groups, requests, response_ids, sample_seed, to_response
-from flame_ray.types import Group, Prompt, Response, ResponseId
-from tests.builders import make_response
+from flame_ray.rollout.sampling import OpenGroup, SamplingPlan, greedy_plan, requests, sample_seed, to_response
+from flame_ray.types import Prompt, ResponseId
+from tests.builders import make_sample
 
 PROMPTS_P = [Prompt(f"set/{i}", f"question {i}") for i in range(7)]
 PLAN = SamplingPlan(round=2, seed=11, samples=3, max_tokens=16, temperature=0.7, top_p=0.9, top_k=20)
@@ -16,14 +16,11 @@ PLAN = SamplingPlan(round=2, seed=11, samples=3, max_tokens=16, temperature=0.7,
 
 def asked(prompts_P: list[Prompt], plan: SamplingPlan = PLAN) -> dict[ResponseId, SampleRequest]:
     """What one worker asks its engine for these prompts, by sample."""
-    ids = response_ids(prompts_P, plan)
-    rendered = {prompt.id: (PROMPTS_P.index(prompt), 1) for prompt in prompts_P}
-    return dict(zip(ids, requests(ids, rendered, plan), strict=True))
+    return {id: each for prompt in prompts_P for id, each in requests(prompt, (PROMPTS_P.index(prompt), 1), plan).items()}
 
 
-def test_ids_run_prompt_by_prompt_and_index_by_index():
-    ids = response_ids(PROMPTS_P[:2], PLAN)
-    assert [str(id) for id in ids] == ["2/set/0/0", "2/set/0/1", "2/set/0/2", "2/set/1/0", "2/set/1/1", "2/set/1/2"]
+def test_ids_run_index_by_index():
+    assert [str(id) for id in requests(PROMPTS_P[1], (1,), PLAN)] == ["2/set/1/0", "2/set/1/1", "2/set/1/2"]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
@@ -80,41 +77,21 @@ def test_a_lower_temperature_that_is_not_zero_keeps_the_same_streams():
 
 def test_a_response_keeps_the_samplers_own_tokens_and_is_stamped_with_its_weights():
     id = ResponseId(2, "set/0", 1)
-    sample = Sample("Hello", (5, 6), (-0.5, -0.25), "length")
+    sample = Sample("Hello", (5, 6), "length")
     response = to_response(id, SampleRequest((0, 1), 2), sample, weight_version=3)
     assert (response.id, response.text, response.finish_reason, response.weight_version) == (id, "Hello", "length", 3)
-    assert (response.prompt_token_ids, response.token_ids, response.logprobs) == ((0, 1), (5, 6), (-0.5, -0.25))
-
-
-def responses(prompts_P: list[Prompt]) -> list[tuple[int, Response]]:
-    """Every sample of a plan with its place, as an engine would give them one after the other."""
-    return [
-        (place, make_response(f"answer {id}", round=id.round, prompt=id.prompt_id, index=id.index))
-        for place, id in enumerate(response_ids(prompts_P, PLAN))
-    ]
+    assert (response.prompt_token_ids, response.token_ids) == ((0, 1), (5, 6))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_samples_in_any_order_become_groups_that_hold_them_by_index(seed):
-    shuffled = random.Random(seed).sample(responses(PROMPTS_P), 21)
-    found = dict(groups(PROMPTS_P, shuffled, PLAN.samples))
-    assert sorted(found) == list(range(7))
-    for position, group in found.items():
-        assert group.prompt == PROMPTS_P[position]
-        assert [response.id for response in group.responses_G] == [ResponseId(2, group.prompt.id, index) for index in range(3)]
+def test_samples_in_any_order_become_a_group_that_holds_them_by_index(seed):
+    group = open_group(PROMPTS_P[3])
+    shuffled = random.Random(seed).sample([*group.requests_G], 3)
+    *before, found = [group.put(id, make_sample(f"answer {id}")) for id in shuffled]
+    assert before == [None, None] and found is not None and found.prompt == PROMPTS_P[3]
+    assert [response.id for response in found.responses_G] == [ResponseId(2, "set/3", index) for index in range(3)]
+    assert all(response.text == f"answer {response.id}" and response.weight_version == 4 for response in found.responses_G)
 
 
-def test_a_group_is_given_with_its_last_sample_and_not_before():
-    arriving = responses(PROMPTS_P[:2])
-    order = [arriving[place] for place in (0, 3, 5, 1, 4, 2)]
-    seen: list[int] = []
-    done = groups(PROMPTS_P[:2], (seen.append(place) or (place, response) for place, response in order), PLAN.samples)
-    assert (next(done)[0], len(seen)) == (1, 5)
-    assert (next(done)[0], len(seen)) == (0, 6)
-    assert list(done) == []
-
-
-def test_a_group_that_lacks_a_sample_is_not_given():
-    assert [group for _, group in groups(PROMPTS_P[:2], responses(PROMPTS_P[:2])[:-1], PLAN.samples)] == [
-        Group(PROMPTS_P[0], tuple(response for _, response in responses(PROMPTS_P[:1])))
-    ]
+def open_group(prompt: Prompt) -> OpenGroup:
+    return OpenGroup(prompt, requests(prompt, (1,), PLAN), weight_version=4)

@@ -32,7 +32,7 @@ class Engine:
         if self.error:
             raise self.error
         for place in reversed(range(len(requests))):
-            yield place, Sample(f"answer {place}", (1,), (-0.1,), "stop")
+            yield place, Sample(f"answer {place}", (1,), "stop")
 
 
 def actor(error=None):
