@@ -178,7 +178,9 @@ def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(lo
 
 
 def test_an_actor_that_dies_is_asked_again_by_ray(stubs, tmp_path):
-    assert multiplied(RemoteVerifier(stubs({"dies_once": str(tmp_path / "died")}, {})), 5 * CHUNK)
+    died = tmp_path / "died"
+    assert multiplied(RemoteVerifier(stubs({"dies_once": str(died)}, {})), 5 * CHUNK)
+    assert died.exists(), "no actor died"
 
 
 def test_an_actor_that_is_gone_for_ever_is_an_error_that_stops_and_not_a_missing_reward(stubs):

@@ -49,6 +49,7 @@ def test_a_run_on_an_object_store_is_the_run_on_a_disk_also_if_it_was_stopped(dr
     printed = first.communicate(timeout=SESSION_S)[0]
     assert first.returncode == 75 and "--resume mine" in printed, printed
     assert found.summary["status"] == "interrupted"
+    assert found.spans("interrupted") == {"train 1"}
 
     second = driver("--resume", "shared://bucket/mine")
     printed = second.communicate(timeout=2 * SESSION_S)[0]
