@@ -174,15 +174,15 @@ class ChaosRun:
                 return process
         return None
 
-    def kill(self, title: str, part: str = "") -> Hit:
-        """SIGKILL the first process that is caught at this work, and wait until the run reports the loss.
+    def kill(self, title: str, part: str = "", when: Callable[[], object] = lambda: True) -> Hit:
+        """SIGKILL the first process that is caught at this work while `when` holds, and wait until the run reports the loss.
 
         `part`: kill the first process of this title instead, while the caught one stands still.
         """
         fault = self.declare(f"a kill of {part or title}")
         report = next(report for start, report in REPORTS.items() if title.startswith(start))
         before = self.reported(report)
-        process = self.wait_for(lambda: self.caught_at(title), f"a process at {title}")
+        process = self.wait_for(lambda: self.caught_at(title, when=when), f"a process at {title}")
         victim = self.processes(part)[0] if part else process
         hit = fault.hit(victim.pid, title_of(process))
         victim.kill()
