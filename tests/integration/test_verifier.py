@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import threading
 
 import psutil
@@ -19,6 +18,7 @@ from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
 from flame_ray.types import VerdictLabel
 from tests.builders import make_claim, make_passage, make_response
+from tests.integration.chaos.faults import caught, title_of
 from tests.integration.gate import wait_for
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}
@@ -86,8 +86,9 @@ def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(
     found = []
     asking = threading.Thread(target=lambda: found.extend(LlmChecker(RemoteVerifier(actors, timeout_s=240)).check(asked)))
     asking.start()
-    wait_for(lambda: "choices" in psutil.Process(process).cmdline()[0])  # Ray titles a process by what it does
-    os.kill(process, signal.SIGKILL)
+    victim = psutil.Process(process)
+    wait_for(lambda: caught(victim, lambda: "choices" in title_of(victim)))
+    victim.kill()
     asking.join(timeout=240)
     assert local_ray.get(actors[0].__ray_call__.remote(lambda actor: os.getpid())) != process
     assert [verdict.fact for verdict in found] == [claim.fact for claim in asked]
