@@ -1,7 +1,8 @@
 """An object store that every process of this machine reaches: `shared://bucket/key`, kept below $SHARED_STORE.
 
 It has no folders to make and none to rename. fsspec finds it as it finds s3fs: by the entry point of an installed package,
-which `install` writes. Who puts a file is noted in $SHARED_STORE/writers.
+which `install` writes. Who puts a file is noted in $SHARED_STORE/writers. A file $SHARED_STORE/refuse holds a part of a path:
+the first write to such a path is refused, and removes it.
 """
 
 import os
@@ -26,6 +27,13 @@ class SharedStore(LocalFileSystem):
         with (Path(os.environ["SHARED_STORE"]) / "writers").open("a") as writers:
             writers.write(f"{os.getpid()} {path2}\n")
         return super().put_file(path1, path2, **options)
+
+    def pipe_file(self, path, value, **options):
+        refusal = Path(os.environ["SHARED_STORE"]) / "refuse"
+        if refusal.exists() and refusal.read_text() in path:
+            refusal.unlink()
+            raise PermissionError(f"no right to write {path}")
+        return super().pipe_file(path, value, **options)
 
     def mv(self, *paths, **options):
         raise NotImplementedError("an object store cannot rename")

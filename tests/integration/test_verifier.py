@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import threading
 
 import psutil
@@ -20,6 +19,7 @@ from flame_ray.rewards.verifier.actor import VerifierActor
 from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
 from flame_ray.types import VerdictLabel
 from tests.builders import make_claim, make_passage, make_response
+from tests.integration.chaos.faults import caught, title_of
 from tests.integration.gate import wait_for
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}
@@ -87,8 +87,9 @@ def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(
     found = []
     asking = threading.Thread(target=lambda: found.extend(LlmChecker(RemoteVerifier(actors, timeout_s=240)).check(asked)))
     asking.start()
-    wait_for(lambda: "choices" in psutil.Process(process).cmdline()[0])  # Ray titles a process by what it does
-    os.kill(process, signal.SIGKILL)
+    victim = psutil.Process(process)
+    wait_for(lambda: caught(victim, lambda: "choices" in title_of(victim)))
+    victim.kill()
     asking.join(timeout=240)
     assert local_ray.get(actors[0].__ray_call__.remote(lambda actor: os.getpid())) != process
     assert [verdict.fact for verdict in found] == [claim.fact for claim in asked]
@@ -179,7 +180,9 @@ def test_an_actor_that_does_not_answer_has_few_questions_waiting_and_is_named(lo
 
 
 def test_an_actor_that_dies_is_asked_again_by_ray(stubs, tmp_path):
-    assert multiplied(RemoteVerifier(stubs({"dies_once": str(tmp_path / "died")}, {})), 5 * CHUNK)
+    died = tmp_path / "died"
+    assert multiplied(RemoteVerifier(stubs({"dies_once": str(died)}, {})), 5 * CHUNK)
+    assert died.exists(), "no actor died"
 
 
 def test_an_actor_that_is_gone_for_ever_is_an_error_that_stops_and_not_a_missing_reward(stubs):

@@ -2,10 +2,14 @@
 
 Everything is real: Ray, vLLM, DeepSpeed, SIGKILL. A process is found below the run's own driver, so that no other Ray on
 the machine is touched.
+
+A fault must show: what it falls on is at work (`caught`), a lost worker is reported by the run, and `finish` fails if a
+declared fault hit nothing.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +22,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 
+from tests.integration.chaos.faults import Fault, Hit, below, caught, missed, title_of
 from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
 
 # One worker of each kind, and enough work that a moment to break something lasts.
@@ -31,6 +36,13 @@ TINY = REFERENCE | {
     "learner.workers": "1",
 }
 SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
+REPORTS = {  # by the start of a process's title: what a run prints once it has noticed that it lost one
+    "ray::RolloutActor": r"rollout-\d+ is lost and is replaced",
+    "VLLM::Worker": r"rollout-\d+ is lost and is replaced",
+    "ray::JudgeActor": r"judge-\d+ is lost and is replaced",
+    "ray::FactualityActor": r"factuality-\d+ is lost and is replaced",
+    "ray::LearnerActor": "the learner starts again from its newest state",
+}
 
 
 @dataclass
@@ -44,6 +56,7 @@ class ChaosRun:
     enter: tuple[str, ...] = ()  # what the driver's command line begins with, as `Host.enter`
     driver: subprocess.Popen | None = None
     printed: str = ""
+    faults: list[Fault] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -68,7 +81,7 @@ class ChaosRun:
         )
 
     def finish(self) -> int:
-        """Wait for the driver; its exit code. What it printed is in `printed`."""
+        """Wait for the driver; its exit code. What it printed is in `printed`. Fails if a fault hit nothing."""
         assert self.driver is not None
         try:
             code = self.driver.wait(SESSION_S)
@@ -78,7 +91,16 @@ class ChaosRun:
         self.log.seek(0)
         self.printed = self.log.read()
         self.log.close()
+        self.assert_all_hit()
         return code
+
+    def declare(self, what: str) -> Fault:
+        """A fault that must have hit something by the time the run ends."""
+        self.faults.append(Fault(what))
+        return self.faults[-1]
+
+    def assert_all_hit(self) -> None:
+        assert not missed(self.faults), f"hit nothing at work: {missed(self.faults)}; the run printed:\n{self.printed}"
 
     def end(self) -> None:
         """Let nothing of this run live on."""
@@ -89,27 +111,87 @@ class ChaosRun:
             self.driver.kill()
             self.driver.wait()
 
-    def kill_driver(self) -> None:
-        """SIGKILL the driver and, with it, the Ray that it started: what is left of a machine that lost its power."""
+    def kill_driver(self, moment: str = "its run", reached: Callable[[], object] = lambda: True) -> Hit:
+        """SIGKILL the driver and, with it, the Ray that it started: what is left of a machine that lost its power.
+
+        It is caught while `reached` holds. Gives the hit, with the stages that were under way.
+        """
+        hit = self.catch_driver(f"a kill of the driver in {moment}", reached)
         assert self.driver is not None
         below = self.processes("")
         self.driver.kill()
-        self.driver.wait()
+        assert self.driver.wait() == -signal.SIGKILL, "the driver ended by itself"
         for process in below:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(below, timeout=30)
+        return hit
+
+    def tell_to_stop(self, moment: str, reached: Callable[[], object]) -> Hit:
+        """SIGTERM the driver while `reached` holds."""
+        hit = self.catch_driver(f"a request to stop in {moment}", reached)
+        assert self.driver is not None
+        self.driver.send_signal(signal.SIGTERM)
+        self.driver.send_signal(signal.SIGCONT)
+        return hit
+
+    def catch_driver(self, what: str, reached: Callable[[], object]) -> Hit:
+        """Stop the driver while `reached` holds."""
+        assert self.driver is not None
+        fault, pid = self.declare(what), self.driver.pid
+        self.wait_for(lambda: self.ended() is None and reached() and caught(psutil.Process(pid), reached), what)
+        return fault.hit(pid, ", ".join(sorted(self.under_way())) or "between two stages")
+
+    def under_way(self) -> set[str]:
+        """The stages that run now, as "sample 1"."""
+        return self.spans("running")
+
+    def spans(self, ended: str) -> set[str]:
+        """The stages that ended so, by the run's own timeline."""
+        file = self.folder / "timeline.json"
+        spans = json.loads(file.read_text()) if file.exists() else []
+        return {f"{span['stage']} {span['round']}" for span in spans if span["ended"] == ended}
 
     def processes(self, title: str) -> list[psutil.Process]:
-        """Those below the driver whose title starts so; Ray titles a worker `ray::RolloutActor.generate`."""
+        """Those below the driver whose title starts so."""
         assert self.driver is not None
         return below(self.driver.pid, title)
 
-    def kill(self, title: str) -> None:
-        """SIGKILL the first process of this title as soon as there is one."""
-        process = self.wait_for(lambda: next(iter(self.processes(title)), None), f"a process {title}", pause_s=0.1)
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
+    def catch(self, title: str, root: int | None = None, when: Callable[[], object] = lambda: True) -> psutil.Process:
+        """Stop the first process that is caught at this work while `when` holds. It is below the driver, or below `root`."""
+        fault = self.declare(f"a stop of {title}")
+        process = self.wait_for(lambda: self.caught_at(title, root, when), f"a process at {title}")
+        fault.hit(process.pid, title_of(process))
+        return process
+
+    def caught_at(self, title: str, root: int | None = None, when: Callable[[], object] = lambda: True):
+        """A process that was at this work while `when` holds, and is stopped now; None if there is none."""
+        assert self.driver is not None
+        for process in below(root or self.driver.pid, title):
+            if when() and caught(process, lambda at=process: title_of(at).startswith(title) and when()):
+                return process
+        return None
+
+    def kill(self, title: str, part: str = "", when: Callable[[], object] = lambda: True) -> Hit:
+        """SIGKILL the first process that is caught at this work while `when` holds, and wait until the run reports the loss.
+
+        `part`: kill the first process of this title instead, while the caught one stands still.
+        """
+        fault = self.declare(f"a kill of {part or title}")
+        report = next(report for start, report in REPORTS.items() if title.startswith(start))
+        before = self.reported(report)
+        process = self.wait_for(lambda: self.caught_at(title, when=when), f"a process at {title}")
+        victim = self.processes(part)[0] if part else process
+        hit = fault.hit(victim.pid, title_of(process))
+        victim.kill()
+        victim.wait(30)
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+        self.wait_for(lambda: self.reported(report) > before, f"a report that {part or title} is lost", pause_s=0.1)
+        return hit
+
+    def reported(self, report: str) -> int:
+        return len(re.findall(report, self.text()))
 
     def wait_for(self, what: Callable, label: str, pause_s: float = 0.02):
         """What it gives, as soon as it gives something. To list processes is slow: look less often for these."""
@@ -133,31 +215,17 @@ class ChaosRun:
     def table(self, name: str) -> list[dict]:
         return pq.read_table(self.folder / "rounds" / name).to_pylist()
 
+    def text(self) -> str:
+        """All that the drivers of this run have printed so far."""
+        return (self.root / f"{self.id}.log").read_text()
+
     def tail(self) -> str:
-        self.log.flush()
-        return (self.root / f"{self.id}.log").read_text()[-3000:]
-
-
-def below(pid: int, title: str) -> list[psutil.Process]:
-    """The processes that a process began, and those that they did, whose title starts so."""
-    found = []
-    with suppress(psutil.NoSuchProcess):
-        for process in psutil.Process(pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess, IndexError):
-                if " ".join(process.cmdline()).startswith(title):
-                    found.append(process)
-    return found
-
-
-def flip_a_byte(file: Path) -> None:
-    """Twice gives back the file as it was."""
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    file.write_bytes(data)
+        return self.text()[-3000:]
 
 
 def assert_same_run(broken: ChaosRun, calm: ChaosRun | FinishedRun) -> None:
     """Every prompt answered once, every pair trained once, and all as in a run that nothing disturbed."""
+    broken.assert_all_hit()
     for round in range(1, len(calm.summary["rounds"])):
         prompts = [row["prompt_id"] for row in calm.table(f"{round:04d}/prompts.parquet")]
         samples = [row["response_id"] for row in broken.table(f"{round:04d}/responses.parquet")]

@@ -1,42 +1,51 @@
 """The driver dies, in each stage in turn, and the run goes on from the last durable unit."""
 
-import signal
+from collections.abc import Callable
 
 import pytest
 
-from tests.integration.chaos.harness import assert_same_run, flip_a_byte
+from tests.integration.chaos.faults import flip_a_byte
+from tests.integration.chaos.harness import ChaosRun, assert_same_run
 
 pytestmark = pytest.mark.long
 
 
 def test_a_driver_that_is_killed_in_every_stage_loses_nothing_and_repeats_nothing(chaos, calm):
     chaos.start()
-    moments = {
-        "evaluation before training": lambda: chaos.processes("ray::RolloutActor.generate"),
-        "sampling": lambda: list(chaos.folder.glob("rounds/0001/sampled/*.json.gz")),
-        "scoring": lambda: list(chaos.folder.glob("rounds/0001/scored/*.json.gz")),
-        "a training step": lambda: list(chaos.folder.glob("checkpoints/round-0001/steps/*")),
-        "the write of a checkpoint": lambda: list(chaos.folder.glob("checkpoints/round-0001/.state.part")),
-        "sync or evaluation": lambda: list(chaos.folder.glob("checkpoints/round-0001/adapter")),
-        "the next round": lambda: list(chaos.folder.glob("rounds/0002/sampled/*.json.gz")),
-    }
-    for moment, reached in moments.items():
-        chaos.wait_for(reached, moment)
-        chaos.kill_driver()
-        assert chaos.folder.exists(), moment
-        chaos.start(resume=True)
+    die_in(chaos, "evaluate 0", lambda: chaos.processes("ray::RolloutActor.generate"))
+    die_in(chaos, "sample 1", lambda: has(chaos, "rounds/0001/sampled/*.json.gz"))
+    die_in(chaos, "score 1", lambda: has(chaos, "rounds/0001/scored/*.json.gz"))
+    die_in(chaos, "train 1", lambda: has(chaos, "checkpoints/round-0001/steps/*"))
+
+    half_written = "checkpoints/round-0001/.state.part"  # the learner stands still in the middle of the write
+    chaos.catch("ray::LearnerActor.save_state", when=lambda: has(chaos, half_written))
+    die_in(chaos, "train 1", lambda: has(chaos, half_written))
+
+    die_in(chaos, "sync 1", lambda: True)
+    die_in(chaos, "sample 2", lambda: has(chaos, "rounds/0002/sampled/*.json.gz"))
     assert chaos.finish() == 0, chaos.printed
+    assert len(chaos.faults) == 8
     assert_same_run(chaos, calm)
+
+
+def die_in(chaos: ChaosRun, stage: str, reached: Callable[[], object]) -> None:
+    """Kill the driver in this stage, and resume the run."""
+    hit = chaos.kill_driver(stage, lambda: stage in chaos.under_way() and reached())
+    assert stage in hit.under_way and chaos.folder.exists()
+    chaos.start(resume=True)
+
+
+def has(chaos: ChaosRun, pattern: str) -> bool:
+    return any(chaos.folder.glob(pattern))
 
 
 def test_a_run_that_was_told_to_stop_refuses_a_damaged_state_and_a_full_disk_and_ends_as_if_undisturbed(chaos, calm):
     chaos.start()
-    chaos.wait_for_file("rounds/0001/pairs.json.gz")
-    chaos.wait_for(lambda: chaos.processes("ray::LearnerActor.advance"), "training")
-    chaos.driver.send_signal(signal.SIGTERM)
+    chaos.tell_to_stop("training", lambda: "train 1" in chaos.under_way() and chaos.processes("ray::LearnerActor.advance"))
     assert chaos.finish() == 75, chaos.printed
     assert "--resume broken" in chaos.printed
     assert chaos.summary["status"] == "interrupted"
+    assert chaos.spans("interrupted") == {"train 1"}
 
     chaos.start(resume=True)
     chaos.wait_for_file("checkpoints/round-0001/state/manifest.json")
@@ -53,9 +62,9 @@ def test_a_run_that_was_told_to_stop_refuses_a_damaged_state_and_a_full_disk_and
     full.symlink_to("/dev/full")
     chaos.start(resume=True)
     assert chaos.finish() == 6, chaos.printed
-    assert "free some space" in chaos.printed
+    assert "free some space" in chaos.printed and str(full.with_name("000000.json.gz")) in chaos.printed
+    assert not full.is_symlink(), "whoever writes there removes it, also when the write fails"
 
-    full.unlink(missing_ok=True)
     chaos.start(resume=True)
     assert chaos.finish() == 0, chaos.printed
     assert_same_run(chaos, calm)

@@ -1,20 +1,19 @@
 """Whole nodes of a test cluster go, with notice and without: their workers go on where the labels allow it."""
 
-import signal
 import tempfile
 import time
 
-import psutil
 import pytest
 from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
 from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 
-from tests.integration.chaos.harness import assert_same_run, below
+from tests.integration.chaos.harness import ChaosRun, assert_same_run
 
 STORE = 400 * 2**20
 FOR_ROLLOUTS = {"num_cpus": 1, "object_store_memory": STORE, "labels": {"holds": "rollouts"}}
 NOTICE_S = 120
+GENERATES = "ray::RolloutActor.generate"
 pytestmark = pytest.mark.long
 
 
@@ -30,24 +29,22 @@ def cluster(monkeypatch):
 
 
 def test_a_node_that_is_told_to_go_and_one_that_dies_take_no_work_with_them(chaos, calm, cluster):
-    """The first node's sampler stands still when the notice comes: what it holds can only be done elsewhere."""
+    """Both samplers stand still in the middle of their work: what they hold can only be done elsewhere."""
     drained = cluster.add_node(**FOR_ROLLOUTS)
     chaos.settings = {"cluster.address": cluster.address, "rollout.node_labels": "{holds: rollouts}"}
     chaos.start()
-    chaos.wait_for_file("rounds/0001/sampled/*.json.gz")
-    sampler = samplers_on(drained)[0]
-    sampler.send_signal(signal.SIGSTOP)
+    sampler = chaos.catch(GENERATES, raylet(drained), when=lambda: has_sampled(chaos, 1))
     doomed = cluster.add_node(**FOR_ROLLOUTS)
     tell_to_go(cluster, drained)
     sampler.wait(NOTICE_S / 2)
-    chaos.wait_for(lambda: samplers_on(doomed), "a sampler on the other node")
+    assert chaos.reported(f"rollout-0 is lost and is replaced: its node {drained.node_id[:8]} is about to go") == 1
 
-    chaos.wait_for_file("rounds/0002/sampled/*.json.gz")
+    sampler = chaos.catch(GENERATES, raylet(doomed), when=lambda: has_sampled(chaos, 2))
     cluster.remove_node(doomed, allow_graceful=False)
+    sampler.kill()  # it stands still, and would outlive its node
     cluster.add_node(**FOR_ROLLOUTS)
+    chaos.wait_for(lambda: chaos.reported("rollout-0 is lost and is replaced") == 2, "a report that the sampler is lost")
     assert chaos.finish() == 0, chaos.printed
-    assert f"rollout-0 is lost and is replaced: its node {drained.node_id[:8]} is about to go" in chaos.printed
-    assert chaos.printed.count("rollout-0 is lost and is replaced") >= 2
     assert_same_run(chaos, calm)
 
 
@@ -60,5 +57,10 @@ def tell_to_go(cluster: Cluster, node) -> None:
     assert accepted, why
 
 
-def samplers_on(node) -> list[psutil.Process]:
-    return below(node.all_processes["raylet"][0].process.pid, "ray::RolloutActor")
+def raylet(node) -> int:
+    return node.all_processes["raylet"][0].process.pid
+
+
+def has_sampled(chaos: ChaosRun, round: int) -> bool:
+    """While the samples of a round are being made, whether some of them are stored already."""
+    return f"sample {round}" in chaos.under_way() and any(chaos.folder.glob(f"rounds/{round:04d}/sampled/*.json.gz"))

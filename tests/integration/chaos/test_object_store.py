@@ -1,4 +1,4 @@
-"""A whole run that lies on an object store: asked to stop in the middle of training, and gone on with by its URL."""
+"""A whole run that lies on an object store: stopped while it trains, refused a write, and resumed by its URL."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def wait_for_file(driver: subprocess.Popen, path: Path) -> None:
         time.sleep(0.1)
 
 
-def test_a_run_on_an_object_store_is_the_run_on_a_disk_also_if_it_was_stopped(driver, calm, tmp_path):
+def test_a_run_on_an_object_store_is_the_run_on_a_disk_also_if_it_was_stopped_and_refused(driver, calm, tmp_path):
     found = ChaosRun(tmp_path / "store" / "bucket", "mine")
     first = driver()
     wait_for_file(first, found.folder / "checkpoints/round-0001/steps/000001/manifest.json")
@@ -49,10 +49,18 @@ def test_a_run_on_an_object_store_is_the_run_on_a_disk_also_if_it_was_stopped(dr
     printed = first.communicate(timeout=SESSION_S)[0]
     assert first.returncode == 75 and "--resume mine" in printed, printed
     assert found.summary["status"] == "interrupted"
+    assert found.spans("interrupted") == {"train 1"}
 
+    refusal = tmp_path / "store" / "refuse"
+    refusal.write_text("mine/rounds/0002/pairs")
     second = driver("--resume", "shared://bucket/mine")
-    printed = second.communicate(timeout=2 * SESSION_S)[0]
-    assert second.returncode == 0 and "shared://bucket/mine" in printed, printed
+    printed = second.communicate(timeout=SESSION_S)[0]
+    assert second.returncode == 6 and "check the credentials" in printed and "rounds/0002/pairs" in printed, printed
+    assert not refusal.exists(), "nothing was refused"
+
+    third = driver("--resume", "shared://bucket/mine")
+    printed = third.communicate(timeout=SESSION_S)[0]
+    assert third.returncode == 0 and "shared://bucket/mine" in printed, printed
     assert_same_run(found, calm)
     kinds = {path.parent.name for path in found.folder.glob("checkpoints/*/*/manifest.json")}
     assert kinds == {"state", "adapter"}
