@@ -137,7 +137,7 @@ def _findings(
 
 def _folder(run: str) -> RunFolder:
     """A run by its folder, or by its id under the default of run.root."""
-    if not run.strip(". "):
+    if not run.strip("./ "):
         raise ConfigError("a run's id or folder", repr(run), "give the id of a run under runs/, or a run's folder")
     is_path = "/" in run or Path(run).is_dir()
     path = run if is_path else f"{RunConfig().root}/{run}"

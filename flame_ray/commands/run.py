@@ -107,10 +107,10 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
 
 def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
     """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
+    if resume is not None and not resume.strip("./ "):
+        fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
+        raise ConfigError("--resume with a run's id or folder", repr(resume), fix)
     if resume is None or "/" not in resume:
-        if resume is not None and not resume.strip(". "):
-            fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
-            raise ConfigError("--resume with a run's id or folder", repr(resume), fix)
         require_lasting("run.root", config.run.root, ROOT)
         return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
     require_lasting("--resume", resume, "--resume /shared/path/RUN, or s3://bucket/path/RUN")

@@ -1,5 +1,7 @@
 """A job on a head node of the test's own: what the job API shows of a run, and a run whose workers die one after the other."""
 
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -77,3 +79,25 @@ def test_the_gauges_are_in_rays_prometheus_endpoint(submitted):
 def test_the_head_refuses_a_caller_without_the_token(head):
     with pytest.raises(OSError, match="401"):
         urllib.request.urlopen(f"{head.dashboard}/api/jobs/", timeout=10)
+
+
+JOIN = """
+from flame_ray.cluster.connect import connected
+from flame_ray.config import ClusterConfig
+from flame_ray.errors import PlacementError
+try:
+    with connected(ClusterConfig(), "a-driver"):
+        print("joined")
+except PlacementError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("token", "told"), [("0123456789abcdef" * 4, "joined"), ("fedcba9876543210" * 4, "expected a Ray cluster")]
+)
+def test_a_driver_joins_the_head_with_its_token_and_is_refused_with_another(head, tmp_path, token, told):
+    (tmp_path / "token").write_text(token)
+    environment = head.environment | {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "RAY_ADDRESS": f"127.0.0.1:{head.gcs}"}
+    done = subprocess.run([sys.executable, "-c", JOIN], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.stdout.startswith(told), done.stdout + done.stderr

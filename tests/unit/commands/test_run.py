@@ -222,7 +222,7 @@ def test_a_submitted_job_may_resume_a_run_by_its_whole_path_whatever_its_root(su
     assert _locate(Config(), resume)[1] == resume
 
 
-@pytest.mark.parametrize("resume", ["", " ", ".", ".."])
+@pytest.mark.parametrize("resume", ["", " ", ".", "..", "/", "./"])
 def test_a_resume_that_names_no_run_does_not_start_a_new_one(resume):
     with pytest.raises(ConfigError, match=r"--resume with a run's id or folder"):
         _locate(Config(), resume)
