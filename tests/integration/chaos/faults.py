@@ -61,7 +61,7 @@ def caught(process: psutil.Process, is_at_work: Callable[[], object]) -> bool:
 def title_of(process: psutil.Process) -> str:
     """Ray titles a worker by what it does: `ray::RolloutActor.generate`, and `ray::RolloutActor` while it does nothing."""
     with suppress(psutil.NoSuchProcess):
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()).strip()  # what is left of a longer title is blank
     return ""
 
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,7 @@ TINY = REFERENCE | {
     "learner.workers": "1",
 }
 SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
+LISTED_S = 0.5  # to list processes is slow, and some work is short: the same ones are looked at for so long
 REPORTS = {  # by the start of a process's title: what a run prints once it has noticed that it lost one
     "ray::RolloutActor": r"rollout-\d+ is lost and is replaced",
     "VLLM::Worker": r"rollout-\d+ is lost and is replaced",
@@ -167,9 +169,16 @@ class ChaosRun:
     def caught_at(self, title: str, root: int | None = None, when: Callable[[], object] = lambda: True):
         """A process that was at this work while `when` holds, and is stopped now; None if there is none."""
         assert self.driver is not None
-        for process in below(root or self.driver.pid, title):
-            if when() and caught(process, lambda at=process: title_of(at).startswith(title) and when()):
-                return process
+
+        def is_at_work(process: psutil.Process) -> bool:
+            return title_of(process).startswith(title) and bool(when())
+
+        actors, until = below(root or self.driver.pid, title.partition(".")[0]), time.monotonic() + LISTED_S
+        while actors and time.monotonic() < until:
+            for process in actors:
+                if is_at_work(process) and caught(process, partial(is_at_work, process)):
+                    return process
+            time.sleep(0.002)
         return None
 
     def kill(self, title: str, part: str = "", when: Callable[[], object] = lambda: True) -> Hit:

@@ -1,6 +1,6 @@
 """A seeded soak: a run whose workers and driver are killed in stages that a seed chooses learns what an undisturbed one does.
 
-`SOAK_SEED=3 SOAK_FAULTS=10 python -m pytest -m long -s tests/integration/chaos/test_soak.py`
+`SOAK_SEED=3 SOAK_FAULTS=10 SOAK_DTYPE=bfloat16 python -m pytest -m long -s tests/integration/chaos/test_soak.py`
 """
 
 # ruff: noqa: T201
@@ -16,6 +16,7 @@ from tests.integration.chaos.harness import ChaosRun, assert_same_run
 from tests.integration.chaos.learning import Learned, differences, learned, pairs_of
 
 SEED, FAULTS = int(os.environ.get("SOAK_SEED", "0")), int(os.environ.get("SOAK_FAULTS", "8"))
+DTYPE = os.environ.get("SOAK_DTYPE", "float32")  # of the samplers
 ROUNDS = 2
 DRIVER = ("a kill of the driver", "a stop of the driver")
 VICTIMS = {  # each stage of a round, in its order: the work at which a worker can be caught in it
@@ -25,8 +26,8 @@ VICTIMS = {  # each stage of a round, in its order: the work at which a worker c
     "sync": ("ray::RolloutActor.", "ray::LearnerActor."),
     "evaluate": ("ray::RolloutActor.generate",),
 }
-# Where the samplers compute in bfloat16, what else is in a batch may change a token, then a pair, then the update.
-LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.5}
+# In bfloat16, what else is in a batch may change a token, then a pair, then the update. (No bfloat16 soak has run yet.)
+LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.5}[DTYPE]
 
 
 @dataclass(frozen=True, order=True)
@@ -81,16 +82,11 @@ def strike_at(run: ChaosRun, strike: Strike) -> None:
     run.start(resume=True)
 
 
-@pytest.fixture(params=LEAST_COSINE)
-def dtype(request) -> str:
-    return request.param
-
-
 @pytest.fixture
-def undisturbed(dtype, request, tmp_path, model):
-    if dtype == "float32":
+def undisturbed(request, tmp_path, model) -> ChaosRun:
+    if DTYPE == "float32":
         return request.getfixturevalue("calm")
-    run = ChaosRun(tmp_path, "undisturbed", {"model.dtype": dtype})
+    run = ChaosRun(tmp_path, "undisturbed", {"model.dtype": DTYPE})
     run.start()
     assert run.finish() == 0, run.printed
     return run
@@ -98,20 +94,20 @@ def undisturbed(dtype, request, tmp_path, model):
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_a_soaked_run_learns_what_an_undisturbed_one_does(chaos, undisturbed, dtype, model):
+def test_a_soaked_run_learns_what_an_undisturbed_one_does(chaos, undisturbed, model):
     """The preferences are those on the undisturbed run's first pairs, on which both rounds have had time to act."""
-    print(f"\nSOAK_SEED={SEED} SOAK_FAULTS={FAULTS}")
-    chaos.settings = {"model.dtype": dtype}
+    print(f"\nSOAK_SEED={SEED} SOAK_FAULTS={FAULTS} SOAK_DTYPE={DTYPE}")
+    chaos.settings = {"model.dtype": DTYPE}
     soak(chaos, plan(SEED, FAULTS))
-    if dtype == "float32":
+    if DTYPE == "float32":
         assert_same_run(chaos, undisturbed)
     what = partial(learned, pairs_D=pairs_of(undisturbed, 1), model=model)
     expected = what(undisturbed, ROUNDS)
-    assert differences(what(chaos, ROUNDS), expected, LEAST_COSINE[dtype]) == []
+    assert differences(what(chaos, ROUNDS), expected, LEAST_COSINE) == []
     assert_untrained_differs(expected)
-    if dtype == "float32":
-        (lost,) = differences(what(undisturbed, 1), expected, LEAST_COSINE[dtype])[-1:]
-        assert "cosine" in lost, "a run that lost its last round has not learned the same"
+    if DTYPE == "float32":
+        one_round = differences(what(undisturbed, 1), expected, LEAST_COSINE)
+        assert any("the update of the weights" in difference for difference in one_round), "its last round is missing"
 
 
 def assert_untrained_differs(expected: Learned) -> None:
