@@ -1,88 +1,27 @@
 """A job on a head node of the test's own: what the job API shows of a run, and a run whose workers die one after the other."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from tests.integration.chaos.harness import SESSION_S, ChaosRun, assert_same_run
-from tests.integration.runs import REFERENCE, REPOSITORY, words_of
+from tests.integration.chaos.harness import assert_same_run
+from tests.integration.head import Head, free_ports, started_head
+from tests.integration.submitted import SubmittedRun
 
-BIN = Path(sys.executable).parent
-ENDS = {"SUCCEEDED", "FAILED", "STOPPED"}
 GAUGES = ("ray_flame_round", "ray_flame_stage", "ray_flame_factual_precision")
-SUBMISSION = "tiny"
-
-
-@dataclass(frozen=True)
-class Head:
-    """A Ray head with ports and a folder of its own, that demands a token."""
-
-    process: subprocess.Popen
-    environment: dict[str, str]
-    dashboard: str
-    metrics: str
-
-    def get(self, url: str) -> str | None:
-        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
-        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.read().decode()
-        except OSError:
-            return None
-
-    def get_json(self, path: str) -> dict:
-        return json.loads(self.get(f"{self.dashboard}/api/{path}") or "{}")
 
 
 @dataclass
-class SubmittedRun(ChaosRun):
-    """A run that the job API starts; its processes are those below the head."""
+class WatchedRun(SubmittedRun):
+    """What the head showed of it while it ran."""
 
-    head: Head = field(kw_only=True)
-    status: str = ""
     seen_actors: set[str] = field(default_factory=set)
     seen_gauges: str = ""
 
-    def start(self, resume: bool = False) -> None:
-        self.driver = self.head.process
-        words = words_of(REFERENCE | {"rollout.workers": "1", "run.root": str(self.root), "run.id": self.id})
-        command = [BIN / "ray", "job", "submit", "--address", self.head.dashboard, "--working-dir", "."]
-        command += ["--no-wait", "--submission-id", SUBMISSION, "--"]
-        command += ["python", "-m", "flame_ray", "run", "jobs/quickstart.yaml", *words]
-        sent = subprocess.run(
-            command, cwd=REPOSITORY, env=self.head.environment, capture_output=True, text=True, timeout=SESSION_S
-        )
-        assert sent.returncode == 0, sent.stdout + sent.stderr
-
-    def ended(self) -> str | None:
-        status = self.head.get_json(f"jobs/{SUBMISSION}").get("status")
-        return status if status in ENDS else None
-
-    def finish(self) -> str:
-        """Its status in the job API, once it has ended."""
-        while (status := self.ended()) is None:
-            time.sleep(0.5)
-        self.printed = self.text()
-        self.assert_all_hit()
-        return status
-
-    def text(self) -> str:
-        return self.head.get_json(f"jobs/{SUBMISSION}/logs").get("logs", "")
-
     def actors(self) -> set[str]:
-        listed = self.head.get_json("v0/actors?limit=100")
-        return {actor["name"] for actor in listed.get("data", {}).get("result", {}).get("result", [])}
+        return {actor["name"] for actor in self.head.listed("actors")}
 
     def gauges(self) -> str | None:
         """What Prometheus would scrape, once it has all of the run's gauges."""
@@ -90,62 +29,20 @@ class SubmittedRun(ChaosRun):
         return text if all(name in text for name in GAUGES) else None
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def head(tmp_path_factory) -> Iterator[Head]:
-    """A Ray head with ports and a folder of its own; ended by its process group, never by `ray stop`."""
-    folder = tmp_path_factory.mktemp("h")
-    gcs, dashboard, agent, metrics = free_ports(4)
-    token = folder / "token"
-    token.write_text("0123456789abcdef" * 4)
-    token.chmod(0o600)
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
-    environment["PATH"] = f"{BIN}:{environment['PATH']}"  # as in an activated environment: a job's `python` is found there
-    environment.pop("RAY_ADDRESS", None)
-    # A short folder: Ray's sockets lie in it, and a socket's path has at most 107 characters.
-    with subprocess.Popen(
-        [BIN / "ray", "start", "--head", "--block", f"--port={gcs}", f"--dashboard-port={dashboard}", 
-         "--dashboard-host=127.0.0.1",
-         f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}", "--num-cpus=2",
-         "--object-store-memory=1000000000", f"--temp-dir=/tmp/fr{gcs}"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    ) as process:  # fmt: skip
-        made = Head(process, environment, f"http://127.0.0.1:{dashboard}", f"http://127.0.0.1:{metrics}/metrics")
-        try:
-            wait_for_jobs_api(made)
-            yield made
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_for_jobs_api(head: Head) -> None:
-    deadline = time.monotonic() + SESSION_S
-    while head.get(f"{head.dashboard}/api/jobs/") is None:
-        assert head.process.poll() is None, "the head node ended"
-        assert time.monotonic() < deadline, f"no jobs API at {head.dashboard} after {SESSION_S:g} s"
-        time.sleep(0.2)
+    options = ("--num-cpus=2", "--object-store-memory=1000000000")
+    with started_head(tmp_path_factory.mktemp("h"), *options, gcs=free_ports(1)[0]) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def submitted(head, model, tmp_path_factory) -> SubmittedRun:
+def submitted(head, model, tmp_path_factory) -> WatchedRun:
     """The README's command on that head, at the reference's size, with one sampler: its samples are those of two.
 
     A worker of each kind is killed while it works.
     """
-    run = SubmittedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head)
+    run = WatchedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head)
     run.start()
     run.kill("ray::JudgeActor.score")
     run.wait_for(lambda: "score 1" in run.under_way(), "the scores of round 1")
