@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-from tests.integration.chaos.harness import SESSION_S, below
+from tests.integration.chaos.faults import below
+from tests.integration.chaos.harness import SESSION_S
 
 BIN = Path(sys.executable).parent
 ENDS = {"SUCCEEDED", "FAILED", "STOPPED"}

@@ -54,12 +54,15 @@ print("FOUND", json.dumps({name: ray.get(actor.labels.remote(), timeout=300) for
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A job's details in the API, what it printed, and the folder that it could write to."""
+class Jobs:
+    """Jobs that were submitted, and the folder that they may write to."""
 
-    details: dict[str, Any]
-    printed: str
+    head: Head
     folder: Path
+
+    def end(self, job: str) -> tuple[dict[str, Any], str]:
+        """The job's details in the API once it has ended, and what it printed."""
+        return self.head.wait_for_end(job, HANGS_S), self.head.log(job)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,7 @@ def code(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def jobs(cluster, code, model, tmp_path_factory) -> dict[str, Ended]:
+def jobs(cluster, code, model, tmp_path_factory) -> Jobs:
     """Jobs that ask for nodes at the same time: what one of them lacks must not stop another."""
     folder = tmp_path_factory.mktemp("jobs")
     (folder / "responses.jsonl").write_text('{"prompt": "Which countries border Peru?", "response": "Peru borders Chile."}\n')
@@ -94,7 +97,7 @@ def jobs(cluster, code, model, tmp_path_factory) -> dict[str, Ended]:
     }
     for job, each in words.items():
         cluster.submit(job, code, each)
-    return {job: Ended(cluster.wait_for_end(job, HANGS_S), cluster.log(job), folder) for job in words}
+    return Jobs(cluster, folder)
 
 
 def run_words(folder: Path, settings: dict[str, str]) -> list[str]:
@@ -107,24 +110,24 @@ def score_words(folder: Path, out: str) -> list[str]:
 
 
 def test_a_job_for_which_the_cluster_scales_from_nothing_is_not_refused(jobs):
-    score = jobs["score"]
-    assert score.details["status"] == "SUCCEEDED", score.printed
-    assert len((score.folder / "scores.jsonl").read_text().splitlines()) == 1
+    details, printed = jobs.end("score")
+    assert details["status"] == "SUCCEEDED", printed
+    assert len((jobs.folder / "scores.jsonl").read_text().splitlines()) == 1
 
 
 def test_roles_land_on_the_node_types_that_their_labels_name(jobs):
-    where = jobs["where"]
-    assert where.details["status"] == "SUCCEEDED", where.printed
-    (found,) = [json.loads(line.removeprefix("FOUND ")) for line in where.printed.splitlines() if line.startswith("FOUND")]
+    details, printed = jobs.end("where")
+    assert details["status"] == "SUCCEEDED", printed
+    (found,) = [json.loads(line.removeprefix("FOUND ")) for line in printed.splitlines() if line.startswith("FOUND")]
     assert {role: {ROLE: labels[ROLE]} for role, labels in found.items()} == LABELS
 
 
 @pytest.mark.parametrize("job", ["too-large", "unlabelled"])
 def test_a_job_that_no_node_type_fits_fails_with_the_code_of_placement_within_its_limit(jobs, job):
-    ended = jobs[job]
-    assert (ended.details["status"], ended.details["driver_exit_code"]) == ("FAILED", 5), ended.printed
-    assert error_of(ended.printed).startswith("expected ") and "To fix: " in error_of(ended.printed)
-    assert not (ended.folder / "runs").exists(), "a run that never began must leave no folder"
+    details, printed = jobs.end(job)
+    assert (details["status"], details["driver_exit_code"]) == ("FAILED", 5), printed
+    assert error_of(printed).startswith("expected ") and "To fix: " in error_of(printed)
+    assert not (jobs.folder / "runs").exists(), "a run that never began must leave no folder"
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.interrupt import interruptible, signals_recorded
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.controller import stages as stages_module
@@ -251,7 +251,7 @@ def test_a_learner_that_is_asked_to_stop_stores_where_it_stands(bound):
 def test_a_signal_is_heard_at_the_next_step_and_the_learner_stores_where_it_stands(bound):
     made = bound()
     made.learner.during = lambda: os.kill(os.getpid(), signal.SIGTERM)
-    with pytest.raises(Interrupted), interruptible("go on"):
+    with pytest.raises(Interrupted), interruptible("go on"), signals_recorded():
         made.stages.train(pairs(), 2)
     assert made.learner.interrupted == [2]
     assert made.heard == [("train", 2, 1, 2)]
