@@ -55,6 +55,13 @@ def prepare_environment(options: VllmOptions) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 
+def check_gpu(is_for_gpus: bool, visible: str | None) -> None:
+    """Raise EngineError if vLLM is the build for GPUs, and its actor asked for none and so sees none."""
+    if is_for_gpus and visible == "":
+        fix = 'set rollout.gpus, judge.gpus and, if there are verifiers, verifier.gpus, or pip install -e ".[cpu]"'
+        raise EngineError("a GPU, as this vLLM is the build for GPUs", "an actor with gpus 0, which sees none", fix)
+
+
 class VllmEngine:
     """A vLLM engine. See `TextEngine` for what each call returns."""
 
@@ -63,8 +70,10 @@ class VllmEngine:
         prepare_environment(options)
         try:
             import vllm
+            from vllm.platforms import current_platform
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
+        check_gpu(current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._options = options
         self._vllm = vllm
         self._llm = self._build(vllm, options, folder)
