@@ -60,6 +60,11 @@ class Inputs:
     judge: KnownModel
     prompts: tuple[Prompt, ...]
 
+    @property
+    def models(self) -> dict[str, str]:
+        """What a resumed run needs to find the same models, though a branch on the hub has moved."""
+        return {"model.policy": self.policy.ref.pinned, "judge.model": self.judge.ref.pinned}
+
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
     """Run a job and return the report of each round. Raises a FlameError, which the journal records, if the run cannot go on.
@@ -91,7 +96,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         check_shared(folder.storage, config, workers)
         if not resume:
             stack.enter_context(_lease(folder))
-            folder.create(config, describe_environment(ray.cluster_resources()))
+            folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
@@ -132,8 +137,11 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
         raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
-    policy = look_up(config.model.policy, config.model)
-    judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
+    began = {} if is_new else folder.models()
+    policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    judge = policy
+    if config.judge.model:
+        judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
     load_tokenizer(judge.folder, config.model)
     if config.factuality.checker_model and config.factuality.checker != "small":
         look_up(config.factuality.checker_model, config.model, "factuality.checker_model")

@@ -11,6 +11,7 @@ from typing import Any
 
 from flame_ray.config import ModelConfig
 from flame_ray.doctor.checks import Check, Level, refused
+from flame_ray.engines.hub import SMALL
 from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, look_up
 from flame_ray.errors import ModelError
 from flame_ray.storage.cache import cache_dir
@@ -54,7 +55,7 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
 
 
 def at_hand(name: str, config: ModelConfig) -> Path | None:
-    """The folder of a model that is on this machine already, or None."""
+    """The folder with the tokenizer of a model, if it is on this machine already, as after `find_model`; or None."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -62,7 +63,7 @@ def at_hand(name: str, config: ModelConfig) -> Path | None:
     if name == SMOLLM2 or folder.is_dir():
         return folder if (folder / "config.json").is_file() else None
     try:
-        return Path(snapshot_download(name, revision=config.revision, local_files_only=True))
+        return Path(snapshot_download(name, revision=config.revision, local_files_only=True, allow_patterns=[*SMALL]))
     except (LocalEntryNotFoundError, HFValidationError):
         return None
 

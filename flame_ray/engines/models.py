@@ -45,6 +45,11 @@ class ModelRef:
     setting: str = "model.policy"
 
     @property
+    def pinned(self) -> str:
+        """A setting that names the same model later: a hub id has its commit."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
     def public_name(self) -> str:
         """The name under which other people find the model; a folder's is what the user wrote."""
         return UPSTREAM if self.name == SMOLLM2 else self.name

@@ -91,6 +91,10 @@ class RunFolder:
         self.write_json(ENVIRONMENT, hide_secrets({"format": FORMAT} | environment))
         self.write_text(CONFIG, yaml.safe_dump(hide_secrets(config.model_dump(mode="json")), sort_keys=False))
 
+    def models(self) -> dict[str, str]:
+        """By their settings, the models that the run began with, with the commits of hub ids."""
+        return self.read_json(ENVIRONMENT, {}).get("models", {})
+
     def _refuse_existing(self, name: str) -> None:
         if self.storage.exists(name):
             raise StorageError(

@@ -40,4 +40,4 @@ def test_whoever_starts_verifiers_is_told(local_ray):
 def test_whoever_starts_a_learner_is_told_before_ranks_wait_for_each_other(local_ray):
     config = LearnerConfig(workers=2, cpus=0.1, batch_pairs=2, micro_batch_pairs=1)
     with pytest.raises(ModelError, match=FOUND):
-        LearnerGroup.start(MODEL, config, seed=0, timeout_s=120)
+        LearnerGroup.start(MODEL, config, seed=0)

@@ -34,4 +34,4 @@ def _models(config: FactualityConfig) -> list[str]:
 
 def _told_model(setting: str, name: str) -> str:
     ref = reference(name, ModelConfig(), setting)
-    return ref.path or (f"{ref.name}@{ref.revision}" if ref.revision else ref.name)
+    return ref.path or ref.pinned

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,19 @@ def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for
     config = parse_config({"cluster": {"address": "http://127.0.0.1:8265"}, "model": {"policy": "./none"}}, "here")
     with pytest.raises(PlacementError, match=r"ray job submit --address http://127\.0\.0\.1:8265"):
         run(config, Console(file=io.StringIO()))
+
+
+def test_a_resumed_run_takes_the_commit_that_it_began_with_wherever_the_branch_is_now(job, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    repository, began, moved = tmp_path / "hub" / "models--owner--moved", "a" * 40, "b" * 40
+    config, run = job(model={"policy": "owner/moved", "max_length": 13}), new(tmp_path)
+    for commit in (began, moved):
+        shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(moved)
+    run.create(config, {"models": {"model.policy": f"owner/moved@{began}"}})
+    resumed = _check(config, run, is_new=False)
+    assert (resumed.policy.ref.revision, resumed.judge.ref.revision) == (began, began)
+    assert resumed.models == {"model.policy": f"owner/moved@{began}", "judge.model": f"owner/moved@{began}"}
+    assert _check(config, RunFolder(Storage(tmp_path / "another")), is_new=True).policy.ref.revision == moved
