@@ -7,7 +7,7 @@ too, so that a resumed run continues like one that never stopped.
 import gzip
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -103,10 +103,15 @@ def load(storage: Storage, name: str, kind: type[Record]) -> list[Record]:
         raise _unusable(storage, name, kind, found) from error
 
 
-@cache
-def adapter(kind: type[Record]) -> TypeAdapter[list[Record]]:
-    """Between records and JSON. Unknown keys are an error, so that no member of a union is read as one with fewer fields."""
-    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))  # type: ignore[valid-type]
+def _new_adapter(kind: Any) -> TypeAdapter[list[Any]]:
+    """Between records of this type and JSON.
+
+    It forbids unknown keys, so that a member of a union is never read as another one with fewer fields.
+    """
+    return TypeAdapter(list[kind], config=ConfigDict(extra="forbid", ser_json_inf_nan="constants"))
+
+
+adapter: Callable[[Any], TypeAdapter[list[Any]]] = cache(_new_adapter)  # making one takes longer than a small shard
 
 
 def _unusable(storage: Storage, name: str, kind: type, found: str) -> StorageError:

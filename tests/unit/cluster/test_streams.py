@@ -2,6 +2,8 @@
 
 import random
 import threading
+import time
+import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -201,3 +203,22 @@ def test_a_caller_that_stops_early_does_not_wait_for_what_was_begun():
     found.close()  # returns, though work 2 has not
     assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("prefetch"))
     work.held[2].set()
+
+
+def test_a_value_that_the_caller_has_dropped_is_gone_before_the_next_one_is_computed():
+    class Value:
+        pass
+
+    made: list[weakref.ref] = []
+
+    def work(key: int) -> Value:
+        deadline = time.monotonic() + PATIENCE_S
+        while any(each() for each in made):
+            assert time.monotonic() < deadline, "the value before is still in memory"
+            threading.Event().wait(0.01)
+        made.append(weakref.ref(value := Value()))
+        return value
+
+    for _, value in prefetch(work, range(3), ahead=0):
+        del value
+    assert len(made) == 3

@@ -1,5 +1,6 @@
 """The record of a run, kept around stages that do nothing; what it gives back to a later process is in test_resume.py."""
 
+import gc
 import io
 import json
 import uuid
@@ -13,12 +14,14 @@ from flame_ray.commands.run import _record
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError, Interrupted
+from flame_ray.journal import journal as journal_module
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.shards import SHARD_RECORDS
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Prompt, Split
+from flame_ray.types import Group, Prompt, Split
 from tests.doubles import FakeClock
 
 TRAIN_P = (Prompt("train", "question", label=True),)
@@ -138,6 +141,40 @@ def test_the_table_of_responses_is_in_the_order_of_the_prompts_ids_whoever_was_d
     journal = recorded.journal
     _record(journal, ONE_ROUND, journal.wrap(fake_stages().stages()), (*train_P, *HELDOUT_P))
     assert [row["prompt_id"] for row in recorded.table("0001/responses.parquet")] == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_the_tables_of_a_round_of_many_prompts_have_row_groups_and_each_row_once(recorded, fake_stages, monkeypatch):
+    monkeypatch.setattr(journal_module, "BATCH", 2)
+    train_P = tuple(Prompt(name, "?") for name in "ecabd")
+    _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake_stages().stages()), (*train_P, *HELDOUT_P))
+    assert [row["prompt_id"] for row in recorded.table("0001/evidence.parquet")] == list("abcde")
+    assert [row["response_id"] for row in recorded.table("0001/facts.parquet")] == [
+        f"1/{p}/{i}" for p in "abcde" for i in (0, 1)
+    ]
+    assert [row["prompt_id"] for row in recorded.table("0001/pairs.parquet")] == list("abcde")
+    data = io.BytesIO(recorded.storage.read("rounds/0001/responses.parquet"))
+    assert pq.ParquetFile(data).num_row_groups == 3
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_where_samplers_and_judge_would_slow_each_other_all_is_sampled_before_anything_is_scored(recorded, fake_stages, stream):
+    """And the samples wait in their shards, not in memory."""
+    done: list[str] = []
+    train_P = tuple(Prompt(f"{number:03}", "?") for number in range(5 * SHARD_RECORDS))
+    stages = fake_stages(done.append)
+    in_memory: list[int] = []
+
+    def score(groups_P, round):
+        for group in stages.score(groups_P, round):
+            if not in_memory:
+                in_memory.append(sum(type(each) is Group for each in gc.get_objects()))
+            yield group
+
+    wrapped = recorded.journal.wrap(stages.stages(score=score), stream)
+    wrapped.pair(wrapped.score(wrapped.sample(train_P, 1), 1), 1)
+    kinds = [unit.split()[0] for unit in done]
+    assert (kinds.index("score") == len(train_P)) is not stream
+    assert in_memory[0] <= 2 * SHARD_RECORDS
 
 
 def test_the_gauges_show_each_stage_begin_and_end_and_each_evaluation(finished):
