@@ -7,11 +7,10 @@ the learner's did.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from flame_ray.cluster.event_loop import on_thread
 from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
@@ -22,12 +21,15 @@ CLEAR = 4.0  # times the gap that the learner's movement must exceed, for a plai
 MOVED = 5.0  # standard deviations of noise that the learner's movement must exceed, for a slope to be taken
 
 
+@runtime_checkable
 class Sender(Protocol):
-    """Sends the weights to a worker, and returns what is left to load there. `close` ends it."""
+    """Sends the weights to all workers together."""
 
-    def __call__(self, worker: Any) -> Weights: ...
+    def send(self, workers: Sequence[Any]) -> None: ...
 
-    def close(self) -> None: ...
+    async def __call__(self, worker: Any) -> Weights:
+        """What is left to load in this worker; sends the weights, once every worker has come, if that is not done yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,28 @@ class Agreement:
 class Push:
     """One version of the weights. `update_worker` runs for every worker, also for those that join later.
 
-    `asleep`: None if no worker ever sleeps; otherwise the canary's answers that workers gave before they slept.
+    `asleep`: None if no worker ever sleeps; otherwise the canary's answers that workers gave before they slept. `stored`: the
+    same weights on storage, which workers load that join after `release`; None: they load `weights` too.
     """
 
-    def __init__(self, weights: Weights | Sender, version: int, canary: Canary, asleep: Mapping[Any, Answer] | None = None):
+    def __init__(
+        self,
+        weights: Weights | Sender,
+        version: int,
+        canary: Canary,
+        asleep: Mapping[Any, Answer] | None = None,
+        stored: Weights | None = None,
+    ):
         self.version = version
         self.agreement: Agreement | None = None  # the worst of the workers'
         self.weights = weights
-        self._canary, self._asleep = canary, asleep
+        self._canary, self._asleep, self._stored = canary, asleep, stored
 
     async def update_worker(self, actor: Any) -> None:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
         version_before, before = await actor.ready.remote(), await self._answer_before(actor)
         await self._wake(actor, "weights")
-        weights = await on_thread(self.weights, actor) if callable(self.weights) else self.weights
+        weights = await self.weights(actor) if isinstance(self.weights, Sender) else self.weights
         found = await actor.load_weights.remote(weights, self.version)
         if found != self.version:
             raise WeightSyncError(
@@ -97,10 +107,9 @@ class Push:
         agreement = check_canary(self._canary.expected, learner_before, after, before, self._canary.tolerance)
         self.agreement = agreement if self.agreement is None else _worse(self.agreement, agreement)
 
-    def close(self) -> None:
-        """Stop sending: workers that join from now on load the weights from storage."""
-        if callable(self.weights):
-            self.weights.close()
+    def release(self) -> None:
+        """All workers that serve have the weights: let go of those in memory, which are as large as the model."""
+        self.weights = self._stored or self.weights
 
     async def _answer_before(self, actor: Any) -> Answer:
         known = (self._asleep or {}).get(actor)

@@ -93,7 +93,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("start actors")) as bar:
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
-        check_shared(folder.storage, config, workers)
+        check_shared(folder.storage, workers)
         if not resume:
             stack.enter_context(_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})

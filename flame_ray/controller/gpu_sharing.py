@@ -27,7 +27,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineDied, LearnerDied
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
-from flame_ray.weights import Agreement, Answer, Push
+from flame_ray.weights import Agreement, Answer, Push, Sender
 
 CALL_TIMEOUT_S = 600.0
 SHARE = 0.33  # of a GPU, for Ray's accounts: three fit, and a fourth waits until the one that it replaces is gone
@@ -91,9 +91,7 @@ class Dedicated:
         """Nothing to do: the learner has its own GPUs."""
 
     def push(self, push: Push) -> Agreement | None:
-        agreement = self._rollouts.push(push)
-        push.close()
-        return agreement
+        return self._rollouts.push(push)
 
 
 class Colocated:
@@ -127,8 +125,8 @@ class Colocated:
         self._learner_has_gpus = True
 
     def push(self, push: Push) -> Agreement | None:
-        if callable(push.weights):
-            self._send(push)
+        if isinstance(push.weights, Sender):
+            self._send(push.weights)
         with suppress(LearnerDied):
             self._learner.group.offload()
         self._learner_has_gpus = False
@@ -137,15 +135,14 @@ class Colocated:
             self._actors.call(self._judge.actors, "wake", part)
         return agreement
 
-    def _send(self, push: Push) -> None:
+    def _send(self, weights: Sender) -> None:
         """Send from GPU to GPU, which must happen before the learner leaves."""
-        assert callable(push.weights)
-        for sampler in self._actors.call(self._rollouts.pool.actors, "wake", "weights"):
-            try:
-                push.weights(sampler)
-            except (EngineDied, RayActorError):
+        samplers = list(self._actors.call(self._rollouts.pool.actors, "wake", "weights"))
+        try:
+            weights.send(samplers)
+        except EngineDied:
+            for sampler in samplers:
                 self._actors.kill(sampler)  # the pool replaces it, and the new one loads the folder
-        push.close()
 
 
 def share_gpus(config: Config, rollouts: RolloutPool, judge: WorkerPool, learner: DurableLearner) -> GpuSharing:

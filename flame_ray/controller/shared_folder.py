@@ -9,7 +9,6 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
-from flame_ray.config import Config
 from flame_ray.controller.workers import Workers
 from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
@@ -17,17 +16,15 @@ from flame_ray.storage.filesystem import Storage
 LOOK_S = 60.0  # how long a node may take to read one line
 
 
-def check_shared(storage: Storage, config: Config, workers: Workers) -> None:
+def check_shared(storage: Storage, workers: Workers) -> None:
     """Raises StorageError if a node that needs the run's folder sees another one, or none, at its path.
 
-    The node of the learner's rank 0 writes there, and those of the other ranks read; those of the samplers also, unless
-    their weights come through the object store. On one node, and for a URL, nothing is asked.
+    The node of the learner's rank 0 writes there; those of the other ranks read its states, and those of samplers that join
+    later the weights. On one node, and for a URL, nothing is asked.
     """
     if storage.local is None or sum(node["Alive"] for node in ray.nodes()) < 2:
         return
-    writer, *readers = workers.learner.group.actors
-    if config.weights.backend != "object_store":
-        readers += workers.rollouts.pool.actors
+    writer, *readers = (*workers.learner.group.actors, *workers.rollouts.pool.actors)
     if unseen := find_unseen(storage, writer, readers):
         raise StorageError(
             f"{storage.url} to be the same folder on every node that needs it",

@@ -169,7 +169,7 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
 def on_its_cores(actor: type, role: Role) -> type:
     """The class for Ray. An actor without threads of its own computes with as many as its node has cores for it.
 
-    Ray would give it one. OpenMP reads the number when torch is imported, which is after the constructor has begun.
+    Ray would give it one. OpenMP reads the number when torch is loaded, which no module of an actor does when it is imported.
     """
     if role.own_threads:
         return actor
@@ -329,6 +329,7 @@ def _engine_options(
         tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,
         backend=config.weights.backend,
         sleeps=config.pipeline.colocated,
+        enforce_eager=role.enforce_eager,
     )
 
 

@@ -9,9 +9,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
+from flame_ray.engines.base import (
+    AdapterFolder,
+    Chunks,
+    Continuation,
+    Message,
+    Received,
+    Sample,
+    SampleRequest,
+    StoredModel,
+    Weights,
+)
 from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
+from flame_ray.storage.local_copy import local_copy
 
 PINNED = "the version of vLLM that pyproject.toml pins"
 INSTALL = 'pip install -e ".[cpu]" or ".[gpu]"'
@@ -24,7 +35,7 @@ class VllmOptions:
     """What an engine is built from.
 
     `receives_weights` enables vLLM's weight-transfer API, for the `weights.backend` in `backend`. `adapter_rank` enables LoRA.
-    `sleeps`: the engine shares its GPU, and sleeps while others use it.
+    `sleeps`: the engine shares its GPU, and sleeps while others use it. `enforce_eager`: no CUDA graphs; a CPU has none anyway.
     """
 
     model: ModelRef
@@ -39,6 +50,7 @@ class VllmOptions:
     tensor_parallel: int = 1
     backend: str = "object_store"
     sleeps: bool = False
+    enforce_eager: bool = False
 
 
 def prepare_environment(options: VllmOptions) -> None:
@@ -91,13 +103,17 @@ class VllmEngine:
 
     @staticmethod
     def _build(vllm: Any, options: VllmOptions, folder: Path) -> Any:
+        """CUDA graphs are not yet tried on a GPU. By the sources of vLLM 0.32, their memory is part of `gpu_memory`, a sleeping
+        engine frees it, and new weights are written to the memory that the graphs read.
+        """
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
+        platform = vllm.platforms.current_platform
         try:
             return vllm.LLM(
                 model=str(folder),
                 dtype=options.dtype,
                 seed=options.seed,
-                enforce_eager=True,
+                enforce_eager=options.enforce_eager or platform.is_cpu(),
                 max_model_len=options.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=options.gpu_memory,
@@ -105,7 +121,7 @@ class VllmEngine:
                 load_format="safetensors",
                 enable_prefix_caching=True,
                 # After half a prompt vLLM 0.32 rewinds a seeded sample's random stream, which fails on a CPU.
-                enable_chunked_prefill=False,
+                enable_chunked_prefill=not platform.is_cpu(),
                 max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
                 # A small model that may write blanks anywhere in its JSON writes nothing else.
@@ -115,7 +131,7 @@ class VllmEngine:
                 max_lora_rank=options.adapter_rank or 16,
                 max_loras=1,
                 **transfer,
-                enable_sleep_mode=options.sleeps and vllm.platforms.current_platform.is_sleep_mode_available(),
+                enable_sleep_mode=options.sleeps and platform.is_sleep_mode_available(),
             )
         except TypeError as error:
             raise EngineError(PINNED, f"vLLM {vllm.__version__}, which refuses a setting: {error}", INSTALL) from error
@@ -192,6 +208,9 @@ class VllmEngine:
             self._adapter = LoRARequest(f"version-{version}", version, weights.path) if version else None
         elif isinstance(weights, Received):
             self._check_received()
+        elif isinstance(weights, StoredModel):
+            with local_copy(weights.folder) as folder:
+                self._replace_all((self._stored(folder, weights.adapter_dtype),))
         else:
             self._replace_all(weights.references if isinstance(weights, Chunks) else (weights.path,))
         self._llm.llm_engine.set_weight_version(str(version))
@@ -215,6 +234,12 @@ class VllmEngine:
     def wake(self, part: str) -> None:
         if self._llm.model_config.enable_sleep_mode and self._llm.llm_engine.is_sleeping():
             self._llm.wake_up([part])
+
+    def _stored(self, folder: Path | None, adapter_dtype: str | None) -> Any:
+        from flame_ray.engines.weight_receiver import AdaptedModel
+
+        base = str(resolve(self._options.model))
+        return AdaptedModel(base, str(folder), adapter_dtype) if adapter_dtype else str(folder)
 
     def _check_received(self) -> None:
         if self._last_step != "finish_weight_update":

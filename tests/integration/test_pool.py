@@ -329,16 +329,15 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     assert pool.submit("who", None).result(timeout=PATIENCE_S)[0] == "0.1"
 
 
-class Computing:
-    def threads(self) -> int:
-        import torch
-
-        return torch.get_num_threads()
-
-
-def test_an_actor_with_a_part_of_a_cpu_computes_on_all_cores_of_its_node_and_another_one_with_as_many_threads_as_cpus(
+def test_an_actor_with_a_part_of_a_cpu_computes_on_all_cores_of_its_node_and_another_on_its_cpus(
     local_ray,
 ):
+    class Computing:  # here, or Ray would import this module with it, and so torch
+        def threads(self) -> int:
+            import torch
+
+            return torch.get_num_threads()
+
     found = []
     for role in (Role(cpus=0.25), Role(cpus=1)):
         options = actor_options(f"computing-{role.cpus:g}", role)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from flame_ray.config import Config
-from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared, find_unseen
 from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
@@ -70,20 +68,14 @@ def test_a_node_that_sees_the_folder_is_not_named_and_nothing_stays_there(actors
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("ranks", "samplers"), [([1], []), ([0, 1], []), ([0], [1])])
 def test_a_node_of_the_learner_or_of_samplers_that_does_not_see_it_is_named(actors, two_nodes, tmp_path, ranks, samplers):
-    lora = parse_config({"weights": {"backend": "lora"}}, "here")
     pools = Pools([actors[index] for index in ranks], [actors[index] for index in samplers])
     with pytest.raises(StorageError, match=r"node [\d.]+: No such file or directory at .*run\.root"):
-        check_shared(Storage(tmp_path / "mine"), lora, pools)
+        check_shared(Storage(tmp_path / "mine"), pools)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.timeout(120)
-def test_samplers_that_get_weights_from_the_object_store_need_not_see_it(actors, two_nodes, tmp_path):
-    check_shared(Storage(tmp_path / "mine"), Config(), Pools(actors[:1], actors[1:]))
-
-
-@pytest.mark.timeout(120)
 def test_a_url_and_one_node_are_not_asked(actors, two_nodes, tmp_path, monkeypatch):
-    check_shared(Storage("memory://bucket/mine"), Config(), Pools(actors[1:]))
+    check_shared(Storage("memory://bucket/mine"), Pools(actors[1:]))
     monkeypatch.undo()
-    check_shared(Storage(tmp_path / "mine"), Config(), Pools(actors[1:]))
+    check_shared(Storage(tmp_path / "mine"), Pools(actors[1:]))
