@@ -34,8 +34,10 @@ class Sitter:
     def about(self) -> None:
         """A verifier is asked for its model."""
 
+    def find_model(self) -> None:
+        """A rank of the learner is told to find its model, to connect, and to leave its GPU."""
+
     def address(self) -> str:
-        """A rank of the learner is asked where others reach it, then told to connect, and to leave its GPU."""
         return "127.0.0.1:1"
 
     def connect(self, *given: object) -> None:
