@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from flame_ray.cluster.interrupt import raise_if_interrupted, signals_recorded
+from flame_ray.cluster.interrupt import raise_if_interrupted, release_signals, signals_held, signals_recorded
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
@@ -23,8 +23,8 @@ CLIENT_PORT = 10001  # Ray's own default for ray://
 ANSWER_S = 5.0  # how long a cluster may take to answer its first call
 
 
-class _Groups:
-    """Gives the processes that Ray starts here process groups of their own.
+class _Children:
+    """The processes that Ray starts here: each gets a process group of its own, and hears the signals that are held meanwhile.
 
     A signal to this process's group, as by a terminal or `timeout`, would end Ray too, and then this process by the death of
     its Ray, before it can end in order. Ray's processes end with this one, however it ends. Ray starts them in a way that
@@ -33,14 +33,15 @@ class _Groups:
 
     def __init__(self) -> None:
         self._active = False
-        os.register_at_fork(after_in_child=self._leave)
+        os.register_at_fork(after_in_child=self._prepare)
 
-    def _leave(self) -> None:
+    def _prepare(self) -> None:
         if self._active:
             os.setpgrp()
+            release_signals()
 
     @contextmanager
-    def of_their_own(self) -> Iterator[None]:
+    def prepared(self) -> Iterator[None]:
         self._active = True
         try:
             yield
@@ -48,7 +49,7 @@ class _Groups:
             self._active = False
 
 
-_groups = _Groups()
+_children = _Children()
 
 
 def cluster_address(config: ClusterConfig) -> str:
@@ -150,7 +151,7 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
             "object_store_memory": int(config.object_store_gib * 2**30),
         }
     try:
-        with _groups.of_their_own():
+        with _children.prepared(), signals_held():  # Ray has a handler of its own, which exits
             context = ray.init(address=address, namespace=namespace, **options)
     except (ConnectionError, RuntimeError, RayError) as error:  # also: no token, or no Ray node on this machine
         if address == LOCAL:

@@ -19,6 +19,7 @@ from typing import Any
 from flame_ray.errors import Interrupted
 
 POLL_S = 0.2
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -94,8 +95,29 @@ def signals_recorded() -> Iterator[None]:
 
 
 @contextmanager
+def signals_held() -> Iterator[None]:
+    """Within the block no signal arrives; those that were sent do after it. Handlers that the block replaces are put back.
+
+    A process that the block starts must end this for itself, with `release_signals`.
+    """
+    on_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS} if on_main else {}
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        release_signals()
+
+
+def release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
 def _handlers_installed() -> Iterator[None]:
-    _state.handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    _state.handlers = {number: signal.getsignal(number) for number in SIGNALS}
     for number in _state.handlers:
         signal.signal(number, _received)
     try:

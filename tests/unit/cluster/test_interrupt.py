@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, signals_recorded, take
+from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, signals_held, signals_recorded, take
 from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
@@ -85,6 +85,15 @@ def test_a_signal_ends_at_once_a_block_that_checks_nothing_as_an_import_or_a_dow
         send(number)
         threading.Event().wait(30)
         pytest.fail("the signal did not end the block")
+
+
+@SIGNALS
+def test_a_signal_that_is_held_arrives_after_the_block_at_the_handler_of_before(number, plain):
+    with signals_held():
+        signal.signal(number, signal.SIG_DFL)  # as Ray does
+        send(number)
+        assert plain == []
+    assert plain == [number]
 
 
 def test_a_block_within_another_adds_its_advice_and_takes_it_back():
