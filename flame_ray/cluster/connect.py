@@ -7,12 +7,15 @@ inside `connected`.
 import logging
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from flame_ray.cluster.interrupt import raise_if_interrupted, release_signals, signals_held, signals_recorded
+from flame_ray.cluster.interrupt import keep_handlers, raise_if_interrupted, signals_recorded
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
@@ -20,11 +23,12 @@ from flame_ray.errors import PlacementError
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
 CLIENT_PORT = 10001  # Ray's own default for ray://
+KEEP_S = 0.01
 ANSWER_S = 5.0  # how long a cluster may take to answer its first call
 
 
 class _Children:
-    """The processes that Ray starts here: each gets a process group of its own, and hears the signals that are held meanwhile.
+    """Gives the processes that Ray starts here process groups of their own.
 
     A signal to this process's group, as by a terminal or `timeout`, would end Ray too, and then this process by the death of
     its Ray, before it can end in order. Ray's processes end with this one, however it ends. Ray starts them in a way that
@@ -33,15 +37,14 @@ class _Children:
 
     def __init__(self) -> None:
         self._active = False
-        os.register_at_fork(after_in_child=self._prepare)
+        os.register_at_fork(after_in_child=self._leave_group)
 
-    def _prepare(self) -> None:
+    def _leave_group(self) -> None:
         if self._active:
             os.setpgrp()
-            release_signals()
 
     @contextmanager
-    def prepared(self) -> Iterator[None]:
+    def in_own_groups(self) -> Iterator[None]:
         self._active = True
         try:
             yield
@@ -150,9 +153,9 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
             "dashboard_host": LOOPBACK,
             "object_store_memory": int(config.object_store_gib * 2**30),
         }
+    ended = threading.Event()
     try:
-        with _children.prepared(), signals_held():  # Ray has a handler of its own, which exits
-            context = ray.init(address=address, namespace=namespace, **options)
+        context = _started(partial(ray.init, address=address, namespace=namespace, **options), ended)
     except (ConnectionError, RuntimeError, RayError) as error:  # also: no token, or no Ray node on this machine
         if address == LOCAL:
             raise
@@ -161,3 +164,27 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
         yield context.dashboard_url or ""
     finally:
         ray.shutdown()
+        ended.set()
+
+
+def _started(init: Callable[[], Any], ended: threading.Event) -> Any:
+    """Run `init` on a thread that stays until `ended`: Ray's processes die with the thread that has started them.
+
+    On the main thread Ray would replace the handlers of signals. Its C++ code does so on any thread, for a moment.
+    """
+    started: Future = Future()
+
+    def start() -> None:
+        try:
+            started.set_result(init())
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        ended.wait()
+
+    with _children.in_own_groups():
+        threading.Thread(target=start, name="Ray", daemon=True).start()
+        while not wait([started], timeout=KEEP_S).done:
+            keep_handlers()
+    keep_handlers()
+    return started.result()

@@ -94,25 +94,18 @@ def signals_recorded() -> Iterator[None]:
         _state.only_recorded = before
 
 
-@contextmanager
-def signals_held() -> Iterator[None]:
-    """Within the block no signal arrives; those that were sent do after it. Handlers that the block replaces are put back.
+def keep_handlers() -> None:
+    """Take the signals back from Ray, which replaces the handlers of `interruptible` when it starts.
 
-    A process that the block starts must end this for itself, with `release_signals`.
+    Its C++ handler, if it hears a signal before ours, also sets an alarm that aborts the process 3 seconds later.
     """
-    on_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in SIGNALS} if on_main else {}
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-        release_signals()
-
-
-def release_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if _state.signals:
+        signal.alarm(0)
+        return
+    for number in _state.handlers:
+        signal.signal(number, _received)
 
 
 @contextmanager
@@ -128,6 +121,7 @@ def _handlers_installed() -> Iterator[None]:
     finally:
         _state.signals.clear()
         _restore()
+        _state.handlers = {}
 
 
 def _received(number: int, frame: FrameType | None) -> None:

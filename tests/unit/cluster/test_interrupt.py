@@ -8,7 +8,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, signals_held, signals_recorded, take
+from flame_ray.cluster.interrupt import interruptible, keep_handlers, raise_if_interrupted, result_of, signals_recorded, take
 from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
@@ -88,12 +88,18 @@ def test_a_signal_ends_at_once_a_block_that_checks_nothing_as_an_import_or_a_dow
 
 
 @SIGNALS
-def test_a_signal_that_is_held_arrives_after_the_block_at_the_handler_of_before(number, plain):
-    with signals_held():
-        signal.signal(number, signal.SIG_DFL)  # as Ray does
+def test_handlers_that_others_have_replaced_are_taken_back_until_a_signal_came(number, plain):
+    with pytest.raises(Interrupted), interruptible("go on"), signals_recorded():
+        signal.signal(number, signal.SIG_IGN)
+        keep_handlers()
         send(number)
-        assert plain == []
-    assert plain == [number]
+        keep_handlers()
+        send(number)
+        assert plain == [number], "a second signal has its usual effect"
+        raise_if_interrupted()
+    keep_handlers()
+    send(number)
+    assert plain == [number, number]
 
 
 def test_a_block_within_another_adds_its_advice_and_takes_it_back():
