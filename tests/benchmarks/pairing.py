@@ -40,7 +40,7 @@ from tests.builders import make_fact_score, make_passage, make_response, make_sc
 from tests.doubles import FakeMetrics
 
 SAMPLES, VOCABULARY = 4, 49_152
-TOKENS_A_SENTENCE, PASSAGES = 25, 5
+TOKENS_A_SENTENCE, TOKENS_A_PASSAGE = 25, 70
 WORDS = [f"{first}{second}{third}" for first in "bdfgklmnprst" for second in "aeiou" for third in "bdfgklmnprst"]
 
 
@@ -108,7 +108,7 @@ class Checker(Doubles):
         draw = Random(f"{group.prompt.id} facts")
         passages = [
             make_passage(" ".join(draw.choices(WORDS, k=self.load.tokens // 4)), id=f"{group.prompt.id}/{place}")
-            for place in range(PASSAGES)
+            for place in range(1 + self.load.tokens // TOKENS_A_PASSAGE)
         ]
         labels = [VerdictLabel.SUPPORTED] if self.ties(group) else list(VerdictLabel)[:3]
         return tuple(self._facts(each, passages, labels, draw) for each in group.responses_G)
