@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from flame_ray.cluster.interrupt import raise_if_interrupted, signals_recorded
+from flame_ray.cluster.interrupt import handlers_kept, raise_if_interrupted, signals_recorded
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
@@ -150,7 +150,7 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
             "object_store_memory": int(config.object_store_gib * 2**30),
         }
     try:
-        with _groups.of_their_own():
+        with _groups.of_their_own(), handlers_kept():
             context = ray.init(address=address, namespace=namespace, **options)
     except (ConnectionError, RuntimeError, RayError) as error:  # also: no token, or no Ray node on this machine
         if address == LOCAL:

@@ -94,10 +94,28 @@ def signals_recorded() -> Iterator[None]:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """For a block that sets handlers of its own, as `ray.init` does: one in Python, which exits, and one in C++, which aborts.
+
+    Those of `interruptible` are set again after it. An exit by a signal within it leads to Interrupted.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        if error.code in _state.handlers:
+            _state.signals.append(signal.Signals(int(error.code)).name)
+            _restore()
+            raise_if_interrupted()
+        raise
+    finally:
+        if not _state.signals:
+            _install()
+
+
+@contextmanager
 def _handlers_installed() -> Iterator[None]:
     _state.handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in _state.handlers:
-        signal.signal(number, _received)
+    _install()
     try:
         yield
     except KeyboardInterrupt:  # raised by `_received`, or by a second signal
@@ -106,6 +124,7 @@ def _handlers_installed() -> Iterator[None]:
     finally:
         _state.signals.clear()
         _restore()
+        _state.handlers = {}
 
 
 def _received(number: int, frame: FrameType | None) -> None:
@@ -113,6 +132,11 @@ def _received(number: int, frame: FrameType | None) -> None:
     _restore()
     if not _state.only_recorded:
         raise KeyboardInterrupt
+
+
+def _install() -> None:
+    for number in _state.handlers:
+        signal.signal(number, _received)
 
 
 def _restore() -> None:

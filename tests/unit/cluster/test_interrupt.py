@@ -2,13 +2,21 @@
 
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import Future
 from queue import SimpleQueue
 
 import pytest
 
-from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted, result_of, signals_recorded, take
+from flame_ray.cluster.interrupt import (
+    handlers_kept,
+    interruptible,
+    raise_if_interrupted,
+    result_of,
+    signals_recorded,
+    take,
+)
 from flame_ray.cluster.streams import bounded_map, prefetch
 from flame_ray.errors import Interrupted
 
@@ -49,6 +57,35 @@ def test_how_to_go_on_may_change_within_the_block_even_after_the_signal():
         advise("go on with --resume mine")
         with pytest.raises(Interrupted, match="To fix: go on with --resume mine"):
             raise_if_interrupted()
+
+
+def set_exiting_handler() -> None:
+    """As `ray.init` does when it begins."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+
+
+def test_a_signal_is_noticed_after_a_block_that_set_a_handler_of_its_own(plain):
+    with interruptible("go on"), signals_recorded():
+        with handlers_kept():
+            set_exiting_handler()
+        send(signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            raise_if_interrupted()
+    send(signal.SIGTERM)
+    assert plain == [signal.SIGTERM], "after all blocks, the handlers from before are there"
+
+
+def test_a_signal_within_such_a_block_is_noticed_too():
+    with pytest.raises(Interrupted, match="SIGTERM"), interruptible("go on"), signals_recorded(), handlers_kept():
+        set_exiting_handler()
+        send(signal.SIGTERM)
+
+
+def test_such_a_block_keeps_its_handler_where_nothing_is_interruptible(plain):
+    with handlers_kept():
+        set_exiting_handler()
+    with pytest.raises(SystemExit):
+        send(signal.SIGTERM)
 
 
 WAITS = {
