@@ -52,6 +52,8 @@ class RolloutConfig(Workers):
     max_sequences: Changeable[Positive] = 96  # sequences that an engine samples at the same time
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
     gpu_memory: Changeable[Fraction] = 0.8
+    # On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way.
+    enforce_eager: Changeable[bool] = False
     tensor_parallel: Changeable[Positive] = 1  # GPUs of one engine; set `gpus` to the same number
 
     @property

@@ -67,6 +67,7 @@ class VerifierConfig(Workers):
     max_sequences: Changeable[Positive] = 64
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
     gpu_memory: Changeable[Fraction] = 0.8
+    enforce_eager: Changeable[bool] = False  # as in rollout
 
     @model_validator(mode="after")
     def all_begin(self) -> "VerifierConfig":
@@ -90,6 +91,7 @@ class JudgeConfig(Workers):
     max_sequences: Changeable[Positive] = 64
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
     gpu_memory: Changeable[Fraction] = 0.4
+    enforce_eager: Changeable[bool] = False  # as in rollout
 
 
 class ScoreConfig(Settings):

@@ -269,6 +269,7 @@ def _engine_options(
         tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,
         backend=config.weights.backend,
         sleeps=config.pipeline.colocated,
+        enforce_eager=role.enforce_eager,
     )
 
 

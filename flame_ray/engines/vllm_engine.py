@@ -22,7 +22,7 @@ class VllmOptions:
     """What an engine is built from.
 
     `receives_weights` enables vLLM's weight-transfer API, for the `weights.backend` in `backend`. `adapter_rank` enables LoRA.
-    `sleeps`: the engine shares its GPU, and sleeps while others use it.
+    `sleeps`: the engine shares its GPU, and sleeps while others use it. `enforce_eager`: no CUDA graphs; a CPU has none anyway.
     """
 
     model_path: str
@@ -38,6 +38,7 @@ class VllmOptions:
     tensor_parallel: int = 1
     backend: str = "object_store"
     sleeps: bool = False
+    enforce_eager: bool = False
 
 
 def prepare_environment(options: VllmOptions) -> None:
@@ -80,13 +81,17 @@ class VllmEngine:
 
     @staticmethod
     def _build(vllm: Any, options: VllmOptions) -> Any:
+        """CUDA graphs are not yet tried on a GPU. By the sources of vLLM 0.32, their memory is part of `gpu_memory`, a sleeping
+        engine frees it, and new weights are written to the memory that the graphs read.
+        """
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
+        platform = vllm.platforms.current_platform
         try:
             return vllm.LLM(
                 model=options.model_path,
                 dtype=options.dtype,
                 seed=options.seed,
-                enforce_eager=True,
+                enforce_eager=options.enforce_eager or platform.is_cpu(),
                 max_model_len=options.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=options.gpu_memory,
@@ -94,7 +99,7 @@ class VllmEngine:
                 load_format="safetensors",
                 enable_prefix_caching=True,
                 # After half a prompt vLLM 0.32 rewinds a seeded sample's random stream, which fails on a CPU.
-                enable_chunked_prefill=False,
+                enable_chunked_prefill=not platform.is_cpu(),
                 max_num_batched_tokens=max(options.max_length, PREFILL_TOKENS),
                 disable_log_stats=True,
                 # A small model that may write blanks anywhere in its JSON writes nothing else.
@@ -104,7 +109,7 @@ class VllmEngine:
                 max_lora_rank=options.adapter_rank or 16,
                 max_loras=1,
                 **transfer,
-                enable_sleep_mode=options.sleeps and vllm.platforms.current_platform.is_sleep_mode_available(),
+                enable_sleep_mode=options.sleeps and platform.is_sleep_mode_available(),
             )
         except TypeError as error:
             raise EngineError(PINNED, f"vLLM {vllm.__version__}, which refuses a setting: {error}", INSTALL) from error

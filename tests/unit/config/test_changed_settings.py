@@ -82,7 +82,7 @@ def test_changes_are_listed_in_the_order_of_their_paths():
 
 
 ROLE = ("workers", "min_workers", "node_labels", "cpus", "gpus", "threads")
-ENGINE = ("max_sequences", "kv_cache_gib", "gpu_memory")
+ENGINE = ("max_sequences", "kv_cache_gib", "gpu_memory", "enforce_eager")
 CHANGEABLE = {
     *("run.id", "run.root", "run.keep_checkpoints", "pipeline.colocated", "factuality.cache"),
     *("rollout.batch_sequences", "rollout.tensor_parallel"),
