@@ -4,11 +4,10 @@ The check is a canary: some sequences, whose log-probabilities must agree betwee
 the learner's did.
 """
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,12 +21,15 @@ CLEAR = 4.0  # times the gap that the learner's movement must exceed, for a plai
 MOVED = 5.0  # standard deviations of noise that the learner's movement must exceed, for a slope to be taken
 
 
+@runtime_checkable
 class Sender(Protocol):
-    """Sends the weights to a worker, and returns what is left to load there. `close` ends it."""
+    """Sends the weights to all workers together."""
 
-    def __call__(self, worker: Any) -> Weights: ...
+    def send(self, workers: Sequence[Any]) -> None: ...
 
-    def close(self) -> None: ...
+    async def __call__(self, worker: Any) -> Weights:
+        """What is left to load in this worker; sends the weights, once every worker has come, if that is not done yet."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Push:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
         version_before, before = await actor.ready.remote(), await self._answer_before(actor)
         await self._wake(actor, "weights")
-        weights = await asyncio.to_thread(self.weights, actor) if callable(self.weights) else self.weights
+        weights = await self.weights(actor) if isinstance(self.weights, Sender) else self.weights
         found = await actor.load_weights.remote(weights, self.version)
         if found != self.version:
             raise WeightSyncError(
@@ -96,11 +98,6 @@ class Push:
         learner_before = self._canary.earlier.get(version_before)
         agreement = check_canary(self._canary.expected, learner_before, after, before, self._canary.tolerance)
         self.agreement = agreement if self.agreement is None else _worse(self.agreement, agreement)
-
-    def close(self) -> None:
-        """Stop sending: workers that join from now on load the weights from storage."""
-        if callable(self.weights):
-            self.weights.close()
 
     async def _answer_before(self, actor: Any) -> Answer:
         known = (self._asleep or {}).get(actor)

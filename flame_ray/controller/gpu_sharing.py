@@ -20,7 +20,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineDied, LearnerDied
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
-from flame_ray.weights import Agreement, Answer, Push
+from flame_ray.weights import Agreement, Answer, Push, Sender
 
 CALL_TIMEOUT_S = 600.0
 KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
@@ -68,9 +68,7 @@ class Dedicated:
         """Nothing to do: the learner has its own GPUs."""
 
     def push(self, push: Push) -> Agreement | None:
-        agreement = self._rollouts.push(push)
-        push.close()
-        return agreement
+        return self._rollouts.push(push)
 
 
 class Colocated:
@@ -104,8 +102,8 @@ class Colocated:
         self._learner_has_gpus = True
 
     def push(self, push: Push) -> Agreement | None:
-        if callable(push.weights):
-            self._send(push)
+        if isinstance(push.weights, Sender):
+            self._send(push.weights)
         with suppress(LearnerDied):
             self._learner.group.offload()
         self._learner_has_gpus = False
@@ -114,15 +112,14 @@ class Colocated:
             self._actors.call(self._judge.actors, "wake", part)
         return agreement
 
-    def _send(self, push: Push) -> None:
+    def _send(self, weights: Sender) -> None:
         """Send from GPU to GPU, which must happen before the learner leaves."""
-        assert callable(push.weights)
-        for sampler in self._actors.call(self._rollouts.pool.actors, "wake", "weights"):
-            try:
-                push.weights(sampler)
-            except (EngineDied, RayActorError):
+        samplers = list(self._actors.call(self._rollouts.pool.actors, "wake", "weights"))
+        try:
+            weights.send(samplers)
+        except EngineDied:
+            for sampler in samplers:
                 self._actors.kill(sampler)  # the pool replaces it, and the new one loads the folder
-        push.close()
 
 
 def share_gpus(config: Config, rollouts: RolloutPool, judge: WorkerPool, learner: DurableLearner) -> GpuSharing:

@@ -153,7 +153,8 @@ class ClusterStages:
             return ModelFolder(str(folder / "merged"))
         if backend == "object_store":
             return Chunks(self._learner.export())
-        return P2PWeights(self._learner, backend, ModelFolder(str(folder / "merged")))
+        merged, pool = ModelFolder(str(folder / "merged")), self._workers.rollouts.pool
+        return P2PWeights(self._learner, backend, merged, serving=lambda: pool.actors)
 
     def evaluate(self, prompts_P: Sequence[Prompt], round: int, stage: str = "evaluate") -> HeldOut:
         """Greedy answers and their metrics. `stage` is the name that `advance` hears."""

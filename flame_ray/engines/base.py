@@ -70,11 +70,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Rendezvous:
-    """Where the learner's first rank and the ranks of one engine meet."""
+    """Where the learner's first rank and the ranks of the engines meet; `worker_ranks` has the number of each engine."""
 
     host: str
     port: int
-    worker_ranks: int
+    worker_ranks: tuple[int, ...]
 
 
 Weights = Chunks | ModelFolder | AdapterFolder | Received

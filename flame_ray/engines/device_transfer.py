@@ -1,11 +1,11 @@
 """The learner's side of vLLM's weight transfer between GPUs: NCCL between different GPUs, CUDA IPC within one.
 
-Every rank gathers the weights, and rank 0 sends them, a bounded part at a time. Each rollout worker has its own channel, so
-that a worker that joins or dies does not affect the others. Not yet tried on a GPU: tests use doubles of vLLM.
+Every rank gathers the weights, once for all rollout workers, and rank 0 sends them, a bounded part at a time. Not yet tried on
+a GPU: tests use doubles of vLLM.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import ray
@@ -34,41 +34,48 @@ class MergedSource(WeightSource):
         return self._merged.named(self._limit)
 
 
-class WorkerClient:
-    """vLLM's `VLLMWeightSyncClient`: the four calls of an update of one rollout worker."""
+class WorkersClient:
+    """vLLM's `VLLMWeightSyncClient`: the four calls of an update, each to all rollout workers at once."""
 
-    def __init__(self, worker: Any):
-        self._worker = worker
+    def __init__(self, workers: Sequence[Any], rendezvous: Rendezvous):
+        self._workers, self._ranks = workers, rendezvous.worker_ranks
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
-        self._call("init_weight_transfer_engine", init_info=init_info)
+        """vLLM's trainer side knows one engine, whose ranks follow the sender's. Those of each further one come after them."""
+        before = list(accumulate(self._ranks, initial=0))[:-1]
+        infos = [_moved(init_info, ranks) for ranks in before]
+        self._wait(
+            worker.transfer.remote("init_weight_transfer_engine", {"init_info": info})
+            for worker, info in zip(self._workers, infos, strict=True)
+        )
 
     def start_weight_update(self) -> None:
-        self._call("start_weight_update")
+        self._all("start_weight_update")
 
     def update_weights(self, update_info: Any) -> None:
-        self._call("update_weights", update_info=update_info)
+        self._all("update_weights", update_info=update_info)
 
     def finish_weight_update(self, weight_version: str | None = None) -> None:
         """`load_weights` sets the version, as for every other backend."""
-        self._call("finish_weight_update")
+        self._all("finish_weight_update")
 
-    def _call(self, step: str, **arguments: Any) -> None:
-        ray.get(self._worker.transfer.remote(step, arguments), timeout=CALL_TIMEOUT_S)
+    def _all(self, step: str, **arguments: Any) -> None:
+        self._wait(worker.transfer.remote(step, arguments) for worker in self._workers)
+
+    @staticmethod
+    def _wait(calls: Iterable[Any]) -> None:
+        ray.get(list(calls), timeout=CALL_TIMEOUT_S)
 
 
-@dataclass
-class Channel:
-    """The trainer side for one worker, and whether the current push has used it."""
-
-    engine: TrainerWeightTransferEngine
-    used: bool = True
+def _moved(init_info: dict[str, Any], ranks: int) -> dict[str, Any]:
+    """IPC has no ranks."""
+    return init_info | {"rank_offset": init_info["rank_offset"] + ranks} if "rank_offset" in init_info else init_info
 
 
 class DeviceSender:
-    """One rank's channels, one for each worker. A channel is closed after a push that did not use it.
+    """One rank's side of the channel to all rollout workers. The channel is opened again when the workers are others.
 
-    `open` makes a channel's trainer side: vLLM's factory, or a double in tests.
+    `open` makes its trainer side: vLLM's factory, or a double in tests.
     """
 
     def __init__(
@@ -82,23 +89,18 @@ class DeviceSender:
         self._backend, self._rank, self._open, self._limit = backend, rank, open, limit
         self._largest = max(tensor.bytes for tensor in merged.layout())
         self._source = MergedSource(merged, limit)
-        self._channels: dict[Any, Channel] = {}
+        self._workers: frozenset[Any] = frozenset()
+        self._channel: TrainerWeightTransferEngine | None = None
 
-    def send(self, worker: Any, rendezvous: Rendezvous) -> None:
-        """Send the merged weights to one worker. All ranks must call it, with the same worker."""
-        channel = self._channels.get(worker)
-        if channel is None:
-            engine = self._open(self._init_info(rendezvous), client=WorkerClient(worker), source=self._source)
-            channel = self._channels[worker] = Channel(engine)
-        channel.used = True
-        channel.engine.send_weights()
-
-    def end_push(self) -> None:
-        """Close the channels to workers that are gone."""
-        for worker in [worker for worker, channel in self._channels.items() if not channel.used]:
-            self._channels.pop(worker).engine.shutdown()
-        for channel in self._channels.values():
-            channel.used = False
+    def send(self, workers: Sequence[Any], rendezvous: Rendezvous) -> None:
+        """Gather the merged weights once and send them to these workers. All ranks must call it, with the same workers."""
+        if self._channel is None or self._workers != frozenset(workers):
+            if self._channel is not None:
+                self._channel.shutdown()
+            client = WorkersClient(workers, rendezvous)
+            self._channel = self._open(self._init_info(rendezvous), client=client, source=self._source)
+            self._workers = frozenset(workers)
+        self._channel.send_weights()
 
     def _init_info(self, rendezvous: Rendezvous) -> TrainerInitInfo:
         """Buffers have the size of a chunk or of the largest tensor: vLLM's IPC refuses a tensor larger than its buffer."""
@@ -108,7 +110,7 @@ class DeviceSender:
         return NCCLTrainerInitInfo(
             master_address=rendezvous.host,
             master_port=rendezvous.port,
-            world_size=1 + rendezvous.worker_ranks,
+            world_size=1 + sum(rendezvous.worker_ranks),
             packed_buffer_size_bytes=size,
             rank=self._rank,
         )

@@ -75,7 +75,11 @@ class AcceptsChunks:
 
 
 class NcclReceiver(AcceptsChunks, NCCLWeightTransferEngine):
-    """vLLM's NCCL receiver."""
+    """vLLM's NCCL receiver. Another handshake replaces the group: the learner sends to other workers from then on."""
+
+    def init_transfer_engine(self, init_info: Any) -> None:
+        self.shutdown()
+        super().init_transfer_engine(init_info)
 
 
 class IpcReceiver(AcceptsChunks, IPCWeightTransferEngine):

@@ -75,18 +75,13 @@ class LearnerActor:
         chunk = next(self._chunks)
         return None if self._rank else to_arrays(chunk, self._config.dtype)
 
-    def send(self, worker: Any, backend: str, rendezvous: Rendezvous, chunk_bytes: int) -> None:
-        """Send the merged weights from GPU to GPU to one rollout worker: all ranks gather, rank 0 sends."""
+    def send(self, workers: Sequence[Any], backend: str, rendezvous: Rendezvous, chunk_bytes: int) -> None:
+        """Send the merged weights from GPU to GPU to these rollout workers: all ranks gather, rank 0 sends."""
         if self._sender is None:
             from flame_ray.engines.device_transfer import DeviceSender  # here, because it imports vLLM
 
             self._sender = DeviceSender(backend, self._rank, self.engine.merged, chunk_bytes)
-        self._sender.send(worker, rendezvous)
-
-    def end_push(self) -> None:
-        """Every serving worker has the weights: close the channels to all others."""
-        if self._sender is not None:
-            self._sender.end_push()
+        self._sender.send(workers, rendezvous)
 
     def offload(self) -> None:
         """Free the GPU: everything on it moves to the machine's memory."""

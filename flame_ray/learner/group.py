@@ -6,7 +6,7 @@ Every call goes to all ranks, because under ZeRO all of them take part. When a r
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,20 +134,16 @@ class LearnerGroup:
         self._wait([alive, *calls[1:]], waited)
         return calls[0]
 
-    def send(self, worker: Any, worker_ranks: int, backend: str) -> None:
-        """Send the merged weights from GPU to GPU to one rollout worker with `worker_ranks` GPUs, by `backend` (nccl or ipc).
+    def send(self, ranks: Mapping[Any, int], backend: str) -> None:
+        """Send the merged weights from GPU to GPU to rollout workers, by `backend` (nccl or ipc). `ranks`: the GPUs of each.
 
-        Raises EngineError (or LearnerDied, a kind of it) when a side died or is late: the other one then waits for ever.
+        Raises EngineError (or LearnerDied, a kind of it) when a side died or is late: the others then wait for ever.
         """
-        waited = "the learner to send weights to a rollout worker"
+        waited = f"the learner to send weights to {len(ranks)} rollout workers"
         (address,) = self._wait([self.actors[0].address.remote()], waited)
         host, _, port = address.rpartition(":")
-        rendezvous = Rendezvous(host.strip("[]"), int(port), worker_ranks)
-        self._all("send", worker, backend, rendezvous, self.chunk_bytes, waited=waited)
-
-    def end_push(self) -> None:
-        """Every serving worker has the weights; close the channels to all others."""
-        self._all("end_push", waited="the learner to close its channels to workers that are gone")
+        rendezvous = Rendezvous(host.strip("[]"), int(port), tuple(ranks.values()))
+        self._all("send", tuple(ranks), backend, rendezvous, self.chunk_bytes, waited=waited)
 
     def offload(self) -> None:
         """Free the ranks' GPUs: everything on them moves to the memory of their machines."""

@@ -118,8 +118,7 @@ def test_all_ranks_gather_and_the_first_one_leads_a_worker_through_the_update(le
     ray.get([actor.__ray_call__.remote(prepare) for actor in group.actors], timeout=120)
     worker = ray.remote(FakeWorker).options(num_cpus=0.1).remote()
     for _ in range(2):
-        group.send(worker, 2, "nccl")
-        group.end_push()
+        group.send({worker: 2}, "nccl")
     steps = ray.get(worker.told.remote())
     update = ["start_weight_update", "update_weights", "finish_weight_update"]
     assert [step for step, _ in steps] == ["init_weight_transfer_engine", *update, *update]

@@ -145,13 +145,10 @@ class FakeLearner:
         self._work("export")
         return ("weights",)
 
-    def send(self, worker, ranks, backend) -> None:
+    def send(self, ranks, backend) -> None:
         self._work("send")
-        assert f"{worker.name} weights" in self.gpu.holders
+        assert all(f"{worker.name} weights" in self.gpu.holders for worker in ranks)
         self._die("send")
-
-    def end_push(self) -> None:
-        self._work("end_push")
 
     def stop(self) -> None:
         self.gpu.leave("learner")
@@ -264,56 +261,42 @@ def test_a_learner_that_dies_as_it_comes_or_goes_holds_no_gpu_and_stops_no_turn(
 
 
 class FakeP2PWeights:
-    """Sends by the fake learner; closed, it names the folder."""
+    """Sends by the fake learner; for workers that were not sent to it names the folder."""
 
     def __init__(self, learner: FakeLearner):
-        self.learner, self.is_open, self.reached = learner, True, set()
+        self.learner, self.reached = learner, set()
 
-    def __call__(self, worker: Any) -> Weights:
-        if worker in self.reached:
-            return Received()
-        if not self.is_open:
-            return ModelFolder("merged")
+    def send(self, workers) -> None:
         try:
-            self.learner.send(worker, 1, "ipc")
+            self.learner.send({worker: 1 for worker in workers}, "ipc")
         except LearnerDied as error:
-            self.is_open = False
             raise EngineDied("a transfer", "a broken one", "look") from error
-        self.reached.add(worker)
-        return Received()
+        self.reached = set(workers)
 
-    def close(self) -> None:
-        if self.is_open:
-            self.is_open = False
-            self.learner.end_push()
+    async def __call__(self, worker: Any) -> Weights:
+        return Received() if worker in self.reached else ModelFolder("merged")
 
 
-def pushed_directly(made: Bound) -> FakeP2PWeights:
+def pushed_directly(made: Bound) -> None:
     gpus = made.stages._gpus
     gpus.give_to_learner(SEQUENCES)
     made.gpu.events.clear()
-    sending = FakeP2PWeights(made.learner)
-    gpus.push(Push(sending, 1, canary(-1.0), gpus.asleep))
-    return sending
+    gpus.push(Push(FakeP2PWeights(made.learner), 1, canary(-1.0), gpus.asleep))
 
 
 def test_what_goes_from_gpu_to_gpu_goes_while_the_learner_is_there_and_the_kv_caches_are_not(tmp_path):
     made = Bound(tmp_path)
-    sending = pushed_directly(made)
-    assert made.gpu.events[:6] == [
-        *("s0 wake weights", "s1 wake weights", "learner send", "learner send"),
-        *("learner end_push", "learner offload"),
-    ]
+    pushed_directly(made)
+    assert made.gpu.events[:4] == ["s0 wake weights", "s1 wake weights", "learner send", "learner offload"]
     assert [sampler.loaded for sampler in made.samplers] == [[Received()]] * 2
-    assert not sending.is_open
 
 
-def test_where_such_a_transfer_breaks_the_sampler_is_given_up_and_the_others_load_the_folder(tmp_path):
+def test_where_such_a_transfer_breaks_the_samplers_are_given_up_and_their_successors_load_the_folder(tmp_path):
     made = Bound(tmp_path)
     made.learner.dies = "send"
     pushed_directly(made)
-    assert made.actors.killed == [made.samplers[0]]
-    assert made.samplers[1].loaded == [ModelFolder("merged")]
+    assert made.actors.killed == list(made.samplers)
+    assert [sampler.loaded for sampler in made.samplers] == [[ModelFolder("merged")]] * 2  # in place of their successors
 
 
 def test_where_nobody_shares_nobody_sleeps(tmp_path):

@@ -3,6 +3,7 @@
 vLLM's own trainer side for ranks that do not send runs as it is; that of the sender needs a GPU, and has a double.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactor
 from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
+from flame_ray.engines import device_transfer
 from flame_ray.engines.base import Rendezvous
-from flame_ray.engines.device_transfer import DeviceSender, MergedSource
+from flame_ray.engines.device_transfer import DeviceSender, MergedSource, WorkersClient
 from flame_ray.engines.weight_chunks import to_arrays
 from flame_ray.engines.weight_receiver import RECEIVERS, IpcReceiver, NcclReceiver, ObjectStoreReceiver, fetch, receiver
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
 
-MEETING = Rendezvous("10.0.0.7", 4567, worker_ranks=2)
+MEETING = Rendezvous("10.0.0.7", 4567, worker_ranks=(2,))
 
 
 class FakeTrainer:
@@ -55,21 +57,29 @@ def test_names_dtypes_and_shapes_are_known_before_anything_is_gathered():
 
 
 def test_a_rank_that_does_not_send_gathers_everything_all_the_same():
-    """With vLLM's own NCCL trainer side (its IPC one looks at its GPU): it calls nothing of the worker, None here."""
+    """With vLLM's own NCCL trainer side (its IPC one looks at its GPU): it calls nothing of the workers, None here."""
     _, merged, gathering, _ = build()
     rank_1 = DeviceSender("nccl", 1, merged, LIMIT, WeightTransferTrainerFactory.trainer_init)
-    rank_1.send(None, MEETING)
+    rank_1.send([None], MEETING)
     assert len(gathering.gathered) == len(merged.chunk_ranges(LIMIT))
-    rank_1.send(None, MEETING)
+    rank_1.send([None], MEETING)
     assert len(gathering.gathered) == 2 * len(merged.chunk_ranges(LIMIT))
 
 
-def test_nccl_meets_at_the_address_with_as_many_ranks_as_the_engine_has_and_one():
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_the_weights_are_gathered_once_however_many_workers_there_are(workers):
+    _, merged, gathering, _ = build()
+    made = DeviceSender("nccl", 0, merged, LIMIT, FakeTrainer)
+    made.send(range(workers), Rendezvous("10.0.0.7", 4567, (2,) * workers))
+    assert len(gathering.gathered) == len(merged.chunk_ranges(LIMIT))
+
+
+def test_nccl_meets_at_the_address_with_the_ranks_of_all_engines_and_one():
     made, opened = sender()
-    made.send("worker", MEETING)
+    made.send(["a", "b"], Rendezvous("10.0.0.7", 4567, (2, 4)))
     info = opened[0].init_info
     assert isinstance(info, NCCLTrainerInitInfo) and info.packed and info.is_sender
-    assert (info.master_address, info.master_port, info.world_size) == ("10.0.0.7", 4567, 3)
+    assert (info.master_address, info.master_port, info.world_size) == ("10.0.0.7", 4567, 7)
 
 
 @pytest.mark.parametrize(("limit", "size"), [(LIMIT, EMBEDDINGS), (10_000, 10_000)])
@@ -77,32 +87,64 @@ def test_nccl_meets_at_the_address_with_as_many_ranks_as_the_engine_has_and_one(
 def test_buffers_are_of_a_chunks_size_or_of_the_largest_tensors(backend, kind, limit, size):
     """vLLM's IPC refuses a tensor that is larger than its buffer."""
     made, opened = sender(backend, limit)
-    made.send("worker", MEETING)
+    made.send(["worker"], MEETING)
     assert isinstance(opened[0].init_info, kind) and opened[0].init_info.packed
     assert opened[0].init_info.packed_buffer_size_bytes == size
 
 
-def test_a_worker_is_met_once_and_sent_the_weights_of_each_push():
+def test_the_same_workers_are_met_once_and_sent_the_weights_of_each_push():
     made, opened = sender()
-    for _ in range(3):
-        made.send("a", MEETING)
-        made.send("b", MEETING)
-        made.end_push()
-    assert [len(trainer.sent) for trainer in opened] == [3, 3]
+    for workers in (["a", "b"], ["b", "a"], ["a", "b"]):
+        made.send(workers, Rendezvous("10.0.0.7", 4567, (2, 2)))
+    assert [len(trainer.sent) for trainer in opened] == [3] and not opened[0].is_closed
 
 
-def test_the_channel_to_a_worker_that_is_gone_is_closed_and_its_successor_gets_a_new_one():
+def test_other_workers_are_met_anew_and_the_channel_to_those_of_before_is_closed():
     made, opened = sender()
-    made.send("a", MEETING)
-    made.send("b", MEETING)
-    made.end_push()
-    made.send("b", MEETING)
-    made.send("c", MEETING)
-    assert [trainer.is_closed for trainer in opened] == [False, False, False]
-    made.end_push()
-    assert [trainer.is_closed for trainer in opened] == [True, False, False]
-    made.send("a", MEETING)
-    assert len(opened) == 4
+    for workers in (["a", "b"], ["b", "c"]):
+        made.send(workers, Rendezvous("10.0.0.7", 4567, (2, 2)))
+    assert [trainer.is_closed for trainer in opened] == [True, False]
+
+
+@dataclass
+class FakeWorker:
+    """A worker's handle that notes what it is told; `ray.get` is given its answers."""
+
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def transfer(self) -> "FakeWorker":
+        return self
+
+    def remote(self, step: str, arguments: dict[str, Any]) -> None:
+        self.told.append((step, arguments))
+
+
+@pytest.fixture
+def workers(monkeypatch) -> list[FakeWorker]:
+    monkeypatch.setattr(device_transfer.ray, "get", lambda calls, timeout: None)
+    return [FakeWorker(), FakeWorker(), FakeWorker()]
+
+
+def test_every_worker_is_led_through_the_update_and_has_ranks_of_its_own(workers):
+    client = WorkersClient(workers, Rendezvous("10.0.0.7", 4567, (2, 1, 4)))
+    client.init_weight_transfer_engine({"rank_offset": 1, "world_size": 8})
+    client.start_weight_update()
+    client.update_weights({"names": ["norm"]})
+    client.finish_weight_update()
+    offsets = [worker.told[0][1]["init_info"]["rank_offset"] for worker in workers]
+    assert offsets == [1, 3, 4] and all(worker.told[0][1]["init_info"]["world_size"] == 8 for worker in workers)
+    rest = [
+        ("start_weight_update", {}),
+        ("update_weights", {"update_info": {"names": ["norm"]}}),
+        ("finish_weight_update", {}),
+    ]
+    assert [worker.told[1:] for worker in workers] == [rest] * 3
+
+
+def test_ipc_has_no_ranks(workers):
+    WorkersClient(workers, Rendezvous("10.0.0.7", 4567, (1, 1, 1))).init_weight_transfer_engine({"packed": True})
+    assert [worker.told for worker in workers] == [[("init_weight_transfer_engine", {"init_info": {"packed": True}})]] * 3
 
 
 class FakeModel:
