@@ -74,14 +74,22 @@ class Agreement:
 class Push:
     """One version of the weights. `update_worker` runs for every worker, also for those that join later.
 
-    `asleep`: None if no worker ever sleeps; otherwise the canary's answers that workers gave before they slept.
+    `asleep`: None if no worker ever sleeps; otherwise the canary's answers that workers gave before they slept. `stored`: the
+    same weights on storage, which workers load that join after `release`; None: they load `weights` too.
     """
 
-    def __init__(self, weights: Weights | Sender, version: int, canary: Canary, asleep: Mapping[Any, Answer] | None = None):
+    def __init__(
+        self,
+        weights: Weights | Sender,
+        version: int,
+        canary: Canary,
+        asleep: Mapping[Any, Answer] | None = None,
+        stored: Weights | None = None,
+    ):
         self.version = version
         self.agreement: Agreement | None = None  # the worst of the workers'
         self.weights = weights
-        self._canary, self._asleep = canary, asleep
+        self._canary, self._asleep, self._stored = canary, asleep, stored
 
     async def update_worker(self, actor: Any) -> None:
         """Load the weights into one worker and check it. Raises WeightSyncError."""
@@ -98,6 +106,10 @@ class Push:
         learner_before = self._canary.earlier.get(version_before)
         agreement = check_canary(self._canary.expected, learner_before, after, before, self._canary.tolerance)
         self.agreement = agreement if self.agreement is None else _worse(self.agreement, agreement)
+
+    def release(self) -> None:
+        """All workers that serve have the weights: let go of those in memory, which are as large as the model."""
+        self.weights = self._stored or self.weights
 
     async def _answer_before(self, actor: Any) -> Answer:
         known = (self._asleep or {}).get(actor)

@@ -12,7 +12,7 @@ from flame_ray.config import Config
 from flame_ray.controller.gpu_sharing import share_gpus
 from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, Weights
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, StoredModel, Weights
 from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses, paired_change
 from flame_ray.evaluation.selection import select
@@ -140,7 +140,7 @@ class ClusterStages:
         if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still
             self._earlier[0] = self._ask_canary(initial=True)
         canary = Canary(self._canary, self._ask_canary(), self._earlier, self._config.learner.canary_tolerance)
-        agreement = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep))
+        agreement = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep, self._stored(round)))
         self._checkpoints.prune()
         log.info("round %d: weights verified on every rollout worker: %s", round, agreement)
         return Synced(round, str(agreement))
@@ -155,6 +155,15 @@ class ClusterStages:
             return Chunks(self._learner.export())
         merged, pool = ModelFolder(str(folder / "merged")), self._workers.rollouts.pool
         return P2PWeights(self._learner, backend, merged, serving=lambda: pool.actors)
+
+    def _stored(self, round: int) -> StoredModel | None:
+        """Where a sampler finds the weights that joins once their chunks have left the object store."""
+        config, folder = self._config, self._checkpoints.round(round)
+        if config.weights.backend != "object_store":
+            return None
+        if config.run.save_merged or config.learner.lora is None:
+            return StoredModel(folder / "merged")
+        return StoredModel(folder / "adapter", config.learner.dtype)
 
     def evaluate(self, prompts_P: Sequence[Prompt], round: int, stage: str = "evaluate") -> HeldOut:
         """Greedy answers and their metrics. `stage` is the name that `advance` hears."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flame_ray.storage.local_copy import Folder
+
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
@@ -57,6 +59,16 @@ class ModelFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A round's folder on storage, for a worker that joins after the push: a whole model, or an adapter that the engine merges
+    into its initial model, as a learner in `adapter_dtype` does.
+    """
+
+    folder: Folder
+    adapter_dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterFolder:
     """A PEFT adapter on storage that every node sees; the engine keeps its initial weights and adds this."""
 
@@ -77,7 +89,7 @@ class Rendezvous:
     worker_ranks: tuple[int, ...]
 
 
-Weights = Chunks | ModelFolder | AdapterFolder | Received
+Weights = Chunks | ModelFolder | StoredModel | AdapterFolder | Received
 Message = Mapping[str, str]
 
 

@@ -1,16 +1,18 @@
 """The policy's weights as a plain checkpoint has them: adapters merged in, under the checkpoint's names, chunk by chunk."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from flame_ray.engines.weight_chunks import chunk_ranges
@@ -123,6 +125,22 @@ class MergedWeights:
         """Split parameters are copied, so that they outlive their gathering."""
         with self._whole(named), torch.no_grad():
             return [(plain_name(name), _merge(value, self._adapted.get(name), plain_name(name))) for name, value in named]
+
+
+def merged_tensors(named: Iterable[Named], adapter: Path, dtype: torch.dtype) -> Iterator[Named]:
+    """A checkpoint's tensors with a saved adapter merged in: the same numbers as those of a learner in this dtype.
+
+    Random rounding differs between kinds of device, but each is right on average.
+    """
+    config, factors = LoraConfig.from_pretrained(str(adapter)), load_file(adapter / "adapter_model.safetensors")
+    scale = config.lora_alpha / config.r
+    for name, value in named:
+        a, b = (factors.get(f"{_PEFT_PREFIX}{name.removesuffix('.weight')}.lora_{factor}.weight") for factor in "AB")
+        weight = value.to(dtype)
+        if a is not None and b is not None:
+            update = b.float() @ a.float() * scale
+            weight = rounded(weight.float() + (update.T if config.fan_in_fan_out else update), dtype, crc32(name.encode()))
+        yield name, weight
 
 
 def plain_name(name: str) -> str:

@@ -6,10 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, Received, Sample, SampleRequest, Weights
+from flame_ray.engines.base import (
+    AdapterFolder,
+    Chunks,
+    Continuation,
+    Message,
+    Received,
+    Sample,
+    SampleRequest,
+    StoredModel,
+    Weights,
+)
 from flame_ray.errors import EngineDied, EngineError, ModelError
+from flame_ray.storage.local_copy import local_copy
 
 PINNED = "the version of vLLM that pyproject.toml pins"
 INSTALL = 'pip install -e ".[cpu]" or ".[gpu]"'
@@ -183,6 +195,9 @@ class VllmEngine:
             self._adapter = LoRARequest(f"version-{version}", version, weights.path) if version else None
         elif isinstance(weights, Received):
             self._check_received()
+        elif isinstance(weights, StoredModel):
+            with local_copy(weights.folder) as folder:
+                self._replace_all((self._stored(folder, weights.adapter_dtype),))
         else:
             self._replace_all(weights.references if isinstance(weights, Chunks) else (weights.path,))
         self._llm.llm_engine.set_weight_version(str(version))
@@ -206,6 +221,11 @@ class VllmEngine:
     def wake(self, part: str) -> None:
         if self._llm.model_config.enable_sleep_mode and self._llm.llm_engine.is_sleeping():
             self._llm.wake_up([part])
+
+    def _stored(self, folder: Path | None, adapter_dtype: str | None) -> Any:
+        from flame_ray.engines.weight_receiver import AdaptedModel
+
+        return AdaptedModel(self._options.model_path, str(folder), adapter_dtype) if adapter_dtype else str(folder)
 
     def _check_received(self) -> None:
         if self._last_step != "finish_weight_update":

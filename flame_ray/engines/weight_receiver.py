@@ -22,6 +22,7 @@ from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine
 from vllm.distributed.weight_transfer.nccl_engine import NCCLWeightTransferEngine
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
+from flame_ray.engines.merging import merged_tensors
 from flame_ray.engines.weight_chunks import to_tensors
 
 
@@ -30,9 +31,18 @@ class NoInit(WeightTransferInitInfo):
     """The object store needs no rendezvous."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdaptedModel:
+    """The folders of a model and of an adapter that is merged into it, as a learner in `dtype` merges it."""
+
+    model: str
+    adapter: str
+    dtype: str
+
+
 @dataclass
 class ChunkUpdate(WeightTransferUpdateInfo):
-    """`chunk` is a `WeightArrays`, a Ray reference to one, or the path of a model's folder."""
+    """`chunk` is a `WeightArrays`, a Ray reference to one, the path of a model's folder, or an `AdaptedModel`."""
 
     chunk: Any
 
@@ -110,8 +120,13 @@ def fetch(chunk: Any) -> Any:
 
 
 def _load(model: Any, chunk: Any) -> None:
-    chunk = fetch(chunk)
-    model.load_weights(_read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk))
+    model.load_weights(_named(fetch(chunk)))
+
+
+def _named(chunk: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(chunk, AdaptedModel):
+        return merged_tensors(_read(Path(chunk.model)), Path(chunk.adapter), getattr(torch, chunk.dtype))
+    return _read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk)
 
 
 def _read(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:

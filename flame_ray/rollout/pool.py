@@ -29,6 +29,7 @@ class RolloutPool:
     def push(self, push: Push) -> Agreement | None:
         """Load the weights into every worker, also into those that join later. Returns the canary's worst answer so far."""
         self.pool.update(push.version, push.update_worker)
+        push.release()
         return push.agreement
 
     def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool) -> Future:

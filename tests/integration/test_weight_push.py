@@ -1,17 +1,24 @@
 """After a push, a rollout actor must be an engine freshly started from the saved checkpoint (this catches a stale lm_head)."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
+import torch
+from peft import LoraConfig, get_peft_model
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.config import LearnerConfig
 from flame_ray.config.model import cpu_dtype
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, StoredModel
+from flame_ray.engines.merging import MergedWeights
+from flame_ray.engines.policy import adapter_weights, load_causal_lm, write_adapter
 from flame_ray.engines.vllm_engine import VllmOptions
+from flame_ray.engines.weight_chunks import to_arrays
 from flame_ray.errors import WeightSyncError
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.group import LearnerGroup
@@ -166,6 +173,26 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(pushed):
     together, alone = answers(pushed["sampler"], plan), answers(pushed["sampler"], plan, PROMPTS[1:2])
     first = {str(response.id): response.token_ids[0] for response in together}
     assert all(first[str(response.id)] == response.token_ids[0] for response in alone)
+
+
+def test_a_sampler_that_joins_later_merges_a_rounds_adapter_into_the_initial_model_itself(pushed, model, tmp_path):
+    """Its weights are those that the learner would have sent: of the tied model, in bfloat16."""
+    base = load_causal_lm(str(model), "bfloat16")
+    adapted = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
+    for name, value in adapted.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(value, std=0.01)
+    write_adapter(adapted, adapter_weights(adapted, lambda parameters: nullcontext()), tmp_path)
+    merged = MergedWeights(adapted, lambda parameters: nullcontext())
+    sent = Chunks(tuple(ray.put(to_arrays(chunk, "bfloat16")) for chunk in merged.chunks(CHUNK_BYTES)))
+    (sampler,) = pushed["sampler"].pool.actors
+    response = pushed["before"][0]
+    text = Continuation(response.prompt_token_ids, response.token_ids)
+    found = []
+    for version, weights in ((2, sent), (3, StoredModel(Path(model))), (4, StoredModel(tmp_path, "bfloat16"))):
+        ray.get(sampler.load_weights.remote(weights, version), timeout=120)
+        found.append(likelihood(ray, pushed["sampler"], text))
+    assert found[0] == pytest.approx(found[2], abs=1e-6) and found[0] != pytest.approx(found[1], abs=1e-2)
 
 
 def test_an_adapter_is_added_in_the_sampler_and_taken_away_again(local_ray, model, tmp_path):

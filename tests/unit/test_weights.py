@@ -2,11 +2,12 @@
 
 import asyncio
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flame_ray.engines.base import Chunks, Continuation, Weights
+from flame_ray.engines.base import Chunks, Continuation, StoredModel, Weights
 from flame_ray.errors import WeightSyncError
 from flame_ray.weights import Agreement, Canary, Push, check_canary, movement_slope
 from tests.doubles import Remote
@@ -87,6 +88,16 @@ def test_workers_that_load_the_weights_pass_with_a_slope_of_one_and_no_gap():
     found = sync(FakeWorker(), FakeWorker())
     assert (found.tokens, found.gap, found.slope) == (24 * 40, 0.0, pytest.approx(1.0))
     assert str(found) == "moved as the learner did (slope 1.00 +- 0.00 over 960 tokens), gap 0.0000 nats a token"
+
+
+@pytest.mark.parametrize(
+    ("stored", "later"), [(StoredModel(Path("merged")), StoredModel(Path("merged"))), (None, Chunks((NEW,)))]
+)
+def test_once_all_have_the_weights_the_push_lets_go_of_them_if_they_are_stored(stored, later):
+    push = Push(Chunks((NEW,)), 3, Canary(SEQUENCES, NEW, {}, TOLERANCE), stored=stored)
+    assert push.weights == Chunks((NEW,))
+    push.release()
+    assert push.weights == later
 
 
 def test_the_worst_of_the_workers_is_told():

@@ -17,7 +17,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.controller import stages as stages_module
 from flame_ray.controller.stages import CANARY_PAIRS, ClusterStages
 from flame_ray.controller.workers import Workers
-from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder
+from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, StoredModel
 from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.prompts.classify import classification_messages
@@ -290,6 +290,23 @@ def test_a_round_saves_its_adapter_and_the_whole_model_if_asked_or_if_there_is_n
     made.stages.save(3)
     root = made.folder / "checkpoints" / "round-0003"
     assert made.learner.saved == [(root / name, merged) for name, merged in folders]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "dtype"),
+    [
+        ({}, "adapter", "float32"),
+        ({"run": {"save_merged": True}}, "merged", None),
+        ({"learner": {"lora": None}}, "merged", None),
+    ],
+)
+def test_a_sampler_that_joins_after_a_push_through_the_object_store_finds_the_weights_on_storage(bound, settings, name, dtype):
+    learner = {"dtype": "float32"} | settings.get("learner", {})
+    made = bound(**(settings | {"learner": learner, "model": {"dtype": "float32"}}))
+    made.stages.choose_canary(pairs())
+    made.stages.sync(2)
+    (push,) = made.rollouts.pushes
+    assert push._stored == StoredModel(made.folder / "checkpoints" / "round-0002" / name, dtype)
 
 
 def test_the_samplers_are_brought_to_the_weights_after_training_with_the_canary_of_before(bound):

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from flame_ray.engines.merging import Kept, MergedWeights, exact_sums, rounded
-from tests.unit.engines.samples import EMBEDDINGS, LIMIT, build
+from flame_ray.engines.merging import Kept, MergedWeights, exact_sums, merged_tensors, rounded
+from flame_ray.engines.policy import adapter_weights, write_adapter
+from tests.unit.engines.samples import EMBEDDINGS, LIMIT, SHAPE, build
 
 
 def bytes_of(chunk) -> int:
@@ -30,6 +31,22 @@ def test_the_tensors_and_their_names_do_not_depend_on_the_size_of_a_chunk(tied, 
         torch.testing.assert_close(value, expected[name], atol=1e-6, rtol=0)
     if lora:
         assert any(not value.equal(plain[name]) for name, value in together)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_saved_adapter_merged_into_the_checkpoint_gives_the_learners_own_numbers(dtype, tmp_path):
+    """A sampler that joins in the middle of a round has nothing else to load."""
+    model, _, gathering, plain = build()
+    model = model.to(dtype)
+    write_adapter(model, adapter_weights(model, gathering), tmp_path)
+    learners = list(MergedWeights(model, gathering).named(LIMIT))
+    checkpoint = [(name, plain[name]) for name, _ in learners]
+    found = list(merged_tensors(checkpoint, tmp_path, dtype))
+    assert [name for name, _ in found] == [name for name, _ in learners]
+    assert all(
+        value.equal(expected) and value.dtype == dtype for (_, value), (_, expected) in zip(found, learners, strict=True)
+    )
+    assert sum(not value.equal(plain[name].to(dtype)) for name, value in found) == 7 * SHAPE["num_hidden_layers"]
 
 
 def test_a_tied_output_layer_is_left_out_even_if_it_is_a_tensor_of_its_own():

@@ -35,8 +35,12 @@ class FakePool:
 
 class FakePush:
     version, agreement = 3, "agreement"
+    released = False
 
     def update_worker(self, actor): ...
+
+    def release(self):
+        self.released = True
 
 
 def prompts(count: int):
@@ -72,4 +76,4 @@ def test_a_push_goes_to_every_worker_under_its_version_and_its_agreement_comes_b
     pool = FakePool()
     push = FakePush()
     assert RolloutPool(pool).push(push) == "agreement"
-    assert pool.updates == [(3, push.update_worker)]
+    assert pool.updates == [(3, push.update_worker)] and push.released
