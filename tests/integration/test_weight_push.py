@@ -9,6 +9,7 @@ import pytest
 import ray
 import torch
 from peft import LoraConfig, get_peft_model
+from ray._private.internal_api import node_stats
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
@@ -16,7 +17,7 @@ from flame_ray.config import LearnerConfig
 from flame_ray.config.model import cpu_dtype
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, StoredModel
 from flame_ray.engines.merging import MergedWeights
-from flame_ray.engines.policy import adapter_weights, load_causal_lm, write_adapter
+from flame_ray.engines.policy import adapter_weights, load_model, write_adapter
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.engines.weight_chunks import to_arrays
 from flame_ray.errors import WeightSyncError
@@ -28,6 +29,7 @@ from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.types import Response
 from flame_ray.weights import Canary, Push
 from tests.builders import make_pair, make_prompt
+from tests.integration.gate import wait_for
 
 PROMPTS = tuple(
     make_prompt(f"p{k}", text)
@@ -84,11 +86,14 @@ def pushed(local_ray, model, tmp_path_factory):
     learner_before = learner.canary(sequences)
     learner.train(pair_examples(pairs), round=1)
     expected = learner.canary(sequences)
+    learner.save(folder, merged=True)
     weights = Chunks(learner.export())
-    push = Push(weights, 1, Canary(sequences, expected, {0: learner_before}, tolerance=0.15))
+    chunks, held = len(weights.references), stored_bytes()
+    canary = Canary(sequences, expected, {0: learner_before}, tolerance=0.15)
+    push = Push(weights, 1, canary, stored=StoredModel(folder))
+    del weights
     stale = refusal(push, sampler.pool.actors[0])
     agreement = sampler.push(push)
-    learner.save(folder, merged=True)
     learner.stop()
     after = answers(sampler, greedy_plan(0, 40))
     fresh_pool = rollout_pool(local_ray, options(folder), event_loop)
@@ -97,7 +102,8 @@ def pushed(local_ray, model, tmp_path_factory):
         "after": after,
         "fresh": answers(fresh_pool, greedy_plan(0, 40)),
         "agreement": agreement,
-        "chunks": len(weights.references),
+        "chunks": chunks,
+        "held": held,
         "stale": stale,
         "sampler": sampler,
         "fresh_pool": fresh_pool,
@@ -132,6 +138,17 @@ def refusal(push: Push, actor) -> WeightSyncError | None:
 def test_greedy_text_equals_that_of_a_fresh_engine(pushed):
     for pushed_one, fresh in zip(pushed["after"], pushed["fresh"], strict=True):
         assert pushed_one.token_ids == fresh.token_ids and pushed_one.text == fresh.text
+
+
+def stored_bytes() -> int:
+    """What Ray's object store on this node holds."""
+    return node_stats().store_stats.object_store_bytes_used
+
+
+def test_the_object_store_holds_the_model_for_the_push_and_not_for_the_round(pushed, model):
+    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    assert pushed["held"] > size / 2.1  # bfloat16, or float32 as in the file
+    wait_for(lambda: stored_bytes() < size / 10)
 
 
 def test_the_weights_came_in_several_chunks(pushed):
@@ -177,7 +194,7 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(pushed):
 
 def test_a_sampler_that_joins_later_merges_a_rounds_adapter_into_the_initial_model_itself(pushed, model, tmp_path):
     """Its weights are those that the learner would have sent: of the tied model, in bfloat16."""
-    base = load_causal_lm(str(model), "bfloat16")
+    base = load_model(str(model), "bfloat16", trust_remote_code=False)
     adapted = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
     for name, value in adapted.named_parameters():
         if ".lora_B." in name:
