@@ -26,8 +26,8 @@ class WeightsConfig(Settings):
 
     `object_store`: through Ray's object store, between any machines. `checkpoint`: through the folder of merged weights that
     each round writes. `lora`: only the adapter's folder, which samplers swap in over the initial weights. `nccl` and `ipc`:
-    from GPU to GPU by vLLM's own engines (`ipc` where samplers and learner share GPUs); a sampler that joins later loads
-    the merged folder.
+    from GPU to GPU by vLLM's own engines (`ipc` where samplers and learner share GPUs). A sampler that joins after a push loads
+    the round's folder.
     """
 
     backend: Literal["object_store", "checkpoint", "lora", "nccl", "ipc"] = "object_store"

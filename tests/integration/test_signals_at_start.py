@@ -17,6 +17,9 @@ ENDS_S = 30.0
 INTERRUPTED = 75
 MARK = "FLAME_RAY_TEST_RUN"  # a variable that every process of a run inherits
 LAST_SECOND = 120  # of a start on a slow machine
+WAYS = pytest.mark.parametrize(
+    ("number", "group"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["SIGINT", "SIGTERM to all"]
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ LESSONS = {
         "test_a_worker_that_joins_later_is_brought_to_the_version_before_it_serves",
     },
     "keys and values of the old policy in the prefix cache (NeMo-RL#4018, vllm#9744)": {
-        "test_greedy_text_and_log_probabilities_equal_those_of_a_fresh_engine",
+        "test_greedy_text_equals_that_of_a_fresh_engine",
     },
     "a finish reason guessed from the prompt (trl#6802)": {
         "test_every_response_names_its_prompt_its_tokens_and_the_weights_that_made_it",
