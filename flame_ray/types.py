@@ -90,11 +90,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of the corpus that can serve as evidence.
-
-    >>> Passage(id="pe/geography/0", title="Peru", text="Land boundaries: Bolivia 1,212 km").title
-    'Peru'
-    """
+    """A piece of the corpus that can serve as evidence."""
 
     id: str
     title: str
@@ -278,10 +274,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round, and how much was left out for each reason (`factuality: tie`, `response: empty`).
-
-    `truncated` of the round's `responses` were cut off by the token limit.
-    """
+    """The pairs of a round; the other fields are those of its `PairCounts`."""
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]
@@ -295,16 +288,12 @@ class PairSet:
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """How many pairs of each kind a round has, and the counts of its `PairSet`."""
+    """How many pairs of each kind a round has, and how much was left out."""
 
     by_kind: dict[str, int]
-    dropped: dict[str, int]
+    dropped: dict[str, int]  # by reason: `factuality: tie`, `response: empty`
     responses: int = 0
-    truncated: int = 0
-
-    @property
-    def truncated_share(self) -> float | None:
-        return self.truncated / self.responses if self.responses else None
+    truncated: int = 0  # of the responses: cut off by the token limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +328,7 @@ class MetricIntervals:
     correct_facts: Interval
     relevant_facts: Interval  # correct facts that answer the instruction
     erroneous_facts: Interval
-    f_at_k: (
-        Interval  # F-beta of precision and recall at K (see `evaluation.recall_at`): both count, so saying less does not win
-    )
+    f_at_k: Interval  # F-beta of precision and recall at K (see `evaluation.recall_at`), so that saying less does not win
     abstention_rate: Interval
     instruction_score: Interval
     response_tokens: Interval

@@ -21,7 +21,7 @@ from flame_ray.journal.timeline import RunningStage, Timeline
 from flame_ray.prompts.classify import accuracy
 from flame_ray.report import tables
 from flame_ray.report.progress import Screen
-from flame_ray.report.summary import round_summary
+from flame_ray.report.summary import round_summary, truncated_share
 from flame_ray.round import Prompts, Stages
 from flame_ray.shown import without_secrets
 from flame_ray.types import (
@@ -261,6 +261,7 @@ def _classified(prompts_P: Sequence[Prompt]) -> str:
 
 def _paired(pairs: PairCounts) -> str:
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-    share = "" if pairs.truncated_share is None else f" ({pairs.truncated_share:.1%})"
+    of_all = truncated_share(pairs)
+    share = "" if of_all is None else f" ({of_all:.1%})"
     truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
     return f"{sum(pairs.by_kind.values())} pairs; {truncated}; dropped: {dropped or 'none'}"

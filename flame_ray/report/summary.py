@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flame_ray.config import Config
-from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, RoundReport, Selection
+from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, PairCounts, RoundReport, Selection
 
 ROUNDS_ABREAST = 3
 EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves F@K out
@@ -31,7 +31,7 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
         summary["samples"] = {
             "responses": pairs.responses,
             "truncated": pairs.truncated,
-            "truncated_share": pairs.truncated_share,
+            "truncated_share": truncated_share(pairs),
         }
         training = report.training
         summary["training"] = {
@@ -47,6 +47,11 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
         summary["development"] = evaluation_summary(report.development)
         summary["selection"] = _selection(report.selection)
     return summary | {"timings": timings, "weight_version": report.weight_version}
+
+
+def truncated_share(pairs: PairCounts) -> float | None:
+    """The share of a round's responses that the token limit cut off."""
+    return pairs.truncated / pairs.responses if pairs.responses else None
 
 
 def _selection(selection: Selection) -> dict[str, Any]:

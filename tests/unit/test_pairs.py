@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from flame_ray.config import PairsConfig
-from flame_ray.pairs import build_pairs
+from flame_ray.pairs import build_pairs, compact
+from flame_ray.report.summary import truncated_share
 from flame_ray.types import FactScore, Pair, PairSet, Prompt, Score, ScoredGroup, ScoredResponse, VerdictLabel
-from tests.builders import make_response, make_scored, make_verdict
+from tests.builders import make_pair, make_response, make_scored, make_verdict
 
 FACTS = Prompt("peru", "Which countries border Peru?", fact_based=True)
 POEM = Prompt("poem", "Write a poem.", fact_based=False)
@@ -149,8 +150,8 @@ def test_the_truncated_responses_of_a_round_are_counted_whether_or_not_they_ente
     groups_P = [ScoredGroup(FACTS, (*cut, scored(3, 5.0))), ScoredGroup(POEM, (scored(0, 1.0, prompt=POEM),))]
     for drop in (True, False):
         pairs = build_pairs(groups_P, PairsConfig(drop_truncated=drop))
-        assert (pairs.responses, pairs.truncated, pairs.counts.truncated_share) == (5, 3, 0.6)
-    assert build_pairs([], INSTRUCTION).counts.truncated_share is None
+        assert (pairs.responses, pairs.truncated, truncated_share(pairs.counts)) == (5, 3, 0.6)
+    assert truncated_share(build_pairs([], INSTRUCTION).counts) is None
 
 
 def test_a_response_that_was_said_before_is_counted_once_as_a_duplicate():
@@ -371,3 +372,15 @@ def test_groups_in_any_order_and_from_any_stream_give_the_same_pairs_in_the_orde
             assert list(shuffled.dropped) == list(pairs.dropped)
         names = [pair.prompt_id for pair in pairs.pairs_D]
         assert names == sorted(names)
+
+
+def test_compact_pairs_are_equal_and_hold_each_response_each_prompt_and_each_token_id_once():
+    def side(index: int):
+        return make_response("text", index=index, prompt_tokens=[int("1000")], tokens=[int("2000"), int("3000") + index])
+
+    pairs_D = [make_pair(side(0), side(1)), make_pair(side(0), side(2), kind="instruction")]
+    first, second = compact(pairs_D)
+    assert [first, second] == pairs_D
+    assert first.chosen is second.chosen
+    assert first.chosen.prompt_token_ids is first.rejected.prompt_token_ids
+    assert first.chosen.token_ids[0] is second.rejected.token_ids[0]

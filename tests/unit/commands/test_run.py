@@ -183,7 +183,7 @@ def trained(tmp_path: Path, *rounds: int) -> Checkpoints:
 
 
 def test_after_a_round_that_was_rolled_back_the_samplers_get_the_weights_of_the_round_that_the_next_one_starts_from(tmp_path):
-    Shards(Storage(tmp_path / "run")).write(2, "pairs", pairs_of(2))
+    Shards(Storage(tmp_path / "run")).write_pairs(2, pairs_of(2))
     fake, checkpoints = FakeStages(), trained(tmp_path, 1, 2)
     checkpoints.choose(Choice(round=2, best=1, restart=1))
     _resumed(fake, new(tmp_path), checkpoints)
@@ -192,7 +192,7 @@ def test_after_a_round_that_was_rolled_back_the_samplers_get_the_weights_of_the_
 
 def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_the_last_trained_round(tmp_path):
     for round in (1, 2):
-        Shards(Storage(tmp_path / "run")).write(round, "pairs", pairs_of(round))
+        Shards(Storage(tmp_path / "run")).write_pairs(round, pairs_of(round))
     fake = FakeStages()
     assert _resumed(fake, new(tmp_path), trained(tmp_path, 1, 2)) == "the stages"
     assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]

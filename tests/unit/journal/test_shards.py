@@ -11,6 +11,7 @@ from flame_ray.journal import shards as module
 from flame_ray.journal.shards import SHARD_RECORDS, Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, PromptSet
+from tests.builders import make_pair, make_pair_set
 
 
 class Killed(BaseException):
@@ -140,6 +141,19 @@ def test_a_stream_is_no_single_record_and_a_single_record_no_stream(shards, url)
     shards.write(1, "prompts", PromptSet(()))
     assert not shards.has(1, "sampled")
     assert stored(url, 1, "prompts") == []
+
+
+def test_pairs_come_back_as_they_were_and_count_once_the_last_of_them_is_stored(url, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_PAIRS", 2)
+    pairs = make_pair_set(
+        *(make_pair(prompt=name) for name in "abcde"), dropped={"factuality: tie": 1}, responses=12, truncated=3
+    )
+    for takes in range(4):  # three shards, then the counts
+        with pytest.raises(StorageError, match="no space left"):
+            Shards(FullStorage(url, takes)).write_pairs(1, pairs)
+        assert not Shards(Storage(url)).has(1, "pairs")
+    Shards(Storage(url)).write_pairs(1, pairs)
+    assert Shards(Storage(url)).has(1, "pairs") and Shards(Storage(url)).read_pairs(1) == pairs
 
 
 def test_what_is_removed_is_gone_and_nothing_else_is(shards, url):
