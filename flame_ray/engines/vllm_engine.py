@@ -73,7 +73,7 @@ class VllmEngine:
     def __init__(self, options: VllmOptions):
         prepare_environment(options)
         try:
-            import vllm
+            import vllm.platforms  # vllm itself imports its parts when they are first used
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         self._options = options
