@@ -81,11 +81,10 @@ class VllmEngine:
         folder = resolve(options.model)
         prepare_environment(options)
         try:
-            import vllm
-            from vllm.platforms import current_platform
+            import vllm.platforms  # vllm itself imports its parts when they are first used
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
-        check_gpu(current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        check_gpu(vllm.platforms.current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._options = options
         self._vllm = vllm
         self._llm = self._build(vllm, options, folder)

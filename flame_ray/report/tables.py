@@ -70,7 +70,7 @@ def prompt_rows(prompts_P: Sequence[Prompt]) -> Rows:
 
 def response_columns(rewards: Sequence[str]) -> pa.Schema:
     response = {"response_id": TEXT, "prompt_id": TEXT, "round": WHOLE, "index": WHOLE, "text": TEXT}
-    tokens = {"prompt_token_ids": TOKENS, "token_ids": TOKENS, "logprobs": pa.list_(REAL)}
+    tokens = {"prompt_token_ids": TOKENS, "token_ids": TOKENS}
     made = {"finish_reason": TEXT, "weight_version": WHOLE}
     scores = {f"{name}_{of}": type for name in _single(rewards) for of, type in (("score", REAL), ("missing", TEXT))}
     counts = dict.fromkeys(("supported", "relevant_supported", "contradicted", "not_found", "says_nothing"), WHOLE)
