@@ -159,7 +159,8 @@ class WorkerPool:
             while self._update_worker is not None and self._versions.get(slot, 0) != self._version:
                 await self._process(actor, held, [], refill=0)  # new weights wait for all of them
                 version = self._version
-                await asyncio.wait_for(self._update_worker(actor), self.limits.push_timeout_s)
+                async with asyncio.timeout(self.limits.push_timeout_s):
+                    await self._update_worker(actor)
                 self._versions[slot] = version
             self._serving[slot] = actor
             self._notify()
@@ -185,8 +186,10 @@ class WorkerPool:
         try:
             answers = self._call(actor, items, [*held.values()][-1], (first, left))
             while held:
-                reference = await asyncio.wait_for(anext(answers), self.limits.call_timeout_s)
-                position, result = await asyncio.wait_for(reference, self.limits.call_timeout_s)
+                async with asyncio.timeout(
+                    self.limits.call_timeout_s
+                ):  # `wait_for` loses a cancel that comes with an answer
+                    position, result = await (await anext(answers))
                 held.pop(position).set_result(result)
                 self._results += 1
         except asyncio.CancelledError:
@@ -242,8 +245,8 @@ class WorkerPool:
     async def _until(self, condition: Callable[[], bool], limit_s: float) -> bool:
         async with self._changed:
             try:
-                waiting = self._changed.wait_for(lambda: self._failure is not None or condition())
-                await asyncio.wait_for(waiting, limit_s)
+                async with asyncio.timeout(limit_s):
+                    await self._changed.wait_for(lambda: self._failure is not None or condition())
             except TimeoutError:
                 return False
         if self._failure is not None:

@@ -5,7 +5,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -53,7 +53,8 @@ class FakeActor:
         self.ready = Method(self._start)
         self.__ray_call__ = Method(lambda function: _ready(f"node {life}"))
         self.echo, self.refuse, self.forget = Method(self._echo), Method(self._refuse), Method(self._forget)
-        self.wait = Method(self._wait)
+        self.wait, self.answer_and_go = Method(self._wait), Method(self._answer_and_go)
+        self.about_to_go: Callable[[], None] = lambda: None
         self.draw = Method(self._draw)
         self.drawing: dict[int, Any] = {}
 
@@ -83,6 +84,11 @@ class FakeActor:
             await asyncio.Event().wait()
         for position, item in enumerate(items):
             yield position, (item, self.life)
+
+    async def _answer_and_go(self, items: list):
+        for position, item in enumerate(items):
+            self.about_to_go()
+            yield position, item
 
     async def _draw(self, items: list, *feed: Any):
         """Goes on with the items of earlier calls, newest first, until so many are left. `seen` has what it held.
@@ -296,6 +302,17 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     made.leave({"another node"})
     made.leave({"node 0"})
     assert answers(futures) == [(item, 1) for item in range(3)]
+    assert actors[0].killed and made.deaths == 1
+
+
+def test_a_worker_whose_node_is_about_to_go_just_as_it_answers_is_given_up_too(pool):
+    made, actors = pool()
+    made.wait_ready()
+    actors[0].about_to_go = lambda: made.leave({"node 0"})
+    assert answers(burst(made, "answer_and_go", range(3))) == [0, 1, 2]
+    until = time.monotonic() + 5
+    while not actors[0].killed and time.monotonic() < until:
+        time.sleep(0.01)
     assert actors[0].killed and made.deaths == 1
 
 
