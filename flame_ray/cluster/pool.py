@@ -186,9 +186,8 @@ class WorkerPool:
         try:
             answers = self._call(actor, items, [*held.values()][-1], (first, left))
             while held:
-                async with asyncio.timeout(
-                    self.limits.call_timeout_s
-                ):  # `wait_for` loses a cancel that comes with an answer
+                # `wait_for` would lose a cancel that comes together with an answer.
+                async with asyncio.timeout(self.limits.call_timeout_s):
                     position, result = await (await anext(answers))
                 held.pop(position).set_result(result)
                 self._results += 1
