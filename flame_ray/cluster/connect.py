@@ -9,13 +9,14 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from flame_ray.cluster.interrupt import keep_handlers, raise_if_interrupted, signals_recorded
+from flame_ray.cluster.streams import start_thread
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
@@ -175,16 +176,12 @@ def _started(init: Callable[[], Any], ended: threading.Event) -> Any:
     started: Future = Future()
 
     def start() -> None:
-        try:
-            started.set_result(init())
-        except BaseException as error:
-            started.set_exception(error)
-            return
+        started.set_result(init())
         ended.wait()
 
     with _children.in_own_groups():
-        threading.Thread(target=start, name="Ray", daemon=True).start()
-        while not wait([started], timeout=KEEP_S).done:
+        thread = start_thread(start)
+        while not wait([started, thread], KEEP_S, FIRST_COMPLETED).done:
             keep_handlers()
     keep_handlers()
-    return started.result()
+    return started.result() if started.done() else thread.result()

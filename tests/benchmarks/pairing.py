@@ -134,7 +134,7 @@ def peak() -> float:
 
 def stages(load: Load, folder: Path, advance) -> Stages:
     doubles: Any = Doubles(load)
-    workers: Any = Workers(doubles, doubles, {JudgeActor: doubles, FactualityActor: Checker(load)}, None, None)
+    workers: Any = Workers(doubles, doubles, {JudgeActor: doubles, FactualityActor: Checker(load)}, None)
     config = parse_config({"pipeline": {"stream": load.stream}, "prompts": {"per_round": load.prompts}}, "here")
     cache = Cache(folder / "classified.sqlite")
     return ClusterStages(workers, config, cache, Checkpoints(folder / "checkpoints"), advance).stages()

@@ -52,6 +52,7 @@ HANDED_ON = {
     "doctor/data.py": "what the doctor found",
     "doctor/probe.py": "what the doctor found",
     "doctor/models.py": "what the doctor found",
+    "engines/hub.py": "raised if the hub's cache does not have the model either",
     "cluster/pool.py": "raised where the item's result would have come",
 }
 

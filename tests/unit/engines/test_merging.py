@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums, merged_tensors, rounded
+from flame_ray.engines.models import ModelRef
 from flame_ray.engines.policy import adapter_weights, write_adapter
 from tests.unit.engines.samples import EMBEDDINGS, LIMIT, SHAPE, build
 
@@ -38,7 +39,7 @@ def test_a_saved_adapter_merged_into_the_checkpoint_gives_the_learners_own_numbe
     """A sampler that joins in the middle of a round has nothing else to load."""
     model, _, gathering, plain = build()
     model = model.to(dtype)
-    write_adapter(model, adapter_weights(model, gathering), tmp_path)
+    write_adapter(model, adapter_weights(model, gathering), tmp_path, ModelRef("base"))
     learners = list(MergedWeights(model, gathering).named(LIMIT))
     checkpoint = [(name, plain[name]) for name, _ in learners]
     found = list(merged_tensors(checkpoint, tmp_path, dtype))

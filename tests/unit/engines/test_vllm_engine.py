@@ -1,15 +1,17 @@
 """What vLLM is started with and asked for, with a double of the library; on the real one it is tested in tests/integration."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flame_ray.engines.base import Sample, SampleRequest
+from flame_ray.engines.models import ModelRef
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 
-OPTIONS = VllmOptions("/model", "float32", 64, 8, 1.0, 0.8, seed=0)
+OPTIONS = VllmOptions(ModelRef("/model"), "float32", 64, 8, 1.0, 0.8, seed=0)
 
 
 class FakeLlmEngine:
@@ -59,7 +61,7 @@ def engine(options: VllmOptions = OPTIONS) -> VllmEngine:
     ids=["a GPU has CUDA graphs", "unless they are turned off", "a CPU has none"],
 )
 def test_cuda_graphs_and_prompts_in_chunks_are_for_gpus(cpu, asked, eager, chunked):
-    built = VllmEngine._build(fake_vllm(cpu), replace(OPTIONS, enforce_eager=asked)).built
+    built = VllmEngine._build(fake_vllm(cpu), replace(OPTIONS, enforce_eager=asked), Path("model")).built
     assert (built.enforce_eager, built.enable_chunked_prefill) == (eager, chunked)
 
 
