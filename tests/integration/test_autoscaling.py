@@ -141,6 +141,7 @@ def test_a_run_whose_samplers_fit_no_node_fails_although_its_other_workers_have_
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)  # with the undisturbed run that it must equal
 def test_a_job_is_stopped_its_code_edited_and_resumed_and_ends_as_if_nothing_had_happened(cluster, code, tiny_run, tmp_path):
     run = SubmittedRun(tmp_path, "edited", PLACED, {"RAY_JOB_STOP_WAIT_TIME_S": "60"}, head=cluster, working_dir=code)
     run.start()
