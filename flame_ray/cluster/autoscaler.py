@@ -24,7 +24,7 @@ class Scaling:
 
     def __str__(self) -> str:
         said = [f"coming: {', '.join(self.coming) or 'no node'}"]
-        said += [f"no node type has room for {', '.join(self.infeasible)}"] if self.infeasible else []
+        said += [f"no node can be added now for {', '.join(self.infeasible)}"] if self.infeasible else []
         said += [f"not launched: {'; '.join(self.failed)}"] if self.failed else []
         return "; ".join(said)
 
