@@ -17,9 +17,6 @@ ENDS_S = 30.0
 INTERRUPTED = 75
 MARK = "FLAME_RAY_TEST_RUN"  # a variable that every process of a run inherits
 LAST_SECOND = 120  # of a start on a slow machine
-WAYS = pytest.mark.parametrize(
-    ("number", "group"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["SIGINT", "SIGTERM to all"]
-)
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,13 @@ def imports(run: ChaosRun, library: str) -> bool:
     return library in Path(f"/proc/{run.driver.pid}/maps").read_text()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize(
-    ("number", "group"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["SIGINT", "SIGTERM to all"]
+    ("moment", "number", "group"),
+    [
+        ("its prompts and models are checked", signal.SIGTERM, False),
+        ("Ray starts", signal.SIGTERM, True),
+        ("its actors start", signal.SIGINT, False),
+    ],
 )
 def test_a_run_that_is_told_to_stop_while_it_starts_ends_and_leaves_nothing(start, moment, number, group):
     run = start()
