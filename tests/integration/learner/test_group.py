@@ -91,7 +91,7 @@ def test_a_start_that_fails_leaves_no_actor_behind(start):
 
 def test_a_group_that_the_cluster_has_no_room_for_is_refused_with_what_it_asked_for(cluster, model_path):
     config = LearnerConfig(workers=2, cpus=100, placement="strict_pack", batch_pairs=2, micro_batch_pairs=1)
-    with pytest.raises(PlacementError, match=r"2 learner workers of 100 CPU and 0 GPU each, strict_pack, within 1 s"):
+    with pytest.raises(PlacementError, match=r"2 learner workers of 100 CPU each, strict_pack, within 1 s"):
         LearnerGroup.start(reference(model_path), config, seed=0, timeouts=Timeouts(start=1))
 
 

@@ -11,7 +11,7 @@ from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 from ray.util.placement_group import placement_group_table
 
 from flame_ray.cluster.capacity import draining_nodes
-from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.interrupt import interruptible, signals_recorded
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.models import reference
 from flame_ray.errors import Interrupted
@@ -52,7 +52,7 @@ def signalled_when():
         wait_for(condition)
         signal.raise_signal(signal.SIGTERM)
 
-    with interruptible("start it again"):
+    with interruptible("start it again"), signals_recorded():
         yield lambda condition: threading.Thread(target=signal_when, args=(condition,)).start()
 
 
