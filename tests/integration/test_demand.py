@@ -14,12 +14,13 @@ from ray.autoscaler.v2.utils import ResourceRequestUtil
 from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply
 
 from flame_ray.cluster.capacity import roles
-from flame_ray.cluster.interrupt import interruptible
+from flame_ray.cluster.interrupt import interruptible, signals_recorded
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.controller.workers import actor_options
+from flame_ray.engines.models import ModelRef
 from flame_ray.errors import Interrupted
-from flame_ray.learner.group import LearnerGroup
+from flame_ray.learner.group import LearnerGroup, Timeouts
 from tests.unit.clusters.launches import CLUSTERS, REPOSITORY, Plan, cluster, plan, planned
 
 PATIENCE_S = 60
@@ -84,10 +85,11 @@ def test_ray_reports_the_demand_of_a_job_as_the_tests_of_the_cluster_files_make_
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with ThreadPoolExecutor(1) as threads, interruptible("nothing"):
+    with ThreadPoolExecutor(1) as threads, interruptible("nothing"), signals_recorded():
         actors, observed = ask(config), threads.submit(observe)
         options = actor_options("learner", config.learner)
         with pytest.raises(Interrupted):
-            LearnerGroup.start("no model", config.learner, seed=0, options=options, timeout_s=2 * PATIENCE_S)
+            waits = Timeouts(start=2 * PATIENCE_S)
+            LearnerGroup.start(ModelRef("no model"), config.learner, seed=0, options=options, timeouts=waits)
         assert observed.result() == expected
     del actors
