@@ -51,8 +51,7 @@ def look() -> Scaling | None:
 
 def scaling_of(state: Any) -> Scaling:
     """The same of Ray's `AutoscalingState`. Pure."""
-    coming = Counter({each.ray_node_type_name: 0 for each in state.pending_instances})
-    coming.update(each.ray_node_type_name for each in state.pending_instances)
+    coming = Counter(each.ray_node_type_name for each in state.pending_instances)
     for each in state.pending_instance_requests:
         coming[each.ray_node_type_name] += each.count
     alone = [_request(each) for each in state.infeasible_resource_requests]

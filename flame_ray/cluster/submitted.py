@@ -1,13 +1,11 @@
 """What a job of `ray job submit` may not do: write to a relative path, which lies in Ray's cache of the job's package."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import ConfigError
+from flame_ray.storage.shared_paths import job_settings
 
-SETTINGS = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # the variable in which Ray's job manager gives a driver its settings
 PACKAGES = "runtime_resources"  # the folder of each node in which Ray unpacks working directories
 ROOT = "--set run.root=/shared/path, or s3://bucket/path"
 
@@ -19,10 +17,7 @@ def is_submitted() -> bool:
 
 def job_metadata() -> dict[str, Any]:
     """The metadata of this submitted job: Ray's own, and that of `--metadata-json`; {} in any other process."""
-    try:
-        return dict(json.loads(os.environ.get(SETTINGS, "{}")).get("metadata") or {})
-    except (ValueError, AttributeError):
-        return {}
+    return dict(job_settings().get("metadata") or {})
 
 
 def require_lasting(setting: str, path: str | Path, example: str) -> None:

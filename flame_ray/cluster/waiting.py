@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from flame_ray.cluster import autoscaler
 from flame_ray.cluster.interrupt import POLL_S, raise_if_interrupted
@@ -62,11 +63,13 @@ class Waiting:
 
 
 def room_in_words() -> str:
-    """What the autoscaler does, or without one what is free."""
+    """What the autoscaler does, or without one what is free. A Ray that does not answer is no reason to end a wait."""
     if not ray.is_initialized():
         return "no Ray is connected"
-    scaling = autoscaler.look()
-    if scaling is not None:
-        return f"autoscaler: {scaling}"
-    free = ray.available_resources()
+    try:
+        if scaling := autoscaler.look():
+            return f"autoscaler: {scaling}"
+        free = ray.available_resources()
+    except RayError as error:
+        return f"Ray's control service did not answer ({type(error).__name__})"
     return "free now: " + ", ".join(f"{free.get(name, 0):g} {name}" for name in RESOURCES)

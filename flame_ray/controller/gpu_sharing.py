@@ -22,14 +22,14 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from flame_ray.cluster.capacity import reserve, shared_bundle
 from flame_ray.cluster.pool import WorkerPool
+from flame_ray.cluster.waiting import Waiting
 from flame_ray.config import Config
 from flame_ray.engines.base import Continuation
-from flame_ray.errors import EngineDied, LearnerDied
+from flame_ray.errors import EngineDied, EngineError, LearnerDied
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.weights import Agreement, Answer, Push, Sender
 
-CALL_TIMEOUT_S = 600.0
 SHARE = 0.33  # of a GPU, for Ray's accounts: three fit, and a fourth waits until the one that it replaces is gone
 KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
 
@@ -50,14 +50,22 @@ def in_room(options: Mapping[str, Any], room: PlacementGroup | None, slot: int) 
 
 
 class Actors:
-    """Calls to several actors at once. Tests replace it."""
+    """Calls to several actors at once, which must answer within `limit_s`. Tests replace it."""
+
+    def __init__(self, limit_s: float = 1800.0):
+        self._limit_s = limit_s
 
     def call(self, actors: Sequence[Any], method: str, *args: Any) -> dict[Any, Any]:
         """The answer of each actor. One that dies meanwhile is left out; its pool replaces it."""
+        calls = {actor: getattr(actor, method).remote(*args) for actor in actors}
+        waited = f"an answer of {len(calls)} workers to {method}"
+        if not Waiting(waited, self._limit_s).all_ready(list(calls.values())):
+            fix = "look for a worker that is stuck (`ray stack` on its node), or raise cluster.push_timeout_s"
+            raise EngineError(waited, f"nothing of some after {self._limit_s:g} s", fix)
         answers = {}
-        for actor, pending in [(actor, getattr(actor, method).remote(*args)) for actor in actors]:
+        for actor, call in calls.items():
             with suppress(RayActorError):
-                answers[actor] = ray.get(pending, timeout=CALL_TIMEOUT_S)
+                answers[actor] = ray.get(call)
         return answers
 
     def kill(self, actor: Any) -> None:
@@ -106,7 +114,7 @@ class Colocated:
         judge: WorkerPool,
         learner: DurableLearner,
         keeps_weights: bool,
-        actors: Actors = Actors(),  # noqa: B008  (it has no state)
+        actors: Actors,
     ):
         self._rollouts, self._judge, self._learner, self._actors = rollouts, judge, learner, actors
         self._sleep_level = KEEP_WEIGHTS if keeps_weights else DROP_WEIGHTS
@@ -148,4 +156,5 @@ class Colocated:
 def share_gpus(config: Config, rollouts: RolloutPool, judge: WorkerPool, learner: DurableLearner) -> GpuSharing:
     if not config.pipeline.colocated:
         return Dedicated(rollouts)
-    return Colocated(rollouts, judge, learner, keeps_weights=config.weights.backend == "lora")
+    actors = Actors(config.cluster.push_timeout_s)
+    return Colocated(rollouts, judge, learner, config.weights.backend == "lora", actors)

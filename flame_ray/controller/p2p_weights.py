@@ -73,14 +73,15 @@ class P2PWeights:
         self._sent_to = frozenset()
         if not (ranks := self._ranks(workers)):
             return
+        group = self._learner.group
         try:
-            self._learner.group.send(ranks, self._backend)
+            group.send(ranks, self._backend)
             self._sent_to = frozenset(ranks)
         except (EngineError, RayError) as error:
             if not isinstance(error, EngineError) and not is_death(error):
                 raise
             log.warning("sending weights failed; the workers and the learner are started again: %s", error)
-            self._learner.group.stop()
+            group.stop()
             raise EngineDied(
                 "weights sent from GPU to GPU", f"a transfer that broke: {error}", "see the logs of both sides"
             ) from error

@@ -103,7 +103,7 @@ def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpo
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
     scope.reserve_room()
     learner = _offloaded(_start_learner(scope, policy, checkpoints)) if config.pipeline.colocated else None
-    verifiers = _start_needed_verifiers(scope)
+    verifiers = _start_needed_verifiers(scope, policy)
     rollouts = _start_pool(scope, "rollout", config.rollout.batch, actors.rollout, rollout_options)
     factuality = _start_factuality_pool(scope, True, verifiers)
     judge = _start_judge_pool(scope, judge_model)
@@ -260,14 +260,15 @@ def _offloaded(learner: DurableLearner) -> DurableLearner:
     return learner
 
 
-def _start_needed_verifiers(scope: Scope) -> tuple[Any, ...]:
-    """Start the verifiers and wait for all of them, if a decomposer or checker asks one."""
+def _start_needed_verifiers(scope: Scope, policy: ModelRef | None = None) -> tuple[Any, ...]:
+    """Start the verifiers and wait for all of them, if something asks one. They serve `policy` if no model is named."""
     config = scope.config
     if not config.factuality.asks_verifier:
         return ()
     named, role = config.factuality.verifier_model, config.verifier
-    model = reference(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
-    options = _engine_options(config, model, role, receives_weights=False)
+    if named or policy is None:
+        policy = reference(named or config.model.policy, config.model, "factuality.checker_model" if named else "model.policy")
+    options = _engine_options(config, policy, role, receives_weights=False)
     verifiers = start_verifiers(
         on_its_cores(scope.actors.verifier, role),
         options,

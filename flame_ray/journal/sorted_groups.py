@@ -35,7 +35,7 @@ class SortedGroups:
         self._places: list[_Place] = []
         self._size = 0
         with storage_errors(self._folder, setting=self._setting):
-            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".part")  # noqa: SIM115
+            self._file = tempfile.TemporaryFile(buffering=0, dir=self._folder, prefix=".", suffix=".part")  # noqa: SIM115
 
     def __enter__(self) -> Self:
         return self

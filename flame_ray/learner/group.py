@@ -4,6 +4,7 @@ Every call goes to all ranks, because under ZeRO all of them take part. When a r
 `LearnerDied`, and `start` makes a new group from a saved state.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -84,6 +85,7 @@ class LearnerGroup:
         """
         if isinstance(resume_from, Path):
             verify_manifest(resume_from)
+        ends = time.monotonic() + timeouts.start
         options = {"num_cpus": config.cpus or 0.01, "num_gpus": config.gpus, **(options or {})}
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
@@ -98,7 +100,7 @@ class LearnerGroup:
         )
         group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes, keeps_room)
         try:
-            group._connect(resume_from)
+            group._connect(resume_from, ends)
         except BaseException:
             group.stop()
             raise
@@ -210,18 +212,21 @@ class LearnerGroup:
         except (*DEAD, RayTaskError) as error:
             raise failure_of(error, waited, calls) from error
 
-    def _connect(self, resume_from: Folder | None) -> None:
-        start = self.timeouts.start
-        addresses = self._wait(self._call("address"), "the addresses of the learner ranks", start, until_done=False)
-        self._wait(self._call("find_model"), "the model on every learner rank's node", start, until_done=False)
+    def _connect(self, resume_from: Folder | None, ends: float) -> None:
+        """`ends`: when the start must be over, by `time.monotonic`."""
+
+        def wait(calls: list[ray.ObjectRef], waited: str) -> list[Any]:
+            return self._wait(calls, waited, max(1.0, ends - time.monotonic()), until_done=False)
+
+        addresses = wait(self._call("address"), "the addresses of the learner ranks")
+        wait(self._call("find_model"), "the model on every learner rank's node")
         hosts = [address.rpartition(":")[0] for address in addresses]
         ranks_at = Counter(hosts)
         calls = [
             actor.connect.remote(f"tcp://{addresses[0]}", ranks_at[host], resume_from)
             for actor, host in zip(self.actors, hosts, strict=True)
         ]
-        waited = f"{len(self.actors)} learner ranks to connect and load the model"
-        self._wait(calls, waited, start, until_done=False)
+        wait(calls, f"{len(self.actors)} learner ranks to connect and load the model")
 
 
 def _late(waited: str, limit_s: float) -> EngineError:

@@ -3,10 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from flame_ray.errors import FlameError
 
-JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # what Ray tells the entrypoint of a submitted job, in an environment variable of this name
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # the variable in which it does
 
 
 def told(name: str) -> str:
@@ -35,5 +36,13 @@ def check_is_here(setting: str, name: str, kind: type[FlameError]) -> None:
         raise kind(f"{setting} on every node", f"nothing at {name}", fix)
 
 
+def job_settings() -> dict[str, Any]:
+    """What Ray's job manager tells the entrypoint of a submitted job; {} in any other process."""
+    try:
+        return dict(json.loads(os.environ.get(JOB, "{}")))
+    except ValueError:
+        return {}
+
+
 def _has_working_directory() -> bool:
-    return "working_dir" in (json.loads(os.environ.get(JOB, "{}")).get("runtime_env") or {})
+    return "working_dir" in (job_settings().get("runtime_env") or {})

@@ -44,8 +44,9 @@ class JudgeActor:
 
     @cached_property
     def _judge(self) -> Judge:
+        engine = self._engine  # whose errors name the node already
         with naming_node():
-            return make_judge(self._engine, self._config, self._seed, self._options.max_length)
+            return make_judge(engine, self._config, self._seed, self._options.max_length)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:

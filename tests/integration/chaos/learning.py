@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from flame_ray.evaluation.metrics import bootstrap_mean
 from flame_ray.journal.shards import Shards
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Pair, PairSet, Response
+from flame_ray.types import Pair, Response
 from tests.integration.chaos.harness import ChaosRun
 
 RESAMPLES = 1000
@@ -43,7 +43,7 @@ def adapter_of(run: ChaosRun, round: int) -> Path:
 
 
 def pairs_of(run: ChaosRun, round: int) -> tuple[Pair, ...]:
-    return Shards(Storage(str(run.folder))).read(round, "pairs", PairSet).pairs_D
+    return Shards(Storage(str(run.folder))).read_pairs(round).pairs_D
 
 
 def differences(found: Learned, expected: Learned, least_cosine: float) -> list[str]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.cluster.submitted import SETTINGS, is_submitted, job_metadata, require_lasting
+from flame_ray.cluster.submitted import is_submitted, job_metadata, require_lasting
 from flame_ray.errors import ConfigError
+from flame_ray.storage.shared_paths import JOB
 
 METADATA = {"job_submission_id": "raysubmit_1", "job_name": "raysubmit_1"}
 
@@ -14,19 +15,19 @@ METADATA = {"job_submission_id": "raysubmit_1", "job_name": "raysubmit_1"}
 @pytest.fixture
 def submitted(monkeypatch) -> None:
     """What Ray's job manager sets for a driver."""
-    monkeypatch.setenv(SETTINGS, json.dumps({"runtime_env": {}, "metadata": METADATA}))
+    monkeypatch.setenv(JOB, json.dumps({"runtime_env": {}, "metadata": METADATA}))
 
 
 def test_the_variable_is_the_one_that_ray_sets():
     from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
     from ray.dashboard.modules.job.common import JOB_ID_METADATA_KEY
 
-    assert RAY_JOB_CONFIG_JSON_ENV_VAR == SETTINGS and JOB_ID_METADATA_KEY in METADATA
+    assert RAY_JOB_CONFIG_JSON_ENV_VAR == JOB and JOB_ID_METADATA_KEY in METADATA
 
 
 def test_a_process_is_a_submitted_job_if_ray_says_so_or_if_it_is_in_the_cache_of_a_package(submitted, monkeypatch, tmp_path):
     assert is_submitted() and job_metadata() == METADATA
-    monkeypatch.delenv(SETTINGS)
+    monkeypatch.delenv(JOB)
     assert not is_submitted() and job_metadata() == {}
     package = tmp_path / "session/runtime_resources/working_dir_files/_ray_pkg_1"
     package.mkdir(parents=True)
@@ -51,5 +52,5 @@ def test_a_relative_path_is_allowed_in_any_other_process():
 
 @pytest.mark.parametrize("variable", ["", "{", "[]", "{}", '{"metadata": null}', '{"metadata": {}}'])
 def test_a_variable_that_names_no_job_makes_none(monkeypatch, variable):
-    monkeypatch.setenv(SETTINGS, variable)
+    monkeypatch.setenv(JOB, variable)
     assert not is_submitted()

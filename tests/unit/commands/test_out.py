@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.cluster.submitted import SETTINGS
 from flame_ray.commands.out import check_out_file, check_out_folder
 from flame_ray.errors import ConfigError, StorageError
+from flame_ray.storage.shared_paths import JOB
 
 CHECKS = pytest.mark.parametrize("check", [check_out_file, check_out_folder])
 
@@ -35,7 +35,7 @@ def test_a_url_is_refused(check):
 
 @CHECKS
 def test_a_relative_place_is_refused_in_a_submitted_job(check, monkeypatch):
-    monkeypatch.setenv(SETTINGS, json.dumps({"metadata": {"job_submission_id": "one"}}))
+    monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": "one"}}))
     with pytest.raises(ConfigError, match=r"--out.*--out /shared/path"):
         check(Path("scores.jsonl"))
 

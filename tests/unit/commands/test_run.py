@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flame_ray.cluster.submitted import SETTINGS
 from flame_ray.commands.run import Inputs, _check, _locate, _resumed, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
@@ -17,6 +16,7 @@ from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
 from tests.builders import make_pair, make_pair_set, make_response
 
@@ -206,7 +206,7 @@ def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path)
 
 @pytest.fixture
 def submitted(monkeypatch) -> None:
-    monkeypatch.setenv(SETTINGS, json.dumps({"metadata": {"job_submission_id": "one"}}))
+    monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": "one"}}))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from flame_ray.cluster.submitted import SETTINGS
 from flame_ray.config.load import parse_config
 from flame_ray.doctor.checks import Level
 from flame_ray.doctor.disks import check_room, find_room
+from flame_ray.storage.shared_paths import JOB
 
 
 def test_room_is_asked_of_disks_and_not_of_object_stores():
@@ -27,7 +27,7 @@ def test_a_relative_root_is_a_problem_in_a_submitted_job_and_a_warning_before_on
     settings = {"cluster": {"address": "http://127.0.0.1:8265"}}
     check = find_room(parse_config(settings, "here"), None)[0]
     assert (check.level, check.name) == (Level.WARNING, "run.root on a cluster") and "--set run.root=/shared" in check.fix
-    monkeypatch.setenv(SETTINGS, json.dumps({"metadata": {"job_submission_id": "one"}}))
+    monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": "one"}}))
     (check,) = find_room(parse_config(settings, "here"), None)
     assert (check.level, check.name) == (Level.PROBLEM, "run.root") and "--set run.root=/shared" in check.fix
 
