@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from flame_ray.cluster.interrupt import keep_handlers, raise_if_interrupted, signals_recorded
+from flame_ray.cluster.interrupt import is_interrupted, keep_handlers, raise_if_interrupted, signals_recorded
 from flame_ray.cluster.streams import start_thread
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
@@ -24,7 +25,7 @@ from flame_ray.errors import PlacementError
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
 CLIENT_PORT = 10001  # Ray's own default for ray://
-KEEP_S = 0.01
+KEEP_S, GIVE_UP_S = 0.01, 20.0
 ANSWER_S = 5.0  # how long a cluster may take to answer its first call
 
 
@@ -181,7 +182,12 @@ def _started(init: Callable[[], Any], ended: threading.Event) -> Any:
 
     with _children.in_own_groups():
         thread = start_thread(start)
+        ends = None
         while not wait([started, thread], KEEP_S, FIRST_COMPLETED).done:
             keep_handlers()
+            if is_interrupted():  # a Ray that is half started is ended in order, unless that takes too long
+                ends = ends or time.monotonic() + GIVE_UP_S
+                if time.monotonic() > ends:
+                    raise_if_interrupted()
     keep_handlers()
     return started.result() if started.done() else thread.result()

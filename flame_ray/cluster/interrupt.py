@@ -24,9 +24,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass
 class _State:
-    """Of the whole process, as its signals are. `handlers`: those that `interruptible` has replaced; of the advice the last is
-    shown.
-    """
+    """Of the whole process, as its signals are. `handlers`: those of before. Of the advice, the last is shown."""
 
     signals: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
@@ -37,9 +35,14 @@ class _State:
 _state = _State()
 
 
+def is_interrupted() -> bool:
+    """Whether the process has received a signal to stop."""
+    return bool(_state.signals)
+
+
 def raise_if_interrupted() -> None:
     """Raise Interrupted if the process has received a signal to stop."""
-    if _state.signals:
+    if is_interrupted():
         raise Interrupted("a run that ends by itself", _state.signals[0], _state.advice[-1])
 
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import ray
 
-from flame_ray.cluster.event_loop import EventLoop
+from flame_ray.cluster.event_loop import EventLoop, on_thread
 from flame_ray.cluster.failures import Drained, cause_of, is_death
 from flame_ray.cluster.task_queue import TaskQueue, WorkItem
 from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.errors import EngineError, PlacementError, WorkLost
 
 log = logging.getLogger(__name__)
+WATCH_S = 1.0
 UpdateWorker = Callable[[Any], Awaitable[None]]  # loads new weights into an actor
 Spawn = Callable[[int, int], Any]  # (slot, how many workers it had before) -> an actor with a method `ready`
 
@@ -86,6 +87,7 @@ class WorkerPool:
         """Start the other workers, as the cluster has room. Call it only once every role has its `min_workers`."""
         slots = range(len(self._slots), self.limits.workers)
         self._slots += [self._event_loop.start(self._run_slot(slot)) for slot in slots]
+        self._event_loop.start(self._watch())
 
     def update(self, version: int, update_worker: UpdateWorker) -> None:
         """Run `update_worker` on every worker before its next item, and on workers that join later when they start.
@@ -135,6 +137,18 @@ class WorkerPool:
                 ray.kill(actor)
                 self._notify()
             await asyncio.sleep(useless_deaths)  # seconds: Ray needs a moment to see that a node is dead
+
+    async def _watch(self) -> None:
+        """While no worker serves, as when all spot nodes are gone, say so; end the pool if items wait for one too long."""
+        waiting = None
+        while self._failure is None:
+            await asyncio.sleep(WATCH_S)
+            if self._serving or not self._queue:
+                waiting = None
+                continue
+            waiting = waiting or Waiting(self._starting, self.limits.start_timeout_s, for_room=True, until_done=True)
+            if not await on_thread(waiting.goes_on):
+                self._fail(await on_thread(self._unplaced))
 
     async def _serve_until_drained(self, slot: int, actor: Any) -> None:
         node = await actor.__ray_call__.remote(_node_of)

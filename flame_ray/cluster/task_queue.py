@@ -50,6 +50,9 @@ class TaskQueue:
         self._idle: deque[asyncio.Future] = deque()
         self._takers = 0  # workers inside `take`
 
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._waiting)
+
     def put(self, item: WorkItem) -> None:
         (self._urgent if item.urgent else self._waiting).append(item)
         self._wake_one()

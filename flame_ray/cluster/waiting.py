@@ -44,7 +44,7 @@ class Waiting:
             self._reminded = now
             what = self._what if isinstance(self._what, str) else self._what()
             room = f"; {room_in_words()}" if self._for_room else ""
-            log.info("waiting for %s: %.0f of %g s%s", what, now - self._started, self.limit_s, room)
+            log.info("waiting for %s: %.0f of %.0f s%s", what, now - self._started, self.limit_s, room)
         return now - self._started < self.limit_s
 
     def result_of(self, future: Future) -> Any:

@@ -32,7 +32,8 @@ class ClusterConfig(Settings):
     address: str = "auto"  # local: start one on this machine (loopback, token on); auto: join RAY_ADDRESS; else an address
     dashboard: bool = True
     object_store_gib: Annotated[float, Field(gt=0)] = 2.0
-    # Until all workers that must be there at the start serve: nodes boot, models are fetched and loaded.
+    # Until all workers that must be there at the start serve: nodes boot, models are fetched and loaded. Later also until a
+    # lost learner is back, and until any worker of a pool serves that has lost all of them.
     start_timeout_s: Positive = 900
     result_timeout_s: Positive = 1800  # until a worker's next result; a worker that takes longer is replaced
     step_timeout_s: Positive = 1800  # until the learner has done one step, or one batch of the reference

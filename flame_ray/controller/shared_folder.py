@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
+from flame_ray.cluster.waiting import Waiting
 from flame_ray.controller.workers import Workers
 from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
@@ -39,6 +40,7 @@ def find_unseen(storage: Storage, writer: Any, readers: Sequence[Any]) -> list[s
         marker, text = Path(folder) / "marker", uuid.uuid4().hex
         marker.write_text(text)
         calls = [actor.__ray_call__.remote(_look, str(marker), text, actor is writer) for actor in (writer, *readers)]
+        Waiting("an answer of each node that needs the run's folder", LOOK_S).all_ready(calls)
         answers = [_answer(call) for call in calls]
     return [answer for answer in answers if answer]
 
@@ -58,7 +60,7 @@ def _look(_: Any, marker: str, text: str, writes: bool) -> str:
 def _answer(call: ray.ObjectRef) -> str:
     with suppress(RayActorError):  # its successor finds the folder, or the run ends with that error
         try:
-            answer: str = ray.get(call, timeout=LOOK_S)
+            answer: str = ray.get(call, timeout=0)
             return answer
         except GetTimeoutError:
             return f"a node that did not answer within {LOOK_S:g} s"

@@ -79,8 +79,9 @@ class Scope(ExitStack):
     def __init__(self, config: Config, actors: ActorClasses = ENGINES):
         super().__init__()
         self.config, self.actors, self.event_loop = config, actors, EventLoop()
-        self.callback(self.event_loop.close)
         self.room: PlacementGroup | None = None
+        self.callback(self._free_room)  # comes after the end of all who are in it
+        self.callback(self.event_loop.close)
         self._start_ends = time.monotonic() + config.cluster.start_timeout_s
 
     @property
@@ -90,8 +91,10 @@ class Scope(ExitStack):
 
     def reserve_room(self) -> None:
         self.room = reserve_shared(self.config, self.left_s)
+
+    def _free_room(self) -> None:
         if self.room is not None:
-            self.callback(remove_placement_group, self.room)
+            remove_placement_group(self.room)
 
 
 def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints) -> Workers:

@@ -122,7 +122,7 @@ class RunFolder:
         self.storage.write(name, text.encode())
 
     def read_table(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
-        """Columns of a Parquet table; no row if there is no such file, as `write_table` writes none without rows."""
+        """Columns of a Parquet table; no row if there is no such file, as `table` writes none without rows."""
         if not self.storage.exists(name):
             return []
         try:

@@ -35,7 +35,7 @@ class SortedGroups:
         self._places: list[_Place] = []
         self._size = 0
         with storage_errors(self._folder, setting=self._setting):
-            self._file = tempfile.TemporaryFile(buffering=0, dir=self._folder, prefix=".", suffix=".part")  # noqa: SIM115
+            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".part")  # noqa: SIM115
 
     def __enter__(self) -> Self:
         return self
@@ -63,5 +63,6 @@ class SortedGroups:
         data = zlib.compress(adapter(ScoredGroup).dump_json([group]), level=1)
         with storage_errors(self._folder, setting=self._setting):
             self._file.write(data)
+            self._file.flush()  # a full disk shows here, and not where groups are read
         self._places.append(_Place(group.prompt.id, self._size, len(data), reward_names(group.scored_G)))
         self._size += len(data)

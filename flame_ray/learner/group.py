@@ -127,7 +127,8 @@ class LearnerGroup:
         examples = ray.put(tuple(examples_D))
         units = self._all("begin", examples, round, waited=f"the learner to begin round {round}")[0]
         for unit in units:
-            step = self._all("advance", waited=f"learner unit {unit + 1} of {units.stop} in round {round}")[0]
+            waited = f"learner unit {unit + 1} of {units.stop} in round {round}"
+            step = self._all("advance", waited=waited, until_done=True)[0]
             if on_step:
                 on_step(unit + 1, units.stop)
             if on_checkpoint and self.checkpoint_steps and step and step % self.checkpoint_steps == 0:
@@ -145,7 +146,7 @@ class LearnerGroup:
 
     def _export_chunk(self, waited: str) -> ray.ObjectRef:
         calls = self._call("export_chunk")
-        if not Waiting(waited, self.timeouts.push, until_done=True).all_ready(calls):
+        if not Waiting(waited, self.timeouts.push).all_ready(calls):
             raise _late(waited, self.timeouts.push)
         alive = self.actors[0].__ray_ready__.remote()  # the weights are not fetched here, so they would not show a death
         self._wait([alive, *calls[1:]], waited, self.timeouts.push)
@@ -184,7 +185,7 @@ class LearnerGroup:
     def save_state(self, folder: Folder) -> None:
         """Rank 0 writes, with a manifest, what `start` can resume from. The folder must be on storage that all nodes share."""
         waited = f"the learner to write its state to {folder}"
-        self._all("save_state", folder, waited=waited, limit_s=self.timeouts.save)
+        self._all("save_state", folder, waited=waited, limit_s=self.timeouts.save, until_done=True)
 
     def stop(self) -> None:
         """Kill every rank, and free the room unless it is kept. Returns at once, also if ranks are dead already."""
@@ -197,13 +198,14 @@ class LearnerGroup:
     def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:
         return [getattr(actor, method).remote(*args) for actor in self.actors]
 
-    def _all(self, method: str, *args: Any, waited: str, limit_s: float | None = None) -> list[Any]:
+    def _all(self, method: str, *args: Any, waited: str, limit_s: float | None = None, until_done: bool = False) -> list[Any]:
         """`limit_s` None: that of one step."""
-        return self._wait(self._call(method, *args), waited, self.timeouts.step if limit_s is None else limit_s)
+        limit_s = self.timeouts.step if limit_s is None else limit_s
+        return self._wait(self._call(method, *args), waited, limit_s, until_done)
 
-    def _wait(self, calls: list[ray.ObjectRef], waited: str, limit_s: float, until_done: bool = True) -> list[Any]:
-        """The answers of all ranks. With `until_done` a signal does not end the wait."""
-        waiting = Waiting(waited, limit_s, for_room=not until_done, until_done=until_done)
+    def _wait(self, calls: list[ray.ObjectRef], waited: str, limit_s: float, until_done: bool = False) -> list[Any]:
+        """The answers of all ranks. With `until_done` a signal does not end the wait: no step or state is left half done."""
+        waiting = Waiting(waited, limit_s, until_done=until_done)
         try:
             while waiting.goes_on():
                 with suppress(GetTimeoutError):
@@ -216,7 +218,7 @@ class LearnerGroup:
         """`ends`: when the start must be over, by `time.monotonic`."""
 
         def wait(calls: list[ray.ObjectRef], waited: str) -> list[Any]:
-            return self._wait(calls, waited, max(1.0, ends - time.monotonic()), until_done=False)
+            return self._wait(calls, waited, max(1.0, ends - time.monotonic()))
 
         addresses = wait(self._call("address"), "the addresses of the learner ranks")
         wait(self._call("find_model"), "the model on every learner rank's node")
@@ -232,7 +234,7 @@ class LearnerGroup:
 def _late(waited: str, limit_s: float) -> EngineError:
     """The setting is named by its kind: the limits are those of `cluster`."""
     fix = "look for a rank that is stuck or slow (`ray stack` on its node), or raise the limit: cluster.*_timeout_s"
-    return EngineError(waited, f"nothing after {limit_s:g} s", fix)
+    return EngineError(waited, f"nothing after {limit_s:.0f} s", fix)
 
 
 def failure_of(error: RayError, waited: str, calls: Sequence[ray.ObjectRef] = ()) -> Exception:

@@ -1,6 +1,7 @@
 """One rollout worker: a text engine that controller/workers.py places in a Ray actor."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from flame_ray.cluster.node import naming_node
 from flame_ray.engines.base import Continuation, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
+from flame_ray.errors import EngineDied
 from flame_ray.rollout.sampling import OpenGroup, SamplingPlan, requests
 from flame_ray.types import Group, Prompt, ResponseId
 
@@ -48,9 +50,9 @@ class RolloutActor:
                         del self._open[number]
                         yield number, group
         except BaseException:
-            self._engine.abort(self._running)
-            self._running.clear()
-            self._open.clear()
+            running, self._running, self._open = self._running, {}, {}
+            with suppress(EngineDied):  # which may be what is raised already
+                self._engine.abort(running)
             raise
 
     def _begin(self, number: int, prompt: Prompt, plan: SamplingPlan) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flame_ray.errors import FlameError
 
-JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # the variable in which it does
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job manager for a job's entrypoint
 
 
 def told(name: str) -> str:

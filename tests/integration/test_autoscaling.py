@@ -1,6 +1,7 @@
 """Jobs on a cluster that scales from nothing: a head without CPUs, node types with labels, and Ray's autoscaler v2."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ LABELS = {
     "learner": {ROLE: "learner"},
 }
 PLACED = {f"{role}.node_labels": json.dumps(labels) for role, labels in LABELS.items()}
-LIMIT_S = 20
+LIMIT_S = 40  # one reminder comes before it
 HANGS_S = LIMIT_S + 30 + 120  # four drivers load their packages at the same time
 # An actor for each role, with the options that its real one gets, says on what node it is.
 WHERE = """
@@ -127,6 +128,8 @@ def test_a_job_that_no_node_type_fits_fails_with_the_code_of_placement_within_it
     details, printed = jobs.end(job)
     assert (details["status"], details["driver_exit_code"]) == ("FAILED", 5), printed
     assert error_of(printed).startswith("expected ") and "To fix: " in error_of(printed)
+    assert "no node can be added now for" in error_of(printed)
+    assert re.search(r"waiting for .*: \d\d of \d\d s; autoscaler: coming: .*; no node can be added now for", printed), printed
     assert not (jobs.folder / "runs").exists(), "a run that never began must leave no folder"
 
 

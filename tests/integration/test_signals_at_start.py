@@ -93,7 +93,9 @@ def test_a_run_that_is_told_to_stop_while_it_starts_ends_and_leaves_nothing(star
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("number", "group"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["SIGINT", "SIGTERM to all"]
+    ("number", "group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGTERM, False)],
+    ids=["Ctrl-C", "SIGTERM to all", "SIGTERM"],
 )
 def test_at_every_second_of_its_start_a_run_ends_when_it_is_told_to(start, number, group):
     """In the first second or two Python itself starts, and ends as any Python program does."""

@@ -128,13 +128,17 @@ def event_loop(monkeypatch) -> Iterator[EventLoop]:
 
 @pytest.fixture
 def pool(event_loop):
-    """Makes a pool of so many workers, `starting` of which ever serve; its actors are in the order of their beginning."""
+    """Makes a pool of so many workers, `starting` of which ever serve, in so many lives; its actors are in the order of their
+    beginning.
+    """
 
-    def make(workers: int = 1, starting: int = 99, least: int | None = None, **other) -> tuple[WorkerPool, list[FakeActor]]:
+    def make(
+        workers: int = 1, starting: int = 99, least: int | None = None, lives: int = 99, **other
+    ) -> tuple[WorkerPool, list[FakeActor]]:
         actors: list[FakeActor] = []
 
         def spawn(index: int, life: int) -> FakeActor:
-            actors.append(FakeActor(index, life, starts=index < starting))
+            actors.append(FakeActor(index, life, starts=index < starting and life < lives))
             return actors[-1]
 
         waits = {"batch": 100, "start_timeout_s": 0.3, "call_timeout_s": PATIENCE_S}
@@ -204,6 +208,15 @@ def test_a_pool_that_is_not_ready_in_time_says_how_many_serve_and_which_setting_
     made, _ = pool(workers=3, starting=1, least=2)
     with pytest.raises(PlacementError, match=r"2 rollout workers that serve within 0\.3 s; found 1 .*rollout\.min_workers"):
         made.wait_ready()
+
+
+def test_items_for_which_no_worker_comes_back_in_time_fail_with_what_is_missing(pool):
+    """All spot nodes are gone, and none comes again."""
+    made, _ = pool(lives=1)
+    made.wait_ready()
+    made.grow()
+    with pytest.raises(PlacementError, match=r"1 rollout workers that serve within 0\.3 s; found 0 "):
+        made.submit("echo", "deadly").result(PATIENCE_S)
 
 
 async def update(actor: FakeActor) -> None:

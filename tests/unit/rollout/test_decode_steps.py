@@ -1,5 +1,6 @@
 """How many decode steps a pool of rollout workers takes, with engines that count them and texts of very unequal lengths."""
 
+import asyncio
 import random
 import threading
 from collections import deque
@@ -77,6 +78,7 @@ async def _answer(value: Any) -> Any:
 
 async def _stream(answers):
     for answer in answers:
+        await asyncio.sleep(0)  # as an answer of Ray, it lets others in
         yield _answer(answer)
 
 
