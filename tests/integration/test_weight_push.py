@@ -142,7 +142,8 @@ def test_greedy_text_equals_that_of_a_fresh_engine(pushed):
 
 def stored_bytes() -> int:
     """What Ray's object store on this node holds."""
-    return node_stats().store_stats.object_store_bytes_used
+    (node,) = ray.nodes()
+    return node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.object_store_bytes_used
 
 
 def test_the_object_store_holds_the_model_for_the_push_and_not_for_the_round(pushed, model):
