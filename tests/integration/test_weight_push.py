@@ -132,7 +132,7 @@ def refusal(push: Push, actor) -> WeightSyncError | None:
     try:
         asyncio.run(push.update_worker(Deaf()))
     except WeightSyncError as error:
-        return error
+        return error.with_traceback(None)  # whose frames would hold the weights
     return None
 
 
@@ -143,7 +143,8 @@ def test_greedy_text_equals_that_of_a_fresh_engine(pushed):
 
 def stored_bytes() -> int:
     """What Ray's object store on this node holds."""
-    return node_stats().store_stats.object_store_bytes_used
+    (node,) = ray.nodes()
+    return node_stats(node["NodeManagerAddress"], node["NodeManagerPort"]).store_stats.object_store_bytes_used
 
 
 def test_the_object_store_holds_the_model_for_the_push_and_not_for_the_round(pushed, model):
