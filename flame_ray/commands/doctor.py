@@ -22,7 +22,7 @@ from flame_ray.doctor.capacity import (
     check_weights,
 )
 from flame_ray.doctor.checks import Check, Level, Site, refused
-from flame_ray.doctor.data import find_corpus, find_prompts
+from flame_ray.doctor.data import find_corpus, find_prompts, longest_prompt
 from flame_ray.doctor.disks import find_room
 from flame_ray.doctor.estimate import Plan, estimate
 from flame_ray.doctor.models import ModelShape, find_model
@@ -48,7 +48,7 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     on_gpu = any(role.gpus for role in roles(config).values())
     model_checks, shapes = _find_models(config)
     corpus_check, corpus_bytes = find_corpus(config)
-    plan_of = _planner(shapes, corpus_bytes)
+    plan_of = _planner(shapes, corpus_bytes, longest_prompt(config))
     plan = plan_of(config) if plan_of else None
     checks = [*find_versions(on_gpu, site), site_check, *check_placement(config, site), *check_engine_gpus(config)]
     checks += check_weights(config)
@@ -118,12 +118,12 @@ def _check_files(setting: str, names: Collection[str], read: Callable[[str], obj
     return Check(Level.OK, setting, "files that can be read", ", ".join(names) or "none")
 
 
-def _planner(shapes: dict[str, ModelShape | None], corpus_bytes: int) -> PlanOf | None:
+def _planner(shapes: dict[str, ModelShape | None], corpus_bytes: int, longest: int | None) -> PlanOf | None:
     """Estimates the plan of any settings. None if the policy's or the judge's shape is not known."""
     policy, judge = shapes["policy"], shapes["judge"]
     if policy is None or judge is None:
         return None
-    return lambda config: estimate(config, policy, judge, corpus_bytes, shapes["verifier"])
+    return lambda config: estimate(config, policy, judge, corpus_bytes, shapes["verifier"], longest)
 
 
 def _check_memory(config: Config, plan_of: PlanOf | None, site: Site) -> list[Check]:

