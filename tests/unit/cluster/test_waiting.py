@@ -6,9 +6,12 @@ import signal
 from concurrent.futures import Future
 
 import pytest
+import ray
+from ray.exceptions import RpcError
 
+from flame_ray.cluster import autoscaler
 from flame_ray.cluster.interrupt import interruptible, signals_recorded
-from flame_ray.cluster.waiting import REMIND_S, Waiting
+from flame_ray.cluster.waiting import REMIND_S, Waiting, room_in_words
 from flame_ray.errors import Interrupted
 
 
@@ -47,6 +50,19 @@ def test_a_wait_for_room_also_says_what_the_cluster_has(caplog):
     with caplog.at_level(logging.INFO, "flame_ray.cluster.waiting"):
         waiting.goes_on()
     assert caplog.messages == ["waiting for rollout workers: 30 of 100 s; no Ray is connected"]
+
+
+def test_a_ray_that_does_not_answer_ends_no_wait(monkeypatch):
+    def refuse() -> None:
+        raise RpcError("no route to the head")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(autoscaler, "look", refuse)
+    clock = Clock()
+    waiting = Waiting("rollout workers", 100, for_room=True, clock=clock)
+    clock.now += REMIND_S
+    assert waiting.goes_on()
+    assert room_in_words() == "Ray's control service did not answer (RpcError)"
 
 
 def test_a_signal_ends_a_wait_but_not_one_for_a_state_that_is_saved_after_it():
