@@ -22,9 +22,9 @@ def check_placement(config: Config, site: Site) -> list[Check]:
 
 
 def _placed(demand: Demand, site: Site) -> Check:
-    level = Level.OK if demand.all_fit else Level.WARNING if demand.least_fit or site.scales else Level.PROBLEM
+    level = Level.OK if demand.all_fit else Level.WARNING if demand.least_fit or site.scaling else Level.PROBLEM
     found = in_words(demand.all)
-    if site.scales and level is Level.WARNING:
+    if site.scaling and level is Level.WARNING:
         expected = f"{demand.have:g} now, and what the autoscaler adds ({site.name})"
         fix = "nothing, if a node type can hold each actor; a run that waits for nodes prints which requests none can hold"
         return Check(level, f"{demand.resource}s", expected, found, fix)

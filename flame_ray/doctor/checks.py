@@ -31,9 +31,9 @@ class Check:
 class Site:
     """Where the job would run. All memory is in bytes.
 
-    `capacity`: the CPUs and GPUs that are there, or that an autoscaler may add. `scales`: an autoscaler adds more, and does not
-    say how many. `nodes`: each node's memory. `free`: this machine's free memory, or None for a cluster. `gpu`: the smallest
-    GPU's memory, or None if it is unknown.
+    `capacity`: the CPUs and GPUs that are there, or that an autoscaler may add. `scaling`: what an autoscaler says of the nodes
+    that it adds, "" without one; how many it may add it does not say. `nodes`: each node's memory. `free`: this machine's free
+    memory, or None for a cluster. `gpu`: the smallest GPU's memory, or None if it is unknown.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Site:
     nodes: tuple[float, ...]
     free: float | None = None
     gpu: float | None = None
-    scales: bool = False
+    scaling: str = ""
 
 
 def refused(name: str, error: FlameError) -> Check:

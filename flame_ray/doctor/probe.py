@@ -16,7 +16,7 @@ from typing import TypeVar
 import psutil
 import ray
 
-from flame_ray.cluster.autoscaler import scales
+from flame_ray.cluster.autoscaler import look
 from flame_ray.cluster.capacity import capacity
 from flame_ray.cluster.connect import LOCAL, check_address, cluster_address, connected
 from flame_ray.cluster.token import has_token, readable_by_others, token_path
@@ -47,7 +47,8 @@ def find_site(config: Config) -> tuple[Site, Check]:
         found = error.found if isinstance(error, FlameError) else f"{type(error).__name__}: {error}"
         fix = "start it, correct the address, or use cluster.address=local; below: this machine"
         return this_machine(), Check(Level.PROBLEM, "Ray", f"a cluster at {address}", found, fix)
-    return site, Check(Level.OK, "Ray", f"a cluster at {address}", site.name)
+    found = f"{site.name}; autoscaler: {site.scaling}" if site.scaling else site.name
+    return site, Check(Level.OK, "Ray", f"a cluster at {address}", found)
 
 
 def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
@@ -66,12 +67,12 @@ def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
 
 def _describe_cluster(config: Config) -> Site:
     with connected(config.cluster, "flame-ray-doctor"):
-        have, grows = capacity(), scales()
+        have, scaling = capacity(), str(look() or "")
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     kinds = [key.partition(":")[2] for key in have if key.startswith("accelerator_type:")]
     sizes = [ACCELERATOR_GB.get(kind, 0) * 1e9 for kind in kinds]
     memory = tuple(node.get("memory", 0.0) + node.get("object_store_memory", 0.0) for node in alive)
-    return Site(f"cluster of {counted(len(alive), 'node')}", have, memory, gpu=min(sizes, default=0) or None, scales=grows)
+    return Site(f"cluster of {counted(len(alive), 'node')}", have, memory, gpu=min(sizes, default=0) or None, scaling=scaling)
 
 
 def this_machine() -> Site:

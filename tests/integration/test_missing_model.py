@@ -16,7 +16,10 @@ from flame_ray.rollout.actor import RolloutActor
 
 MODEL = ModelRef("mine", "/no/such/folder")
 ENGINE = VllmOptions(MODEL, "float32", 512, 16, 1.0, 0.8, seed=0)
-FOUND = r"model\.policy on every node; found nothing at /no/such/folder, on the node [^,]+\. To fix: put it on storage that every node sees"
+FOUND = (
+    r"model\.policy on every node; found nothing at /no/such/folder, on the node [^,]+\. "
+    r"To fix: put it on storage that every node sees"
+)
 
 
 @pytest.mark.parametrize(("actor", "words"), [(RolloutActor, (ENGINE,)), (JudgeActor, (ENGINE, JudgeConfig(), 0))])

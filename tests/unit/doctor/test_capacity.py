@@ -39,6 +39,14 @@ def test_what_is_asked_is_summed_over_workers_and_named_by_role():
     assert gpus.expected == "at most 0 (this machine)"
 
 
+def test_with_an_autoscaler_nodes_that_have_yet_to_come_are_a_warning():
+    empty = Site("cluster of 1 node", {}, (8 * GIB,), scaling="coming: no node")
+    cpus, gpus = check_placement(job(rollout={"gpus": 1}), empty)
+    assert (cpus.level, gpus.level) == (Level.WARNING, Level.WARNING)
+    assert cpus.expected == "0 now, and what the autoscaler adds (cluster of 1 node)"
+    assert check_placement(job(), Site("cluster of 1 node", {}, ()))[0].level is Level.PROBLEM
+
+
 def test_workers_that_may_come_later_are_a_warning():
     cpus, _ = check_placement(job(rollout={"workers": 100, "min_workers": 1}), HERE)
     assert cpus.level is Level.WARNING
