@@ -57,16 +57,17 @@ def fetch(name: str, revision: str | None, code: bool) -> Path:
     with held:
         try:
             return _download(name, revision, [*SMALL, WEIGHTS, *([CODE] if code else [])])
-        except Exception as error:  # as above
+        except Exception as error:  # a hub or a disk that fails, in any library's words: the model is not there
             raise _missing(name, error) from error
 
 
 def _cached(name: str, revision: str | None, unreached: Exception) -> Listing:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=[*SMALL, WEIGHTS]))
-    except Exception:  # neither there
+    except LocalEntryNotFoundError:
         raise _missing(name, unreached) from unreached
     return Listing(folder.name, folder, {path.name: path.stat().st_size for path in folder.iterdir()})
 
