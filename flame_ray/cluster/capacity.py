@@ -1,6 +1,6 @@
 """What a job asks of a cluster, what the cluster has, and how room on it is reserved."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import ray
@@ -12,6 +12,7 @@ from flame_ray.config import Config, LearnerConfig, Workers
 from flame_ray.errors import PlacementError
 
 SETTINGS = {"CPU": "cpus", "GPU": "gpus"}  # Ray's name of a resource -> the setting's name
+ROUNDING = 1e-9  # sums of fractions
 
 
 def roles(config: Config) -> dict[str, Workers]:
@@ -46,7 +47,7 @@ class Demand:
         return f"lower <role>.{count} or <role>.{SETTINGS[self.resource]} in the job, or add nodes"
 
     def _fit(self, amounts: Mapping[str, float]) -> bool:
-        return sum(amounts.values()) <= self.have + 1e-9
+        return sum(amounts.values()) <= self.have + ROUNDING
 
 
 def demands(config: Config, have: Mapping[str, float], only: Collection[str] = ()) -> list[Demand]:
@@ -106,6 +107,17 @@ def _requests_of(name: str, role: Workers) -> list[Request]:
     return [Request(name, (bundle,), role.node_labels)] * role.workers
 
 
+def too_large(request: Request, nodes: Iterable[Mapping[str, float]]) -> str:
+    """What one worker of the request needs on a node, as in "4 CPU and 2 GPU", if no node has so much; otherwise "".
+
+    `nodes`: what each node has, whether it is taken or not. Labels do not count here.
+    """
+    for bundle in request.bundles:
+        if not any(all(node.get(name, 0.0) + ROUNDING >= amount for name, amount in bundle.items()) for node in nodes):
+            return " and ".join(f"{amount:g} {name}" for name, amount in bundle.items())
+    return ""
+
+
 def in_words(amounts: Mapping[str, float]) -> str:
     """An amount by role, as in "7.25 asked for: rollout 7, judge 0.25"."""
     parts = ", ".join(f"{name} {amount:g}" for name, amount in amounts.items() if amount)
@@ -123,13 +135,32 @@ def check_capacity(config: Config, only: Collection[str] = ()) -> None:
         if not demand.least_fit:
             expected = f"at most {demand.have:g} {demand.resource} (what the cluster has or may grow to)"
             raise PlacementError(expected, in_words(demand.least), demand.fix)
+    nodes = fixed_nodes()
+    for request in requests(config, only):
+        if nodes and (need := too_large(request, nodes)):
+            expected = f"a node with {need}, for one worker of {request.role}"
+            raise PlacementError(expected, f"none so large among {len(nodes)}", needs_node(request))
+
+
+def needs_node(request: Request) -> str:
+    """What helps where no node can hold one worker."""
+    settings = " or ".join(f"{request.role}.{SETTINGS[name]}" for name in request.bundles[0])
+    return f"lower {settings} in the job, or add such a node"
 
 
 def capacity() -> dict[str, float]:
     """What the cluster has now or may grow to, whichever is more. Only Ray's autoscaler of version 1 says how far it goes."""
-    limit = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    have = ray.cluster_resources()
+    limit, have = _autoscaler_limit(), ray.cluster_resources()
     return {key: max(have.get(key, 0.0), float(limit.get(key, 0.0))) for key in have.keys() | limit.keys()}
+
+
+def fixed_nodes() -> list[Mapping[str, float]]:
+    """What each node has; empty if an autoscaler may add others."""
+    return [] if _autoscaler_limit() or scales() else [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _autoscaler_limit() -> Mapping[str, float]:
+    return ray._private.state.state.get_max_resources_from_cluster_config() or {}
 
 
 def draining_nodes() -> set[str]:

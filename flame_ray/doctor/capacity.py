@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from flame_ray.cluster.capacity import Demand, demands, in_words, roles
+from flame_ray.cluster.capacity import Demand, Request, demands, in_words, needs_node, requests, roles, too_large
 from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, VerifierConfig, Workers
 from flame_ray.doctor.checks import Check, Level, Site, in_units
 from flame_ray.doctor.estimate import Plan
@@ -17,8 +17,21 @@ PlanOf = Callable[[Config], Plan]
 
 
 def check_placement(config: Config, site: Site) -> list[Check]:
-    """Check what all roles ask for together. It is a warning if only the `min_workers` of each fit, or if nodes must come."""
-    return [_placed(demand, site) for demand in demands(config, site.capacity)]
+    """Check what all roles ask for together, and that a node can hold each worker.
+
+    It is a warning if only the `min_workers` of each role fit, or if nodes must come.
+    """
+    nodes = site.fixed_nodes
+    alone = {request.role: (request, too_large(request, nodes)) for request in requests(config) if nodes}
+    return [
+        *(_placed(demand, site) for demand in demands(config, site.capacity)),
+        *(_without_node(request, need, site) for request, need in alone.values() if need),
+    ]
+
+
+def _without_node(request: Request, need: str, site: Site) -> Check:
+    expected = f"a node with {need}, for one worker"
+    return Check(Level.PROBLEM, f"{request.role} node", expected, f"none so large ({site.name})", needs_node(request))
 
 
 def _placed(demand: Demand, site: Site) -> Check:

@@ -33,7 +33,8 @@ class Site:
 
     `capacity`: the CPUs and GPUs that are there, or that an autoscaler may add. `scaling`: what an autoscaler says of the nodes
     that it adds, "" without one; how many it may add it does not say. `nodes`: each node's memory. `free`: this machine's free
-    memory, or None for a cluster. `gpu`: the smallest GPU's memory, or None if it is unknown.
+    memory, or None for a cluster. `gpu`: the smallest GPU's memory, or None if it is unknown. `fixed_nodes`: what
+    each node of a cluster has, empty if others may come.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Site:
     free: float | None = None
     gpu: float | None = None
     scaling: str = ""
+    fixed_nodes: tuple[Mapping[str, float], ...] = ()
 
 
 def refused(name: str, error: FlameError) -> Check:

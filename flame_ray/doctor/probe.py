@@ -17,7 +17,7 @@ import psutil
 import ray
 
 from flame_ray.cluster.autoscaler import look
-from flame_ray.cluster.capacity import capacity
+from flame_ray.cluster.capacity import capacity, fixed_nodes
 from flame_ray.cluster.connect import LOCAL, check_address, cluster_address, connected
 from flame_ray.cluster.token import has_token, readable_by_others, token_path
 from flame_ray.config import Config
@@ -67,12 +67,13 @@ def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
 
 def _describe_cluster(config: Config) -> Site:
     with connected(config.cluster, "flame-ray-doctor"):
-        have, scaling = capacity(), str(look() or "")
+        have, scaling, fixed = capacity(), str(look() or ""), tuple(fixed_nodes())
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     kinds = [key.partition(":")[2] for key in have if key.startswith("accelerator_type:")]
     sizes = [ACCELERATOR_GB.get(kind, 0) * 1e9 for kind in kinds]
     memory = tuple(node.get("memory", 0.0) + node.get("object_store_memory", 0.0) for node in alive)
-    return Site(f"cluster of {counted(len(alive), 'node')}", have, memory, gpu=min(sizes, default=0) or None, scaling=scaling)
+    name, gpu = f"cluster of {counted(len(alive), 'node')}", min(sizes, default=0) or None
+    return Site(name, have, memory, gpu=gpu, scaling=scaling, fixed_nodes=fixed)
 
 
 def this_machine() -> Site:

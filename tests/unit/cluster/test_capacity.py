@@ -52,8 +52,13 @@ def test_sums_of_fractions_are_not_refused_for_their_last_bit():
 
 @pytest.fixture
 def has(monkeypatch):
-    """The cluster has this."""
-    return lambda **have: monkeypatch.setattr(cluster, "capacity", lambda: have)
+    """The cluster has this, in all or on each of so many equal nodes."""
+
+    def set_to(nodes: int = 1, **have: float) -> None:
+        monkeypatch.setattr(cluster, "capacity", lambda: have)
+        monkeypatch.setattr(cluster, "fixed_nodes", lambda: [{name: each / nodes for name, each in have.items()}] * nodes)
+
+    return set_to
 
 
 def test_a_job_that_the_cluster_can_never_place_is_refused_by_role(has):
@@ -66,6 +71,18 @@ def test_a_job_that_the_cluster_can_never_place_is_refused_by_role(has):
     assert refusal.value.fix == "lower <role>.workers or <role>.cpus in the job, or add nodes"
     with pytest.raises(PlacementError, match=r"at most 0 GPU .* 1 asked for: learner 1"):
         check_capacity(job(learner={"gpus": 1}))
+
+
+def test_a_worker_that_no_node_can_hold_is_refused_although_the_nodes_together_could(has):
+    split = job(rollout={"gpus": 4, "tensor_parallel": 4})
+    has(CPU=32.0, GPU=8.0, nodes=2)
+    check_capacity(split)
+    has(CPU=32.0, GPU=8.0, nodes=4)
+    with pytest.raises(PlacementError) as refusal:
+        check_capacity(split)
+    assert refusal.value.expected == "a node with 0.25 CPU and 4 GPU, for one worker of rollout"
+    assert refusal.value.found == "none so large among 4"
+    assert refusal.value.fix == "lower rollout.cpus or rollout.gpus in the job, or add such a node"
 
 
 def test_more_workers_than_can_be_placed_may_join_later_if_the_least_can_begin(has):

@@ -47,6 +47,16 @@ def test_with_an_autoscaler_nodes_that_have_yet_to_come_are_a_warning():
     assert check_placement(job(), Site("cluster of 1 node", {}, ()))[0].level is Level.PROBLEM
 
 
+def test_a_worker_that_no_node_can_hold_is_a_problem_unless_nodes_may_come():
+    has, small = {"CPU": 8.0, "GPU": 4.0}, {"CPU": 4.0, "GPU": 2.0}
+    wide = parse_config({"rollout": {"gpus": 4, "tensor_parallel": 4}}, "here")
+    check = check_placement(wide, Site("cluster of 2 nodes", has, (), fixed_nodes=(small, small)))[-1]
+    assert (check.level, check.name) == (Level.PROBLEM, "rollout node")
+    assert check.expected == "a node with 0.25 CPU and 4 GPU, for one worker"
+    assert check.found == "none so large (cluster of 2 nodes)"
+    assert [each.name for each in check_placement(wide, Site("cluster of 2 nodes", has, ()))] == ["CPUs", "GPUs"]
+
+
 def test_workers_that_may_come_later_are_a_warning():
     cpus, _ = check_placement(job(rollout={"workers": 100, "min_workers": 1}), HERE)
     assert cpus.level is Level.WARNING
