@@ -5,7 +5,7 @@ Whatever can be known to fail is found before any actor is placed. A new run's f
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,7 @@ from flame_ray.prompts.load import load_prompts
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, run_rounds
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.storage.filesystem import Storage
@@ -59,11 +60,7 @@ class Inputs:
     policy: KnownModel
     judge: KnownModel
     prompts: tuple[Prompt, ...]
-
-    @property
-    def models(self) -> dict[str, str]:
-        """What a resumed run needs to find the same models, though a branch on the hub has moved."""
-        return {"model.policy": self.policy.ref.pinned, "judge.model": self.judge.ref.pinned}
+    models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
 
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
@@ -85,6 +82,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         if resume:
             advise(advice)
             folder.check_resumable(config)
+            config = _as_it_began(config, folder.models())
             stack.enter_context(_lease(folder))
         inputs = _check(config, folder, is_new=not resume)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
@@ -137,11 +135,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
         raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
-    began = {} if is_new else folder.models()
-    policy = look_up(began.get("model.policy", config.model.policy), config.model)
-    judge = policy
-    if config.judge.model:
-        judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
+    policy = look_up(config.model.policy, config.model)
+    judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     load_tokenizer(judge.folder, config.model)
     if config.factuality.checker_model and config.factuality.checker != "small":
         look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
@@ -153,7 +148,18 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:
         folder.check_room(RESERVE_BYTES)
-    return Inputs(policy, judge, prompts)
+    models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
+    return Inputs(policy, judge, prompts, models)
+
+
+def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:
+    """The settings with the models (by setting) that the run began with, though a branch on the hub has moved since."""
+    tree = config.model_dump(mode="json")
+    for setting, name in models.items():
+        section, key = setting.split(".")
+        if tree[section][key] is not None:
+            tree[section][key] = name
+    return parse_config(tree, "the settings of the run that is resumed")
 
 
 def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints) -> Stages:

@@ -14,6 +14,13 @@ def travelling(config: FactualityConfig) -> FactualityConfig:
     return config.model_copy(update={"corpus": corpus, **models})
 
 
+def pinned_models(config: FactualityConfig) -> dict[str, str]:
+    """By setting, the models that this reward names, hub ids with their commits. Raises ModelError."""
+    names = [*_models(config), *(["checker_model"] if config.verifier_model else [])]
+    settings = {f"factuality.{name}": getattr(config, name) for name in names}
+    return {setting: reference(name, ModelConfig(), setting).pinned for setting, name in settings.items()}
+
+
 def check_paths(config: FactualityConfig, needs_corpus: bool) -> None:
     """Raise DataError or ModelError if this node lacks a file or folder that the driver has."""
     if needs_corpus:

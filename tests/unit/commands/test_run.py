@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.run import Inputs, _check, _locate, _resumed, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _locate, _resumed, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
+from flame_ray.engines import hub
 from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
@@ -47,7 +48,8 @@ def new(tmp_path: Path) -> RunFolder:
 
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
-    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts)
+    models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts) == 10
     assert not (tmp_path / "run").exists()
@@ -243,17 +245,23 @@ def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for
         run(config, Console(file=io.StringIO()))
 
 
-def test_a_resumed_run_takes_the_commit_that_it_began_with_wherever_the_branch_is_now(job, folder, tmp_path, monkeypatch):
+def test_a_resumed_run_takes_the_commits_that_it_began_with_wherever_the_branches_are_now(job, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     repository, began, moved = tmp_path / "hub" / "models--owner--moved", "a" * 40, "b" * 40
-    config, run = job(model={"policy": "owner/moved", "max_length": 13}), new(tmp_path)
     for commit in (began, moved):
         shutil.copytree(folder, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(began)
+    model = {"policy": "owner/moved", "max_length": 13}
+    factuality = {"retriever": "dense", "embedder": "owner/moved", "checker": "llm", "checker_model": "owner/moved"}
+    config = job(model=model, factuality=factuality)
+    models = _check(config, new(tmp_path), is_new=True).models
+    settings = ("model.policy", "judge.model", "factuality.embedder", "factuality.checker_model")
+    assert models == dict.fromkeys(settings, f"owner/moved@{began}")
     (repository / "refs" / "main").write_text(moved)
-    run.create(config, {"models": {"model.policy": f"owner/moved@{began}"}})
-    resumed = _check(config, run, is_new=False)
-    assert (resumed.policy.ref.revision, resumed.judge.ref.revision) == (began, began)
-    assert resumed.models == {"model.policy": f"owner/moved@{began}", "judge.model": f"owner/moved@{began}"}
+    hub.look_up.cache_clear()
+    resumed = _as_it_began(config, models)
+    assert resumed.judge == config.judge, "the policy judges, as before"
+    assert _check(resumed, RunFolder(Storage(tmp_path / "resumed")), is_new=True).models == models
     assert _check(config, RunFolder(Storage(tmp_path / "another")), is_new=True).policy.ref.revision == moved
