@@ -11,14 +11,16 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
-# The unit tests run beside the integration tests, which often wait for a process to start. Their report comes last.
+# The tests without engines (vLLM, DeepSpeed) run beside those with them, which often wait for a process to start. Their
+# report comes last.
+RAY_ALONE := tests/integration/cluster
 test: install
-	$(BIN)/python -m pytest tests/unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
-	$(BIN)/python -m pytest tests/integration; integration=$$?; \
-	wait $$unit; unit=$$?; cat $(VENV)/unit.log; exit $$((integration + unit))
+	$(BIN)/python -m pytest tests/unit $(RAY_ALONE) > $(VENV)/beside.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest tests/integration --ignore=$(RAY_ALONE); engines=$$?; \
+	wait $$beside; beside=$$?; cat $(VENV)/beside.log; exit $$((engines + beside))
 
 test-long: install
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long --timeout 1800
 
 lint: install
 	$(BIN)/ruff check .

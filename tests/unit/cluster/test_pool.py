@@ -1,4 +1,4 @@
-"""A pool around actors that are plain objects; on a real Ray it is tested in tests/integration/test_pool.py."""
+"""A pool around actors that are plain objects; on a real Ray it is tested in tests/integration/cluster/test_pool.py."""
 
 import asyncio
 import gc
