@@ -13,12 +13,14 @@ from flame_ray.evaluation.suites.biography import biography
 from flame_ray.evaluation.suites.factbook import factbook
 from flame_ray.evaluation.suites.fava import fava
 from flame_ray.evaluation.suites.longfact import longfact
+from flame_ray.evaluation.suites.truthfulqa import truthfulqa
 
 SUITES: Mapping[str, Callable[[Config], Suite]] = {
     "factbook": factbook,
     "biography": biography,
     "longfact": longfact,
     "fava": fava,
+    "truthfulqa": truthfulqa,
 }
 
 
