@@ -137,9 +137,7 @@ def agreement(
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="A built-in name, a folder, a hub id, or a run's folder or id.")
-    ],
+    model: Annotated[str, typer.Argument(help="A built-in name, a folder, a hub id, or a run's folder or id.")],
     suite: Annotated[
         list[str],
         typer.Option("--suite", help="A suite, such as factbook or biography; jobs/README.md lists them. May be repeated."),

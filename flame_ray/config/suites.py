@@ -1,6 +1,8 @@
 """The suites of `flame-ray evaluate`: where their data is, how many prompts are asked, and how answers are compared."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from flame_ray.config.base import Fraction, Positive, Settings
 
@@ -17,7 +19,8 @@ class SuitesConfig(Settings):
     fava: str | None = None  # a file of prompts: text, one a line; or JSON or JSONL with a column `prompt`
     truthfulqa: str | None = None  # a folder with TruthfulQA.csv (generation) and mc_task.json (multiple choice)
     mmlu: str | None = None  # a folder with test/*_test.csv and, for demonstrations, dev/*_dev.csv
-    gsm8k: str | None = None  # a JSONL file with `question` and `answer`
+    shots: Annotated[int, Field(ge=0)] = 5  # demonstrations before each question of mmlu
+    gsm8k: str | None = None  # a folder with test.jsonl, of `question` and `answer`
     # How two answers are compared. ask: judge.model is asked which is better, once in each order. score: by judge.backend's
     # scores of the two, which a small model can do.
     compare: Literal["ask", "score"] = "ask"

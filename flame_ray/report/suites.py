@@ -32,7 +32,7 @@ def missing_note(result: SuiteResult) -> str:
     if not result.missing:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.missing.items(), key=lambda each: -each[1]))
-    return printable(f"{result.suite}: {sum(result.missing.values())} of {result.prompts} not scored and left out: {reasons}")
+    return printable(f"{result.suite} ({result.prompts} prompts): not scored and left out: {reasons}")
 
 
 def result_content(result: SuiteResult, about: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[P
     """
     ids = {f"{suite}/{int(stable_fraction(text) * 2**48):012x}": text for text in dict.fromkeys(map(str.strip, texts)) if text}
     if not ids:
-        raise DataError(f"prompts for the suite {suite}", "none in its data", f"correct the data that suites.{suite} names")
+        raise DataError(f"prompts for the suite {suite}", "none in its data", "correct the file that its setting names")
     kept = set(sorted(ids)[:limit])
     return tuple(Prompt(id, text, fact_based=True) for id, text in ids.items() if id in kept)
 
