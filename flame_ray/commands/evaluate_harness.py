@@ -31,10 +31,12 @@ def check_installed() -> None:
 
 def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, max_length: int) -> list[Sample]:
     """What lm-eval finds for each question of the suite. `max_length`: the most tokens that the samplers read."""
+    import datasets
     from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory(prefix="flame-ray-") as folder, storage_errors(folder, setting="TMPDIR"):
         files = [str(_task_file(Path(folder), task)) for task in suite.tasks]
         loaded = TaskManager(include_defaults=False).load(files)

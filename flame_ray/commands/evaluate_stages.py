@@ -213,9 +213,9 @@ def _text_of(task: Task) -> str:
 
 
 def answers_made_by(config: Config, model: EvaluatedModel) -> MadeBy:
-    """What an answer depends on, beside its prompt."""
+    """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
-    return {"version": __version__, "weights": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
+    return {"version": __version__, "fingerprint": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
 
 
 def judged_by(config: Config, judge: KnownModel) -> MadeBy:
