@@ -42,7 +42,8 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
         loaded = TaskManager(include_defaults=False).load(files)
         for task in loaded["tasks"].values():
             task.set_fewshot_seed(seed=0)
-        found = evaluate(make_model(stages, tokenizer, max_length), loaded, bootstrap_iters=0)
+        asked = {task.name: list(task.asked) for task in suite.tasks if task.asked is not None}
+        found = evaluate(make_model(stages, tokenizer, max_length), loaded, samples=asked or None, bootstrap_iters=0)
     return [_sample(task, each) for task, samples in found["samples"].items() for each in samples]
 
 

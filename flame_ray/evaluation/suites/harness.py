@@ -6,8 +6,7 @@ template. Here stand the data in the form that the tasks read, and how lm-eval's
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,20 @@ MOST_MALFORMED = 0.1  # of a file's rows: more are an error, fewer are left out 
 class HarnessTask:
     """A task of lm-eval, by its `name` and the file that describes it, below lm-eval's folder of tasks.
 
-    `splits`: the rows by the name of their split, as the task reads them. `overrides` replaces keys of the task's file.
+    `splits`: the rows by the name of their split, as the task reads them. `asked`: which rows of the first split are asked,
+    all by default. `overrides` replaces keys of the task's file.
     """
 
     name: str
     file: str
     splits: Mapping[str, Rows]
-    overrides: Mapping[str, Any]
+    asked: tuple[int, ...] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def questions(self) -> set[str]:
+        rows = next(iter(self.splits.values()))
+        return {doc["question"] for at, doc in enumerate(rows) if self.asked is None or at in self.asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
     file = data_file(path, "mc_task.json", "truthfulqa", truthfulqa.PUBLIC)
     docs = [_multiple_choice(row) for row in _limited(read_rows(file), config.suites.limit, "question")]
     tasks = [
-        HarnessTask(name, f"truthfulqa/{name}.yaml", {"validation": docs}, {}) for name in ("truthfulqa_mc1", "truthfulqa_mc2")
+        HarnessTask(name, f"truthfulqa/{name}.yaml", {"validation": docs}) for name in ("truthfulqa_mc1", "truthfulqa_mc2")
     ]
     return HarnessSuite("truthfulqa-mc", tuple(tasks), _truthful_figures)
 
@@ -80,7 +86,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
 def mmlu(config: Config) -> HarnessSuite:
     """57 subjects (Hendrycks et al. 2021, arXiv 2009.03300), each with `suites.shots` demonstrations from its own dev file.
 
-    Where there is no dev folder, they are other questions of the test file.
+    Where there is no dev folder, they are the first other questions of the test file.
     """
     folder = data_path("mmlu", config.suites.mmlu, MMLU)
     files = sorted((folder / "test").glob("*_test.csv"))
@@ -89,11 +95,12 @@ def mmlu(config: Config) -> HarnessSuite:
     read = {file.stem.removesuffix("_test"): _mmlu_docs(file) for file in files}
     all_rows = [(subject, doc) for subject, (docs, _) in read.items() for doc in docs]
     kept = {id(row) for row in _take([row for _, row in all_rows], config.suites.limit, lambda row: str(row))}
-    tasks = []
-    for subject in dict.fromkeys(subject for subject, _ in all_rows):
-        pool = [row for name, row in all_rows if name == subject]
-        if asked := [row for row in pool if id(row) in kept]:
-            tasks.append(_mmlu_task(subject, asked, _demonstrations(folder, subject, pool, asked), config.suites.shots))
+    asked = {subject: tuple(at for at, doc in enumerate(docs) if id(doc) in kept) for subject, (docs, _) in read.items()}
+    tasks = [
+        _mmlu_task(subject, docs, asked[subject], folder / "dev" / f"{subject}_dev.csv", config.suites.shots)
+        for subject, (docs, _) in read.items()
+        if asked[subject]
+    ]
     return HarnessSuite("mmlu", tuple(tasks), _mmlu_figures, malformed=sum(count for _, count in read.values()))
 
 
@@ -102,7 +109,7 @@ def gsm8k(config: Config) -> HarnessSuite:
     path = data_path("gsm8k", config.suites.gsm8k, GSM8K)
     rows = _limited(read_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
     docs = [{"question": row.text("question"), "answer": row.text("answer")} for row in rows]
-    return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}, {}),), _gsm8k_figures)
+    return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_figures)
 
 
 def _multiple_choice(row: Row) -> dict[str, Any]:
@@ -149,20 +156,18 @@ def _without_heading(file: Path) -> list[Row]:
     return [Row(f"{file}: row {at}", at, dict(zip(names, line, strict=False))) for at, line in enumerate(lines, start=1)]
 
 
-def _demonstrations(folder: Path, subject: str, pool: Rows, asked: Rows) -> Rows:
-    """The subject's dev rows; without them, test rows that are not asked first, since lm-eval leaves out a question itself."""
-    file = folder / "dev" / f"{subject}_dev.csv"
-    if file.is_file():
-        return _mmlu_docs(file)[0]
-    return [row for row in pool if row not in asked] + asked
-
-
-def _mmlu_task(subject: str, asked: Rows, shown: Rows, shots: int) -> HarnessTask:
-    if len(shown) <= shots:
+def _mmlu_task(subject: str, docs: Rows, asked: tuple[int, ...], dev: Path, shots: int) -> HarnessTask:
+    """Without a dev file, the first other rows of the test file are shown: lm-eval leaves out a question itself only where
+    it is told that both come from one split.
+    """
+    shown = _mmlu_docs(dev)[0] if dev.is_file() else docs[1:]
+    if len(shown) < shots:
         fix = "lower suites.shots, or add the folder dev"
-        raise DataError(f"more than {shots} demonstrations for mmlu's {subject}", f"{len(shown)}", fix)
+        raise DataError(f"{shots} demonstrations for mmlu's {subject}", f"{len(shown)}", fix)
     name = f"mmlu_{subject}"
-    return HarnessTask(name, f"mmlu/default/{name}.yaml", {"test": asked, "dev": shown}, {"num_fewshot": shots})
+    splits = {"test": docs, "dev": shown} if dev.is_file() else {"test": docs}
+    overrides = {"num_fewshot": shots} | ({} if dev.is_file() else {"fewshot_split": "test"})
+    return HarnessTask(name, f"mmlu/default/{name}.yaml", splits, asked, overrides)
 
 
 def _truthful_figures(samples: Sequence[Sample], config: Config) -> Figures:
@@ -216,10 +221,9 @@ def _take(rows: list[Any], limit: int | None, text: Callable[[Any], str]) -> lis
 
 def all_docs(suite: HarnessSuite) -> list[Any]:
     """Everything that the suite reads, which identifies it."""
-    return [[task.name, dict(task.splits), dict(task.overrides)] for task in suite.tasks]
+    return [[task.name, dict(task.splits), task.asked, dict(task.overrides)] for task in suite.tasks]
 
 
 def questions(suite: HarnessSuite) -> int:
     """How many different questions are asked: tasks may share them."""
-    asked = chain.from_iterable(rows for task in suite.tasks for name, rows in task.splits.items() if name != "dev")
-    return len({doc["question"] for doc in asked})
+    return len(set().union(*(task.questions for task in suite.tasks)))

@@ -38,18 +38,18 @@ def test_mmlu_is_read_with_or_without_a_heading_by_letter_or_by_number(tmp_path)
         "choices": ["one", "two", "three", "four"],
         "answer": 2,
     }
-    assert tasks["mmlu_law"].file == "mmlu/default/mmlu_law.yaml" and tasks["mmlu_law"].overrides == {"num_fewshot": 1}
+    assert tasks["mmlu_law"].file == "mmlu/default/mmlu_law.yaml" and tasks["mmlu_law"].overrides["num_fewshot"] == 1
 
 
 def test_demonstrations_are_the_dev_files_or_other_questions(tmp_path):
     write_mmlu(tmp_path, *(row(number) for number in range(4)))
     (task,) = mmlu(tmp_path, limit=1).tasks
-    (asked,) = task.splits["test"]
-    assert task.splits["dev"][0] != asked and len(task.splits["dev"]) == 4
+    assert set(task.splits) == {"test"} and task.overrides["fewshot_split"] == "test" and len(task.questions) == 1
     write_mmlu(tmp_path, row(98), row(99), split="dev")
     (task,) = mmlu(tmp_path, limit=1).tasks
     assert [doc["question"] for doc in task.splits["dev"]] == ["Question 98?", "Question 99?"]
-    with pytest.raises(DataError, match=r"more than 3 demonstrations for mmlu's anatomy"):
+    assert "fewshot_split" not in task.overrides
+    with pytest.raises(DataError, match=r"3 demonstrations for mmlu's anatomy"):
         mmlu(tmp_path, shots=3)
 
 
@@ -74,7 +74,7 @@ def test_a_limit_counts_questions_of_all_subjects_and_a_larger_one_adds_to_it(tm
     for subject in ("anatomy", "law"):
         write_mmlu(tmp_path, *(row(number) for number in range(30)), subject=subject)
     asked = [
-        {(task.name, doc["question"]) for task in mmlu(tmp_path, limit=limit).tasks for doc in task.splits["test"]}
+        {(task.name, question) for task in mmlu(tmp_path, limit=limit).tasks for question in task.questions}
         for limit in (6, 20)
     ]
     assert len(asked[0]) == 6 and asked[0] < asked[1]
