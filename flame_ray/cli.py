@@ -136,6 +136,27 @@ def agreement(
 
 
 @app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A built-in name, a folder, a hub id, or a run's folder or id.")],
+    suite: Annotated[
+        list[str],
+        typer.Option("--suite", help="A suite, such as factbook or biography; jobs/README.md lists them. May be repeated."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the results to.")] = Path("evaluations"),
+    corpus: Corpus = None,
+    checker: Checker = None,
+    job: Job = None,
+    set_: Set = None,
+) -> None:
+    """Evaluate a model on benchmarks. What was evaluated before with the same settings is not done again."""
+    config = _config(job, set_, corpus=corpus, checker=checker)
+    from flame_ray.commands.evaluate import EvaluateRequest
+    from flame_ray.commands.evaluate import evaluate as evaluate_model
+
+    evaluate_model(config, EvaluateRequest(model, tuple(suite), out), PlainConsole(stderr=True), _tables())
+
+
+@app.command()
 def audit(
     run: Annotated[str, typer.Argument(help="A finished run: its id under runs/, or its folder.")],
     labels: Annotated[

@@ -99,7 +99,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
-        stages = ClusterStages(workers, config, _classification_cache(inputs.judge.folder), checkpoints, journal.advance)
+        stages = ClusterStages(workers, config, classification_cache(inputs.judge.folder), checkpoints, journal.advance)
         recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts)
     print_closing_table(console, reports)
@@ -192,7 +192,7 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
     return reports
 
 
-def _classification_cache(judge_model: Path) -> Cache:
+def classification_cache(judge_model: Path) -> Cache:
     """Its name depends on the model and the question, so that a change of either starts a new cache."""
     key = hashlib.sha256((fingerprint(judge_model) + repr(classification_messages(""))).encode()).hexdigest()[:16]
     return Cache(node_file(cache_dir() / "classify" / key))

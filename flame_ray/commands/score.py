@@ -142,13 +142,16 @@ def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, o
 
 def _made_by(config: Config, digest: str) -> dict[str, Any]:
     """What the scores depend on, as far as it is known before anything starts. `digest` is the sha256 of the input."""
+    return facts_made_by(config) | {"responses": {"sha256": digest}, "score": config.score.model_dump(mode="json")}
+
+
+def facts_made_by(config: Config) -> dict[str, Any]:
+    """What the facts of a response, and the verdicts on them, depend on."""
     factuality = config.factuality
     made_by: dict[str, Any] = {
         "flame_ray": {"version": __version__, "record": FORMAT},
-        "responses": {"sha256": digest},
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),
-        "score": config.score.model_dump(mode="json"),
     }
     if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "").expanduser()).is_dir():
         made_by["checker_weights"] = fingerprint(folder)  # not `weights`, a section that a resume may change

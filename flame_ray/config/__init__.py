@@ -6,6 +6,7 @@
     rewards          factuality, verifier, judge, pairs, score
     learner          learner
     reward_training  train_checker, train_judge
+    suites           suites
 
 Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.
 """
@@ -19,6 +20,7 @@ from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsCo
 from flame_ray.config.reward_training import TrainCheckerConfig, TrainJudgeConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
+from flame_ray.config.suites import SuitesConfig
 from flame_ray.config.validate import problems
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "RunConfig",
     "ScoreConfig",
     "Settings",
+    "SuitesConfig",
     "VerifierConfig",
     "WeightsConfig",
     "Workers",
@@ -63,6 +66,7 @@ class Config(Settings):
     weights: Changeable[WeightsConfig] = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()
     score: Changeable[ScoreConfig] = ScoreConfig()
+    suites: Changeable[SuitesConfig] = SuitesConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
 

@@ -47,12 +47,18 @@ def changed_settings(before: Config, after: Config) -> list[str]:
 
 def differences(before: dict, after: dict) -> list[str]:
     """The same for stored settings, which another version may have written."""
-    old, new, free = _leaves(before), _leaves(after), set(changeable_paths())
+    old, new = lasting(before), lasting(after)
     return [
         f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and free.isdisjoint(_prefixes(path))
+        if old.get(path) != new.get(path)
     ]
+
+
+def lasting(tree: dict) -> dict[str, Any]:
+    """By their paths, the settings that decide what is computed: all but those that a resumed run may change."""
+    free = set(changeable_paths())
+    return {path: value for path, value in _leaves(tree).items() if free.isdisjoint(_prefixes(path))}
 
 
 def changeable_paths(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -20,6 +21,7 @@ from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.config import ClusterConfig, Config, JudgeConfig, RolloutConfig, VerifierConfig
 from flame_ray.config import Workers as Role
 from flame_ray.controller.gpu_sharing import SHARE, in_room, reserve_shared
+from flame_ray.engines.base import StoredModel
 from flame_ray.engines.models import ModelRef, reference
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineDied, EngineError, FlameError, PlacementError
@@ -43,6 +45,7 @@ FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # Ray shows every GPU to an actor that asks for none
 SHARING = ("rollout", "judge")  # beside the learner
+STORED = 1  # the version of weights that a sampler reads from storage; 0 is the model that it starts with
 FOREVER = -1  # Ray's value for any number of restarts
 
 
@@ -107,7 +110,8 @@ def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpo
     scope.reserve_room()
     learner = _offloaded(_start_learner(scope, policy, checkpoints)) if config.pipeline.colocated else None
     verifiers = _start_needed_verifiers(scope, policy)
-    rollouts = _start_pool(scope, "rollout", config.rollout.batch, actors.rollout, rollout_options)
+    refill = config.rollout.refill
+    rollouts = _start_pool(scope, "rollout", config.rollout.batch, actors.rollout, rollout_options, refill=refill)
     factuality = _start_factuality_pool(scope, True, verifiers)
     judge = _start_judge_pool(scope, judge_model)
     learner = learner or _start_learner(scope, policy, checkpoints)
@@ -128,6 +132,20 @@ def start_judge(scope: Scope, model: ModelRef) -> WorkerPool:
     pool = _start_judge_pool(scope, model)
     _finish_start(scope, (pool,))
     return pool
+
+
+def start_samplers(scope: Scope, model: ModelRef, stored: StoredModel | None = None) -> WorkerPool:
+    """Start the samplers alone, which serve the model, or the stored weights over it. Each of their methods may be called."""
+    options = _engine_options(scope.config, model, scope.config.rollout, receives_weights=stored is not None)
+    pool = _start_pool(scope, "rollout", scope.config.rollout.batch, scope.actors.rollout, options)
+    _finish_start(scope, (pool,))
+    if stored is not None:
+        pool.update(STORED, partial(_load_stored, stored))
+    return pool
+
+
+async def _load_stored(stored: StoredModel, sampler: Any) -> None:
+    await sampler.load_weights.remote(stored, STORED)
 
 
 def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: DurableLearner) -> None:
@@ -186,7 +204,7 @@ def on_its_cores(actor: type, role: Role) -> type:
     return OnItsCores
 
 
-def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any) -> WorkerPool:
+def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any, refill: int = 0) -> WorkerPool:
     config, room = scope.config, scope.room if name in SHARING else None
     role: Role = getattr(config, name)
     remote: Any = ray.remote(on_its_cores(actor, role))
@@ -196,7 +214,6 @@ def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any) ->
         options = actor_options(_label(f"{name}-{slot}", life), role, shares_cores)
         return remote.options(**in_room(options, room, slot)).remote(*args)
 
-    refill = role.refill if isinstance(role, RolloutConfig) else 0
     pool = WorkerPool(name, spawn, replace(_limits(role, batch, config.cluster), refill=refill), scope.event_loop)
     if config.pipeline.colocated:
         pool.wait_ready(scope.left_s)  # vLLM measures the free GPU memory when it starts, so engines start one after another

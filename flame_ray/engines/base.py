@@ -15,7 +15,8 @@ from flame_ray.storage.local_copy import Folder
 class SampleRequest:
     """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off.
 
-    With `json_schema` the text is JSON of this schema, or the beginning of it if `max_tokens` cut it.
+    With `json_schema` the text is JSON of this schema, or the beginning of it if `max_tokens` cut it. The text ends before the
+    first of the texts in `stop`.
     """
 
     prompt_token_ids: tuple[int, ...]
@@ -25,6 +26,7 @@ class SampleRequest:
     top_k: int = 0
     seed: int | None = None
     json_schema: str | None = None
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

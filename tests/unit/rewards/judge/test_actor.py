@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from flame_ray.config import JudgeConfig
+from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import ModelError
 from flame_ray.rewards.judge.actor import JudgeActor, make_judge
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
@@ -57,3 +58,12 @@ def test_a_choice_between_words_is_by_the_first_token_of_each_with_the_position_
     assert inspect.isgenerator(answers)
     assert next(answers) == (0, (yes, no))
     assert answers.send("what Ray sends") == (1, (yes, no))
+
+
+def test_a_chat_is_answered_greedily_and_one_without_room_is_not():
+    judge = actor(FakeEngine(writes=lambda text: f"to {text}"))
+    judge._options = VllmOptions("/model", "float32", 6, 8, 1.0, 0.8, seed=0)
+    chats = [[{"role": "user", "content": text}] for text in ("one", "one two three four five", "two")]
+    answers = dict(judge.write(chats, 4))
+    assert answers[0].text == "to one" and answers[1] is None and answers[2].text == "to two"
+    assert {(request.max_tokens, request.temperature) for request in judge._engine.requests} == {(4, 0.0)}

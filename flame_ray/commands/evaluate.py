@@ -1,0 +1,214 @@
+"""`flame-ray evaluate`: what a model reaches on public benchmarks and on the Factbook.
+
+A suite's folder has `result.json` (figures with n and interval, settings, versions) and `answers.jsonl` (each answer, and what
+it was scored by). It is named after what it was made by: the same call finds it, and starts nothing.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flame_ray import __version__
+from flame_ray.cluster.connect import check_address
+from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.evaluate_harness import check_installed, run_harness, sample_rows
+from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, digest, judged_by
+from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
+from flame_ray.commands.out import check_out_folder
+from flame_ray.commands.score import facts_made_by
+from flame_ray.config import Config, PipelineConfig, WeightsConfig
+from flame_ray.config.load import lasting
+from flame_ray.engines.models import KnownModel, check_checker_model, check_judge_model, check_prompts, load_tokenizer, look_up
+from flame_ray.errors import ConfigError, ModelError
+from flame_ray.evaluation.suites import make_suite
+from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
+from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
+from flame_ray.evaluation.suites.lengths import lengths
+from flame_ray.evaluation.suites.pairwise import QUESTION
+from flame_ray.journal.environment import installed_versions
+from flame_ray.report.progress import Screen
+from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
+from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.storage.atomic import write_file
+
+AFTER_INTERRUPT = "give the same command again: what is done is kept"
+MALFORMED = "malformed rows of the whole data"
+RESULT, ANSWERS = "result.json", "answers.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRequest:
+    """Which model to evaluate on which suites, and where to write the results."""
+
+    model: str
+    suites: tuple[str, ...]
+    out: Path = Path("evaluations")
+
+
+def evaluate(config: Config, request: EvaluateRequest, console: Console, tables: Console) -> list[SuiteResult]:
+    """The results, which are also written and printed. All that can be known to fail is found before anything starts."""
+    check_out_folder(request.out)
+    check_address(config.cluster)
+    if not request.suites:
+        raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
+    suites = [make_suite(name, config) for name in dict.fromkeys(request.suites)]
+    model, config = find_model(request.model, _serving(config))
+    judge = look_up(config.judge.model or config.model.policy, config.model, "judge.model")
+    _check(suites, model, config)
+    folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
+    screen = Screen(console)
+    with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
+        stages = EvaluationStages(config, model, judge, pools, screen)
+        results = [_evaluated(suite, Context(config, model, judge, stages, folder, console)) for suite in suites]
+    tables.print(suites_table(model.name, results))
+    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the suites of one call have in common."""
+
+    config: Config
+    model: EvaluatedModel
+    judge: KnownModel
+    stages: EvaluationStages
+    folder: Path
+    console: Console
+
+
+def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
+    """The result of a suite: the one that is there, or a new one."""
+    if isinstance(suite, Suite) and suite.only_fact_based:
+        suite = replace(suite, prompts_P=context.stages.fact_based(suite.prompts_P))
+    made_by = suite_made_by(suite, context) if isinstance(suite, Suite) else _harness_made_by(suite, context)
+    folder = context.folder / f"{suite.name}-{digest(lasting(made_by))}"
+    if (folder / RESULT).is_file():
+        return result_of_content(json.loads((folder / RESULT).read_bytes()))
+    result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)
+    lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    write_file(folder / ANSWERS, lines.encode(), "--out")
+    if note := missing_note(result):
+        context.console.print(note, highlight=False, markup=False, soft_wrap=True)
+    if isinstance(suite, Suite):
+        _check_read(suite, result, context.config, folder)
+    about = {"model": context.model.name, "settings": made_by, "packages": installed_versions()}
+    content = json.dumps(result_content(result, about), indent=1, ensure_ascii=False, allow_nan=False)
+    write_file(folder / RESULT, f"{content}\n".encode(), "--out")
+    return result
+
+
+def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
+    """The result, and the rows of the table of answers."""
+    answered_P = _answered(suite, context.stages)
+    rows = [answer_row(each, suite.measure.columns(each, context.config)) for each in answered_P]
+    return measured(suite, answered_P, context.config), rows
+
+
+def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
+    """The same for a suite that lm-eval runs."""
+    tokenizer = load_tokenizer(context.model.base.folder, context.config.model)
+    samples = run_harness(suite, context.stages, tokenizer, context.config.suites.max_length)
+    missing = {MALFORMED: suite.malformed} if suite.malformed else {}
+    result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing)
+    return result, list(sample_rows(samples))
+
+
+def _answered(suite: Suite, stages: EvaluationStages) -> list[Answered]:
+    responses_P = stages.answers(suite.prompts_P)
+    if suite.measure.needs == "facts":
+        facts_P = stages.facts(suite.prompts_P, responses_P, suite.corpus or "")
+        return [Answered(*each) for each in zip(suite.prompts_P, responses_P, facts_P, strict=True)]
+    if suite.measure.needs == "comparison":
+        found_P = stages.comparisons(suite.prompts_P, responses_P, suite.references or {})
+        pairs = zip(suite.prompts_P, responses_P, found_P, strict=True)
+        return [Answered(prompt, response, comparison=found) for prompt, response, found in pairs]
+    return [Answered(*each) for each in zip(suite.prompts_P, responses_P, strict=True)]
+
+
+def measured(suite: Suite, answered_P: Sequence[Answered], config: Config) -> SuiteResult:
+    """The figures of the suite's measure, and those of length; answers that could not be scored are counted."""
+    missing = Counter(reason for each in answered_P if (reason := each.missing))
+    figures = {**suite.measure.figures(answered_P, config), **lengths(answered_P, config)}
+    return SuiteResult(suite.name, len(answered_P), figures, dict(missing))
+
+
+def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
+    """All that the figures of a suite depend on."""
+    config = context.config
+    made_by: dict[str, Any] = {
+        "version": __version__,
+        "suite": {
+            "name": suite.name,
+            "prompts": digest([(prompt.id, prompt.text) for prompt in suite.prompts_P]),
+            "references": digest(suite.references),
+        },
+        "answers": answers_made_by(config, context.model),
+        "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
+    }
+    if suite.measure.needs == "facts":
+        counting = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
+        made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
+    if suite.measure.needs == "comparison":
+        how = {"how": config.suites.compare, "question": digest(QUESTION), "max_unread": config.suites.max_unread}
+        made_by |= {"comparison": how | judged_by(config, context.judge), "judge": config.judge.model_dump(mode="json")}
+    return made_by
+
+
+def _harness_made_by(suite: HarnessSuite, context: Context) -> dict[str, Any]:
+    config = context.config
+    return {
+        "version": __version__,
+        "suite": {"name": suite.name, "questions": digest(all_docs(suite))},
+        "answers": answers_made_by(config, context.model),
+        "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
+        "lm_eval": version("lm-eval"),
+    }
+
+
+def _check_read(suite: Suite, result: SuiteResult, config: Config, folder: Path) -> None:
+    """Raise ModelError if too many comparisons have no result: a judge that cannot judge is no judge that says `tie`."""
+    unread, most = sum((result.missing or {}).values()), config.suites.max_unread
+    if suite.measure.needs == "comparison" and unread > most * result.prompts:
+        raise ModelError(
+            f"a judge whose verdicts can be read, in all but {most:.0%} of the comparisons",
+            f"{unread} of {result.prompts} without a result (see {folder / ANSWERS})",
+            "set judge.model to a larger instruction-tuned model, raise judge.max_tokens or suites.max_length, or set "
+            "suites.compare to score",
+        )
+
+
+def _serving(config: Config) -> Config:
+    """The settings for samplers that stand alone, with the suites' own length in place of the training's."""
+    model = config.model.model_copy(update={"max_length": config.suites.max_length})
+    return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
+
+
+def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:
+    """Check the prompts' lengths, the corpora and the checkers before anything is placed."""
+    for suite in suites:
+        if isinstance(suite, HarnessSuite):
+            check_installed()
+            continue
+        check_prompts(model.base.folder, suite.prompts_P, config.model, config.suites.max_tokens)
+        if suite.corpus is not None:
+            check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
+            check_checker_model(config.factuality)
+    check_judge_model(config.judge)
+
+
+def _plain(name: str) -> str:
+    """A model's name as a part of a path.
+
+    >>> _plain("runs/mine/"), _plain("HuggingFaceTB/SmolLM2@main")
+    ('mine', 'SmolLM2_main')
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name.rstrip("/").rpartition("/")[2]) or "model"

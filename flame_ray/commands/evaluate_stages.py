@@ -1,0 +1,256 @@
+"""The stages of `flame-ray evaluate`: answers, facts, and which prompts need them; what is done already is never done again.
+
+Every piece of finished work is in the cache, under what it was made by, as soon as it is there. So a killed command resumes,
+and suites, limits and calls share the work that they have in common.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from flame_ray import __version__
+from flame_ray.cluster.streams import bounded_map
+from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluated_model import EvaluatedModel
+from flame_ray.commands.factuality_pool import StepCounter
+from flame_ray.commands.judge_pool import results_of
+from flame_ray.commands.run import classification_cache
+from flame_ray.commands.score import facts_made_by
+from flame_ray.config import Config
+from flame_ray.config.load import lasting
+from flame_ray.controller.stages import PooledModel
+from flame_ray.controller.workers import JUDGE_BATCH
+from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
+from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
+from flame_ray.evaluation.suites.base import Comparison
+from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
+from flame_ray.journal.shards import adapter
+from flame_ray.prompts.classify import classify
+from flame_ray.report.progress import Screen
+from flame_ray.rewards.factuality.reward import Task
+from flame_ray.rollout.pool import AHEAD, RolloutPool
+from flame_ray.rollout.sampling import greedy_plan
+from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.cache import Cache, cache_dir, node_file
+from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, Score
+
+Item, Record = TypeVar("Item"), TypeVar("Record")
+MadeBy = dict[str, Any]
+Chat = Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the judge wrote; None if its question left no room for an answer."""
+
+    sample: Sample | None
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The log-probability of each token of a continuation."""
+
+    logprobs: tuple[float, ...]
+
+
+class Kept(Generic[Record]):
+    """Records of one type, kept on this node's disk by what they were made by and from."""
+
+    def __init__(self, kind: str, type: type[Record], made_by: MadeBy):
+        self._cache = Cache(node_file(cache_dir() / "evaluate" / kind / digest(lasting(made_by))))
+        self._json = adapter(type)
+
+    def find(self, keys: Sequence[str]) -> dict[str, Record]:
+        """Those that are there, by key."""
+        return {key: self._json.validate_json(text, strict=True)[0] for key, text in self._cache.get(keys).items()}
+
+    def keep(self, key: str, record: Record) -> None:
+        self._cache.add({key: self._json.dump_json([record]).decode()})
+
+
+def digest(value: Any) -> str:
+    """Sixteen letters that are the same for the same JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class EvaluationStages:
+    """The work on one model. Each method returns one record for each prompt, in order."""
+
+    def __init__(self, config: Config, model: EvaluatedModel, judge: KnownModel, pools: Pools, screen: Screen):
+        self._config, self._model, self._judge, self._pools, self._screen = config, model, judge, pools, screen
+
+    def answers(self, prompts_P: Sequence[Prompt]) -> list[Response]:
+        """Greedy answers."""
+        plan = greedy_plan(0, self._config.suites.max_tokens)
+
+        def sample(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response]]:
+            for group in RolloutPool(self._pools.samplers()).generate(prompts, plan):
+                yield group.prompt, group.responses_G[0]
+
+        kept = Kept("answers", Response, answers_made_by(self._config, self._model))
+        found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, sample)
+        return [replace(each, id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
+
+    def facts(self, prompts_P: Sequence[Prompt], responses_P: Sequence[Response], corpus: str) -> list[FactScore | Missing]:
+        """The facts of the answers, checked on a corpus."""
+
+        def check(tasks: Sequence[Task]) -> Iterator[tuple[Task, FactScore | Missing]]:
+            return self._pools.factuality(corpus).scores((task, task) for task in tasks)
+
+        tasks = [Task(*each) for each in zip(prompts_P, responses_P, strict=True)]
+        kept = Kept("facts", FactScore, facts_made_by(with_corpus(self._config, corpus)))
+        found = self._complete("check facts", kept, tasks, _text_of, check)
+        return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
+
+    def fact_based(self, prompts_P: Sequence[Prompt]) -> tuple[Prompt, ...]:
+        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked."""
+        classified = classify(prompts_P, self, classification_cache(self._judge.folder), self._config.classify.threshold)
+        return tuple(prompt for prompt in classified if prompt.fact_based)
+
+    def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
+        """Implements `prompts.classify.LanguageModel`; starts the judge only if there is something to ask."""
+        asked = list(chats)
+        return PooledModel(self._pools.judge()).choose(asked, words) if asked else []
+
+    def comparisons(
+        self, prompts_P: Sequence[Prompt], responses_P: Sequence[Response], references: Mapping[str, str]
+    ) -> list[Comparison | Missing]:
+        """The answers against the reference answers. An empty one loses to one that is not, and no judge is asked."""
+        full = [each for each in zip(prompts_P, responses_P, strict=True) if each[1].text.strip()]
+        compare = self._asked if self._config.suites.compare == "ask" else self._scored
+        found = dict(zip((prompt.id for prompt, _ in full), compare(full, references), strict=True))
+        return [found.get(prompt.id) or Comparison((0.0 if references[prompt.id].strip() else 0.5,)) for prompt in prompts_P]
+
+    def weighed(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
+        """The log-probability of each token of each continuation, under the model that is evaluated."""
+
+        def weigh(asked: Sequence[Continuation]) -> Iterator[tuple[Continuation, Weighed]]:
+            pool = self._pools.samplers()
+            window = AHEAD * pool.limits.batch * pool.limits.workers
+            for each, future in bounded_map(lambda each: pool.submit("weigh", each), asked, window):
+                yield each, Weighed(tuple(future.result()))
+
+        kept = Kept("weighed", Weighed, answers_made_by(self._config, self._model))
+        found = self._complete("weigh", kept, continuations, _ids_of, weigh)
+        return [each.logprobs for each in found]
+
+    def continued(self, requests: Sequence[SampleRequest]) -> list[str]:
+        """Greedy continuations of texts that are no chats."""
+
+        def write(asked: Sequence[SampleRequest]) -> Iterator[tuple[SampleRequest, Sample]]:
+            pool = self._pools.samplers()
+            window = AHEAD * pool.limits.batch * pool.limits.workers
+            for each, future in bounded_map(lambda each: pool.submit("write", each), asked, window):
+                yield each, future.result()
+
+        kept = Kept("continued", Sample, answers_made_by(self._config, self._model))
+        return [each.text for each in self._complete("continue", kept, requests, _request_of, write)]
+
+    def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
+        """By asking the judge which of the two is better, in each order."""
+        sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
+        chats = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
+        max_tokens = self._config.judge.max_tokens
+
+        def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
+            pool = self._pools.judge()
+            window = 4 * JUDGE_BATCH * self._config.judge.workers
+            for chat, future in bounded_map(lambda chat: pool.submit("write", chat, max_tokens), asked, window):
+                yield chat, Written(future.result())
+
+        kept = Kept("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
+        written = self._complete("compare", kept, chats, lambda chat: chat[0]["content"], ask)
+        results = [compared(a.sample, b.sample) for a, b in zip(written[::2], written[1::2], strict=True)]
+        return [
+            Missing(response.id, result) if isinstance(result, str) else result
+            for (_, response), result in zip(pairs, results, strict=True)
+        ]
+
+    def _scored(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
+        """By the judge's scores of the two, each scored alone."""
+        others = [Response(ResponseId(0, prompt.id, 1), references[prompt.id], (), (), "stop", 0) for prompt, _ in pairs]
+        groups = [Group(prompt, (response,)) for prompt, response in pairs]
+        groups += [Group(prompt, (other,)) for (prompt, _), other in zip(pairs, others, strict=True)]
+
+        def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Score | Missing]]:
+            results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
+            for group, (result,) in zip(asked, results, strict=True):
+                assert not isinstance(result, FactScore)
+                yield group, result
+
+        kept = Kept("scores", Score, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
+        scores = self._complete("judge", kept, groups, _judged_text, judge)
+        return [_better(*each) for each in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True)]
+
+    def _judged_by(self) -> MadeBy:
+        return judged_by(self._config, self._judge)
+
+    def _complete(
+        self,
+        label: str,
+        kept: Kept[Any],
+        items: Sequence[Item],
+        key: Callable[[Item], str],
+        work: Callable[[Sequence[Item]], Iterable[tuple[Item, Any]]],
+    ) -> list[Any]:
+        """One record for each item: what is kept under its key, or else what `work` makes of it. A failure is not kept."""
+        found: dict[str, Any] = dict(kept.find([key(item) for item in items]))
+        left = {key(item): item for item in items if key(item) not in found}
+        if left:
+            with StepCounter(self._screen, label, "prompts", len(left)) as counter:
+                for item, record in counter.count(work(list(left.values()))):
+                    found[key(item)] = record
+                    if not isinstance(record, Missing):
+                        kept.keep(key(item), record)
+        return [found[key(item)] for item in items]
+
+
+def _text_of(task: Task) -> str:
+    return json.dumps([task.prompt.text, task.response.text, task.response.finish_reason])
+
+
+def answers_made_by(config: Config, model: EvaluatedModel) -> MadeBy:
+    """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
+    of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
+    return {"version": __version__, "fingerprint": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
+
+
+def judged_by(config: Config, judge: KnownModel) -> MadeBy:
+    """What a judge's answer depends on, beside its question."""
+    folder = Path(config.judge.preferences or "").expanduser() / JUDGE_WEIGHTS
+    return {
+        "version": __version__,
+        "judge_weights": fingerprint(judge.folder),
+        "preferences": sha256_of(folder) if config.judge.preferences else None,
+        "dtype": config.model.dtype,
+        "max_length": config.suites.max_length,
+        "seed": config.run.seed,
+    }
+
+
+def _ids_of(continuation: Continuation) -> str:
+    return json.dumps([continuation.prompt_token_ids, continuation.token_ids])
+
+
+def _request_of(request: SampleRequest) -> str:
+    return json.dumps([request.prompt_token_ids, request.max_tokens, request.stop])
+
+
+def _judged_text(group: Group) -> str:
+    return json.dumps([group.prompt.text, group.responses_G[0].text, group.responses_G[0].id.index])
+
+
+def _better(score: Score | Missing, other: Score | Missing) -> Comparison | Missing:
+    """Whether the first scores higher; a judge that failed on either has said nothing."""
+    for each in (score, other):
+        if isinstance(each, Missing):
+            return Missing(score.response_id, each.reason)
+    assert isinstance(score, Score) and isinstance(other, Score)
+    return Comparison((0.5 if score.value == other.value else float(score.value > other.value),))
+
+
+def _id(prompt: Prompt) -> ResponseId:
+    return ResponseId(0, prompt.id, 0)

@@ -1,0 +1,27 @@
+"""The suites of `flame-ray evaluate`: where their data is, how many prompts are asked, and how answers are compared."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from flame_ray.config.base import Fraction, Positive, Settings
+
+
+class SuitesConfig(Settings):
+    """Only the suite `factbook` has its data in the package. Each path here is a file or folder of public data."""
+
+    limit: Positive | None = None  # prompts of each suite, the same ones every time; None: all
+    max_tokens: Positive = 512  # of an answer
+    max_length: Positive = 2048  # tokens of a prompt with its answer, also the judge's; stands in place of model.max_length
+    biography: str | None = None  # a file of names, one a line: FActScore's 183 entities
+    longfact: str | None = None  # a folder of JSONL files, or one file, with a column `prompt`
+    alpaca: str | None = None  # AlpacaEval's outputs of the model to compare with: JSON with `instruction` and `output`
+    fava: str | None = None  # a file of prompts: text, one a line; or JSON or JSONL with a column `prompt`
+    truthfulqa: str | None = None  # a folder with TruthfulQA.csv (generation) and mc_task.json (multiple choice)
+    mmlu: str | None = None  # a folder with test/*_test.csv and, for demonstrations, dev/*_dev.csv
+    shots: Annotated[int, Field(ge=0)] = 5  # demonstrations before each question of mmlu
+    gsm8k: str | None = None  # a folder with test.jsonl, of `question` and `answer`
+    # How two answers are compared. ask: judge.model is asked which is better, once in each order. score: by judge.backend's
+    # scores of the two, which a small model can do.
+    compare: Literal["ask", "score"] = "ask"
+    max_unread: Fraction = 0.05  # more comparisons without a result than this share are an error

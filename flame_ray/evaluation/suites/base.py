@@ -1,0 +1,87 @@
+"""What a suite is: prompts, and a measure that turns their answers into figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from flame_ray.config import Config
+from flame_ray.types import FactScore, Interval, Missing, Prompt, Response
+
+Figures = Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An answer against the reference answer: 1 if it is better, 0 if it is worse, one half for a tie, in each order.
+
+    `orders`: one result where the order plays no part.
+
+    >>> Comparison(orders=(1.0, 0.5)).value
+    0.75
+    """
+
+    orders: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        return sum(self.orders) / len(self.orders)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A prompt with the model's greedy answer, and what its suite's measure needs of it."""
+
+    prompt: Prompt
+    response: Response
+    facts: FactScore | Missing | None = None  # None: the suite checks no facts
+    comparison: Comparison | Missing | None = None  # None: the suite compares with no other answer
+
+    @property
+    def missing(self) -> str | None:
+        """Why the answer could not be scored."""
+        return next((each.reason for each in (self.facts, self.comparison) if isinstance(each, Missing)), None)
+
+
+class Measure(Protocol):
+    """Turns the answers to a suite's prompts into figures. Pure: what it needs was found before."""
+
+    needs: ClassVar[Literal["answers", "facts", "comparison"]]
+
+    def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
+        """Each figure by its name, with its n and 95 % interval."""
+        ...
+
+    def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
+        """What the table of answers says of one answer, as JSON values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A benchmark whose prompts our samplers answer, greedily.
+
+    `corpus`: what facts are checked on, for a measure that needs them. `references`: by prompt id, what answers are measured
+    against, which is part of the suite's identity. `only_fact_based`: prompts that need no facts are left out, as the
+    instruction classifier decides.
+    """
+
+    name: str
+    prompts_P: tuple[Prompt, ...]
+    measure: Measure
+    corpus: str | None = None
+    references: Mapping[str, Any] | None = None
+    only_fact_based: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """The figures of a model on a suite. `missing` counts by their reasons the answers that could not be scored.
+
+    >>> SuiteResult("factbook", 2, {"precision": Interval(mean=0.5, low=0.0, high=1.0, n=2)}).figures["precision"].n
+    2
+    """
+
+    suite: str
+    prompts: int
+    figures: Figures
+    missing: Mapping[str, int] | None = None

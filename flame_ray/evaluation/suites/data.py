@@ -1,0 +1,83 @@
+"""Reads the data of suites: texts, JSON and JSONL. What is missing or malformed is an error that says where to find it."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flame_ray.errors import ConfigError, DataError
+from flame_ray.prompts.split import stable_fraction
+from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.types import Prompt
+
+
+def data_path(setting: str, value: str | None, public: str) -> Path:
+    """Where a suite's data is. Raises ConfigError if no setting names it, DataError if nothing is there.
+
+    `public` says where people find the data.
+    """
+    fix = f"--set suites.{setting}=PATH; {public}"
+    if value is None:
+        raise ConfigError(f"suites.{setting} to name the suite's data, which does not ship", "no value", fix)
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise DataError(f"the data that suites.{setting} names", f"nothing at {path}", fix)
+    return path
+
+
+def data_file(folder: Path, name: str, setting: str, public: str) -> Path:
+    """A file of a suite's folder; the file itself may be named in place of the folder. Raises DataError."""
+    path = folder / name if folder.is_dir() else folder
+    if path.name != name or not path.is_file():
+        raise DataError(f"{name} in the folder that suites.{setting} names", f"none at {folder}", f"{public}")
+    return path
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a .jsonl file, of a .json file that is a list, or of a .csv file with a heading. Raises DataError."""
+    if path.suffix == ".jsonl":
+        return read_jsonl(path)
+    if path.suffix == ".csv":
+        return _read_csv(path)
+    return _read_json(path)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text that are not blank, without blanks around them. Raises DataError."""
+    return [line.strip() for line in _text(path).splitlines() if line.strip()]
+
+
+def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[Prompt, ...]:
+    """One prompt for each different text that needs facts, at most `limit` of them. Raises DataError if there is none.
+
+    Which ones are taken, and their ids, depend on their texts alone, so that a larger limit adds prompts to a smaller one's.
+    """
+    ids = {f"{suite}/{int(stable_fraction(text) * 2**48):012x}": text for text in dict.fromkeys(map(str.strip, texts)) if text}
+    if not ids:
+        raise DataError(f"prompts for the suite {suite}", "none in its data", "correct the file that its setting names")
+    kept = set(sorted(ids)[:limit])
+    return tuple(Prompt(id, text, fact_based=True) for id, text in ids.items() if id in kept)
+
+
+def _read_json(path: Path) -> Iterator[Row]:
+    try:
+        rows = json.loads(_text(path))
+    except ValueError as error:
+        raise DataError("a list of objects in JSON", f"{path}: {error}", "correct the file, or download it again") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError("a list of objects in JSON", f"{path}, which is something else", "give the data as it was published")
+    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(_text(path), newline="")))
+    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("a text in UTF-8 that can be read", f"{path}: {error}", "correct the path, or the file") from error

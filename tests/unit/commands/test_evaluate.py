@@ -1,0 +1,307 @@
+"""What `flame-ray evaluate` keeps and never does again, which model it takes, and when a judge is no judge."""
+
+import io
+import json
+
+import pytest
+import yaml
+from rich.console import Console
+
+from flame_ray.cluster.pool import Limits
+from flame_ray.commands.evaluate import Context, _check_read, measured, suite_made_by
+from flame_ray.commands.evaluate_stages import EvaluationStages, digest
+from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
+from flame_ray.config import Config
+from flame_ray.config.load import lasting, parse_config
+from flame_ray.engines.base import Continuation, SampleRequest
+from flame_ray.engines.models import KnownModel, ModelRef
+from flame_ray.errors import EngineError, ModelError, StorageError
+from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
+from flame_ray.evaluation.suites.facts import FactMeasure
+from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
+from flame_ray.report.progress import Screen
+from flame_ray.types import Missing, VerdictLabel
+from tests.builders import make_fact_score, make_group, make_missing, make_prompt, make_response, make_sample, make_score
+from tests.doubles import FakePool
+
+PROMPTS = [make_prompt(name, f"What is {name}?", fact_based=True) for name in ("a", "b", "c")]
+
+
+class Workers(FakePool):
+    limits = Limits(workers=1, min_workers=1, batch=4)
+
+
+class FakePools:
+    """Pools that answer at once by a rule; each counts what it is asked."""
+
+    def __init__(self, answer=None, judge=None, score=None):
+        self.answering, self.judging = Workers(answer or echo), Workers(judge)
+        self.scored: list[str] = []
+        self._score = score or (lambda task: make_fact_score(VerdictLabel.SUPPORTED))
+
+    def samplers(self):
+        return self.answering
+
+    def judge(self):
+        return self.judging
+
+    def factuality(self, corpus):
+        self.corpus = corpus
+        return self
+
+    def scores(self, items):
+        for item, task in items:
+            self.scored.append(task.response.text)
+            yield item, self._score(task)
+
+
+def echo(method, prompt):
+    return make_group(make_response(f"{prompt.text} It is.", round=0, prompt=prompt.id), prompt=prompt)
+
+
+@pytest.fixture
+def stages(monkeypatch, tmp_path):
+    """Makes the stages of a new process, which share one cache."""
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "judge").mkdir()
+    judge = KnownModel(ModelRef("judge"), tmp_path / "judge", {})
+
+    def make(pools: FakePools, fingerprint: str = "mine", **sections) -> EvaluationStages:
+        model = EvaluatedModel("mine", judge, None, fingerprint)
+        return EvaluationStages(parse_config(sections, "here"), model, judge, pools, Screen(Console(file=io.StringIO())))
+
+    return make
+
+
+def asked(pool: FakePool) -> list[str]:
+    return [item.id for _, item in pool.asked]
+
+
+def test_a_prompt_is_answered_once_and_another_call_answers_only_what_is_new(stages):
+    first, second = FakePools(), FakePools()
+    answers = stages(first).answers(PROMPTS[:2])
+    assert [each.text for each in answers] == ["What is a? It is.", "What is b? It is."]
+    assert stages(second).answers(PROMPTS)[:2] == answers
+    assert asked(first.answering) == ["a", "b"] and asked(second.answering) == ["c"]
+
+
+def test_what_a_killed_command_has_answered_is_kept(stages):
+    def dies(method, prompt):
+        if prompt.id == "c":
+            raise EngineError("a", "b", "c")
+        return echo(method, prompt)
+
+    with pytest.raises(EngineError):
+        stages(FakePools(dies)).answers(PROMPTS)
+    after = FakePools()
+    stages(after).answers(PROMPTS)
+    assert asked(after.answering) == ["c"]
+
+
+def test_other_weights_or_settings_are_asked_anew_and_more_workers_are_not(stages):
+    stages(FakePools()).answers(PROMPTS)
+    for changed in ({"fingerprint": "other"}, {"suites": {"max_tokens": 9}}):
+        pools = FakePools()
+        stages(pools, **changed).answers(PROMPTS)
+        assert asked(pools.answering) == ["a", "b", "c"], changed
+    pools = FakePools()
+    stages(pools, rollout={"workers": 7}).answers(PROMPTS)
+    assert asked(pools.answering) == []
+
+
+def test_suites_with_the_same_prompt_share_its_answer_under_their_own_ids(stages):
+    stages(FakePools()).answers(PROMPTS[:1])
+    pools = FakePools()
+    (answer,) = stages(pools).answers([make_prompt("elsewhere/1", PROMPTS[0].text)])
+    assert asked(pools.answering) == [] and answer.id.prompt_id == "elsewhere/1"
+
+
+def test_facts_are_checked_once_on_each_corpus_and_a_failure_is_tried_again(stages):
+    responses = [make_response("good"), make_response("bad")]
+
+    def score(task):
+        return make_missing("worker lost") if task.response.text == "bad" else make_fact_score(VerdictLabel.CONTRADICTED)
+
+    pools = FakePools(score=score)
+    found = stages(pools).facts(PROMPTS[:2], responses, "factbook")
+    assert found[0].contradicted == 1 and found[0].response_id.prompt_id == "a"
+    assert isinstance(found[1], Missing) and pools.scored == ["good", "bad"]
+    again = FakePools()
+    found = stages(again, factuality={"workers": 3}).facts(PROMPTS[:2], responses, "factbook")
+    assert again.scored == ["bad"] and again.corpus == "factbook"
+    assert [each.supported for each in found] == [0, 1]
+    other = FakePools()
+    stages(other, factuality={"retrieve": 3}).facts(PROMPTS[:2], responses, "factbook")
+    assert other.scored == ["good", "bad"]
+
+
+def judge_by(verdicts):
+    """Says of a chat what `verdicts` says of its two responses, in the order of the chat."""
+
+    def answer(method, chat):
+        assert method == "write"
+        text = chat[0]["content"]
+        first, second = (text.split(f"⟦response {side}⟧\n")[1].split("\n⟦end")[0] for side in "AB")
+        found = verdicts(first, second)
+        return found if found is None else make_sample(found)
+
+    return answer
+
+
+REFERENCES = {"a": "ref", "b": "ref", "c": "ref"}
+
+
+def test_two_answers_are_compared_in_both_orders(stages):
+    responses = [make_response("better"), make_response("alike"), make_response("")]
+    pools = FakePools(judge=judge_by(lambda a, b: f"Verdict: {'A' if a == 'better' else 'B' if b == 'better' else 'A'}"))
+    found = stages(pools).comparisons(PROMPTS, responses, REFERENCES)
+    assert found == [Comparison((1.0, 1.0)), Comparison((1.0, 0.0)), Comparison((0.0,))]
+    assert len(pools.judging.asked) == 4  # nobody is asked about an empty answer
+    again = FakePools()
+    assert stages(again).comparisons(PROMPTS, responses, REFERENCES) == found and again.judging.asked == []
+
+
+def test_a_comparison_that_cannot_be_read_or_has_no_room_is_missing(stages):
+    responses = [make_response("a"), make_response("long")]
+    pools = FakePools(judge=judge_by(lambda a, b: None if "long" in (a, b) else "I like both."))
+    found = stages(pools).comparisons(PROMPTS[:2], responses, REFERENCES)
+    assert [each.reason for each in found] == [UNREAD, NO_ROOM]
+
+
+def test_a_judge_that_only_scores_compares_by_its_scores(stages):
+    values = {"better": 2.0, "worse": -1.0, "ref": 0.5}
+
+    def score(method, group):
+        (response,) = group.responses_G
+        return (make_missing("judge: no finite score") if response.text == "strange" else make_score(values[response.text]),)
+
+    responses = [make_response("better"), make_response("worse"), make_response("strange")]
+    pools = FakePools(judge=score)
+    better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
+    assert (better, worse) == (Comparison((1.0,)), Comparison((0.0,)))
+    assert strange.reason == "judge: no finite score"
+
+
+def test_texts_are_weighed_and_continued_once_and_in_order(stages):
+    def answer(method, item):
+        return (-float(len(item.token_ids)),) if method == "weigh" else make_sample(f"after {item.prompt_token_ids}")
+
+    asked_for = [Continuation((1,), (2, 3)), Continuation((1,), (2,)), Continuation((1,), (2, 3))]
+    pools = FakePools(answer)
+    assert stages(pools).weighed(asked_for) == [(-2.0,), (-1.0,), (-2.0,)]
+    assert len(pools.answering.asked) == 2
+    requests = [SampleRequest((1, 2), 8, stop=("Q:",)), SampleRequest((3,), 8)]
+    assert stages(FakePools(answer)).continued(requests) == ["after (1, 2)", "after (3,)"]
+    again = FakePools(answer)
+    assert stages(again).continued(requests[::-1]) == ["after (3,)", "after (1, 2)"] and again.answering.asked == []
+
+
+def test_no_judge_is_asked_to_classify_what_is_known(stages):
+    pools = FakePools(judge=lambda method, chat: (-1.0, -3.0) if "a?" in chat[-1]["content"] else (-3.0, -1.0))
+    assert [prompt.id for prompt in stages(pools).fact_based(PROMPTS)] == ["a"]
+    again = FakePools()
+    assert [prompt.id for prompt in stages(again).fact_based(PROMPTS)] == ["a"] and again.judging.asked == []
+
+
+def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
+    rows = [Answered(PROMPTS[0], make_response(), facts=make_missing("worker lost"))] * 2
+    rows.append(Answered(PROMPTS[0], make_response(tokens=(1, 2, 3)), facts=make_fact_score(VerdictLabel.SUPPORTED)))
+    result = measured(Suite("mine", tuple(PROMPTS), FactMeasure()), rows, Config())
+    assert result.missing == {"worker lost": 2} and result.prompts == 3
+    assert result.figures["precision"].n == 1 and result.figures["tokens"].n == 3
+
+
+@pytest.mark.parametrize(("unread", "raises"), [(1, False), (2, True)])
+def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(unread, raises, tmp_path):
+    prompts = tuple(make_prompt(str(number)) for number in range(20))
+    suite = Suite("mine", prompts, WinRate({prompt.id: "ref" for prompt in prompts}))
+    found = [make_missing(UNREAD) if at < unread else Comparison((1.0, 1.0)) for at in range(20)]
+    rows = [Answered(prompt, make_response(), comparison=each) for prompt, each in zip(prompts, found, strict=True)]
+    result = measured(suite, rows, Config())
+    if raises:
+        with pytest.raises(ModelError, match=r"2 of 20 without a result.*suites\.compare"):
+            _check_read(suite, result, Config(), tmp_path)
+    else:
+        _check_read(suite, result, Config(), tmp_path)
+        assert result.figures["win_rate"].n == 19
+
+
+def made_by(model="mine", prompts=tuple(PROMPTS), **sections) -> str:
+    known = KnownModel(ModelRef("judge"), None, {})  # type: ignore[arg-type]
+    config = parse_config(sections, "here")
+    context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None)  # type: ignore[arg-type]
+    return digest(lasting(suite_made_by(Suite("mine", prompts, FactMeasure(), corpus="factbook"), context)))
+
+
+def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it():
+    same = made_by()
+    assert made_by(factuality={"workers": 2}, rollout={"workers": 3}, cluster={"address": "local"}) == same
+    assert made_by(prompts=tuple(PROMPTS[:2])) != same
+    assert made_by(model="other") != same
+    for changed in (
+        {"score": {"recall_at": 9}},
+        {"run": {"seed": 1}},
+        {"factuality": {"retrieve": 7}},
+        {"suites": {"max_tokens": 9}},
+    ):
+        assert made_by(**changed) != same, changed
+
+
+@pytest.fixture
+def run(tmp_path, folder):
+    """Makes the folder of a run on the model in `folder`, with an adapter of each trained round."""
+
+    def make(trained: int, best: dict | None = None):
+        place = tmp_path / "runs" / "mine"
+        for round in range(1, trained + 1):
+            (place / f"checkpoints/round-{round:04d}/state").mkdir(parents=True)
+            add_adapter(place / f"checkpoints/round-{round:04d}/adapter", str(round))
+        place.mkdir(parents=True, exist_ok=True)
+        config = parse_config({"model": {"policy": str(folder), "dtype": "float32"}, "learner": {"dtype": "float32"}}, "here")
+        (place / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+        if best is not None:
+            (place / "best").mkdir()
+            (place / "best/best.json").write_text(json.dumps(best))
+        return place
+
+    return make
+
+
+def add_adapter(place, content: str):
+    place.mkdir(parents=True)
+    (place / "adapter_model.safetensors").write_text(content)
+
+
+def test_a_model_is_itself_and_a_run_is_what_it_delivered(run, folder):
+    plain, config = find_model(str(folder), Config())
+    assert plain.stored is None and plain.base.folder == folder and config == Config()
+    place = run(trained=2, best={"round": 1, "models": ["adapter"]})
+    add_adapter(place / "best/adapter", "1")
+    found, config = find_model(str(place), Config.model_validate({"model": {"max_length": 99}}))
+    assert found.base.folder == folder and found.stored.folder == place / "best/adapter"
+    assert found.stored.adapter_dtype == "float32"
+    assert (config.model.dtype, config.model.policy, config.model.max_length) == ("float32", str(folder), 99)
+    assert len({plain.fingerprint, found.fingerprint}) == 2
+
+
+def test_a_run_that_chose_no_best_round_is_its_last_one_and_other_weights_are_another_model(run):
+    place = run(trained=2)
+    found, _ = find_model(str(place), Config())
+    assert found.stored.folder == place / "checkpoints/round-0002/adapter"
+    (place / "checkpoints/round-0002/adapter/adapter_model.safetensors").write_text("changed")
+    assert find_model(str(place), Config())[0].fingerprint != found.fingerprint
+
+
+def test_a_run_whose_best_round_is_its_start_is_the_model_that_it_began_with(run, folder):
+    found, _ = find_model(str(run(trained=1, best={"round": 0, "models": []})), Config())
+    assert found.stored is None and found.fingerprint == find_model(str(folder), Config())[0].fingerprint
+
+
+def test_a_run_that_has_trained_nothing_is_refused(run):
+    with pytest.raises(StorageError, match=r"a run with a trained model.*runs/mine"):
+        find_model(str(run(trained=0)), Config())
+
+
+def test_a_word_that_is_neither_a_model_nor_a_run_is_refused():
+    with pytest.raises(ModelError, match="MODEL: nothing-like-it"):
+        find_model("nothing-like-it", Config())

@@ -1,0 +1,56 @@
+"""The figures of a suite of facts, against numbers made by hand."""
+
+import math
+
+import pytest
+
+from flame_ray.config import Config
+from flame_ray.evaluation.suites.base import Answered
+from flame_ray.evaluation.suites.facts import FactMeasure
+from flame_ray.evaluation.suites.lengths import lengths, share
+from flame_ray.types import VerdictLabel
+from tests.builders import make_fact_score, make_missing, make_prompt, make_response
+
+YES, NO = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
+CONFIG = Config.model_validate({"score": {"gamma": 4.0, "recall_at": 4}})
+
+
+def answered(*facts, **response) -> Answered:
+    return Answered(make_prompt(fact_based=True), make_response(**response), facts=make_fact_score(*facts))
+
+
+def test_each_figure_is_that_of_the_answers_which_have_it():
+    failed = Answered(make_prompt(), make_response(), facts=make_missing("checker: failed"))
+    found = FactMeasure().figures([answered(YES, YES, NO, NO), answered(NO), answered(), failed], CONFIG)
+    assert (found["precision"].mean, found["precision"].n) == (0.25, 2)
+    penalty = math.exp(1 - 4 / 1)
+    assert found["factscore"].mean == pytest.approx((0.5 * 1.0 + 0.0 * penalty) / 2)
+    assert found["f1_at_4"].mean == pytest.approx((0.5 + 0.0 + 0.0) / 3)  # precision and recall at 4 are both a half
+    assert (found["correct_facts"].mean, found["correct_facts"].n) == (pytest.approx(2 / 3), 3)
+    assert found["erroneous_facts"].mean == pytest.approx(1.0)
+    assert (found["abstentions"].mean, found["abstentions"].n) == (pytest.approx(1 / 3), 3)
+    assert found["precision"].low is not None
+
+
+def test_an_answer_of_a_few_true_facts_has_factscores_penalty():
+    found = FactMeasure().figures([answered(YES, YES)], CONFIG)
+    assert found["factscore"].mean == pytest.approx(math.exp(1 - 4 / 2))
+    assert found["f1_at_4"].mean == pytest.approx(2 * 1.0 * 0.5 / 1.5)
+
+
+def test_a_failed_answer_says_why_and_a_row_has_the_facts():
+    assert Answered(make_prompt(), make_response(), facts=make_missing("worker lost")).missing == "worker lost"
+    row = FactMeasure().columns(answered(YES, NO), CONFIG)
+    assert (row["supported"], row["precision"], len(row["facts"])) == (1, 0.5, 2)
+
+
+def test_lengths_are_means_of_all_answers_and_cut_ones_are_a_share():
+    found = lengths([answered(text="abcd", tokens=(1, 2)), answered(text="ab", tokens=(1,), finish_reason="length")], CONFIG)
+    assert (found["tokens"].mean, found["characters"].mean, found["truncated"].mean) == (1.5, 3.0, 0.5)
+
+
+def test_a_share_that_is_all_or_nothing_still_has_an_interval():
+    none, some = share([False] * 4, CONFIG), share([True, False, True, True], CONFIG)
+    assert (none.mean, none.low, none.n) == (0.0, 0.0, 4) and none.high == pytest.approx(0.49, abs=0.01)
+    assert some.mean == 0.75 and some.low < 0.75 < some.high <= 1.0
+    assert share([], CONFIG).mean is None
