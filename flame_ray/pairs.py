@@ -1,8 +1,9 @@
 """Turns scored responses into preference pairs (FLAME, section 4.3).
 
-A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact. For each kind, a
-prompt gives the response with the highest score as chosen and the one with the lowest as rejected, or a reason why not. A
-response that the token limit cut off is never chosen.
+A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact, `weighted` by
+RM_IF + w RM_fact. For each kind, a prompt gives the response with the highest score as chosen and the one with the lowest as
+rejected, or a reason why not; factuality may give several pairs, up to every two responses over a gap (table 7). A response
+that the token limit cut off is never chosen.
 """
 
 import itertools
@@ -16,6 +17,7 @@ from flame_ray.rewards.factuality.scores import f_at, length_penalty
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
+    WEIGHTED,
     FactScore,
     Missing,
     Pair,
@@ -34,15 +36,17 @@ ROUNDING = 1e-9  # 10/10 - 9/10 must count as a gap of 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """How a kind of pair is made: its smallest gap, the most pairs a prompt gives, and a filter by another reward."""
+    """How a kind of pair is made: its smallest gap, the most pairs a prompt gives (None: no limit), and a filter by another
+    reward.
+    """
 
     min_gap: float = 0.0
-    per_prompt: int = 1
+    per_prompt: int | None = 1
     filter: Filter = lambda chosen, rejected, config: None
 
 
 def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
-    """The pairs of each kind in the settings; factuality may give several a prompt, those with the widest gaps.
+    """The pairs of each kind in the settings; factuality may give several a prompt, the widest gaps first.
 
     Groups may come in any order; pairs are sorted by prompt id. Everything that is left out is counted by reason: a response
     as `response: <reason>`, a failed reward as `reward: <reason>`, a prompt without a pair as `<kind>: <reason>`.
@@ -96,6 +100,7 @@ def _rules(config: PairsConfig) -> dict[str, _Rule]:
     rules = {
         INSTRUCTION: _Rule(config.min_judge_gap, filter=_fact_filter),
         FACTUALITY: _Rule(config.min_fact_gap, config.factuality_per_prompt, _judge_filter),
+        WEIGHTED: _Rule(config.min_judge_gap),
     }
     rules |= {kind: _Rule() for kind in config.kinds if kind not in rules}
     return {kind: rule for kind, rule in rules.items() if kind in config.kinds}
@@ -105,7 +110,8 @@ def _applies(kind: str, group: ScoredGroup) -> bool:
     """Whether a prompt is expected to give pairs of this kind: its reward scored every response."""
     if kind == FACTUALITY and not group.prompt.fact_based:
         return False
-    return all(kind in scored.rewards for scored in group.scored_G)
+    reward = INSTRUCTION if kind == WEIGHTED else kind
+    return all(reward in scored.rewards for scored in group.scored_G)
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
@@ -128,7 +134,10 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 
 
 def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
-    """The pairs of one prompt, widest gap first; if there are none, the reason."""
+    """The pairs of one prompt, widest gap first; if there are none, the reason why the widest is none.
+
+    Of a kind that gives one pair, that is the widest or none, as in the paper. Of any other, the filter comes before the limit.
+    """
     ranks = [_rank(kind, scored, config) for scored in scored_G]
     ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=_order)
     if len(ranked) < 2:
@@ -136,9 +145,9 @@ def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: P
     whole = [(worst, best) for worst, best in itertools.combinations(ranked, 2) if not best[1].response.truncated]
     if not whole:
         return [], "best responses truncated"
-    candidates = sorted(whole, key=_width, reverse=True)[: rule.per_prompt]
+    candidates = sorted(whole, key=_width, reverse=True)[: 1 if rule.per_prompt == 1 else None]
     outcomes = [_pair(kind, rule, best, worst, config) for worst, best in candidates]
-    made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
+    made = [outcome for outcome in outcomes if isinstance(outcome, Pair)][: rule.per_prompt]
     return made, None if made else str(outcomes[0])
 
 
@@ -185,10 +194,20 @@ def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: Pairs
 
 def _rank(reward: str, scored: ScoredResponse, config: PairsConfig) -> Rank | None:
     """What a response is ordered by; None if the reward failed, is not finite, or found nothing to score."""
+    if reward == WEIGHTED:
+        return _weighted_rank(scored, config)
     score = scored.rewards.get(reward)
     if isinstance(score, FactScore):
         return _fact_rank(score, config)
     return (score.value, 0.0) if isinstance(score, Score) and math.isfinite(score.value) else None
+
+
+def _weighted_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
+    """RM_IF + w RM_fact (FLAME, table 7); RM_IF alone where the prompt needs no facts. None if a reward that it needs is."""
+    judged, checked = _rank(INSTRUCTION, scored, config), _rank(FACTUALITY, scored, config)
+    if FACTUALITY not in scored.rewards or judged is None:
+        return judged
+    return None if checked is None else (judged[0] + config.fact_weight * checked[0], checked[1])
 
 
 def _fact_rank(score: FactScore, config: PairsConfig) -> Rank | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 # The names of FLAME's two rewards, RM_IF and RM_fact. A kind of pair has the name of the reward that orders it.
 INSTRUCTION, FACTUALITY = "instruction", "factuality"
+WEIGHTED = "weighted"  # a kind of pair that the weighted sum of both orders
 
 
 class Split(StrEnum):

@@ -135,6 +135,8 @@ RANGES = [
     ("factuality.threshold", 0, -0.01),
     ("pairs.max_judge_gap", 0, -0.1),
     ("pairs.min_fact_gap", 1, 1.1),
+    ("pairs.fact_weight", 0.1, 0),
+    ("pairs.factuality_per_prompt", 1, 0),
     ("prompts.per_round", 1, 0),
     ("run.rounds", 1, 0),
     ("cluster.object_store_gib", 0.5, 0),
