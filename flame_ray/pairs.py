@@ -26,6 +26,7 @@ from flame_ray.types import (
     Score,
     ScoredGroup,
     ScoredResponse,
+    SideFacts,
 )
 
 Rank = tuple[float, float]  # the score, and what decides between equal scores
@@ -60,6 +61,37 @@ def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet
 
     pairs_D = sorted(compact(_all_pairs(counted(), config, dropped)), key=lambda pair: pair.prompt_id)
     return PairSet(tuple(pairs_D), dict(sorted(dropped.items())), counts.total(), counts[True])
+
+
+def factual_first(pairs: PairSet) -> PairSet:
+    """The same pairs, of which none prefers the less factual side: such a pair is turned round (F-DPO, arXiv 2601.03027).
+
+    A pair with a side of unknown factuality stays as it is. As a truncated response is never chosen, a pair that would choose
+    one is left out, and counted as `<kind>: more factual side truncated`.
+    """
+    dropped = Counter(pairs.dropped)
+    pairs_D = []
+    for pair in pairs.pairs_D:
+        if (pair.fact_gap or 0.0) >= 0:
+            pairs_D.append(pair)
+        elif pair.rejected.truncated:
+            dropped[f"{pair.kind}: more factual side truncated"] += 1
+        else:
+            pairs_D.append(_turned_round(pair))
+    return replace(pairs, pairs_D=tuple(pairs_D), dropped=dict(sorted(dropped.items())))
+
+
+def _turned_round(pair: Pair) -> Pair:
+    return Pair(
+        pair.kind,
+        chosen=pair.rejected,
+        rejected=pair.chosen,
+        chosen_score=pair.rejected_score,
+        rejected_score=pair.chosen_score,
+        chosen_facts=pair.rejected_facts,
+        rejected_facts=pair.chosen_facts,
+        flipped=not pair.flipped,
+    )
 
 
 def _all_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig, dropped: Counter[str]) -> Iterator[Pair]:
@@ -171,7 +203,17 @@ def _pair(kind: str, rule: _Rule, best: Ranked, worst: Ranked, config: PairsConf
         return "tie"
     if high - low < rule.min_gap - ROUNDING:
         return "gap too small"
-    return rule.filter(chosen, rejected, config) or Pair(kind, chosen.response, rejected.response, high, low)
+    facts = _facts(chosen, config), _facts(rejected, config)
+    return rule.filter(chosen, rejected, config) or Pair(kind, chosen.response, rejected.response, high, low, *facts)
+
+
+def _facts(side: ScoredResponse, config: PairsConfig) -> SideFacts | None:
+    """What the factuality reward found, for losses that need more than an order."""
+    score = side.rewards.get(FACTUALITY)
+    if not isinstance(score, FactScore):
+        return None
+    rank = _fact_rank(score, config)
+    return SideFacts(rank[0] if rank else None)
 
 
 def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:

@@ -254,14 +254,27 @@ class ScoredGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class SideFacts:
+    """What a checked side of a pair states. `factuality` is RM_fact as pairs are ranked by it; None: it states nothing."""
+
+    factuality: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """One preference: the reward named `kind` ranks `chosen` above `rejected`; the two scores are that reward's."""
+    """One preference: the reward named `kind` ranks `chosen` above `rejected`; the two scores are that reward's.
+
+    `flipped`: turned round, because the side that the reward ranks lower is the more factual one (see `pairs.factual_first`).
+    """
 
     kind: str
     chosen: Response
     rejected: Response
     chosen_score: float
     rejected_score: float
+    chosen_facts: SideFacts | None = None  # None: not checked, or the check failed
+    rejected_facts: SideFacts | None = None
+    flipped: bool = False
 
     def __post_init__(self) -> None:
         a, b = self.chosen.id, self.rejected.id
@@ -271,6 +284,14 @@ class Pair:
     @property
     def prompt_id(self) -> str:
         return self.chosen.id.prompt_id
+
+    @property
+    def fact_gap(self) -> float | None:
+        """By how much the chosen side is the more factual one; None if that is not known of both sides."""
+        chosen, rejected = self.chosen_facts, self.rejected_facts
+        if chosen is None or rejected is None or chosen.factuality is None or rejected.factuality is None:
+            return None
+        return chosen.factuality - rejected.factuality
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from flame_ray.evaluation.selection import select
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
-from flame_ray.pairs import build_pairs
+from flame_ray.pairs import build_pairs, factual_first
 from flame_ray.prompts.classify import classify, decide_by_label
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
@@ -66,7 +66,7 @@ class ClusterStages:
             classify=self.classify,
             sample=self.sample,
             score=self.score,
-            pair=lambda groups_P, round: build_pairs(groups_P, self._config.pairs),
+            pair=self.pair,
             train=self.train,
             save=self.save,
             sync=self.sync,
@@ -103,6 +103,11 @@ class ClusterStages:
         """The results, by name, of each reward that applies to the group's prompt."""
         applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
         return gather({reward.name: pool.submit("score", group) for reward, pool in applying.items()})
+
+    def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
+        """The pairs that the loss trains on."""
+        pairs = build_pairs(groups_P, self._config.pairs)
+        return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.pairs_D:

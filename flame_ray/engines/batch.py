@@ -25,7 +25,9 @@ class Batch:
     `token_ids`, `attention_mask`, `position_ids`: [U, T]; `response_mask`: [U, R], true where a response has a token.
     `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
     examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
-    `weights_D`, `indices_D`: [D], an example's weight and its place in the round.
+    `weights_D`, `indices_D`: [D], an example's weight and its place in the round. `fact_gaps_D`: [D], by how much its first
+    sequence is more factual than its second, in [0, 1]; 0 where that is not known. `flipped_D`: [D], 1 for a pair that was
+    turned round, else 0.
     """
 
     token_ids: Tensor
@@ -35,6 +37,8 @@ class Batch:
     rows_N: Tensor
     weights_D: Tensor
     indices_D: Tensor
+    fact_gaps_D: Tensor
+    flipped_D: Tensor
 
     @property
     def response_ids(self) -> Tensor:
@@ -67,8 +71,8 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
         attention_mask[row, -len(ids) :] = 1
         response_mask[row, -len(each.token_ids) :] = True
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-    weights, places = torch.ones(len(sequences)), torch.arange(len(sequences))
-    return Batch(token_ids, attention_mask, position_ids, response_mask, places, weights, places)
+    weights, places, none = torch.ones(len(sequences)), torch.arange(len(sequences)), torch.zeros(len(sequences))
+    return Batch(token_ids, attention_mask, position_ids, response_mask, places, weights, places, none, none)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.

@@ -24,7 +24,8 @@ class Example:
     """What one term of the loss is made of; every example of a round has the same number of sequences.
 
     `index`: its place in the round's examples. `sequences`: of a preference pair the chosen, then the rejected side.
-    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up.
+    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up. `fact_gap`, `flipped`: of a pair, as
+    in `Batch`.
 
     >>> prompt, chosen, rejected = (1, 2), (3, 4), (5,)
     >>> Example(0, (Continuation(prompt, chosen), Continuation(prompt, rejected))).columns
@@ -34,6 +35,8 @@ class Example:
     index: int
     sequences: tuple[Continuation, ...]
     weight: float = 1.0
+    fact_gap: float = 0.0
+    flipped: bool = False
 
     @property
     def columns(self) -> int:
@@ -63,15 +66,21 @@ def pair_examples(pairs_D: Sequence[Pair]) -> tuple[Example, ...]:
             index,
             tuple(Continuation(side.prompt_token_ids, side.token_ids) for side in (pair.chosen, pair.rejected)),
             1 / of_prompt[pair.prompt_id],
+            fact_gap=pair.fact_gap or 0.0,
+            flipped=pair.flipped,
         )
         for index, pair in enumerate(pairs_D)
     )
 
 
 def digest(examples_D: Sequence[Example]) -> str:
-    """A hash of a round's examples: their tokens and weights, in their order."""
-    tree = [[each.weight, *[[one.prompt_token_ids, one.token_ids] for one in each.sequences]] for each in examples_D]
+    """A hash of a round's examples: all that a loss reads of them, in their order."""
+    tree = [[each.weight, each.fact_gap, each.flipped, *map(_tokens, each.sequences)] for each in examples_D]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+
+
+def _tokens(sequence: Continuation) -> list[tuple[int, ...]]:
+    return [sequence.prompt_token_ids, sequence.token_ids]
 
 
 def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
@@ -121,4 +130,6 @@ def collate(examples_D: Sequence[Example]) -> Batch:
         rows_N=torch.tensor([rows[sequence] for sequence in wanted_N]),
         weights_D=torch.tensor([each.weight for each in examples_D]),
         indices_D=torch.tensor([each.index for each in examples_D]),
+        fact_gaps_D=torch.tensor([each.fact_gap for each in examples_D]),
+        flipped_D=torch.tensor([float(each.flipped) for each in examples_D]),
     )

@@ -141,6 +141,7 @@ RANGES = [
     ("run.rounds", 1, 0),
     ("cluster.object_store_gib", 0.5, 0),
     ("learner.beta", 0.001, 0),
+    ("learner.fact_margin", 0, -1),
     ("learner.lr", 1e-9, 0),
     ("learner.lr", 1, ".nan"),
     ("learner.lr_final", 0, -1e-9),

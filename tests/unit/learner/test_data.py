@@ -103,6 +103,16 @@ def test_a_pair_weighs_one_divided_by_the_pairs_of_its_prompt():
     assert [example.weight for example in pair_examples(pairs)] == [0.25] * 4 + [1.0]
 
 
+def test_an_example_knows_the_fact_gap_of_its_pair_and_whether_that_was_turned_round():
+    pairs = [
+        make_pair(factuality=(0.75, 0.25), flipped=True),
+        make_pair(prompt="chad"),
+        make_pair(prompt="fiji", factuality=(None, 1.0)),
+    ]
+    batch = collate(pair_examples(pairs))
+    assert (batch.fact_gaps_D.tolist(), batch.flipped_D.tolist()) == ([0.5, 0.0, 0.0], [1.0, 0.0, 0.0])
+
+
 def test_chosen_rows_come_first_and_each_pair_keeps_its_own_prompt():
     pairs = make_pairs(5)
     batch = collate(pair_examples(pairs))
@@ -242,7 +252,8 @@ def test_other_examples_have_another_digest(other):
     assert digest(pair_examples(other)) != digest(pair_examples([PAIR])) == digest(pair_examples([replace(PAIR)]))
 
 
-def test_examples_in_another_order_or_of_another_weight_have_another_digest():
+def test_examples_in_another_order_or_with_another_weight_or_gap_have_another_digest():
     examples = make_examples(3)
-    others = [examples[::-1], [replace(example, weight=0.5) for example in examples]]
-    assert len({digest(each) for each in (examples, *others)}) == 3
+    changes = [{"weight": 0.5}, {"fact_gap": 0.5}, {"flipped": True}]
+    others = [examples[::-1], *([replace(example, **change) for example in examples] for change in changes)]
+    assert len({digest(each) for each in (examples, *others)}) == 1 + len(others)

@@ -11,6 +11,7 @@ from flame_ray.learner import losses
 from flame_ray.learner.losses import make_loss
 from flame_ray.learner.losses.cdpo import ConservativeDpo
 from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.learner.losses.fdpo import FactualDpo
 from flame_ray.learner.losses.ipo import Ipo
 
 
@@ -20,6 +21,7 @@ from flame_ray.learner.losses.ipo import Ipo
         ({}, Dpo(0.1)),
         ({"loss": "ipo", "beta": 0.3}, Ipo(0.3)),
         ({"loss": "cdpo", "label_smoothing": 0.2}, ConservativeDpo(0.1, 0.2)),
+        ({"loss": "fdpo", "fact_margin": 4.0}, FactualDpo(0.1, 4.0)),
     ],
 )
 def test_the_settings_choose_the_loss(settings, loss):
