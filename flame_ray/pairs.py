@@ -213,7 +213,7 @@ def _facts(side: ScoredResponse, config: PairsConfig) -> SideFacts | None:
     if not isinstance(score, FactScore):
         return None
     rank = _fact_rank(score, config)
-    return SideFacts(rank[0] if rank else None)
+    return SideFacts(rank[0] if rank else None, score.checked_S)
 
 
 def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:

@@ -172,6 +172,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """A sentence of a response. `holds`: whether all of its facts that count are supported; None: none of them counts."""
+
+    text: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class FactScore:
     """RM_fact of one response (FLAME, section 4.3): the share of its facts that the evidence supports.
 
@@ -217,6 +225,17 @@ class FactScore:
         return self.supported + self.unsupported
 
     @property
+    def checked_S(self) -> tuple[CheckedSentence, ...]:
+        """The sentences, with what follows from the verdicts on the facts that each one states."""
+        wrong = {VerdictLabel.CONTRADICTED} | ({VerdictLabel.NOT_FOUND} if self.not_found_counts else set())
+        holds: dict[int, bool] = {}  # of each sentence with a fact that counts
+        for verdict in self.verdicts:
+            if verdict.label is VerdictLabel.SUPPORTED or verdict.label in wrong:
+                place = verdict.fact.sentence
+                holds[place] = holds.get(place, True) and verdict.label not in wrong
+        return tuple(CheckedSentence(each.text, holds.get(place)) for place, each in enumerate(self.sentences_S))
+
+    @property
     def abstained(self) -> bool:
         return all(verdict.label is VerdictLabel.SAYS_NOTHING for verdict in self.verdicts)
 
@@ -258,6 +277,7 @@ class SideFacts:
     """What a checked side of a pair states. `factuality` is RM_fact as pairs are ranked by it; None: it states nothing."""
 
     factuality: float | None
+    sentences_S: tuple[CheckedSentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,18 @@ import pytest
 
 from flame_ray.config import PairsConfig
 from flame_ray.pairs import build_pairs, factual_first
-from flame_ray.types import SideFacts, VerdictLabel
-from tests.builders import make_pair, make_pair_set, make_response, make_scored, make_scored_group
+from flame_ray.types import Sentence, SideFacts, VerdictLabel
+from tests.builders import (
+    make_fact_score,
+    make_pair,
+    make_pair_set,
+    make_response,
+    make_scored,
+    make_scored_group,
+    make_verdict,
+)
 
-SUPPORTED, CONTRADICTED = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
+SUPPORTED, CONTRADICTED, NOT_FOUND = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
 
 
 def said(index: int, judge: float, facts, prompt: str = "peru"):
@@ -26,6 +34,21 @@ def test_factuality_is_measured_as_pairs_are_ranked():
     group = make_scored_group(said(0, 3.0, [SUPPORTED, CONTRADICTED]), said(1, 2.0, [SUPPORTED]))
     (pair,) = build_pairs([group], PairsConfig(kinds=("instruction",), recall_at=2)).pairs_D
     assert (pair.chosen_facts.factuality, pair.rejected_facts.factuality) == pytest.approx((0.5, 2 / 3))
+
+
+def test_a_side_keeps_its_sentences_with_what_the_verdicts_say_of_them():
+    sentences = [
+        Sentence(text, True) for text in ("Sure!", "All true.", "Half true.", "Half wrong.", "Wrong.", "Says nothing.")
+    ]
+    labels = [(1, SUPPORTED), (1, SUPPORTED), (2, SUPPORTED), (2, CONTRADICTED), (3, CONTRADICTED), (3, SUPPORTED)]
+    labels += [(4, NOT_FOUND), (5, VerdictLabel.SAYS_NOTHING)]
+    verdicts = [make_verdict(label, sentence=place) for place, label in labels]
+    for counts, last in ((True, False), (False, None)):
+        score = make_fact_score(*verdicts, sentences=sentences, not_found_counts=counts)
+        group = make_scored_group(said(0, 3.0, score), said(1, 2.0, [SUPPORTED]))
+        (pair,) = build_pairs([group], PairsConfig(kinds=("instruction",))).pairs_D
+        assert [each.text for each in pair.chosen_facts.sentences_S] == [each.text for each in sentences]
+        assert [each.holds for each in pair.chosen_facts.sentences_S] == [None, True, False, False, last, None]
 
 
 @pytest.mark.parametrize("facts", [None, "checker failed", []], ids=["not checked", "failed", "states nothing"])
