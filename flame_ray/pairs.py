@@ -1,8 +1,9 @@
 """Turns scored responses into preference pairs (FLAME, section 4.3).
 
-A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact. For each kind, a
-prompt gives the response with the highest score as chosen and the one with the lowest as rejected, or a reason why not. A
-response that the token limit cut off is never chosen.
+A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact, `weighted` by
+RM_IF + w RM_fact. For each kind, a prompt gives the response with the highest score as chosen and the one with the lowest as
+rejected, or a reason why not; factuality may give several pairs, up to every two responses over a gap (table 7). A response
+that the token limit cut off is never chosen.
 """
 
 import itertools
@@ -16,6 +17,7 @@ from flame_ray.rewards.factuality.scores import f_at, length_penalty
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
+    WEIGHTED,
     FactScore,
     Missing,
     Pair,
@@ -24,6 +26,7 @@ from flame_ray.types import (
     Score,
     ScoredGroup,
     ScoredResponse,
+    SideFacts,
 )
 
 Rank = tuple[float, float]  # the score, and what decides between equal scores
@@ -34,15 +37,17 @@ ROUNDING = 1e-9  # 10/10 - 9/10 must count as a gap of 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """How a kind of pair is made: its smallest gap, the most pairs a prompt gives, and a filter by another reward."""
+    """How a kind of pair is made: its smallest gap, the most pairs a prompt gives (None: no limit), and a filter by another
+    reward.
+    """
 
     min_gap: float = 0.0
-    per_prompt: int = 1
+    per_prompt: int | None = 1
     filter: Filter = lambda chosen, rejected, config: None
 
 
 def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
-    """The pairs of each kind in the settings; factuality may give several a prompt, those with the widest gaps.
+    """The pairs of each kind in the settings; factuality may give several a prompt, the widest gaps first.
 
     Groups may come in any order; pairs are sorted by prompt id. Everything that is left out is counted by reason: a response
     as `response: <reason>`, a failed reward as `reward: <reason>`, a prompt without a pair as `<kind>: <reason>`.
@@ -56,6 +61,37 @@ def build_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet
 
     pairs_D = sorted(compact(_all_pairs(counted(), config, dropped)), key=lambda pair: pair.prompt_id)
     return PairSet(tuple(pairs_D), dict(sorted(dropped.items())), counts.total(), counts[True])
+
+
+def factual_first(pairs: PairSet) -> PairSet:
+    """The same pairs, of which none prefers the less factual side: such a pair is turned round (F-DPO, arXiv 2601.03027).
+
+    A pair with a side of unknown factuality stays as it is. As a truncated response is never chosen, a pair that would choose
+    one is left out, and counted as `<kind>: more factual side truncated`.
+    """
+    dropped = Counter(pairs.dropped)
+    pairs_D = []
+    for pair in pairs.pairs_D:
+        if (pair.fact_gap or 0.0) >= 0:
+            pairs_D.append(pair)
+        elif pair.rejected.truncated:
+            dropped[f"{pair.kind}: more factual side truncated"] += 1
+        else:
+            pairs_D.append(_turned_round(pair))
+    return replace(pairs, pairs_D=tuple(pairs_D), dropped=dict(sorted(dropped.items())))
+
+
+def _turned_round(pair: Pair) -> Pair:
+    return Pair(
+        pair.kind,
+        chosen=pair.rejected,
+        rejected=pair.chosen,
+        chosen_score=pair.rejected_score,
+        rejected_score=pair.chosen_score,
+        chosen_facts=pair.rejected_facts,
+        rejected_facts=pair.chosen_facts,
+        flipped=not pair.flipped,
+    )
 
 
 def _all_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig, dropped: Counter[str]) -> Iterator[Pair]:
@@ -96,6 +132,7 @@ def _rules(config: PairsConfig) -> dict[str, _Rule]:
     rules = {
         INSTRUCTION: _Rule(config.min_judge_gap, filter=_fact_filter),
         FACTUALITY: _Rule(config.min_fact_gap, config.factuality_per_prompt, _judge_filter),
+        WEIGHTED: _Rule(config.min_judge_gap),
     }
     rules |= {kind: _Rule() for kind in config.kinds if kind not in rules}
     return {kind: rule for kind, rule in rules.items() if kind in config.kinds}
@@ -105,7 +142,8 @@ def _applies(kind: str, group: ScoredGroup) -> bool:
     """Whether a prompt is expected to give pairs of this kind: its reward scored every response."""
     if kind == FACTUALITY and not group.prompt.fact_based:
         return False
-    return all(kind in scored.rewards for scored in group.scored_G)
+    reward = INSTRUCTION if kind == WEIGHTED else kind
+    return all(reward in scored.rewards for scored in group.scored_G)
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
@@ -128,7 +166,10 @@ def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Co
 
 
 def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: PairsConfig) -> tuple[list[Pair], str | None]:
-    """The pairs of one prompt, widest gap first; if there are none, the reason."""
+    """The pairs of one prompt, widest gap first; if there are none, the reason why the widest is none.
+
+    Of a kind that gives one pair, that is the widest or none, as in the paper. Of any other, the filter comes before the limit.
+    """
     ranks = [_rank(kind, scored, config) for scored in scored_G]
     ranked = sorted(((rank, scored) for rank, scored in zip(ranks, scored_G, strict=True) if rank), key=_order)
     if len(ranked) < 2:
@@ -136,9 +177,9 @@ def _pairs(kind: str, rule: _Rule, scored_G: Sequence[ScoredResponse], config: P
     whole = [(worst, best) for worst, best in itertools.combinations(ranked, 2) if not best[1].response.truncated]
     if not whole:
         return [], "best responses truncated"
-    candidates = sorted(whole, key=_width, reverse=True)[: rule.per_prompt]
+    candidates = sorted(whole, key=_width, reverse=True)[: 1 if rule.per_prompt == 1 else None]
     outcomes = [_pair(kind, rule, best, worst, config) for worst, best in candidates]
-    made = [outcome for outcome in outcomes if isinstance(outcome, Pair)]
+    made = [outcome for outcome in outcomes if isinstance(outcome, Pair)][: rule.per_prompt]
     return made, None if made else str(outcomes[0])
 
 
@@ -162,7 +203,17 @@ def _pair(kind: str, rule: _Rule, best: Ranked, worst: Ranked, config: PairsConf
         return "tie"
     if high - low < rule.min_gap - ROUNDING:
         return "gap too small"
-    return rule.filter(chosen, rejected, config) or Pair(kind, chosen.response, rejected.response, high, low)
+    facts = _facts(chosen, config), _facts(rejected, config)
+    return rule.filter(chosen, rejected, config) or Pair(kind, chosen.response, rejected.response, high, low, *facts)
+
+
+def _facts(side: ScoredResponse, config: PairsConfig) -> SideFacts | None:
+    """What the factuality reward found, for losses that need more than an order."""
+    score = side.rewards.get(FACTUALITY)
+    if not isinstance(score, FactScore):
+        return None
+    rank = _fact_rank(score, config)
+    return SideFacts(rank[0] if rank else None, score.checked_S)
 
 
 def _judge_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: PairsConfig) -> str | None:
@@ -185,10 +236,20 @@ def _fact_filter(chosen: ScoredResponse, rejected: ScoredResponse, config: Pairs
 
 def _rank(reward: str, scored: ScoredResponse, config: PairsConfig) -> Rank | None:
     """What a response is ordered by; None if the reward failed, is not finite, or found nothing to score."""
+    if reward == WEIGHTED:
+        return _weighted_rank(scored, config)
     score = scored.rewards.get(reward)
     if isinstance(score, FactScore):
         return _fact_rank(score, config)
     return (score.value, 0.0) if isinstance(score, Score) and math.isfinite(score.value) else None
+
+
+def _weighted_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
+    """RM_IF + w RM_fact (FLAME, table 7); RM_IF alone where the prompt needs no facts. None if a reward that it needs is."""
+    judged, checked = _rank(INSTRUCTION, scored, config), _rank(FACTUALITY, scored, config)
+    if FACTUALITY not in scored.rewards or judged is None:
+        return judged
+    return None if checked is None else (judged[0] + config.fact_weight * checked[0], checked[1])
 
 
 def _fact_rank(score: FactScore, config: PairsConfig) -> Rank | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 # The names of FLAME's two rewards, RM_IF and RM_fact. A kind of pair has the name of the reward that orders it.
 INSTRUCTION, FACTUALITY = "instruction", "factuality"
+WEIGHTED = "weighted"  # a kind of pair that the weighted sum of both orders
 
 
 class Split(StrEnum):
@@ -171,6 +172,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """A sentence of a response. `holds`: whether all of its facts that count are supported; None: none of them counts."""
+
+    text: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class FactScore:
     """RM_fact of one response (FLAME, section 4.3): the share of its facts that the evidence supports.
 
@@ -216,6 +225,17 @@ class FactScore:
         return self.supported + self.unsupported
 
     @property
+    def checked_S(self) -> tuple[CheckedSentence, ...]:
+        """The sentences, with what follows from the verdicts on the facts that each one states."""
+        wrong = {VerdictLabel.CONTRADICTED} | ({VerdictLabel.NOT_FOUND} if self.not_found_counts else set())
+        holds: dict[int, bool] = {}  # of each sentence with a fact that counts
+        for verdict in self.verdicts:
+            if verdict.label is VerdictLabel.SUPPORTED or verdict.label in wrong:
+                place = verdict.fact.sentence
+                holds[place] = holds.get(place, True) and verdict.label not in wrong
+        return tuple(CheckedSentence(each.text, holds.get(place)) for place, each in enumerate(self.sentences_S))
+
+    @property
     def abstained(self) -> bool:
         return all(verdict.label is VerdictLabel.SAYS_NOTHING for verdict in self.verdicts)
 
@@ -253,14 +273,28 @@ class ScoredGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class SideFacts:
+    """What a checked side of a pair states. `factuality` is RM_fact as pairs are ranked by it; None: it states nothing."""
+
+    factuality: float | None
+    sentences_S: tuple[CheckedSentence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """One preference: the reward named `kind` ranks `chosen` above `rejected`; the two scores are that reward's."""
+    """One preference: the reward named `kind` ranks `chosen` above `rejected`; the two scores are that reward's.
+
+    `flipped`: turned round, because the side that the reward ranks lower is the more factual one (see `pairs.factual_first`).
+    """
 
     kind: str
     chosen: Response
     rejected: Response
     chosen_score: float
     rejected_score: float
+    chosen_facts: SideFacts | None = None  # None: not checked, or the check failed
+    rejected_facts: SideFacts | None = None
+    flipped: bool = False
 
     def __post_init__(self) -> None:
         a, b = self.chosen.id, self.rejected.id
@@ -270,6 +304,14 @@ class Pair:
     @property
     def prompt_id(self) -> str:
         return self.chosen.id.prompt_id
+
+    @property
+    def fact_gap(self) -> float | None:
+        """By how much the chosen side is the more factual one; None if that is not known of both sides."""
+        chosen, rejected = self.chosen_facts, self.rejected_facts
+        if chosen is None or rejected is None or chosen.factuality is None or rejected.factuality is None:
+            return None
+        return chosen.factuality - rejected.factuality
 
 
 @dataclass(frozen=True, slots=True)

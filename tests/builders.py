@@ -34,6 +34,7 @@ from flame_ray.types import (
     ScoredGroup,
     ScoredResponse,
     Sentence,
+    SideFacts,
     Split,
     TrainingReport,
     Verdict,
@@ -191,13 +192,19 @@ def make_pair(
     *,
     kind: str = FACTUALITY,
     scores: tuple[float, float] = (1.0, 0.0),
+    factuality: tuple[float | None, float | None] | None = None,
+    flipped: bool = False,
     prompt: str = "peru",
     round: int = 1,
 ) -> Pair:
-    """Response 0 is chosen over response 1, unless other responses are given; `scores` are of chosen and rejected."""
+    """Response 0 is chosen over response 1, unless other responses are given; `scores` are of chosen and rejected.
+
+    So is `factuality`, with None for a side that states nothing; without it, neither side was checked.
+    """
     chosen = chosen or make_response("chosen", prompt=prompt, round=round, index=0)
     rejected = rejected or make_response("rejected", prompt=prompt, round=round, index=1)
-    return Pair(kind, chosen, rejected, *scores)
+    facts = [SideFacts(each) for each in factuality] if factuality else [None, None]
+    return Pair(kind, chosen, rejected, *scores, *facts, flipped)
 
 
 def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None, responses: int = 2, truncated: int = 0) -> PairSet:

@@ -65,6 +65,17 @@ class Vocabulary:
         return " ".join(self._words[index] for index in ids)
 
 
+class ByteTokens:
+    """Token ids whose texts are these, in their order. Bytes may be a part of a character; `<end>` has no text."""
+
+    def __init__(self, *texts: str | bytes) -> None:
+        self._bytes = [each.encode() if isinstance(each, str) else each for each in texts]
+        self.ids = tuple(range(len(texts)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return b"".join(self._bytes[id] for id in ids).replace(b"<end>", b"").decode(errors="replace")
+
+
 class FakeEngine:
     """A `TextEngine` of one token a word. Samples are done in the opposite order, so that nobody relies on theirs.
 

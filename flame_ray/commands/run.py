@@ -32,6 +32,7 @@ from flame_ray.engines.models import (
     fingerprint,
     load_tokenizer,
     look_up,
+    text_of_tokens,
 )
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
@@ -40,6 +41,7 @@ from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import BEST, Checkpoints
+from flame_ray.learner.masks import Decode
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.progress import Screen
@@ -99,7 +101,8 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
-        stages = ClusterStages(workers, config, classification_cache(inputs.judge.folder), checkpoints, journal.advance)
+        classified, decode = classification_cache(inputs.judge.folder), _decoder(config, inputs.policy.folder)
+        stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
         recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts)
     print_closing_table(console, reports)
@@ -190,6 +193,11 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
         raise
     journal.write("complete")
     return reports
+
+
+def _decoder(config: Config, policy: Path) -> Decode | None:
+    """What a loss that counts sentences needs, to find them among the tokens."""
+    return text_of_tokens(policy, config.model) if config.learner.loss == "mask_dpo" else None
 
 
 def classification_cache(judge_model: Path) -> Cache:

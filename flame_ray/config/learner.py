@@ -20,9 +20,11 @@ class LearnerConfig(Workers):
     The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
     """
 
-    loss: Literal["dpo", "ipo", "cdpo"] = "dpo"  # the file of that name in learner/losses
+    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo"] = "dpo"  # the file of that name in learner/losses
     beta: Annotated[float, Field(gt=0)] = 0.1  # scale of DPO's implicit reward; for ipo, its tau
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
+    # For fdpo, its lambda: by how many nats more sides that differ by 1 in factuality must differ. The authors try 0 to 100.
+    fact_margin: Annotated[float, Field(ge=0)] = 10.0
     nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above

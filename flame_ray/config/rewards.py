@@ -104,14 +104,23 @@ class ScoreConfig(Settings):
 class PairsConfig(Settings):
     """How scores become preference pairs, and which pairs are dropped."""
 
-    kinds: Annotated[tuple[Literal["instruction", "factuality"], ...], Field(min_length=1)] = ("instruction", "factuality")
+    # instruction: ordered by the judge's score; factuality: by factuality, of prompts that need facts; weighted: by the judge's
+    # score + fact_weight x factuality, and by the judge's score alone where a prompt needs no facts (paper's table 7).
+    kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
+        "instruction",
+        "factuality",
+    )
+    fact_weight: Annotated[float, Field(gt=0)] = 5.0  # of weighted pairs, in units of the judge's score; paper: 5
     # Drop a factuality pair whose sides differ by more than this in the judge's score; paper: 0.5 of 5 points; None: keep all.
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
     max_fact_loss: Fraction | None = None  # drop an instruction pair whose chosen side is less factual by more; None: keep all
     min_fact_gap: Fraction = 0.0  # a smaller difference in factuality is a tie
-    min_judge_gap: Annotated[float, Field(ge=0)] = 0.0  # the same for the judge; likelihoods are never equal and need this
+    # The same for the judge's score, and for weighted pairs; likelihoods are never equal and need this.
+    min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
     count_relevant: bool = False  # a supported fact counts only if it answers the instruction; false ones always count
-    factuality_per_prompt: Positive = 1  # the pairs with the widest gaps come first; paper: 1, and all in its table 7
+    # 1: the widest pair, or none if a filter drops it (paper). More: the widest so many that no filter drops. None: every pair
+    # that no filter drops; with min_fact_gap 0.2, this is a row of the paper's table 7.
+    factuality_per_prompt: Positive | None = 1
     gamma: Annotated[float, Field(ge=0)] = 0.0  # FActScore's length penalty below this many facts; paper: none
     recall_at: Positive | None = None  # rank by F@K, so that saying less does not win; None: by precision (paper)
     recall_weight: Annotated[float, Field(gt=0)] = 1.0  # beta of F@K; below 1, precision weighs more than recall

@@ -19,7 +19,8 @@ from flame_ray.evaluation.selection import select
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
-from flame_ray.pairs import build_pairs
+from flame_ray.learner.masks import Decode
+from flame_ray.pairs import build_pairs, factual_first
 from flame_ray.prompts.classify import classify, decide_by_label
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
@@ -49,10 +50,21 @@ MOST_ASKED = 4096  # prompts that wait to be classified, at most
 
 
 class ClusterStages:
-    """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation."""
+    """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation.
 
-    def __init__(self, workers: Workers, config: Config, classified: Cache, checkpoints: Checkpoints, advance: Advance):
-        self._workers, self._config = workers, config
+    `decode`: from the policy's token ids to their text, for a loss that counts sentences.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        config: Config,
+        classified: Cache,
+        checkpoints: Checkpoints,
+        advance: Advance,
+        decode: Decode | None = None,
+    ):
+        self._workers, self._config, self._decode = workers, config, decode
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
         choice = checkpoints.choice()
@@ -66,7 +78,7 @@ class ClusterStages:
             classify=self.classify,
             sample=self.sample,
             score=self.score,
-            pair=lambda groups_P, round: build_pairs(groups_P, self._config.pairs),
+            pair=self.pair,
             train=self.train,
             save=self.save,
             sync=self.sync,
@@ -104,6 +116,11 @@ class ClusterStages:
         applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
         return gather({reward.name: pool.submit("score", group) for reward, pool in applying.items()})
 
+    def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
+        """The pairs that the loss trains on."""
+        pairs = build_pairs(groups_P, self._config.pairs)
+        return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
+
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.pairs_D:
             raise DataError(
@@ -116,7 +133,7 @@ class ClusterStages:
         if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
             self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
         try:
-            return self._learner.train(pair_examples(pairs.pairs_D), round, partial(self._stepped, round))
+            return self._learner.train(pair_examples(pairs.pairs_D, self._decode), round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)
             raise

@@ -168,7 +168,9 @@ def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
 
 def _states_within_round(config: Config) -> int:
     """How many states a round writes before its end, if every prompt gives as many pairs as it can."""
-    learner, pairs = config.learner, config.prompts.per_round * (1 + config.pairs.factuality_per_prompt)
+    learner, samples = config.learner, config.rollout.samples
+    every = samples * (samples - 1) // 2
+    pairs = config.prompts.per_round * (1 + (config.pairs.factuality_per_prompt or every))
     steps = learner.epochs * -(-pairs // learner.batch_pairs)
     return steps // learner.checkpoint_steps if learner.checkpoint_steps else 0
 

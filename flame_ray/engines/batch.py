@@ -25,7 +25,10 @@ class Batch:
     `token_ids`, `attention_mask`, `position_ids`: [U, T]; `response_mask`: [U, R], true where a response has a token.
     `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
     examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
-    `weights_D`, `indices_D`: [D], an example's weight and its place in the round.
+    `counted_NR`: [N, R], true where a token counts in its sequence's log-probability.
+    `weights_D`, `indices_D`: [D], an example's weight and its place in the round. `fact_gaps_D`: [D], by how much its first
+    sequence is more factual than its second, in [0, 1]; 0 where that is not known. `flipped_D`: [D], 1 for a pair that was
+    turned round, else 0.
     """
 
     token_ids: Tensor
@@ -33,8 +36,11 @@ class Batch:
     position_ids: Tensor
     response_mask: Tensor
     rows_N: Tensor
+    counted_NR: Tensor
     weights_D: Tensor
     indices_D: Tensor
+    fact_gaps_D: Tensor
+    flipped_D: Tensor
 
     @property
     def response_ids(self) -> Tensor:
@@ -46,12 +52,24 @@ class Batch:
         """Tokens of each sequence's response."""
         return self.response_mask.sum(-1)[self.rows_N]
 
+    @property
+    def counted_lengths_N(self) -> Tensor:
+        """Tokens of each sequence's response that count."""
+        return self.counted_NR.sum(-1)
+
+    def summed(self, token_logps: Tensor) -> Tensor:
+        """The log-probability of each sequence, [N]: of its tokens' ones [U, R], the sum over those that count."""
+        return token_logps[self.rows_N].masked_fill(~self.counted_NR, 0.0).sum(-1)
+
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
 
 
 def left_padded(sequences: Sequence[Continuation]) -> Batch:
-    """Each sequence as a row and an example of its own, of weight 1. Raises DataError for an empty prompt or response."""
+    """Each sequence as a row and an example of its own, of weight 1, of which every response token counts.
+
+    Raises DataError for an empty prompt or response.
+    """
     if not all(each.prompt_token_ids and each.token_ids for each in sequences):
         raise DataError(
             "a prompt and a response of at least one token each", "an empty one", "drop empty responses when pairing"
@@ -67,8 +85,9 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
         attention_mask[row, -len(ids) :] = 1
         response_mask[row, -len(each.token_ids) :] = True
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-    weights, places = torch.ones(len(sequences)), torch.arange(len(sequences))
-    return Batch(token_ids, attention_mask, position_ids, response_mask, places, weights, places)
+    weights, places, none = torch.ones(len(sequences)), torch.arange(len(sequences)), torch.zeros(len(sequences))
+    rows = token_ids, attention_mask, position_ids, response_mask
+    return Batch(*rows, places, response_mask, weights, places, none, none)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.

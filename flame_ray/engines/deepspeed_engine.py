@@ -21,7 +21,7 @@ from flame_ray.engines import policy
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
-from flame_ray.engines.logps import response_logps, token_logps
+from flame_ray.engines.logps import token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
@@ -126,7 +126,7 @@ class DeepSpeedEngine:
 
     def _logps(self, module: nn.Module, batch: Batch) -> Tensor:
         """[N], from one pass over the distinct sequences."""
-        return response_logps(*self._forward(module, batch))[batch.rows_N]
+        return batch.summed(token_logps(*self._forward(module, batch)))
 
     def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits [U, R + 1, V], response ids and mask [U, R]: the output layer runs on no other columns."""

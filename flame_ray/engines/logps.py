@@ -9,11 +9,6 @@ from torch import Tensor
 TOKENS_AT_ONCE = 64  # the logits of 64 tokens over a 49k vocabulary are 12 MB in float32: about a processor's cache
 
 
-def response_logps(logits: Tensor, token_ids: Tensor, mask: Tensor) -> Tensor:
-    """Log-probability of each response, [N]: the sum over its tokens. Arguments as in `token_logps`."""
-    return token_logps(logits, token_ids, mask).sum(-1)
-
-
 def token_logps(logits: Tensor, token_ids: Tensor, mask: Tensor) -> Tensor:
     """Log-probability of each token in float32, 0 where the mask is false: [N, R].
 

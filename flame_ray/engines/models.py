@@ -7,8 +7,9 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,11 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
         fix = "add chat_template.jinja to it, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)
     return tokenizer
+
+
+def text_of_tokens(folder: Path, config: ModelConfig) -> Callable[[Sequence[int]], str]:
+    """From token ids to their text, as the samplers decode them: without special tokens."""
+    return partial(load_tokenizer(folder, config).decode, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 def fingerprint(folder: Path) -> str:

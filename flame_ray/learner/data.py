@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import torch
+from torch import Tensor
 
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import Batch, left_padded
 from flame_ray.errors import DataError
-from flame_ray.types import Pair
+from flame_ray.learner.masks import Decode, decoded, sentence_spans, token_mask
+from flame_ray.types import FACTUALITY, WEIGHTED, Pair, Response, SideFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Example:
     """What one term of the loss is made of; every example of a round has the same number of sequences.
 
     `index`: its place in the round's examples. `sequences`: of a preference pair the chosen, then the rejected side.
-    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up.
+    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up. `fact_gap`, `flipped`: of a pair, as
+    in `Batch`. `counted`: which response tokens of each sequence count in its log-probability; empty: all.
 
     >>> prompt, chosen, rejected = (1, 2), (3, 4), (5,)
     >>> Example(0, (Continuation(prompt, chosen), Continuation(prompt, rejected))).columns
@@ -34,6 +37,9 @@ class Example:
     index: int
     sequences: tuple[Continuation, ...]
     weight: float = 1.0
+    fact_gap: float = 0.0
+    flipped: bool = False
+    counted: tuple[tuple[bool, ...], ...] = ()
 
     @property
     def columns(self) -> int:
@@ -45,10 +51,11 @@ class Example:
         return sum(len(each.token_ids) for each in self.sequences)
 
 
-def pair_examples(pairs_D: Sequence[Pair]) -> tuple[Example, ...]:
+def pair_examples(pairs_D: Sequence[Pair], decode: Decode | None = None) -> tuple[Example, ...]:
     """An example a pair, of weight 1 / (pairs of its prompt), so that each prompt counts once however many pairs it gave.
 
-    Raises DataError where the two sides were not sampled from the very same prompt tokens.
+    With `decode` (see `masks.py`), pairs that factuality orders count by their sentences: on the chosen side those that hold,
+    on the rejected side those that do not. Raises DataError where two sides were not sampled from the same prompt tokens.
     """
     of_prompt = Counter(pair.prompt_id for pair in pairs_D)
     for pair in pairs_D:
@@ -63,15 +70,38 @@ def pair_examples(pairs_D: Sequence[Pair]) -> tuple[Example, ...]:
             index,
             tuple(Continuation(side.prompt_token_ids, side.token_ids) for side in (pair.chosen, pair.rejected)),
             1 / of_prompt[pair.prompt_id],
+            fact_gap=pair.fact_gap or 0.0,
+            flipped=pair.flipped,
+            counted=_counted(pair, decode) if decode else (),
         )
         for index, pair in enumerate(pairs_D)
     )
 
 
+def _counted(pair: Pair, decode: Decode) -> tuple[tuple[bool, ...], ...]:
+    """Of a pair that another reward orders, or that has no verdicts, all tokens count."""
+    if pair.kind not in (FACTUALITY, WEIGHTED) or pair.chosen_facts is None or pair.rejected_facts is None:
+        return ()
+    chosen = _stating(pair.chosen, pair.chosen_facts, True, decode)
+    return chosen, _stating(pair.rejected, pair.rejected_facts, False, decode)
+
+
+def _stating(response: Response, facts: SideFacts, holds: bool, decode: Decode) -> tuple[bool, ...]:
+    """The tokens of the sentences that hold, or of those that do not. A sentence of which no fact counts is neither."""
+    text = decoded(response.token_ids, decode)
+    spans = sentence_spans(text.text, [each.text for each in facts.sentences_S])
+    wanted = [span for span, each in zip(spans, facts.sentences_S, strict=True) if span and each.holds is holds]
+    return token_mask(text.spans_T, wanted)
+
+
 def digest(examples_D: Sequence[Example]) -> str:
-    """A hash of a round's examples: their tokens and weights, in their order."""
-    tree = [[each.weight, *[[one.prompt_token_ids, one.token_ids] for one in each.sequences]] for each in examples_D]
+    """A hash of a round's examples: all that a loss reads of them, in their order."""
+    tree = [[each.weight, each.fact_gap, each.flipped, each.counted, *map(_tokens, each.sequences)] for each in examples_D]
     return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+
+
+def _tokens(sequence: Continuation) -> list[tuple[int, ...]]:
+    return [sequence.prompt_token_ids, sequence.token_ids]
 
 
 def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
@@ -116,9 +146,21 @@ def collate(examples_D: Sequence[Example]) -> Batch:
     """A row for each distinct sequence; `rows_N` tells the first sequences of all examples, then the second ones."""
     wanted_N = [one for nth in zip(*(each.sequences for each in examples_D), strict=True) for one in nth]
     rows = {sequence: row for row, sequence in enumerate(dict.fromkeys(wanted_N))}
+    padded, rows_N = left_padded(list(rows)), torch.tensor([rows[sequence] for sequence in wanted_N])
     return replace(
-        left_padded(list(rows)),
-        rows_N=torch.tensor([rows[sequence] for sequence in wanted_N]),
+        padded,
+        rows_N=rows_N,
+        counted_NR=_marked(padded.response_mask[rows_N], examples_D),
         weights_D=torch.tensor([each.weight for each in examples_D]),
         indices_D=torch.tensor([each.index for each in examples_D]),
+        fact_gaps_D=torch.tensor([each.fact_gap for each in examples_D]),
+        flipped_D=torch.tensor([float(each.flipped) for each in examples_D]),
     )
+
+
+def _marked(responses_NR: Tensor, examples_D: Sequence[Example]) -> Tensor:
+    """The tokens of each sequence that count, from those of its response. Responses end in the last column."""
+    for place, example in enumerate(examples_D):
+        for nth, counted in enumerate(example.counted):
+            responses_NR[nth * len(examples_D) + place, -len(counted) :] = torch.tensor(counted)
+    return responses_NR

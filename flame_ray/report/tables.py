@@ -28,7 +28,7 @@ TEXT, WHOLE, REAL, FLAG, TOKENS = pa.string(), pa.int64(), pa.float64(), pa.bool
 PROMPTS = pa.schema({"prompt_id": TEXT, "text": TEXT, "split": TEXT, "label": FLAG, "fact_based": FLAG})
 PAIRS = pa.schema(
     {"kind": TEXT, "prompt_id": TEXT, "chosen_id": TEXT, "rejected_id": TEXT}
-    | {"chosen_score": REAL, "rejected_score": REAL, "chosen": TEXT, "rejected": TEXT}
+    | {"chosen_score": REAL, "rejected_score": REAL, "fact_gap": REAL, "flipped": FLAG, "chosen": TEXT, "rejected": TEXT}
 )
 SENTENCES = pa.schema({"response_id": TEXT, "sentence": WHOLE, "text": TEXT, "verifiable": FLAG})
 FACTS = pa.schema(
@@ -132,6 +132,8 @@ def pair_rows(pairs_D: Sequence[Pair]) -> Rows:
             "rejected_id": str(pair.rejected.id),
             "chosen_score": pair.chosen_score,
             "rejected_score": pair.rejected_score,
+            "fact_gap": pair.fact_gap,
+            "flipped": pair.flipped,
             "chosen": pair.chosen.text,
             "rejected": pair.rejected.text,
         }

@@ -28,7 +28,9 @@ class Loss(Protocol):
     needs_reference: ClassVar[bool]
 
     def __call__(self, logps: Tensor, reference: Tensor, batch: Batch) -> LossOutput:
-        """`logps`, `reference`: [N], a sequence's log-probability (nats, summed over its response tokens), now and before."""
+        """`logps`, `reference`: [N], a sequence's log-probability now and before, in nats: the sum over those tokens of its
+        response that count (`Batch.counted_NR`), which are all of them unless the examples say otherwise.
+        """
         ...
 
 
@@ -85,4 +87,4 @@ def _weighted_sum(values_D: Tensor, batch: Batch) -> Tensor:
 def _first_nll(logps: Tensor, batch: Batch) -> Tensor:
     """[D]"""
     first = slice(len(batch.weights_D))
-    return -logps[first] / batch.response_lengths_N[first]
+    return -logps[first] / batch.counted_lengths_N[first].clamp(min=1)

@@ -26,7 +26,7 @@ from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.local_copy import write_folder
-from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, Selection, TrainingReport
+from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, Selection, TrainingReport, VerdictLabel
 from flame_ray.weights import Agreement
 from tests.builders import (
     make_fact_score,
@@ -35,6 +35,8 @@ from tests.builders import (
     make_pair_set,
     make_response,
     make_score,
+    make_scored,
+    make_scored_group,
     make_training_report,
 )
 from tests.doubles import FakePool
@@ -220,6 +222,20 @@ def test_any_other_failure_of_a_reward_stops_the_run(bound):
 
     with pytest.raises(EngineError, match="a reward"):
         list(bound(factuality=broken).stages.score([group(FACTS, 0)], 1))
+
+
+# Pairing
+
+
+@pytest.mark.parametrize(("loss", "chosen"), [("dpo", 1), ("fdpo", 0)])
+def test_pairs_are_turned_round_to_the_more_factual_side_for_the_loss_that_needs_it(bound, loss, chosen):
+    made = bound(learner={"loss": loss}, pairs={"kinds": ["instruction"]})
+    scores = [make_fact_score(VerdictLabel.SUPPORTED), make_fact_score(VerdictLabel.CONTRADICTED)]
+    scored_G = [
+        make_scored(each, judge=float(each.id.index), facts=scores[each.id.index]) for each in group(FACTS, 0, 0).responses_G
+    ]
+    (pair,) = made.stages.stages().pair([make_scored_group(*scored_G, prompt=FACTS)], 1).pairs_D
+    assert (pair.chosen.id.index, pair.flipped) == (chosen, loss == "fdpo")
 
 
 # Training, and weights to the samplers

@@ -84,6 +84,8 @@ def test_checkpoints_are_adapters_and_states_or_whole_models():
 def test_states_inside_a_round_are_counted_at_their_most():
     tree = {"run": {"rounds": 1}, "prompts": {"per_round": 20}, "learner": {"lora": None, "checkpoint_steps": 2}}
     assert checkpoint_bytes(parse_config(tree, ""), TINY) == 14_000 + 2 * 12_000  # 40 pairs are 5 steps: 2 states
+    every = tree | {"pairs": {"factuality_per_prompt": None}, "rollout": {"samples": 4}}
+    assert checkpoint_bytes(parse_config(every, ""), TINY) == 14_000 + 9 * 12_000  # 20 (1 + 6) pairs are 18 steps
 
 
 def test_a_split_engine_divides_weights_and_cache_and_a_cache_no_further_than_its_key_heads():

@@ -13,6 +13,7 @@ def test_every_sequence_ends_in_the_last_column_and_only_response_tokens_are_sco
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 1, 1]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4], [0, 0, 1, 2, 3]]
     assert batch.response_mask.tolist() == [[False, True, True], [True, True, True]]
+    assert batch.counted_NR.equal(batch.response_mask)
     assert batch.response_ids.tolist() == [[7, 8, 9], [4, 3, 2]]
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from flame_ray.engines.logps import response_logps, token_logps
+from flame_ray.engines.logps import token_logps
 
 
 def test_token_log_probabilities_are_those_of_a_log_softmax_in_float32_even_from_bfloat16():
@@ -22,7 +22,7 @@ def test_gradient_of_token_log_probabilities_is_that_of_a_log_softmax():
     logits = torch.randn(2, 4, 17, generator=torch.Generator().manual_seed(1), requires_grad=True)
     ids, mask = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([[False, True, True], [True, True, True]])
     weights = torch.tensor([1.0, -2.0])
-    (response_logps(logits, ids, mask) * weights).sum().backward()
+    (token_logps(logits, ids, mask).sum(-1) * weights).sum().backward()
     ours, logits.grad = logits.grad, None
     slow = logits[:, :-1].log_softmax(-1).gather(-1, ids[..., None])[..., 0] * mask
     (slow.sum(-1) * weights).sum().backward()
@@ -32,5 +32,5 @@ def test_gradient_of_token_log_probabilities_is_that_of_a_log_softmax():
 def test_masked_columns_do_not_count_even_where_their_logits_are_infinite():
     logits = torch.zeros(1, 3, 4)
     logits[0, 0] = float("-inf")
-    result = response_logps(logits, torch.tensor([[0, 1]]), torch.tensor([[False, True]]))
+    result = token_logps(logits, torch.tensor([[0, 1]]), torch.tensor([[False, True]])).sum(-1)
     assert result.item() == pytest.approx(-math.log(4))

@@ -7,13 +7,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from flame_ray.engines.logps import response_logps
+from flame_ray.engines.logps import token_logps
 from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
-from flame_ray.types import INSTRUCTION
+from flame_ray.types import FACTUALITY, INSTRUCTION, WEIGHTED, CheckedSentence, Pair, Response, SideFacts
 from tests.builders import make_pair, make_response
+from tests.doubles import ByteTokens
 
 VOCAB = 97
 
@@ -59,7 +60,7 @@ def run(model, batch):
         position_ids=batch.position_ids,
         logits_to_keep=columns + 1,
     ).logits
-    return response_logps(logits, batch.response_ids, batch.response_mask)[batch.rows_N]
+    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))
 
 
 def slow_logp(model, response):
@@ -101,6 +102,94 @@ def test_a_pair_weighs_one_divided_by_the_pairs_of_its_prompt():
     peru = [make_pair(sides[0], side) for side in sides[1:]]
     pairs = [*peru, make_pair(sides[1], sides[0], kind=INSTRUCTION), make_pair(prompt="chad")]
     assert [example.weight for example in pair_examples(pairs)] == [0.25] * 4 + [1.0]
+
+
+def test_an_example_knows_the_fact_gap_of_its_pair_and_whether_that_was_turned_round():
+    pairs = [
+        make_pair(factuality=(0.75, 0.25), flipped=True),
+        make_pair(prompt="chad"),
+        make_pair(prompt="fiji", factuality=(None, 1.0)),
+    ]
+    batch = collate(pair_examples(pairs))
+    assert (batch.fact_gaps_D.tolist(), batch.flipped_D.tolist()) == ([0.5, 0.0, 0.0], [1.0, 0.0, 0.0])
+
+
+# Sentences that count
+
+
+LIMA = ByteTokens("Sure!", " Lima", " is", " the", " capital", ".", " It", " is", " small", ".", "<end>")
+
+
+def side(index: int, first: bool | None = True, second: bool | None = False) -> tuple[Response, SideFacts]:
+    """A response of three sentences; whether the second and the third hold."""
+    sentences = ("Sure!", None), ("Lima is the capital.", first), ("It is small.", second)
+    facts = SideFacts(0.5, tuple(CheckedSentence(*each) for each in sentences))
+    return make_response("Sure! Lima is the capital. It is small.", index=index, tokens=LIMA.ids), facts
+
+
+def masked_pair(kind: str = FACTUALITY) -> Pair:
+    (chosen, chosen_facts), (rejected, rejected_facts) = side(0), side(1)
+    return replace(make_pair(chosen, rejected, kind=kind), chosen_facts=chosen_facts, rejected_facts=rejected_facts)
+
+
+@pytest.mark.parametrize("kind", [FACTUALITY, WEIGHTED])
+def test_the_true_sentences_of_the_chosen_and_the_false_ones_of_the_rejected_side_count(kind):
+    (example,) = pair_examples([masked_pair(kind)], LIMA.decode)
+    true, false = example.counted
+    assert true == (False, *[True] * 5, *[False] * 5)  # neither the greeting nor the end of the text
+    assert false == (*[False] * 6, *[True] * 4, False)
+
+
+def test_without_verdicts_or_where_another_reward_decides_the_whole_response_counts():
+    unchecked = replace(masked_pair(), rejected_facts=None)
+    for pair in (unchecked, masked_pair(INSTRUCTION)):
+        assert pair_examples([pair], LIMA.decode)[0].counted == ()
+    assert pair_examples([masked_pair()])[0].counted == ()
+
+
+def test_a_response_counts_by_another_mask_in_each_example_and_runs_once():
+    pairs = [masked_pair(), replace(masked_pair(), chosen=side(1)[0], rejected=side(2)[0]), masked_pair(INSTRUCTION)]
+    batch = collate(pair_examples(pairs, LIMA.decode))
+    assert len(batch.token_ids) == 1  # of the same tokens
+    lengths = [5, 5, 11, 4, 4, 11]  # the chosen sides, then the rejected ones
+    assert batch.counted_lengths_N.tolist() == lengths
+    assert batch.response_lengths_N.tolist() == [11] * 6
+    ones = torch.ones(1, 11)
+    assert batch.summed(ones).tolist() == lengths
+
+
+def test_masked_log_probabilities_and_their_gradient_equal_a_slow_reference(model):
+    """Rows are padded to the longest response; the mask must stay with its tokens."""
+    rnd = random.Random(4)
+    examples = [
+        replace(each, counted=tuple(tuple(rnd.random() < 0.5 for _ in one.token_ids) for one in each.sequences))
+        for each in make_examples(5)
+    ]
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    fast = run(model, collate(examples))
+    wanted = [(each.sequences[n], each.counted[n]) for n in (0, 1) for each in examples]
+    slow = torch.stack([masked_logp(model, *each) for each in wanted])
+    torch.testing.assert_close(fast, slow, atol=1e-4, rtol=0)
+    signs = torch.tensor([1.0] * 5 + [-1.0] * 5)
+    gradients = [torch.autograd.grad((each * signs).sum(), parameters) for each in (fast, slow)]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-3)
+
+
+def masked_logp(model, one, counted):
+    ids = [*one.prompt_token_ids, *one.token_ids]
+    logps = torch.log_softmax(model(torch.tensor([ids])).logits[0], -1)
+    start = len(one.prompt_token_ids)
+    return sum((logps[start + n - 1, id] for n, id in enumerate(one.token_ids) if counted[n]), torch.zeros(()))
+
+
+def test_without_masks_the_sum_is_to_the_last_bit_that_of_the_whole_response():
+    """In a batch where rows are shared, for several shapes."""
+    torch.manual_seed(0)
+    for count in (1, 2, 5, 16):
+        batch = collate(make_examples(count))
+        logps = torch.randn(batch.response_mask.shape).masked_fill(~batch.response_mask, 0.0)
+        assert batch.summed(logps).equal(logps.sum(-1)[batch.rows_N])
 
 
 def test_chosen_rows_come_first_and_each_pair_keeps_its_own_prompt():
@@ -242,7 +331,8 @@ def test_other_examples_have_another_digest(other):
     assert digest(pair_examples(other)) != digest(pair_examples([PAIR])) == digest(pair_examples([replace(PAIR)]))
 
 
-def test_examples_in_another_order_or_of_another_weight_have_another_digest():
+def test_examples_in_another_order_or_with_another_weight_or_gap_have_another_digest():
     examples = make_examples(3)
-    others = [examples[::-1], [replace(example, weight=0.5) for example in examples]]
-    assert len({digest(each) for each in (examples, *others)}) == 3
+    changes = [{"weight": 0.5}, {"fact_gap": 0.5}, {"flipped": True}, {"counted": ((True,), (False,))}]
+    others = [examples[::-1], *([replace(example, **change) for example in examples] for change in changes)]
+    assert len({digest(each) for each in (examples, *others)}) == 1 + len(others)

@@ -96,7 +96,7 @@ FAILED = make_scored(response(1), judge="no score read", facts=DIED)
 POEM = make_scored(response(2))
 SILENT = make_scored(response(3), judge=2.0, facts=[])
 PAIRS = make_pair_set(
-    make_pair(response(0, "chosen"), response(1, "rejected"), kind="factuality", scores=(0.8, 0.2)),
+    make_pair(response(0, "chosen"), response(1, "rejected"), kind="factuality", scores=(0.8, 0.2), factuality=(0.75, 0.25)),
     make_pair(response(1), response(2), kind="instruction", scores=(4.0, 1.0)),
     make_pair(response(2), response(3), kind="instruction", scores=(4.0, 2.0)),
     dropped={"factuality: tie": 2, "response: empty": 1},
@@ -259,6 +259,8 @@ def test_a_pairs_row_has_both_sides_and_the_scores_that_decided():
         "rejected_id": "1/peru/1",
         "chosen_score": 0.8,
         "rejected_score": 0.2,
+        "fact_gap": 0.5,
+        "flipped": False,
         "chosen": "chosen",
         "rejected": "rejected",
     }

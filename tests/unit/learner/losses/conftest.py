@@ -12,11 +12,13 @@ from flame_ray.learner.losses import StepObjective
 def minimise():
     """(scalar to minimise, its gradient by each log-probability, sums for the report by name)"""
 
-    def minimise(loss, policy, reference, weights=None, normaliser=None, lengths=None, nll_weight=0.0):
+    def minimise(loss, policy, reference, weights=None, normaliser=None, lengths=None, nll_weight=0.0, fields=()):
+        """`fields`: what each example has beyond its sequences and its weight, a dictionary each."""
         pairs = len(policy) // 2
         weights, lengths = weights or [1.0] * pairs, lengths or [1] * len(policy)
         sides = [Continuation((1,), (2,) * length) for length in lengths]
-        examples = [Example(i, (sides[i], sides[i + pairs]), weights[i]) for i in range(pairs)]
+        fields = fields or [{}] * pairs
+        examples = [Example(i, (sides[i], sides[i + pairs]), weights[i], **fields[i]) for i in range(pairs)]
         table = torch.tensor(reference).view(2, -1).T
         logps = torch.tensor(policy, requires_grad=True)
         objective = StepObjective(loss, table, normaliser or sum(weights), nll_weight)

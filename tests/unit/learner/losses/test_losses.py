@@ -11,7 +11,9 @@ from flame_ray.learner import losses
 from flame_ray.learner.losses import make_loss
 from flame_ray.learner.losses.cdpo import ConservativeDpo
 from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.learner.losses.fdpo import FactualDpo
 from flame_ray.learner.losses.ipo import Ipo
+from flame_ray.learner.losses.mask_dpo import MaskDpo
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,8 @@ from flame_ray.learner.losses.ipo import Ipo
         ({}, Dpo(0.1)),
         ({"loss": "ipo", "beta": 0.3}, Ipo(0.3)),
         ({"loss": "cdpo", "label_smoothing": 0.2}, ConservativeDpo(0.1, 0.2)),
+        ({"loss": "fdpo", "fact_margin": 4.0}, FactualDpo(0.1, 4.0)),
+        ({"loss": "mask_dpo", "beta": 0.3}, MaskDpo(0.3)),
     ],
 )
 def test_the_settings_choose_the_loss(settings, loss):
@@ -53,3 +57,13 @@ def test_the_chosen_sides_likelihood_is_added_to_any_loss_but_not_to_its_report(
     added = [after - before for before, after in zip(slope, slope_of_both, strict=True)]
     assert added == pytest.approx([-0.25 / 5 / 4, 0, 0, 0])
     assert sums_of_both == sums
+
+
+def test_the_likelihood_of_a_masked_chosen_side_is_a_mean_over_the_tokens_that_count(minimise):
+    numbers = {"policy": [-10.0, -99.0], "reference": [-9.0, -98.0], "lengths": [4, 2]}
+    fields = [{"counted": ((False, True, True, False), (True, True))}]
+    alone, both = (minimise(Dpo(0.5), **numbers, nll_weight=weight, fields=fields)[0] for weight in (0.0, 1.0))
+    assert both - alone == pytest.approx(10 / 2)
+    nothing = [{"counted": ((False,) * 4, (True, True))}]
+    alone, both = (minimise(Dpo(0.5), **numbers, nll_weight=weight, fields=nothing)[0] for weight in (0.0, 1.0))
+    assert both - alone == pytest.approx(10.0)  # of no token: the engine gives a sum of 0
