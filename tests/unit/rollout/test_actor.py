@@ -63,3 +63,11 @@ def test_after_an_error_nothing_is_left_in_the_engine_and_the_next_call_begins_a
     assert not engine.running
     engine.writes = lambda text: "an answer"
     assert numbered(list(actor.generate(PROMPTS_P, PLAN))) == [(1, "b"), (0, "a")]
+
+
+def test_a_prompt_that_is_no_chat_is_continued_as_the_beginning_of_a_document_up_to_a_stop():
+    engine = FakeEngine(writes=lambda text: text)
+    plan = SamplingPlan(2, 11, samples=1, max_tokens=16, temperature=0.7, chat=False, stop=("\n###",))
+    ((_, group),) = worker(engine).generate(PROMPTS_P[:1], plan)
+    assert group.responses_G[0].text == "<begin> one"
+    assert [request.stop for request in engine.requests] == [("\n###",)]
