@@ -83,7 +83,7 @@ class ClusterStages:
         """Decide which prompts need facts."""
         if self._config.classify.by == "label":
             return decide_by_label(prompts_P)
-        return classify(prompts_P, _PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
+        return classify(prompts_P, PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout
@@ -243,7 +243,7 @@ class ClusterStages:
             yield group
 
 
-class _PooledModel:
+class PooledModel:
     """The language model of a pool's actors; implements `prompts.classify.LanguageModel`."""
 
     def __init__(self, pool: WorkerPool):

@@ -130,6 +130,21 @@ def start_judge(scope: Scope, model: ModelRef) -> WorkerPool:
     return pool
 
 
+def start_rollouts(scope: Scope, policy: ModelRef) -> RolloutPool:
+    """Start the samplers alone. They keep the weights that the model has."""
+    options = _engine_options(scope.config, policy, scope.config.rollout, receives_weights=False)
+    pool = _start_pool(scope, "rollout", scope.config.rollout.batch, scope.actors.rollout, options)
+    _finish_start(scope, (pool,))
+    return RolloutPool(pool)
+
+
+def start_learner(scope: Scope, policy: ModelRef, checkpoints: Checkpoints) -> DurableLearner:
+    """Start the learner alone."""
+    learner = _start_learner(scope, policy, checkpoints)
+    _finish_start(scope, (), learner)
+    return learner
+
+
 def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: DurableLearner) -> None:
     """Wait for every pool's `min_workers`, start the other workers, and leave nodes that are about to go from now on."""
     for pool in pools:

@@ -3,6 +3,7 @@
 Importing this imports neither torch nor bm25s, which brings numba: vLLM 0.32 cannot start where that is imported.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -45,6 +46,7 @@ def by_words(texts: Sequence[str]) -> Scores:
     import bm25s
     import Stemmer
 
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it says what it does at each index
     stemmer = Stemmer.Stemmer("english")
     index = bm25s.BM25()
     known = _tokens(texts, stemmer)
