@@ -73,6 +73,20 @@ def run(
 
 
 @app.command()
+def sft(
+    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/sft.yaml.")],
+    set_: Set = None,
+    resume: Annotated[str | None, typer.Option("--resume", help="Resume an unfinished run: its id, or its folder.")] = None,
+) -> None:
+    """Fine-tune a model on answers: people's, or its own where facts are asked for."""
+    config = _config(job, set_)
+    with interruptible("nothing is written yet: start the run again"):
+        from flame_ray.commands.sft import sft as fine_tune
+
+        fine_tune(config, _tables(), resume)
+
+
+@app.command()
 def doctor(job: JobFile, set_: Set = None) -> None:
     """Check whether a job can run here, without starting anything. Exits with 5 if it cannot run as it is."""
     config = _config(job, set_)

@@ -343,6 +343,7 @@ class TrainingReport:
     """One round of training. `loss` and `metrics` are weighted means over the examples; the metrics are the loss's, by name.
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
+    `step_losses`: the mean loss of each step, before its update.
     """
 
     steps: int
@@ -350,6 +351,7 @@ class TrainingReport:
     tokens: int
     loss: float
     metrics: dict[str, float]
+    step_losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,8 +103,8 @@ class FakeEngine:
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         return self.encode("\n".join(message["content"] for message in messages))
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return self.vocabulary.encode(text)
+    def encode(self, text: str, opens: bool = False) -> tuple[int, ...]:
+        return self.vocabulary.encode(f"<begin> {text}" if opens else text)
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
         for key, request in enumerate(requests):

@@ -76,7 +76,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
 def _run(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> list[RoundReport]:
     check_address(config.cluster)
-    config, path = _locate(config, resume)
+    config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
     advice = f"continue with --resume {resume or name}"
@@ -85,7 +85,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             advise(advice)
             folder.check_resumable(config)
             config = _as_it_began(config, folder.models())
-            stack.enter_context(_lease(folder))
+            stack.enter_context(take_lease(folder))
         inputs = _check(config, folder, is_new=not resume)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
         check_capacity(config)
@@ -93,9 +93,9 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("start actors")) as bar:
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
-        check_shared(folder.storage, workers)
+        check_shared(folder.storage, workers.learner, workers.rollouts)
         if not resume:
-            stack.enter_context(_lease(folder))
+            stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
         choice = checkpoints.choice()
@@ -111,7 +111,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
     return reports
 
 
-def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
+def locate_run(config: Config, resume: str | None) -> tuple[Config, str]:
     """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
     if resume is not None and not resume.strip("./ "):
         fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
@@ -126,7 +126,7 @@ def _locate(config: Config, resume: str | None) -> tuple[Config, str]:
     return parse_config(tree, f"--resume {resume}"), path
 
 
-def _lease(folder: RunFolder) -> Lease:
+def take_lease(folder: RunFolder) -> Lease:
     """If another process takes the run over, this one exits at once: any further write would go into the other's run."""
     return Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code))
 

@@ -5,6 +5,7 @@
     prompts          prompts, classify, rollout, evaluation
     rewards          factuality, verifier, judge, pairs, score
     learner          learner
+    sft              sft
     reward_training  train_checker, train_judge
     suites           suites
 
@@ -20,6 +21,7 @@ from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsCo
 from flame_ray.config.reward_training import TrainCheckerConfig, TrainJudgeConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
+from flame_ray.config.sft import DemonstrationSource, ElicitConfig, SftConfig
 from flame_ray.config.suites import SuitesConfig
 from flame_ray.config.validate import problems
 
@@ -27,6 +29,8 @@ __all__ = [
     "ClassifyConfig",
     "ClusterConfig",
     "Config",
+    "DemonstrationSource",
+    "ElicitConfig",
     "EvaluationConfig",
     "FactualityConfig",
     "JudgeConfig",
@@ -41,6 +45,7 @@ __all__ = [
     "RunConfig",
     "ScoreConfig",
     "Settings",
+    "SftConfig",
     "SuitesConfig",
     "VerifierConfig",
     "WeightsConfig",
@@ -62,6 +67,7 @@ class Config(Settings):
     judge: JudgeConfig = JudgeConfig()
     pairs: PairsConfig = PairsConfig()
     learner: LearnerConfig = LearnerConfig()
+    sft: SftConfig = SftConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     weights: Changeable[WeightsConfig] = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()

@@ -20,7 +20,7 @@ class LearnerConfig(Workers):
     The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
     """
 
-    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo"] = "dpo"  # the file of that name in learner/losses
+    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "nll"] = "dpo"  # the file of that name in learner/losses
     beta: Annotated[float, Field(gt=0)] = 0.1  # scale of DPO's implicit reward; for ipo, its tau
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
     # For fdpo, its lambda: by how many nats more sides that differ by 1 in factuality must differ. The authors try 0 to 100.
@@ -30,8 +30,9 @@ class LearnerConfig(Workers):
     lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
-    batch_pairs: Positive = 8  # pairs in an optimizer step, over all ranks
-    micro_batch_pairs: Changeable[Positive] = 4  # pairs in a forward pass of one rank
+    steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
+    batch_pairs: Positive = 8  # pairs (for `flame-ray sft`: answers) in an optimizer step, over all ranks
+    micro_batch_pairs: Changeable[Positive] = 4  # pairs (or answers) in a forward pass of one rank
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     reference: Literal["round", "initial"] = "round"
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1

@@ -19,6 +19,8 @@ class ModelConfig(Settings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"  # of the samplers and the judge; auto: see `fast_dtype`
     max_length: Positive = 512
     trust_remote_code: bool = False
+    # For a model that has no chat template, as before tuning: `plain`, or a file in Jinja. It is saved with what is trained.
+    chat_template: str | None = None
 
 
 class WeightsConfig(Settings):

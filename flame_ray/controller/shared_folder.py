@@ -10,14 +10,15 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
 from flame_ray.cluster.waiting import Waiting
-from flame_ray.controller.workers import Workers
 from flame_ray.errors import StorageError
+from flame_ray.learner.durable import DurableLearner
+from flame_ray.rollout.pool import RolloutPool
 from flame_ray.storage.filesystem import Storage
 
 LOOK_S = 60.0  # how long a node may take to read one line
 
 
-def check_shared(storage: Storage, workers: Workers) -> None:
+def check_shared(storage: Storage, learner: DurableLearner, rollouts: RolloutPool | None = None) -> None:
     """Raises StorageError if a node that needs the run's folder sees another one, or none, at its path.
 
     The node of the learner's rank 0 writes there; those of the other ranks read its states, and those of samplers that join
@@ -25,7 +26,8 @@ def check_shared(storage: Storage, workers: Workers) -> None:
     """
     if storage.local is None or sum(node["Alive"] for node in ray.nodes()) < 2:
         return
-    writer, *readers = (*workers.learner.group.actors, *workers.rollouts.pool.actors)
+    samplers = rollouts.pool.actors if rollouts else []
+    writer, *readers = (*learner.group.actors, *samplers)
     if unseen := find_unseen(storage, writer, readers):
         raise StorageError(
             f"{storage.url} to be the same folder on every node that needs it",

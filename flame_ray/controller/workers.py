@@ -148,6 +148,13 @@ async def _load_stored(stored: StoredModel, sampler: Any) -> None:
     await sampler.load_weights.remote(stored, STORED)
 
 
+def start_learner(scope: Scope, policy: ModelRef, checkpoints: Checkpoints) -> DurableLearner:
+    """Start the learner alone."""
+    learner = _start_learner(scope, policy, checkpoints)
+    _finish_start(scope, (), learner)
+    return learner
+
+
 def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: DurableLearner) -> None:
     """Wait for every pool's `min_workers`, start the other workers, and leave nodes that are about to go from now on."""
     for pool in pools:

@@ -13,10 +13,10 @@ from flame_ray.storage.local_copy import Folder
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off.
+    """One text to sample after `prompt_token_ids`. `temperature` 0 is greedy; `top_k` 0 is off. The text ends before any of
+    `stop`, whose tokens the sample still has.
 
-    With `json_schema` the text is JSON of this schema, or the beginning of it if `max_tokens` cut it. The text ends before the
-    first of the texts in `stop`.
+    With `json_schema` the text is JSON of this schema, or the beginning of it if `max_tokens` cut it.
     """
 
     prompt_token_ids: tuple[int, ...]
@@ -105,8 +105,10 @@ class TextEngine(Protocol):
         """Token ids of a chat, up to the beginning of the assistant's turn. Special tokens spelled out in a text stay text."""
         ...
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of plain text. Special tokens spelled out in it stay text."""
+    def encode(self, text: str, opens: bool = False) -> tuple[int, ...]:
+        """Token ids of plain text. Special tokens spelled out in it stay text. `opens`: it is the beginning of a document, and
+        gets the token that the model knows such a beginning by, if there is one.
+        """
         ...
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:

@@ -28,6 +28,10 @@ SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DEFAULT = ModelConfig()
+PLAIN_TEMPLATE = (  # a line of its own names who speaks, and the end-of-text token ends an answer
+    "{{ bos_token }}{% for message in messages %}<|{{ message.role }}|>\n{{ message.content }}"
+    "{{ eos_token if message.role == 'assistant' }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
 CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
 
 
@@ -36,7 +40,8 @@ class ModelRef:
     """A model as it travels to other nodes, each of which finds it by itself (`resolve`): one node's cache means nothing there.
 
     `name` is a built-in name, a hub id, or a folder as the user wrote it; `path` is where every node looks for that folder.
-    `revision` is a hub id's commit. `setting` is the setting that names the model.
+    `revision` is a hub id's commit. `setting` is the setting that names the model. `chat_template`: the text of the one to use
+    if the model has none.
     """
 
     name: str
@@ -44,6 +49,7 @@ class ModelRef:
     revision: str | None = None
     trust_remote_code: bool = False
     setting: str = "model.policy"
+    chat_template: str | None = None
 
     @property
     def pinned(self) -> str:
@@ -76,8 +82,9 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
     """
     if name == SMOLLM2:
         return ModelRef(name, setting=setting)
+    template = chat_template(config)
     if Path(name).expanduser().is_dir():
-        return ModelRef(name, told(name), None, config.trust_remote_code, setting)
+        return ModelRef(name, told(name), None, config.trust_remote_code, setting, template)
     hub_id, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         expected = f"`{SMOLLM2}`, a folder, or a hub id such as owner/name"
@@ -85,7 +92,17 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
     revision = revision or (config.revision if name == config.policy else None) or ""
     if not COMMIT.fullmatch(revision):
         revision = hub.look_up(hub_id, revision or None, config.trust_remote_code).commit
-    return ModelRef(hub_id, None, revision, config.trust_remote_code, setting)
+    return ModelRef(hub_id, None, revision, config.trust_remote_code, setting, template)
+
+
+def chat_template(config: ModelConfig) -> str | None:
+    """The text of `model.chat_template`. Raises ModelError if it names no file."""
+    if config.chat_template in (None, "plain"):
+        return PLAIN_TEMPLATE if config.chat_template else None
+    try:
+        return Path(str(config.chat_template)).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError("`plain`, or a file in Jinja, at model.chat_template", str(error), "correct the path") from error
 
 
 def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> KnownModel:
@@ -172,8 +189,9 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"a tokenizer in {folder}", str(error), "save the tokenizer beside the weights") from error
+    tokenizer.chat_template = tokenizer.chat_template or chat_template(config)
     if not tokenizer.chat_template:
-        fix = "add chat_template.jinja to it, or use an instruct model"
+        fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)
     return tokenizer
 

@@ -70,6 +70,8 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path, ba
     training, config.inference_mode = config.inference_mode, True  # a saved adapter is loaded for inference
     config.save_pretrained(str(folder))
     config.inference_mode = training
+    if base.chat_template is not None:  # the base model may have none
+        write_tokenizer(folder, base)
     if base.name == SMOLLM2:
         (folder / "README.md").write_text(CARD, encoding="utf-8")
 
@@ -81,7 +83,14 @@ def write_model(model: nn.Module, weights: dict[str, Tensor], folder: Path, ref:
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(resolve(ref), trust_remote_code=ref.trust_remote_code).save_pretrained(folder)
+    write_tokenizer(folder, ref)
+
+
+def write_tokenizer(folder: Path, ref: ModelRef) -> None:
+    """The model's tokenizer, with the chat template that it was trained with."""
+    tokenizer = AutoTokenizer.from_pretrained(resolve(ref), trust_remote_code=ref.trust_remote_code)
+    tokenizer.chat_template = tokenizer.chat_template or ref.chat_template
+    tokenizer.save_pretrained(folder)
 
 
 def read_model(folder: Path) -> Callable[[str], Tensor]:

@@ -89,11 +89,12 @@ class VllmEngine:
         self._vllm = vllm
         self._llm = self._build(vllm, options, folder)
         self._tokenizer = self._llm.get_tokenizer()
-        if not getattr(self._tokenizer, "chat_template", None):
+        self._tokenizer.chat_template = getattr(self._tokenizer, "chat_template", None) or options.model.chat_template
+        if not self._tokenizer.chat_template:
             raise ModelError(
                 "a model folder with a chat template",
                 f"none in {options.model.name}",
-                "add chat_template.jinja, or use an instruct model",
+                "add chat_template.jinja, set model.chat_template, or use an instruct model",
             )
         self._special = special_tokens(self._tokenizer)
         self._adapter: Any = None
@@ -142,8 +143,9 @@ class VllmEngine:
         chat = [{**each, "content": spelled_apart(each["content"], self._special)} for each in messages]
         return tuple(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
 
-    def encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=False))
+    def encode(self, text: str, opens: bool = False) -> tuple[int, ...]:
+        ids = tuple(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=opens))
+        return ids[:-1] if opens and ids[-1:] == (self._tokenizer.eos_token_id,) else ids  # some tokenizers also end a text
 
     def sample(self, requests: Sequence[SampleRequest]) -> Iterator[tuple[int, Sample]]:
         running: set[int] = set()

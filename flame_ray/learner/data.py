@@ -107,7 +107,7 @@ def _tokens(sequence: Continuation) -> list[tuple[int, ...]]:
 def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
     """The examples in batches of `size`, in an order that depends on `seed` alone; the last batch is filled up.
 
-    A prompt's examples stay together: those that share a sequence then share its forward pass (see `collate`).
+    A prompt's examples stay together if they may share a sequence, and so its forward pass (see `collate`).
     """
     groups = by_prompt(examples_D)
     Random(seed).shuffle(groups)
@@ -116,9 +116,11 @@ def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[
 
 
 def by_prompt(examples_D: Sequence[Example]) -> list[list[Example]]:
-    groups: dict[tuple[int, ...], list[Example]] = {}
-    for example in examples_D:
-        groups.setdefault(example.sequences[0].prompt_token_ids, []).append(example)
+    """Those of several sequences by their prompt; those of one sequence alone, as they share nothing."""
+    groups: dict[tuple[int, ...] | int, list[Example]] = {}
+    for place, example in enumerate(examples_D):
+        key = example.sequences[0].prompt_token_ids if len(example.sequences) > 1 else place
+        groups.setdefault(key, []).append(example)
     return list(groups.values())
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from flame_ray.errors import EngineError, StorageError
 from flame_ray.types import TrainingReport
@@ -16,7 +17,8 @@ class TrainState:
     """`step` of the `steps` of `round` are done, on examples with this digest; the last step adds the `report`.
 
     `sums` holds the loss and its metrics by name, summed over the examples so far; `weight` is the sum of these examples'
-    weights. `ranks` and `zero_stage` describe the learner that wrote the state; any other can resume it.
+    weights; `step_losses` are the mean losses of the steps. `ranks` and `zero_stage` describe the learner that wrote the
+    state; any other can resume it.
 
     >>> TrainState().finished  # before the first round
     True
@@ -29,6 +31,7 @@ class TrainState:
     sums: dict[str, float] = field(default_factory=dict)
     weight: float = 0.0
     tokens: int = 0
+    step_losses: tuple[float, ...] = ()
     report: TrainingReport | None = None
     ranks: int = 1
     zero_stage: int = 0
@@ -40,12 +43,15 @@ class TrainState:
     def after_step(self, sums: Mapping[str, float], weight: float, tokens: int) -> "TrainState":
         """The state one step later. `sums`, `weight` and `tokens` are that step's, over all ranks."""
         total = {name: self.sums.get(name, 0.0) + value for name, value in sums.items()}
-        return replace(self, step=self.step + 1, sums=total, weight=self.weight + weight, tokens=self.tokens + tokens)
+        losses = (*self.step_losses, sums["loss"] / weight)
+        done = replace(self, step=self.step + 1, sums=total, step_losses=losses)
+        return replace(done, weight=self.weight + weight, tokens=self.tokens + tokens)
 
     def with_report(self, examples: int) -> "TrainState":
         """The state with the round's report; `examples` counts each example once, however many epochs there were."""
         means = {name: value / self.weight for name, value in self.sums.items()}
-        return replace(self, report=TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means))
+        report = TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means, self.step_losses)
+        return replace(self, report=report)
 
     def holds(self, asked: "TrainState", origin: str) -> bool:
         """Whether this state is in, or at the end of, the round that begins with `asked`; False: that round comes next.
@@ -78,5 +84,10 @@ def read_train_state(folder: Path) -> TrainState:
             "resume the run with that version, or start a new run",
         )
     tree = json.loads(path.read_text(encoding="utf-8"))
-    report = TrainingReport(**tree["report"]) if tree["report"] else None
-    return TrainState(**{**tree, "report": report})
+    report = TrainingReport(**_with_tuple(tree["report"])) if tree["report"] else None
+    return TrainState(**{**_with_tuple(tree), "report": report})
+
+
+def _with_tuple(tree: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples; a state of an earlier version has no such losses."""
+    return {**tree, "step_losses": tuple(tree.get("step_losses", ()))}

@@ -45,7 +45,7 @@ class Training:
                 "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
             )
         batches = global_batches(examples_D, self._config.batch_pairs, derived_seed(self._seed, "shuffle", round))
-        plan = [batch for epoch in range(self._config.epochs) for batch in self._epoch(batches, round, epoch)]
+        plan = self._plan(batches, round)
         references = batches if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
         asked = TrainState(round, 0, len(plan), digest(examples_D))
@@ -134,6 +134,12 @@ class Training:
         names = sorted(sums)
         totals = self._engine.sum_over_ranks(torch.stack([sums[name] for name in names]))
         return dict(zip(names, totals.tolist(), strict=True))
+
+    def _plan(self, batches: list[list[Example]], round: int) -> list[list[Example]]:
+        """The batches of all steps."""
+        steps = self._config.steps
+        epochs = -(-steps // len(batches)) if steps else self._config.epochs
+        return [batch for epoch in range(epochs) for batch in self._epoch(batches, round, epoch)][:steps]
 
     def _epoch(self, batches: list[list[Example]], round: int, epoch: int) -> list[list[Example]]:
         """The same batches in every epoch, so that their reference fits, in another order."""

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import split_of, stable_fraction
-from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.storage.jsonl import Row
 from flame_ray.types import Prompt, Split
 
 BUILT_IN = {"factbook": factbook_prompts, "open-ended": open_ended_prompts}
@@ -76,7 +77,8 @@ def _of_source(source: PromptSource) -> Iterator[Prompt]:
     if source.source in BUILT_IN:
         prompts = BUILT_IN[source.source]()
     else:
-        prompts = tuple(_parse(row, source) for row in _rows(source.source))
+        rows = read_rows(source.source, "prompts.sources", tuple(BUILT_IN))
+        prompts = tuple(_parse(row, source) for row in rows)
         if not prompts:
             raise DataError(
                 f"prompts in {source.source}", "no rows", "name a source with at least one prompt in prompts.sources"
@@ -90,46 +92,9 @@ def _of_source(source: PromptSource) -> Iterator[Prompt]:
 
 def _developing(prompt: Prompt, source: PromptSource) -> Prompt:
     """The prompt, for development if it is one of the source's share. All prompts about a country go the same way."""
-    key = prompt.id.rpartition("/")[0] if source.source == "factbook" else _normal(prompt.text)
+    key = prompt.id.rpartition("/")[0] if source.source == "factbook" else normal(prompt.text)
     moves = prompt.split == Split.TRAIN and stable_fraction(f"dev/{key}") < source.dev_fraction
     return replace(prompt, split=Split.DEV) if moves else prompt
-
-
-def _rows(name: str) -> Iterator[Row]:
-    path = Path(name).expanduser()
-    looks_like_a_file = path.suffix in {".jsonl", ".parquet", ".json", ".csv", ".tsv", ".txt"}
-    if looks_like_a_file and not path.is_file():
-        fix = f"correct the path in prompts.sources; it is looked up from {Path.cwd()}"
-        raise DataError("a prompt file", f"nothing at {path}", fix)
-    if path.suffix == ".jsonl":
-        return read_jsonl(path)
-    if path.suffix == ".parquet":
-        return _parquet_rows(path)
-    if looks_like_a_file:
-        raise DataError("a .jsonl or .parquet file", str(path), "write one JSON object a line, with the prompt in a column")
-    return _dataset_rows(name)
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError("a readable Parquet file", f"{path}: {error}", "write the file again") from error
-    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
-
-
-def _dataset_rows(name: str) -> Iterator[Row]:
-    import datasets  # takes seconds, so only when it is needed
-
-    try:
-        rows = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, no split `train`, or a script
-        fix = f"name one of {', '.join(BUILT_IN)}, a .jsonl or .parquet file, or a data set that this machine can load"
-        raise DataError(f"a data set {name!r} with a split `train`", str(error), fix) from error
-    return (Row(f"{name}: row {number}", number, dict(row)) for number, row in enumerate(rows, start=1))
 
 
 def _parse(row: Row, source: PromptSource) -> Prompt:
@@ -139,10 +104,10 @@ def _parse(row: Row, source: PromptSource) -> Prompt:
     label = None
     if source.label_column is not None:
         _column(row, source.label_column, "label_column")
-        label = _word(row, source.label_column, LABELS)
-    by_text = split_of(_normal(text), source.heldout_fraction)
-    split = _word(row, "split", SPLITS) if "split" in row.columns else by_text
-    return Prompt(id=_id_of(row, text, source.source), text=text.strip(), split=split, label=label)
+        label = word_of(row, source.label_column, LABELS)
+    by_text = split_of(normal(text), source.heldout_fraction)
+    split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
+    return Prompt(id=id_of(row, text, source.source), text=text.strip(), split=split, label=label)
 
 
 def _column(row: Row, name: str, setting: str) -> Any:
@@ -152,7 +117,7 @@ def _column(row: Row, name: str, setting: str) -> Any:
     return row.columns[name]
 
 
-def _word(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:
+def word_of(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:
     value = row.columns[column]
     word = str(value).strip().lower()
     if word not in words:
@@ -161,14 +126,15 @@ def _word(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:
     return words[word]
 
 
-def _id_of(row: Row, text: str, source: str) -> str:
+def id_of(row: Row, text: str, source: str) -> str:
     """The row's own `id`; otherwise one made from the text, which stays the same when rows are added or moved."""
     if row.columns.get("id") not in (None, ""):
         return str(row.columns["id"])
-    return f"{Path(source).stem}/{int(stable_fraction(_normal(text)) * 2**48):012x}"
+    return f"{Path(source).stem}/{int(stable_fraction(normal(text)) * 2**48):012x}"
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """A text without differences of case and blanks, to find repeats."""
     return " ".join(text.casefold().split())
 
 
@@ -180,7 +146,7 @@ def _without_repeats(prompts: tuple[Prompt, ...], where: str) -> tuple[Prompt, .
     kept: dict[str, Prompt] = {}
     leaked = 0
     for prompt in sorted(prompts, key=lambda prompt: list(Split).index(prompt.split)):
-        first = kept.setdefault(_normal(prompt.text), prompt)
+        first = kept.setdefault(normal(prompt.text), prompt)
         leaked += first.split != prompt.split
     repeats = len(prompts) - len(kept)
     if repeats:

@@ -1,12 +1,16 @@
 """Turns round reports into the entries of summary.json and into the closing table on the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flame_ray.config import Config
+from flame_ray.sft import SftReport
+from flame_ray.shown import printable
 from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, PairCounts, RoundReport, Selection
 
 ROUNDS_ABREAST = 3
@@ -47,6 +51,38 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
         summary["development"] = evaluation_summary(report.development)
         summary["selection"] = _selection(report.selection)
     return summary | {"timings": timings, "weight_version": report.weight_version}
+
+
+def sft_summary(report: SftReport, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """summary.json of a supervised fine-tuning, beside how it ended. `left_out`: of the sources, by reason."""
+    training = report.training
+    return {
+        "model": report.model,
+        "seeds": {"instructions": report.seeds, "fact_based": report.fact_based},
+        "elicited": asdict(report.elicited),
+        "examples": {"by_source": training.by_source, "tokens_by_source": training.tokens_by_source},
+        "left_out": {**left_out, "too long": training.too_long},
+        "training": {
+            "loss": training.report.loss,
+            "steps": training.report.steps,
+            "examples": training.report.examples,
+            "tokens": training.report.tokens,
+            "loss_by_step": list(training.report.step_losses),
+        },
+    }
+
+
+def print_sft_table(console: Console, report: SftReport) -> None:
+    """Print what was learned, by its source."""
+    training = report.training
+    table = Table(title="Answers that were learned")
+    for heading in ("source", "answers", "tokens"):
+        table.add_column(heading, justify="left" if heading == "source" else "right")
+    for source, count in training.by_source.items():
+        table.add_row(Text(printable(source)), f"{count:,}", f"{training.tokens_by_source[source]:,}")
+    console.print(table)
+    words = f"{training.report.steps} steps, mean loss {training.report.loss:.3f} nats a token"
+    console.print(words, highlight=False, markup=False)
 
 
 def truncated_share(pairs: PairCounts) -> float | None:

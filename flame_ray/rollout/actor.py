@@ -56,7 +56,8 @@ class RolloutActor:
             raise
 
     def _begin(self, number: int, prompt: Prompt, plan: SamplingPlan) -> None:
-        rendered = self._engine.render([{"role": "user", "content": prompt.text}])
+        chat = [{"role": "user", "content": prompt.text}]
+        rendered = self._engine.render(chat) if plan.chat else self._engine.encode(prompt.text, opens=True)
         self._open[number] = OpenGroup(prompt, requests(prompt, rendered, plan), self._engine.weight_version)
         for id, request in self._open[number].requests_G.items():
             key = next(self._keys)

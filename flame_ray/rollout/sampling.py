@@ -10,7 +10,10 @@ from flame_ray.types import Group, Prompt, Response, ResponseId
 
 @dataclass(frozen=True, slots=True)
 class SamplingPlan:
-    """How a round samples: `samples` responses for each prompt, each seeded by (run seed, round, prompt, index)."""
+    """How a round samples: `samples` responses for each prompt, each seeded by (run seed, round, prompt, index).
+
+    `chat`: the prompt is a user's turn. False: its text is continued as it is. A response ends before any of `stop`.
+    """
 
     round: int
     seed: int
@@ -19,6 +22,8 @@ class SamplingPlan:
     temperature: float
     top_p: float = 1.0
     top_k: int = 0
+    chat: bool = True
+    stop: tuple[str, ...] = ()
 
 
 def greedy_plan(round: int, max_tokens: int) -> SamplingPlan:
@@ -42,6 +47,7 @@ def requests(prompt: Prompt, prompt_token_ids: tuple[int, ...], plan: SamplingPl
             top_p=plan.top_p,
             top_k=plan.top_k,
             seed=sample_seed(plan.seed, id) if plan.temperature > 0 else None,
+            stop=plan.stop,
         )
         for id in ids
     }

@@ -1,6 +1,8 @@
 """Reads JSONL files of any length in little memory: one JSON object a line, in UTF-8, perhaps after a byte order mark."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +81,16 @@ def parse_line(line: bytes, number: int, path: str) -> Row:
 def _lines(path: Path) -> Iterator[bytes]:
     """The lines of a file; of one that is too long, only its beginning."""
     try:
-        with path.open("rb") as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             while line := file.readline(MAX_LINE + 1):
                 yield line
                 while len(line) > MAX_LINE and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE + 1)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:  # the last two: a compressed file that is cut off, or damaged
         raise DataError(
-            "a file that can be read", f"{path}: {error.strerror}", "correct its path or its permissions"
+            "a file that can be read",
+            f"{path}: {getattr(error, 'strerror', None) or error}",
+            "correct its path or its permissions",
         ) from error
 
 

@@ -63,7 +63,7 @@ class StepObjective:
         loss_D, metrics = self.loss(logps, reference, batch)
         minimised = _weighted_sum(loss_D, batch) / self.normaliser
         if self.nll_weight:
-            minimised = minimised + self.nll_weight * (_weighted_sum(_first_nll(logps, batch), batch) / self.normaliser)
+            minimised = minimised + self.nll_weight * (_weighted_sum(first_nll(logps, batch), batch) / self.normaliser)
         return minimised, {name: _weighted_sum(value.detach(), batch) for name, value in {"loss": loss_D, **metrics}.items()}
 
 
@@ -84,7 +84,7 @@ def _weighted_sum(values_D: Tensor, batch: Batch) -> Tensor:
     return (values_D * batch.weights_D).sum()
 
 
-def _first_nll(logps: Tensor, batch: Batch) -> Tensor:
-    """[D]"""
+def first_nll(logps: Tensor, batch: Batch) -> Tensor:
+    """[D]: of each example's first sequence, the negative log-likelihood in nats a token."""
     first = slice(len(batch.weights_D))
     return -logps[first] / batch.counted_lengths_N[first].clamp(min=1)

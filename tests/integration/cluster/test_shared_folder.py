@@ -70,12 +70,12 @@ def test_a_node_that_sees_the_folder_is_not_named_and_nothing_stays_there(actors
 def test_a_node_of_the_learner_or_of_samplers_that_does_not_see_it_is_named(actors, two_nodes, tmp_path, ranks, samplers):
     pools = Pools([actors[index] for index in ranks], [actors[index] for index in samplers])
     with pytest.raises(StorageError, match=r"node [\d.]+: No such file or directory at .*run\.root"):
-        check_shared(Storage(tmp_path / "mine"), pools)
+        check_shared(Storage(tmp_path / "mine"), pools.learner, pools.rollouts)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.timeout(120)
 def test_a_url_and_one_node_are_not_asked(actors, two_nodes, tmp_path, monkeypatch):
-    check_shared(Storage("memory://bucket/mine"), Pools(actors[1:]))
+    check_shared(Storage("memory://bucket/mine"), Pools(actors[1:]).learner)
     monkeypatch.undo()
-    check_shared(Storage(tmp_path / "mine"), Pools(actors[1:]))
+    check_shared(Storage(tmp_path / "mine"), Pools(actors[1:]).learner)

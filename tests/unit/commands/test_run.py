@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _locate, _resumed, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -142,14 +142,14 @@ def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
     ],
 )
 def test_a_run_is_where_its_root_and_its_id_say_or_the_folder_to_go_on_with(root, resume, expected):
-    config, path = _locate(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
+    config, path = locate_run(parse_config({"run": {"root": root, "id": "mine"}}, "here"), resume)
     assert (config.run.root, path) == expected
 
 
 def test_a_run_that_is_gone_on_with_on_an_object_store_must_be_able_to_send_its_weights():
     settings = parse_config({"weights": {"backend": "lora"}}, "here")
     with pytest.raises(ConfigError, match=r"weights\.backend lora needs run\.root .*gs://bucket"):
-        _locate(settings, "gs://bucket/other")
+        locate_run(settings, "gs://bucket/other")
 
 
 class FakeStages:
@@ -217,18 +217,18 @@ def submitted(monkeypatch) -> None:
 )
 def test_a_relative_root_is_refused_in_a_submitted_job(submitted, root, resume, setting):
     with pytest.raises(ConfigError, match=rf"for {setting}, as this job was submitted.*s3://bucket"):
-        _locate(parse_config({"run": {"root": root}}, "here"), resume)
+        locate_run(parse_config({"run": {"root": root}}, "here"), resume)
 
 
 @pytest.mark.parametrize("resume", ["/shared/mine", "s3://bucket/mine"])
 def test_a_submitted_job_may_resume_a_run_by_its_whole_path_whatever_its_root(submitted, resume):
-    assert _locate(Config(), resume)[1] == resume
+    assert locate_run(Config(), resume)[1] == resume
 
 
 @pytest.mark.parametrize("resume", ["", " ", ".", "..", "/", "./"])
 def test_a_resume_that_names_no_run_does_not_start_a_new_one(resume):
     with pytest.raises(ConfigError, match=r"--resume with a run's id or folder"):
-        _locate(Config(), resume)
+        locate_run(Config(), resume)
 
 
 @pytest.mark.parametrize("is_new", [True, False])

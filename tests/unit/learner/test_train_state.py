@@ -8,7 +8,7 @@ from flame_ray.errors import EngineError, StorageError
 from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
 from flame_ray.types import TrainingReport
 
-INSIDE = TrainState(2, 3, 8, "digest", {"accuracy": 2.0, "loss": 1.0}, 4.0, 50)
+INSIDE = TrainState(2, 3, 8, "digest", {"accuracy": 2.0, "loss": 1.0}, 4.0, 50, (0.5, 0.25))
 ASKED = TrainState(2, 0, 8, "digest")
 
 
@@ -16,7 +16,8 @@ def test_sums_of_steps_become_the_means_of_the_report():
     state = TrainState(1, 0, 2).after_step({"loss": 1.5, "margin": 0.5}, 4.0, tokens=30)
     state = state.after_step({"margin": 0.25, "loss": 0.5}, 1.0, tokens=12)
     assert (state.step, state.finished) == (2, True)
-    assert state.with_report(examples=5).report == TrainingReport(2, 5, 42, loss=0.4, metrics={"margin": 0.15})
+    expected = TrainingReport(2, 5, 42, loss=0.4, metrics={"margin": 0.15}, step_losses=(0.375, 0.5))
+    assert state.with_report(examples=5).report == expected
 
 
 @pytest.mark.parametrize("state", [TrainState(), INSIDE, replace(INSIDE, step=8).with_report(examples=1)])

@@ -302,3 +302,31 @@ def test_a_step_counts_by_the_weight_of_its_examples():
     weights = [sum(part.weights_D.sum().item() for part in engine.seen_by_steps[k : k + 2]) for k in (0, 2)]
     assert engine.minimised == pytest.approx([2 * loss * weight / sum(weights) for weight in weights])
     assert weights[0] != pytest.approx(weights[1])
+
+
+# So many steps
+
+
+@pytest.mark.parametrize(("steps", "trained"), [(2, 8), (3, 10), (6, 20)])
+def test_a_round_may_take_exactly_so_many_steps_in_as_many_epochs_as_that_takes(steps, trained):
+    """Ten examples in batches of four: three steps an epoch, the last of them of two."""
+    engine, learner = training(config=CONFIG.model_copy(update={"steps": steps}), loss=Likelihood())
+    examples = [replace(example, sequences=example.sequences[:1]) for example in make_examples(10)]
+    assert learner.begin(examples, round=1) == range(steps)
+    assert learner.finish().steps == steps
+    assert engine.rates == pytest.approx(rates(1, steps))
+    assert engine.weight == trained
+
+
+def test_the_report_has_the_mean_loss_of_each_step(tmp_path):
+    engine, learner = training(loss=Likelihood())
+    examples = [replace(example, sequences=example.sequences[:1]) for example in make_examples(10)]
+    learner.begin(examples, round=1)
+    advance(learner, 2)
+    learner.save(tmp_path / "state")
+    report = learner.finish()
+    batches = [[part.indices_D[part.weights_D > 0] for part in engine.seen_by_steps[k : k + 2]] for k in (0, 2, 4)]
+    assert report.step_losses == pytest.approx([-(torch.cat(batch).float() + 1).mean().item() for batch in batches])
+    resumed = training(tmp_path / "state", loss=Likelihood())[1]
+    resumed.begin(examples, round=1)
+    assert resumed.finish() == report

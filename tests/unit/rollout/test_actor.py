@@ -76,3 +76,11 @@ def test_texts_that_are_no_chats_are_continued_and_weighed_with_their_places():
     weighed = actor.weigh([Continuation((1,), (2, 3)), Continuation((1,), (2,))])
     assert inspect.isgenerator(weighed)
     assert list(weighed) == [(0, (-2.0,)), (1, (-1.0,))]
+
+
+def test_a_prompt_that_is_no_chat_is_continued_as_the_beginning_of_a_document_up_to_a_stop():
+    engine = FakeEngine(writes=lambda text: text)
+    plan = SamplingPlan(2, 11, samples=1, max_tokens=16, temperature=0.7, chat=False, stop=("\n###",))
+    ((_, group),) = worker(engine).generate(PROMPTS_P[:1], plan)
+    assert group.responses_G[0].text == "<begin> one"
+    assert [request.stop for request in engine.requests] == [("\n###",)]

@@ -1,0 +1,141 @@
+"""`flame-ray sft`: supervised fine-tuning, from demonstrations to a model that vLLM serves.
+
+Whatever can be known to fail is found before anything is placed or written.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import ray
+from rich.console import Console
+
+from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.connect import check_address, connected
+from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.run import classification_cache, locate_run, take_lease
+from flame_ray.config import Config
+from flame_ray.controller.sft_stages import SftClusterStages
+from flame_ray.doctor.disks import checkpoint_room
+from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.embedder import embedder_folder
+from flame_ray.engines.models import KnownModel, check_attention_heads, load_tokenizer, look_up
+from flame_ray.errors import ConfigError, DataError
+from flame_ray.journal.environment import describe_environment
+from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
+from flame_ray.journal.sft_journal import ROUND, SftJournal
+from flame_ray.journal.telemetry import Metrics
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.report.progress import Screen
+from flame_ray.report.summary import print_sft_table
+from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.sft import DemonstrationSet, Mixture, SftReport, run_sft, seed_prompts
+from flame_ray.storage.filesystem import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class SftInputs:
+    """What a fine-tuning reads: the model that it trains, the one that classifies its seeds, and its demonstrations."""
+
+    policy: KnownModel
+    judge: KnownModel
+    demonstrations: DemonstrationSet
+
+    @property
+    def models(self) -> dict[str, str]:
+        """What a resumed run needs to find the same models, though a branch on the hub has moved."""
+        return {"model.policy": self.policy.ref.pinned, "judge.model": self.judge.ref.pinned}
+
+
+def sft(config: Config, console: Console, resume: str | None = None) -> SftReport:
+    """Fine-tune as the job says. Raises a FlameError, which the journal records, if the run cannot go on.
+
+    `resume` is the id of a run under run.root, or the path or URL of a run's folder.
+    """
+    with interruptible("nothing is written yet: start the run again") as advise:
+        return _sft(config, console, resume, advise)
+
+
+def _sft(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> SftReport:
+    check_address(config.cluster)
+    config, path = locate_run(config, resume)
+    name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
+    checkpoints = Checkpoints(folder.checkpoints)
+    with ExitStack() as stack:
+        if resume:
+            folder.check_resumable(config)
+            stack.enter_context(take_lease(folder))
+        inputs = check_sft(config, folder, is_new=not resume)
+        stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
+        for role in roles_of(config):  # one after another
+            check_capacity(config, only=(role,))
+        if not resume:
+            stack.enter_context(take_lease(folder))
+            folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
+        advise(f"continue with --resume {resume or name}")
+        journal = SftJournal(folder, name, Screen(console), Metrics(name), checkpoints.trained() >= ROUND)
+        cache = classification_cache(inputs.judge.folder)
+        made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)
+        with journal.recorded(), made as stages:
+            report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
+        journal.complete(report, inputs.demonstrations.left_out)
+    print_sft_table(console, report)
+    console.print(f"run {name}: {folder.storage.url}; the model is in {report.model}", markup=False, soft_wrap=True)
+    return report
+
+
+def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
+    """Check the settings, the demonstrations, the models and the disk before anything is placed."""
+    if config.learner.loss != "nll":
+        fix = "set learner.loss to nll in the job, or use `flame-ray run`"
+        raise ConfigError("learner.loss nll, which learns from answers", config.learner.loss, fix)
+    demonstrations = load_demonstrations(config.sft.sources)
+    _check_seeds(config, demonstrations)
+    began = {} if is_new else folder.models()
+    policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    ChatTokenizer(policy.folder, config.model)
+    judge = policy
+    if config.judge.model and "judge" in roles_of(config):
+        judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
+        load_tokenizer(judge.folder, config.model)
+    _check_elicitation(config, policy)
+    once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
+    if is_new:
+        folder.check_new(RESERVE_BYTES + checkpoint_room(once, policy))
+    else:
+        folder.check_room(RESERVE_BYTES)
+    return SftInputs(policy, judge, demonstrations)
+
+
+def roles_of(config: Config) -> tuple[str, ...]:
+    """The kinds of actors that the stages need."""
+    asks = config.sft.classifies and config.classify.by == "model"
+    return (*(["judge"] if asks else []), *(["rollout"] if config.sft.elicits else []), "learner")
+
+
+def mixture_of(config: Config) -> Mixture:
+    return Mixture(config.sft.fact_based == "elicited", config.sft.others == "elicited", config.sft.elicit.weight)
+
+
+def _check_seeds(config: Config, demonstrations: DemonstrationSet) -> None:
+    if config.sft.elicits and not seed_prompts(demonstrations.demonstrations):
+        fix = "set `seed: true` for a source in sft.sources, or set sft.fact_based and sft.others to human"
+        raise DataError("seeds, which the model is to answer itself", "no source of sft.sources that has any", fix)
+
+
+def _check_elicitation(config: Config, policy: KnownModel) -> None:
+    """What the elicitation needs: room for an instruction, an embedder, a corpus."""
+    if not config.sft.elicits:
+        return
+    elicit = config.sft.elicit
+    check_attention_heads(policy.folder, config.rollout.tensor_parallel)
+    if elicit.max_tokens + 1 >= config.model.max_length:
+        found = f"{elicit.max_tokens} and {config.model.max_length}"
+        fix = "raise model.max_length, or lower sft.elicit.max_tokens"
+        raise ConfigError("sft.elicit.max_tokens well below model.max_length, which examples need too", found, fix)
+    if elicit.similarity == "dense":
+        embedder_folder(elicit.embedder)
+    if elicit.passages:
+        check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)

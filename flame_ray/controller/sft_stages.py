@@ -1,0 +1,156 @@
+"""The stages of a supervised fine-tuning, carried out by actors.
+
+Each stage starts the actors that it needs and ends them: none needs another's, so that they never share a GPU.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from flame_ray.cluster.interrupt import raise_if_interrupted
+from flame_ray.config import Config
+from flame_ray.controller.shared_folder import check_shared
+from flame_ray.controller.stages import PooledModel
+from flame_ray.controller.workers import Scope, start_judge, start_learner, start_samplers
+from flame_ray.elicitation.few_shot import STOP, FewShot
+from flame_ray.elicitation.prompts import PromptMaker, as_prompt, shown_pool
+from flame_ray.elicitation.similar import Scores, by_meaning, by_words
+from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.embedder import Embedder
+from flame_ray.engines.models import KnownModel
+from flame_ray.errors import DataError, Interrupted
+from flame_ray.journal.sft_journal import ROUND
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.learner.demonstrations import demonstration_examples
+from flame_ray.learner.durable import DurableLearner
+from flame_ray.prompts.classify import classify, decide_by_label
+from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
+from flame_ray.rollout.pool import RolloutPool
+from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.sft import Demonstration, SftStages, SftTraining
+from flame_ray.storage.cache import Cache
+from flame_ray.storage.filesystem import Storage
+from flame_ray.types import Group, Passage, Prompt
+
+log = logging.getLogger(__name__)
+Advance = Callable[[int, int], None]  # (steps done, steps in all)
+
+
+@dataclass
+class SftClusterStages(ExitStack):
+    """Binds the stages to actors. As a context it ends the learner, which trains and then saves.
+
+    `judge`: the model that is asked which seeds need facts; `classified` keeps its answers. `storage`: the run's folder.
+    """
+
+    config: Config
+    policy: KnownModel
+    judge: KnownModel
+    classified: Cache
+    checkpoints: Checkpoints
+    storage: Storage
+    advance: Advance = field(default=lambda done, total: None)
+    _learner: DurableLearner | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def stages(self) -> SftStages:
+        return SftStages(self.classify, self.elicit, self.train, self.save)
+
+    def classify(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
+        if self.config.classify.by == "label":
+            return decide_by_label(prompts_P)
+        with Scope(self.config) as scope:
+            model = PooledModel(start_judge(scope, self.judge.ref))
+            return classify(prompts_P, model, self.classified, self.config.classify.threshold)
+
+    def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
+        """The model's own answers. A group without answers is of an instruction that is too long."""
+        shown = self._few_shots(prompts_P, seeds_D)
+        by_id = {prompt.id: prompt for prompt in prompts_P}
+        yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
+        texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
+        with Scope(self.config) as scope:
+            for group in RolloutPool(start_samplers(scope, self.policy.ref)).generate(texts_P, self._plan()):
+                yield Group(by_id[group.prompt.id], group.responses_G)
+
+    def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
+        config = self.config
+        chat = ChatTokenizer(self.policy.folder, config.model)
+        made = demonstration_examples(demonstrations_D, chat, config.model.max_length, config.sft.max_dropped)
+        try:
+            report = self._started().train(made.examples_D, ROUND, self._stepped)
+        except Interrupted:
+            self._started().interrupt(ROUND)
+            raise
+        return SftTraining(report, dict(made.by_source), dict(made.tokens_by_source), made.too_long)
+
+    def save(self) -> str:
+        """Save the adapter, and the whole model if `run.save_merged` asks for it or there is no adapter. Returns where."""
+        folder, learner, config = self.checkpoints.round(ROUND), self._started(), self.config
+        if config.learner.lora is not None:
+            learner.save(folder / "adapter", merged=False)
+        if is_merged := config.run.save_merged or config.learner.lora is None:
+            learner.save(folder / "merged", merged=True)
+        return str(folder / ("merged" if is_merged else "adapter"))
+
+    def _started(self) -> DurableLearner:
+        if self._learner is None:
+            scope = self.enter_context(Scope(self.config))
+            self._learner = start_learner(scope, self.policy.ref, self.checkpoints)
+            check_shared(self.storage, self._learner)
+        return self._learner
+
+    def _stepped(self, done: int, total: int) -> None:
+        self.advance(done, total)
+        raise_if_interrupted()
+
+    def _plan(self) -> SamplingPlan:
+        rollout, elicit = self.config.rollout, self.config.sft.elicit
+        return SamplingPlan(
+            ROUND,
+            self.config.run.seed,
+            elicit.samples,
+            elicit.max_tokens,
+            rollout.temperature,
+            rollout.top_p,
+            rollout.top_k,
+            chat=False,
+            stop=STOP,
+        )
+
+    def _few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
+        """The few-shot prompt of each instruction, by its id."""
+        elicit, pool = self.config.sft.elicit, shown_pool(seeds_D)
+        if len(pool) < elicit.shots:
+            fix = "add seeds to sft.sources, or lower sft.elicit.shots"
+            raise DataError(f"at least {elicit.shots} seeds that can be shown (sft.elicit.shots)", str(len(pool)), fix)
+        limit = self.config.model.max_length - elicit.max_tokens - 1
+        length = ChatTokenizer(self.policy.folder, self.config.model).length
+        maker = PromptMaker(pool, self._scores([each.prompt.text for each in pool]), elicit.shots, length, limit)
+        passages_PK = self._passages([prompt.text for prompt in prompts_P])
+        shown = {
+            prompt.id: maker.few_shot(prompt, passages_K) for prompt, passages_K in zip(prompts_P, passages_PK, strict=True)
+        }
+        fewer = sum(each is None or each.shots < elicit.shots for each in shown.values())
+        if fewer:
+            found = f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {elicit.shots} examples"
+            log.warning("%s: raise model.max_length, or lower sft.elicit.max_tokens", found)
+        return shown
+
+    def _scores(self, texts: Sequence[str]) -> Scores:
+        elicit = self.config.sft.elicit
+        return by_words(texts) if elicit.similarity == "bm25" else by_meaning(texts, Embedder(elicit.embedder))
+
+    def _passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
+        """The passages that each prompt shows; found in this process, which has no vLLM."""
+        factuality, keep = self.config.factuality, self.config.sft.elicit.passages
+        if not keep:
+            return [()] * len(texts)
+        evidence = Evidence(
+            open_retriever(factuality), max(factuality.retrieve, keep), keep, "prompt", open_reranker(factuality)
+        )
+        return evidence.find(texts)

@@ -1,0 +1,70 @@
+"""Reads the rows of a table that a setting names: a JSONL, JSON or Parquet file, or a `datasets` name."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flame_ray.errors import DataError
+from flame_ray.storage.jsonl import Row, read_jsonl
+
+FILES = {".jsonl", ".json", ".parquet", ".csv", ".tsv", ".txt", ".gz"}  # what looks like a file, if it can be read or not
+
+
+def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterator[Row]:
+    """The rows of a source, with their places. Raises DataError, naming `setting`, for a source that cannot be read.
+
+    A JSONL file may be compressed (`.jsonl.gz`). A JSON file holds one list of objects, and is read as a whole.
+    """
+    path = Path(name).expanduser()
+    if path.suffix in FILES and not path.is_file():
+        fix = f"correct the path in {setting}; it is looked up from {Path.cwd()}"
+        raise DataError("a prompt file", f"nothing at {path}", fix)
+    match path.suffixes[-2:]:
+        case [*_, ".jsonl"] | [".jsonl", ".gz"]:
+            return read_jsonl(path)
+        case [*_, ".parquet"]:
+            return _parquet_rows(path)
+        case [*_, ".json"]:
+            return _json_rows(path)
+    if path.suffix in FILES:
+        raise DataError("a .jsonl or .parquet file", str(path), "write one JSON object a line, with the prompt in a column")
+    return _dataset_rows(name, built_in)
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    try:
+        items = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise DataError("a JSON file with one list of objects", f"{path}: {error}", "write the file again") from error
+    strange = items if not isinstance(items, list) else next((each for each in items if not isinstance(each, dict)), None)
+    if strange is not None:
+        found = f"{path}: a {type(items).__name__}" + (f" with {strange!r:.60}" if isinstance(items, list) else "")
+        raise DataError("a JSON file with one list of objects", found, "write one JSON object a line, as .jsonl")
+    return (Row(f"{path}: item {number}", number, item) for number, item in enumerate(items, start=1))
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError("a readable Parquet file", f"{path}: {error}", "write the file again") from error
+    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
+
+
+def _dataset_rows(name: str, built_in: tuple[str, ...]) -> Iterator[Row]:
+    import datasets  # takes seconds, so only when it is needed
+
+    try:
+        rows: Any = datasets.load_dataset(name, split="train")
+    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, no split `train`, or a script
+        fix = f"name {_one_of(built_in)}a .jsonl or .parquet file, or a data set that this machine can load"
+        raise DataError(f"a data set {name!r} with a split `train`", str(error), fix) from error
+    return (Row(f"{name}: row {number}", number, dict(row)) for number, row in enumerate(rows, start=1))
+
+
+def _one_of(built_in: tuple[str, ...]) -> str:
+    return f"one of {', '.join(built_in)}, " if built_in else ""

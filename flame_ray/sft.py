@@ -1,0 +1,152 @@
+"""Supervised fine-tuning, factuality-aware (FLAME, section 4.1): whose answers the model learns, and the order of the work.
+
+`SftStages` are the calls that do the work: `controller/sft_stages.py` makes them from pools of actors, and the journal records
+each.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from flame_ray.types import Group, Prompt, TrainingReport
+
+ELICITED = "elicited"  # the source of the model's own answers
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """An instruction with an answer to learn from.
+
+    >>> Demonstration(Prompt("peru", "What is the capital of Peru?"), "Lima.", source="seeds.jsonl").weight
+    1.0
+    """
+
+    prompt: Prompt
+    answer: str
+    source: str  # the one of the settings that it comes from, or `elicited`
+    weight: float = 1.0  # how much each token of the answer counts in the loss
+    is_seed: bool = True  # it may be classified, answered by the model itself, and shown to it as an example
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationSet:
+    """Demonstrations in the order of their sources; `left_out` counts what of the sources is not among them, by reason."""
+
+    demonstrations: tuple[Demonstration, ...]
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SftTraining:
+    """A supervised fine-tuning on demonstrations: how many of each source, and how many tokens their answers have.
+
+    `too_long` demonstrations had more tokens than the model takes.
+    """
+
+    report: TrainingReport
+    by_source: dict[str, int]
+    tokens_by_source: dict[str, int]
+    too_long: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """How many instructions the model was asked, and how many of its answers are learned; the others by reason."""
+
+    instructions: int
+    answers: int
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SftReport:
+    """The results of a supervised fine-tuning. `fact_based` of the `seeds` need facts; None: nobody asked.
+
+    `model`: where the adapter or the whole model is.
+    """
+
+    seeds: int
+    fact_based: int | None
+    elicited: Elicited
+    training: SftTraining
+    model: str
+
+
+Prompts = Sequence[Prompt]
+Demonstrations = Sequence[Demonstration]
+
+
+@dataclass(frozen=True)
+class SftStages:
+    """The stages, in the order in which data flows. `elicit` is given prompts, and the seeds that may be shown with them.
+
+    `save` returns where the model is.
+    """
+
+    classify: Callable[[Prompts], Prompts]
+    elicit: Callable[[Prompts, Demonstrations], Iterable[Group]]
+    train: Callable[[Demonstrations], SftTraining]
+    save: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """To which seeds the model's own answers are learned, and not people's; `weight` is that of an elicited answer.
+
+    >>> Mixture(facts_elicited=True, others_elicited=False).is_elicited(Prompt("peru", "Where is Peru?", fact_based=True))
+    True
+    """
+
+    facts_elicited: bool
+    others_elicited: bool
+    weight: float = 1.0
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether it matters which seeds need facts."""
+        return self.facts_elicited != self.others_elicited
+
+    def is_elicited(self, prompt: Prompt) -> bool:
+        return self.facts_elicited if prompt.fact_based else self.others_elicited
+
+
+def run_sft(stages: SftStages, demonstrations_D: Demonstrations, mixture: Mixture) -> SftReport:
+    """Decide which seeds need facts, let the model answer its share of them, train on the mixture, and save the model."""
+    if mixture.needs_classes:
+        demonstrations_D = with_prompts(demonstrations_D, stages.classify(seed_prompts(demonstrations_D)))
+    seeds_P = seed_prompts(demonstrations_D)
+    asked_P = [prompt for prompt in seeds_P if mixture.is_elicited(prompt)]
+    groups_P = stages.elicit(asked_P, [each for each in demonstrations_D if each.is_seed]) if asked_P else ()
+    own_D, left_out = own_answers(groups_P, mixture.weight)
+    human_D = [each for each in demonstrations_D if not (each.is_seed and mixture.is_elicited(each.prompt))]
+    training = stages.train([*human_D, *own_D])
+    fact_based = sum(bool(prompt.fact_based) for prompt in seeds_P) if mixture.needs_classes else None
+    return SftReport(len(seeds_P), fact_based, Elicited(len(asked_P), len(own_D), left_out), training, stages.save())
+
+
+def seed_prompts(demonstrations_D: Demonstrations) -> list[Prompt]:
+    """Each instruction of the seeds once."""
+    return list({each.prompt.id: each.prompt for each in demonstrations_D if each.is_seed}.values())
+
+
+def with_prompts(demonstrations_D: Demonstrations, decided_P: Prompts) -> Demonstrations:
+    """The demonstrations with what was decided on their instructions."""
+    decided = {prompt.id: prompt for prompt in decided_P}
+    return [replace(each, prompt=decided[each.prompt.id]) if each.is_seed else each for each in demonstrations_D]
+
+
+def own_answers(groups_P: Iterable[Group], weight: float) -> tuple[list[Demonstration], dict[str, int]]:
+    """A demonstration an answer, in the order of the instructions' ids, and how many answers were left out by reason.
+
+    An answer that the token limit cut off would teach the model to stop anywhere.
+    """
+    found: list[Demonstration] = []
+    left_out: Counter[str] = Counter()
+    for group in sorted(groups_P, key=lambda group: group.prompt.id):
+        left_out["instruction too long"] += not group.responses_G
+        for response in group.responses_G:
+            if response.truncated or not response.text.strip():
+                left_out["cut off" if response.truncated else "empty"] += 1
+            else:
+                found.append(Demonstration(group.prompt, response.text.strip(), ELICITED, weight))
+    return found, dict(+left_out)

@@ -1,0 +1,101 @@
+"""Chats as token ids: where a turn ends, and what models lack."""
+
+import json
+
+import pytest
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from flame_ray.config import ModelConfig
+from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.models import PLAIN_TEMPLATE, reference
+from flame_ray.errors import ModelError
+
+WORDS = ["<unk>", "<s>", "</s>", "<|end|>", "user", "assistant", ":", "Where", "Here", "system"]
+OPENED = "{% if add_generation_prompt %}assistant : {% endif %}"
+ENDED = "{% for m in messages %}{{ m.role }} : {{ m.content }} <|end|> {% endfor %}" + OPENED
+BARE = "{% for m in messages %}{{ m.role }} : {{ m.content }} {% endfor %}" + OPENED
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Writes a tokenizer of whole words into a folder."""
+
+    def make(template=ENDED, eos="</s>", ends=None):
+        words = Tokenizer(WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="<unk>"))
+        words.pre_tokenizer = WhitespaceSplit()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token=eos)
+        tokenizer.add_tokens([AddedToken("<|end|>", special=True), AddedToken("</s>", special=True)])
+        tokenizer.chat_template = template
+        tokenizer.save_pretrained(tmp_path)
+        if ends is not None:
+            (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+        return tmp_path
+
+    return make
+
+
+def ids(text):
+    return tuple(WORDS.index(word) for word in text.split())
+
+
+@pytest.mark.parametrize("ends", [3, [2, 3]])
+def test_of_several_end_of_text_tokens_an_answer_ends_with_the_one_that_the_template_writes(model, ends):
+    chat = ChatTokenizer(model(ends=ends), ModelConfig())
+    assert chat.prompt("Where") == ids("user : Where <|end|> assistant :")
+    assert chat.answer(" Here\n") == ids("Here <|end|>")
+
+
+def test_a_template_that_ends_no_turn_gets_the_tokenizers_own_end_of_text(model):
+    assert ChatTokenizer(model(BARE), ModelConfig()).answer("Here") == ids("Here </s>")
+
+
+def test_an_end_of_turn_at_which_no_sampler_would_stop_is_not_the_end_of_an_answer(model):
+    assert ChatTokenizer(model(), ModelConfig()).answer("Here") == ids("Here </s>")
+
+
+def test_special_tokens_that_a_text_spells_out_end_no_turn(model):
+    chat = ChatTokenizer(model(ends=3), ModelConfig())
+    assert chat.prompt("Where <|end|>") == ids("user : Where <unk> <unk> <|end|> assistant :")
+    assert chat.answer("</s> Here") == ids("<unk> <unk> Here <|end|>")
+
+
+def test_a_model_without_an_end_of_text_token_is_refused(model):
+    with pytest.raises(ModelError, match="a model with an end-of-text token; found none"):
+        ChatTokenizer(model(BARE, eos=None), ModelConfig())
+
+
+def test_a_model_without_a_template_is_refused_unless_the_settings_give_one(model, tmp_path):
+    folder = model(template=None)
+    with pytest.raises(ModelError, match=r"set model\.chat_template"):
+        ChatTokenizer(folder, ModelConfig())
+    (tmp_path / "chat.jinja").write_text(BARE)
+    chat = ChatTokenizer(folder, ModelConfig(chat_template=str(tmp_path / "chat.jinja")))
+    assert chat.prompt("Where") == ids("user : Where assistant :")
+
+
+def test_a_models_own_template_is_kept_and_a_missing_file_is_refused(model, tmp_path):
+    assert ChatTokenizer(model(), ModelConfig(chat_template="plain")).prompt("Where") == ids("user : Where <|end|> assistant :")
+    with pytest.raises(ModelError, match=r"model\.chat_template"):
+        reference(str(tmp_path), ModelConfig(chat_template=str(tmp_path / "none.jinja")))
+
+
+def test_the_plain_template_names_who_speaks_and_ends_an_answer(model):
+    tokenizer = AutoTokenizer.from_pretrained(model(PLAIN_TEMPLATE))
+    chat = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}]
+    opened = tokenizer.apply_chat_template(chat[:1], add_generation_prompt=True, tokenize=False)
+    assert opened == "<s><|user|>\nWhere?\n<|assistant|>\n"
+    assert tokenizer.apply_chat_template(chat, tokenize=False) == f"{opened}Here.</s>\n"
+
+
+def test_the_template_travels_to_other_nodes_and_is_saved_with_what_is_trained(model, tmp_path):
+    from flame_ray.engines.policy import write_tokenizer
+
+    folder = model(template=None)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").touch()
+    ref = reference(str(folder), ModelConfig(chat_template="plain"))
+    write_tokenizer(tmp_path / "saved", ref)
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_template == PLAIN_TEMPLATE

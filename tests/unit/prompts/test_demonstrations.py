@@ -1,0 +1,156 @@
+"""Demonstrations from files of each form, and what is said of a file of the wrong one."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flame_ray.config import DemonstrationSource
+from flame_ray.errors import DataError
+from flame_ray.prompts.demonstrations import load_demonstrations
+
+ROW = {"prompt": "Where is Lima?", "answer": "In Peru."}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes rows to a JSONL file, and gives its path."""
+
+    def write(*rows, name="seeds.jsonl") -> str:
+        data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return str(tmp_path / name)
+
+    return write
+
+
+def load(path, **settings):
+    return load_demonstrations([DemonstrationSource(source=path, **settings)])
+
+
+def texts(found):
+    return [(each.prompt.text, each.answer) for each in found.demonstrations]
+
+
+def fault(path, **settings) -> str:
+    with pytest.raises(DataError) as caught:
+        load(path, **settings)
+    return str(caught.value)
+
+
+def chat(*turns, keys=("role", "content")):
+    return {"messages": [dict(zip(keys, turn, strict=True)) for turn in turns]}
+
+
+ASKED, ANSWERED = ("user", "Where is Lima?"), ("assistant", "In Peru.")
+
+
+@pytest.mark.parametrize("name", ["seeds.jsonl", "seeds.jsonl.gz"])
+def test_a_table_is_read_by_the_names_of_its_columns(file, name):
+    path = file({"instruction": " Where is Lima? ", "output": "In Peru.\n", "facts": "yes"}, name=name)
+    (found,) = load(path, prompt_column="instruction", answer_column="output", label_column="facts").demonstrations
+    assert (found.prompt.text, found.answer, found.prompt.label) == ("Where is Lima?", "In Peru.", True)
+    assert (found.source, found.weight, found.is_seed) == (path, 1.0, True)
+
+
+def test_a_json_list_and_a_parquet_table_hold_the_same_rows(tmp_path):
+    (tmp_path / "seeds.json").write_text(json.dumps([ROW]))
+    pq.write_table(pa.Table.from_pylist([ROW]), tmp_path / "seeds.parquet")
+    for name in ("seeds.json", "seeds.parquet"):
+        assert texts(load(str(tmp_path / name))) == [("Where is Lima?", "In Peru.")]
+
+
+@pytest.mark.parametrize("keys", [("role", "content"), ("from", "value")])
+def test_of_a_chat_the_first_turn_counts_and_what_is_left_out_is_counted(file, keys):
+    whole = chat(("system", "Be brief."), ASKED, ANSWERED, ("user", "Thanks"), keys=keys)
+    found = load(file(whole, chat(("user", "Hi"), ("assistant", "Hello."))), form="chat")
+    assert texts(found) == [("Where is Lima?", "In Peru."), ("Hi", "Hello.")]
+    assert found.left_out == {"system message": 1, "turns after the first": 1}
+
+
+def test_the_words_of_other_sets_for_the_two_sides_are_known(file):
+    row = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]}
+    assert texts(load(file(row), form="chat", chat_column="conversations")) == [("Hi", "Hello.")]
+
+
+def test_trees_give_their_best_answers_and_keep_their_ids(file):
+    reply = {"text": "In Peru.", "role": "assistant", "lang": "en", "rank": 0}
+    prompt = {"message_id": "t1", "text": "Where is Lima?", "role": "prompter", "lang": "en", "replies": [reply]}
+    found = load(file({"message_tree_id": "t1", "prompt": prompt}), form="trees")
+    assert (texts(found), found.demonstrations[0].prompt.id) == ([("Where is Lima?", "In Peru.")], "t1")
+
+
+def test_a_source_says_how_many_it_gives_what_they_weigh_and_whether_they_are_seeds(file):
+    path = file(ROW, {"prompt": "Hi", "answer": "Hello."}, {"prompt": "Bye", "answer": "Bye."})
+    found = load(path, limit=2, weight=0.5, seed=False).demonstrations
+    assert [(each.answer, each.weight, each.is_seed) for each in found] == [("In Peru.", 0.5, False), ("Hello.", 0.5, False)]
+
+
+def test_an_instruction_may_have_several_answers_but_the_same_pair_counts_once(file):
+    one, two = (
+        file(ROW, ROW | {"answer": "In South America."}),
+        file({"prompt": "where is  Lima?", "answer": "In Peru."}, name="b.jsonl"),
+    )
+    found = load_demonstrations([DemonstrationSource(source=one), DemonstrationSource(source=two)])
+    assert [each.answer for each in found.demonstrations] == ["In Peru.", "In South America."]
+    assert len({each.prompt.id for each in found.demonstrations}) == 1
+    assert found.left_out == {"repeated": 1}
+
+
+def test_one_id_for_two_instructions_is_refused(file):
+    path = file(ROW | {"id": "a"}, {"prompt": "Hi", "answer": "Hello.", "id": "a"})
+    assert "an id for each instruction; found 'a' for two different ones" in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "words"),
+    [
+        ([ROW, {"prompt": "Hi"}], {}, ("a column `answer`", "seeds.jsonl:2 with the columns prompt")),
+        ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: None")),
+        ([ROW | {"answer": " "}], {}, ("text in the column `answer`", "seeds.jsonl:1: ' '")),
+        ([{"prompt": chat(ASKED)["messages"], "answer": "Yes"}], {}, ("text in the column `prompt`", "`form: chat`")),
+        ([chat(ASKED, ANSWERED)], {}, ("a column `prompt`", "with the columns messages", "another `form`")),
+        ([{"messages": "Hi"}], {"form": "chat"}, ("a list of messages in the column `messages`", "`form: table`")),
+        ([ROW], {"form": "chat"}, ("a column `messages`", "with the columns prompt, answer")),
+        ([chat(ANSWERED)], {"form": "chat"}, ("a user's message, then the assistant's answer", "seeds.jsonl:1: 'assistant'")),
+        ([chat(ASKED)], {"form": "chat"}, ("a user's message, then the assistant's answer", "'user'")),
+        ([chat()], {"form": "chat"}, ("a user's message, then", "'no message'")),
+        ([chat(ASKED, ("tool", "42"))], {"form": "chat"}, ("messages whose role is", "'tool'")),
+        ([chat(ASKED, ("assistant", ["In Peru."]))], {"form": "chat"}, ("messages with text in their content", "['In Peru.']")),
+        ([{"messages": ["Hi", "Hello."]}], {"form": "chat"}, ("messages with role and content", "'Hi'")),
+        ([ROW], {"form": "trees"}, ("missing: message_id", "set `form` of this source in sft.sources")),
+        ([ROW], {"label_column": "facts"}, ("a column `facts`", "with the columns prompt, answer")),
+        ([ROW | {"facts": "perhaps"}], {"label_column": "facts"}, ("one of true, yes, 1", "seeds.jsonl:1: 'perhaps'")),
+        ([], {}, ("demonstrations in", "no rows")),
+    ],
+)
+def test_a_file_of_another_form_is_refused_by_its_line_and_the_message_says_what_to_set(file, rows, settings, words):
+    message = fault(file(*rows), **settings)
+    for each in words:
+        assert each in message
+
+
+def test_trees_without_any_answer_are_refused_with_the_reasons(file):
+    prompt = {"message_id": "t1", "text": "Hola", "role": "prompter", "lang": "es", "replies": []}
+    assert "found 1 tree of another language" in fault(file({"message_tree_id": "t1", "prompt": prompt}), form="trees")
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "[", '["Where is Lima?"]'])
+def test_json_that_is_no_list_of_objects_is_refused(tmp_path, content):
+    (tmp_path / "seeds.json").write_text(content)
+    assert "a JSON file with one list of objects" in fault(str(tmp_path / "seeds.json"))
+
+
+def test_a_compressed_file_that_is_cut_off_is_refused(file, tmp_path):
+    path = file(*[{"prompt": f"Where is {number}?", "answer": "Here."} for number in range(500)], name="seeds.jsonl.gz")
+    data = (tmp_path / "seeds.jsonl.gz").read_bytes()
+    (tmp_path / "seeds.jsonl.gz").write_bytes(data[: len(data) // 2])
+    assert "a file that can be read" in fault(path)
+
+
+def test_no_source_and_no_file_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"sft.sources with a set of instructions and answers; found none"):
+        load_demonstrations([])
+    assert "correct the path in sft.sources" in fault(str(tmp_path / "none.jsonl"))
