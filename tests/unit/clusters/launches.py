@@ -100,7 +100,7 @@ def _instance(name: str, nodes: AutoscalingConfig, kind: str) -> AutoscalerInsta
     return AutoscalerInstance(cloud_instance_id=name, im_instance=instance, ray_node=state)
 
 
-# The demand as Ray's control store reports it to the autoscaler: tests/integration/cluster/test_demand.py holds this to a real one.
+# The demand as Ray's control store reports it to the autoscaler; integration/cluster/test_demand.py holds it to a real one.
 
 
 def _actor(request: Request) -> ResourceRequest:
