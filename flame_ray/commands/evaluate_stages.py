@@ -37,7 +37,8 @@ from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, Score
 
-Item, Record = TypeVar("Item"), TypeVar("Record")
+Item = TypeVar("Item")
+Record = TypeVar("Record")
 MadeBy = dict[str, Any]
 Chat = Sequence[Message]
 
@@ -134,7 +135,7 @@ class EvaluationStages:
                 yield each, Weighed(tuple(future.result()))
 
         kept = Kept("weighed", Weighed, answers_made_by(self._config, self._model))
-        found = self._complete("weigh", kept, continuations, _ids_of, weigh)
+        found = self._complete("weigh choices", kept, continuations, _ids_of, weigh)
         return [each.logprobs for each in found]
 
     def continued(self, requests: Sequence[SampleRequest]) -> list[str]:
@@ -147,7 +148,7 @@ class EvaluationStages:
                 yield each, future.result()
 
         kept = Kept("continued", Sample, answers_made_by(self._config, self._model))
-        return [each.text for each in self._complete("continue", kept, requests, _request_of, write)]
+        return [each.text for each in self._complete("continue texts", kept, requests, _request_of, write)]
 
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
         """By asking the judge which of the two is better, in each order."""
@@ -162,7 +163,7 @@ class EvaluationStages:
                 yield chat, Written(future.result())
 
         kept = Kept("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
-        written = self._complete("compare", kept, chats, lambda chat: chat[0]["content"], ask)
+        written = self._complete("compare answers", kept, chats, lambda chat: chat[0]["content"], ask)
         results = [compared(a.sample, b.sample) for a, b in zip(written[::2], written[1::2], strict=True)]
         return [
             Missing(response.id, result) if isinstance(result, str) else result
@@ -182,7 +183,7 @@ class EvaluationStages:
                 yield group, result
 
         kept = Kept("scores", Score, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
-        scores = self._complete("judge", kept, groups, _judged_text, judge)
+        scores = self._complete("judge answers", kept, groups, _judged_text, judge)
         return [_better(*each) for each in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True)]
 
     def _judged_by(self) -> MadeBy:
@@ -200,7 +201,7 @@ class EvaluationStages:
         found: dict[str, Any] = dict(kept.find([key(item) for item in items]))
         left = {key(item): item for item in items if key(item) not in found}
         if left:
-            with StepCounter(self._screen, label, "prompts", len(left)) as counter:
+            with StepCounter(self._screen, label, "done", len(left)) as counter:
                 for item, record in counter.count(work(list(left.values()))):
                     found[key(item)] = record
                     if not isinstance(record, Missing):
