@@ -35,7 +35,7 @@ from flame_ray.rollout.pool import AHEAD, RolloutPool
 from flame_ray.rollout.sampling import greedy_plan
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
-from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, Score
+from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, RewardResult, Score
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
@@ -171,20 +171,15 @@ class EvaluationStages:
         ]
 
     def _scored(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
-        """By the judge's scores of the two, each scored alone."""
-        others = [Response(ResponseId(0, prompt.id, 1), references[prompt.id], (), (), "stop", 0) for prompt, _ in pairs]
-        groups = [Group(prompt, (response,)) for prompt, response in pairs]
-        groups += [Group(prompt, (other,)) for (prompt, _), other in zip(pairs, others, strict=True)]
+        """By the judge's scores of the two, which it is given together: the higher one wins."""
+        groups = [Group(prompt, (response, _reference(prompt, references[prompt.id]))) for prompt, response in pairs]
 
-        def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Score | Missing]]:
+        def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Comparison | Missing]]:
             results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
-            for group, (result,) in zip(asked, results, strict=True):
-                assert not isinstance(result, FactScore)
-                yield group, result
+            yield from ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
 
-        kept = Kept("scores", Score, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
-        scores = self._complete("judge answers", kept, groups, _judged_text, judge)
-        return [_better(*each) for each in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True)]
+        kept = Kept("scores", Comparison, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
+        return self._complete("judge answers", kept, groups, _judged_texts, judge)
 
     def _judged_by(self) -> MadeBy:
         return judged_by(self._config, self._judge)
@@ -240,17 +235,19 @@ def _request_of(request: SampleRequest) -> str:
     return json.dumps([request.prompt_token_ids, request.max_tokens, request.stop])
 
 
-def _judged_text(group: Group) -> str:
-    return json.dumps([group.prompt.text, group.responses_G[0].text, group.responses_G[0].id.index])
+def _reference(prompt: Prompt, text: str) -> Response:
+    return Response(ResponseId(0, prompt.id, 1), text, (), (), "stop", 0)
 
 
-def _better(score: Score | Missing, other: Score | Missing) -> Comparison | Missing:
+def _judged_texts(group: Group) -> str:
+    return json.dumps([group.prompt.text, *(response.text for response in group.responses_G)])
+
+
+def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
     """Whether the first scores higher; a judge that failed on either has said nothing."""
-    for each in (score, other):
-        if isinstance(each, Missing):
-            return Missing(score.response_id, each.reason)
-    assert isinstance(score, Score) and isinstance(other, Score)
-    return Comparison((0.5 if score.value == other.value else float(score.value > other.value),))
+    if isinstance(result, Score) and isinstance(other, Score):
+        return Comparison((0.5 if result.value == other.value else float(result.value > other.value),))
+    return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
 
 
 def _id(prompt: Prompt) -> ResponseId:

@@ -172,14 +172,19 @@ def test_a_judge_that_only_scores_compares_by_its_scores(stages):
     values = {"better": 2.0, "worse": -1.0, "ref": 0.5}
 
     def score(method, group):
-        (response,) = group.responses_G
-        return (make_missing("judge: no finite score") if response.text == "strange" else make_score(values[response.text]),)
+        texts = [response.text for response in group.responses_G]
+        return tuple(
+            make_missing("judge: no finite score") if text == "strange" else make_score(values[text]) for text in texts
+        )
 
     responses = [make_response("better"), make_response("worse"), make_response("strange")]
     pools = FakePools(judge=score)
     better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
     assert (better, worse) == (Comparison((1.0,)), Comparison((0.0,)))
     assert strange.reason == "judge: no finite score"
+    again = FakePools(judge=score)
+    stages(again, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
+    assert [group.prompt.id for _, group in again.judging.asked] == ["c"]  # a failure is tried again
 
 
 def test_texts_are_weighed_and_continued_once_and_in_order(stages):
