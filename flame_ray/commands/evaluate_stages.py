@@ -65,11 +65,17 @@ class Kept(Generic[Record]):
         self._json = adapter(type)
 
     def find(self, keys: Sequence[str]) -> dict[str, Record]:
-        """Those that are there, by key."""
-        return {key: self._json.validate_json(text, strict=True)[0] for key, text in self._cache.get(keys).items()}
+        """Those that are there, by key. A key may be as long as what it stands for: the disk has its hash."""
+        hashed = {key: _hashed(key) for key in keys}
+        stored = self._cache.get(list(hashed.values()))
+        return {key: self._json.validate_json(stored[at], strict=True)[0] for key, at in hashed.items() if at in stored}
 
     def keep(self, key: str, record: Record) -> None:
-        self._cache.add({key: self._json.dump_json([record]).decode()})
+        self._cache.add({_hashed(key): self._json.dump_json([record]).decode()})
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest(value: Any) -> str:
@@ -193,15 +199,16 @@ class EvaluationStages:
         work: Callable[[Sequence[Item]], Iterable[tuple[Item, Any]]],
     ) -> list[Any]:
         """One record for each item: what is kept under its key, or else what `work` makes of it. A failure is not kept."""
-        found: dict[str, Any] = dict(kept.find([key(item) for item in items]))
-        left = {key(item): item for item in items if key(item) not in found}
+        keys = [key(item) for item in items]
+        found: dict[str, Any] = kept.find(keys)
+        left = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
         if left:
             with StepCounter(self._screen, label, "done", len(left)) as counter:
                 for item, record in counter.count(work(list(left.values()))):
                     found[key(item)] = record
                     if not isinstance(record, Missing):
                         kept.keep(key(item), record)
-        return [found[key(item)] for item in items]
+        return [found[key] for key in keys]
 
 
 def _text_of(task: Task) -> str:
