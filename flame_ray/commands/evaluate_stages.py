@@ -25,6 +25,7 @@ from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
+from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
 from flame_ray.journal.shards import adapter
@@ -113,9 +114,16 @@ class EvaluationStages:
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
     def fact_based(self, prompts_P: Sequence[Prompt]) -> tuple[Prompt, ...]:
-        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked."""
+        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked.
+
+        Raises DataError if there are none.
+        """
         classified = classify(prompts_P, self, classification_cache(self._judge.folder), self._config.classify.threshold)
-        return tuple(prompt for prompt in classified if prompt.fact_based)
+        found = tuple(prompt for prompt in classified if prompt.fact_based)
+        if not found:
+            fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"
+            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, as the model classifies them", fix)
+        return found
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
         """Implements `prompts.classify.LanguageModel`; starts the judge only if there is something to ask."""

@@ -15,7 +15,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
-from flame_ray.errors import EngineError, ModelError, StorageError
+from flame_ray.errors import DataError, EngineError, ModelError, StorageError
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
@@ -206,6 +206,12 @@ def test_no_judge_is_asked_to_classify_what_is_known(stages):
     assert [prompt.id for prompt in stages(pools).fact_based(PROMPTS)] == ["a"]
     again = FakePools()
     assert [prompt.id for prompt in stages(again).fact_based(PROMPTS)] == ["a"] and again.judging.asked == []
+
+
+def test_a_suite_of_facts_without_an_instruction_that_needs_them_is_an_error(stages):
+    pools = FakePools(judge=lambda method, chat: (-3.0, -1.0))
+    with pytest.raises(DataError, match=r"none of 3.*classify\.threshold"):
+        stages(pools).fact_based(PROMPTS)
 
 
 def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
