@@ -167,7 +167,7 @@ class EvaluationStages:
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
         """By asking the judge which of the two is better, in each order."""
         sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
-        chats = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
+        chats: list[Chat] = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
         max_tokens = self._config.judge.max_tokens
 
         def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
