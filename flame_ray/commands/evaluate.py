@@ -61,7 +61,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
     suites = [make_suite(name, config) for name in dict.fromkeys(request.suites)]
     model, config = find_model(request.model, _serving(config))
-    judge = look_up(config.judge.model or config.model.policy, config.model, "judge.model")
+    judge = _judge(config) if any(map(_asks_judge, suites)) else model.base
     _check(suites, model, config)
     folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
     screen = Screen(console)
@@ -192,6 +192,17 @@ def _serving(config: Config) -> Config:
     return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
 
 
+def _asks_judge(suite: Suite | HarnessSuite) -> bool:
+    return isinstance(suite, Suite) and (suite.only_fact_based or suite.measure.needs == "comparison")
+
+
+def _judge(config: Config) -> KnownModel:
+    """The judge's model. Raises ModelError if it cannot be used."""
+    check_judge_model(config.judge)
+    named = config.judge.model
+    return look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+
+
 def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:
     """Check the prompts' lengths, the corpora and the checkers before anything is placed."""
     for suite in suites:
@@ -202,7 +213,6 @@ def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config
         if suite.corpus is not None:
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)
-    check_judge_model(config.judge)
 
 
 def _plain(name: str) -> str:

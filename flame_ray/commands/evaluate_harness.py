@@ -37,8 +37,9 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory(prefix="flame-ray-") as folder, storage_errors(folder, setting="TMPDIR"):
-        files = [str(_task_file(Path(folder), task)) for task in suite.tasks]
+    with tempfile.TemporaryDirectory(prefix="flame-ray-") as folder:
+        with storage_errors(folder, setting="TMPDIR"):
+            files = [str(_task_file(Path(folder), task)) for task in suite.tasks]
         loaded = TaskManager(include_defaults=False).load(files)
         for task in loaded["tasks"].values():
             task.set_fewshot_seed(seed=0)

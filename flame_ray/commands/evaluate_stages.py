@@ -25,6 +25,7 @@ from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
+from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
 from flame_ray.journal.shards import adapter
@@ -35,9 +36,10 @@ from flame_ray.rollout.pool import AHEAD, RolloutPool
 from flame_ray.rollout.sampling import greedy_plan
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
-from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, Score
+from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, RewardResult, Score
 
-Item, Record = TypeVar("Item"), TypeVar("Record")
+Item = TypeVar("Item")
+Record = TypeVar("Record")
 MadeBy = dict[str, Any]
 Chat = Sequence[Message]
 
@@ -64,11 +66,17 @@ class Kept(Generic[Record]):
         self._json = adapter(type)
 
     def find(self, keys: Sequence[str]) -> dict[str, Record]:
-        """Those that are there, by key."""
-        return {key: self._json.validate_json(text, strict=True)[0] for key, text in self._cache.get(keys).items()}
+        """Those that are there, by key. A key may be as long as what it stands for: the disk has its hash."""
+        hashed = {key: _hashed(key) for key in keys}
+        stored = self._cache.get(list(hashed.values()))
+        return {key: self._json.validate_json(stored[at], strict=True)[0] for key, at in hashed.items() if at in stored}
 
     def keep(self, key: str, record: Record) -> None:
-        self._cache.add({key: self._json.dump_json([record]).decode()})
+        self._cache.add({_hashed(key): self._json.dump_json([record]).decode()})
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest(value: Any) -> str:
@@ -106,9 +114,16 @@ class EvaluationStages:
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
     def fact_based(self, prompts_P: Sequence[Prompt]) -> tuple[Prompt, ...]:
-        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked."""
+        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked.
+
+        Raises DataError if there are none.
+        """
         classified = classify(prompts_P, self, classification_cache(self._judge.folder), self._config.classify.threshold)
-        return tuple(prompt for prompt in classified if prompt.fact_based)
+        found = tuple(prompt for prompt in classified if prompt.fact_based)
+        if not found:
+            fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"
+            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, as the model classifies them", fix)
+        return found
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
         """Implements `prompts.classify.LanguageModel`; starts the judge only if there is something to ask."""
@@ -134,7 +149,7 @@ class EvaluationStages:
                 yield each, Weighed(tuple(future.result()))
 
         kept = Kept("weighed", Weighed, answers_made_by(self._config, self._model))
-        found = self._complete("weigh", kept, continuations, _ids_of, weigh)
+        found = self._complete("weigh choices", kept, continuations, _ids_of, weigh)
         return [each.logprobs for each in found]
 
     def continued(self, requests: Sequence[SampleRequest]) -> list[str]:
@@ -147,12 +162,12 @@ class EvaluationStages:
                 yield each, future.result()
 
         kept = Kept("continued", Sample, answers_made_by(self._config, self._model))
-        return [each.text for each in self._complete("continue", kept, requests, _request_of, write)]
+        return [each.text for each in self._complete("continue texts", kept, requests, _request_of, write)]
 
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
         """By asking the judge which of the two is better, in each order."""
         sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
-        chats = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
+        chats: list[Chat] = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
         max_tokens = self._config.judge.max_tokens
 
         def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
@@ -162,7 +177,7 @@ class EvaluationStages:
                 yield chat, Written(future.result())
 
         kept = Kept("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
-        written = self._complete("compare", kept, chats, lambda chat: chat[0]["content"], ask)
+        written = self._complete("compare answers", kept, chats, lambda chat: chat[0]["content"], ask)
         results = [compared(a.sample, b.sample) for a, b in zip(written[::2], written[1::2], strict=True)]
         return [
             Missing(response.id, result) if isinstance(result, str) else result
@@ -170,20 +185,15 @@ class EvaluationStages:
         ]
 
     def _scored(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
-        """By the judge's scores of the two, each scored alone."""
-        others = [Response(ResponseId(0, prompt.id, 1), references[prompt.id], (), (), "stop", 0) for prompt, _ in pairs]
-        groups = [Group(prompt, (response,)) for prompt, response in pairs]
-        groups += [Group(prompt, (other,)) for (prompt, _), other in zip(pairs, others, strict=True)]
+        """By the judge's scores of the two, which it is given together: the higher one wins."""
+        groups = [Group(prompt, (response, _reference(prompt, references[prompt.id]))) for prompt, response in pairs]
 
-        def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Score | Missing]]:
+        def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Comparison | Missing]]:
             results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
-            for group, (result,) in zip(asked, results, strict=True):
-                assert not isinstance(result, FactScore)
-                yield group, result
+            yield from ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
 
-        kept = Kept("scores", Score, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
-        scores = self._complete("judge", kept, groups, _judged_text, judge)
-        return [_better(*each) for each in zip(scores[: len(pairs)], scores[len(pairs) :], strict=True)]
+        kept = Kept("scores", Comparison, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
+        return self._complete("judge answers", kept, groups, _judged_texts, judge)
 
     def _judged_by(self) -> MadeBy:
         return judged_by(self._config, self._judge)
@@ -197,15 +207,16 @@ class EvaluationStages:
         work: Callable[[Sequence[Item]], Iterable[tuple[Item, Any]]],
     ) -> list[Any]:
         """One record for each item: what is kept under its key, or else what `work` makes of it. A failure is not kept."""
-        found: dict[str, Any] = dict(kept.find([key(item) for item in items]))
-        left = {key(item): item for item in items if key(item) not in found}
+        keys = [key(item) for item in items]
+        found: dict[str, Any] = kept.find(keys)
+        left = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
         if left:
-            with StepCounter(self._screen, label, "prompts", len(left)) as counter:
+            with StepCounter(self._screen, label, "done", len(left)) as counter:
                 for item, record in counter.count(work(list(left.values()))):
                     found[key(item)] = record
                     if not isinstance(record, Missing):
                         kept.keep(key(item), record)
-        return [found[key(item)] for item in items]
+        return [found[key] for key in keys]
 
 
 def _text_of(task: Task) -> str:
@@ -239,17 +250,19 @@ def _request_of(request: SampleRequest) -> str:
     return json.dumps([request.prompt_token_ids, request.max_tokens, request.stop])
 
 
-def _judged_text(group: Group) -> str:
-    return json.dumps([group.prompt.text, group.responses_G[0].text, group.responses_G[0].id.index])
+def _reference(prompt: Prompt, text: str) -> Response:
+    return Response(ResponseId(0, prompt.id, 1), text, (), (), "stop", 0)
 
 
-def _better(score: Score | Missing, other: Score | Missing) -> Comparison | Missing:
+def _judged_texts(group: Group) -> str:
+    return json.dumps([group.prompt.text, *(response.text for response in group.responses_G)])
+
+
+def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
     """Whether the first scores higher; a judge that failed on either has said nothing."""
-    for each in (score, other):
-        if isinstance(each, Missing):
-            return Missing(score.response_id, each.reason)
-    assert isinstance(score, Score) and isinstance(other, Score)
-    return Comparison((0.5 if score.value == other.value else float(score.value > other.value),))
+    if isinstance(result, Score) and isinstance(other, Score):
+        return Comparison((0.5 if result.value == other.value else float(result.value > other.value),))
+    return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
 
 
 def _id(prompt: Prompt) -> ResponseId:

@@ -43,8 +43,13 @@ def result_content(result: SuiteResult, about: dict[str, Any]) -> dict[str, Any]
 
 def result_of_content(content: dict[str, Any]) -> SuiteResult:
     """The result that such a content describes."""
-    figures = {name: Interval(each["mean"], *each["ci95"], each["n"]) for name, each in content["figures"].items()}
+    figures = {name: _interval(each) for name, each in content["figures"].items()}
     return SuiteResult(content["suite"], content["prompts"], figures, content["missing"])
+
+
+def _interval(content: dict[str, Any]) -> Interval:
+    low, high = content["ci95"]
+    return Interval(content["mean"], low, high, content["n"])
 
 
 def answer_row(answered: Answered, columns: dict[str, Any]) -> dict[str, Any]:

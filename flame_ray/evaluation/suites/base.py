@@ -8,6 +8,7 @@ from flame_ray.config import Config
 from flame_ray.types import FactScore, Interval, Missing, Prompt, Response
 
 Figures = Mapping[str, Interval]
+Needs = Literal["answers", "facts", "comparison"]  # what a measure needs to be found of the answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Answered:
 class Measure(Protocol):
     """Turns the answers to a suite's prompts into figures. Pure: what it needs was found before."""
 
-    needs: ClassVar[Literal["answers", "facts", "comparison"]]
+    needs: ClassVar[Needs]
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
         """Each figure by its name, with its n and 95 % interval."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flame_ray.config import Config
 from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
-from flame_ray.evaluation.suites.base import Answered, Figures
+from flame_ray.evaluation.suites.base import Answered, Figures, Needs
 from flame_ray.rewards.factuality.records import findings
 from flame_ray.rewards.factuality.scores import length_penalty
 from flame_ray.types import FACTUALITY, FactScore, ScoredResponse
@@ -20,7 +20,7 @@ class FactMeasure:
     fact (SAFE, arXiv 2403.18802, section 5); such an answer has no precision.
     """
 
-    needs: ClassVar[Literal["facts"]] = "facts"
+    needs: ClassVar[Needs] = "facts"
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
         scored_P = [ScoredResponse(each.response, {FACTUALITY: each.facts}) for each in answered_P if each.facts]

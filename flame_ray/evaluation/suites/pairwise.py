@@ -7,14 +7,14 @@ answer, for which the length-controlled win rate corrects.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from flame_ray.config import Config
 from flame_ray.engines.base import Sample
 from flame_ray.evaluation.metrics import bootstrap_mean
-from flame_ray.evaluation.suites.base import Answered, Comparison, Figures
+from flame_ray.evaluation.suites.base import Answered, Comparison, Figures, Needs
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.rewards.verifier.protocol import fenced
 from flame_ray.seeds import derived_seed
@@ -77,7 +77,7 @@ class WinRate:
     """
 
     references: dict[str, str]  # by prompt id
-    needs: ClassVar[Literal["comparison"]] = "comparison"
+    needs: ClassVar[Needs] = "comparison"
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
         known = [(each, each.comparison) for each in answered_P if isinstance(each.comparison, Comparison)]

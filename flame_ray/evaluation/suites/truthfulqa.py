@@ -7,12 +7,12 @@ the settings of the benchmark's own code. The model is asked each question alone
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.metrics import bootstrap_mean
-from flame_ray.evaluation.suites.base import Answered, Figures, Suite
+from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Suite
 from flame_ray.evaluation.suites.data import data_file, data_path, make_prompts, read_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.storage.jsonl import Row
@@ -42,7 +42,7 @@ class TruthfulMeasure:
 
     answers: Mapping[str, Answers]  # by prompt id
     scorer: Scorer
-    needs: ClassVar[Literal["answers"]] = "answers"
+    needs: ClassVar[Needs] = "answers"
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
         gaps = [self._gaps(each) for each in answered_P]

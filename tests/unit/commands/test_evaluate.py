@@ -15,7 +15,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
-from flame_ray.errors import EngineError, ModelError, StorageError
+from flame_ray.errors import DataError, EngineError, ModelError, StorageError
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
@@ -172,14 +172,19 @@ def test_a_judge_that_only_scores_compares_by_its_scores(stages):
     values = {"better": 2.0, "worse": -1.0, "ref": 0.5}
 
     def score(method, group):
-        (response,) = group.responses_G
-        return (make_missing("judge: no finite score") if response.text == "strange" else make_score(values[response.text]),)
+        texts = [response.text for response in group.responses_G]
+        return tuple(
+            make_missing("judge: no finite score") if text == "strange" else make_score(values[text]) for text in texts
+        )
 
     responses = [make_response("better"), make_response("worse"), make_response("strange")]
     pools = FakePools(judge=score)
     better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
     assert (better, worse) == (Comparison((1.0,)), Comparison((0.0,)))
     assert strange.reason == "judge: no finite score"
+    again = FakePools(judge=score)
+    stages(again, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
+    assert [group.prompt.id for _, group in again.judging.asked] == ["c"]  # a failure is tried again
 
 
 def test_texts_are_weighed_and_continued_once_and_in_order(stages):
@@ -201,6 +206,12 @@ def test_no_judge_is_asked_to_classify_what_is_known(stages):
     assert [prompt.id for prompt in stages(pools).fact_based(PROMPTS)] == ["a"]
     again = FakePools()
     assert [prompt.id for prompt in stages(again).fact_based(PROMPTS)] == ["a"] and again.judging.asked == []
+
+
+def test_a_suite_of_facts_without_an_instruction_that_needs_them_is_an_error(stages):
+    pools = FakePools(judge=lambda method, chat: (-3.0, -1.0))
+    with pytest.raises(DataError, match=r"none of 3.*classify\.threshold"):
+        stages(pools).fact_based(PROMPTS)
 
 
 def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
