@@ -28,7 +28,7 @@ class Batch:
     `counted_NR`: [N, R], true where a token counts in its sequence's log-probability.
     `weights_D`, `indices_D`: [D], an example's weight and its place in the round. `fact_gaps_D`: [D], by how much its first
     sequence is more factual than its second, in [0, 1]; 0 where that is not known. `flipped_D`: [D], 1 for a pair that was
-    turned round, else 0.
+    turned round, else 0. `advantages_D`: [D], of single responses, in standard deviations of their group.
     """
 
     token_ids: Tensor
@@ -41,6 +41,7 @@ class Batch:
     indices_D: Tensor
     fact_gaps_D: Tensor
     flipped_D: Tensor
+    advantages_D: Tensor
 
     @property
     def response_ids(self) -> Tensor:
@@ -87,7 +88,7 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
     weights, places, none = torch.ones(len(sequences)), torch.arange(len(sequences)), torch.zeros(len(sequences))
     rows = token_ids, attention_mask, position_ids, response_mask
-    return Batch(*rows, places, response_mask, weights, places, none, none)
+    return Batch(*rows, places, response_mask, weights, places, none, none, none)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.

@@ -142,6 +142,8 @@ RANGES = [
     ("cluster.object_store_gib", 0.5, 0),
     ("learner.beta", 0.001, 0),
     ("learner.fact_margin", 0, -1),
+    ("learner.clip", 0.01, 1),
+    ("learner.kl_weight", 0, -0.1),
     ("learner.lr", 1e-9, 0),
     ("learner.lr", 1, ".nan"),
     ("learner.lr_final", 0, -1e-9),

@@ -238,6 +238,16 @@ def test_pairs_are_turned_round_to_the_more_factual_side_for_the_loss_that_needs
     assert (pair.chosen.id.index, pair.flipped) == (chosen, loss == "fdpo")
 
 
+def test_for_grpo_single_responses_are_graded_trained_on_and_sampled_as_the_canary(bound):
+    made = bound(learner={"loss": "grpo"})
+    scores = [make_fact_score(VerdictLabel.SUPPORTED), make_fact_score(VerdictLabel.CONTRADICTED)]
+    scored_G = [make_scored(each, facts=scores[each.id.index]) for each in group(FACTS, 0, 0).responses_G]
+    found = made.stages.stages().pair([make_scored_group(*scored_G, prompt=FACTS)], 1)
+    assert [each.advantage for each in found.graded_D] == [1.0, -1.0]
+    assert made.stages.train(found, 1).examples == 2
+    assert made.learner.asked[0][0] == (Continuation((1, 2), (3, 4)),)  # of equal tokens
+
+
 # Training, and weights to the samplers
 
 

@@ -13,10 +13,12 @@ from flame_ray.report.summary import print_closing_table, round_summary
 from flame_ray.report.tables import (
     EVIDENCE,
     FACTS,
+    GRADED,
     PROMPTS,
     evaluation_line,
     evidence_rows,
     fact_rows,
+    graded_rows,
     pair_rows,
     prompt_rows,
     response_columns,
@@ -49,6 +51,7 @@ from tests.builders import (
     make_change,
     make_evaluation,
     make_fact_score,
+    make_graded,
     make_id,
     make_interval,
     make_missing,
@@ -176,8 +179,9 @@ PROMPTS_P = [Prompt("a", "Où est Lima? 🦙", Split.HELDOUT, label=True, fact_b
         (sentence_rows([SCORED, FAILED]), SENTENCE_COLUMNS),
         (evidence_rows([SCORED, FAILED]), EVIDENCE),
         (pair_rows(PAIRS.pairs_D), PAIR_TABLE),
+        (graded_rows([make_graded(advantage=0.5)]), GRADED),
     ],
-    ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs"],
+    ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs", "graded"],
 )
 def test_rows_have_the_columns_of_their_table_and_come_back_from_it_as_they_went_in(rows, columns, tmp_path):
     assert [list(row) for row in rows] == [columns.names] * len(rows)
