@@ -368,6 +368,7 @@ class TrainingReport:
     """One round of training. `loss` and `metrics` are weighted means over the examples; the metrics are the loss's, by name.
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
+    `reference`: the weights that the loss compared with, such as `round 2`.
     """
 
     steps: int
@@ -375,6 +376,7 @@ class TrainingReport:
     tokens: int
     loss: float
     metrics: dict[str, float]
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,12 @@ class LearnerConfig(Workers):
     batch_pairs: Positive = 8  # pairs (for grpo: responses) in an optimizer step, over all ranks
     micro_batch_pairs: Changeable[Positive] = 4  # pairs (for grpo: responses) in a forward pass of one rank
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
-    reference: Literal["round", "initial"] = "round"
+    # What losses compare with: the weights at the start of the round, those of the start of the run, or the exponential average
+    # of the weights at the start of each round so far (for an adapter, of its two factors).
+    reference: Literal["round", "initial", "average"] = "round"
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = (
+        0.5  # for average: how much of it is kept when a round's weights come in
+    )
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
     lora: LoraConfig | None = LoraConfig()
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # see `fast_dtype` in model.py
@@ -63,6 +68,12 @@ class LearnerConfig(Workers):
                 "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
                 f"(given {self.reference} and {self.nll_weight:g})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def average_is_of_an_adapter(self) -> "LearnerConfig":
+        if self.reference == "average" and self.lora is None:
+            raise ValueError("reference average needs lora (given null): a second copy of all parameters is not kept")
         return self
 
     @model_validator(mode="after")

@@ -107,14 +107,15 @@ class TrainingEngine(Protocol):
     host_states: "HostStates"
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        """Log-probability of each sequence's response, [N] on the CPU. With `reference`: under the weights before any training.
+        """Log-probability of each sequence's response, [N] on the CPU.
 
+        With `reference`: under the averaged weights if `learner.reference` is `average`, else under those before any training.
         Before the first step they are those that `step` computes for the same batch, to the last bit.
         """
         ...
 
     def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
-        """Log-probability of each token of the sequences; with `initial`, as `reference` above.
+        """Log-probability of each token of the sequences; with `initial`, under the weights before any training.
 
         An adapter is merged in exactly, or with `added` it is added to its layers' outputs, as in training.
         """
@@ -133,6 +134,10 @@ class TrainingEngine(Protocol):
         """Reset Adam's moments, so that a round depends only on the weights it starts from."""
         ...
 
+    def update_average(self, decay: float) -> None:
+        """Let the current weights into the averaged ones: average = decay x average + (1 - decay) x weights."""
+        ...
+
     def save_adapter(self, folder: Path) -> None:
         """Rank 0 writes the LoRA adapter; without LoRA there is none."""
         ...
@@ -142,7 +147,10 @@ class TrainingEngine(Protocol):
         ...
 
     def save_state(self, folder: Path) -> None:
-        """Rank 0 writes float32 weights and Adam's moments, in a form that any number of ranks and ZeRO stage can load."""
+        """Rank 0 writes float32 weights, averaged ones, and Adam's moments.
+
+        Any number of ranks and ZeRO stage can load them.
+        """
         ...
 
     def load_state(self, folder: Path) -> None:

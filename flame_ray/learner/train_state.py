@@ -16,7 +16,8 @@ class TrainState:
     """`step` of the `steps` of `round` are done, on examples with this digest; the last step adds the `report`.
 
     `sums` holds the loss and its metrics by name, summed over the examples so far; `weight` is the sum of these examples'
-    weights. `ranks` and `zero_stage` describe the learner that wrote the state; any other can resume it.
+    weights. `reference` says what the round is compared with. `ranks` and `zero_stage` describe the learner that wrote the
+    state; any other can resume it.
 
     >>> TrainState().finished  # before the first round
     True
@@ -29,6 +30,7 @@ class TrainState:
     sums: dict[str, float] = field(default_factory=dict)
     weight: float = 0.0
     tokens: int = 0
+    reference: str = ""
     report: TrainingReport | None = None
     ranks: int = 1
     zero_stage: int = 0
@@ -45,7 +47,8 @@ class TrainState:
     def with_report(self, examples: int) -> "TrainState":
         """The state with the round's report; `examples` counts each example once, however many epochs there were."""
         means = {name: value / self.weight for name, value in self.sums.items()}
-        return replace(self, report=TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means))
+        report = TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means, reference=self.reference)
+        return replace(self, report=report)
 
     def holds(self, asked: "TrainState", origin: str) -> bool:
         """Whether this state is in, or at the end of, the round that begins with `asked`; False: that round comes next.

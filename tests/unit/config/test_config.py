@@ -143,6 +143,7 @@ RANGES = [
     ("learner.beta", 0.001, 0),
     ("learner.fact_margin", 0, -1),
     ("learner.clip", 0.01, 1),
+    ("learner.average_decay", 0, 1),
     ("learner.kl_weight", 0, -0.1),
     ("learner.lr", 1e-9, 0),
     ("learner.lr", 1, ".nan"),

@@ -37,3 +37,9 @@ def test_grpo_needs_the_sampling_policy_as_its_reference_and_no_likelihood_of_al
     assert LearnerConfig(loss="grpo").reference == "round"
     with pytest.raises(ValidationError, match=r"loss grpo needs reference round, .* and nll_weight 0"):
         LearnerConfig(loss="grpo", **settings)
+
+
+def test_an_average_is_kept_of_an_adapter_alone():
+    assert LearnerConfig(reference="average").average_decay == 0.5
+    with pytest.raises(ValidationError, match="reference average needs lora"):
+        LearnerConfig(reference="average", lora=None)

@@ -106,7 +106,9 @@ PAIRS = make_pair_set(
     responses=8,
     truncated=2,
 )
-TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
+TRAINING = TrainingReport(
+    steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2}, reference="round 1"
+)
 
 
 def strict_json(value):
@@ -124,7 +126,15 @@ def test_a_trained_round_has_every_key_of_the_summary():
         "instruction": 2,
         "dropped": {"factuality: tie": 2, "response: empty": 1},
     }
-    assert summary["training"] == {"loss": 0.6, "accuracy": 0.75, "margin": 0.2, "steps": 5, "pairs": 3, "tokens": 123}
+    assert summary["training"] == {
+        "loss": 0.6,
+        "accuracy": 0.75,
+        "margin": 0.2,
+        "steps": 5,
+        "pairs": 3,
+        "tokens": 123,
+        "reference": "round 1",
+    }
 
 
 def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one():
