@@ -19,6 +19,7 @@ from flame_ray.types import (
     INSTRUCTION,
     WEIGHTED,
     FactScore,
+    Graded,
     Missing,
     Pair,
     PairSet,
@@ -116,15 +117,37 @@ def compact(pairs_D: Iterable[Pair]) -> Iterator[Pair]:
     """
     numbers: dict[int, int] = {}
     for _, of_prompt in itertools.groupby(pairs_D, key=lambda pair: pair.prompt_id):
-        known: dict[Response, Response] = {}
-        tokens: dict[tuple[int, ...], tuple[int, ...]] = {}
+        known = _Known(numbers)
         for pair in of_prompt:
-            for side in (pair.chosen, pair.rejected):
-                if side not in known:
-                    ids = tuple(numbers.setdefault(each, each) for each in side.token_ids)
-                    asked = tuple(numbers.setdefault(each, each) for each in side.prompt_token_ids)
-                    known[side] = replace(side, token_ids=ids, prompt_token_ids=tokens.setdefault(asked, asked))
-            yield replace(pair, chosen=known[pair.chosen], rejected=known[pair.rejected])
+            yield replace(pair, chosen=known.response(pair.chosen), rejected=known.response(pair.rejected))
+
+
+def compact_graded(graded_D: Iterable[Graded]) -> Iterator[Graded]:
+    """The same of single responses."""
+    numbers: dict[int, int] = {}
+    for _, of_prompt in itertools.groupby(graded_D, key=lambda each: each.prompt_id):
+        known = _Known(numbers)
+        for each in of_prompt:
+            yield replace(each, response=known.response(each.response))
+
+
+class _Known:
+    """The responses to a prompt, each as one object, with token ids that are one object for each number."""
+
+    def __init__(self, numbers: dict[int, int]):
+        self._numbers = numbers
+        self._responses: dict[Response, Response] = {}
+        self._prompts: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+    def response(self, response: Response) -> Response:
+        if response not in self._responses:
+            asked = self._ids(response.prompt_token_ids)
+            prompt = self._prompts.setdefault(asked, asked)
+            self._responses[response] = replace(response, token_ids=self._ids(response.token_ids), prompt_token_ids=prompt)
+        return self._responses[response]
+
+    def _ids(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return tuple(self._numbers.setdefault(each, each) for each in ids)
 
 
 def _rules(config: PairsConfig) -> dict[str, _Rule]:

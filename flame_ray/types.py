@@ -11,6 +11,7 @@ from enum import StrEnum
 # The names of FLAME's two rewards, RM_IF and RM_fact. A kind of pair has the name of the reward that orders it.
 INSTRUCTION, FACTUALITY = "instruction", "factuality"
 WEIGHTED = "weighted"  # a kind of pair that the weighted sum of both orders
+TERNARY = "ternary"  # what single responses are counted as that a loss without pairs trains on
 
 
 class Split(StrEnum):
@@ -315,22 +316,46 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Graded:
+    """One response with a reward, and by how many standard deviations that is above the mean of the responses to its prompt."""
+
+    response: Response
+    reward: float
+    advantage: float
+
+    @property
+    def prompt_id(self) -> str:
+        return self.response.id.prompt_id
+
+
+@dataclass(frozen=True, slots=True)
 class PairSet:
-    """The pairs of a round; the other fields are those of its `PairCounts`."""
+    """What a round trains on: its pairs or, for a loss that compares none, single responses `graded_D`.
+
+    The other fields are those of its `PairCounts`.
+    """
 
     pairs_D: tuple[Pair, ...]
     dropped: dict[str, int]
     responses: int = 0
     truncated: int = 0
+    graded_D: tuple[Graded, ...] = ()
+
+    @property
+    def sides_D(self) -> tuple[tuple[Response, ...], ...]:
+        """The responses of each pair, or of each single one."""
+        pairs = ((pair.chosen, pair.rejected) for pair in self.pairs_D)
+        return (*pairs, *((each.response,) for each in self.graded_D))
 
     @property
     def counts(self) -> "PairCounts":
-        return PairCounts(dict(Counter(pair.kind for pair in self.pairs_D)), self.dropped, self.responses, self.truncated)
+        by_kind = Counter([pair.kind for pair in self.pairs_D] + [TERNARY] * len(self.graded_D))
+        return PairCounts(dict(by_kind), self.dropped, self.responses, self.truncated)
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """How many pairs of each kind a round has, and how much was left out."""
+    """How many pairs of each kind a round has (`ternary`: single responses), and how much was left out."""
 
     by_kind: dict[str, int]
     dropped: dict[str, int]  # by reason: `factuality: tie`, `response: empty`
@@ -344,6 +369,7 @@ class TrainingReport:
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
     `step_losses`: the mean loss of each step, before its update.
+    `reference`: the weights that the loss compared with, such as `round 2`.
     """
 
     steps: int
@@ -352,6 +378,7 @@ class TrainingReport:
     loss: float
     metrics: dict[str, float]
     step_losses: tuple[float, ...] = ()
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)

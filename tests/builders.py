@@ -15,6 +15,7 @@ from flame_ray.types import (
     Evaluation,
     Fact,
     FactScore,
+    Graded,
     Group,
     HeldOut,
     Interval,
@@ -207,9 +208,19 @@ def make_pair(
     return Pair(kind, chosen, rejected, *scores, *facts, flipped)
 
 
-def make_pair_set(*pairs: Pair, dropped: Mapping[str, int] | None = None, responses: int = 2, truncated: int = 0) -> PairSet:
+def make_graded(response: Response | None = None, *, reward: float = 1.0, advantage: float = 1.0) -> Graded:
+    return Graded(response or make_response(), reward, advantage)
+
+
+def make_pair_set(
+    *pairs: Pair,
+    dropped: Mapping[str, int] | None = None,
+    responses: int = 2,
+    truncated: int = 0,
+    graded: Sequence[Graded] = (),
+) -> PairSet:
     """By default none of the round's two responses is cut off."""
-    return PairSet(pairs, dict(dropped or {}), responses, truncated)
+    return PairSet(pairs, dict(dropped or {}), responses, truncated, tuple(graded))
 
 
 def make_training_report(

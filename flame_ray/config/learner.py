@@ -20,21 +20,26 @@ class LearnerConfig(Workers):
     The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
     """
 
-    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "nll"] = "dpo"  # the file of that name in learner/losses
+    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "grpo", "nll"] = "dpo"  # the file of that name in learner/losses
     beta: Annotated[float, Field(gt=0)] = 0.1  # scale of DPO's implicit reward; for ipo, its tau
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
     # For fdpo, its lambda: by how many nats more sides that differ by 1 in factuality must differ. The authors try 0 to 100.
     fact_margin: Annotated[float, Field(ge=0)] = 10.0
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2  # for grpo: how far the ratio of a response, a token's mean, may go from 1
+    kl_weight: Annotated[float, Field(ge=0)] = 0.0  # for grpo: adds this times the divergence from the round's start
     nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
     steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
-    batch_pairs: Positive = 8  # pairs (for `flame-ray sft`: answers) in an optimizer step, over all ranks
-    micro_batch_pairs: Changeable[Positive] = 4  # pairs (or answers) in a forward pass of one rank
+    batch_pairs: Positive = 8  # pairs (for grpo: responses; for `flame-ray sft`: answers) in an optimizer step, over all ranks
+    micro_batch_pairs: Changeable[Positive] = 4  # pairs, responses or answers in a forward pass of one rank
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
-    reference: Literal["round", "initial"] = "round"
+    # What losses compare with: the weights at the start of the round, those of the start of the run, or the exponential average
+    # of the weights at the start of each round so far (for an adapter, of its two factors).
+    reference: Literal["round", "initial", "average"] = "round"
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of the average: the share that stays when a round comes in
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
     lora: LoraConfig | None = LoraConfig()
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # see `fast_dtype` in model.py
@@ -53,6 +58,21 @@ class LearnerConfig(Workers):
                 "loss cdpo needs label_smoothing above 0, and every other loss needs it to be 0 "
                 f"(given {self.loss} and {self.label_smoothing:g})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def grpo_compares_with_the_sampler(self) -> "LearnerConfig":
+        if self.loss == "grpo" and (self.reference != "round" or self.nll_weight):
+            raise ValueError(
+                "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
+                f"(given {self.reference} and {self.nll_weight:g})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def average_is_of_an_adapter(self) -> "LearnerConfig":
+        if self.reference == "average" and self.lora is None:
+            raise ValueError("reference average needs lora (given null): a second copy of all parameters is not kept")
         return self
 
     @model_validator(mode="after")

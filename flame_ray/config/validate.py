@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 def problems(config: "Config") -> Iterator[str]:
     """What the settings need instead, in words, with their paths and the values given."""
     yield from _dtype_problems(config)
+    yield from _loss_problems(config)
     yield from _folder_problems(config)
     yield from _transfer_problems(config)
     if config.pipeline.colocated:
@@ -24,6 +25,11 @@ def _dtype_problems(config: "Config") -> Iterator[str]:
             f"learner.dtype float32 needs model.dtype float32 (given {model}): samplers would round away most of what a low "
             "rate changes; learner.dtype bfloat16 rounds so that it is kept"
         )
+
+
+def _loss_problems(config: "Config") -> Iterator[str]:
+    if config.learner.loss == "grpo" and config.pipeline.staleness:
+        yield "learner.loss grpo needs pipeline.staleness 0: its reference, the start of the round, is the policy that sampled"
 
 
 def _folder_problems(config: "Config") -> Iterator[str]:

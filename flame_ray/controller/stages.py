@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
+from flame_ray.advantages import grade
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
@@ -17,7 +18,7 @@ from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses, paired_change
 from flame_ray.evaluation.selection import select
 from flame_ray.learner.checkpoints import Checkpoints, Choice
-from flame_ray.learner.data import pair_examples
+from flame_ray.learner.data import graded_examples, pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import build_pairs, factual_first
@@ -117,14 +118,16 @@ class ClusterStages:
         return gather({reward.name: pool.submit("score", group) for reward, pool in applying.items()})
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
-        """The pairs that the loss trains on."""
+        """What the loss trains on."""
+        if self._config.learner.loss == "grpo":
+            return grade(groups_P, self._config.pairs)
         pairs = build_pairs(groups_P, self._config.pairs)
         return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
-        if not pairs.pairs_D:
+        if not pairs.sides_D:
             raise DataError(
-                "at least one preference pair to train on",
+                "at least one preference pair to train on (for learner.loss grpo: a group whose rewards differ)",
                 f"none in round {round}; dropped: {pairs.dropped}",
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )
@@ -133,7 +136,8 @@ class ClusterStages:
         if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
             self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
         try:
-            return self._learner.train(pair_examples(pairs.pairs_D, self._decode), round, partial(self._stepped, round))
+            examples_D = (*pair_examples(pairs.pairs_D, self._decode), *graded_examples(pairs.graded_D))
+            return self._learner.train(examples_D, round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)
             raise
@@ -221,9 +225,9 @@ class ClusterStages:
         self.sync(selection.restart)
 
     def choose_canary(self, pairs: PairSet) -> None:
-        """Take both sides of pairs of several prompts, because training changes their log-probabilities."""
-        first_P = {pair.chosen.id.prompt_id: pair for pair in reversed(pairs.pairs_D)}
-        sides = [side for pair in list(first_P.values())[:CANARY_PAIRS] for side in (pair.chosen, pair.rejected)]
+        """Take the responses of pairs of several prompts, because training changes their log-probabilities."""
+        first_P = {sides[0].id.prompt_id: sides for sides in reversed(pairs.sides_D)}
+        sides = [side for each in list(first_P.values())[:CANARY_PAIRS] for side in each]
         self._canary = tuple(dict.fromkeys(Continuation(side.prompt_token_ids, side.token_ids) for side in sides))
         self._earlier = {}
 

@@ -153,13 +153,13 @@ def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None)
 
 def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
     """Disk for the rounds that are kept, the best one, and the one that is written: of each the adapter (T e), the resumable
-    state (12 T), and the whole model (P e) if `run.save_merged` is set or there is no adapter; and the most states within a
-    round.
+    state (12 T, or 16 T with an averaged reference), and the whole model (P e) if `run.save_merged` is set or there is no
+    adapter; and the most states within a round.
     """
     learner, run = config.learner, config.run
     e = BYTES[learner.dtype]
     trained = shape.parameters if learner.lora is None else lora_parameters(shape, learner.lora)
-    state = 12 * trained
+    state = (16 if learner.reference == "average" else 12) * trained
     merged = shape.parameters * e if run.save_merged or learner.lora is None else 0
     a_round = state + merged + (trained * e if learner.lora else 0)
     rounds = min(run.rounds, (run.keep_checkpoints or run.rounds) + 1 + (run.select == "best"))

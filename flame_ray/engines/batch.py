@@ -28,7 +28,7 @@ class Batch:
     `counted_NR`: [N, R], true where a token counts in its sequence's log-probability.
     `weights_D`, `indices_D`: [D], an example's weight and its place in the round. `fact_gaps_D`: [D], by how much its first
     sequence is more factual than its second, in [0, 1]; 0 where that is not known. `flipped_D`: [D], 1 for a pair that was
-    turned round, else 0.
+    turned round, else 0. `advantages_D`: [D], of single responses, in standard deviations of their group.
     """
 
     token_ids: Tensor
@@ -41,6 +41,7 @@ class Batch:
     indices_D: Tensor
     fact_gaps_D: Tensor
     flipped_D: Tensor
+    advantages_D: Tensor
 
     @property
     def response_ids(self) -> Tensor:
@@ -87,7 +88,7 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
     weights, places, none = torch.ones(len(sequences)), torch.arange(len(sequences)), torch.zeros(len(sequences))
     rows = token_ids, attention_mask, position_ids, response_mask
-    return Batch(*rows, places, response_mask, weights, places, none, none)
+    return Batch(*rows, places, response_mask, weights, places, none, none, none)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.
@@ -106,14 +107,15 @@ class TrainingEngine(Protocol):
     host_states: "HostStates"
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        """Log-probability of each sequence's response, [N] on the CPU. With `reference`: under the weights before any training.
+        """Log-probability of each sequence's response, [N] on the CPU.
 
+        With `reference`: under the averaged weights if `learner.reference` is `average`, else under those before any training.
         Before the first step they are those that `step` computes for the same batch, to the last bit.
         """
         ...
 
     def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
-        """Log-probability of each token of the sequences; with `initial`, as `reference` above.
+        """Log-probability of each token of the sequences; with `initial`, under the weights before any training.
 
         An adapter is merged in exactly, or with `added` it is added to its layers' outputs, as in training.
         """
@@ -132,6 +134,10 @@ class TrainingEngine(Protocol):
         """Reset Adam's moments, so that a round depends only on the weights it starts from."""
         ...
 
+    def update_average(self, decay: float) -> None:
+        """Let the current weights into the averaged ones: average = decay x average + (1 - decay) x weights."""
+        ...
+
     def save_adapter(self, folder: Path) -> None:
         """Rank 0 writes the LoRA adapter; without LoRA there is none."""
         ...
@@ -141,7 +147,10 @@ class TrainingEngine(Protocol):
         ...
 
     def save_state(self, folder: Path) -> None:
-        """Rank 0 writes float32 weights and Adam's moments, in a form that any number of ranks and ZeRO stage can load."""
+        """Rank 0 writes float32 weights, averaged ones, and Adam's moments.
+
+        Any number of ranks and ZeRO stage can load them.
+        """
         ...
 
     def load_state(self, folder: Path) -> None:

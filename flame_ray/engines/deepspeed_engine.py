@@ -14,6 +14,7 @@ import deepspeed
 import psutil
 import torch
 from deepspeed.accelerator import get_accelerator
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from flame_ray.config import LearnerConfig
@@ -24,7 +25,7 @@ from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
-from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
+from flame_ray.engines.zero_state import AVERAGE, STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,11 @@ class DeepSpeedEngine:
         self._state = ZeroState(self.engine, self.module)
         self.forget_moments()  # DeepSpeed 0.19 takes an empty step at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
+        self._average = self._state.masters() if config.reference == "average" else {}
         self.host_states = HostStates(self.engine, self.module, self._frozen, config)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        with torch.no_grad(), self._weights(reference) as module:
+        with torch.no_grad(), self._averaged() if reference and self._average else self._weights(reference) as module:
             return self._logps(module, batch.to(self.device)).cpu()
 
     def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
@@ -96,6 +98,10 @@ class DeepSpeedEngine:
             )
         return sums
 
+    def update_average(self, decay: float) -> None:
+        now = self._state.masters()
+        self._average = {name: decay * value + (1 - decay) * now[name] for name, value in self._average.items()}
+
     def save_adapter(self, folder: Path) -> None:
         weights = policy.adapter_weights(self.module, self._gather)
         if self.rank == 0:
@@ -111,6 +117,8 @@ class DeepSpeedEngine:
 
     def save_state(self, folder: Path) -> None:
         self._state.save(folder / STATE if self.rank == 0 else None)
+        if self._average and self.rank == 0:
+            save_file(self._average, folder / AVERAGE)
 
     def load_state(self, folder: Path) -> None:
         if saved_steps(folder / STATE):
@@ -118,6 +126,8 @@ class DeepSpeedEngine:
         else:
             self.forget_moments()
         self._state.load(folder / STATE)
+        if self._average:
+            self._average = load_file(folder / AVERAGE)
 
     def sum_over_ranks(self, values: Tensor) -> Tensor:
         values = values.to(self.device)
@@ -153,6 +163,17 @@ class DeepSpeedEngine:
         else:
             with self.module.disable_adapter():
                 yield self.engine
+
+    @contextmanager
+    def _averaged(self) -> Iterator[nn.Module]:
+        """The module with the averaged weights; the current ones are put back bit by bit."""
+        current = self._state.masters()
+        self._state.set_masters(self._average)
+        try:
+            with self._weights(reference=False) as module:
+                yield module
+        finally:
+            self._state.set_masters(current)
 
     def _make_moments(self) -> None:
         """Adam makes its moments at its first step, and ZeRO links them then: take a step of zero gradient at rate 0."""

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from flame_ray.errors import StorageError
 
-STATE = "state.safetensors"
+STATE, AVERAGE = "state.safetensors", "average.safetensors"
 MASTER, MOMENTS = "fp32", ("exp_avg", "exp_avg_sq")
 
 
@@ -62,6 +62,15 @@ class ZeroState:
         for state in self._adam.state.values():
             for value in state.values():
                 value.zero_()
+
+    def masters(self) -> dict[str, Tensor]:
+        """A copy of each float32 master, on the CPU of every rank."""
+        return {each.name: self._get(each, MASTER).detach().float().to("cpu", copy=True) for each in self._trained}
+
+    def set_masters(self, values: Mapping[str, Tensor]) -> None:
+        """Set the masters, and the working weights from them; moments stay."""
+        for each in self._trained:
+            self._set(each, MASTER, values[each.name])
 
     def save(self, path: Path | None) -> None:
         """Write to `path`; without one, only take part in gathering."""

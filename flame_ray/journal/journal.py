@@ -26,6 +26,7 @@ from flame_ray.round import Prompts, Stages
 from flame_ray.shown import without_secrets
 from flame_ray.types import (
     FACTUALITY,
+    TERNARY,
     Group,
     HeldOut,
     PairCounts,
@@ -156,6 +157,7 @@ class Journal:
             batches = ([each for group in batch for each in group.scored_G] for batch in _batches(sorted_P))
             self._responses(round, "", sorted_P.rewards, batches)
         self._table(round, "pairs", tables.PAIRS, map(tables.pair_rows, _batches(pairs.pairs_D)))
+        self._table(round, "graded", tables.GRADED, map(tables.graded_rows, _batches(pairs.graded_D)))
         self._shards.write_pairs(round, pairs)
         self._drop_streams(round)
         return pairs
@@ -264,4 +266,5 @@ def _paired(pairs: PairCounts) -> str:
     of_all = truncated_share(pairs)
     share = "" if of_all is None else f" ({of_all:.1%})"
     truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
-    return f"{sum(pairs.by_kind.values())} pairs; {truncated}; dropped: {dropped or 'none'}"
+    what = "responses" if TERNARY in pairs.by_kind else "pairs"
+    return f"{sum(pairs.by_kind.values())} {what}; {truncated}; dropped: {dropped or 'none'}"

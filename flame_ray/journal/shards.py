@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from flame_ray.errors import StorageError
-from flame_ray.pairs import compact
+from flame_ray.pairs import compact, compact_graded
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Pair, PairCounts, PairSet
+from flame_ray.types import Graded, Pair, PairCounts, PairSet
 
 Record = TypeVar("Record")
 SHARD_RECORDS, SHARD_S = 32, 1.0  # a shard of a stream is stored once it has this many records, or is this old
@@ -63,17 +63,18 @@ class Shards:
             yield from shard
 
     def write_pairs(self, round: int, pairs: PairSet) -> None:
-        """The pairs in shards, then their counts: `has(round, "pairs")` once all is there."""
-        self.remove(round, "pairs")
-        for number, start in enumerate(range(0, len(pairs.pairs_D), SHARD_PAIRS)):
-            shard = pairs.pairs_D[start : start + SHARD_PAIRS]
-            save(self._storage, f"{_folder(round, 'pairs')}/{number:06d}.json.gz", shard)
+        """The pairs and the single responses in shards, then their counts: `has(round, "pairs")` once all is there."""
+        for kind, records in (("pairs", pairs.pairs_D), ("graded", pairs.graded_D)):
+            self.remove(round, kind)
+            for number, start in enumerate(range(0, len(records), SHARD_PAIRS)):
+                save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", records[start : start + SHARD_PAIRS])
         self.write(round, "pairs", pairs.counts)
 
     def read_pairs(self, round: int) -> PairSet:
         counts = self.read(round, "pairs", PairCounts)
         pairs_D = tuple(compact(self.stream(round, "pairs", Pair)))
-        return PairSet(pairs_D, counts.dropped, counts.responses, counts.truncated)
+        graded_D = tuple(compact_graded(self.stream(round, "graded", Graded)))
+        return PairSet(pairs_D, counts.dropped, counts.responses, counts.truncated, graded_D)
 
     def remove(self, round: int, kind: str) -> None:
         """Removes a stream."""

@@ -1,4 +1,4 @@
-"""What the learner trains on: preference pairs become examples, and examples become batches of tensors.
+"""What the learner trains on: pairs or single responses become examples, and examples become batches of tensors.
 
 An example holds the sampler's own token ids: nothing is rendered or tokenized again. The stop token is already the last of
 `token_ids` where the model ended its text.
@@ -18,7 +18,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import Batch, left_padded
 from flame_ray.errors import DataError
 from flame_ray.learner.masks import Decode, decoded, sentence_spans, token_mask
-from flame_ray.types import FACTUALITY, WEIGHTED, Pair, Response, SideFacts
+from flame_ray.types import FACTUALITY, WEIGHTED, Graded, Pair, Response, SideFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class Example:
     """What one term of the loss is made of; every example of a round has the same number of sequences.
 
     `index`: its place in the round's examples. `sequences`: of a preference pair the chosen, then the rejected side.
-    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up. `fact_gap`, `flipped`: of a pair, as
-    in `Batch`. `counted`: which response tokens of each sequence count in its log-probability; empty: all.
+    `weight`: how much it counts in the mean loss; 0 for a copy that only fills a batch up. `fact_gap`, `flipped`, of a pair,
+    and `advantage`, of a single response, are as in `Batch`. `counted`: which response tokens of each sequence count in its
+    log-probability; empty: all.
 
     >>> prompt, chosen, rejected = (1, 2), (3, 4), (5,)
     >>> Example(0, (Continuation(prompt, chosen), Continuation(prompt, rejected))).columns
@@ -39,6 +40,7 @@ class Example:
     weight: float = 1.0
     fact_gap: float = 0.0
     flipped: bool = False
+    advantage: float = 0.0
     counted: tuple[tuple[bool, ...], ...] = ()
 
     @property
@@ -78,6 +80,20 @@ def pair_examples(pairs_D: Sequence[Pair], decode: Decode | None = None) -> tupl
     )
 
 
+def graded_examples(graded_D: Sequence[Graded]) -> tuple[Example, ...]:
+    """An example a response, of weight 1 / (responses to its prompt), so that each prompt counts once."""
+    of_prompt = Counter(each.prompt_id for each in graded_D)
+    return tuple(
+        Example(
+            index,
+            (Continuation(each.response.prompt_token_ids, each.response.token_ids),),
+            1 / of_prompt[each.prompt_id],
+            advantage=each.advantage,
+        )
+        for index, each in enumerate(graded_D)
+    )
+
+
 def _counted(pair: Pair, decode: Decode) -> tuple[tuple[bool, ...], ...]:
     """Of a pair that another reward orders, or that has no verdicts, all tokens count."""
     if pair.kind not in (FACTUALITY, WEIGHTED) or pair.chosen_facts is None or pair.rejected_facts is None:
@@ -96,12 +112,12 @@ def _stating(response: Response, facts: SideFacts, holds: bool, decode: Decode) 
 
 def digest(examples_D: Sequence[Example]) -> str:
     """A hash of a round's examples: all that a loss reads of them, in their order."""
-    tree = [[each.weight, each.fact_gap, each.flipped, each.counted, *map(_tokens, each.sequences)] for each in examples_D]
-    return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_content(each) for each in examples_D]).encode()).hexdigest()
 
 
-def _tokens(sequence: Continuation) -> list[tuple[int, ...]]:
-    return [sequence.prompt_token_ids, sequence.token_ids]
+def _content(example: Example) -> list:
+    sequences = [[each.prompt_token_ids, each.token_ids] for each in example.sequences]
+    return [example.weight, example.fact_gap, example.flipped, example.advantage, example.counted, *sequences]
 
 
 def global_batches(examples_D: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
@@ -157,6 +173,7 @@ def collate(examples_D: Sequence[Example]) -> Batch:
         indices_D=torch.tensor([each.index for each in examples_D]),
         fact_gaps_D=torch.tensor([each.fact_gap for each in examples_D]),
         flipped_D=torch.tensor([float(each.flipped) for each in examples_D]),
+        advantages_D=torch.tensor([each.advantage for each in examples_D]),
     )
 
 

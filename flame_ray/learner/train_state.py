@@ -17,8 +17,8 @@ class TrainState:
     """`step` of the `steps` of `round` are done, on examples with this digest; the last step adds the `report`.
 
     `sums` holds the loss and its metrics by name, summed over the examples so far; `weight` is the sum of these examples'
-    weights; `step_losses` are the mean losses of the steps. `ranks` and `zero_stage` describe the learner that wrote the
-    state; any other can resume it.
+    weights; `step_losses` are the mean losses of the steps. `reference` says what the round is compared with. `ranks` and
+    `zero_stage` describe the learner that wrote the state; any other can resume it.
 
     >>> TrainState().finished  # before the first round
     True
@@ -32,6 +32,7 @@ class TrainState:
     weight: float = 0.0
     tokens: int = 0
     step_losses: tuple[float, ...] = ()
+    reference: str = ""
     report: TrainingReport | None = None
     ranks: int = 1
     zero_stage: int = 0
@@ -50,7 +51,7 @@ class TrainState:
     def with_report(self, examples: int) -> "TrainState":
         """The state with the round's report; `examples` counts each example once, however many epochs there were."""
         means = {name: value / self.weight for name, value in self.sums.items()}
-        report = TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means, self.step_losses)
+        report = TrainingReport(self.steps, examples, self.tokens, means.pop("loss"), means, self.step_losses, self.reference)
         return replace(self, report=report)
 
     def holds(self, asked: "TrainState", origin: str) -> bool:

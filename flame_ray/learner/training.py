@@ -48,7 +48,7 @@ class Training:
         plan = self._plan(batches, round)
         references = batches if self._loss.needs_reference else []
         units = range(len(references) + len(plan))
-        asked = TrainState(round, 0, len(plan), digest(examples_D))
+        asked = TrainState(round, 0, len(plan), digest(examples_D), reference=self._reference_name())
         mean_weight = sum(example.weight for example in examples_D) / len(batches)
         steps = self._steps(plan, len(examples_D), mean_weight)
         if self._state.holds(asked, self._origin):
@@ -94,7 +94,7 @@ class Training:
         """
         for batch in batches:
             for part in self._share(batch):
-                logps = self._engine.logps(part, reference=self._config.reference == "initial")
+                logps = self._engine.logps(part, reference=self._config.reference != "round")
                 is_counted = part.weights_D > 0  # a filler is a copy of another one
                 reference[part.indices_D[is_counted]] = logps.view(reference.shape[1], -1).T[is_counted]
             yield 0
@@ -107,9 +107,19 @@ class Training:
             if self._state.finished:
                 self._state = self._state.with_report(examples)
                 self._reference = None
-                if self._config.reference == "round":  # the next round has another objective; with "initial" it has the same
+                if self._config.reference == "average":
+                    self._engine.update_average(self._config.average_decay)
+                if self._config.reference != "initial":  # the next round has another objective; with "initial" it has the same
                     self._engine.forget_moments()
             yield self._state.step
+
+    def _reference_name(self) -> str:
+        """What the round that begins is compared with. `self._state` is still that of the round before."""
+        if not self._loss.needs_reference:
+            return "none"
+        names = {"initial": "initial", "round": f"round {self._state.round}"}
+        average = f"average to round {self._state.round}, decay {self._config.average_decay:g}"
+        return names.get(self._config.reference, average)
 
     def _step(self, batch: list[Example], mean_weight: float) -> TrainState:
         """One optimizer step, on this rank's share of a global batch.

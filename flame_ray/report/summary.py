@@ -44,6 +44,7 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
             "steps": training.steps,
             "pairs": training.examples,
             "tokens": training.tokens,
+            "reference": training.reference,
         }
     if report.change is not None:
         summary["change"] = metrics_summary(report.change)

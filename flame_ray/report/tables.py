@@ -10,6 +10,7 @@ from flame_ray.types import (
     FACTUALITY,
     Evaluation,
     FactScore,
+    Graded,
     Interval,
     Missing,
     Pair,
@@ -30,6 +31,7 @@ PAIRS = pa.schema(
     {"kind": TEXT, "prompt_id": TEXT, "chosen_id": TEXT, "rejected_id": TEXT}
     | {"chosen_score": REAL, "rejected_score": REAL, "fact_gap": REAL, "flipped": FLAG, "chosen": TEXT, "rejected": TEXT}
 )
+GRADED = pa.schema({"prompt_id": TEXT, "response_id": TEXT, "reward": REAL, "advantage": REAL, "text": TEXT})
 SENTENCES = pa.schema({"response_id": TEXT, "sentence": WHOLE, "text": TEXT, "verifiable": FLAG})
 FACTS = pa.schema(
     {"response_id": TEXT, "fact": TEXT, "sentence": WHOLE, "verdict": TEXT}
@@ -138,6 +140,19 @@ def pair_rows(pairs_D: Sequence[Pair]) -> Rows:
             "rejected": pair.rejected.text,
         }
         for pair in pairs_D
+    ]
+
+
+def graded_rows(graded_D: Sequence[Graded]) -> Rows:
+    return [
+        {
+            "prompt_id": each.prompt_id,
+            "response_id": str(each.response.id),
+            "reward": each.reward,
+            "advantage": each.advantage,
+            "text": each.response.text,
+        }
+        for each in graded_D
     ]
 
 

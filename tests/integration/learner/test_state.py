@@ -62,6 +62,46 @@ def test_a_round_resumed_after_any_step_ends_bit_by_bit_as_if_undisturbed(learne
             assert gap(again / f"step-{later}", tmp_path / f"step-{later}") == 0
 
 
+def averages(folder):
+    with safe_open(folder / "average.safetensors", "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+@pytest.mark.parametrize("settings", [{"workers": 1, "zero_stage": 0}, {"workers": 2, "zero_stage": 3}], ids=str)
+def test_the_average_of_the_rounds_is_a_reference_that_a_resume_has_bit_by_bit(learner, make_examples, tmp_path, settings):
+    settings = {"micro_batch_pairs": 1, "checkpoint_steps": 1, "reference": "average", "average_decay": 0.25, **settings}
+    group = learner(**settings)
+    group.save_state(tmp_path / "start")
+    report = train_two_rounds(group, make_examples, tmp_path)
+    assert report.reference == "average to round 1, decay 0.25"
+    start, first, end = (averages(tmp_path / name) for name in ("start", "step-1", "end"))
+    initial, last = tensors(tmp_path / "start"), tensors(tmp_path / "end")
+    for name, value in start.items():
+        assert value.equal(initial[f"{name}:fp32"])
+        assert end[name].equal(0.25 * first[name] + (1 - 0.25) * last[f"{name}:fp32"])
+    resumed = learner(resume_from=tmp_path / "step-2", **settings)
+    assert resumed.train(make_examples(EXAMPLES), round=2) == report
+    resumed.save_state(tmp_path / "again")
+    assert gap(tmp_path / "again", tmp_path / "end") == 0
+    assert all(value.equal(end[name]) for name, value in averages(tmp_path / "again").items())
+
+
+@pytest.mark.parametrize(
+    "settings", [{"zero_stage": 0}, {"zero_stage": 1, "dtype": "bfloat16"}, {"workers": 2, "zero_stage": 3}], ids=str
+)
+def test_the_average_is_used_for_the_reference_alone(learner, make_examples, weights, settings):
+    """With nothing kept of earlier rounds it is the round's own start: the same numbers as `round`, weights included."""
+    found = []
+    for reference in ("round", "average"):
+        group = learner(reference=reference, average_decay=0.0, micro_batch_pairs=1, **settings)
+        group.train(make_examples(5, seed=9), round=1)
+        report = group.train(make_examples(EXAMPLES), round=2)
+        found.append((report.loss, report.metrics, weights(group)))
+    (loss, metrics, exact), (other_loss, other_metrics, other) = found
+    assert (loss, metrics) == (other_loss, other_metrics)
+    assert all(value.equal(other[name]) for name, value in exact.items())
+
+
 @pytest.mark.parametrize(
     ("writer", "reader"),
     [((1, 1), (2, 3)), ((2, 3), (1, 0)), ((1, 0), (2, 1)), ((2, 2), (1, 3))],

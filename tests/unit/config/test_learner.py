@@ -30,3 +30,16 @@ def test_smoothed_labels_and_their_loss_come_together(settings):
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValidationError, match=name):
         LearnerConfig(**{name: value})
+
+
+@pytest.mark.parametrize("settings", [{"reference": "initial"}, {"nll_weight": 1.0}], ids=str)
+def test_grpo_needs_the_sampling_policy_as_its_reference_and_no_likelihood_of_all_that_was_sampled(settings):
+    assert LearnerConfig(loss="grpo").reference == "round"
+    with pytest.raises(ValidationError, match=r"loss grpo needs reference round, .* and nll_weight 0"):
+        LearnerConfig(loss="grpo", **settings)
+
+
+def test_an_average_is_kept_of_an_adapter_alone():
+    assert LearnerConfig(reference="average").average_decay == 0.5
+    with pytest.raises(ValidationError, match="reference average needs lora"):
+        LearnerConfig(reference="average", lora=None)

@@ -62,6 +62,7 @@ def test_settings_that_fit_are_accepted(changes):
         ([device("ipc"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1}}], r"ipc needs pipeline\.colocated true"),
         ([SHARES, device("nccl")], r"nccl needs pipeline\.colocated false"),
         ([SHARES, {"weights": {"backend": "ipc"}}], r"weights\.backend ipc needs run\.save_merged true"),
+        ([{"pipeline": {"staleness": 1}, "learner": {"loss": "grpo"}}], r"learner\.loss grpo needs pipeline\.staleness 0"),
         ([SHARES, {"pipeline": {"staleness": 1}}], r"pipeline\.colocated needs pipeline\.staleness 0"),
         ([SHARES, {"rollout": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
         ([SHARES, {"judge": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -26,7 +26,19 @@ from flame_ray.rewards.judge.actor import JudgeActor
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.local_copy import write_folder
-from flame_ray.types import FactScore, Group, Missing, PairSet, Prompt, Response, Selection, TrainingReport, VerdictLabel
+from flame_ray.types import (
+    CheckedSentence,
+    FactScore,
+    Group,
+    Missing,
+    PairSet,
+    Prompt,
+    Response,
+    Selection,
+    SideFacts,
+    TrainingReport,
+    VerdictLabel,
+)
 from flame_ray.weights import Agreement
 from tests.builders import (
     make_fact_score,
@@ -39,7 +51,7 @@ from tests.builders import (
     make_scored_group,
     make_training_report,
 )
-from tests.doubles import FakePool
+from tests.doubles import ByteTokens, FakePool
 
 FACTS, POEM = Prompt("facts", "Which?", label=True, fact_based=True), Prompt("poem", "Write.", label=False, fact_based=False)
 
@@ -98,6 +110,7 @@ class FakeLearner:
     checkpoints: Checkpoints | None = None
     restarted_from: list[Any] = field(default_factory=list)
     asked: list[tuple] = field(default_factory=list)
+    learned: list[tuple] = field(default_factory=list)
 
     def restart(self) -> None:
         """It has the weights of the round that comes next."""
@@ -106,6 +119,7 @@ class FakeLearner:
 
     def train(self, examples_D, round, on_step) -> TrainingReport:
         self.during()
+        self.learned.append(tuple(examples_D))
         on_step(1, 2)
         self.trained += 1
         return make_training_report(steps=2, pairs=len(examples_D))
@@ -127,7 +141,7 @@ class FakeLearner:
 class Bound:
     """Stages with fakes around them."""
 
-    def __init__(self, folder: Path, judge=judged, factuality=checked, **settings):
+    def __init__(self, folder: Path, judge=judged, factuality=checked, decode=None, **settings):
         self.rollouts, self.learner = FakeRollouts(), FakeLearner()
         self.judge, self.factuality = FakePool(judge), FakePool(factuality)
         rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
@@ -137,7 +151,7 @@ class Bound:
         config: Config = parse_config(settings, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints
-        self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told))
+        self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told), decode)
 
 
 @pytest.fixture
@@ -238,12 +252,33 @@ def test_pairs_are_turned_round_to_the_more_factual_side_for_the_loss_that_needs
     assert (pair.chosen.id.index, pair.flipped) == (chosen, loss == "fdpo")
 
 
+def test_for_grpo_single_responses_are_graded_trained_on_and_sampled_as_the_canary(bound):
+    made = bound(learner={"loss": "grpo"})
+    scores = [make_fact_score(VerdictLabel.SUPPORTED), make_fact_score(VerdictLabel.CONTRADICTED)]
+    scored_G = [make_scored(each, facts=scores[each.id.index]) for each in group(FACTS, 0, 0).responses_G]
+    found = made.stages.stages().pair([make_scored_group(*scored_G, prompt=FACTS)], 1)
+    assert [each.advantage for each in found.graded_D] == [1.0, -1.0]
+    assert made.stages.train(found, 1).examples == 2
+    assert made.learner.asked[0][0] == (Continuation((1, 2), (3, 4)),)  # of equal tokens
+
+
 # Training, and weights to the samplers
 
 
 def test_a_round_without_a_pair_is_an_error_that_says_what_was_dropped(bound):
     with pytest.raises(DataError, match=r"none in round 2; dropped: \{'instruction: tie': 9\}"):
         bound().stages.train(PairSet((), {"instruction: tie": 9}), 2)
+
+
+def test_a_loss_that_counts_sentences_gets_the_tokens_of_those_that_decide(bound):
+    tokens = ByteTokens("", "", "", "True.", " Wrong.")  # the two tokens of each response are 3 and 4
+    sentences = CheckedSentence("True.", True), CheckedSentence("Wrong.", False)
+    (pair,) = pairs().pairs_D
+    checked_pair = replace(pair, chosen_facts=SideFacts(0.5, sentences), rejected_facts=SideFacts(0.5, sentences))
+    for decode, counted in ((tokens.decode, ((True, False), (False, True))), (None, ())):
+        made = bound(decode=decode)
+        made.stages.train(make_pair_set(checked_pair), 1)
+        assert [example.counted for example in made.learner.learned[0]] == [counted]
 
 
 def test_the_learners_steps_are_heard_of(bound):

@@ -76,6 +76,8 @@ def test_checkpoints_are_adapters_and_states_or_whole_models():
     assert checkpoint_bytes(parse_config(rounds, ""), TINY) == 5 * 14 * lora
     kept = parse_config({"run": {"rounds": 5, "keep_checkpoints": 2, "save_merged": True}}, "")
     assert checkpoint_bytes(kept, TINY) == 3 * (14 * lora + 2000)  # the third is being written before the first goes
+    averaged = parse_config(rounds | {"learner": {"reference": "average"}}, "")
+    assert checkpoint_bytes(averaged, TINY) == 5 * 18 * lora
     best = parse_config({"run": {"rounds": 5, "keep_checkpoints": 2, "select": "best"}}, "")
     assert checkpoint_bytes(best, TINY) == 4 * 14 * lora  # the best round stays, too
     assert checkpoint_bytes(parse_config(rounds | {"learner": {"lora": None}}, ""), TINY) == 5 * (12_000 + 2000)

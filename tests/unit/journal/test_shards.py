@@ -11,7 +11,7 @@ from flame_ray.journal import shards as module
 from flame_ray.journal.shards import SHARD_RECORDS, Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, PromptSet
-from tests.builders import make_pair, make_pair_set
+from tests.builders import make_graded, make_pair, make_pair_set, make_response
 
 
 class Killed(BaseException):
@@ -145,10 +145,11 @@ def test_a_stream_is_no_single_record_and_a_single_record_no_stream(shards, url)
 
 def test_pairs_come_back_as_they_were_and_count_once_the_last_of_them_is_stored(url, monkeypatch):
     monkeypatch.setattr(module, "SHARD_PAIRS", 2)
+    singles = tuple(make_graded(make_response(prompt=name)) for name in "fgh")
     pairs = make_pair_set(
-        *(make_pair(prompt=name) for name in "abcde"), dropped={"factuality: tie": 1}, responses=12, truncated=3
+        *(make_pair(prompt=name) for name in "abcde"), graded=singles, dropped={"factuality: tie": 1}, responses=12, truncated=3
     )
-    for takes in range(4):  # three shards, then the counts
+    for takes in range(6):  # three shards and two, then the counts
         with pytest.raises(StorageError, match="no space left"):
             Shards(FullStorage(url, takes)).write_pairs(1, pairs)
         assert not Shards(Storage(url)).has(1, "pairs")

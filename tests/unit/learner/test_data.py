@@ -7,13 +7,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from flame_ray.engines.base import Continuation
 from flame_ray.engines.logps import token_logps
 from flame_ray.errors import DataError
-from flame_ray.learner.data import collate, digest, filled_up, global_batches, micro_batches, pair_examples
+from flame_ray.learner.data import collate, digest, filled_up, global_batches, graded_examples, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.types import FACTUALITY, INSTRUCTION, WEIGHTED, CheckedSentence, Pair, Response, SideFacts
-from tests.builders import make_pair, make_response
+from tests.builders import make_graded, make_pair, make_response
 from tests.doubles import ByteTokens
 
 VOCAB = 97
@@ -112,6 +113,16 @@ def test_an_example_knows_the_fact_gap_of_its_pair_and_whether_that_was_turned_r
     ]
     batch = collate(pair_examples(pairs))
     assert (batch.fact_gaps_D.tolist(), batch.flipped_D.tolist()) == ([0.5, 0.0, 0.0], [1.0, 0.0, 0.0])
+
+
+def test_a_graded_response_is_an_example_of_one_sequence_and_each_prompt_counts_once():
+    responses = [make_response(index=index, tokens=[index + 1]) for index in range(4)] + [make_response(prompt="chad")]
+    graded = [make_graded(each, advantage=float(place)) for place, each in enumerate(responses)]
+    examples = graded_examples(graded)
+    assert [each.weight for each in examples] == [0.25] * 4 + [1.0]
+    assert [each.sequences for each in examples[:4]] == [(Continuation((1,), (index + 1,)),) for index in range(4)]
+    batch = collate(examples)
+    assert (batch.advantages_D.tolist(), len(batch.rows_N)) == ([0.0, 1.0, 2.0, 3.0, 4.0], 5)
 
 
 # Sentences that count
@@ -333,6 +344,6 @@ def test_other_examples_have_another_digest(other):
 
 def test_examples_in_another_order_or_with_another_weight_or_gap_have_another_digest():
     examples = make_examples(3)
-    changes = [{"weight": 0.5}, {"fact_gap": 0.5}, {"flipped": True}, {"counted": ((True,), (False,))}]
+    changes = [{"weight": 0.5}, {"fact_gap": 0.5}, {"flipped": True}, {"advantage": 0.5}, {"counted": ((True,), (False,))}]
     others = [examples[::-1], *([replace(example, **change) for example in examples] for change in changes)]
     assert len({digest(each) for each in (examples, *others)}) == 1 + len(others)

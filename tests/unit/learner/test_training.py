@@ -29,11 +29,12 @@ class CountingEngine:
     rank, world = 0, 1
 
     def __init__(self):
-        self.weight, self.has_moments = 0, False
+        self.weight, self.has_moments, self.average = 0, False, 0.0
         self.referred, self.rates, self.drawn, self.minimised = [], [], [], []
-        self.seen_by_reference, self.seen_by_steps = [], []
+        self.seen_by_reference, self.seen_by_steps, self.asked_for_reference = [], [], []
 
     def logps(self, batch, reference=False):
+        self.asked_for_reference.append(reference)
         self.referred += batch.indices_D[batch.weights_D > 0].tolist()
         self.seen_by_reference.append(batch)
         return torch.cat([batch.indices_D, -batch.indices_D]).float()
@@ -57,14 +58,17 @@ class CountingEngine:
     def forget_moments(self):
         self.has_moments = False
 
+    def update_average(self, decay):
+        self.average = decay * self.average + (1 - decay) * self.weight
+
     def sum_over_ranks(self, values):
         return values
 
     def save_state(self, folder):
-        (folder / "engine.json").write_text(json.dumps([self.weight, self.has_moments]))
+        (folder / "engine.json").write_text(json.dumps([self.weight, self.has_moments, self.average]))
 
     def load_state(self, folder):
-        self.weight, self.has_moments = json.loads((folder / "engine.json").read_text())
+        self.weight, self.has_moments, self.average = json.loads((folder / "engine.json").read_text())
 
 
 def make_examples(count, seed=0):
@@ -231,6 +235,63 @@ def test_the_likelihood_of_the_chosen_side_is_added_where_the_settings_say_so():
     assert learner.finish() == usual.finish()
     nats = [(example.index + 1) / len(example.sequences[0].token_ids) for example in examples]
     assert engine.minimised[0] - plain.minimised[0] == pytest.approx(2.0 * -sum(nats) / 4, rel=1e-5)
+
+
+# What a round is compared with
+
+
+def references(rounds, loss=Dpo(0.1), **settings):  # noqa: B008  (it is frozen)
+    """What the reports of these rounds say, and the engine."""
+    engine, learner = training(config=CONFIG.model_copy(update=settings), loss=loss)
+    said = []
+    for round in rounds:
+        learner.begin(make_examples(8, seed=round), round)
+        said.append(learner.finish().reference)
+    return said, engine
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("round", ["round 0", "round 1", "round 2"]),
+        ("initial", ["initial"] * 3),
+        ("average", [f"average to round {n}, decay 0.25" for n in range(3)]),
+    ],
+)
+def test_a_report_says_what_its_round_was_compared_with(reference, said):
+    found, engine = references((1, 2, 3), reference=reference, average_decay=0.25)
+    assert found == said
+    assert set(engine.asked_for_reference) == {reference != "round"}
+    assert engine.has_moments == (reference == "initial")  # any other reference makes the next round another objective
+
+
+def test_after_a_round_that_was_rolled_back_the_round_before_it_is_named():
+    assert references((1, 3))[0] == ["round 0", "round 1"]
+
+
+def test_each_round_s_weights_come_into_the_average_once():
+    """8, 16 and 24 examples: 0.75 x 8 = 6; 0.25 x 6 + 0.75 x 16 = 13.5; 0.25 x 13.5 + 0.75 x 24."""
+    assert references((1, 2, 3), reference="average", average_decay=0.25)[1].average == 21.375
+    assert references((1, 2, 3), average_decay=0.25)[1].average == 0.0
+
+
+def test_a_resumed_round_has_the_same_reference_and_the_same_average(tmp_path):
+    config = CONFIG.model_copy(update={"reference": "average"})
+    engine, learner = training(config=config)
+    for round in (1, 2):
+        learner.begin(make_examples(8), round)
+        advance(learner, 3)
+        learner.save(tmp_path / f"state-{round}")
+        report = learner.finish()
+    other, resumed = training(tmp_path / "state-2", config=config)
+    resumed.begin(make_examples(8), 2)
+    assert (resumed.finish(), other.average) == (report, engine.average)
+
+
+def test_a_loss_without_a_reference_says_so():
+    _, learner = training(loss=Likelihood())
+    learner.begin([replace(example, sequences=example.sequences[:1]) for example in make_examples(4)], round=1)
+    assert learner.finish().reference == "none"
 
 
 # The learning rate within a round, and from round to round

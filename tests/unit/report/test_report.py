@@ -13,10 +13,12 @@ from flame_ray.report.summary import print_closing_table, round_summary
 from flame_ray.report.tables import (
     EVIDENCE,
     FACTS,
+    GRADED,
     PROMPTS,
     evaluation_line,
     evidence_rows,
     fact_rows,
+    graded_rows,
     pair_rows,
     prompt_rows,
     response_columns,
@@ -49,6 +51,7 @@ from tests.builders import (
     make_change,
     make_evaluation,
     make_fact_score,
+    make_graded,
     make_id,
     make_interval,
     make_missing,
@@ -103,7 +106,9 @@ PAIRS = make_pair_set(
     responses=8,
     truncated=2,
 )
-TRAINING = TrainingReport(steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2})
+TRAINING = TrainingReport(
+    steps=5, examples=3, tokens=123, loss=0.6, metrics={"accuracy": 0.75, "margin": 0.2}, reference="round 1"
+)
 
 
 def strict_json(value):
@@ -121,7 +126,15 @@ def test_a_trained_round_has_every_key_of_the_summary():
         "instruction": 2,
         "dropped": {"factuality: tie": 2, "response: empty": 1},
     }
-    assert summary["training"] == {"loss": 0.6, "accuracy": 0.75, "margin": 0.2, "steps": 5, "pairs": 3, "tokens": 123}
+    assert summary["training"] == {
+        "loss": 0.6,
+        "accuracy": 0.75,
+        "margin": 0.2,
+        "steps": 5,
+        "pairs": 3,
+        "tokens": 123,
+        "reference": "round 1",
+    }
 
 
 def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one():
@@ -176,8 +189,9 @@ PROMPTS_P = [Prompt("a", "Où est Lima? 🦙", Split.HELDOUT, label=True, fact_b
         (sentence_rows([SCORED, FAILED]), SENTENCE_COLUMNS),
         (evidence_rows([SCORED, FAILED]), EVIDENCE),
         (pair_rows(PAIRS.pairs_D), PAIR_TABLE),
+        (graded_rows([make_graded(advantage=0.5)]), GRADED),
     ],
-    ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs"],
+    ids=["prompts", "responses", "one failed response", "facts", "sentences", "evidence", "pairs", "graded"],
 )
 def test_rows_have_the_columns_of_their_table_and_come_back_from_it_as_they_went_in(rows, columns, tmp_path):
     assert [list(row) for row in rows] == [columns.names] * len(rows)

@@ -12,6 +12,7 @@ from flame_ray.learner.losses import make_loss
 from flame_ray.learner.losses.cdpo import ConservativeDpo
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.learner.losses.fdpo import FactualDpo
+from flame_ray.learner.losses.grpo import Grpo
 from flame_ray.learner.losses.ipo import Ipo
 from flame_ray.learner.losses.mask_dpo import MaskDpo
 
@@ -24,6 +25,7 @@ from flame_ray.learner.losses.mask_dpo import MaskDpo
         ({"loss": "cdpo", "label_smoothing": 0.2}, ConservativeDpo(0.1, 0.2)),
         ({"loss": "fdpo", "fact_margin": 4.0}, FactualDpo(0.1, 4.0)),
         ({"loss": "mask_dpo", "beta": 0.3}, MaskDpo(0.3)),
+        ({"loss": "grpo", "clip": 0.1, "kl_weight": 0.04}, Grpo(0.1, 0.04)),
     ],
 )
 def test_the_settings_choose_the_loss(settings, loss):
