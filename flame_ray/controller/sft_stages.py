@@ -68,12 +68,12 @@ class SftClusterStages(ExitStack):
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
-        shown = self._few_shots(prompts_P, seeds_D)
+        shown = self.few_shots(prompts_P, seeds_D)
         by_id = {prompt.id: prompt for prompt in prompts_P}
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
         with Scope(self.config) as scope:
-            for group in start_rollouts(scope, self.policy.ref).generate(texts_P, self._plan()):
+            for group in start_rollouts(scope, self.policy.ref).generate(texts_P, self.plan()):
                 yield Group(by_id[group.prompt.id], group.responses_G)
 
     def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
@@ -107,7 +107,7 @@ class SftClusterStages(ExitStack):
         self.advance(done, total)
         raise_if_interrupted()
 
-    def _plan(self) -> SamplingPlan:
+    def plan(self) -> SamplingPlan:
         rollout, elicit = self.config.rollout, self.config.sft.elicit
         return SamplingPlan(
             ROUND,
@@ -121,7 +121,7 @@ class SftClusterStages(ExitStack):
             stop=STOP,
         )
 
-    def _few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
+    def few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
         """The few-shot prompt of each instruction, by its id."""
         elicit, pool = self.config.sft.elicit, shown_pool(seeds_D)
         if len(pool) < elicit.shots:

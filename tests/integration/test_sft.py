@@ -28,6 +28,7 @@ TINY = {
     "cluster.address": "local",
     "cluster.dashboard": "false",
     "model.dtype": "float32",
+    "learner.dtype": "float32",
     "model.chat_template": "plain",
     "learner.lora": "null",
     "sft.fact_based": "human",
@@ -69,6 +70,8 @@ def words_model(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_killed_fine_tuning_goes_on_to_the_losses_and_weights_of_a_slow_loop_that_nothing_disturbed(tmp_path, words_model):
     run = SftRun(tmp_path, "killed", TINY | {"model.policy": str(words_model)})
     run.start()
