@@ -31,6 +31,9 @@ class LearnerConfig(Workers):
     steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
     batch_pairs: Positive = 8  # pairs (for `flame-ray sft`: answers) in an optimizer step, over all ranks
     micro_batch_pairs: Changeable[Positive] = 4  # pairs (or answers) in a forward pass of one rank
+    # For nll: short answers share the rows of long ones and see nothing of each other, so that little padding is computed.
+    # False: answers of like length share a pass.
+    packing: Changeable[bool] = False
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     reference: Literal["round", "initial"] = "round"
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
@@ -51,6 +54,12 @@ class LearnerConfig(Workers):
                 "loss cdpo needs label_smoothing above 0, and every other loss needs it to be 0 "
                 f"(given {self.loss} and {self.label_smoothing:g})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def packing_is_for_single_sequences(self) -> "LearnerConfig":
+        if self.packing and self.loss != "nll":
+            raise ValueError(f"packing needs loss nll: pairs share their prompts' passes already (given {self.loss})")
         return self
 
     @model_validator(mode="after")

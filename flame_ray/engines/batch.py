@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flame_ray.engines.base import Continuation
+from flame_ray.engines.logps import summed
 from flame_ray.errors import DataError
 
 if TYPE_CHECKING:  # importing this module must not import DeepSpeed
@@ -25,6 +26,8 @@ class Batch:
     `token_ids`, `attention_mask`, `position_ids`: [U, T]; `response_mask`: [U, R], true where a response has a token.
     `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
     examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
+    `owners`: of packed rows (see packing.py), [U, R], the number of the sequence that a response token belongs to, or -1;
+    `rows_N` then has the sequences' numbers.
     `weights_D`, `indices_D`: [D], an example's weight and its place in the round.
     """
 
@@ -35,6 +38,7 @@ class Batch:
     rows_N: Tensor
     weights_D: Tensor
     indices_D: Tensor
+    owners: Tensor | None = None
 
     @property
     def response_ids(self) -> Tensor:
@@ -44,10 +48,11 @@ class Batch:
     @property
     def response_lengths_N(self) -> Tensor:
         """Tokens of each sequence's response."""
-        return self.response_mask.sum(-1)[self.rows_N]
+        return summed(self.response_mask.long(), self.owners)[self.rows_N]
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+        fields = (getattr(self, name) for name in self.__slots__)
+        return Batch(*(None if value is None else value.to(device) for value in fields))
 
 
 def left_padded(sequences: Sequence[Continuation]) -> Batch:

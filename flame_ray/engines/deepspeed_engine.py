@@ -24,6 +24,7 @@ from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import response_logps, token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
+from flame_ray.engines.packing import check_packing
 from flame_ray.engines.zero_state import STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
@@ -55,6 +56,8 @@ class DeepSpeedEngine:
         self.forget_moments()  # DeepSpeed 0.19 takes an empty step at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
         self.host_states = HostStates(self.engine, self.module, self._frozen, config)
+        if config.packing:
+            check_packing(self.logps, config.dtype)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         with torch.no_grad(), self._weights(reference) as module:
@@ -126,7 +129,7 @@ class DeepSpeedEngine:
 
     def _logps(self, module: nn.Module, batch: Batch) -> Tensor:
         """[N], from one pass over the distinct sequences."""
-        return response_logps(*self._forward(module, batch))[batch.rows_N]
+        return response_logps(*self._forward(module, batch), batch.owners)[batch.rows_N]
 
     def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits [U, R + 1, V], response ids and mask [U, R]: the output layer runs on no other columns."""
@@ -135,7 +138,7 @@ class DeepSpeedEngine:
         responses = batch.response_mask.shape[1]
         logits = module(
             input_ids=batch.token_ids,
-            attention_mask=batch.attention_mask,
+            attention_mask=batch.attention_mask if batch.owners is None else None,  # packed rows: it follows from the positions
             position_ids=batch.position_ids,
             use_cache=False,
             logits_to_keep=responses + 1,

@@ -9,9 +9,20 @@ from torch import Tensor
 TOKENS_AT_ONCE = 64  # the logits of 64 tokens over a 49k vocabulary are 12 MB in float32: about a processor's cache
 
 
-def response_logps(logits: Tensor, token_ids: Tensor, mask: Tensor) -> Tensor:
+def response_logps(logits: Tensor, token_ids: Tensor, mask: Tensor, owners: Tensor | None = None) -> Tensor:
     """Log-probability of each response, [N]: the sum over its tokens. Arguments as in `token_logps`."""
-    return token_logps(logits, token_ids, mask).sum(-1)
+    return summed(token_logps(logits, token_ids, mask), owners)
+
+
+def summed(values: Tensor, owners: Tensor | None) -> Tensor:
+    """The sum of each row of `values` [N, R]; with `owners` [N, R], of each sequence, whose number its columns have (-1: no
+    sequence's).
+    """
+    if owners is None:
+        return values.sum(-1)
+    is_owned = owners >= 0
+    sums = torch.zeros(int(owners.max()) + 1, dtype=values.dtype, device=values.device)
+    return sums.index_add(0, owners[is_owned], values[is_owned])
 
 
 def token_logps(logits: Tensor, token_ids: Tensor, mask: Tensor) -> Tensor:

@@ -96,6 +96,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_losses_and_weights_of_a_slow_loop_t
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_the_job_runs_from_its_seeds_to_a_model_that_vllm_serves(tmp_path, model):
     """Classified and elicited by SmolLM2 itself; what it saved samples in vLLM."""
     small = {"sft.elicit.samples": "2", "sft.elicit.max_tokens": "64", "learner.steps": "4", "classify.by": "model"}

@@ -37,7 +37,9 @@ def stages(folder, tmp_path):
         config = parse_config(tree | {"sft": {"elicit": {"shots": 2, "max_tokens": 8}}} | sections, "here")
         known = look_up(str(folder), config.model)
         run = Storage(tmp_path / "run")
-        return SftClusterStages(config, known, known, Cache(tmp_path / "classified"), Checkpoints(tmp_path / "run" / "checkpoints"), run)
+        return SftClusterStages(
+            config, known, known, Cache(tmp_path / "classified"), Checkpoints(tmp_path / "run" / "checkpoints"), run
+        )
 
     return make
 
