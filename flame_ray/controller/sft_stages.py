@@ -80,10 +80,11 @@ class SftClusterStages(ExitStack):
         config = self.config
         chat = ChatTokenizer(self.policy.folder, config.model)
         made = demonstration_examples(demonstrations_D, chat, config.model.max_length, config.sft.max_dropped)
+        learner = self._started()
         try:
-            report = self._started().train(made.examples_D, ROUND, self._stepped)
+            report = learner.train(made.examples_D, ROUND, self._stepped)
         except Interrupted:
-            self._started().interrupt(ROUND)
+            learner.interrupt(ROUND)
             raise
         return SftTraining(report, dict(made.by_source), dict(made.tokens_by_source), made.too_long)
 
@@ -149,7 +150,5 @@ class SftClusterStages(ExitStack):
         factuality, keep = self.config.factuality, self.config.sft.elicit.passages
         if not keep:
             return [()] * len(texts)
-        evidence = Evidence(
-            open_retriever(factuality), max(factuality.retrieve, keep), keep, "prompt", open_reranker(factuality)
-        )
-        return evidence.find(texts)
+        retriever, reranker = open_retriever(factuality), open_reranker(factuality)
+        return Evidence(retriever, max(factuality.retrieve, keep), keep, "prompt", reranker).find(texts)

@@ -33,8 +33,8 @@ class ChatTokenizer:
         return (*self._tokenizer.encode(words, add_special_tokens=False), self._end)
 
     def length(self, text: str) -> int:
-        """Tokens of plain text."""
-        return len(self._tokenizer.encode(text, add_special_tokens=True))
+        """Tokens of plain text that opens a document."""
+        return len(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=True))
 
 
 def _turn_end(tokenizer: Any, ends: Iterable[int], folder: Path) -> int:

@@ -16,14 +16,8 @@ from flame_ray.types import Prompt
 
 SETTING = "sft.sources"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project
-ROLES = {
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-}
+USERS, ASSISTANTS = ("user", "human", "prompter"), ("assistant", "gpt", "model")  # as different sets call them
+ROLES = dict.fromkeys(USERS, "user") | dict.fromkeys(ASSISTANTS, "assistant")
 SPEAKS, SAYS = ("role", "from"), ("content", "value")  # the two ways to write a message
 
 

@@ -30,3 +30,9 @@ def test_smoothed_labels_and_their_loss_come_together(settings):
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValidationError, match=name):
         LearnerConfig(**{name: value})
+
+
+def test_packing_is_refused_for_a_loss_of_pairs():
+    assert LearnerConfig(loss="nll", packing=True).packing
+    with pytest.raises(ValidationError, match=r"packing needs loss nll.*given dpo"):
+        LearnerConfig(packing=True)

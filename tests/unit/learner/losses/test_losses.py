@@ -12,6 +12,7 @@ from flame_ray.learner.losses import make_loss
 from flame_ray.learner.losses.cdpo import ConservativeDpo
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.learner.losses.ipo import Ipo
+from flame_ray.learner.losses.nll import Nll
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from flame_ray.learner.losses.ipo import Ipo
         ({}, Dpo(0.1)),
         ({"loss": "ipo", "beta": 0.3}, Ipo(0.3)),
         ({"loss": "cdpo", "label_smoothing": 0.2}, ConservativeDpo(0.1, 0.2)),
+        ({"loss": "nll"}, Nll()),
     ],
 )
 def test_the_settings_choose_the_loss(settings, loss):
@@ -31,7 +33,7 @@ def test_every_file_of_the_folder_is_a_choice_of_the_settings_and_no_other():
     assert set(get_args(LearnerConfig.model_fields["loss"].annotation)) == files
 
 
-@pytest.mark.parametrize("loss", [Dpo(0.3), Ipo(0.3), ConservativeDpo(0.3, 0.1)], ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", [Dpo(0.3), Ipo(0.3), ConservativeDpo(0.3, 0.1), Nll()], ids=lambda loss: type(loss).__name__)
 def test_micro_batches_add_up_to_the_whole_batch(minimise, loss):
     rnd = random.Random(0)
     policy, reference = ([rnd.gauss(0, 1) for _ in range(8)] for _ in range(2))
