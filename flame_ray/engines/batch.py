@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class Batch:
         return summed(self.response_mask.long(), self.owners)[self.rows_N]
 
     def to(self, device: torch.device) -> "Batch":
-        fields = (getattr(self, name) for name in self.__slots__)
+        fields: Any = (getattr(self, name) for name in self.__slots__)
         return Batch(*(None if value is None else value.to(device) for value in fields))
 
 
