@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flame_ray.engines.base import Sample
 from flame_ray.evaluation.audit.draw import HeldOutFact
+from flame_ray.sft import Demonstration
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
@@ -54,6 +55,18 @@ def make_prompt(
     fact_based: bool | None = None,
 ) -> Prompt:
     return Prompt(id, text, split, label, fact_based)
+
+
+def make_demonstration(
+    prompt: Prompt | str = "Where is Lima?",
+    answer: str = "In Peru.",
+    *,
+    source: str = "seeds",
+    weight: float = 1.0,
+    is_seed: bool = True,
+) -> Demonstration:
+    """`prompt`: a prompt, or the text of one, which is its id too."""
+    return Demonstration(prompt if isinstance(prompt, Prompt) else Prompt(prompt, prompt), answer, source, weight, is_seed)
 
 
 def make_id(index: int = 0, *, round: int = 1, prompt: str = "peru") -> ResponseId:

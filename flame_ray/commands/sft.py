@@ -63,8 +63,10 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints = Checkpoints(folder.checkpoints)
+    advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
+            advise(advice)
             folder.check_resumable(config)
             stack.enter_context(take_lease(folder))
         inputs = check_sft(config, folder, is_new=not resume)
@@ -74,7 +76,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
         if not resume:
             stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
-        advise(f"continue with --resume {resume or name}")
+            advise(advice)
         journal = SftJournal(folder, name, Screen(console), Metrics(name), checkpoints.trained() >= ROUND)
         cache = classification_cache(inputs.judge.folder)
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)

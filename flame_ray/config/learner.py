@@ -35,6 +35,9 @@ class LearnerConfig(Workers):
     steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
     batch_pairs: Positive = 8  # pairs (for grpo: responses; for `flame-ray sft`: answers) in an optimizer step, over all ranks
     micro_batch_pairs: Changeable[Positive] = 4  # pairs, responses or answers in a forward pass of one rank
+    # For nll: short answers share the rows of long ones and see nothing of each other, so that little padding is computed.
+    # False: answers of like length share a pass.
+    packing: Changeable[bool] = False
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     # What losses compare with: the weights at the start of the round, those of the start of the run, or the exponential average
     # of the weights at the start of each round so far (for an adapter, of its two factors).
@@ -73,6 +76,12 @@ class LearnerConfig(Workers):
     def average_is_of_an_adapter(self) -> "LearnerConfig":
         if self.reference == "average" and self.lora is None:
             raise ValueError("reference average needs lora (given null): a second copy of all parameters is not kept")
+        return self
+
+    @model_validator(mode="after")
+    def packing_is_for_single_sequences(self) -> "LearnerConfig":
+        if self.packing and self.loss != "nll":
+            raise ValueError(f"packing needs loss nll: pairs share their prompts' passes already (given {self.loss})")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ class DemonstrationSource(Settings):
     form: Literal["table", "chat", "trees"] = "table"
     prompt_column: str = "prompt"  # of a table
     answer_column: str = "answer"  # of a table
+    input_column: str | None = None  # of a table: a text that belongs to the instruction, and follows it after a blank line
     chat_column: str = "messages"  # of chats
     language: str = "en"  # of trees: messages in other languages are left out
     label_column: str | None = None  # of a table or of chats: says which instructions need facts

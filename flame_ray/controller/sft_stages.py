@@ -69,22 +69,23 @@ class SftClusterStages(ExitStack):
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
-        shown = self._few_shots(prompts_P, seeds_D)
+        shown = self.few_shots(prompts_P, seeds_D)
         by_id = {prompt.id: prompt for prompt in prompts_P}
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
         with Scope(self.config) as scope:
-            for group in RolloutPool(start_samplers(scope, self.policy.ref)).generate(texts_P, self._plan()):
+            for group in RolloutPool(start_samplers(scope, self.policy.ref)).generate(texts_P, self.plan()):
                 yield Group(by_id[group.prompt.id], group.responses_G)
 
     def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
         config = self.config
         chat = ChatTokenizer(self.policy.folder, config.model)
         made = demonstration_examples(demonstrations_D, chat, config.model.max_length, config.sft.max_dropped)
+        learner = self._started()
         try:
-            report = self._started().train(made.examples_D, ROUND, self._stepped)
+            report = learner.train(made.examples_D, ROUND, self._stepped)
         except Interrupted:
-            self._started().interrupt(ROUND)
+            learner.interrupt(ROUND)
             raise
         return SftTraining(report, dict(made.by_source), dict(made.tokens_by_source), made.too_long)
 
@@ -108,7 +109,7 @@ class SftClusterStages(ExitStack):
         self.advance(done, total)
         raise_if_interrupted()
 
-    def _plan(self) -> SamplingPlan:
+    def plan(self) -> SamplingPlan:
         rollout, elicit = self.config.rollout, self.config.sft.elicit
         return SamplingPlan(
             ROUND,
@@ -122,7 +123,7 @@ class SftClusterStages(ExitStack):
             stop=STOP,
         )
 
-    def _few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
+    def few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
         """The few-shot prompt of each instruction, by its id."""
         elicit, pool = self.config.sft.elicit, shown_pool(seeds_D)
         if len(pool) < elicit.shots:
@@ -150,7 +151,5 @@ class SftClusterStages(ExitStack):
         factuality, keep = self.config.factuality, self.config.sft.elicit.passages
         if not keep:
             return [()] * len(texts)
-        evidence = Evidence(
-            open_retriever(factuality), max(factuality.retrieve, keep), keep, "prompt", open_reranker(factuality)
-        )
-        return evidence.find(texts)
+        retriever, reranker = open_retriever(factuality), open_reranker(factuality)
+        return Evidence(retriever, max(factuality.retrieve, keep), keep, "prompt", reranker).find(texts)

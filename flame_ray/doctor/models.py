@@ -50,7 +50,7 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
         found = look_up(name, config, setting)
     except ModelError as error:
         return refused(setting, error), folder_shape(Path(name).expanduser())
-    tokenizer = _read_json(found.folder / "tokenizer_config.json")
+    tokenizer = {"chat_template": config.chat_template} | _read_json(found.folder / "tokenizer_config.json")
     return check_model(setting, name, list(found.sizes), tokenizer), folder_shape(found.folder)
 
 
@@ -127,7 +127,7 @@ def check_model(setting: str, name: str, files: Sequence[str], tokenizer: Mappin
     if not any(file.endswith(".safetensors") for file in files):
         return Check(Level.PROBLEM, setting, "weights as *.safetensors", f"none in {name}", "save the model as safetensors")
     if "chat_template.jinja" not in files and not tokenizer.get("chat_template"):
-        fix = "add chat_template.jinja to it, or use an instruct model"
+        fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         return Check(Level.PROBLEM, setting, "a chat template", f"none in {name}", fix)
     return Check(Level.OK, setting, "safetensors and a chat template", name)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,22 +20,26 @@ PAD = 0  # any valid id: attention skips padding, and no loss reads it
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """U left-padded rows, the distinct sequences of D examples. Each ends in the last column: all responses lie in the last R.
+    """U rows of the distinct sequences of D examples; all responses lie in the last R columns.
 
-    `token_ids`, `attention_mask`, `position_ids`: [U, T]; `response_mask`: [U, R], true where a response has a token.
+    `token_ids`, `attention_mask`, `position_ids`: [U, T]. A row is left-padded and has one sequence, or it is packed with
+    several (see packing.py): then `attention_mask` is None, and the positions tell them apart. `response_mask`: [U, R], true
+    where a response has a token.
     `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
     examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
-    `counted_NR`: [N, R], true where a token counts in its sequence's log-probability.
+    `responses_NR`: [N, R], true where its row has a token of the sequence's response; `counted_NR`: [N, R], of these the tokens
+    that count in the sequence's log-probability.
     `weights_D`, `indices_D`: [D], an example's weight and its place in the round. `fact_gaps_D`: [D], by how much its first
     sequence is more factual than its second, in [0, 1]; 0 where that is not known. `flipped_D`: [D], 1 for a pair that was
     turned round, else 0. `advantages_D`: [D], of single responses, in standard deviations of their group.
     """
 
     token_ids: Tensor
-    attention_mask: Tensor
+    attention_mask: Tensor | None
     position_ids: Tensor
     response_mask: Tensor
     rows_N: Tensor
+    responses_NR: Tensor
     counted_NR: Tensor
     weights_D: Tensor
     indices_D: Tensor
@@ -51,7 +55,7 @@ class Batch:
     @property
     def response_lengths_N(self) -> Tensor:
         """Tokens of each sequence's response."""
-        return self.response_mask.sum(-1)[self.rows_N]
+        return self.responses_NR.sum(-1)
 
     @property
     def counted_lengths_N(self) -> Tensor:
@@ -63,7 +67,8 @@ class Batch:
         return token_logps[self.rows_N].masked_fill(~self.counted_NR, 0.0).sum(-1)
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+        fields: Any = (getattr(self, name) for name in self.__slots__)
+        return Batch(*(None if value is None else value.to(device) for value in fields))
 
 
 def left_padded(sequences: Sequence[Continuation]) -> Batch:
@@ -88,7 +93,7 @@ def left_padded(sequences: Sequence[Continuation]) -> Batch:
     position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
     weights, places, none = torch.ones(len(sequences)), torch.arange(len(sequences)), torch.zeros(len(sequences))
     rows = token_ids, attention_mask, position_ids, response_mask
-    return Batch(*rows, places, response_mask, weights, places, none, none, none)
+    return Batch(*rows, places, response_mask, response_mask, weights, places, none, none, none)
 
 
 # Log-probabilities of a batch's responses [N] -> the scalar to minimise, and sums for the report by name.

@@ -33,8 +33,8 @@ class ChatTokenizer:
         return (*self._tokenizer.encode(words, add_special_tokens=False), self._end)
 
     def length(self, text: str) -> int:
-        """Tokens of plain text."""
-        return len(self._tokenizer.encode(text, add_special_tokens=True))
+        """Tokens of plain text that opens a document."""
+        return len(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=True))
 
 
 def _turn_end(tokenizer: Any, ends: Iterable[int], folder: Path) -> int:
@@ -56,5 +56,11 @@ def _end_ids(tokenizer: Any, folder: Path) -> set[int]:
 
 
 def _rendered(tokenizer: Any, turns: Iterable[tuple[str, str]], opens: bool) -> tuple[int, ...]:
+    from jinja2 import TemplateError  # transformers brings it, and imports it when it renders
+
     chat = [{"role": role, "content": text} for role, text in turns]
-    return tuple(tokenizer.apply_chat_template(chat, add_generation_prompt=opens, tokenize=True, return_dict=False))
+    try:
+        return tuple(tokenizer.apply_chat_template(chat, add_generation_prompt=opens, tokenize=True, return_dict=False))
+    except TemplateError as error:
+        fix = "correct it, or use another model"
+        raise ModelError("a chat template that takes a user's turn and an answer", f"one that says: {error}", fix) from error

@@ -25,6 +25,7 @@ from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
+from flame_ray.engines.packing import check_packing
 from flame_ray.engines.zero_state import AVERAGE, STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
@@ -57,6 +58,8 @@ class DeepSpeedEngine:
         self._frozen = self._load_frozen()
         self._average = self._state.masters() if config.reference == "average" else {}
         self.host_states = HostStates(self.engine, self.module, self._frozen, config)
+        if config.packing:
+            check_packing(self.logps, config.dtype)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         with torch.no_grad(), self._averaged() if reference and self._average else self._weights(reference) as module:

@@ -7,7 +7,7 @@ An example holds the sampler's own token ids: nothing is rendered or tokenized a
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import Batch, left_padded
+from flame_ray.engines.packing import packed
 from flame_ray.errors import DataError
 from flame_ray.learner.masks import Decode, decoded, sentence_spans, token_mask
 from flame_ray.types import FACTUALITY, WEIGHTED, Graded, Pair, Response, SideFacts
@@ -146,29 +147,32 @@ def filled_up(batch: Sequence[Example], multiple: int) -> list[Example]:
     return [*batch, *[filler] * (-len(batch) % multiple)]
 
 
-def micro_batches(batch: Sequence[Example], size: int, rank: int = 0, world: int = 1) -> list[Batch]:
+def micro_batches(batch: Sequence[Example], size: int, rank: int = 0, world: int = 1, packs: bool = False) -> list[Batch]:
     """One rank's share of a batch: every world-th of its parts of `size` examples.
 
     Parts follow from the batch alone. Neighbours are of one prompt, or of prompts of equal length: they need little padding,
-    and ranks get equal work.
+    and ranks get equal work. With `packs` each part has examples of all lengths, and the short ones share rows.
     """
     if len(batch) % (world * size):
         raise ValueError(f"a batch of {len(batch)} does not divide into parts of {size} for {world} ranks: fill it up first")
     groups = sorted(by_prompt(batch), key=lambda group: max(example.columns for example in group), reverse=True)
     ordered = [example for group in groups for example in group]
-    parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    return [collate(part) for part in parts[rank::world]]
+    count = len(ordered) // size
+    parts = [ordered[k::count] if packs else ordered[k * size : (k + 1) * size] for k in range(count)]
+    return [collate(part, packed if packs else left_padded) for part in parts[rank::world]]
 
 
-def collate(examples_D: Sequence[Example]) -> Batch:
+def collate(examples_D: Sequence[Example], rows_of: Callable[[Sequence[Continuation]], Batch] = left_padded) -> Batch:
     """A row for each distinct sequence; `rows_N` tells the first sequences of all examples, then the second ones."""
     wanted_N = [one for nth in zip(*(each.sequences for each in examples_D), strict=True) for one in nth]
-    rows = {sequence: row for row, sequence in enumerate(dict.fromkeys(wanted_N))}
-    padded, rows_N = left_padded(list(rows)), torch.tensor([rows[sequence] for sequence in wanted_N])
+    places = {sequence: place for place, sequence in enumerate(dict.fromkeys(wanted_N))}
+    rows, wanted = rows_of(list(places)), torch.tensor([places[sequence] for sequence in wanted_N])
+    responses_NR = rows.responses_NR[wanted]
     return replace(
-        padded,
-        rows_N=rows_N,
-        counted_NR=_marked(padded.response_mask[rows_N], examples_D),
+        rows,
+        rows_N=rows.rows_N[wanted],
+        responses_NR=responses_NR,
+        counted_NR=_marked(responses_NR.clone(), examples_D),
         weights_D=torch.tensor([each.weight for each in examples_D]),
         indices_D=torch.tensor([each.index for each in examples_D]),
         fact_gaps_D=torch.tensor([each.fact_gap for each in examples_D]),
@@ -178,7 +182,7 @@ def collate(examples_D: Sequence[Example]) -> Batch:
 
 
 def _marked(responses_NR: Tensor, examples_D: Sequence[Example]) -> Tensor:
-    """The tokens of each sequence that count, from those of its response. Responses end in the last column."""
+    """The tokens of each sequence that count, from those of its response, which ends in the last column if some do not."""
     for place, example in enumerate(examples_D):
         for nth, counted in enumerate(example.counted):
             responses_NR[nth * len(examples_D) + place, -len(counted) :] = torch.tensor(counted)

@@ -137,7 +137,8 @@ class Training:
         return now.after_step(self._summed_over_ranks(sums), weight, tokens)
 
     def _share(self, batch: list[Example]) -> list[Batch]:
-        return micro_batches(batch, self._config.micro_batch_pairs, self._engine.rank, self._engine.world)
+        config, engine = self._config, self._engine
+        return micro_batches(batch, config.micro_batch_pairs, engine.rank, engine.world, config.packing)
 
     def _summed_over_ranks(self, sums: dict[str, Tensor]) -> dict[str, float]:
         """By name, sorted: ranks must agree on the order."""

@@ -16,14 +16,9 @@ from flame_ray.types import Prompt
 
 SETTING = "sft.sources"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project
-ROLES = {
-    "user": "user",
-    "human": "user",
-    "prompter": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-}
+USERS, ASSISTANTS = ("user", "human", "prompter"), ("assistant", "gpt", "model")  # as different sets call them
+ROLES = dict.fromkeys(USERS, "user") | dict.fromkeys(ASSISTANTS, "assistant")
+INPUT = "input"  # as many sets call the text that an instruction is about
 SPEAKS, SAYS = ("role", "from"), ("content", "value")  # the two ways to write a message
 
 
@@ -61,7 +56,8 @@ def _of_source(source: DemonstrationSource, left_out: Counter[str]) -> list[Demo
 def _from_table(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
     for row in rows:
         prompt, answer = (_text(row, column, source) for column in (source.prompt_column, source.answer_column))
-        yield _prompt(row, prompt, source), answer.strip()
+        parts = [prompt.strip(), _input(row, source)]
+        yield _prompt(row, "\n\n".join(filter(None, parts)), source), answer.strip()
 
 
 def _from_chats(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
@@ -99,6 +95,21 @@ def _text(row: Row, column: str, source: DemonstrationSource) -> str:
         fix = f"set `form: chat` and `chat_column: {column}` for {source.source} in {SETTING}"
         raise DataError(f"text in the column `{column}`", f"{row.where}: a chat or list, {value!r:.60}", fix)
     return row.text(column)
+
+
+def _input(row: Row, source: DemonstrationSource) -> str:
+    """The text that belongs to the instruction. Raises DataError for a row that has one, where the settings name no column."""
+    if source.input_column is not None:
+        if source.input_column not in row.columns:
+            raise _no_column(row, source.input_column)
+        return row.text(source.input_column, blank=True).strip()
+    unused = row.columns.get(INPUT) if INPUT not in (source.prompt_column, source.answer_column) else None
+    if isinstance(unused, str) and unused.strip():
+        fix = f"set `input_column: {INPUT}` for {source.source} in {SETTING}"
+        raise DataError(
+            f"no text in the column `{INPUT}`, which the instruction would lose", f"{row.where}: {unused!r:.60}", fix
+        )
+    return ""
 
 
 def _turns(row: Row, source: DemonstrationSource) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ TINY = {
     "cluster.address": "local",
     "cluster.dashboard": "false",
     "model.dtype": "float32",
+    "learner.dtype": "float32",
     "model.chat_template": "plain",
     "learner.lora": "null",
     "sft.fact_based": "human",
@@ -69,6 +70,8 @@ def words_model(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_killed_fine_tuning_goes_on_to_the_losses_and_weights_of_a_slow_loop_that_nothing_disturbed(tmp_path, words_model):
     run = SftRun(tmp_path, "killed", TINY | {"model.policy": str(words_model)})
     run.start()
@@ -93,6 +96,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_losses_and_weights_of_a_slow_loop_t
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_the_job_runs_from_its_seeds_to_a_model_that_vllm_serves(tmp_path, model):
     """Classified and elicited by SmolLM2 itself; what it saved samples in vLLM."""
     small = {"sft.elicit.samples": "2", "sft.elicit.max_tokens": "64", "learner.steps": "4", "classify.by": "model"}

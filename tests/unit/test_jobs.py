@@ -13,7 +13,8 @@ REPOSITORY = Path(__file__).parents[2]
 FILES = sorted((REPOSITORY / "jobs").glob("*.yaml"))
 BASE = REPOSITORY / "jobs" / "paper.yaml"
 JOBS = [path for path in FILES if path != BASE]
-PAPER_JOBS = [path for path in JOBS if path.name.startswith("paper-")]
+PAPER_JOBS = [path for path in JOBS if path.name.startswith("paper-dpo")]
+SFT_JOBS = [path for path in JOBS if path.name.startswith("paper-sft")]
 
 
 def nodes(selector: str) -> dict:
@@ -35,11 +36,40 @@ PAPER = {
     | {"workers": 4, "cpus": 4, "gpus": 1, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 64, "micro_batch_pairs": 1}
     | {"lora": None, "zero_stage": 3, "gradient_checkpointing": True},
 }
+PAPER_SFT = {
+    "run": {"name": "paper-sft"},
+    "model": {"policy": "allenai/OLMo-2-1124-7B", "max_length": 2048, "chat_template": "plain"},
+    "rollout": nodes("!learner") | {"workers": 2, "cpus": 2, "gpus": 1, "max_sequences": 256, "gpu_memory": 0.85},
+    "judge": nodes("!learner") | {"workers": 2, "cpus": 2, "gpus": 1, "max_sequences": 256, "gpu_memory": 0.85},
+    "learner": nodes("!rollout")
+    | {"workers": 8, "cpus": 2, "gpus": 1, "loss": "nll", "steps": 500, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 32}
+    | {"micro_batch_pairs": 1, "lora": None, "zero_stage": 3, "gradient_checkpointing": True},
+    "sft": {
+        "sources": [{"source": "OpenAssistant/oasst1", "form": "trees", "limit": 3200}],
+        "elicit": {"similarity": "dense", "max_tokens": 512},
+    },
+}
 # All that a job sets otherwise than the defaults do.
 SETTINGS = {
     "paper-dpo": PAPER | {"run": {"rounds": 1, "name": "paper-dpo"}, "pairs": {"kinds": ["instruction"]}},
     "paper-dpo-fact": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-fact"}, "pairs": {"kinds": ["factuality"]}},
     "paper-dpo-flame": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-flame"}},
+    "paper-sft": PAPER_SFT,
+    "paper-sft-fact": PAPER_SFT
+    | {"run": {"name": "paper-sft-fact"}, "sft": PAPER_SFT["sft"] | {"fact_based": "elicited", "others": "elicited"}},
+    "paper-sft-flame": PAPER_SFT | {"run": {"name": "paper-sft-flame"}, "sft": PAPER_SFT["sft"] | {"fact_based": "elicited"}},
+    "sft": {
+        "run": {"name": "sft", "seed": 7, "save_merged": True},
+        "model": {"max_length": 1024},
+        "classify": {"by": "label"},
+        "rollout": {"top_p": 1.0, "max_sequences": 32},
+        "sft": {
+            "sources": [{"source": "seeds", "label_column": "facts"}],
+            "fact_based": "elicited",
+            "elicit": {"samples": 4, "max_tokens": 128},
+        },
+        "learner": {"loss": "nll", "epochs": 3, "lr": 2e-4, "lr_final": 2e-5},
+    },
     "quickstart": {
         "run": {"name": "quickstart", "seed": 7, "rounds": 2, "select": "best"},
         "prompts": {
@@ -97,8 +127,9 @@ def names(paths: list[Path]) -> dict:
     return {"argvalues": paths, "ids": [path.name for path in paths]}
 
 
-def test_the_three_recipes_of_the_paper_are_among_the_jobs():
+def test_the_recipes_of_the_paper_are_among_the_jobs():
     assert {path.stem for path in PAPER_JOBS} == {"paper-dpo", "paper-dpo-fact", "paper-dpo-flame"}
+    assert {path.stem for path in SFT_JOBS} == {"paper-sft", "paper-sft-fact", "paper-sft-flame"}
 
 
 @pytest.mark.parametrize("path", **names(FILES))
@@ -126,7 +157,7 @@ def test_a_paper_job_names_its_base_which_says_how_it_differs_from_the_paper(pat
     assert BASE.read_text(encoding="utf-8").splitlines()[1].startswith("# Differs from the paper: ")
 
 
-@pytest.mark.parametrize("path", **names(PAPER_JOBS))
+@pytest.mark.parametrize("path", **names([*PAPER_JOBS, *SFT_JOBS]))
 def test_a_paper_job_is_called_what_its_file_is_called(path):
     assert load_config(path).run.name == path.stem
 
@@ -167,3 +198,27 @@ def test_the_paper_jobs_differ_in_their_name_and_kinds_of_pair_alone():
 def test_a_paper_job_can_be_resized_from_the_command_line(path):
     config = load_config(path, ("learner.workers=8", "rollout.workers=4"))
     assert (config.learner.workers, config.rollout.workers) == (8, 4)
+
+
+@pytest.mark.parametrize("path", **names(SFT_JOBS))
+def test_a_fine_tuning_of_the_paper_states_its_hyper_parameters_and_says_how_it_differs(path):
+    config = load_config(path)
+    learner, elicit = config.learner, config.sft.elicit
+    assert (learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == (500, 32, 1e-6, 1e-7)
+    assert (learner.loss, learner.lora, config.model.max_length) == ("nll", None, 2048)
+    assert (elicit.samples, elicit.shots, config.sft.sources[0].limit) == (10, 5, 3200)
+    base = yaml.safe_load(path.read_text(encoding="utf-8")).get("base", path.name)
+    assert (path.parent / base).read_text(encoding="utf-8").splitlines()[2].startswith("# Differs from the paper: ")
+
+
+def test_the_fine_tunings_of_the_paper_differ_in_their_name_and_in_whose_answers_they_learn_alone():
+    configs = {path.stem: load_config(path).model_dump() for path in SFT_JOBS}
+    learned = {name: (config["sft"].pop("fact_based"), config["sft"].pop("others")) for name, config in configs.items()}
+    assert learned == {
+        "paper-sft": ("human", "human"),
+        "paper-sft-fact": ("elicited", "elicited"),
+        "paper-sft-flame": ("elicited", "human"),
+    }
+    assert [config["run"].pop("name") for config in configs.values()] == list(learned)
+    first, *others = configs.values()
+    assert all(other == first for other in others)

@@ -37,11 +37,15 @@ def slow(model_path, answers):
     return slow_sft(model_path, answers, LearnerConfig(**{**BASE, **NLL}), SEED)
 
 
-@pytest.mark.parametrize(
-    "spread",
-    [{}, {"workers": 2, "micro_batch_pairs": 1, "zero_stage": 2}, {"workers": 2, "micro_batch_pairs": 2, "zero_stage": 3}],
-    ids=["one rank", "two ranks, ZeRO 2", "two ranks, ZeRO 3"],
-)
+SPREADS = {
+    "one rank": {},
+    "two ranks, ZeRO 2": {"workers": 2, "micro_batch_pairs": 1, "zero_stage": 2},
+    "two ranks, ZeRO 3, packed": {"workers": 2, "micro_batch_pairs": 2, "zero_stage": 3, "packing": True},
+    "packed": {"packing": True},
+}
+
+
+@pytest.mark.parametrize("spread", SPREADS.values(), ids=SPREADS.keys())
 def test_losses_and_weights_are_those_of_a_slow_loop(learner, answers, slow, weights, spread):
     group = learner(**NLL, **spread)
     report = group.train(answers, round=1)

@@ -18,6 +18,7 @@ def test_a_folder_is_read_for_its_shape_and_its_template(folder):
     write_model(folder)
     check, shape = look(str(folder))
     assert (check.level, check.expected) == (Level.PROBLEM, "a chat template")
+    assert find_model(str(folder), ModelConfig(chat_template="plain"), "model.policy")[0].level is Level.OK
     layer = 4 * 8 * 8 + 3 * 8 * 16 + 2 * 8
     adapter = 2 * (4 * 16 + 3 * 24)
     assert shape == ModelShape(2 * 32 * 8 + 2 * layer + 8, 8, 2, 2, 2, 4, 16, 32, adapter)

@@ -76,6 +76,12 @@ def test_a_model_without_a_template_is_refused_unless_the_settings_give_one(mode
     assert chat.prompt("Where") == ids("user : Where assistant :")
 
 
+@pytest.mark.parametrize("template", ["{{ raise_exception('System first!') }}", "{% for %}"])
+def test_a_template_that_refuses_a_chat_is_a_fault_of_the_model_with_its_own_words(model, template):
+    with pytest.raises(ModelError, match="a chat template that takes a user's turn and an answer; found one that says: "):
+        ChatTokenizer(model(template), ModelConfig())
+
+
 def test_a_models_own_template_is_kept_and_a_missing_file_is_refused(model, tmp_path):
     assert ChatTokenizer(model(), ModelConfig(chat_template="plain")).prompt("Where") == ids("user : Where <|end|> assistant :")
     with pytest.raises(ModelError, match=r"model\.chat_template"):

@@ -347,3 +347,40 @@ def test_examples_in_another_order_or_with_another_weight_or_gap_have_another_di
     changes = [{"weight": 0.5}, {"fact_gap": 0.5}, {"flipped": True}, {"advantage": 0.5}, {"counted": ((True,), (False,))}]
     others = [examples[::-1], *([replace(example, **change) for example in examples] for change in changes)]
     assert len({digest(each) for each in (examples, *others)}) == 1 + len(others)
+
+
+# Rows that answers share
+
+
+@pytest.mark.parametrize(("world", "size"), [(1, 8), (2, 2), (4, 1)])
+def test_packed_parts_hold_each_answer_once_and_each_has_long_and_short_ones(world, size):
+    batch = [replace(each, sequences=each.sequences[:1]) for each in make_examples(8)]
+    shares = [micro_batches(batch, size, rank, world, packs=True) for rank in range(world)]
+    assert {len(share) for share in shares} == {8 // (world * size)}
+    parts = [part for share in shares for part in share]
+    assert sorted(index for part in parts for index in part.indices_D.tolist()) == list(range(8))
+    for part in parts:
+        lengths = [len(batch[index].sequences[0].token_ids) for index in part.indices_D.tolist()]
+        assert part.response_lengths_N.tolist() == lengths
+    if size == 2:
+        longest = [max(batch[index].columns for index in part.indices_D.tolist()) for part in parts]
+        assert sorted(longest) == sorted(each.columns for each in batch)[4:]
+
+
+def test_a_packed_step_minimises_what_an_unpacked_one_does(model):
+    from flame_ray.learner.losses.nll import Nll
+
+    examples = [replace(each, sequences=each.sequences[:1], weight=0.5 + each.index) for each in make_examples(8)]
+
+    def step(packs):
+        parts = micro_batches(examples, 4, packs=packs)
+        return sum(StepObjective(Nll(), torch.zeros(8, 1), 3.0)(run_any(model, part), part)[0] for part in parts)
+
+    assert step(True).item() == pytest.approx(step(False).item(), abs=1e-5)
+
+
+def run_any(model, batch):
+    columns = batch.response_mask.shape[1]
+    inputs = {"input_ids": batch.token_ids, "attention_mask": batch.attention_mask, "position_ids": batch.position_ids}
+    logits = model(**inputs, use_cache=False, logits_to_keep=columns + 1).logits
+    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))

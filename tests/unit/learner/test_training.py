@@ -330,7 +330,8 @@ def test_each_round_s_rates_are_those_of_the_round_before_times_the_factor():
 
 
 def same(one, other):
-    return all(getattr(one, name).equal(getattr(other, name)) for name in one.__slots__)
+    pairs = [(getattr(one, name), getattr(other, name)) for name in one.__slots__]
+    return all(a is b is None or a.equal(b) for a, b in pairs)
 
 
 def test_reference_and_steps_see_the_very_same_batches_in_every_epoch():

@@ -55,6 +55,19 @@ def test_a_table_is_read_by_the_names_of_its_columns(file, name):
     assert (found.source, found.weight, found.is_seed) == (path, 1.0, True)
 
 
+def test_a_text_that_belongs_to_the_instruction_follows_it_and_an_empty_one_adds_nothing(file):
+    rows = (
+        {"instruction": "Translate.", "input": " Hola ", "output": "Hi"},
+        {"instruction": "Greet.", "input": "", "output": "Hi"},
+    )
+    columns = {"prompt_column": "instruction", "answer_column": "output"}
+    found = load(file(*rows), input_column="input", **columns)
+    assert texts(found) == [("Translate.\n\nHola", "Hi"), ("Greet.", "Hi")]
+    assert "set `input_column: input`" in fault(file(*rows), **columns)
+    assert texts(load(file(*rows[1:]), **columns)) == [("Greet.", "Hi")]
+    assert "a column `context`" in fault(file(*rows), input_column="context", **columns)
+
+
 def test_a_json_list_and_a_parquet_table_hold_the_same_rows(tmp_path):
     (tmp_path / "seeds.json").write_text(json.dumps([ROW]))
     pq.write_table(pa.Table.from_pylist([ROW]), tmp_path / "seeds.parquet")

@@ -15,6 +15,7 @@ from flame_ray.learner.losses.fdpo import FactualDpo
 from flame_ray.learner.losses.grpo import Grpo
 from flame_ray.learner.losses.ipo import Ipo
 from flame_ray.learner.losses.mask_dpo import MaskDpo
+from flame_ray.learner.losses.nll import Nll
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ from flame_ray.learner.losses.mask_dpo import MaskDpo
         ({"loss": "fdpo", "fact_margin": 4.0}, FactualDpo(0.1, 4.0)),
         ({"loss": "mask_dpo", "beta": 0.3}, MaskDpo(0.3)),
         ({"loss": "grpo", "clip": 0.1, "kl_weight": 0.04}, Grpo(0.1, 0.04)),
+        ({"loss": "nll"}, Nll()),
     ],
 )
 def test_the_settings_choose_the_loss(settings, loss):
@@ -37,7 +39,7 @@ def test_every_file_of_the_folder_is_a_choice_of_the_settings_and_no_other():
     assert set(get_args(LearnerConfig.model_fields["loss"].annotation)) == files
 
 
-@pytest.mark.parametrize("loss", [Dpo(0.3), Ipo(0.3), ConservativeDpo(0.3, 0.1)], ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", [Dpo(0.3), Ipo(0.3), ConservativeDpo(0.3, 0.1), Nll()], ids=lambda loss: type(loss).__name__)
 def test_micro_batches_add_up_to_the_whole_batch(minimise, loss):
     rnd = random.Random(0)
     policy, reference = ([rnd.gauss(0, 1) for _ in range(8)] for _ in range(2))

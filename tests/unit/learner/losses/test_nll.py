@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.base import Continuation
-from flame_ray.engines.logps import response_logps
+from flame_ray.engines.logps import token_logps
 from flame_ray.learner.data import Example, collate, global_batches, micro_batches
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.nll import Nll
@@ -82,7 +82,7 @@ def run(model, batch):
         position_ids=batch.position_ids,
         logits_to_keep=columns + 1,
     ).logits
-    return response_logps(logits, batch.response_ids, batch.response_mask)[batch.rows_N]
+    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))
 
 
 def test_answers_to_one_instruction_go_to_batches_of_their_own():

@@ -1,0 +1,101 @@
+"""What the model is shown when it is asked for answers of its own; the model is a folder with a tokenizer of whole words."""
+
+import logging
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import PreTrainedTokenizerFast
+
+from flame_ray.config.load import parse_config
+from flame_ray.controller.sft_stages import SftClusterStages
+from flame_ray.elicitation.few_shot import STOP
+from flame_ray.engines.models import look_up
+from flame_ray.errors import DataError
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.storage.cache import Cache
+from flame_ray.storage.filesystem import Storage
+from tests.builders import make_demonstration, make_prompt
+
+SEEDS = [make_demonstration(f"What is the capital of {name}?", f"It is {name} City.") for name in ("Peru", "Chad", "Fiji")]
+ASKED = make_prompt("cuba", "What is the capital of Cuba?")
+WORDS_ALONE = 9  # of a prompt without examples: three headings' words, and the six of the instruction
+WORDS_SHOWN = 4 + 6 + 4  # of an example
+
+
+@pytest.fixture
+def stages(folder, tmp_path):
+    """Of a job with these sections."""
+    words = Tokenizer(WordLevel({"<unk>": 0, "</s>": 1}, unk_token="<unk>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>")
+    tokenizer.save_pretrained(folder)
+
+    def make(**sections) -> SftClusterStages:
+        tree = {"model": {"policy": str(folder), "max_length": 64, "chat_template": "plain"}}
+        config = parse_config(tree | {"sft": {"elicit": {"shots": 2, "max_tokens": 8}}} | sections, "here")
+        known = look_up(str(folder), config.model)
+        run = Storage(tmp_path / "run")
+        return SftClusterStages(
+            config, known, known, Cache(tmp_path / "classified"), Checkpoints(tmp_path / "run" / "checkpoints"), run
+        )
+
+    return make
+
+
+def test_the_nearest_seeds_are_shown_and_the_instruction_itself_never_is(stages):
+    shown = stages().few_shots([ASKED, SEEDS[0].prompt], SEEDS)
+    assert (shown["cuba"].shots, shown[SEEDS[0].prompt.id].shots) == (2, 2)
+    own = shown[SEEDS[0].prompt.id].text
+    assert own.count("Peru?") == 1 and "Peru City" not in own and "Chad City" in own and "Fiji City" in own
+
+
+def test_where_there_is_no_room_fewer_are_shown_and_that_is_said(stages, caplog):
+    room = 4 + 6 + 14 + 8 + 1
+    small = stages(model={"policy": str(stages().policy.folder), "max_length": room, "chat_template": "plain"})
+    with caplog.at_level(logging.WARNING):
+        shown = small.few_shots([ASKED, make_prompt("long", "word " * 64)], SEEDS)
+    assert shown["cuba"].shots == 1 and shown["long"] is None
+    assert "2 of 2 few-shot prompts have room for fewer than 2 examples" in caplog.text
+
+
+def test_the_instruction_that_is_too_long_gives_a_group_without_answers(stages):
+    asked = make_prompt("long", "word " * 64)
+    (group,) = [next(stages().elicit([asked], SEEDS))]
+    assert (group.prompt, group.responses_G) == (asked, ())
+
+
+def test_a_seed_that_would_end_the_prompt_too_soon_is_not_shown(stages):
+    odd = make_demonstration("What is the capital of Oz?", "### Instruction: none")
+    assert "Oz" not in stages().few_shots([ASKED], [odd, *SEEDS])["cuba"].text
+
+
+def test_fewer_seeds_than_examples_are_refused(stages):
+    with pytest.raises(DataError, match=r"at least 2 seeds that can be shown \(sft.elicit.shots\); found 1"):
+        stages().few_shots([ASKED], SEEDS[:1])
+
+
+def test_passages_of_the_corpus_are_shown_before_the_instruction(stages, tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"title": "Cuba", "text": "Its capital is Havana."}\n{"title": "Oz", "text": "It is not there."}\n')
+    elicit = {"shots": 1, "max_tokens": 8, "passages": 1}
+    sections = {"sft": {"elicit": elicit}, "factuality": {"corpus": str(corpus)}}
+    shown = stages(**sections).few_shots([ASKED], SEEDS)["cuba"]
+    assert shown.passages == 1
+    assert shown.text.endswith(
+        "### Passage:\nCuba: Its capital is Havana.\n\n### Instruction:\n" + ASKED.text + "\n\n### Response:\n"
+    )
+
+
+def test_sampling_continues_plain_text_up_to_the_next_example_as_the_settings_of_rollout_say(stages):
+    rollout = {"temperature": 0.6, "top_p": 0.8, "top_k": 5}
+    plan = stages(rollout=rollout, run={"seed": 3}, sft={"elicit": {"samples": 10, "max_tokens": 8}}).plan()
+    assert (plan.samples, plan.max_tokens, plan.chat, plan.stop) == (10, 8, False, STOP)
+    assert (plan.seed, plan.temperature, plan.top_p, plan.top_k) == (3, 0.6, 0.8, 5)
+
+
+def test_labels_decide_where_the_settings_say_so(stages):
+    made = stages(classify={"by": "label"})
+    decided = made.classify([make_prompt("a", label=True), make_prompt("b", label=False)])
+    assert [prompt.fact_based for prompt in decided] == [True, False]
