@@ -17,6 +17,7 @@ from flame_ray.engines.models import (
     reference,
     resolve,
     resolve_model,
+    text_of_tokens,
 )
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
@@ -147,6 +148,11 @@ def test_a_model_without_a_chat_template_is_refused(folder, add_tokenizer):
     add_tokenizer(folder, template=None)
     with pytest.raises(ModelError, match=r"a chat template; found none in .*chat_template\.jinja"):
         check_prompts(folder, [words(1)], ModelConfig(), max_tokens=8)
+
+
+def test_token_ids_become_text_as_samplers_give_it_without_special_tokens(folder, add_tokenizer):
+    add_tokenizer(folder)
+    assert text_of_tokens(folder, ModelConfig())([3, 0, 3]) == "word word"  # 0 is [UNK], which is special
 
 
 def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder, add_tokenizer):
