@@ -51,6 +51,8 @@ class Kind(StrEnum):
     CLAIMS = "claims"
     RESPONSES = "responses"
     PREFERENCES = "preferences"
+    INSTRUCTIONS = "instructions"
+    SENTENCES = "sentences"
 
 
 @app.callback()
@@ -117,7 +119,7 @@ def agreement(
         typer.Option(
             "--kind",
             help="claims: each with `evidence`, or with `prompt` and --corpus. responses: with counts of facts. "
-            "preferences: with two answers and the more helpful one.",
+            "preferences: with two answers and the more helpful one. instructions, sentences: with whether each is fact-based.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Also write the figures to this file, as JSON.")] = None,
@@ -128,7 +130,7 @@ def agreement(
     job: Job = None,
     set_: Set = None,
 ) -> None:
-    """Measure how well a checker, the whole factuality reward, or the judge agrees with people; with 95 % intervals."""
+    """Measure how well a checker, the factuality reward, the judge or a classifier agrees with people; with 95 % intervals."""
     config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
@@ -35,8 +35,19 @@ class PromptsConfig(Settings):
 class ClassifyConfig(Settings):
     """How the run decides which prompts need facts."""
 
-    by: Literal["model", "label"] = "model"  # ask the model, or trust `label_column`
+    # model: ask the judge's model. label: trust `label_column`. embedding: a light classifier, trained on `labels` at the
+    # start.
+    by: Literal["model", "label", "embedding"] = "model"
     threshold: Fraction = 0.5  # a prompt needs facts when the model gives yes, of yes and no, at least this probability
+    # For embedding: sets of instructions, each with its `label_column`. Only their training prompts are learned.
+    labels: tuple[PromptSource, ...] = ()
+    embedder: str = "all-minilm-l6-v2"  # for embedding: a built-in name, a folder, or a hub id
+
+    @model_validator(mode="after")
+    def embedding_has_labels(self) -> "ClassifyConfig":
+        if self.by == "embedding" and not self.labels:
+            raise ValueError("classify.by embedding needs classify.labels: at least one set of labelled instructions")
+        return self
 
 
 class RolloutConfig(Workers):

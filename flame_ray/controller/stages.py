@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
+from functools import cached_property, partial
 
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
@@ -20,7 +20,8 @@ from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.pairs import build_pairs
-from flame_ray.prompts.classify import classify, decide_by_label
+from flame_ray.prompts.classify import classify, decide, decide_by_label
+from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
@@ -81,9 +82,19 @@ class ClusterStages:
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
         """Decide which prompts need facts."""
-        if self._config.classify.by == "label":
-            return decide_by_label(prompts_P)
-        return classify(prompts_P, _PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
+        config = self._config.classify
+        match config.by:
+            case "label":
+                return decide_by_label(prompts_P)
+            case "embedding":
+                found = self._embedding_classifier.probabilities([prompt.text for prompt in prompts_P])
+                return decide(prompts_P, found, config.threshold)
+            case "model":
+                return classify(prompts_P, PooledModel(self._workers.judge), self._classified, config.threshold)
+
+    @cached_property
+    def _embedding_classifier(self) -> EmbeddingClassifier:
+        return open_classifier(self._config.classify)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout
@@ -243,7 +254,7 @@ class ClusterStages:
             yield group
 
 
-class _PooledModel:
+class PooledModel:
     """The language model of a pool's actors; implements `prompts.classify.LanguageModel`."""
 
     def __init__(self, pool: WorkerPool):

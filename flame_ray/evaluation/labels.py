@@ -1,4 +1,6 @@
-"""Reads files of human labels: claims that are supported or not, responses with counts of facts, and preferred responses."""
+"""Reads files of human labels: claims that are supported or not, responses with counts of facts, preferred responses, and texts
+that are fact-based or not.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flame_ray.errors import DataError
+from flame_ray.prompts.load import LABELS as FACT_BASED
 from flame_ray.rewards.factuality.records import passages_of, task_of
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.storage.jsonl import Row, read_jsonl
@@ -44,6 +47,15 @@ class Preference:
     group: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """An instruction or a sentence, and whether people say that it needs or carries factual knowledge."""
+
+    text: str
+    fact_based: bool
+    group: str | None
+
+
 def read_claims(path: Path) -> list[LabelledClaim]:
     """Every claim of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, claim_of)
@@ -62,6 +74,14 @@ def read_responses(path: Path, corpus: bool) -> list[LabelledResponse]:
 def read_preferences(path: Path) -> list[Preference]:
     """Every pair of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, preference_of)
+
+
+def read_texts(path: Path, column: str) -> list[LabelledText]:
+    """Every text of a JSONL file: `column`, `label` (true or false, yes or no), and optionally `group`.
+
+    Raises DataError, naming the line; also if there is none.
+    """
+    return _read(path, lambda row: LabelledText(row.text(column), _is_fact_based(row), _group(row)))
 
 
 def _read(path: Path, parse: Callable[[Row], Labelled]) -> list[Labelled]:
@@ -98,6 +118,13 @@ def _label(row: Row) -> bool:
     if label not in LABELS:
         raise row.unusable(f"`label` to be one of {', '.join(LABELS)}", label)
     return LABELS[label]
+
+
+def _is_fact_based(row: Row) -> bool:
+    label = str(row.columns.get("label")).strip().lower()
+    if label not in FACT_BASED:
+        raise row.unusable(f"`label` to be one of {', '.join(FACT_BASED)}", row.columns.get("label"))
+    return FACT_BASED[label]
 
 
 def _group(row: Row) -> str | None:

@@ -18,7 +18,6 @@ from flame_ray.journal.shards import Shards
 from flame_ray.journal.sorted_groups import SortedGroups
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
-from flame_ray.prompts.classify import accuracy
 from flame_ray.report import tables
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import round_summary, truncated_share
@@ -30,7 +29,6 @@ from flame_ray.types import (
     HeldOut,
     PairCounts,
     PairSet,
-    Prompt,
     PromptSet,
     RoundReport,
     ScoredGroup,
@@ -106,7 +104,7 @@ class Journal:
             return self._shards.read(round, kind, PromptSet).prompts_P
         with self._timeline.stage("classify", round) as stage:
             decided = tuple(classify(prompts_P, round))
-            stage.note(_classified(decided))
+            stage.note(tables.classified_line(decided))
         self._table(round, kind, tables.PROMPTS, [tables.prompt_rows(decided)])
         self._shards.write(round, kind, PromptSet(decided))
         return decided
@@ -250,13 +248,6 @@ def _stale(group: Group, newest: int) -> dict[str, int]:
     """Counts a group that was sampled from other weights than those that its round starts from (see `pipeline.staleness`)."""
     is_stale = any(response.weight_version != newest for response in group.responses_G)
     return {"stale_groups": 1} if is_stale else {}
-
-
-def _classified(prompts_P: Sequence[Prompt]) -> str:
-    found = accuracy(prompts_P)
-    fact_based = sum(bool(prompt.fact_based) for prompt in prompts_P)
-    agreement = f"; agrees with {found.correct} of {found.labelled} labels ({found.correct / max(found.labelled, 1):.1%})"
-    return f"{fact_based} of {len(prompts_P)} prompts need facts{agreement if found.labelled else ''}"
 
 
 def _paired(pairs: PairCounts) -> str:

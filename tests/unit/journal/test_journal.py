@@ -190,7 +190,7 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert [line.split()[:3] for line in lines] == [
         ["round", round, name] for round, names in (("0", ["classify", "evaluate"]), ("1", ENDS)) for name in names
     ]
-    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0%)" in lines[2]
+    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0% [20.7, 100.0])" in lines[2]
     assert "2 responses, 4 tokens" in lines[3]
     assert "2 judged, 2 checked for facts" in lines[4]
     assert "1 pairs; 0 of 2 responses truncated (0.0%); dropped: 1 factuality: tie" in lines[5]
