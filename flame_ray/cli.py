@@ -177,6 +177,19 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
 
 
 @app.command()
+def self_instruct(
+    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/self-instruct.yaml.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write. An existing one is continued.")],
+    set_: Set = None,
+) -> None:
+    """Make new instructions with the job's model, from seeds and without near-duplicates. They serve as prompts of a run."""
+    config = _config(job, set_)
+    from flame_ray.commands.self_instruct import self_instruct as make
+
+    make(config, out, PlainConsole(stderr=True))
+
+
+@app.command()
 def train_checker(
     job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-checker.yaml.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],

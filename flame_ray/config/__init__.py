@@ -2,7 +2,7 @@
 
     run              run, cluster, pipeline
     model            model, weights
-    prompts          prompts, classify, rollout, evaluation
+    prompts          prompts, classify, self_instruct, rollout, evaluation
     rewards          factuality, verifier, judge, pairs, score
     learner          learner
     reward_training  train_checker, train_judge
@@ -15,7 +15,14 @@ from pydantic import model_validator
 from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.model import ModelConfig, WeightsConfig, fast_dtype
-from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
+from flame_ray.config.prompts import (
+    ClassifyConfig,
+    EvaluationConfig,
+    PromptsConfig,
+    PromptSource,
+    RolloutConfig,
+    SelfInstructConfig,
+)
 from flame_ray.config.reward_training import TrainCheckerConfig, TrainJudgeConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
@@ -38,6 +45,7 @@ __all__ = [
     "RolloutConfig",
     "RunConfig",
     "ScoreConfig",
+    "SelfInstructConfig",
     "Settings",
     "VerifierConfig",
     "WeightsConfig",
@@ -63,6 +71,7 @@ class Config(Settings):
     weights: Changeable[WeightsConfig] = WeightsConfig()
     pipeline: PipelineConfig = PipelineConfig()
     score: Changeable[ScoreConfig] = ScoreConfig()
+    self_instruct: Changeable[SelfInstructConfig] = SelfInstructConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
 

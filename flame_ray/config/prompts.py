@@ -50,6 +50,38 @@ class ClassifyConfig(Settings):
         return self
 
 
+class SeedSource(PromptSource):
+    """A set of instructions to start from: all of a file, or what its column `split` says is for training."""
+
+    heldout_fraction: Fraction = 0.0
+
+
+class SelfInstructConfig(Settings):
+    """How `flame-ray self-instruct` makes instructions. The model is `model.policy`, and it samples as `rollout` says."""
+
+    seeds: Annotated[tuple[SeedSource, ...], Field(min_length=1)] = (
+        SeedSource(source="open-ended"),
+        SeedSource(source="factbook", limit=100),
+    )
+    instructions: Positive = 20_000  # how many to make; paper: about 20,000
+    # Examples that an answer is asked after: from the seeds, and from what was made before. Wang et al.: 6 and 2.
+    seed_examples: Positive = 6
+    made_examples: Annotated[int, Field(ge=0)] = 2
+    asked: Positive = 8  # instructions that one answer is asked for
+    batch: Positive = 64  # answers that are sampled before the next examples are drawn
+    barren: Positive = 20  # the command ends after so many batches without a new instruction
+    max_alike: Annotated[float, Field(gt=0, le=1)] = 0.7  # from this ROUGE-L to another one on it is left out; Wang et al.: 0.7
+    min_words: Positive = 4
+    max_words: Positive = 150  # also of a seed that serves as an example
+    max_tokens: Positive = 384  # of an answer
+
+    @model_validator(mode="after")
+    def words_are_a_range(self) -> "SelfInstructConfig":
+        if self.min_words > self.max_words:
+            raise ValueError(f"self_instruct.min_words ({self.min_words}) must not be above max_words ({self.max_words})")
+        return self
+
+
 class RolloutConfig(Workers):
     """How responses are sampled (paper: 4 a prompt, temperature 0.7, top-p 0.9)."""
 

@@ -130,6 +130,14 @@ def start_judge(scope: Scope, model: ModelRef) -> WorkerPool:
     return pool
 
 
+def start_rollouts(scope: Scope, model: ModelRef) -> RolloutPool:
+    """Start the samplers alone, which serve the model."""
+    options = _engine_options(scope.config, model, scope.config.rollout, receives_weights=False)
+    pool = _start_pool(scope, "rollout", scope.config.rollout.batch, scope.actors.rollout, options)
+    _finish_start(scope, (pool,))
+    return RolloutPool(pool)
+
+
 def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: DurableLearner) -> None:
     """Wait for every pool's `min_workers`, start the other workers, and leave nodes that are about to go from now on."""
     for pool in pools:
