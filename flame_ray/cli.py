@@ -190,6 +190,19 @@ def self_instruct(
 
 
 @app.command()
+def judge_examples(
+    labels: Annotated[
+        Path, typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5).")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt` and `answer`.")],
+) -> None:
+    """Turn people's grades into examples of judging by the rubric, to fine-tune a model on."""
+    from flame_ray.commands.judge_examples import judge_examples as make
+
+    make(labels, out, PlainConsole(stderr=True))
+
+
+@app.command()
 def train_checker(
     job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-checker.yaml.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],

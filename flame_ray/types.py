@@ -168,6 +168,7 @@ class Score:
     response_id: ResponseId
     value: float
     samples: tuple[float, ...] = ()  # the judgements that `value` is made of: their mean, or a weighted sum
+    unread: int = 0  # further judgements of which no score could be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ class Missing:
     response_id: ResponseId
     reason: str
     passages_K: tuple[Passage, ...] = ()  # the evidence that was found before the reward failed
+    unread: int = 0  # judgements of which no score could be read
 
 
 RewardResult = Score | FactScore | Missing

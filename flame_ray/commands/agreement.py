@@ -18,6 +18,7 @@ from flame_ray.config import Config, FactualityConfig
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
 from flame_ray.evaluation.classification import ClassifiedText, classification_agreement
+from flame_ray.evaluation.judgements import Judgements
 from flame_ray.evaluation.labels import (
     HELPFUL,
     LabelledResponse,
@@ -86,8 +87,13 @@ def _compare_preferences(config: Config, path: Path, screen: Screen) -> dict[str
         raise DataError("pairs that are no ties", f"only ties in {path}", "add pairs of which one side is more helpful")
     counter = StepCounter(screen, "judge", "pairs", len(labelled))
     with judged(config, AFTER_INTERRUPT, screen, (each.pair for each in labelled)) as results, counter:
-        compared = [ComparedPair.of(*each) for each in zip(labelled, counter.count(results), strict=True)]
-    about = {"judge": {name: getattr(config.judge, name) for name in ("backend", "model", "samples")}}
+        found = list(counter.count(results))
+    compared = [ComparedPair.of(*each) for each in zip(labelled, found, strict=True)]
+    judgements = Judgements()
+    judgements.add(result for results_G in found for result in results_G)
+    judgements.warn(str(path))
+    about: dict[str, Any] = {"judge": {name: getattr(config.judge, name) for name in ("backend", "model", "samples")}}
+    about["judgements"] = {"read": judgements.read, "unread": judgements.unread, "unread_share": judgements.share}
     return about | preference_agreement(compared, config.run.seed, config.evaluation.bootstrap, config.pairs.min_judge_gap)
 
 

@@ -11,6 +11,7 @@ from flame_ray.errors import DataError
 from flame_ray.prompts.load import LABELS as FACT_BASED
 from flame_ray.rewards.factuality.records import passages_of, task_of
 from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.rewards.judge.rubric import MAX_POINTS, parse_score
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Claim, Fact, Group, LabelledClaim, Prompt, Response, ResponseId
 
@@ -56,6 +57,16 @@ class LabelledText:
     group: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledJudgement:
+    """A response to an instruction with a person's grade for it, in points of the rubric, and the reasons."""
+
+    instruction: str
+    response: str
+    rationale: str
+    score: float
+
+
 def read_claims(path: Path) -> list[LabelledClaim]:
     """Every claim of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, claim_of)
@@ -82,6 +93,11 @@ def read_texts(path: Path, column: str) -> list[LabelledText]:
     Raises DataError, naming the line; also if there is none.
     """
     return _read(path, lambda row: LabelledText(row.text(column), _is_fact_based(row), _group(row)))
+
+
+def read_judgements(path: Path) -> list[LabelledJudgement]:
+    """Every judgement of a JSONL file. Raises DataError, naming the line; also if there is none."""
+    return _read(path, judgement_of)
 
 
 def _read(path: Path, parse: Callable[[Row], Labelled]) -> list[Labelled]:
@@ -147,6 +163,16 @@ def preference_of(row: Row) -> Preference:
     texts = (row.text("a", blank=True), row.text("b", blank=True))
     responses_G = tuple(Response(ResponseId(0, name, i), text, (), (), "stop", 0) for i, text in enumerate(texts))
     return Preference(Group(Prompt(name, row.text("prompt")), responses_G), HELPFUL[helpful], _group(row))
+
+
+def judgement_of(row: Row) -> LabelledJudgement:
+    """Columns `prompt`, `response` (which may be empty), `rationale`, without the score, and `score`, 0 to 5."""
+    score, rationale = row.columns.get("score"), row.text("rationale")
+    if not isinstance(score, int | float) or isinstance(score, bool) or not 0 <= score <= MAX_POINTS:
+        raise row.unusable(f"a score from 0 to {MAX_POINTS} in the column `score`", score)
+    if parse_score(rationale) is not None:
+        raise row.unusable("a rationale without its score, which the column `score` has", rationale[-40:])
+    return LabelledJudgement(row.text("prompt"), row.text("response", blank=True), rationale, score)
 
 
 def _count(row: Row, column: str) -> int:

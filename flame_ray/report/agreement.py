@@ -66,6 +66,9 @@ def preferences_table(found: dict[str, Any]) -> Table:
         table.add_row(Text(printable(name)), *(_preference(figures, part) for part in PREFERENCES))
     table.add_row("all", *(_preference(found, part) for part in PREFERENCES), style="bold")
     left_out = f"left out: {found['ties']} ties, {found['missing']} pairs on which the judge failed"
+    if (judgements := found.get("judgements")) and judgements["unread"]:
+        of = judgements["read"] + judgements["unread"]
+        left_out += f", {judgements['unread']} of {of} judgements without a score ({judgements['unread_share']:.1%})"
     gaps = [f"{found[name]:.3g}" if found[name] is not None else "-" for name in ("tie_gap", "other_gap")]
     table.caption = Text(f"{left_out}; mean distance of the two scores: {gaps[0]} on ties, {gaps[1]} on other pairs")
     return table

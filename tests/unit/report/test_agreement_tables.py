@@ -64,3 +64,11 @@ def test_a_classifier_has_each_share_with_its_n_by_group_and_over_all():
     assert out.count("50.0 [15.0, 85.0]") == 2  # the accuracy of 4 texts, of the group and of all
     assert out.count("50.0 [9.5, 90.5] (2)") == 4  # precision and recall
     assert "[b]mine[/]" in out and "3 that the classifier was trained on are left out" in out
+
+
+def test_judgements_without_a_score_are_counted_below_the_preferences():
+    found = {"judge": {"backend": "rubric"}} | preference_agreement([ComparedPair(1.0, 0.5, 1)], 0, 50)
+    unread = found | {"judgements": {"read": 9, "unread": 3, "unread_share": 0.25}}
+    assert "3 of 12 judgements without a score (25.0%)" in " ".join(printed(preferences_table(unread)).split())
+    none = found | {"judgements": {"read": 12, "unread": 0, "unread_share": 0.0}}
+    assert "without a score" not in printed(preferences_table(none))
