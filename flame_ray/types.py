@@ -162,7 +162,8 @@ class Verdict:
 class Score:
     """A reward of one response that is a single number in the reward's own unit.
 
-    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by preference.
+    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by preference, as a chance to
+    win by comparison.
     """
 
     response_id: ResponseId
