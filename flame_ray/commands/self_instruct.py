@@ -45,37 +45,37 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens)
     log = out.with_name(f"{out.name}.batches.jsonl")
     with ScoreFile(log, _made_by(config, policy, seeds), number="batch") as file:
-        course = Course(maker, file, settings.instructions, settings.barren)
+        progress = Progress(maker, file, settings.instructions, settings.patience)
         try:
-            if not course.is_over:
-                _make(config, policy, course, screen)
+            if not progress.is_over:
+                _make(config, policy, progress, screen)
         finally:
             _write(out, maker.made[: settings.instructions])
-    console.print(f"{course}: {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{progress}: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
-class Course:
+class Progress:
     """How far the making is: the batches of the file, which begin with those of earlier processes."""
 
-    def __init__(self, maker: InstructionMaker, file: ScoreFile, wanted: int, barren: int):
-        self.maker, self._file, self._wanted, self._barren = maker, file, wanted, barren
-        self._answers, self._barren_so_far = 0, 0
+    def __init__(self, maker: InstructionMaker, file: ScoreFile, wanted: int, patience: int):
+        self.maker, self._file, self._wanted, self._patience = maker, file, wanted, patience
+        self._answers, self._without_new = 0, 0
         self._left_out: Counter[str] = Counter()
         self._next = file.last + 1
         for record in file.records():
             batch = InstructionBatch(record["batch"], tuple(record["kept"]), record["left_out"])
-            maker.replay(batch)
+            maker.restore(batch)
             self._count(batch, record["answers"])
 
     @property
     def is_over(self) -> bool:
-        return len(self.maker.made) >= self._wanted or self._barren_so_far >= self._barren
+        return len(self.maker.made) >= self._wanted or self._without_new >= self._patience
 
-    def go_on(self, answer: Answer) -> Iterator[int]:
+    def batches(self, answer: Answer) -> Iterator[int]:
         """Makes batch after batch, and yields how many instructions there are after each."""
         while not self.is_over:
             answers = answer(self.maker.questions(self._next), self._next)
-            batch = self.maker.take(self._next, answers)
+            batch = self.maker.keep_new(self._next, answers)
             record = {"batch": batch.number, "answers": len(answers), "left_out": batch.left_out, "kept": batch.kept}
             self._file.append(record)
             self._count(batch, len(answers))
@@ -85,7 +85,7 @@ class Course:
     def _count(self, batch: InstructionBatch, answers: int) -> None:
         self._answers += answers
         self._left_out.update(batch.left_out)
-        self._barren_so_far = 0 if batch.kept else self._barren_so_far + 1
+        self._without_new = 0 if batch.kept else self._without_new + 1
 
     def __str__(self) -> str:
         made = len(self.maker.made)
@@ -93,11 +93,11 @@ class Course:
         left_out = ", ".join(f"{count} {reason}" for reason, count in self._left_out.most_common())
         words = f"{made} new instructions of {items} written in {self._answers} answers; left out: {left_out or 'none'}"
         if made < self._wanted and self.is_over:
-            words += f"; ended short of {self._wanted}, as the last {self._barren} batches brought none"
+            words += f"; ended short of {self._wanted}, as the last {self._patience} batches brought none"
         return words
 
 
-def _make(config: Config, policy: KnownModel, course: Course, screen: Screen) -> None:
+def _make(config: Config, policy: KnownModel, progress: Progress, screen: Screen) -> None:
     wanted = config.self_instruct.instructions
     with interruptible(AFTER_INTERRUPT), connected(config.cluster, f"self-instruct-{getpid()}"):
         check_capacity(config, only=("rollout",))
@@ -106,12 +106,12 @@ def _make(config: Config, policy: KnownModel, course: Course, screen: Screen) ->
                 rollouts = start_rollouts(scope, policy.ref)
                 bar.end("ready")
             with closing(screen.begin("make instructions")) as bar:
-                for made in course.go_on(_answering(rollouts, config)):
+                for made in progress.batches(_sampler(rollouts, config)):
                     bar.advance(min(made, wanted), wanted)
                     raise_if_interrupted()
 
 
-def _answering(rollouts: RolloutPool, config: Config) -> Answer:
+def _sampler(rollouts: RolloutPool, config: Config) -> Answer:
     sampling, max_tokens = config.rollout, config.self_instruct.max_tokens
 
     def answer(prompts_P: Sequence[Prompt], batch: int) -> list[Response]:
@@ -133,7 +133,7 @@ def _made_by(config: Config, policy: KnownModel, seeds: Sequence[str]) -> dict[s
     return {
         "flame_ray": {"version": __version__},
         "seeds": {"sha256": hashlib.sha256("\n".join(seeds).encode()).hexdigest()},
-        "settings": config.self_instruct.model_dump(mode="json", exclude={"seeds", "instructions", "barren"}),
+        "settings": config.self_instruct.model_dump(mode="json", exclude={"seeds", "instructions", "patience"}),
         "model": config.model.model_dump(mode="json") | {"fingerprint": fingerprint(policy.folder)},
         "rollout": config.rollout.model_dump(mode="json", include={"temperature", "top_p", "top_k"}),
         "run": {"seed": config.run.seed},

@@ -69,7 +69,7 @@ class SelfInstructConfig(Settings):
     made_examples: Annotated[int, Field(ge=0)] = 2
     asked: Positive = 8  # instructions that one answer is asked for
     batch: Positive = 64  # answers that are sampled before the next examples are drawn
-    barren: Positive = 20  # the command ends after so many batches without a new instruction
+    patience: Positive = 20  # the command ends after so many batches without a new instruction
     max_alike: Annotated[float, Field(gt=0, le=1)] = 0.7  # from this ROUGE-L to another one on it is left out; Wang et al.: 0.7
     min_words: Positive = 4
     max_words: Positive = 150  # also of a seed that serves as an example

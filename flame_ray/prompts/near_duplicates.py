@@ -1,7 +1,7 @@
 """Finds instructions that are nearly the same as one of many others, by ROUGE-L.
 
-To compare a text with each of 20,000 others takes seconds. The longest common subsequence is no longer than the number of words
-that two texts share, so that few others can reach the limit: only these are compared.
+To compare a text with each of 20,000 others takes about a second. The longest common subsequence has no more words than two
+texts share, so that few others can reach the limit: only these are compared.
 """
 
 from array import array
@@ -38,7 +38,7 @@ class InstructionPool:
         self._texts.append(text)
         self._lengths.append(len(words))
 
-    def like(self, text: str) -> str | None:
+    def near_duplicate_of(self, text: str) -> str | None:
         """A text of the pool that is alike, or None."""
         others = (self._texts[number] for number in self._candidates(self.words(text)))
         return next((other for other in others if self._measure(other, text) >= self._limit), None)

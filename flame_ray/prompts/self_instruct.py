@@ -24,15 +24,17 @@ NOT_TEXT = re.compile(
     r"|files?|attachments?|web ?sites?|links?|urls?)\b|\bdraw (?:an? |the )(?!conclusion)|\bplot (?:an? |the )|https?://",
     re.IGNORECASE,
 )
-# Why an item of an answer is no new instruction.
-CUT_OFF, EMPTY, SHORT, LONG = "cut off", "empty", "too short", "too long"
-UNREADABLE, OTHER_SCRIPT, NO_WORD_FIRST, UNSUITED, ALIKE = (
-    "no list in the answer",
-    "another script",
-    "no word first",
-    "asks for more than text",
-    "like another one",
-)
+QUOTES = "\"'“‘"
+BEYOND_LATIN = 0x250  # the first character after the Latin letters of Unicode
+# Why an answer, or an item of one, gives no new instruction.
+UNREADABLE = "no list in the answer"
+CUT_OFF = "cut off"
+EMPTY = "empty"
+OTHER_SCRIPT = "another script"
+NO_WORD_FIRST = "no word first"
+SHORT, LONG = "too short", "too long"
+UNSUITED = "asks for more than text"
+ALIKE = "like another one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,12 @@ class InstructionMaker:
         draw.shuffle(examples)
         return examples
 
-    def take(self, batch: int, answers: Sequence[Response]) -> InstructionBatch:
+    def keep_new(self, batch: int, answers: Sequence[Response]) -> InstructionBatch:
         """Keep what is new in the answers to a batch, in their order."""
         kept: list[str] = []
         left_out: Counter[str] = Counter()
         for answer in answers:
-            items = listed(answer.text)
+            items = parse_list(answer.text)
             left_out[UNREADABLE] += not items
             if items and answer.truncated:
                 items.pop()
@@ -101,7 +103,7 @@ class InstructionMaker:
         self.made += kept
         return InstructionBatch(batch, tuple(kept), dict(+left_out))
 
-    def replay(self, batch: InstructionBatch) -> None:
+    def restore(self, batch: InstructionBatch) -> None:
         """Take over what an earlier process made."""
         for text in batch.kept:
             self._pool.add(text)
@@ -111,25 +113,27 @@ class InstructionMaker:
         """Why a text is not kept, or None."""
         if not text:
             return EMPTY
-        if not self._pool.words(text) or (not text.isascii() and _letters_of_others(text)):
+        if not self._pool.words(text) or _is_of_another_script(text):
             return OTHER_SCRIPT
-        if not text[0].isalnum() and text[0] not in "\"'“‘":
+        if not text[0].isalnum() and text[0] not in QUOTES:
             return NO_WORD_FIRST
-        if not self._config.min_words <= self._length(text) <= self._config.max_words:
-            return SHORT if self._length(text) < self._config.min_words else LONG
+        if self._length(text) < self._config.min_words:
+            return SHORT
+        if self._length(text) > self._config.max_words:
+            return LONG
         if NOT_TEXT.search(text):
             return UNSUITED
-        return ALIKE if self._pool.like(text) else None
+        return ALIKE if self._pool.near_duplicate_of(text) else None
 
     @staticmethod
     def _length(text: str) -> int:
         return len(text.split())
 
 
-def _letters_of_others(text: str) -> bool:
+def _is_of_another_script(text: str) -> bool:
     """Whether a tenth of the letters or more are outside the Latin script, as English names are not."""
     letters = [char for char in text if char.isalpha()]
-    return 10 * sum(ord(char) >= 0x250 for char in letters) >= max(len(letters), 1)
+    return 10 * sum(ord(char) >= BEYOND_LATIN for char in letters) >= max(len(letters), 1)
 
 
 def load_seeds(config: SelfInstructConfig) -> tuple[str, ...]:
@@ -154,10 +158,10 @@ def question(examples: Sequence[str], asked: int) -> str:
     )
 
 
-def listed(text: str) -> list[str]:
+def parse_list(text: str) -> list[str]:
     """The items of a numbered list, each on one line. A line whose number does not come next belongs to the item before it.
 
-    >>> listed("Sure!\\n9. Name a river.\\n10. List three of\\n1. these.\\n11.")
+    >>> parse_list("Sure!\\n9. Name a river.\\n10. List three of\\n1. these.\\n11.")
     ['Name a river.', 'List three of 1. these.', '']
     """
     items: list[list[str]] = []

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flame_ray.commands.score_file import ScoreFile
-from flame_ray.commands.self_instruct import Course, _made_by, _write
+from flame_ray.commands.self_instruct import Progress, _made_by, _write
 from flame_ray.config import PromptSource
 from flame_ray.config.load import parse_config
 from flame_ray.engines.models import look_up
@@ -25,14 +25,14 @@ def answer(prompts_P, batch):
 
 
 @pytest.fixture
-def course(tmp_path):
-    """Makes up to `wanted` instructions in a process that ends after `batches`; returns the course."""
+def progress(tmp_path):
+    """Makes up to `wanted` instructions in a process that ends after `batches`; returns the progress."""
 
-    def go(wanted=100, batches=None, barren=2, made_by=None):
+    def go(wanted=100, batches=None, patience=2, made_by=None):
         settings = parse_config({"self_instruct": {"batch": 2, "max_alike": 0.8}}, "here").self_instruct
         with ScoreFile(tmp_path / "log.jsonl", made_by or {"seed": 7}, number="batch") as file:
-            found = Course(InstructionMaker(SEEDS, settings, 7), file, wanted, barren)
-            for done, _ in enumerate(found.go_on(answer), start=1):
+            found = Progress(InstructionMaker(SEEDS, settings, 7), file, wanted, patience)
+            for done, _ in enumerate(found.batches(answer), start=1):
                 if done == batches:
                     break
         return found
@@ -40,15 +40,15 @@ def course(tmp_path):
     return go
 
 
-def test_it_ends_when_there_are_enough(course):
-    found = course(wanted=5)
+def test_it_ends_when_there_are_enough(progress):
+    found = progress(wanted=5)
     assert len(found.maker.made) == 6  # the third batch brings the sixth
     assert found.is_over
     assert str(found) == "6 new instructions of 9 written in 6 answers; left out: 3 like another one"
 
 
-def test_it_ends_after_batches_that_brought_nothing_and_says_so(course):
-    found = course(barren=2)
+def test_it_ends_after_batches_that_brought_nothing_and_says_so(progress):
+    found = progress(patience=2)
     assert len(found.maker.made) == 12
     assert str(found) == (
         "12 new instructions of 20 written in 16 answers; left out: 8 like another one, 2 no list in the answer; "
@@ -57,29 +57,29 @@ def test_it_ends_after_batches_that_brought_nothing_and_says_so(course):
 
 
 @pytest.mark.parametrize("batches", [1, 3, 7])
-def test_one_that_was_killed_makes_the_same_as_one_that_was_not(course, tmp_path, batches):
-    course(batches=batches)
+def test_one_that_was_killed_makes_the_same_as_one_that_was_not(progress, tmp_path, batches):
+    progress(batches=batches)
     with (tmp_path / "log.jsonl").open("ab") as file:
         file.write(b'{"batch": 99, "kept": ["half a rec')
-    resumed = course()
+    resumed = progress()
     log = (tmp_path / "log.jsonl").read_bytes()
     (tmp_path / "log.jsonl").unlink()
-    whole = course()
+    whole = progress()
     assert (resumed.maker.made, str(resumed)) == (whole.maker.made, str(whole))
     assert log == (tmp_path / "log.jsonl").read_bytes()
 
 
-def test_one_that_is_over_asks_nothing_again_and_may_be_asked_for_more(course):
-    course(wanted=4)
-    again = course(wanted=4, batches=1)
+def test_one_that_is_over_asks_nothing_again_and_may_be_asked_for_more(progress):
+    progress(wanted=4)
+    again = progress(wanted=4, batches=1)
     assert len(again.maker.made) == 4
-    assert len(course(wanted=6).maker.made) == 6
+    assert len(progress(wanted=6).maker.made) == 6
 
 
-def test_other_settings_do_not_mix_with_what_is_there(course):
-    course(wanted=4)
+def test_other_settings_do_not_mix_with_what_is_there(progress):
+    progress(wanted=4)
     with pytest.raises(ConfigError, match="seed: 7 -> 8"):
-        course(made_by={"seed": 8})
+        progress(made_by={"seed": 8})
 
 
 def test_what_is_made_depends_on_the_seeds_the_model_and_the_settings_but_not_on_how_many_are_wanted(folder):

@@ -29,27 +29,27 @@ def pool(*texts, limit=0.7):
     ],
 )
 def test_two_texts_are_alike_from_a_measure_of_seven_tenths_on(text, alike):
-    assert (pool(SEA).like(text) is not None) is alike
+    assert (pool(SEA).near_duplicate_of(text) is not None) is alike
 
 
 def test_the_limit_itself_is_alike():
     """4 words in order, of 5 and 5: 0.8."""
-    assert pool("one two three four five", limit=0.8).like("one two three four six") is not None
-    assert pool("one two three four five", limit=0.81).like("one two three four six") is None
+    assert pool("one two three four five", limit=0.8).near_duplicate_of("one two three four six") is not None
+    assert pool("one two three four five", limit=0.81).near_duplicate_of("one two three four six") is None
 
 
 def test_a_word_that_repeats_counts_as_often_as_it_is_there():
-    assert pool("go go go go", limit=0.5).like("go on and on then") is None  # 1 of 4 and 5: 0.22
-    assert pool("go go go go", limit=0.5).like("go go then on") is not None  # 2 of 4 and 4: 0.5
+    assert pool("go go go go", limit=0.5).near_duplicate_of("go on and on then") is None  # 1 of 4 and 5: 0.22
+    assert pool("go go go go", limit=0.5).near_duplicate_of("go go then on") is not None  # 2 of 4 and 4: 0.5
 
 
 def test_the_text_that_shares_most_is_told():
-    assert pool(SEA, "Write a poem about the seas of Mars.").like("Write a poem about the seas of Earth") != SEA
+    assert pool(SEA, "Write a poem about the seas of Mars.").near_duplicate_of("Write a poem about the seas of Earth") != SEA
 
 
 def test_a_text_without_words_is_like_no_other():
     made = pool("", "Привет, как дела?", SEA)
-    assert made.like("") is None and made.like("Привет, как дела?") is None
+    assert made.near_duplicate_of("") is None and made.near_duplicate_of("Привет, как дела?") is None
     assert made.words("Привет") == []
 
 
@@ -80,7 +80,7 @@ def test_the_short_cut_finds_what_a_comparison_with_every_text_finds(limit):
     for number, text in enumerate(texts):
         others = texts[:number]
         expected.append(any(scorer.score(other, text)["rougeL"].fmeasure >= limit for other in others))
-        found.append(made.like(text) is not None)
+        found.append(made.near_duplicate_of(text) is not None)
         made.add(text)
     assert found == expected
     assert any(expected) and (limit == 0.3 or not all(expected))
@@ -92,7 +92,7 @@ def test_few_texts_are_compared_in_full():
     made = CountingPool(0.7)
     for _ in range(300):
         made.add(" ".join(draw.choices(words, k=10)))
-    made.like(" ".join(draw.choices(words, k=10)))
+    made.near_duplicate_of(" ".join(draw.choices(words, k=10)))
     assert made.measured == 0
 
 

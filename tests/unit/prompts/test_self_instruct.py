@@ -6,7 +6,7 @@ import pytest
 
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.prompts.self_instruct import InstructionBatch, InstructionMaker, listed, load_seeds, question
+from flame_ray.prompts.self_instruct import InstructionBatch, InstructionMaker, load_seeds, parse_list, question
 from tests.builders import make_response
 
 THINGS = ("clock", "lever", "magnet", "sail", "bridge", "lens", "motor", "kite")
@@ -23,7 +23,7 @@ def maker(seeds=SEEDS, seed=7, **self_instruct):
 
 def kept(text, finished=True, **self_instruct):
     answer = make_response(text, finish_reason="stop" if finished else "length")
-    return maker(**self_instruct).take(1, [answer])
+    return maker(**self_instruct).keep_new(1, [answer])
 
 
 def test_a_question_numbers_its_examples_and_asks_for_the_numbers_after_them():
@@ -35,7 +35,7 @@ def test_a_question_numbers_its_examples_and_asks_for_the_numbers_after_them():
 def test_seeds_stand_in_for_made_examples_until_there_are_some():
     made = maker(seed_examples=4, made_examples=2)
     first = [made.questions(1)[index].text.count("Explain how") for index in range(3)]
-    made.replay(InstructionBatch(1, ("List five rivers.", "Tell a joke."), {}))
+    made.restore(InstructionBatch(1, ("List five rivers.", "Tell a joke."), {}))
     second = [made.questions(2)[index].text for index in range(3)]
     assert first == [6, 6, 6]
     assert [text.count("Explain how") for text in second] == [4, 4, 4]
@@ -52,7 +52,7 @@ def test_each_question_has_examples_of_its_own_that_depend_on_the_seed_alone():
 
 def test_no_question_is_longer_than_the_longest():
     made = maker(seed_examples=3, made_examples=1, max_words=12)
-    made.replay(InstructionBatch(1, ("List " + "two " * 11,), {}))
+    made.restore(InstructionBatch(1, ("List " + "two " * 11,), {}))
     longest = len(made.longest_question().text)
     assert all(len(prompt.text) <= longest for batch in range(20) for prompt in made.questions(batch))
 
@@ -62,7 +62,7 @@ def test_a_seed_that_is_too_long_is_no_example_and_still_has_no_near_duplicates(
     made = maker([*SEEDS, long], max_words=15, seed_examples=20)
     assert all("many" not in prompt.text for prompt in made.questions(1))
     alike = "List the names of " + "many " * 11  # 15 words, all in order in the 24 of the seed: 30 / 39 = 0.77
-    assert made.take(1, [make_response(f"1. {alike}")]).left_out == {"like another one": 1}
+    assert made.keep_new(1, [make_response(f"1. {alike}")]).left_out == {"like another one": 1}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_seed_that_is_too_long_is_no_example_and_still_has_no_near_duplicates(
     ],
 )
 def test_an_answer_is_read_as_a_list_whose_numbers_come_one_after_another(text, items):
-    assert listed(text) == items
+    assert parse_list(text) == items
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_an_answer_without_a_list_and_the_end_of_one_that_was_cut_off_are_counte
 
 def test_an_instruction_is_compared_with_those_of_the_same_answer_and_of_earlier_batches():
     made = maker()
-    first = made.take(1, [make_response("1. List three rivers of France.\n2. List four rivers of France.")])
-    second = made.take(2, [make_response("1. List three rivers of Spain.\n2. Tell me a joke about clocks.")])
+    first = made.keep_new(1, [make_response("1. List three rivers of France.\n2. List four rivers of France.")])
+    second = made.keep_new(2, [make_response("1. List three rivers of Spain.\n2. Tell me a joke about clocks.")])
     assert first.kept == ("List three rivers of France.",)
     assert second.kept == ("Tell me a joke about clocks.",)
     assert made.made == [*first.kept, *second.kept]
@@ -133,9 +133,9 @@ def test_an_instruction_is_compared_with_those_of_the_same_answer_and_of_earlier
 def test_a_later_process_keeps_the_same():
     answers = [make_response("1. List three rivers of Spain.\n2. Tell me a joke about clocks.")]
     first, later = maker(), maker()
-    batch = first.take(1, [make_response("1. List three rivers of France.")])
-    later.replay(batch)
-    assert first.take(2, answers) == later.take(2, answers)
+    batch = first.keep_new(1, [make_response("1. List three rivers of France.")])
+    later.restore(batch)
+    assert first.keep_new(2, answers) == later.keep_new(2, answers)
     assert [prompt.text for prompt in first.questions(3)] == [prompt.text for prompt in later.questions(3)]
 
 
