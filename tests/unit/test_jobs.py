@@ -89,7 +89,7 @@ SETTINGS = {
     "self-instruct": {
         "run": {"name": "self-instruct"},
         "model": {"max_length": 2048},
-        "rollout": {"temperature": 0.9, "top_p": 1.0},
+        "rollout": {"top_p": 1.0},
         "self_instruct": {"instructions": 1000},
     },
     "train-judge": {
