@@ -23,7 +23,8 @@ def find_prompts(config: Config) -> list[Check]:
     Their length is checked if the model is on this machine.
     """
     sources = [source.source for source in config.prompts.sources]
-    remote = [name for name in sources if _is_remote(name, tuple(BUILT_IN))]
+    labels = [source.source for source in config.classify.labels if config.classify.by == "embedding"]
+    remote = [name for name in (*sources, *labels) if _is_remote(name, tuple(BUILT_IN))]
     if remote:
         return [find_data_set(f"prompts {name}", name) for name in remote]
     policy = at_hand(config.model.policy, config.model)
