@@ -16,7 +16,7 @@ class FactualityConfig(Workers):
     # rule: clauses and list items; sentence: each sentence is a fact (the paper's ablation); llm: asks the verifier.
     decompose: Literal["rule", "sentence", "llm"] = "rule"
     # fact_based: leave out sentences that a language model, the verifier, finds to carry no factual knowledge. The paper's
-    # ablation (table 6), where it made results worse.
+    # ablation (table 6), where it made results worse. SmolLM2-135M cannot tell them.
     sentences: Literal["all", "fact_based"] = "all"
     sentence_threshold: Fraction = 0.5  # a sentence is fact-based when the model gives yes, of yes and no, this probability
     query: Literal["prompt", "fact"] = "prompt"  # find evidence once a prompt, for all its responses (paper), or for each fact
