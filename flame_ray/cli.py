@@ -51,6 +51,8 @@ class Kind(StrEnum):
     CLAIMS = "claims"
     RESPONSES = "responses"
     PREFERENCES = "preferences"
+    INSTRUCTIONS = "instructions"
+    SENTENCES = "sentences"
 
 
 @app.callback()
@@ -131,7 +133,7 @@ def agreement(
         typer.Option(
             "--kind",
             help="claims: each with `evidence`, or with `prompt` and --corpus. responses: with counts of facts. "
-            "preferences: with two answers and the more helpful one.",
+            "preferences: with two answers and the more helpful one. instructions, sentences: with whether each is fact-based.",
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Also write the figures to this file, as JSON.")] = None,
@@ -142,7 +144,7 @@ def agreement(
     job: Job = None,
     set_: Set = None,
 ) -> None:
-    """Measure how well a checker, the whole factuality reward, or the judge agrees with people; with 95 % intervals."""
+    """Measure how well a checker, the factuality reward, the judge or a classifier agrees with people; with 95 % intervals."""
     config = _config(job, set_, corpus=corpus, checker=checker, decompose=decompose, workers=workers)
     from flame_ray.commands.agreement import agreement_with
 
@@ -207,6 +209,32 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     from flame_ray.commands.index import build_index
 
     typer.echo(shown(build_index(config.factuality)))
+
+
+@app.command()
+def self_instruct(
+    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/self-instruct.yaml.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write. An existing one is continued.")],
+    set_: Set = None,
+) -> None:
+    """Make new instructions with the job's model, from seeds and without near-duplicates. They serve as prompts of a run."""
+    config = _config(job, set_)
+    from flame_ray.commands.self_instruct import self_instruct as make
+
+    make(config, out, PlainConsole(stderr=True))
+
+
+@app.command()
+def judge_examples(
+    labels: Annotated[
+        Path, typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5).")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt` and `answer`.")],
+) -> None:
+    """Turn people's grades into examples of judging by the rubric, to fine-tune a model on."""
+    from flame_ray.commands.judge_examples import judge_examples as make
+
+    make(labels, out, PlainConsole(stderr=True))
 
 
 @app.command()

@@ -164,12 +164,14 @@ class Verdict:
 class Score:
     """A reward of one response that is a single number in the reward's own unit.
 
-    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by preference.
+    RM_IF is such a score: in points by a rubric, in nats a token by back-translation, in log-odds by preference, as a chance to
+    win by comparison.
     """
 
     response_id: ResponseId
     value: float
     samples: tuple[float, ...] = ()  # the judgements that `value` is made of: their mean, or a weighted sum
+    unread: int = 0  # further judgements of which no score could be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ class Missing:
     response_id: ResponseId
     reason: str
     passages_K: tuple[Passage, ...] = ()  # the evidence that was found before the reward failed
+    unread: int = 0  # judgements of which no score could be read
 
 
 RewardResult = Score | FactScore | Missing

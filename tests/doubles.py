@@ -154,7 +154,7 @@ class FakeEngine:
 class FakeVerifier:
     """A `Verifier` of one token a word.
 
-    `says` gives the log-probabilities of True and False for a prompt's text; `writes` the sample for it.
+    `says` gives the log-probabilities of the two `answers` for a prompt's text; `writes` the sample for it.
     """
 
     def __init__(
@@ -163,8 +163,9 @@ class FakeVerifier:
         writes: Callable[[str], str] = lambda text: '{"facts":[]}',
         max_length: int = 10_000,
         model: str = "words",
+        answers: tuple[str, str] = ("True", "False"),
     ):
-        self.model, self.max_length = model, max_length
+        self.model, self.max_length, self.answers = model, max_length, answers
         self.says, self.writes = says, writes
         self.asked: list[str] = []
         self.requests: list[SampleRequest] = []
@@ -182,7 +183,7 @@ class FakeVerifier:
         return self.vocabulary.text(ids)
 
     def choices(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> list[tuple[float, ...]]:
-        assert token_ids == (self.encode("True")[0], self.encode("False")[0])
+        assert token_ids == tuple(self.encode(word)[0] for word in self.answers)
         texts = [self.text(ids) for ids in prompts]
         self.asked += texts
         return [self.says(text) for text in texts]

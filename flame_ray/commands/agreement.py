@@ -1,9 +1,10 @@
-"""`flame-ray agreement`: compares a checker, the whole factuality reward, or the judge with human labels.
+"""`flame-ray agreement`: compares a checker, the whole factuality reward, the judge, or a classifier with human labels.
 
 The checker decides at its own threshold, which was set beforehand; nothing is fitted to the file.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,25 @@ from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter, factuality_workers
-from flame_ray.commands.judge_pool import judged
+from flame_ray.commands.judge_pool import instruction_classifier, judged
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config, FactualityConfig
-from flame_ray.errors import DataError
+from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
-from flame_ray.evaluation.labels import HELPFUL, LabelledResponse, read_facts, read_preferences, read_responses
+from flame_ray.evaluation.classification import ClassifiedText, classification_agreement
+from flame_ray.evaluation.judgements import Judgements
+from flame_ray.evaluation.labels import (
+    HELPFUL,
+    LabelledResponse,
+    LabelledText,
+    read_facts,
+    read_preferences,
+    read_responses,
+    read_texts,
+)
 from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
-from flame_ray.report.agreement import claims_table, preferences_table, responses_table
+from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier
+from flame_ray.report.agreement import claims_table, classification_table, preferences_table, responses_table
 from flame_ray.report.progress import Screen
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import FactScore, Missing
@@ -29,9 +41,7 @@ AFTER_INTERRUPT = "run the command again"
 def agreement_with(
     config: Config, labels: Path, kind: str, out: Path | None, console: Console, tables: Console
 ) -> dict[str, Any]:
-    """The figures of a file of `kind` claims, responses or preferences. Raises DataError before anything starts if a line is
-    malformed.
-    """
+    """The figures of a file of labels of this kind. Raises DataError before anything starts if a line is malformed."""
     check_address(config.cluster)
     if out is not None:
         check_out_file(out)
@@ -77,9 +87,53 @@ def _compare_preferences(config: Config, path: Path, screen: Screen) -> dict[str
         raise DataError("pairs that are no ties", f"only ties in {path}", "add pairs of which one side is more helpful")
     counter = StepCounter(screen, "judge", "pairs", len(labelled))
     with judged(config, AFTER_INTERRUPT, screen, (each.pair for each in labelled)) as results, counter:
-        compared = [ComparedPair.of(*each) for each in zip(labelled, counter.count(results), strict=True)]
-    about = {"judge": {name: getattr(config.judge, name) for name in ("backend", "model", "samples")}}
+        found = list(counter.count(results))
+    compared = [ComparedPair.of(*each) for each in zip(labelled, found, strict=True)]
+    judgements = Judgements()
+    judgements.add(result for results_G in found for result in results_G)
+    judgements.warn(str(path))
+    about: dict[str, Any] = {"judge": {name: getattr(config.judge, name) for name in ("backend", "model", "samples")}}
+    about["judgements"] = {"read": judgements.read, "unread": judgements.unread, "unread_share": judgements.share}
     return about | preference_agreement(compared, config.run.seed, config.evaluation.bootstrap, config.pairs.min_judge_gap)
+
+
+def _compare_instructions(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
+    settings, labelled = config.classify, read_texts(path, "prompt")
+    about: dict[str, Any] = {"texts": "instructions", "by": settings.by, "threshold": settings.threshold, "left_out": 0}
+    if settings.by == "label":
+        fix = "give --set classify.by=model, or embedding with classify.labels"
+        raise ConfigError("a classifier to measure", "classify.by label, which trusts every label", fix)
+    if settings.by == "embedding":
+        return about | {"model": settings.embedder} | by_embedding(open_classifier(settings), labelled, settings.threshold)
+    with instruction_classifier(config, AFTER_INTERRUPT, screen) as ask:
+        found_P = ask([each.text for each in labelled])
+    return about | {"model": config.judge.model or config.model.policy} | _classified(labelled, found_P, settings.threshold)
+
+
+def by_embedding(classifier: EmbeddingClassifier, labelled: Sequence[LabelledText], threshold: float) -> dict[str, Any]:
+    """The figures on the instructions that the classifier was not trained on. Raises DataError if there is none."""
+    unseen = [each for each in labelled if not classifier.was_trained_on(each.text)]
+    if not unseen:
+        found = f"all {len(labelled)} among classify.labels"
+        raise DataError("instructions that the classifier was not trained on", found, "name another file of labels")
+    found_P = classifier.probabilities([each.text for each in unseen])
+    return {"left_out": len(labelled) - len(unseen)} | _classified(unseen, found_P, threshold)
+
+
+def _compare_sentences(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
+    labelled, factuality = read_texts(path, "sentence"), config.factuality.model_copy(update={"sentences": "fact_based"})
+    config = config.model_copy(update={"factuality": factuality})
+    counter = StepCounter(screen, "classify", "sentences", len(labelled))
+    with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=False) as workers, counter:
+        found_S = list(counter.count(workers.sentence_probabilities(each.text for each in labelled)))
+    model, threshold = factuality.verifier_model or config.model.policy, factuality.sentence_threshold
+    about = {"texts": "sentences", "by": "model", "threshold": threshold, "left_out": 0, "model": model}
+    return about | _classified(labelled, found_S, threshold)
+
+
+def _classified(labelled: Sequence[LabelledText], found: Sequence[float], threshold: float) -> dict[str, Any]:
+    texts = [ClassifiedText(each.fact_based, p, each.group) for each, p in zip(labelled, found, strict=True)]
+    return classification_agreement(texts, threshold)
 
 
 def _about(workers: FactualityWorkers) -> dict[str, Any]:
@@ -112,4 +166,6 @@ KINDS = {
     "claims": (_compare_claims, claims_table),
     "responses": (_compare_responses, responses_table),
     "preferences": (_compare_preferences, preferences_table),
+    "instructions": (_compare_instructions, classification_table),
+    "sentences": (_compare_sentences, classification_table),
 }

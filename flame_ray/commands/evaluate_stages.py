@@ -17,7 +17,6 @@ from flame_ray.commands.evaluate_pools import Pools, with_corpus
 from flame_ray.commands.evaluated_model import EvaluatedModel
 from flame_ray.commands.factuality_pool import StepCounter
 from flame_ray.commands.judge_pool import results_of
-from flame_ray.commands.run import classification_cache
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
@@ -29,7 +28,7 @@ from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
 from flame_ray.journal.shards import adapter
-from flame_ray.prompts.classify import classify
+from flame_ray.prompts.classify import classification_cache, classify
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rollout.pool import AHEAD, RolloutPool
@@ -118,7 +117,8 @@ class EvaluationStages:
 
         Raises DataError if there are none.
         """
-        classified = classify(prompts_P, self, classification_cache(self._judge.folder), self._config.classify.threshold)
+        known = classification_cache(fingerprint(self._judge.folder))
+        classified = classify(prompts_P, self, known, self._config.classify.threshold)
         found = tuple(prompt for prompt in classified if prompt.fact_based)
         if not found:
             fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"

@@ -45,6 +45,14 @@ class FactualityWorkers:
         for task, future in submitted:
             yield _result(future, Verdict(task.fact, VerdictLabel.ERROR, 0.0, None))
 
+    def sentence_probabilities(self, sentences: Iterable[str]) -> Iterator[float]:
+        """For each sentence the probability that it carries factual knowledge."""
+        submitted = bounded_map(
+            lambda each: self._pool.submit("classify_sentences", each), sentences, self._window, ordered=True
+        )
+        for _, future in submitted:
+            yield result_of(future)
+
     def described(self) -> tuple[float, str]:
         """The checker's threshold and identity."""
         return result_of(self._pool.submit("described", "its checker"))

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from flame_ray.cluster.capacity import check_capacity
@@ -11,9 +11,11 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
+from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
-from flame_ray.engines.models import check_judge_model, load_tokenizer, look_up
+from flame_ray.engines.models import KnownModel, check_judge_model, fingerprint, load_tokenizer, look_up
 from flame_ray.errors import WorkLost
+from flame_ray.prompts.classify import NEEDS_FACTS, classification_cache, probabilities
 from flame_ray.report.progress import Screen
 from flame_ray.types import Group, Missing, RewardResult
 
@@ -24,8 +26,28 @@ Results = tuple[RewardResult, ...]
 @contextmanager
 def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterable[Group]) -> Iterator[Iterator[Results]]:
     """The judge's results of each group [G], in order, while the block lasts. `after_interrupt` tells the user what to do."""
+    with _judges(config, _model(config), after_interrupt, screen) as pool:
+        yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
+
+
+@contextmanager
+def instruction_classifier(
+    config: Config, after_interrupt: str, screen: Screen
+) -> Iterator[Callable[[Sequence[str]], list[float]]]:
+    """While the block lasts, the probability by the judge's model that each instruction needs facts."""
+    model = _model(config)
+    known = classification_cache(fingerprint(model.folder))
+    with _judges(config, model, after_interrupt, screen) as pool:
+        yield lambda texts: probabilities(texts, NEEDS_FACTS, PooledModel(pool), known)
+
+
+def _model(config: Config) -> KnownModel:
     named = config.judge.model
-    model = look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+    return look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+
+
+@contextmanager
+def _judges(config: Config, model: KnownModel, after_interrupt: str, screen: Screen) -> Iterator[WorkerPool]:
     load_tokenizer(model.folder, config.model)
     check_judge_model(config.judge)
     with interruptible(after_interrupt), connected(config.cluster, f"judge-{os.getpid()}"):
@@ -33,7 +55,7 @@ def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterabl
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
             pool = start_judge(scope, model.ref)
             bar.end("ready")
-            yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
+            yield pool
 
 
 def results_of(pool: WorkerPool, groups: Iterable[Group], window: int) -> Iterator[Results]:

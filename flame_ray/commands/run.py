@@ -3,7 +3,6 @@
 Whatever can be known to fail is found before any actor is placed. A new run's folder is created once all actors are ready.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -42,14 +41,14 @@ from flame_ray.journal.shards import Shards
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import BEST, Checkpoints
 from flame_ray.learner.masks import Decode
-from flame_ray.prompts.classify import classification_messages
+from flame_ray.prompts.classify import classification_cache
+from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, run_rounds
-from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
 from flame_ray.types import Prompt, RoundReport, Split
@@ -101,7 +100,8 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
-        classified, decode = classification_cache(inputs.judge.folder), _decoder(config, inputs.policy.folder)
+        classified = classification_cache(fingerprint(inputs.judge.folder))
+        decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
         recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts)
@@ -134,6 +134,7 @@ def take_lease(folder: RunFolder) -> Lease:
 def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
     prompts = load_prompts(config.prompts)
+    check_classifier(config.classify)
     if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in prompts):
         fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
         raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
@@ -198,9 +199,3 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
 def _decoder(config: Config, policy: Path) -> Decode | None:
     """What a loss that counts sentences needs, to find them among the tokens."""
     return text_of_tokens(policy, config.model) if config.learner.loss == "mask_dpo" else None
-
-
-def classification_cache(judge_model: Path) -> Cache:
-    """Its name depends on the model and the question, so that a change of either starts a new cache."""
-    key = hashlib.sha256((fingerprint(judge_model) + repr(classification_messages(""))).encode()).hexdigest()[:16]
-    return Cache(node_file(cache_dir() / "classify" / key))

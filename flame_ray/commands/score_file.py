@@ -1,4 +1,4 @@
-"""The output of `flame-ray score`: one JSON record a line, appended, so that an existing file can be resumed.
+"""The output of `flame-ray score` and of others: one JSON record a line, appended, so that an existing file can be resumed.
 
 What the records depend on (input, settings, versions) is written beside the file, in `<name>.settings.json`.
 """
@@ -19,14 +19,15 @@ FIX = "give another --out, or remove this file and start again"
 
 
 class ScoreFile:
-    """Use as a context manager. `last` is the input line of the last complete record, 0 if there is none.
+    """Use as a context manager. `last` is the number of the last complete record, 0 if there is none. A record has it in the
+    column `number`; of scores it is the input line.
 
     `made_by` is what the records depend on. Raises ConfigError if an existing file was made by something else, and
     StorageError if another process writes the file or it cannot be written.
     """
 
-    def __init__(self, path: Path, made_by: dict[str, Any]):
-        self._path, self._made_by = path, made_by
+    def __init__(self, path: Path, made_by: dict[str, Any], number: str = "line"):
+        self._path, self._made_by, self._number = path, made_by, number
         self._settings = path.with_name(f"{path.name}.settings.json")
         self._file: IO[bytes] | None = None
         self.last = 0
@@ -86,22 +87,22 @@ class ScoreFile:
             raise ConfigError(f"the input and the settings that {self._path} was started with", "; ".join(changed), FIX)
 
     def _drop_incomplete(self, file: IO[bytes]) -> int:
-        """Cuts off what follows the last complete record, and returns the input line of that record."""
+        """Cuts off what follows the last complete record, and returns the number of that record."""
         position = end = last = 0
         with storage_errors(self._path, setting="--out"):
             file.seek(0)
             for text in file:
                 position += len(text)
-                if line := _input_line(text):
-                    end, last = position, line
+                if number := _number(text, self._number):
+                    end, last = position, number
             file.truncate(end)
         return last
 
 
-def _input_line(text: bytes) -> int:
-    """The `line` of a complete record; 0 for anything else."""
+def _number(text: bytes, column: str) -> int:
+    """The number of a complete record; 0 for anything else."""
     try:
-        line = json.loads(text)["line"] if text.endswith(b"\n") else 0
+        number = json.loads(text)[column] if text.endswith(b"\n") else 0
     except (ValueError, TypeError, KeyError):
         return 0
-    return line if isinstance(line, int) else 0
+    return number if isinstance(number, int) else 0

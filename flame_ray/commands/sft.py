@@ -14,20 +14,22 @@ from rich.console import Console
 from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible
-from flame_ray.commands.run import classification_cache, locate_run, take_lease
+from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.embedder import embedder_folder
-from flame_ray.engines.models import KnownModel, check_attention_heads, load_tokenizer, look_up
+from flame_ray.engines.models import KnownModel, check_attention_heads, fingerprint, load_tokenizer, look_up
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.sft_journal import ROUND, SftJournal
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_sft_table
 from flame_ray.rewards.factuality.corpus import check_corpus
@@ -78,7 +80,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
         journal = SftJournal(folder, name, Screen(console), Metrics(name), checkpoints.trained() >= ROUND)
-        cache = classification_cache(inputs.judge.folder)
+        cache = classification_cache(fingerprint(inputs.judge.folder))
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
@@ -94,6 +96,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
         fix = "set learner.loss to nll in the job, or use `flame-ray run`"
         raise ConfigError("learner.loss nll, which learns from answers", config.learner.loss, fix)
     demonstrations = load_demonstrations(config.sft.sources)
+    check_classifier(config.classify)
     _check_seeds(config, demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)

@@ -2,7 +2,7 @@
 
     run              run, cluster, pipeline
     model            model, weights
-    prompts          prompts, classify, rollout, evaluation
+    prompts          prompts, classify, self_instruct, rollout, evaluation
     rewards          factuality, verifier, judge, pairs, score
     learner          learner
     sft              sft
@@ -17,7 +17,14 @@ from pydantic import model_validator
 from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.model import ModelConfig, WeightsConfig, fast_dtype
-from flame_ray.config.prompts import ClassifyConfig, EvaluationConfig, PromptsConfig, PromptSource, RolloutConfig
+from flame_ray.config.prompts import (
+    ClassifyConfig,
+    EvaluationConfig,
+    PromptsConfig,
+    PromptSource,
+    RolloutConfig,
+    SelfInstructConfig,
+)
 from flame_ray.config.reward_training import TrainCheckerConfig, TrainJudgeConfig
 from flame_ray.config.rewards import FactualityConfig, JudgeConfig, PairsConfig, ScoreConfig, VerifierConfig
 from flame_ray.config.run import ClusterConfig, PipelineConfig, RunConfig
@@ -44,6 +51,7 @@ __all__ = [
     "RolloutConfig",
     "RunConfig",
     "ScoreConfig",
+    "SelfInstructConfig",
     "Settings",
     "SftConfig",
     "SuitesConfig",
@@ -73,6 +81,7 @@ class Config(Settings):
     pipeline: PipelineConfig = PipelineConfig()
     score: Changeable[ScoreConfig] = ScoreConfig()
     suites: Changeable[SuitesConfig] = SuitesConfig()
+    self_instruct: Changeable[SelfInstructConfig] = SelfInstructConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
 

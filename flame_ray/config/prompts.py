@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
@@ -35,8 +35,51 @@ class PromptsConfig(Settings):
 class ClassifyConfig(Settings):
     """How the run decides which prompts need facts."""
 
-    by: Literal["model", "label"] = "model"  # ask the model, or trust `label_column`
+    # model: ask the judge's model. label: trust `label_column`. embedding: a light classifier, trained on `labels` at the
+    # start.
+    by: Literal["model", "label", "embedding"] = "model"
     threshold: Fraction = 0.5  # a prompt needs facts when the model gives yes, of yes and no, at least this probability
+    # For embedding: sets of instructions, each with its `label_column`. Only their training prompts are learned.
+    labels: tuple[PromptSource, ...] = ()
+    embedder: str = "all-minilm-l6-v2"  # for embedding: a built-in name, a folder, or a hub id
+
+    @model_validator(mode="after")
+    def embedding_has_labels(self) -> "ClassifyConfig":
+        if self.by == "embedding" and not self.labels:
+            raise ValueError("classify.by embedding needs classify.labels: at least one set of labelled instructions")
+        return self
+
+
+class SeedSource(PromptSource):
+    """A set of instructions to start from: all of a file, or what its column `split` says is for training."""
+
+    heldout_fraction: Fraction = 0.0
+
+
+class SelfInstructConfig(Settings):
+    """How `flame-ray self-instruct` makes instructions. The model is `model.policy`, and it samples as `rollout` says."""
+
+    seeds: Annotated[tuple[SeedSource, ...], Field(min_length=1)] = (
+        SeedSource(source="open-ended"),
+        SeedSource(source="factbook", limit=100),
+    )
+    instructions: Positive = 20_000  # how many to make; paper: about 20,000
+    # Examples that an answer is asked after: from the seeds, and from what was made before. Wang et al.: 6 and 2.
+    seed_examples: Positive = 6
+    made_examples: Annotated[int, Field(ge=0)] = 2
+    asked: Positive = 8  # instructions that one answer is asked for
+    batch: Positive = 64  # answers that are sampled before the next examples are drawn
+    patience: Positive = 20  # the command ends after so many batches without a new instruction
+    max_alike: Annotated[float, Field(gt=0, le=1)] = 0.7  # from this ROUGE-L to another one on it is left out; Wang et al.: 0.7
+    min_words: Positive = 4
+    max_words: Positive = 150  # also of a seed that serves as an example
+    max_tokens: Positive = 384  # of an answer
+
+    @model_validator(mode="after")
+    def words_are_a_range(self) -> "SelfInstructConfig":
+        if self.min_words > self.max_words:
+            raise ValueError(f"self_instruct.min_words ({self.min_words}) must not be above max_words ({self.max_words})")
+        return self
 
 
 class RolloutConfig(Workers):

@@ -15,6 +15,10 @@ class FactualityConfig(Workers):
     text_column: str = "text"
     # rule: clauses and list items; sentence: each sentence is a fact (the paper's ablation); llm: asks the verifier.
     decompose: Literal["rule", "sentence", "llm"] = "rule"
+    # fact_based: leave out sentences that a language model, the verifier, finds to carry no factual knowledge. The paper's
+    # ablation (table 6), where it made results worse. SmolLM2-135M cannot tell them.
+    sentences: Literal["all", "fact_based"] = "all"
+    sentence_threshold: Fraction = 0.5  # a sentence is fact-based when the model gives yes, of yes and no, this probability
     query: Literal["prompt", "fact"] = "prompt"  # find evidence once a prompt, for all its responses (paper), or for each fact
     retriever: Literal["bm25", "dense", "fusion"] = "bm25"  # by words, by meaning, or both, joined by reciprocal rank
     embedder: str = "all-minilm-l6-v2"  # of dense and fusion; or a folder, or a hub id
@@ -33,7 +37,7 @@ class FactualityConfig(Workers):
     @property
     def asks_verifier(self) -> bool:
         """Whether any stage asks a language model."""
-        return self.checker in ("llm", "whole") or self.decompose == "llm"
+        return self.checker in ("llm", "whole") or self.decompose == "llm" or self.sentences == "fact_based"
 
     @property
     def verifier_model(self) -> str | None:
@@ -54,6 +58,14 @@ class FactualityConfig(Workers):
         return self
 
     @model_validator(mode="after")
+    def sentences_are_decomposed(self) -> "FactualityConfig":
+        if self.sentences == "fact_based" and self.checker == "whole":
+            raise ValueError(
+                "factuality.sentences fact_based needs a checker of facts: factuality.checker whole has no sentences"
+            )
+        return self
+
+    @model_validator(mode="after")
     def checker_has_its_model(self) -> "FactualityConfig":
         if self.checker == "nli" and self.checker_model is None:
             raise ValueError("factuality.checker nli needs factuality.checker_model: a cross-encoder's folder or hub id")
@@ -61,7 +73,7 @@ class FactualityConfig(Workers):
 
 
 class VerifierConfig(Workers):
-    """The language model behind `checker: llm`, `checker: whole` and `decompose: llm`; started only for one of these."""
+    """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based`, which alone start it."""
 
     max_length: Annotated[int, Field(ge=1536)] = 4096  # tokens of question and answer; passages that do not fit are left out
     max_sequences: Changeable[Positive] = 64
@@ -81,8 +93,9 @@ class JudgeConfig(Workers):
 
     # rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of the instruction given
     # the response, in nats a token, which a small model can judge by. preference: a small model that was trained on people's
-    # preferences, in log-odds; it runs on the CPU.
-    backend: Literal["rubric", "backtranslation", "preference"] = "backtranslation"
+    # preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other response of the group,
+    # by comparison in both orders; held-out answers are alone, so that an evaluation has no instruction score.
+    backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
     preferences: str | None = None  # for preference: a folder that flame-ray train-judge wrote; None: the one that ships
     model: str | None = None  # None: the policy's initial model
     samples: Positive = 3  # judgements by rubric that are averaged; paper: 3

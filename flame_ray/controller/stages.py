@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
+from functools import cached_property, partial
 
 from flame_ray.advantages import grade
 from flame_ray.cluster.interrupt import raise_if_interrupted
@@ -22,7 +22,8 @@ from flame_ray.learner.data import graded_examples, pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import build_pairs, factual_first
-from flame_ray.prompts.classify import classify, decide_by_label
+from flame_ray.prompts.classify import classify, decide, decide_by_label
+from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
@@ -94,9 +95,19 @@ class ClusterStages:
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
         """Decide which prompts need facts."""
-        if self._config.classify.by == "label":
-            return decide_by_label(prompts_P)
-        return classify(prompts_P, PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
+        config = self._config.classify
+        match config.by:
+            case "label":
+                return decide_by_label(prompts_P)
+            case "embedding":
+                found = self._embedding_classifier.probabilities([prompt.text for prompt in prompts_P])
+                return decide(prompts_P, found, config.threshold)
+            case "model":
+                return classify(prompts_P, PooledModel(self._workers.judge), self._classified, config.threshold)
+
+    @cached_property
+    def _embedding_classifier(self) -> EmbeddingClassifier:
+        return open_classifier(self._config.classify)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout

@@ -8,6 +8,7 @@ from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refus
 from flame_ray.doctor.models import at_hand
 from flame_ray.engines.models import check_prompts, prompt_lengths
 from flame_ray.errors import DataError, ModelError
+from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Split
@@ -22,11 +23,13 @@ def find_prompts(config: Config) -> list[Check]:
     Their length is checked if the model is on this machine.
     """
     sources = [source.source for source in config.prompts.sources]
-    remote = [name for name in sources if _is_remote(name, tuple(BUILT_IN))]
+    labels = [source.source for source in config.classify.labels if config.classify.by == "embedding"]
+    remote = [name for name in (*sources, *labels) if _is_remote(name, tuple(BUILT_IN))]
     if remote:
         return [find_data_set(f"prompts {name}", name) for name in remote]
     policy = at_hand(config.model.policy, config.model)
     try:
+        check_classifier(config.classify)
         prompts = load_prompts(config.prompts)
         if policy:
             check_prompts(policy, prompts, config.model, config.longest_answer)

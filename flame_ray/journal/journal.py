@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from flame_ray.evaluation.judgements import Judgements
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.sorted_groups import SortedGroups
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
-from flame_ray.prompts.classify import accuracy
 from flame_ray.report import tables
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import round_summary, truncated_share
@@ -31,7 +31,6 @@ from flame_ray.types import (
     HeldOut,
     PairCounts,
     PairSet,
-    Prompt,
     PromptSet,
     RoundReport,
     ScoredGroup,
@@ -107,7 +106,7 @@ class Journal:
             return self._shards.read(round, kind, PromptSet).prompts_P
         with self._timeline.stage("classify", round) as stage:
             decided = tuple(classify(prompts_P, round))
-            stage.note(_classified(decided))
+            stage.note(tables.classified_line(decided))
         self._table(round, kind, tables.PROMPTS, [tables.prompt_rows(decided)])
         self._shards.write(round, kind, PromptSet(decided))
         return decided
@@ -136,10 +135,15 @@ class Journal:
         with self._timeline.stage("score", round) as stage:
             new = (group for group in _without_waiting(groups_P, stage) if group.prompt.id not in done)
             scored_P = stage.counted(score(new, round), None, len(done))
+            judgements = Judgements()
             for scored in self._shards.store(round, "scored", scored_P):
+                judgements.add(result for each in scored.scored_G for result in each.rewards.values())
                 checked = sum(FACTUALITY in each.rewards for each in scored.scored_G)
                 stage.add(judged=len(scored.scored_G), checked_for_facts=checked)
                 yield scored
+            if judgements.unread:
+                stage.add(unread_judgements=judgements.unread)
+            judgements.warn(f"round {round}")
 
     def _all_sampled(self, groups_P: Iterable[Group], round: int) -> Iterator[Group]:
         """The same groups from their shards, once the last one is sampled."""
@@ -201,6 +205,9 @@ class Journal:
         with self._timeline.stage(name, round) as stage:
             answers = evaluate(prompts_P, round)
             stage.note(tables.evaluation_line(answers.evaluation))
+            judgements = Judgements()
+            judgements.add(result for each in answers.scored_P for result in each.rewards.values())
+            judgements.warn(f"round {round}, {kind}")
         self._responses(round, f"{kind}_", tables.reward_names(answers.scored_P), [answers.scored_P])
         self._shards.write(round, kind, answers)
         return answers
@@ -252,13 +259,6 @@ def _stale(group: Group, newest: int) -> dict[str, int]:
     """Counts a group that was sampled from other weights than those that its round starts from (see `pipeline.staleness`)."""
     is_stale = any(response.weight_version != newest for response in group.responses_G)
     return {"stale_groups": 1} if is_stale else {}
-
-
-def _classified(prompts_P: Sequence[Prompt]) -> str:
-    found = accuracy(prompts_P)
-    fact_based = sum(bool(prompt.fact_based) for prompt in prompts_P)
-    agreement = f"; agrees with {found.correct} of {found.labelled} labels ({found.correct / max(found.labelled, 1):.1%})"
-    return f"{fact_based} of {len(prompts_P)} prompts need facts{agreement if found.labelled else ''}"
 
 
 def _paired(pairs: PairCounts) -> str:

@@ -1,12 +1,13 @@
 """Decides which instructions need facts (FLAME, section 4.1), by asking a language model or by the labels of the prompt set."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from flame_ray.engines.base import Message, probability_of_yes
 from flame_ray.errors import DataError
-from flame_ray.storage.cache import Cache
+from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import Prompt
 
 # The answers' first tokens are "Knowledge" and "Creat" in SmolLM2's vocabulary. A model of 135M parameters chooses between
@@ -29,6 +30,29 @@ DEMONSTRATIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a language model is asked about a text, after demonstrations; `yes` and `no` are the words of its two answers."""
+
+    words: str
+    yes: str
+    no: str
+    demonstrations: tuple[tuple[str, str], ...]
+
+    def messages(self, text: str) -> list[dict[str, str]]:
+        """Few-shot turns; the first token of the assistant's next turn is the answer."""
+        messages = []
+        for demonstration, answer in self.demonstrations:
+            messages += [self._turn(demonstration), {"role": "assistant", "content": answer}]
+        return [*messages, self._turn(text)]
+
+    def _turn(self, text: str) -> dict[str, str]:
+        return {"role": "user", "content": f"{text}\n\n{self.words}"}
+
+
+NEEDS_FACTS = Question(QUESTION, YES, NO, DEMONSTRATIONS)
+
+
 class LanguageModel(Protocol):
     """A model that chooses between words."""
 
@@ -37,34 +61,60 @@ class LanguageModel(Protocol):
         ...
 
 
-class Accuracy(NamedTuple):
-    """On how many prompts the decision agrees with the label, out of those that have both."""
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How decisions agree with labels: of `labelled` texts, how many were decided rightly and how many called fact-based.
+
+    >>> found = Accuracy.of([(True, True), (True, False), (False, False)])
+    >>> found.correct, found.labelled, found.right_yes, found.said_yes, found.labelled_yes
+    (2, 3, 1, 1, 2)
+    """
 
     correct: int
     labelled: int
+    right_yes: int  # called fact-based, and labelled so: of `said_yes` the precision, of `labelled_yes` the recall
+    said_yes: int
+    labelled_yes: int
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[bool, bool]]) -> "Accuracy":
+        """From the label and the decision of each text."""
+        pairs = list(pairs)
+        return cls(
+            correct=sum(label == said for label, said in pairs),
+            labelled=len(pairs),
+            right_yes=sum(label and said for label, said in pairs),
+            said_yes=sum(said for _, said in pairs),
+            labelled_yes=sum(label for label, _ in pairs),
+        )
 
 
 def classify(prompts: Sequence[Prompt], model: LanguageModel, known: Cache, threshold: float) -> tuple[Prompt, ...]:
     """Each prompt with `fact_based`: whether P(yes) reaches the threshold. `known` keeps P(yes) by text, for later runs."""
-    found = known.get([prompt.text for prompt in prompts])
-    unknown = [prompt.text for prompt in prompts if prompt.text not in found]
-    answers = model.choose((classification_messages(text) for text in unknown), (YES, NO))
+    return decide(prompts, probabilities([prompt.text for prompt in prompts], NEEDS_FACTS, model, known), threshold)
+
+
+def probabilities(texts: Sequence[str], question: Question, model: LanguageModel, known: Cache | None) -> list[float]:
+    """P(yes) of each text, if yes and no are the only answers. `known` keeps it by text; no text is asked about twice."""
+    found = known.get(texts) if known else {}
+    unknown = [text for text in dict.fromkeys(texts) if text not in found]
+    answers = model.choose((question.messages(text) for text in unknown), (question.yes, question.no))
     new = {text: probability_of_yes(*answer) for text, answer in zip(unknown, answers, strict=True)}
-    known.add(new)
+    if known:
+        known.add(new)
     found |= new
-    return decide(prompts, [found[prompt.text] for prompt in prompts], threshold)
+    return [found[text] for text in texts]
 
 
 def classification_messages(instruction: str) -> list[dict[str, str]]:
-    """Few-shot turns; the first token of the assistant's next turn is the answer."""
-    messages = []
-    for demonstration, answer in DEMONSTRATIONS:
-        messages += [_question(demonstration), {"role": "assistant", "content": answer}]
-    return [*messages, _question(instruction)]
+    """The question whether an instruction needs facts."""
+    return NEEDS_FACTS.messages(instruction)
 
 
-def _question(instruction: str) -> dict[str, str]:
-    return {"role": "user", "content": f"{instruction}\n\n{QUESTION}"}
+def classification_cache(model: str, question: Question = NEEDS_FACTS) -> Cache:
+    """This node's answers. A change of the model, which its fingerprint tells, or of the question starts a new cache."""
+    key = hashlib.sha256((model + repr(question.messages(""))).encode()).hexdigest()[:16]
+    return Cache(node_file(cache_dir() / "classify" / key))
 
 
 def decide(prompts: Sequence[Prompt], probabilities: Sequence[float], threshold: float) -> tuple[Prompt, ...]:
@@ -83,5 +133,7 @@ def decide_by_label(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
 
 
 def accuracy(prompts: Sequence[Prompt]) -> Accuracy:
-    both = [prompt for prompt in prompts if prompt.label is not None and prompt.fact_based is not None]
-    return Accuracy(sum(prompt.label == prompt.fact_based for prompt in both), len(both))
+    """Over the prompts that have both a label and a decision."""
+    return Accuracy.of(
+        (prompt.label, prompt.fact_based) for prompt in prompts if prompt.label is not None and prompt.fact_based is not None
+    )

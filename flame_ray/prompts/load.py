@@ -41,6 +41,11 @@ def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
     return prompts
 
 
+def prompts_of(source: PromptSource) -> tuple[Prompt, ...]:
+    """The prompts of one source, within its limits. Raises DataError, naming file and line."""
+    return tuple(_of_source(source))
+
+
 def draw(prompts: tuple[Prompt, ...], count: int, seed: int, round: int) -> tuple[Prompt, ...]:
     """`count` training prompts of a round, without replacement, or all of them if there are fewer.
 

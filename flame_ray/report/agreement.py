@@ -66,9 +66,36 @@ def preferences_table(found: dict[str, Any]) -> Table:
         table.add_row(Text(printable(name)), *(_preference(figures, part) for part in PREFERENCES))
     table.add_row("all", *(_preference(found, part) for part in PREFERENCES), style="bold")
     left_out = f"left out: {found['ties']} ties, {found['missing']} pairs on which the judge failed"
+    if (judgements := found.get("judgements")) and judgements["unread"]:
+        of = judgements["read"] + judgements["unread"]
+        left_out += f", {judgements['unread']} of {of} judgements without a score ({judgements['unread_share']:.1%})"
     gaps = [f"{found[name]:.3g}" if found[name] is not None else "-" for name in ("tie_gap", "other_gap")]
     table.caption = Text(f"{left_out}; mean distance of the two scores: {gaps[0]} on ties, {gaps[1]} on other pairs")
     return table
+
+
+def classification_table(found: dict[str, Any]) -> Table:
+    """Accuracy, precision and recall in percent, each with its n, by group and overall."""
+    how = f"{found['texts']} by {found['by']} {found['model']}, fact-based from {found['threshold']:g}"
+    table = Table(title=Text(printable(f"{how}; [95 % interval]")))
+    headings = ("group", "n", "fact-based", "accuracy, %", "precision, % (n)", "recall, % (n)", "majority, %", "AUC")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "group" else "right")
+    for name, figures in found.get("groups", {}).items():
+        table.add_row(Text(printable(name)), *_classification(figures))
+    table.add_row("all", *_classification(found), style="bold")
+    if found["left_out"]:
+        table.caption = Text(f"{found['left_out']} that the classifier was trained on are left out")
+    return table
+
+
+def _classification(figures: dict[str, Any]) -> tuple[str | Text, ...]:
+    accuracy, *others = (
+        _percent(figures[name]["share"], figures[name]["ci95"]) for name in ("accuracy", "precision", "recall")
+    )
+    shares = [share.append(f" ({figures[name]['n']})") for name, share in zip(("precision", "recall"), others, strict=True)]
+    counts = str(figures["n"]), str(figures["fact_based"])
+    return (*counts, accuracy, *shares, _percent(figures["majority"], None), _cell(figures["auc"], None, "{:.3f}"))
 
 
 def _preference(figures: dict[str, Any], part: str) -> Text:

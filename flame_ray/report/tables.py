@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from flame_ray.prompts.classify import accuracy
+from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import (
     FACTUALITY,
     Evaluation,
@@ -187,6 +189,25 @@ def selection_line(selection: Selection) -> str:
     if selection.rolled_back:
         return f"{score}{abstains}: rolled back to round {selection.best}"
     return f"{score}{abstains}: round {selection.best} stays the best"
+
+
+def classified_line(prompts_P: Sequence[Prompt]) -> str:
+    """How many prompts need facts and how far that agrees with their labels, as one line for the screen."""
+    found, fact_based = accuracy(prompts_P), sum(bool(prompt.fact_based) for prompt in prompts_P)
+    line = f"{fact_based} of {len(prompts_P)} prompts need facts"
+    if not found.labelled:
+        return line
+    agrees = f"agrees with {found.correct} of {found.labelled} labels ({_share(found.correct, found.labelled)})"
+    precision, recall = _share(found.right_yes, found.said_yes), _share(found.right_yes, found.labelled_yes)
+    return f"{line}; {agrees}; precision {precision} (n {found.said_yes}), recall {recall} (n {found.labelled_yes})"
+
+
+def _share(count: int, of: int) -> str:
+    """`97.5% [92.9, 99.1]`, with Wilson's interval."""
+    if not of:
+        return "-"
+    low, high = wilson(count, of)
+    return f"{count / of:.1%} [{low:.1%}, {high:.1%}]".replace("%,", ",").replace("%]", "]")
 
 
 def training_line(report: TrainingReport) -> str:

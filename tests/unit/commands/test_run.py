@@ -87,6 +87,14 @@ def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, t
     _check(job(run={"select": "best"}, prompts={"sources": sources}), new(tmp_path), is_new=True)
 
 
+def test_a_light_classifier_needs_instructions_of_both_labels(job, tmp_path):
+    classify = {"by": "embedding", "labels": [{"source": "open-ended"}]}
+    with pytest.raises(DataError, match=r"instructions of both labels in classify\.labels"):
+        _check(job(classify=classify), new(tmp_path), is_new=True)
+    classify["labels"].append({"source": "factbook", "limit": 10})
+    _check(job(classify=classify), new(tmp_path), is_new=True)
+
+
 def test_a_judge_that_is_not_there_is_named_by_its_own_setting(job, tmp_path):
     with pytest.raises(ModelError, match=r"found judge\.model: \./no-judge\."):
         _check(job(judge={"model": "./no-judge"}), new(tmp_path), is_new=True)

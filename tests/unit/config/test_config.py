@@ -131,6 +131,7 @@ RANGES = [
     ("judge.temperature", 0, -0.1),
     ("judge.samples", 1, 0),
     ("classify.threshold", 1, 1.01),
+    ("factuality.sentence_threshold", 0, -0.01),
     ("factuality.retrieve", 1, 0),
     ("factuality.threshold", 0, -0.01),
     ("pairs.max_judge_gap", 0, -0.1),

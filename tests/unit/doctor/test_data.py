@@ -28,6 +28,12 @@ def test_prompts_are_counted_and_a_missing_column_is_named(tmp_path):
     assert check.level is Level.PROBLEM
 
 
+def test_labels_of_a_light_classifier_are_read_too():
+    labels = [{"source": "open-ended"}]
+    (check,) = find_prompts(job(classify={"by": "embedding", "labels": labels}))
+    assert check.level is Level.PROBLEM and "classify.labels" in check.expected
+
+
 @pytest.mark.timeout(60)
 def test_a_data_set_that_is_not_reached_is_a_problem_that_names_it():
     (check,) = find_prompts(job(prompts={"sources": [{"source": "factbook"}, {"source": "flame-ray/no-such-set"}]}))

@@ -5,7 +5,16 @@ import json
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.evaluation.labels import claim_of, fact_of, preference_of, read_claims, read_facts, response_of
+from flame_ray.evaluation.labels import (
+    claim_of,
+    fact_of,
+    judgement_of,
+    preference_of,
+    read_claims,
+    read_facts,
+    read_texts,
+    response_of,
+)
 from flame_ray.storage.jsonl import Row, parse_line
 
 ASKED = {"claim": "Lima is the capital.", "prompt": "What is the capital of Peru?", "label": "not_found"}
@@ -157,3 +166,39 @@ def test_a_file_without_labels_is_refused(tmp_path, text, part):
     with pytest.raises(DataError) as error:
         read_claims(path)
     assert part in str(error.value)
+
+
+def test_a_text_has_its_label_in_any_of_the_usual_words(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    rows = [("a", True, None), ("b", "yes", "mine"), ("c", False, None), ("d", "No", None), ("e", 1, None)]
+    path.write_text("".join(json.dumps({"sentence": s, "label": label, "group": g}) + "\n" for s, label, g in rows))
+    found = read_texts(path, "sentence")
+    assert {each.text: each.fact_based for each in found} == {"a": True, "b": True, "c": False, "d": False, "e": True}
+    assert found[1].group == "mine"
+
+
+@pytest.mark.parametrize("label", [None, "perhaps", 2, ""])
+def test_a_text_with_another_label_is_refused_with_its_line(tmp_path, label):
+    path = tmp_path / "texts.jsonl"
+    path.write_text(json.dumps({"prompt": "a", "label": True}) + "\n" + json.dumps({"prompt": "b", "label": label}) + "\n")
+    with pytest.raises(DataError, match=r"`label` to be one of true, yes, 1.*texts\.jsonl:2"):
+        read_texts(path, "prompt")
+
+
+JUDGED = {"prompt": "Name a river.", "response": "", "rationale": "It names none.", "score": 0}
+
+
+def test_a_judgement_has_its_reasons_and_its_score_and_may_be_of_an_empty_response():
+    found = judgement_of(row(JUDGED, score=2.5))
+    assert (found.instruction, found.response, found.rationale, found.score) == ("Name a river.", "", "It names none.", 2.5)
+
+
+@pytest.mark.parametrize("score", [-1, 5.5, "4", None, True, [4]])
+def test_a_score_off_the_scale_is_refused_with_its_line(score):
+    with pytest.raises(DataError, match=r"a score from 0 to 5 in the column `score`; found l\.jsonl:7"):
+        judgement_of(row(JUDGED, score=score))
+
+
+def test_a_rationale_that_ends_in_a_score_is_refused_because_the_two_might_differ():
+    with pytest.raises(DataError, match=r"a rationale without its score.*Score: 3"):
+        judgement_of(row(JUDGED, rationale="It names none.\nScore: 3"))

@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import logging
 import uuid
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from flame_ray.journal.shards import SHARD_RECORDS
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Prompt, Split
+from flame_ray.types import Group, Prompt, Score, Split
 from tests.doubles import FakeClock
 
 TRAIN_P = (Prompt("train", "question", label=True),)
@@ -73,6 +74,25 @@ def failing(error: BaseException):
         raise error
 
     return stage
+
+
+def test_judgements_that_cannot_be_read_are_counted_on_the_screen_and_told_when_they_are_many(recorded, fake_stages, caplog):
+    fake = fake_stages()
+
+    def score(groups_P, round):
+        for group in fake.score(groups_P, round):
+            scored_G = [
+                replace(each, rewards={**each.rewards, "instruction": Score(each.response.id, 3.0, (3.0,) * 9, unread=1)})
+                for each in group.scored_G
+            ]
+            yield replace(group, scored_G=tuple(scored_G))
+
+    with caplog.at_level(logging.WARNING):
+        _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake.stages(score=score)), PROMPTS)
+    assert "2 judged, 2 checked for facts, 2 unread judgements" in recorded.screen.getvalue()
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "round 1: no score could be read in 2 of 20 judgements (10.0 %, more than 5 %)"
+    ]
 
 
 def test_wrapped_stages_give_what_the_stages_give(recorded, stages):
@@ -190,7 +210,7 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert [line.split()[:3] for line in lines] == [
         ["round", round, name] for round, names in (("0", ["classify", "evaluate"]), ("1", ENDS)) for name in names
     ]
-    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0%)" in lines[2]
+    assert "1 of 1 prompts need facts; agrees with 1 of 1 labels (100.0% [20.7, 100.0])" in lines[2]
     assert "2 responses, 4 tokens" in lines[3]
     assert "2 judged, 2 checked for facts" in lines[4]
     assert "1 pairs; 0 of 2 responses truncated (0.0%); dropped: 1 factuality: tie" in lines[5]

@@ -8,11 +8,15 @@ from flame_ray.prompts.classify import (
     DEMONSTRATIONS,
     NO,
     YES,
+    Accuracy,
+    Question,
     accuracy,
+    classification_cache,
     classification_messages,
     classify,
     decide,
     decide_by_label,
+    probabilities,
 )
 from flame_ray.storage.cache import Cache
 from flame_ray.types import Prompt
@@ -69,6 +73,23 @@ def test_a_text_is_asked_about_once_even_in_later_runs(tmp_path):
     assert stricter.fact_based is False  # the cache has the probability 0.88, not the decision
 
 
+def test_a_text_that_comes_twice_is_asked_about_once_also_without_a_cache():
+    model = Model(0.0, 700.0)
+    question = Question("Is it?", YES, NO, (("One.", YES), ("Two.", NO)))
+    assert probabilities(["a", "b", "a"], question, model, None) == [0.5, 1.0, 0.5]
+    assert [[turn["content"] for turn in chat] for chat in model.asked] == [
+        ["One.\n\nIs it?", YES, "Two.\n\nIs it?", NO, f"{text}\n\nIs it?"] for text in ("a", "b")
+    ]
+
+
+def test_another_model_and_another_question_have_caches_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(tmp_path))
+    classification_cache("one").add({"text": 0.5})
+    assert "text" in classification_cache("one")
+    assert "text" not in classification_cache("two")
+    assert "text" not in classification_cache("one", Question("Is it?", YES, NO, ()))
+
+
 def test_a_prompt_needs_facts_when_its_probability_reaches_the_threshold():
     assert [prompt.fact_based for prompt in decide([FISH, POEM, POEM], [0.5, 0.49, 0.9], 0.5)] == [True, False, True]
 
@@ -95,5 +116,5 @@ def test_a_prompt_without_a_label_cannot_be_decided_by_it():
 def test_accuracy_counts_prompts_that_have_a_label_and_a_decision():
     decided = decide([FISH, FISH, FISH, POEM], [0.9, 0.9, 0.1, 0.9], 0.5)
     found = accuracy([*decided, Prompt(id="bare", text="Hm?", fact_based=True), POEM])
-    assert found == (2, 4)
-    assert accuracy([]) == (0, 0)
+    assert found == Accuracy(correct=2, labelled=4, right_yes=2, said_yes=3, labelled_yes=3)
+    assert accuracy([]) == Accuracy(0, 0, 0, 0, 0)

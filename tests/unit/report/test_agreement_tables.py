@@ -5,8 +5,9 @@ import io
 from rich.console import Console
 
 from flame_ray.evaluation.agreement import ComparedClaim, ComparedResponse, claim_agreement, response_agreement
+from flame_ray.evaluation.classification import ClassifiedText, classification_agreement
 from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
-from flame_ray.report.agreement import claims_table, preferences_table, responses_table
+from flame_ray.report.agreement import claims_table, classification_table, preferences_table, responses_table
 
 ABOUT = {"checker": "lexical/1/0.5 [red]", "threshold": 0.5}
 
@@ -53,3 +54,21 @@ def test_correlations_have_a_sign_and_the_table_says_what_was_left_out():
 
 def test_a_figure_that_does_not_exist_is_a_dash():
     assert " - " in printed(responses_table(ABOUT | response_agreement([])))
+
+
+def test_a_classifier_has_each_share_with_its_n_by_group_and_over_all():
+    texts = [ClassifiedText(label, p, "[b]mine[/]") for label, p in ((True, 0.9), (True, 0.1), (False, 0.8), (False, 0.2))]
+    about = {"texts": "instructions", "by": "embedding", "model": "mini", "threshold": 0.5, "left_out": 3}
+    out = " ".join(printed(classification_table(about | classification_agreement(texts, 0.5))).split())
+    assert "instructions by embedding mini, fact-based from 0.5; [95 % interval]" in out
+    assert out.count("50.0 [15.0, 85.0]") == 2  # the accuracy of 4 texts, of the group and of all
+    assert out.count("50.0 [9.5, 90.5] (2)") == 4  # precision and recall
+    assert "[b]mine[/]" in out and "3 that the classifier was trained on are left out" in out
+
+
+def test_judgements_without_a_score_are_counted_below_the_preferences():
+    found = {"judge": {"backend": "rubric"}} | preference_agreement([ComparedPair(1.0, 0.5, 1)], 0, 50)
+    unread = found | {"judgements": {"read": 9, "unread": 3, "unread_share": 0.25}}
+    assert "3 of 12 judgements without a score (25.0%)" in " ".join(printed(preferences_table(unread)).split())
+    none = found | {"judgements": {"read": 12, "unread": 0, "unread_share": 0.0}}
+    assert "without a score" not in printed(preferences_table(none))

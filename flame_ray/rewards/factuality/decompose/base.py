@@ -1,6 +1,6 @@
 """The protocol of decomposers, and the last step of each: no fact is stated twice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,15 @@ class Decomposer(Protocol):
     def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         """The sentences and the distinct facts of each response to its question. An unfinished one loses its last sentence."""
         ...
+
+
+# Given the sentences of each of R responses, those that are not decomposed because they carry no factual knowledge.
+Skips = Callable[[Sequence[Sequence[str]]], list[frozenset[str]]]
+
+
+def skip_none(sentences_RS: Sequence[Sequence[str]]) -> list[frozenset[str]]:
+    """Every sentence is decomposed."""
+    return [frozenset()] * len(sentences_RS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flame_ray.engines.base import Message, SampleRequest
-from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
+from flame_ray.rewards.factuality.decompose.base import Skips, SplitSentence, deduplicated, skip_none
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.leads import is_statement
 from flame_ray.rewards.factuality.decompose.sentences import sentences
@@ -81,16 +81,23 @@ class _Question:
 class LlmDecomposer:
     """Samples greedily, so that a sentence always has the same facts."""
 
-    def __init__(self, verifier: Verifier):
-        self._verifier = verifier
+    def __init__(self, verifier: Verifier, skips: Skips = skip_none):
+        self._verifier, self._skips = verifier, skips
         self._answers: dict[_Question, str] = {}
 
     def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         """Raises ValueError if an answer about one of the responses cannot be used, or a sentence is too long to ask about."""
-        each = zip(questions, responses, strict=True)
-        asked = [list(_questions(prompt, sentences(answer.text, answer.finish_reason != "length"))) for prompt, answer in each]
-        self._ask([question for questions_S in asked for question in questions_S])
-        return [deduplicated(map(self._split, questions_S)) for questions_S in asked]
+        split = [sentences(each.text, each.finish_reason != "length") for each in responses]
+        asked = [list(_questions(prompt, sentences_S)) for prompt, sentences_S in zip(questions, split, strict=True)]
+        each = list(zip(asked, self._skips(split), strict=True))
+        self._ask([question for questions_S, skipped in each for question in questions_S if question.sentence not in skipped])
+        return [
+            deduplicated(
+                SplitSentence(question.sentence, ()) if question.sentence in skipped else self._split(question)
+                for question in questions_S
+            )
+            for questions_S, skipped in each
+        ]
 
     def _ask(self, questions: Sequence[_Question]) -> None:
         if len(self._answers) > ANSWERS_KEPT:

@@ -6,11 +6,11 @@ A response cannot look factual without being so: a fact that is repeated counts 
 questions, greetings and refusals do not count. A hedge (`I think that ...`) does not hide the claim after it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Literal
 
 from flame_ray.rewards.factuality.decompose.answers import is_yes_or_no, read_with_question
-from flame_ray.rewards.factuality.decompose.base import SplitSentence, deduplicated
+from flame_ray.rewards.factuality.decompose.base import Skips, SplitSentence, deduplicated, skip_none
 from flame_ray.rewards.factuality.decompose.clauses import split_clauses
 from flame_ray.rewards.factuality.decompose.language import refuse_other_languages
 from flame_ray.rewards.factuality.decompose.leads import is_statement
@@ -23,16 +23,18 @@ from flame_ray.types import Decomposition, Response
 class RuleDecomposer:
     """`rule` splits sentences into clauses and list items; `sentence` keeps them whole (the paper's ablation, table 10)."""
 
-    def __init__(self, mode: Literal["rule", "sentence"] = "rule"):
-        self._mode = mode
+    def __init__(self, mode: Literal["rule", "sentence"] = "rule", skips: Skips = skip_none):
+        self._mode, self._skips = mode, skips
 
     def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
         """Raises ValueError if a response is not in English."""
-        return [self._decompose(question, response) for question, response in zip(questions, responses, strict=True)]
-
-    def _decompose(self, question: str, response: Response) -> Decomposition:
-        refuse_other_languages(response.text)
-        return decompose(response.text, self._mode, response.finish_reason != "length", question)
+        for response in responses:
+            refuse_other_languages(response.text)
+        split = [sentences(each.text, each.finish_reason != "length") for each in responses]
+        return [
+            deduplicated(_split(sentences_S, self._mode, question, skipped))
+            for question, sentences_S, skipped in zip(questions, split, self._skips(split), strict=True)
+        ]
 
 
 class ResponseLevelDecomposer:
@@ -68,17 +70,20 @@ def decompose(text: str, mode: Literal["rule", "sentence"], finished: bool = Tru
     return deduplicated(_split(sentences(text, finished), mode, question))
 
 
-def _split(sentences_S: Sequence[str], mode: Literal["rule", "sentence"], question: str) -> Iterator[SplitSentence]:
+def _split(
+    sentences_S: Sequence[str], mode: Literal["rule", "sentence"], question: str, skipped: Container[str] = ()
+) -> Iterator[SplitSentence]:
     claims = [claim_of(sentence) for sentence in sentences_S]
     topic, subject = topic_of(question, [claim for claim in claims if claim]), ""
     is_short = not any(is_statement(claim) for claim in claims)
     for at, (sentence, claim) in enumerate(zip(sentences_S, claims, strict=True)):
         if is_short and (claim or is_yes_or_no(sentence)):
             claim = read_with_question(sentence if sentence[:1].islower() else claim or sentence, question, at, topic)
-        if not claim:
+        if claim:
+            claim = resolve(claim, subject, topic)
+            subject = subject_of(claim) or subject
+        if not claim or sentence in skipped:
             yield SplitSentence(sentence, ())
             continue
-        claim = resolve(claim, subject, topic)
-        subject = subject_of(claim) or subject
         pieces = split_clauses(claim, topic) if mode == "rule" else [claim]
         yield SplitSentence(sentence, [named(piece, topic) for piece in pieces if says_something(piece, topic)])

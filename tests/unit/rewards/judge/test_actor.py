@@ -9,6 +9,7 @@ from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import ModelError
 from flame_ray.rewards.judge.actor import JudgeActor, make_judge
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
+from flame_ray.rewards.judge.pairwise import PairwiseJudge
 from flame_ray.rewards.judge.preference import PreferenceJudge
 from flame_ray.rewards.judge.rubric import RubricJudge
 from tests.builders import make_group, make_response
@@ -31,7 +32,12 @@ def actor(engine: FakeEngine) -> JudgeActor:
 
 @pytest.mark.parametrize(
     ("backend", "kind"),
-    [("rubric", RubricJudge), ("backtranslation", BacktranslationJudge), ("preference", PreferenceJudge)],
+    [
+        ("rubric", RubricJudge),
+        ("backtranslation", BacktranslationJudge),
+        ("preference", PreferenceJudge),
+        ("pairwise", PairwiseJudge),
+    ],
 )
 def test_the_settings_choose_the_judge(backend, kind):
     assert isinstance(make_judge(FakeEngine(), JudgeConfig(backend=backend), 7, 1000), kind)

@@ -1,0 +1,140 @@
+"""`flame-ray self-instruct`: makes new instructions with a model, as a file that `prompts.sources` can name.
+
+Each batch of answers is one record of `<out>.batches.jsonl`: a command that was killed continues after the last one, and makes
+what it would have made otherwise. `out` is written at the end, also of a command that is interrupted.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from os import getpid
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flame_ray import __version__
+from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.connect import check_address, connected
+from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted
+from flame_ray.commands.out import check_out_file
+from flame_ray.commands.score_file import ScoreFile
+from flame_ray.config import Config
+from flame_ray.controller.workers import Scope, start_samplers
+from flame_ray.engines.models import KnownModel, check_prompts, fingerprint, look_up
+from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
+from flame_ray.report.progress import Screen
+from flame_ray.rollout.pool import RolloutPool
+from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.storage.atomic import write_file
+from flame_ray.types import Prompt, Response
+
+AFTER_INTERRUPT = "run the same command again: it continues after the last batch"
+Answer = Callable[[Sequence[Prompt], int], list[Response]]  # to the prompts of a batch, in their order
+
+
+def self_instruct(config: Config, out: Path, console: Console) -> None:
+    """Make instructions until there are enough, or too many batches brought none. Raises a FlameError when it cannot go on."""
+    check_address(config.cluster)
+    check_out_file(out)
+    settings, seeds = config.self_instruct, load_seeds(config.self_instruct)
+    policy = look_up(config.model.policy, config.model)
+    maker, screen = InstructionMaker(seeds, settings, config.run.seed), Screen(console)
+    check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens)
+    log = out.with_name(f"{out.name}.batches.jsonl")
+    with ScoreFile(log, _made_by(config, policy, seeds), number="batch") as file:
+        progress = Progress(maker, file, settings.instructions, settings.patience)
+        try:
+            if not progress.is_over:
+                _make(config, policy, progress, screen)
+        finally:
+            _write(out, maker.made[: settings.instructions])
+    console.print(f"{progress}: {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+class Progress:
+    """How far the making is: the batches of the file, which begin with those of earlier processes."""
+
+    def __init__(self, maker: InstructionMaker, file: ScoreFile, wanted: int, patience: int):
+        self.maker, self._file, self._wanted, self._patience = maker, file, wanted, patience
+        self._answers, self._without_new = 0, 0
+        self._left_out: Counter[str] = Counter()
+        self._next = file.last + 1
+        for record in file.records():
+            batch = InstructionBatch(record["batch"], tuple(record["kept"]), record["left_out"])
+            maker.restore(batch)
+            self._count(batch, record["answers"])
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.maker.made) >= self._wanted or self._without_new >= self._patience
+
+    def batches(self, answer: Answer) -> Iterator[int]:
+        """Makes batch after batch, and yields how many instructions there are after each."""
+        while not self.is_over:
+            answers = answer(self.maker.questions(self._next), self._next)
+            batch = self.maker.keep_new(self._next, answers)
+            record = {"batch": batch.number, "answers": len(answers), "left_out": batch.left_out, "kept": batch.kept}
+            self._file.append(record)
+            self._count(batch, len(answers))
+            self._next += 1
+            yield len(self.maker.made)
+
+    def _count(self, batch: InstructionBatch, answers: int) -> None:
+        self._answers += answers
+        self._left_out.update(batch.left_out)
+        self._without_new = 0 if batch.kept else self._without_new + 1
+
+    def __str__(self) -> str:
+        made = len(self.maker.made)
+        items = made + self._left_out.total() - self._left_out[UNREADABLE]
+        left_out = ", ".join(f"{count} {reason}" for reason, count in self._left_out.most_common())
+        words = f"{made} new instructions of {items} written in {self._answers} answers; left out: {left_out or 'none'}"
+        if made < self._wanted and self.is_over:
+            words += f"; ended short of {self._wanted}, as the last {self._patience} batches brought none"
+        return words
+
+
+def _make(config: Config, policy: KnownModel, progress: Progress, screen: Screen) -> None:
+    wanted = config.self_instruct.instructions
+    with interruptible(AFTER_INTERRUPT), connected(config.cluster, f"self-instruct-{getpid()}"):
+        check_capacity(config, only=("rollout",))
+        with Scope(config) as scope:
+            with closing(screen.begin("start actors")) as bar:
+                rollouts = RolloutPool(start_samplers(scope, policy.ref))
+                bar.end("ready")
+            with closing(screen.begin("make instructions")) as bar:
+                for made in progress.batches(_sampler(rollouts, config)):
+                    bar.advance(min(made, wanted), wanted)
+                    raise_if_interrupted()
+
+
+def _sampler(rollouts: RolloutPool, config: Config) -> Answer:
+    sampling, max_tokens = config.rollout, config.self_instruct.max_tokens
+
+    def answer(prompts_P: Sequence[Prompt], batch: int) -> list[Response]:
+        plan = SamplingPlan(batch, config.run.seed, 1, max_tokens, sampling.temperature, sampling.top_p, sampling.top_k)
+        found = {group.prompt.id: group.responses_G[0] for group in rollouts.generate(prompts_P, plan)}
+        return [found[prompt.id] for prompt in prompts_P]
+
+    return answer
+
+
+def _write(out: Path, instructions: Sequence[str]) -> None:
+    """One row an instruction. Its id is its number, which a longer file keeps."""
+    rows = ({"id": f"self-instruct/{number:06}", "prompt": text} for number, text in enumerate(instructions, start=1))
+    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+
+
+def _made_by(config: Config, policy: KnownModel, seeds: Sequence[str]) -> dict[str, Any]:
+    """What the instructions depend on. More of them may be asked for later."""
+    return {
+        "flame_ray": {"version": __version__},
+        "seeds": {"sha256": hashlib.sha256("\n".join(seeds).encode()).hexdigest()},
+        "settings": config.self_instruct.model_dump(mode="json", exclude={"seeds", "instructions", "patience"}),
+        "model": config.model.model_dump(mode="json") | {"fingerprint": fingerprint(policy.folder)},
+        "rollout": config.rollout.model_dump(mode="json", include={"temperature", "top_p", "top_k"}),
+        "run": {"seed": config.run.seed},
+    }
