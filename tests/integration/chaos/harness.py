@@ -240,8 +240,9 @@ def is_dead(process: psutil.Process) -> bool:
 
 
 def without_support(row: dict) -> dict:
-    """A row of a table without a fact's support score: a checker gives a slightly other one in a batch of another shape, and the
-    nodes of a run have caches of their own. The verdict stays.
+    """A row of a table without a fact's support score. The verdict stays.
+
+    A checker gives a slightly other score in a batch of another shape, and nodes have caches of their own.
     """
     return {key: value for key, value in row.items() if not ("verdict" in row and key == "score")}
 
