@@ -101,6 +101,8 @@ CHANGEABLE = {
         f"train_checker.records.{name}"
         for name in ("labels", "corpus", "made", "made_weight", "aside", "epochs", "lr", "specificity")
     ),
+    *(f"self_instruct.{name}" for name in ("seeds", "instructions", "seed_examples", "made_examples", "asked", "batch")),
+    *(f"self_instruct.{name}" for name in ("patience", "max_alike", "min_words", "max_words", "max_tokens")),
     *(f"train_judge.{name}" for name in ("labels", "aside", "off_topic", "epochs", "lr", "batch")),
 }
 
