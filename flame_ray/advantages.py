@@ -1,6 +1,6 @@
 """Turns scored responses into single responses with advantages, for a loss that compares no pairs (GRPO).
 
-The reward is TruthRL's ternary one (arXiv 2509.25760, section 3): +1 for what is true, -1 for what is not, and 0 for
+The reward is TruthRL's ternary one (arXiv 2509.25760): +1 for what is true, -1 for what is not, and 0 for
 abstaining. The advantage is GRPO's (arXiv 2402.03300, section 4.1.2): how many standard deviations a response's reward is above
 the mean of its group. Prompts that need no facts give none. A response that the token limit cut off is never reinforced.
 """
@@ -32,14 +32,16 @@ def grade(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
     `reward: <reason>`, a prompt or a response without an advantage as `ternary: <reason>`. Equal responses stay: they are
     samples of the policy.
     """
-    dropped, counts = Counter[str](), Counter[bool]()
-    graded: list[Graded] = []
-    for group in groups_P:
-        counts.update(scored.response.truncated for scored in group.scored_G)
-        if group.prompt.fact_based:
-            graded += compact_graded(_graded(list(_rewarded(group, config, dropped)), dropped))
-    graded.sort(key=lambda each: each.prompt_id)
-    return PairSet((), dict(sorted(dropped.items())), counts.total(), counts[True], tuple(graded))
+    dropped, counts = Counter[str](), Counter[bool]()  # by reason; responses, by whether they are truncated
+
+    def graded() -> Iterator[Graded]:
+        for group in groups_P:
+            counts.update(scored.response.truncated for scored in group.scored_G)
+            if group.prompt.fact_based:
+                yield from _graded(list(_rewarded(group, config, dropped)), dropped)
+
+    graded_D = sorted(compact_graded(graded()), key=lambda each: each.prompt_id)
+    return PairSet((), dict(sorted(dropped.items())), counts.total(), counts[True], tuple(graded_D))
 
 
 def _rewarded(group: ScoredGroup, config: PairsConfig, dropped: Counter[str]) -> Iterator[tuple[Response, float]]:

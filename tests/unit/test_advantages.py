@@ -117,3 +117,17 @@ def test_groups_in_any_order_give_the_same_responses_in_the_order_of_their_promp
     found = grade(groups_P, PairsConfig())
     assert [each.prompt_id for each in found.graded_D] == ["a", "a", "b", "b", "c", "c"]
     assert grade(iter(random.Random(1).sample(groups_P, 3)), PairsConfig()) == found
+
+
+def test_the_token_ids_of_all_responses_are_one_object_each_and_a_prompt_s_tokens_one_for_its_group():
+    def side(prompt: str, index: int, label: VerdictLabel) -> ScoredResponse:
+        tokens = {"prompt_tokens": [int("1000")], "tokens": [int("2000")]}
+        return make_scored(make_response(f"answer {index}", prompt=prompt, index=index, **tokens), facts=[label])
+
+    groups_P = [
+        make_scored_group(side(name, 0, SUPPORTED), side(name, 1, CONTRADICTED), prompt=make_prompt(name, fact_based=True))
+        for name in ("a", "b")
+    ]
+    first, second, third, _ = (each.response for each in grade(groups_P, PairsConfig()).graded_D)
+    assert first.prompt_token_ids is second.prompt_token_ids
+    assert first.token_ids[0] is second.token_ids[0] is third.token_ids[0]
