@@ -6,7 +6,7 @@ The data flows one way:
                                               |- factuality: sentences -> facts -> retrieve -> rerank -> check
                                               |- instruction following: judge
 
-`round.py` is this loop, `types.py` holds the records that travel along it, and `config/` holds the settings of each stage.
+`round.py` is this loop, `types/` holds the records that travel along it, and `config/` holds the settings of each stage.
 
 A name that ends in capital letters gives its shape: `responses_PG` are G responses to each of P prompts.
 

@@ -88,7 +88,7 @@ CHANGEABLE = {
     *("rollout.batch_sequences", "rollout.tensor_parallel"),
     *(f"{role}.{name}" for role in ("rollout", "factuality", "verifier", "judge", "learner") for name in ROLE),
     *(f"{role}.{name}" for role in ("rollout", "verifier", "judge") for name in ENGINE),
-    *(f"learner.{name}" for name in ("placement", "zero_stage", "offload", "micro_batch_pairs")),
+    *(f"learner.{name}" for name in ("placement", "zero_stage", "offload", "micro_batch_pairs", "packing")),
     *(f"learner.{name}" for name in ("gradient_checkpointing", "checkpoint_steps")),
     *(f"cluster.{name}" for name in ("address", "dashboard", "object_store_gib")),
     *(f"cluster.{name}_timeout_s" for name in ("start", "result", "step", "save", "push")),

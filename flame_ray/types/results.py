@@ -1,0 +1,111 @@
+"""What a round gives: reports of its training and of its evaluation."""
+
+from dataclasses import dataclass
+
+from flame_ray.types.pairs import PairCounts
+from flame_ray.types.scores import ScoredResponse
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """One round of training. `loss` and `metrics` are weighted means over the examples; the metrics are the loss's, by name.
+
+    `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
+    `step_losses`: the mean loss of each step, before its update.
+    `reference`: the weights that the loss compared with, such as `round 2`.
+    """
+
+    steps: int
+    examples: int
+    tokens: int
+    loss: float
+    metrics: dict[str, float]
+    step_losses: tuple[float, ...] = ()
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricIntervals:
+    """Each metric, or its change. Facts are counted per response, on fact-based prompts only."""
+
+    factual_precision: Interval
+    correct_facts: Interval
+    relevant_facts: Interval  # correct facts that answer the instruction
+    erroneous_facts: Interval
+    f_at_k: Interval  # F-beta of precision and recall at K (see `evaluation.recall_at`), so that saying less does not win
+    abstention_rate: Interval
+    instruction_score: Interval
+    response_tokens: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(MetricIntervals):
+    """The metrics of greedy answers to so many prompts; `missing` rewards failed."""
+
+    prompts: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """The scored greedy answers of a round [P], to the held-out or to the development prompts, and their evaluation."""
+
+    scored_P: tuple[ScoredResponse, ...]
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the development prompts decide after a round: which round is the best so far, and where the next one starts.
+
+    >>> value = Interval(mean=0.2, low=0.1, high=0.3, n=48)
+    >>> Selection(round=2, best=1, restart=1, value=value).rolled_back
+    True
+    """
+
+    round: int
+    best: int
+    restart: int  # the next round starts from this round's weights: those of `round`, or of `best`
+    value: Interval  # of the metric that decides (`run.select_by`), in this round
+    change: Interval | None = None  # its change from the best round before, paired by prompt; None for round 0
+    abstains_too_often: bool = False  # above `run.max_abstentions`
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.restart != self.round
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The version of the weights that every sampler serves, and what the check of that found."""
+
+    version: int
+    check: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """The results of one round. Round 0 is the model before training and has no pairs and no training.
+
+    `change`: of each held-out metric, paired by prompt, from round 0. `development` and `selection`: the metrics of the
+    development prompts and what follows from them, if the settings ask for the best round.
+    """
+
+    round: int
+    evaluation: Evaluation
+    pairs: PairCounts | None = None
+    training: TrainingReport | None = None
+    weight_version: int = 0
+    change: MetricIntervals | None = None
+    development: Evaluation | None = None
+    selection: Selection | None = None
