@@ -181,9 +181,9 @@ def reproduce(
     scale: Annotated[ScaleName, typer.Option("--scale", help="paper: for a GPU cluster. cpu: for two cores.")],
     store: Annotated[
         Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")
-    ] = Path("reproduction/store"),
+    ] = Path("reproduced/store"),
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many models of each system to make.")] = 1,
-    out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduction"),
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduced"),
     jobs: Annotated[Path, typer.Option("--jobs", help="The folder that holds the scale's job files.")] = Path("jobs"),
     only_print: Annotated[bool, typer.Option("--only-print", help="Start nothing: print what the store has.")] = False,
     set_: Set = None,

@@ -1,7 +1,7 @@
 """`flame-ray reproduce`: tables of the FLAME paper, ours beside the paper's, from one store that all of them share.
 
-Jobs run one after another. What the store has is not done again, what was begun is resumed, and what fails leaves its rows without
-figures and with the reason.
+Jobs run one after another. What the store has is not done again, and what was begun is resumed. What fails leaves its rows
+without figures and with the reason.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ Train = Callable[[Config, Console, str | None], Any]  # settings, where to print
 
 @dataclass(frozen=True, slots=True)
 class ReproduceRequest:
-    """Which tables, at which scale, from how many seeds; where the job files and the store are, and where tables are written."""
+    """Which tables, at which scale, from how many seeds. `jobs` holds the job files of the scales, `out` takes the tables."""
 
     tables: tuple[str, ...]
     scale: str
@@ -77,7 +77,7 @@ def reproduce(
             Carrier(store, commands or Commands(), absent, console, tables).carry_out(plan)
 
     def find(key: str) -> Found:
-        return found_in(store, plan.jobs[key], absent)
+        return found_in(store, plan, key, absent)
 
     filled = [fill(each, find) for each in planned]
     write_tables(filled, scale, request.out, tables)
@@ -103,7 +103,7 @@ class Carrier:
             except Interrupted:
                 raise
             except FlameError as error:
-                self._store.fail(job.key, str(error))
+                self._store.fail(job.key, f"{job.key}: {error}")
                 self._console.print(f"{job.key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
 
     def _is_hopeless(self, job: Job, plan: Plan) -> bool:
@@ -142,12 +142,16 @@ def absent_data(plan: Plan) -> dict[str, str]:
     return absent
 
 
-def found_in(store: Store, job: Job, absent: Mapping[str, str]) -> Found:
-    """A job's result, or why there is none."""
+def found_in(store: Store, plan: Plan, key: str, absent: Mapping[str, str]) -> Found:
+    """A job's result, or why there is none: its data is absent, it failed, or a job that it needs did."""
+    job = plan.jobs[key]
     found = store.found(job)
-    if found == NOT_DONE and isinstance(job, PlannedEvaluation):
-        return absent.get(job.suite, found)
-    return found
+    if found != NOT_DONE:
+        return found
+    if isinstance(job, PlannedEvaluation) and job.suite in absent:
+        return absent[job.suite]
+    needed = [found_in(store, plan, each, absent) for each in job.needs]
+    return next((each for each in needed if isinstance(each, str) and each != NOT_DONE), NOT_DONE)
 
 
 def write_tables(filled: Sequence[FilledTable], scale: Scale, out: Path, console: Console) -> None:
@@ -166,7 +170,8 @@ def write_tables(filled: Sequence[FilledTable], scale: Scale, out: Path, console
 def _stand_ins(filled: FilledTable, scale: Scale) -> Iterator[str]:
     for asked in dict.fromkeys(measure.source for measure in filled.table.measures):
         if asked in scale.stand_ins:
-            yield f"At this scale, `{scale.stand_ins[asked]}` stands in for `{asked}`: our figures and the paper's differ in kind."
+            stand_in = f"At this scale `{scale.stand_ins[asked]}` stands in for `{asked}`"
+            yield f"{stand_in}: our figures and the paper's are of different questions."
 
 
 def _with(config: Config, section: str, **settings: Any) -> Config:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.reproduction.systems import Scale, Step, System
-from flame_ray.reproduction.tables import Measure, Table
+from flame_ray.reproduction.tables import WIN_RATE, Measure, Table
 
 EVALUATE = "evaluate.yaml"  # the job file of a scale that says how models are evaluated
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
@@ -54,7 +54,7 @@ Job = PlannedStep | PlannedEvaluation
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A figure of a table. `keys`: whose results it is found in, one for each seed that makes a difference.
+    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such step.
 
     `lacks`: why it can have none; `is_baseline`: a win rate over itself.
     """
@@ -91,8 +91,8 @@ class Plan:
         if lacks := system.lacks or self._scale.lacks.get(system.name):
             return PlannedCell(system.name, measure, lacks=lacks)
         if measure.is_of_step and not any(step.command == measure.source for step in system.steps):
-            return PlannedCell(system.name, measure, lacks=f"no step `{measure.source}` makes this model")
-        if measure.against_baseline and system == table.baseline:
+            return PlannedCell(system.name, measure)
+        if measure.figure == WIN_RATE and system == table.baseline:
             return PlannedCell(system.name, measure, is_baseline=True)
         keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in range(self._seeds))
         return PlannedCell(system.name, measure, tuple(keys))
@@ -103,7 +103,7 @@ class Plan:
         if measure.is_of_step:
             return next(step.key for step in reversed(steps) if step.command == measure.source)
         suite, against = self._scale.stand_ins.get(measure.source, measure.source), None
-        if measure.against_baseline and table.baseline:
+        if measure.against_baseline and table.baseline and system != table.baseline:
             against = self._evaluation(table.baseline, self._steps(table.baseline, seed), suite, None).key
         return self._evaluation(system, steps, suite, against).key
 
@@ -117,7 +117,7 @@ class Plan:
         first = self._load(step.job, step.settings)
         settings = [*step.settings, f"run.seed={first.run.seed + seed}", f"run.name={step.command}", "run.save_merged=true"]
         if after:
-            settings += [f"model.policy={after}", "model.revision=null", "model.chat_template=null"]
+            settings += [f"model.policy={after}", "model.revision=null"]
         config = self._load(step.job, tuple(settings))
         made = PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
         self.jobs.setdefault(made.key, made)

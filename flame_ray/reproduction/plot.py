@@ -41,7 +41,7 @@ class Axis:
 
 
 def dots(filled: FilledTable) -> list[Dot]:
-    """The paper's dots, then ours; a model without both values has none. The baseline wins half of the comparisons with itself."""
+    """The paper's dots, then ours; a model without both values has none. The baseline wins half the comparisons with itself."""
     helpful, factual, length = (measure.name for measure in filled.table.measures)
     found = []
     for is_ours in (False, True):

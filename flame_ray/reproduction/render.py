@@ -9,8 +9,8 @@ from flame_ray.reproduction.tables import Measure
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
 EXPLAINED = (
-    "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, the "
-    "interval is the mean of theirs, and `seeds` says from where to where they reach."
+    "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
+    "the interval is the mean of theirs, and `seeds` says from where to where they reach."
 )
 
 
@@ -31,10 +31,13 @@ def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
 def cell_text(cell: Cell) -> str:
     """Ours and the paper's, as a cell of the table."""
     paper = "" if cell.paper is None else f"paper {_number(cell.paper, cell.measure)}"
-    ours = "baseline" if cell.is_baseline else _ours(cell.ours, cell.measure) if cell.ours else "missing"
-    if ours == "missing" and cell.paper is None and not cell.missing:
-        return "-"
-    return "; ".join(each for each in (ours, paper) if each)
+    if cell.is_baseline:
+        ours = "baseline"
+    elif cell.ours:
+        ours = _ours(cell.ours, cell.measure)
+    else:
+        ours = "missing" if cell.missing else "-"
+    return f"{ours}; {paper}" if paper else ours
 
 
 def csv_text(tables: Sequence[FilledTable]) -> str:

@@ -7,13 +7,15 @@ from flame_ray.errors import ConfigError
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
 
+WIN_RATE = "win_rate"
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A column. `figure` is a figure of a suite's result; or, of `sft` and `run`, a path in the summary of the last such step.
 
-    `factor` brings our figure into the paper's unit, shown with so many `digits`. `against_baseline`: the suite's answers are compared with those of the
-    table's baseline.
+    `factor` brings our figure into the paper's unit, which is shown with so many `digits`. `against_baseline`: it is that of
+    answers which are compared with those of the table's baseline.
     """
 
     name: str
@@ -50,11 +52,11 @@ def _facts(suite: str) -> tuple[Measure, ...]:
 
 
 def _win(over: System) -> Measure:
-    return Measure(f"win over {over.name}", "alpaca-eval", "win_rate", 100, against_baseline=True)
+    return Measure(f"win over {over.name}", "alpaca-eval", WIN_RATE, 100, against_baseline=True)
 
 
 def _length(suite: str) -> Measure:
-    return Measure(f"{suite}.length", suite, "characters", digits=0)
+    return Measure(f"{suite}.length", suite, "characters", against_baseline=suite == "alpaca-eval", digits=0)
 
 
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
@@ -132,6 +134,7 @@ TABLES: Mapping[str, Table] = {
             "Mean length of an answer in characters",
             (of.SFT, of.DPO, of.DPO_FACT, of.DPO_FLAME),
             tuple(_length(suite) for suite in ("alpaca-eval", "biography", "alpaca-fact", "fava")),
+            of.DPO,
         ),
         Table(
             "9",

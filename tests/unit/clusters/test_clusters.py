@@ -252,7 +252,7 @@ def pods() -> dict[str, PodSpec]:
 
 
 def gpus_of_the_largest_paper_job() -> float:
-    configs = [load_config(path) for path in sorted((REPOSITORY / "jobs").glob("paper-*.yaml"))]
+    configs = [load_config(path) for path in sorted((REPOSITORY / "jobs" / "paper").glob("*.yaml"))]
     return max(sum(group.workers * group.gpus for group in (c.rollout, c.judge, c.learner)) for c in configs)
 
 
