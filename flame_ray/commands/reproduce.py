@@ -100,8 +100,8 @@ class Carrier:
             try:
                 self._do(job)
                 self._store.forget_failure(job.key)
-            except Interrupted:
-                raise
+            except Interrupted as error:
+                raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
             except FlameError as error:
                 self._store.fail(job.key, f"{job.key}: {error}")
                 self._console.print(f"{job.key} failed: {error}", markup=False, highlight=False, soft_wrap=True)

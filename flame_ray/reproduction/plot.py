@@ -100,9 +100,9 @@ def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> Iterator[str]:
             yield _text(*place, f"{value:.1f}", "middle" if is_x else "end")
     yield _text((x.start + x.end) / 2, HEIGHT - 14, x_name, "middle")
     yield _text(LEFT - 50, TOP - 18, y_name, "start")
-    for place, (name, colour) in enumerate((("ours", OURS), ("the paper's", PAPERS))):
-        yield f'<circle cx="{x.end + 14:.1f}" cy="{TOP + 18 * place:.1f}" r="5" {_paint(colour, colour == OURS)}/>'
-        yield _text(x.end + 26, TOP + 4 + 18 * place, name, "start")
+    for row, (name, colour) in enumerate((("ours", OURS), ("the paper's", PAPERS))):
+        yield f'<circle cx="{x.end + 14:.1f}" cy="{TOP + 18 * row:.1f}" r="5" {_paint(colour, colour == OURS)}/>'
+        yield _text(x.end + 26, TOP + 4 + 18 * row, name, "start")
     yield _text(x.end + 8, TOP + 46, "larger dots: longer answers", "start")
 
 

@@ -75,13 +75,17 @@ def _number(value: float | None, measure: Measure) -> str:
 
 
 def _reasons(filled: FilledTable) -> Iterator[str]:
-    """Each reason once, with the figures that lack it."""
-    by_reason: dict[str, list[str]] = {}
+    """Each reason once, after the systems and their measures that lack a figure for it."""
+    missing: dict[str, dict[str, list[str]]] = {}
     for cell in filled.cells:
         if cell.missing:
-            by_reason.setdefault(cell.missing, []).append(f"{cell.system}: {cell.measure.name}")
-    for reason, cells in by_reason.items():
-        yield f"{reason} ({', '.join(cells)})"
+            missing.setdefault(cell.missing, {}).setdefault(cell.system, []).append(cell.measure.name)
+    for reason, systems in missing.items():
+        by_measures: dict[str, list[str]] = {}
+        for system, measures in systems.items():
+            by_measures.setdefault(", ".join(measures), []).append(system)
+        where = "; ".join(f"{', '.join(each)} ({measures})" for measures, each in by_measures.items())
+        yield f"{where}: {reason}"
 
 
 def _line(cells: Sequence[str]) -> list[str]:

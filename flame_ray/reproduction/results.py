@@ -74,7 +74,8 @@ def _figure(measure: Measure, found: Found) -> Interval | str:
         figure = found.figures.get(measure.figure)
         if figure is None or figure.mean is None:
             return f"the result of {found.suite} has no {measure.figure}"
-        return Interval(*(_times(each, measure.factor) for each in (figure.mean, figure.low, figure.high)), figure.n)
+        mean, low, high = (_times(each, measure.factor) for each in (figure.mean, figure.low, figure.high))
+        return Interval(mean, low, high, figure.n)
     value = counted(found, measure.figure)
     return f"the summary has no {measure.figure}" if value is None else Interval(value * measure.factor, None, None, 1)
 

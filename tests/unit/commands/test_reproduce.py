@@ -77,7 +77,7 @@ def test_another_model_is_compared_with_the_answers_of_the_baseline(request_of):
 
 def test_what_was_begun_is_resumed(request_of):
     dies = FakeCommands(FIGURES, fails={"run": Interrupted("a", "b", "c")})
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="give the same command again"):
         carry_out(request_of("7"), dies)
     after = FakeCommands(FIGURES)
     carry_out(request_of("7"), after)

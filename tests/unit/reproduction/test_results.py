@@ -80,7 +80,7 @@ def test_markdown_has_a_row_a_system_and_says_once_why_figures_are_missing():
         "| SFT + DPO^fact | missing; paper 47.1 | missing; paper 40.8 |",
     ]
     assert "A note." in text and "A stand-in." in text
-    assert text.endswith("- no | data (SFT + DPO^fact: biography.fs, SFT + DPO^fact: win over SFT + DPO)\n")
+    assert text.endswith("- SFT + DPO^fact (biography.fs, win over SFT + DPO): no | data\n")
 
 
 def test_csv_has_a_line_a_figure_which_is_empty_where_it_is_missing():
