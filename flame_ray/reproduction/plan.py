@@ -82,6 +82,9 @@ class Plan:
         self.jobs: dict[str, Job] = {}
         self._scale, self._seeds, self._load = scale, seeds, load
         self._evaluate = load(EVALUATE, ())
+        suites, score = self._evaluate.suites.model_dump(), self._evaluate.score.model_dump()
+        self._how = _computed(self._evaluate) | {"suites": suites, "score": score}
+        self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
 
     def add(self, table: Table) -> PlannedTable:
         """Adds the jobs of a table that no other has asked for."""
@@ -114,22 +117,24 @@ class Plan:
         return steps
 
     def _step(self, step: Step, seed: int, after: str | None) -> PlannedStep:
+        """A step from the model of another, or from the model before any tuning."""
+        asked = (step, seed, after)
+        if asked not in self._made:
+            self._made[asked] = self._planned(step, seed, after)
+            self.jobs.setdefault(self._made[asked].key, self._made[asked])
+        return self._made[asked]
+
+    def _planned(self, step: Step, seed: int, after: str | None) -> PlannedStep:
         first = self._load(step.job, step.settings)
         settings = [*step.settings, f"run.seed={first.run.seed + seed}", f"run.name={step.command}", "run.save_merged=true"]
         if after:
             settings += [f"model.policy={after}", "model.revision=null"]
         config = self._load(step.job, tuple(settings))
-        made = PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
-        self.jobs.setdefault(made.key, made)
-        return made
+        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
         model = steps[-1].key if steps else system.model or self._evaluate.model.policy
-        how = _computed(self._evaluate) | {
-            "suites": self._evaluate.suites.model_dump(),
-            "score": self._evaluate.score.model_dump(),
-        }
-        key = f"{suite}-{_digest([suite, model, against, how])}"
+        key = f"{suite}-{_digest([suite, model, against, self._how])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), self._evaluate, against)
         self.jobs.setdefault(key, planned)
         return planned

@@ -1,5 +1,6 @@
 """Which jobs the tables of the paper need: equal steps and evaluations are one, in whatever table they stand."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from flame_ray.reproduction.tables import TABLES
 JOBS = Path(__file__).parents[3] / "jobs"
 
 
+load = cache(load_config)
+
+
 def plan_of(*tables: str, scale: str = "paper", seeds: int = 1, settings: tuple[str, ...] = ()) -> Plan:
-    plan = Plan(SCALES[scale], seeds, lambda job, more: load_config(JOBS / scale / job, (*settings, *more)))
+    plan = Plan(SCALES[scale], seeds, lambda job, more: load(JOBS / scale / job, (*settings, *more)))
     for name in tables:
         plan.add(TABLES[name])
     return plan
