@@ -478,7 +478,7 @@ def test_the_first_lines_of_a_cluster_file_are_the_commands_that_use_it(path):
 
 @pytest.mark.parametrize("path", [AWS, KUBERAY], ids=lambda path: path.name)
 def test_a_job_that_a_cluster_file_names_exists(path):
-    named = re.findall(r"jobs/[\w-]+\.yaml", path.read_text(encoding="utf-8"))
+    named = re.findall(r"jobs/[\w/-]+\.yaml", path.read_text(encoding="utf-8"))
     assert named and all((REPOSITORY / name).is_file() for name in named)
 
 
