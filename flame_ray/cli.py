@@ -47,6 +47,11 @@ class BadLine(StrEnum):
     FAIL = "fail"
 
 
+class ScaleName(StrEnum):
+    PAPER = "paper"
+    CPU = "cpu"
+
+
 class Kind(StrEnum):
     CLAIMS = "claims"
     RESPONSES = "responses"
@@ -170,6 +175,28 @@ def evaluate(
     from flame_ray.commands.evaluate import evaluate as evaluate_model
 
     evaluate_model(config, EvaluateRequest(model, tuple(suite), out), PlainConsole(stderr=True), _tables())
+
+
+@app.command()
+def reproduce(
+    table: Annotated[list[str], typer.Argument(help="1 to 11, figure-1 or methods.")],
+    scale: Annotated[ScaleName, typer.Option("--scale", help="paper: for a GPU cluster. cpu: for two cores.")],
+    store: Annotated[
+        Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")
+    ] = Path("reproduced/store"),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many models of each system to make.")] = 1,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduced"),
+    jobs: Annotated[Path, typer.Option("--jobs", help="The folder that holds the scale's job files.")] = Path("jobs"),
+    only_print: Annotated[bool, typer.Option("--only-print", help="Start nothing: print what the store has.")] = False,
+    set_: Set = None,
+) -> None:
+    """Reproduce tables of the FLAME paper, ours beside the paper's. What the store has is not done again."""
+    _config(jobs / scale.value / "evaluate.yaml", set_)
+    from flame_ray.commands.reproduce import ReproduceRequest
+    from flame_ray.commands.reproduce import reproduce as reproduce_tables
+
+    given = ReproduceRequest(tuple(table), scale.value, seeds, jobs, store, out, only_print, tuple(set_ or ()))
+    reproduce_tables(given, PlainConsole(stderr=True), _tables())
 
 
 @app.command()

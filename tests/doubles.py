@@ -1,9 +1,11 @@
 """One double a protocol, shared by all tests: plain objects that answer by a rule and keep what they were asked."""
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -346,6 +348,51 @@ class Remote:
 
     async def remote(self, *args: Any) -> Any:
         return self._method(*args)
+
+
+class FakeCommands:
+    """`sft`, `run` and `evaluate` of `flame-ray reproduce`: they leave the files that it looks for, and compute nothing.
+
+    `figures`: of every evaluation. `fails`: by command, the error that it ends with, once it has begun.
+    """
+
+    def __init__(self, figures: Mapping[str, float], fails: Mapping[str, Exception] | None = None):
+        self._figures, self._fails = figures, fails or {}
+        self.done: list[tuple[str, Any]] = []  # commands with their settings
+        self.resumed: list[str | None] = []
+        self.compared: list[tuple[str, Path]] = []  # suites, with the file that answers are compared with
+
+    def sft(self, config, console, resume):
+        self._train("sft", config, resume)
+
+    def run(self, config, console, resume):
+        self._train("run", config, resume)
+
+    def _train(self, command: str, config: Any, resume: str | None) -> None:
+        self.done.append((command, config))
+        self.resumed.append(resume)
+        folder = Path(config.run.root) / config.run.id
+        folder.mkdir(parents=True, exist_ok=bool(resume))
+        (folder / "config.yaml").write_text("")
+        if command in self._fails:
+            raise self._fails[command]
+        for made in ("state", "merged"):
+            (folder / "checkpoints/round-0001" / made).mkdir(parents=True)
+            (folder / "checkpoints/round-0001" / made / "file").write_text("")
+        summary = {"status": "complete", "rounds": [{"pairs": {"instruction": 3, "factuality": 2}}]}
+        (folder / "summary.json").write_text(json.dumps(summary))
+
+    def evaluate(self, config, request, console, tables):
+        self.done.append(("evaluate", config))
+        (suite,) = request.suites
+        self.compared.append((suite, Path(config.suites.alpaca)))
+        folder = request.out / "model-0" / f"{suite}-0"
+        folder.mkdir(parents=True)
+        rows = [{"prompt": "Write a poem.", "response": "An answer."}]
+        (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        figures = {name: {"mean": value, "ci95": [0.0, 1.0], "n": 4} for name, value in self._figures.items()}
+        result = {"suite": suite, "prompts": 4, "missing": {}, "figures": figures}
+        (folder / "result.json").write_text(json.dumps(result))
 
 
 class FakeMetrics:

@@ -16,7 +16,7 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     """Read a job file (None: take the defaults), then apply the overrides.
 
     An override is `section.key=value`, with a value in YAML. A job file may name another one that it builds on:
-    `base: paper.yaml`, a path from the file's own folder. What the job file says replaces what its base says, setting by
+    `base: base.yaml`, a path from the file's own folder. What the job file says replaces what its base says, setting by
     setting. Raises ConfigError, which names the file and the setting's path.
     """
     files = _with_bases(Path(path)) if path is not None else {}
@@ -99,7 +99,7 @@ def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:
         if base is None:
             return trees
         if not isinstance(base, str):
-            raise ConfigError("a file name after `base:`", f"{base!r} in {path}", "name one job file, such as base: paper.yaml")
+            raise ConfigError("a file name after `base:`", f"{base!r} in {path}", "name one job file, such as base: base.yaml")
         named_by, path = path, path.parent / base
 
 

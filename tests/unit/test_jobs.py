@@ -1,5 +1,6 @@
 """Every job file loads, holds the settings that it always held, and opens with the command that runs it."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -8,42 +9,26 @@ import yaml
 
 from flame_ray.config import Config
 from flame_ray.config.load import load_config, parse_config
+from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.reproduction.systems import SCALES
+from flame_ray.reproduction.tables import TABLES
+from flame_ray.types import Split
 
-REPOSITORY = Path(__file__).parents[2]
-FILES = sorted((REPOSITORY / "jobs").glob("*.yaml"))
-BASE = REPOSITORY / "jobs" / "paper.yaml"
-JOBS = [path for path in FILES if path != BASE]
-PAPER_JOBS = [path for path in JOBS if path.name.startswith("paper-dpo")]
-SFT_JOBS = [path for path in JOBS if path.name.startswith("paper-sft")]
+JOBS_FOLDER = Path(__file__).parents[2] / "jobs"
+FILES = sorted(JOBS_FOLDER.rglob("*.yaml"))
+JOBS = [path for path in FILES if path.name != "base.yaml"]
+PLAIN_JOBS = [path for path in JOBS if path.parent == JOBS_FOLDER]
+SCALED_JOBS = [path for path in JOBS if path.parent != JOBS_FOLDER]
+PAPER_JOBS = [path for path in SCALED_JOBS if path.parent.name == "paper"]
+PAPER_RUNS = [JOBS_FOLDER / "paper" / name for name in ("dpo-fact.yaml", "dpo-flame.yaml", "dpo.yaml")]
 
 
 def nodes(selector: str) -> dict:
     return {"node_labels": {"flame-ray/role": selector}}
 
 
-PAPER = {
-    "run": {"rounds": 1},
-    "model": {"policy": "allenai/OLMo-2-1124-7B-SFT", "max_length": 2048},
-    "prompts": {"per_round": 20000},
-    "verifier": nodes("!learner"),
-    "rollout": nodes("!learner")
-    | {"workers": 2, "cpus": 2, "gpus": 1, "max_tokens": 1024, "max_sequences": 256, "gpu_memory": 0.85},
-    "factuality": nodes("!in(learner,rollout)") | {"workers": 4, "cpus": 1},
-    "judge": nodes("!learner")
-    | {"workers": 2, "cpus": 2, "gpus": 1, "backend": "rubric", "max_tokens": 256}
-    | {"max_sequences": 256, "gpu_memory": 0.85},
-    "learner": nodes("!rollout")
-    | {"workers": 4, "cpus": 4, "gpus": 1, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 64, "micro_batch_pairs": 1}
-    | {"lora": None, "zero_stage": 3, "gradient_checkpointing": True},
-}
-PAPER_SFT = {
-    "run": {"name": "paper-sft"},
-    "model": {"policy": "allenai/OLMo-2-1124-7B", "max_length": 2048, "chat_template": "plain"},
-    "rollout": nodes("!learner") | {"workers": 2, "cpus": 2, "gpus": 1, "max_sequences": 256, "gpu_memory": 0.85},
-    "judge": nodes("!learner") | {"workers": 2, "cpus": 2, "gpus": 1, "max_sequences": 256, "gpu_memory": 0.85},
-    "learner": nodes("!rollout")
-    | {"workers": 8, "cpus": 2, "gpus": 1, "loss": "nll", "steps": 500, "lr": 1e-6, "lr_final": 1e-7, "batch_pairs": 32}
-    | {"micro_batch_pairs": 1, "lora": None, "zero_stage": 3, "gradient_checkpointing": True},
+# All that a job sets otherwise than the defaults do.
+SETTINGS = {
     "sft": {
         "sources": [{"source": "OpenAssistant/oasst1", "form": "trees", "limit": 3200}],
         "elicit": {"similarity": "dense", "max_tokens": 512},
@@ -130,12 +115,11 @@ SETTINGS = {
 
 
 def names(paths: list[Path]) -> dict:
-    return {"argvalues": paths, "ids": [path.name for path in paths]}
+    return {"argvalues": paths, "ids": [str(path.relative_to(JOBS_FOLDER)) for path in paths]}
 
 
-def test_the_recipes_of_the_paper_are_among_the_jobs():
-    assert {path.stem for path in PAPER_JOBS} == {"paper-dpo", "paper-dpo-fact", "paper-dpo-flame"}
-    assert {path.stem for path in SFT_JOBS} == {"paper-sft", "paper-sft-fact", "paper-sft-flame"}
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("path", **names(FILES))
@@ -143,40 +127,56 @@ def test_a_job_file_loads(path):
     assert isinstance(load_config(path), Config)
 
 
-@pytest.mark.parametrize("path", **names(JOBS))
-def test_a_job_sets_what_it_set_before_it_had_a_base_and_leaves_the_rest_at_its_default(path):
+@pytest.mark.parametrize("path", **names(PLAIN_JOBS))
+def test_a_job_sets_what_it_always_set_and_leaves_the_rest_at_its_default(path):
     assert load_config(path) == parse_config(SETTINGS[path.stem], "the table above")
 
 
 @pytest.mark.parametrize("path", **names(JOBS))
 def test_the_first_line_of_a_job_is_the_command_that_runs_this_very_file(path):
-    first = path.read_text(encoding="utf-8").splitlines()[0]
+    first = lines(path)[0]
     words = shlex.split(first.removeprefix("#"))
     assert first.startswith("# ")
     assert "flame-ray" in words[:-1]
-    assert f"jobs/{path.name}" in words
+    assert f"jobs/{path.relative_to(JOBS_FOLDER)}" in words
 
 
-@pytest.mark.parametrize("path", **names(PAPER_JOBS))
-def test_a_paper_job_names_its_base_which_says_how_it_differs_from_the_paper(path):
-    assert yaml.safe_load(path.read_text(encoding="utf-8"))["base"] == BASE.name
-    assert BASE.read_text(encoding="utf-8").splitlines()[1].startswith("# Differs from the paper: ")
+@pytest.mark.parametrize("path", **names(SCALED_JOBS))
+def test_a_job_of_a_scale_is_called_after_its_file_and_builds_on_the_scales_base(path):
+    assert load_config(path).run.name == f"{path.parent.name}-{path.stem}"
+    while path.name != "base.yaml":
+        path = path.with_name(yaml.safe_load(path.read_text(encoding="utf-8"))["base"])
 
 
-@pytest.mark.parametrize("path", **names([*PAPER_JOBS, *SFT_JOBS]))
-def test_a_paper_job_is_called_what_its_file_is_called(path):
-    assert load_config(path).run.name == path.stem
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_scale_has_the_job_of_every_step(scale):
+    steps = {step.job for table in TABLES.values() for system in table.rows for step in system.steps}
+    assert {path.name for path in FILES if path.parent.name == scale} == {*steps, "base.yaml", "evaluate.yaml"}
 
 
-@pytest.mark.parametrize("path", **names(PAPER_JOBS))
+@pytest.mark.parametrize("path", **names([path for path in FILES if path.name == "base.yaml"]))
+def test_the_base_of_a_scale_says_how_it_differs_from_the_paper(path):
+    assert lines(path)[1].startswith("# Differs from the paper: ")
+
+
+@pytest.mark.parametrize("path", **names(PAPER_RUNS))
 def test_a_paper_job_states_the_papers_hyper_parameters(path):
     config = load_config(path)
     learner, rollout, judge = config.learner, config.rollout, config.judge
     assert (rollout.samples, rollout.temperature, rollout.top_p) == (4, 0.7, 0.9)
     assert (learner.beta, learner.batch_pairs, learner.lr, learner.lr_final) == (0.1, 64, 1e-6, 1e-7)
-    assert learner.lora is None
+    assert (learner.steps, learner.lora, learner.loss) == (500, None, "dpo")
     assert (judge.backend, judge.samples, config.pairs.max_judge_gap) == ("rubric", 3, 0.5)
-    assert (config.model.max_length, config.factuality.retrieve, config.run.rounds) == (2048, 20, 1)
+    assert (config.model.max_length, config.factuality.retrieve, config.factuality.keep, config.run.rounds) == (2048, 20, 10, 1)
+    assert (config.prompts.per_round, sum(source.limit for source in config.prompts.sources)) == (20_000, 20_000)
+
+
+def test_the_papers_fine_tuning_states_the_papers_hyper_parameters():
+    config = load_config(JOBS_FOLDER / "paper" / "sft.yaml")
+    learner, elicit = config.learner, config.sft.elicit
+    assert (learner.loss, learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == ("nll", 500, 32, 1e-6, 1e-7)
+    assert (elicit.samples, elicit.shots, sum(source.limit for source in config.sft.sources)) == (10, 5, 3200)
+    assert (learner.lora, config.model.max_length, config.run.save_merged) == (None, 2048, True)
 
 
 @pytest.mark.parametrize("path", **names(PAPER_JOBS))
@@ -187,44 +187,27 @@ def test_a_paper_job_fills_exactly_one_node_of_eight_gpus(path):
     assert config.learner.zero_stage == 3
 
 
-def test_the_paper_jobs_differ_in_their_name_and_kinds_of_pair_alone():
-    configs = {path.stem: load_config(path).model_dump() for path in PAPER_JOBS}
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_runs_of_a_scale_differ_in_their_name_and_kinds_of_pair_alone(scale):
+    configs = {path.stem: load_config(JOBS_FOLDER / scale / path.name).model_dump() for path in PAPER_RUNS}
     kinds = {name: config["pairs"].pop("kinds") for name, config in configs.items()}
     assert kinds == {
-        "paper-dpo": ("instruction",),
-        "paper-dpo-fact": ("factuality",),
-        "paper-dpo-flame": ("instruction", "factuality"),
+        "dpo": ("instruction",),
+        "dpo-fact": ("factuality",),
+        "dpo-flame": ("instruction", "factuality"),
     }
-    assert [config["run"].pop("name") for config in configs.values()] == list(kinds)
+    assert [config["run"].pop("name") for config in configs.values()] == [f"{scale}-{name}" for name in kinds]
     first, *others = configs.values()
     assert all(other == first for other in others)
 
 
-@pytest.mark.parametrize("path", **names(PAPER_JOBS))
+@pytest.mark.parametrize("path", **names(PAPER_RUNS))
 def test_a_paper_job_can_be_resized_from_the_command_line(path):
     config = load_config(path, ("learner.workers=8", "rollout.workers=4"))
     assert (config.learner.workers, config.rollout.workers) == (8, 4)
 
 
-@pytest.mark.parametrize("path", **names(SFT_JOBS))
-def test_a_fine_tuning_of_the_paper_states_its_hyper_parameters_and_says_how_it_differs(path):
-    config = load_config(path)
-    learner, elicit = config.learner, config.sft.elicit
-    assert (learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == (500, 32, 1e-6, 1e-7)
-    assert (learner.loss, learner.lora, config.model.max_length) == ("nll", None, 2048)
-    assert (elicit.samples, elicit.shots, config.sft.sources[0].limit) == (10, 5, 3200)
-    base = yaml.safe_load(path.read_text(encoding="utf-8")).get("base", path.name)
-    assert (path.parent / base).read_text(encoding="utf-8").splitlines()[2].startswith("# Differs from the paper: ")
-
-
-def test_the_fine_tunings_of_the_paper_differ_in_their_name_and_in_whose_answers_they_learn_alone():
-    configs = {path.stem: load_config(path).model_dump() for path in SFT_JOBS}
-    learned = {name: (config["sft"].pop("fact_based"), config["sft"].pop("others")) for name, config in configs.items()}
-    assert learned == {
-        "paper-sft": ("human", "human"),
-        "paper-sft-fact": ("elicited", "elicited"),
-        "paper-sft-flame": ("elicited", "human"),
-    }
-    assert [config["run"].pop("name") for config in configs.values()] == list(learned)
-    first, *others = configs.values()
-    assert all(other == first for other in others)
+def test_the_questions_of_two_cores_are_built_in_prompts_that_no_run_trains_on():
+    asked = {row["instruction"] for row in json.loads((JOBS_FOLDER / "cpu" / "questions.json").read_text(encoding="utf-8"))}
+    held_out = [{p.text for p in make() if p.split is Split.HELDOUT} for make in (open_ended_prompts, factbook_prompts)]
+    assert held_out[0] <= asked <= held_out[0] | held_out[1] and len(asked) == 100

@@ -64,8 +64,8 @@ def without_roles(found: Plan) -> Plan:
 @pytest.mark.parametrize(
     ("job", "overrides"),
     [
-        ("paper-dpo-flame.yaml", ()),
-        ("paper-dpo-flame.yaml", ("learner.placement=strict_pack",)),
+        ("paper/dpo-flame.yaml", ()),
+        ("paper/dpo-flame.yaml", ("learner.placement=strict_pack",)),
         ("quickstart.yaml", ()),
     ],
     ids=["pack", "strict_pack", "quickstart"],

@@ -252,7 +252,7 @@ def pods() -> dict[str, PodSpec]:
 
 
 def gpus_of_the_largest_paper_job() -> float:
-    configs = [load_config(path) for path in sorted((REPOSITORY / "jobs").glob("paper-*.yaml"))]
+    configs = [load_config(path) for path in sorted((REPOSITORY / "jobs" / "paper").glob("*.yaml"))]
     return max(sum(group.workers * group.gpus for group in (c.rollout, c.judge, c.learner)) for c in configs)
 
 
@@ -478,7 +478,7 @@ def test_the_first_lines_of_a_cluster_file_are_the_commands_that_use_it(path):
 
 @pytest.mark.parametrize("path", [AWS, KUBERAY], ids=lambda path: path.name)
 def test_a_job_that_a_cluster_file_names_exists(path):
-    named = re.findall(r"jobs/[\w-]+\.yaml", path.read_text(encoding="utf-8"))
+    named = re.findall(r"jobs/[\w/-]+\.yaml", path.read_text(encoding="utf-8"))
     assert named and all((REPOSITORY / name).is_file() for name in named)
 
 

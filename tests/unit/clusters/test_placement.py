@@ -6,7 +6,7 @@ from flame_ray.config.load import load_config
 from tests.unit.clusters.launches import CLUSTERS, REPOSITORY, cluster, plan
 
 JOBS = REPOSITORY / "jobs"
-PAPER_JOBS = sorted(path.name for path in JOBS.glob("paper-*.yaml"))
+PAPER_JOBS = sorted(f"paper/{path.name}" for path in (JOBS / "paper").glob("*dpo*.yaml"))
 QUICKSTART = "quickstart.yaml"
 
 on_each_cluster = pytest.mark.parametrize("name", CLUSTERS)
@@ -35,15 +35,15 @@ def test_each_role_of_a_paper_job_is_on_the_nodes_that_are_meant_for_it(name, jo
 @on_each_cluster
 @pytest.mark.parametrize("running", [("learner",), ("rollout",) * 4, ("cpu",), ("learner", *("rollout",) * 4, "cpu")])
 def test_nodes_that_are_there_already_take_no_role_that_is_not_theirs(name, running):
-    found = plan(load("paper-dpo-flame.yaml"), cluster(name), running)
-    assert found.homes == plan(load("paper-dpo-flame.yaml"), cluster(name)).homes
+    found = plan(load("paper/dpo-flame.yaml"), cluster(name), running)
+    assert found.homes == plan(load("paper/dpo-flame.yaml"), cluster(name)).homes
     assert not found.unplaceable
 
 
 @on_each_cluster
 @pytest.mark.parametrize("placement", ["pack", "strict_pack", "spread"])
 def test_the_ranks_of_the_learner_share_its_node_however_they_are_placed(name, placement):
-    found = plan(load("paper-dpo-flame.yaml", f"learner.placement={placement}"), cluster(name))
+    found = plan(load("paper/dpo-flame.yaml", f"learner.placement={placement}"), cluster(name))
     assert set(found.homes["learner"]) == {"learner"}
     assert found.starts["learner"] == 1
 
@@ -51,7 +51,7 @@ def test_the_ranks_of_the_learner_share_its_node_however_they_are_placed(name, p
 @on_each_cluster
 def test_a_verifier_has_a_node_for_samplers(name):
     overrides = ("factuality.checker=llm", "verifier.gpus=1", "rollout.workers=1")
-    found = plan(load("paper-dpo-flame.yaml", *overrides), cluster(name))
+    found = plan(load("paper/dpo-flame.yaml", *overrides), cluster(name))
     assert found.homes["verifier"] == {"rollout": 1}
 
 
@@ -80,31 +80,31 @@ def test_the_quickstart_with_a_sampler_on_a_gpu_starts_one_node_for_samplers(nam
     ],
 )
 def test_a_role_without_its_type_of_node_is_reported_and_goes_nowhere_else(name, gone, homeless):
-    found = plan(load("paper-dpo-flame.yaml"), cluster(name, without=[gone]))
+    found = plan(load("paper/dpo-flame.yaml"), cluster(name, without=[gone]))
     assert found.unplaceable == homeless
     assert not set(found.homes) & set(homeless)
 
 
 @on_each_cluster
 def test_eight_ranks_take_all_gpus_of_the_learners_node(name):
-    assert plan(load("paper-dpo-flame.yaml", "learner.workers=8"), cluster(name)).homes["learner"] == {"learner": 8}
+    assert plan(load("paper/dpo-flame.yaml", "learner.workers=8"), cluster(name)).homes["learner"] == {"learner": 8}
 
 
 @on_each_cluster
 def test_samplers_and_judges_without_labels_share_the_learners_node(name):
-    found = plan(load("paper-dpo-flame.yaml", "rollout.node_labels={}", "judge.node_labels={}"), cluster(name))
+    found = plan(load("paper/dpo-flame.yaml", "rollout.node_labels={}", "judge.node_labels={}"), cluster(name))
     assert found.starts == {"learner": 1, "cpu": 1}
 
 
 @on_each_cluster
 def test_more_ranks_than_the_learners_node_has_gpus_are_reported_as_a_whole(name):
-    found = plan(load("paper-dpo-flame.yaml", "learner.workers=16"), cluster(name))
+    found = plan(load("paper/dpo-flame.yaml", "learner.workers=16"), cluster(name))
     assert found.unplaceable == {"learner": 16}
     assert "learner" not in found.homes and "learner" not in found.starts
 
 
 @on_each_cluster
 def test_more_samplers_than_there_are_nodes_for_them_leave_the_learners_gpus_alone(name):
-    found = plan(load("paper-dpo-flame.yaml", "rollout.workers=6"), cluster(name))
+    found = plan(load("paper/dpo-flame.yaml", "rollout.workers=6"), cluster(name))
     assert found.homes["learner"] == {"learner": 4}
     assert sum(found.unplaceable.values()) == 4 and set(found.unplaceable) <= {"rollout", "judge"}

@@ -26,7 +26,7 @@ from flame_ray.doctor.estimate import learner_memory
 from flame_ray.doctor.models import SMOLLM2_SHAPE
 from tests.unit.doctor.samples import HERE, SEVEN_B, job, levels, plans
 
-JOBS = sorted((Path(__file__).parents[3] / "jobs").glob("*.yaml"))
+JOBS = sorted((Path(__file__).parents[3] / "jobs").rglob("*.yaml"))
 
 
 def test_what_is_asked_is_summed_over_workers_and_named_by_role():
@@ -220,7 +220,7 @@ def test_more_ranks_are_tried_only_where_the_batch_divides_and_stages_only_upwar
     assert any(change.get("offload") == "optimizer" for change in changes)
 
 
-@pytest.mark.parametrize("file", JOBS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", JOBS, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_every_change_that_is_offered_can_be_set(file):
     config = load_config(file)
     sections = [{name: change} for name in ("rollout", "judge", "learner") for change in role_changes(getattr(config, name))]

@@ -1,0 +1,178 @@
+"""`flame-ray reproduce`: tables of the FLAME paper, ours beside the paper's, from one store that all of them share.
+
+Jobs run one after another. What the store has is not done again, and what was begun is resumed. What fails leaves its rows
+without figures and with the reason.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.evaluate import EvaluateRequest, evaluate
+from flame_ray.commands.out import check_out_folder
+from flame_ray.commands.run import run
+from flame_ray.commands.sft import sft
+from flame_ray.config import Config
+from flame_ray.config.load import load_config
+from flame_ray.errors import FlameError, Interrupted
+from flame_ray.evaluation.suites import make_suite
+from flame_ray.reproduction.plan import Job, Plan, PlannedEvaluation, PlannedStep
+from flame_ray.reproduction.plot import dots, svg
+from flame_ray.reproduction.render import csv_text, markdown
+from flame_ray.reproduction.results import FilledTable, Found, fill
+from flame_ray.reproduction.store import NOT_DONE, Store
+from flame_ray.reproduction.systems import SCALES, Scale
+from flame_ray.reproduction.tables import tables_named
+from flame_ray.storage.atomic import write_file
+
+AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
+FIGURE = "figure-1"
+Train = Callable[[Config, Console, str | None], Any]  # settings, where to print, and the id of the run to resume
+
+
+@dataclass(frozen=True, slots=True)
+class ReproduceRequest:
+    """Which tables, at which scale, from how many seeds. `jobs` holds the job files of the scales, `out` takes the tables."""
+
+    tables: tuple[str, ...]
+    scale: str
+    seeds: int
+    jobs: Path
+    store: Path
+    out: Path
+    only_print: bool = False
+    settings: tuple[str, ...] = ()  # over those of every job file
+
+    def load(self, job: str, settings: tuple[str, ...]) -> Config:
+        """A job file of the scale. What makes a system what it is comes last."""
+        return load_config(self.jobs / self.scale / job, (*self.settings, *settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands that carry out the jobs."""
+
+    sft: Train = sft
+    run: Train = run
+    evaluate: Callable[[Config, EvaluateRequest, Console, Console], Any] = evaluate
+
+
+def reproduce(
+    request: ReproduceRequest, console: Console, tables: Console, commands: Commands | None = None
+) -> list[FilledTable]:
+    """The tables, which are also written and printed. Raises Interrupted, and leaves what is done in the store."""
+    chosen = list(dict.fromkeys(table for name in request.tables for table in tables_named(name)))
+    check_out_folder(request.out)
+    check_out_folder(request.store)
+    scale, store = SCALES[request.scale], Store(request.store)
+    plan = Plan(scale, request.seeds, request.load)
+    planned = [plan.add(table) for table in chosen]
+    absent = absent_data(plan)
+    if not request.only_print:
+        with interruptible(AFTER_INTERRUPT):
+            Carrier(store, commands or Commands(), absent, console, tables).carry_out(plan)
+
+    def find(key: str) -> Found:
+        return found_in(store, plan, key, absent)
+
+    filled = [fill(each, find) for each in planned]
+    write_tables(filled, scale, request.out, tables)
+    return filled
+
+
+class Carrier:
+    """Carries out the jobs of a plan. `absent`: by suite, why it cannot be asked."""
+
+    def __init__(self, store: Store, commands: Commands, absent: Mapping[str, str], console: Console, tables: Console):
+        self._store, self._commands, self._absent = store, commands, absent
+        self._console, self._tables = console, tables
+
+    def carry_out(self, plan: Plan) -> None:
+        """All jobs that can be done. One that fails keeps its reason, and those that need it are left out."""
+        for place, job in enumerate(plan.jobs.values(), start=1):
+            if self._store.is_done(job) or self._is_hopeless(job, plan):
+                continue
+            self._console.print(f"job {place} of {len(plan.jobs)}: {job.key}", markup=False, highlight=False)
+            try:
+                self._do(job)
+                self._store.forget_failure(job.key)
+            except Interrupted as error:
+                raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
+            except FlameError as error:
+                self._store.fail(job.key, f"{job.key}: {error}")
+                self._console.print(f"{job.key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
+
+    def _is_hopeless(self, job: Job, plan: Plan) -> bool:
+        """Whether its data is absent, or a job that it needs is not done."""
+        is_absent = isinstance(job, PlannedEvaluation) and job.suite in self._absent
+        return is_absent or not all(self._store.is_done(plan.jobs[key]) for key in job.needs)
+
+    def _do(self, job: Job) -> None:
+        if isinstance(job, PlannedStep):
+            train = self._commands.sft if job.command == "sft" else self._commands.run
+            train(self._placed(job), self._tables, job.key if self._store.is_begun(job.key) else None)
+            return
+        model = str(self._store.models / job.model) if job.is_made else job.model
+        config = job.config
+        if job.against:
+            reference = str(self._store.reference(job.against))
+            config = _with(config, "suites", alpaca=reference)
+        request = EvaluateRequest(model, (job.suite,), self._store.evaluation(job.key))
+        self._commands.evaluate(config, request, self._console, self._tables)
+
+    def _placed(self, step: PlannedStep) -> Config:
+        """The step's settings with the places that its key leaves out."""
+        config = _with(step.config, "run", root=str(self._store.models), id=step.key)
+        return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
+
+
+def absent_data(plan: Plan) -> dict[str, str]:
+    """Of the suites that the plan asks, those whose data is not there, and which setting names it."""
+    asked = {job.suite: job.config for job in plan.jobs.values() if isinstance(job, PlannedEvaluation)}
+    absent = {}
+    for suite, config in asked.items():
+        try:
+            make_suite(suite, config)
+        except FlameError as error:
+            absent[suite] = str(error)
+    return absent
+
+
+def found_in(store: Store, plan: Plan, key: str, absent: Mapping[str, str]) -> Found:
+    """A job's result, or why there is none: its data is absent, it failed, or a job that it needs did."""
+    job = plan.jobs[key]
+    found = store.found(job)
+    if found != NOT_DONE:
+        return found
+    if isinstance(job, PlannedEvaluation) and job.suite in absent:
+        return absent[job.suite]
+    needed = [found_in(store, plan, each, absent) for each in job.needs]
+    return next((each for each in needed if isinstance(each, str) and each != NOT_DONE), NOT_DONE)
+
+
+def write_tables(filled: Sequence[FilledTable], scale: Scale, out: Path, console: Console) -> None:
+    """Writes and prints the tables, and draws figure 1 if it is among them."""
+    for each in filled:
+        text = markdown(each, list(_stand_ins(each, scale)))
+        write_file(out / f"{each.table.name}.md", text.encode(), "--out")
+        write_file(out / f"{each.table.name}.csv", csv_text([each]).encode(), "--out")
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if each.table.name == FIGURE:
+            helpful, factual, _ = (measure.name for measure in each.table.measures)
+            write_file(out / f"{FIGURE}.svg", svg(dots(each), factual, helpful).encode(), "--out")
+    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _stand_ins(filled: FilledTable, scale: Scale) -> Iterator[str]:
+    for asked in dict.fromkeys(measure.source for measure in filled.table.measures):
+        if asked in scale.stand_ins:
+            stand_in = f"At this scale `{scale.stand_ins[asked]}` stands in for `{asked}`"
+            yield f"{stand_in}: our figures and the paper's are of different questions."
+
+
+def _with(config: Config, section: str, **settings: Any) -> Config:
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=settings)})

@@ -1,0 +1,12 @@
+"""Reproduces the tables of the FLAME paper: which systems they hold, what makes each model, and what is printed.
+
+    systems   how each model is made, step by step
+    figures   the paper's own numbers
+    tables    which systems and which measures are a table
+    plan      the steps and evaluations of tables, each with a key: equal ones are one
+    store     what is done already, found by key
+    results   our figures beside the paper's
+    render    Markdown and CSV; `plot` draws figure 1
+
+All but the store is pure.
+"""

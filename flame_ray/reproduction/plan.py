@@ -1,0 +1,149 @@
+"""Plans tables: their steps and evaluations, each under a key of all that its result depends on, so that equal ones are one."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flame_ray.config import Config
+from flame_ray.config.load import lasting
+from flame_ray.reproduction.systems import Scale, Step, System
+from flame_ray.reproduction.tables import WIN_RATE, Measure, Table
+
+EVALUATE = "evaluate.yaml"  # the job file of a scale that says how models are evaluated
+Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """The making of a model. `config` says nothing of places: where it starts from `after`, its policy is that step's key."""
+
+    key: str
+    command: Literal["sft", "run"]
+    job: str
+    config: Config
+    after: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.after,) if self.after else ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEvaluation:
+    """A model on a suite. `model`: a name, or, if `is_made`, the key of the step that makes it.
+
+    `against`: the evaluation whose answers these are compared with; None: what the suite's own data holds.
+    """
+
+    key: str
+    suite: str
+    model: str
+    is_made: bool
+    config: Config
+    against: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (*((self.model,) if self.is_made else ()), *((self.against,) if self.against else ()))
+
+
+Job = PlannedStep | PlannedEvaluation
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such step.
+
+    `lacks`: why it can have none; `is_baseline`: a win rate over itself.
+    """
+
+    system: str
+    measure: Measure
+    keys: tuple[str, ...] = ()
+    lacks: str | None = None
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTable:
+    table: Table
+    cells: tuple[PlannedCell, ...]
+
+
+class Plan:
+    """The jobs of tables by their keys, each after those that it needs.
+
+    `seeds`: how many models of each system are made; `load` reads a job file of the scale.
+    """
+
+    def __init__(self, scale: Scale, seeds: int, load: Load):
+        self.jobs: dict[str, Job] = {}
+        self._scale, self._seeds, self._load = scale, seeds, load
+        self._evaluate = load(EVALUATE, ())
+        suites, score = self._evaluate.suites.model_dump(), self._evaluate.score.model_dump()
+        self._how = _computed(self._evaluate) | {"suites": suites, "score": score}
+        self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
+
+    def add(self, table: Table) -> PlannedTable:
+        """Adds the jobs of a table that no other has asked for."""
+        return PlannedTable(table, tuple(self._cell(table, system, each) for system in table.rows for each in table.measures))
+
+    def _cell(self, table: Table, system: System, measure: Measure) -> PlannedCell:
+        if lacks := system.lacks or self._scale.lacks.get(system.name):
+            return PlannedCell(system.name, measure, lacks=lacks)
+        if measure.is_of_step and not any(step.command == measure.source for step in system.steps):
+            return PlannedCell(system.name, measure)
+        if measure.figure == WIN_RATE and system == table.baseline:
+            return PlannedCell(system.name, measure, is_baseline=True)
+        keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in range(self._seeds))
+        return PlannedCell(system.name, measure, tuple(keys))
+
+    def _key(self, table: Table, system: System, measure: Measure, seed: int) -> str:
+        """The key of the job that gives a figure, which is added if it is new."""
+        steps = self._steps(system, seed)
+        if measure.is_of_step:
+            return next(step.key for step in reversed(steps) if step.command == measure.source)
+        suite, against = self._scale.stand_ins.get(measure.source, measure.source), None
+        if measure.against_baseline and table.baseline and system != table.baseline:
+            against = self._evaluation(table.baseline, self._steps(table.baseline, seed), suite, None).key
+        return self._evaluation(system, steps, suite, against).key
+
+    def _steps(self, system: System, seed: int) -> list[PlannedStep]:
+        steps: list[PlannedStep] = []
+        for step in system.steps:
+            steps.append(self._step(step, seed, steps[-1].key if steps else None))
+        return steps
+
+    def _step(self, step: Step, seed: int, after: str | None) -> PlannedStep:
+        """A step from the model of another, or from the model before any tuning."""
+        asked = (step, seed, after)
+        if asked not in self._made:
+            self._made[asked] = self._planned(step, seed, after)
+            self.jobs.setdefault(self._made[asked].key, self._made[asked])
+        return self._made[asked]
+
+    def _planned(self, step: Step, seed: int, after: str | None) -> PlannedStep:
+        first = self._load(step.job, step.settings)
+        settings = [*step.settings, f"run.seed={first.run.seed + seed}", f"run.name={step.command}", "run.save_merged=true"]
+        if after:
+            settings += [f"model.policy={after}", "model.revision=null"]
+        config = self._load(step.job, tuple(settings))
+        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
+
+    def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
+        model = steps[-1].key if steps else system.model or self._evaluate.model.policy
+        key = f"{suite}-{_digest([suite, model, against, self._how])}"
+        planned = PlannedEvaluation(key, suite, model, bool(steps), self._evaluate, against)
+        self.jobs.setdefault(key, planned)
+        return planned
+
+
+def _computed(config: Config) -> dict[str, Any]:
+    """The settings that decide what is computed: nothing of places, workers, and devices."""
+    return lasting(config.model_dump(mode="json"))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""Draws figure 1 as SVG: helpfulness against factuality, a dot a model, its size the mean length, intervals as crosses."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from flame_ray.reproduction.results import Cell, FilledTable
+from flame_ray.types import Interval
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 520, 70, 190, 40, 60
+SMALLEST, LARGEST = 3.0, 12.0  # radius of a dot
+OURS, PAPERS = "#1f77b4", "#888888"
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A model in the figure: `x` its factuality, `y` its helpfulness, in points of 100; `length` in characters, if known."""
+
+    name: str
+    x: Interval
+    y: Interval
+    length: float | None
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Maps values from `low` to `high` to pixels from `start` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """
+        >>> Axis(40.0, 50.0, 0.0, 100.0).at(45.0)
+        50.0
+        """
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def dots(filled: FilledTable) -> list[Dot]:
+    """The paper's dots, then ours; a model without both values has none. The baseline wins half the comparisons with itself."""
+    helpful, factual, length = (measure.name for measure in filled.table.measures)
+    found = []
+    for is_ours in (False, True):
+        for system in filled.table.rows:
+            x, y, size = (_value(filled.cell(system.name, each), is_ours) for each in (factual, helpful, length))
+            if x is not None and y is not None:
+                found.append(Dot(system.name, x, y, size.mean if size else None, is_ours))
+    return found
+
+
+def _value(cell: Cell, is_ours: bool) -> Interval | None:
+    if not is_ours:
+        return None if cell.paper is None else Interval(cell.paper, None, None, 1)
+    if cell.is_baseline:
+        return Interval(50.0, None, None, 1)
+    return cell.ours.interval if cell.ours else None
+
+
+def svg(dots: Sequence[Dot], x_name: str, y_name: str) -> str:
+    """The figure as a document. Without dots it says that there is nothing to draw."""
+    parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>']
+    if dots:
+        x = _axis([each.x for each in dots], LEFT, WIDTH - RIGHT)
+        y = _axis([each.y for each in dots], HEIGHT - BOTTOM, TOP)
+        longest = max((each.length or 0.0 for each in dots), default=0.0)
+        parts += [*_frame(x, y, x_name, y_name), *(part for each in dots for part in _drawn(each, x, y, longest))]
+    else:
+        parts.append(_text(WIDTH / 2, HEIGHT / 2, "nothing to draw yet", "middle"))
+    size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
+    font = 'font-family="sans-serif" font-size="12"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def radius(length: float | None, longest: float) -> float:
+    """The area grows with the length; a model of unknown length has the smallest dot.
+
+    >>> radius(250.0, 1000.0), radius(1000.0, 1000.0), radius(None, 1000.0)
+    (6.0, 12.0, 3.0)
+    """
+    return max(SMALLEST, LARGEST * (length / longest) ** 0.5) if length and longest else SMALLEST
+
+
+def _axis(values: Sequence[Interval], start: float, end: float) -> Axis:
+    """With a tenth of the range on either side."""
+    ends = [each for value in values for each in (value.mean, value.low, value.high) if each is not None]
+    room = (max(ends) - min(ends)) / 10 or 1.0
+    return Axis(min(ends) - room, max(ends) + room, start, end)
+
+
+def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> Iterator[str]:
+    yield _path(f"M{x.start:.1f} {y.end:.1f}V{y.start:.1f}H{x.end:.1f}", "#333333")
+    for step in range(5):
+        for axis, is_x in ((x, True), (y, False)):
+            value = axis.low + (axis.high - axis.low) * (step + 0.5) / 5
+            place = (axis.at(value), y.start + 18) if is_x else (x.start - 8, axis.at(value) + 4)
+            yield _text(*place, f"{value:.1f}", "middle" if is_x else "end")
+    yield _text((x.start + x.end) / 2, HEIGHT - 14, x_name, "middle")
+    yield _text(LEFT - 50, TOP - 18, y_name, "start")
+    for row, (name, colour) in enumerate((("ours", OURS), ("the paper's", PAPERS))):
+        yield f'<circle cx="{x.end + 14:.1f}" cy="{TOP + 18 * row:.1f}" r="5" {_paint(colour, colour == OURS)}/>'
+        yield _text(x.end + 26, TOP + 4 + 18 * row, name, "start")
+    yield _text(x.end + 8, TOP + 46, "larger dots: longer answers", "start")
+
+
+def _drawn(dot: Dot, x: Axis, y: Axis, longest: float) -> Iterator[str]:
+    assert dot.x.mean is not None and dot.y.mean is not None
+    colour, (at_x, at_y) = OURS if dot.is_ours else PAPERS, (x.at(dot.x.mean), y.at(dot.y.mean))
+    if dot.x.low is not None and dot.x.high is not None:
+        yield _path(f"M{x.at(dot.x.low):.1f} {at_y:.1f}H{x.at(dot.x.high):.1f}", colour)
+    if dot.y.low is not None and dot.y.high is not None:
+        yield _path(f"M{at_x:.1f} {y.at(dot.y.low):.1f}V{y.at(dot.y.high):.1f}", colour)
+    size = radius(dot.length, longest)
+    yield f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="{size:.1f}" {_paint(colour, dot.is_ours)}/>'
+    yield _text(at_x + size + 3, at_y - 3, dot.name, "start", colour)
+
+
+def _paint(colour: str, is_filled: bool) -> str:
+    return f'fill="{colour if is_filled else "none"}" fill-opacity="0.6" stroke="{colour}"'
+
+
+def _path(steps: str, colour: str) -> str:
+    return f'<path d="{steps}" fill="none" stroke="{colour}"/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str, colour: str = "#333333") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

@@ -1,0 +1,92 @@
+"""Shows a table as Markdown, for people, and as CSV, a line a figure."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from flame_ray.reproduction.results import Cell, FilledTable, Pooled
+from flame_ray.reproduction.tables import Measure
+
+COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
+EXPLAINED = (
+    "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
+    "the interval is the mean of theirs, and `seeds` says from where to where they reach."
+)
+
+
+def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
+    """The table, its notes, and why what is missing is missing. `stand_ins`: what a scale asks in place of the paper's."""
+    table = filled.table
+    lines = [f"## Table {table.name}: {table.title}" if table.name[0].isdigit() else f"## {table.name}: {table.title}", ""]
+    lines += _line(["system", *(measure.name for measure in table.measures)])
+    lines += _line(["---"] * (len(table.measures) + 1))
+    for system in table.rows:
+        lines += _line([system.name, *(cell_text(filled.cell(system.name, measure.name)) for measure in table.measures)])
+    lines += ["", EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    if reasons := list(_reasons(filled)):
+        lines += ["", "Missing:", "", *(f"- {reason}" for reason in reasons)]
+    return "\n".join(lines) + "\n"
+
+
+def cell_text(cell: Cell) -> str:
+    """Ours and the paper's, as a cell of the table."""
+    paper = "" if cell.paper is None else f"paper {_number(cell.paper, cell.measure)}"
+    if cell.is_baseline:
+        ours = "baseline"
+    elif cell.ours:
+        ours = _ours(cell.ours, cell.measure)
+    else:
+        ours = "missing" if cell.missing else "-"
+    return f"{ours}; {paper}" if paper else ours
+
+
+def csv_text(tables: Sequence[FilledTable]) -> str:
+    """All figures of all tables. Where one is missing, `missing` says why, and `ours` is empty."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for filled in tables:
+        for cell in filled.cells:
+            writer.writerow([filled.table.name, cell.system, cell.measure.name, cell.paper, *_values(cell.ours), cell.missing])
+    return text.getvalue()
+
+
+def _values(ours: Pooled | None) -> list[float | int | None]:
+    if ours is None:
+        return [None] * 7
+    found = ours.interval
+    return [found.mean, found.low, found.high, found.n, ours.seeds, ours.least, ours.most]
+
+
+def _ours(ours: Pooled, measure: Measure) -> str:
+    found = ours.interval
+    if found.low is None or found.high is None:
+        text = _number(found.mean, measure)
+    else:
+        ends = f"[{_number(found.low, measure)}, {_number(found.high, measure)}]"
+        text = f"{_number(found.mean, measure)} {ends} n {found.n}"
+    if ours.seeds == 1:
+        return text
+    return f"{text}, {ours.seeds} seeds {_number(ours.least, measure)} to {_number(ours.most, measure)}"
+
+
+def _number(value: float | None, measure: Measure) -> str:
+    return "-" if value is None else f"{value:,.{measure.digits}f}"
+
+
+def _reasons(filled: FilledTable) -> Iterator[str]:
+    """Each reason once, after the systems and their measures that lack a figure for it."""
+    missing: dict[str, dict[str, list[str]]] = {}
+    for cell in filled.cells:
+        if cell.missing:
+            missing.setdefault(cell.missing, {}).setdefault(cell.system, []).append(cell.measure.name)
+    for reason, systems in missing.items():
+        by_measures: dict[str, list[str]] = {}
+        for system, measures in systems.items():
+            by_measures.setdefault(", ".join(measures), []).append(system)
+        where = "; ".join(f"{', '.join(each)} ({measures})" for measures, each in by_measures.items())
+        yield f"{where}: {reason}"
+
+
+def _line(cells: Sequence[str]) -> list[str]:
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"]

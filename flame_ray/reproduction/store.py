@@ -1,0 +1,93 @@
+"""What is done already, in one folder that all tables share: models, evaluations and failures, each by its job's key.
+
+models/<key>/       the folder of a run
+evaluations/<key>/  what `flame-ray evaluate` wrote
+references/<key>.json   the baseline's answers, as reference outputs for others
+failures/<key>.txt  why a job failed the last time
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flame_ray.errors import StorageError
+from flame_ray.journal.run_folder import CONFIG, RunFolder
+from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.report.suites import result_of_content
+from flame_ray.reproduction.plan import Job, PlannedStep
+from flame_ray.reproduction.results import Found
+from flame_ray.storage.atomic import write_file
+from flame_ray.storage.filesystem import Storage
+
+RESULT, ANSWERS = "result.json", "answers.jsonl"
+NOT_DONE = "not done yet"
+
+
+class Store:
+    """One folder, whose path is made absolute: a run keeps the path of the model that it starts from."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder.expanduser().absolute()
+
+    @property
+    def models(self) -> Path:
+        """What `run.root` is for the steps."""
+        return self._folder / "models"
+
+    def evaluation(self, key: str) -> Path:
+        return self._folder / "evaluations" / key
+
+    def is_begun(self, key: str) -> bool:
+        return (self.models / key / CONFIG).is_file()
+
+    def is_done(self, job: Job) -> bool:
+        if isinstance(job, PlannedStep):
+            return self._summary(job.key).get("status") == "complete"
+        return self._written(job.key, RESULT) is not None
+
+    def found(self, job: Job) -> Found:
+        """The result of a job, or why there is none."""
+        if not self.is_done(job):
+            return self._failure(job.key) or NOT_DONE
+        if isinstance(job, PlannedStep):
+            return self._summary(job.key)
+        path = self._written(job.key, RESULT)
+        assert path is not None
+        return result_of_content(json.loads(path.read_bytes()))
+
+    def model(self, key: str) -> str:
+        """The folder of the model that a step has made, which another step can start from."""
+        checkpoints = Checkpoints(RunFolder(Storage(self.models / key)).checkpoints)
+        return str(checkpoints.round(checkpoints.trained()) / "merged")
+
+    def reference(self, key: str) -> Path:
+        """The answers of an evaluation as a suite reads reference outputs. Raises StorageError if they are not there."""
+        answers = self._written(key, ANSWERS)
+        if answers is None:
+            raise StorageError(f"the answers of {key}", "none", "remove its folder in the store, and give the command again")
+        rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        outputs = [{"instruction": row["prompt"], "output": row["response"]} for row in rows]
+        path = self._folder / "references" / f"{key}.json"
+        write_file(path, json.dumps(outputs, ensure_ascii=False, indent=1).encode(), "--store")
+        return path
+
+    def fail(self, key: str, reason: str) -> None:
+        write_file(self._failed(key), reason.encode(), "--store")
+
+    def forget_failure(self, key: str) -> None:
+        self._failed(key).unlink(missing_ok=True)
+
+    def _summary(self, key: str) -> Mapping[str, Any]:
+        return RunFolder(Storage(self.models / key)).summary()
+
+    def _failure(self, key: str) -> str | None:
+        path = self._failed(key)
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    def _failed(self, key: str) -> Path:
+        return self._folder / "failures" / f"{key}.txt"
+
+    def _written(self, key: str, name: str) -> Path | None:
+        """A file of the one suite's folder that `flame-ray evaluate` wrote."""
+        return next(iter(sorted(self.evaluation(key).glob(f"*/*/{name}"))), None)

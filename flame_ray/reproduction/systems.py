@@ -1,0 +1,106 @@
+"""The systems of the FLAME paper: how the model of each is made, as a chain of steps from the model before any tuning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command that makes a model from the one before it, by a job file of the scale and settings of its own."""
+
+    command: Literal["sft", "run"]
+    job: str
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A row of a table, under the paper's name.
+
+    Without steps it is the model before any tuning, or `model` if that names one. `lacks`: why it cannot be made here.
+    """
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    model: str | None = None
+    lacks: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A folder of job files. `stand_ins`: by a suite of the paper, the suite that is asked in its place.
+
+    `lacks`: by a system's name, why it has no place at this scale.
+    """
+
+    name: str
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+
+CHAT = "Llama-2-Chat"
+SCALES = {
+    "paper": Scale("paper"),
+    "cpu": Scale("cpu", {"biography": "factbook"}, {CHAT: "a model of 7 billion parameters has no place at this scale"}),
+}
+
+ELICIT_FACTS = "sft.fact_based=elicited"
+ELICIT_OTHERS = "sft.others=elicited"
+NO_PASSAGES = "a model cannot be evaluated with retrieved passages before its prompt yet"
+
+
+def _then(start: System, name: str, job: str, *settings: str) -> System:
+    return System(name, (*start.steps, Step("run", job, settings)))
+
+
+PT = System("PT")
+SFT = System("SFT", (Step("sft", "sft.yaml"),))
+SFT_FACT = System("SFT^fact", (Step("sft", "sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS)),))
+SFT_FLAME = System("SFT^flame", (Step("sft", "sft.yaml", (ELICIT_FACTS,)),))
+LLAMA_CHAT = System(CHAT, model="meta-llama/Llama-2-7b-chat-hf")
+
+DPO = _then(SFT, "SFT + DPO", "dpo.yaml")
+DPO_FACT = _then(SFT, "SFT + DPO^fact", "dpo-fact.yaml")
+DPO_FLAME = _then(SFT, "SFT + DPO^flame", "dpo-flame.yaml")
+FLAME_DPO = _then(SFT_FLAME, "SFT^flame + DPO", "dpo.yaml")
+FLAME_DPO_FLAME = _then(SFT_FLAME, "SFT^flame + DPO^flame", "dpo-flame.yaml")
+
+# Table 1, the pilot on biographies.
+_SFT_ON_PT = Step("sft", "pilot-sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS))
+_SFT_ON_RAG = Step("sft", "pilot-sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS, "sft.elicit.passages=10"))
+PILOT_PT = System("7B PT")
+PILOT_RAG = System("7B PT + RAG", lacks=NO_PASSAGES)
+PILOT_SFT_PT = System("7B SFT on PT", (_SFT_ON_PT,))
+PILOT_SFT_RAG = System("7B SFT on RAG", (_SFT_ON_RAG,))
+PILOT_DPO_FS = System("7B DPO, FS ranks own samples", (_SFT_ON_PT, Step("run", "pilot-dpo.yaml")))
+PILOT_DPO_RAG = System("7B DPO, RAG over PT", lacks="pairs of answers with and without passages cannot be built yet")
+
+# Table 6, with and without classification.
+SFT_MIXED = System("SFT, mixed without classes", lacks="a seed cannot have both a human answer and elicited ones yet")
+SFT_CLASSIFIED = System("SFT, by instruction", SFT_FLAME.steps)
+DPO_UNCLASSIFIED = _then(SFT, "DPO^flame, no classes", "dpo-flame.yaml", "classify.threshold=0.0")
+DPO_CLASSIFIED = System("DPO^flame, by instruction", DPO_FLAME.steps)
+DPO_SENTENCES = _then(SFT, "DPO^flame, by instruction and sentence", "dpo-flame.yaml", "factuality.sentences=fact_based")
+
+# Table 7, how pairs are built.
+PAIRS_WIDEST = System("max/min", DPO_FLAME.steps)
+PAIRS_ALL = _then(
+    SFT, "every pair with a gap of 0.2", "dpo-flame.yaml", "pairs.factuality_per_prompt=null", "pairs.min_fact_gap=0.2"
+)
+PAIRS_WEIGHTED = _then(SFT, "one weighted reward", "dpo-flame.yaml", "pairs.kinds=[weighted]")
+
+# Beyond the paper: other ways to learn from the same prompts and rewards.
+F_DPO = _then(SFT, "F-DPO", "dpo-flame.yaml", "learner.loss=fdpo")
+MASK_DPO = _then(SFT, "Mask-DPO", "dpo-flame.yaml", "learner.loss=mask_dpo")
+GRPO = _then(SFT, "GRPO, ternary reward", "dpo-flame.yaml", "learner.loss=grpo")
+
+_BY_AGREEMENT = "no row of a model: `flame-ray agreement --kind responses` measures it, on a file of people's counts"
+TAUS = (
+    System("7B atomic facts, 5 supports", lacks=_BY_AGREEMENT),
+    System("7B atomic facts, 10 supports", lacks=_BY_AGREEMENT),
+    System("70B atomic facts, 5 supports", lacks=_BY_AGREEMENT),
+    System("70B atomic facts, 10 supports", lacks=_BY_AGREEMENT),
+    System("7B sentences, 5 supports", lacks=_BY_AGREEMENT),
+    System("7B sentences, 10 supports", lacks=_BY_AGREEMENT),
+)

@@ -1,0 +1,190 @@
+"""The tables of the FLAME paper: which systems are their rows, and which measures their columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flame_ray.errors import ConfigError
+from flame_ray.reproduction import systems as of
+from flame_ray.reproduction.systems import System
+
+WIN_RATE = "win_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column. `figure` is a figure of a suite's result; or, of `sft` and `run`, a path in the summary of the last such step.
+
+    `factor` brings our figure into the paper's unit, which is shown with so many `digits`. `against_baseline`: it is that of
+    answers which are compared with those of the table's baseline.
+    """
+
+    name: str
+    source: str
+    figure: str
+    factor: float = 1.0
+    against_baseline: bool = False
+    digits: int = 1
+
+    @property
+    def is_of_step(self) -> bool:
+        """Whether the making of the model gives the figure, and no suite."""
+        return self.source in ("sft", "run")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`baseline`: the system that the others' win rates are against."""
+
+    name: str
+    title: str
+    rows: tuple[System, ...]
+    measures: tuple[Measure, ...]
+    baseline: System | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _facts(suite: str) -> tuple[Measure, ...]:
+    return (
+        Measure(f"{suite}.fs", suite, "precision", 100),
+        Measure(f"{suite}.correct", suite, "correct_facts"),
+        Measure(f"{suite}.erroneous", suite, "erroneous_facts"),
+    )
+
+
+def _win(over: System) -> Measure:
+    return Measure(f"win over {over.name}", "alpaca-eval", WIN_RATE, 100, against_baseline=True)
+
+
+def _length(suite: str) -> Measure:
+    return Measure(f"{suite}.length", suite, "characters", against_baseline=suite == "alpaca-eval", digits=0)
+
+
+BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
+FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
+SECONDS = Measure("seconds of training", "run", "rounds.-1.timings.train", digits=0)
+MODELS = (
+    of.LLAMA_CHAT,
+    of.SFT,
+    of.DPO,
+    of.DPO_FACT,
+    of.DPO_FLAME,
+    of.SFT_FLAME,
+    of.FLAME_DPO,
+    of.FLAME_DPO_FLAME,
+)
+AS_A_CHAT = "PT is asked as a chat; the paper asks it with five examples."
+OWN_SAMPLES = (
+    "Rows share their SFT model and its evaluations. Each samples and scores its own responses; verdicts of models are kept."
+)
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "1",
+            "Pilot on biographies",
+            (of.PILOT_PT, of.PILOT_RAG, of.PILOT_SFT_PT, of.PILOT_SFT_RAG, of.PILOT_DPO_FS, of.PILOT_DPO_RAG),
+            BIOGRAPHY,
+            notes=(AS_A_CHAT, "DPO starts from SFT on PT."),
+        ),
+        Table(
+            "2",
+            "Supervised fine-tuning",
+            (of.PT, of.SFT, of.SFT_FACT, of.SFT_FLAME),
+            (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            of.SFT,
+            (AS_A_CHAT,),
+        ),
+        Table("3", "DPO", MODELS, (_win(of.DPO), *BIOGRAPHY, *ALPACA_FACT, *FAVA), of.DPO),
+        Table(
+            "4",
+            "TruthfulQA, free answers: best true minus best false answer",
+            MODELS,
+            (
+                Measure("truthfulqa.bleu", "truthfulqa", "bleu_diff", digits=2),
+                Measure("truthfulqa.rouge", "truthfulqa", "rouge1_diff", digits=2),
+            ),
+            notes=("ROUGE is ROUGE-1.",),
+        ),
+        Table(
+            "5",
+            "TruthfulQA, multiple choice",
+            MODELS,
+            tuple(Measure(name, "truthfulqa-mc", name, 100) for name in ("mc1", "mc2", "mc3")),
+        ),
+        Table("6-sft", "Classification: SFT", (of.SFT_MIXED, of.SFT_CLASSIFIED), (_win(of.SFT), BIOGRAPHY[0]), of.SFT),
+        Table(
+            "6-dpo",
+            "Classification: DPO",
+            (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
+            (_win(of.DPO), BIOGRAPHY[0]),
+            of.DPO,
+            (OWN_SAMPLES,),
+        ),
+        Table(
+            "7",
+            "Pair building",
+            (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
+            (FACT_PAIRS, _win(of.DPO), BIOGRAPHY[0]),
+            of.DPO,
+            (OWN_SAMPLES,),
+        ),
+        Table(
+            "8",
+            "Mean length of an answer in characters",
+            (of.SFT, of.DPO, of.DPO_FACT, of.DPO_FLAME),
+            tuple(_length(suite) for suite in ("alpaca-eval", "biography", "alpaca-fact", "fava")),
+            of.DPO,
+        ),
+        Table(
+            "9",
+            "Knowledge and arithmetic",
+            (of.DPO, of.FLAME_DPO_FLAME),
+            (Measure("mmlu", "mmlu", "accuracy", 100), Measure("gsm8k", "gsm8k", "exact_match_strict", 100)),
+        ),
+        Table(
+            "10",
+            "Agreement of the factuality reward with people: Kendall's tau",
+            of.TAUS,
+            (Measure("tau", "run", "tau", digits=2),),
+        ),
+        Table(
+            "11",
+            "Data",
+            (of.SFT_FLAME, of.DPO_FLAME, of.FLAME_DPO_FLAME),
+            (
+                Measure("seeds", "sft", "seeds.instructions", digits=0),
+                Measure("fact-based seeds", "sft", "seeds.fact_based", digits=0),
+                Measure("instruction pairs", "run", "rounds.-1.pairs.instruction", digits=0),
+                FACT_PAIRS,
+            ),
+        ),
+        Table(
+            "figure-1",
+            "Helpfulness against factuality",
+            MODELS,
+            (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval")),
+            of.DPO,
+        ),
+        Table(
+            "methods",
+            "Other losses on the same prompts and rewards, at equal prompts and steps",
+            (of.DPO_FLAME, of.F_DPO, of.MASK_DPO, of.GRPO),
+            (_win(of.DPO), *BIOGRAPHY, _length("biography"), SECONDS),
+            of.DPO,
+            (OWN_SAMPLES, "The methods have equal prompts and steps, not yet equal seconds, which stand in the last column."),
+        ),
+    )
+}
+
+
+def tables_named(name: str) -> tuple[Table, ...]:
+    """The table of this name, or the parts of one. Raises ConfigError if there is none.
+
+    >>> [table.name for table in tables_named("6")]
+    ['6-sft', '6-dpo']
+    """
+    found = tuple(table for table in TABLES.values() if name in (table.name, table.name.partition("-")[0]))
+    if not found:
+        raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), "correct the name")
+    return found

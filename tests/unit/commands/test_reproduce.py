@@ -1,0 +1,122 @@
+"""`flame-ray reproduce` carries out what the store lacks, resumes what was begun, and gives reasons for what failed."""
+
+import io
+import json
+
+import pytest
+import yaml
+from rich.console import Console
+
+from flame_ray.commands.reproduce import Commands, ReproduceRequest, reproduce
+from flame_ray.errors import EngineError, Interrupted
+from flame_ray.reproduction.store import NOT_DONE
+from tests.doubles import FakeCommands
+
+JOBS = {
+    "base.yaml": {"model": {"policy": "start"}},
+    "sft.yaml": {"base": "base.yaml", "learner": {"loss": "nll"}, "sft": {"sources": [{"source": "seeds"}]}},
+    "dpo.yaml": {"base": "base.yaml", "pairs": {"kinds": ["instruction"]}},
+    "dpo-fact.yaml": {"base": "base.yaml", "pairs": {"kinds": ["factuality"]}},
+    "dpo-flame.yaml": {"base": "base.yaml"},
+}
+FIGURES = {"precision": 0.5, "correct_facts": 3.0, "erroneous_facts": 3.0, "win_rate": 0.75, "characters": 100.0}
+
+
+@pytest.fixture
+def request_of(tmp_path):
+    """Makes a request, whose job files are small."""
+    folder = tmp_path / "jobs" / "cpu"
+    folder.mkdir(parents=True)
+    questions = tmp_path / "questions.json"
+    questions.write_text(json.dumps([{"instruction": "Write a poem.", "output": ""}]))
+    jobs = JOBS | {"evaluate.yaml": {"base": "base.yaml", "suites": {"alpaca": str(questions)}}}
+    for name, tree in jobs.items():
+        (folder / name).write_text(yaml.safe_dump(tree))
+
+    def make(*tables: str, **changes) -> ReproduceRequest:
+        given = {"scale": "cpu", "seeds": 1, "jobs": folder.parent, "store": tmp_path / "store", "out": tmp_path / "out"}
+        return ReproduceRequest(tables, **(given | changes))
+
+    return make
+
+
+def carry_out(request: ReproduceRequest, doubles: FakeCommands):
+    console = Console(file=io.StringIO())
+    commands = Commands(doubles.sft, doubles.run, doubles.evaluate)
+    (filled, *_) = reproduce(request, console, console, commands)
+    return filled
+
+
+def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_path):
+    first, again = FakeCommands(FIGURES), FakeCommands(FIGURES)
+    filled = carry_out(request_of("3"), first)
+    assert [command for command, _ in first.done if command != "evaluate"] == ["sft", "run", "run", "run", "sft", "run", "run"]
+    assert filled.cell("SFT + DPO^fact", "biography.fs").ours.interval.mean == 50.0
+    assert filled.cell("SFT + DPO^fact", "win over SFT + DPO").ours.interval.mean == 75.0
+    assert carry_out(request_of("3"), again) == filled and again.done == []
+    assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
+
+
+def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, tmp_path):
+    doubles = FakeCommands(FIGURES)
+    carry_out(request_of("3"), doubles)
+    (_, fine_tuned), (_, trained) = (doubles.done[0], next(each for each in doubles.done if each[0] == "run"))
+    assert fine_tuned.model.policy == "start" and fine_tuned.run.save_merged
+    models = tmp_path / "store" / "models"
+    assert trained.run.root == str(models)
+    assert trained.model.policy == str(models / fine_tuned.run.id / "checkpoints/round-0001/merged")
+
+
+def test_another_model_is_compared_with_the_answers_of_the_baseline(request_of):
+    doubles = FakeCommands(FIGURES)
+    carry_out(request_of("3"), doubles)
+    references = {path.name: path for request, path in doubles.compared if path.parent.name == "references"}
+    (baseline,) = references.values()
+    assert json.loads(baseline.read_text()) == [{"instruction": "Write a poem.", "output": "An answer."}]
+
+
+def test_what_was_begun_is_resumed(request_of):
+    dies = FakeCommands(FIGURES, fails={"run": Interrupted("a", "b", "c")})
+    with pytest.raises(Interrupted, match="give the same command again"):
+        carry_out(request_of("7"), dies)
+    after = FakeCommands(FIGURES)
+    carry_out(request_of("7"), after)
+    begun = dies.done[-1][1].run.id
+    assert after.resumed[0] == begun and after.resumed[1:] == [None] * (len(after.resumed) - 1)
+
+
+def test_a_step_that_failed_gives_its_rows_no_figure_but_a_reason_and_others_go_on(request_of):
+    doubles = FakeCommands(FIGURES, fails={"run": EngineError("a sampler", "none", "buy one")})
+    filled = carry_out(request_of("3"), doubles)
+    cell = filled.cell("SFT + DPO^flame", "biography.fs")
+    assert cell.ours is None and "expected a sampler; found none" in cell.missing
+    assert filled.cell("SFT", "biography.fs").ours.interval.mean == 50.0
+    again = FakeCommands(FIGURES)
+    assert carry_out(request_of("3"), again).cell("SFT + DPO^flame", "biography.fs").missing is None
+
+
+def test_a_suite_without_data_is_missing_and_the_setting_that_names_it_is_said(request_of):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("3"), doubles)
+    assert "suites.fava" in filled.cell("SFT", "fava.fs").missing
+    assert {suite for suite, _ in doubles.compared} == {"factbook", "alpaca-eval"}
+
+
+def test_only_print_starts_nothing_and_shows_what_is_there(request_of, tmp_path):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("figure-1", only_print=True), doubles)
+    assert doubles.done == []
+    assert filled.cell("SFT", "biography.fs").missing == NOT_DONE
+    assert "<svg" in (tmp_path / "out" / "figure-1.svg").read_text()
+
+
+def test_the_command_prints_a_table_of_an_empty_store(flame, request_of, tmp_path):
+    given = request_of("3")
+    done = flame("reproduce", "3", "--scale", "cpu", "--jobs", given.jobs, "--only-print", folder=tmp_path)
+    assert done.returncode == 0 and "| SFT + DPO^flame | missing; paper 51.7 |" in done.stdout
+    assert (tmp_path / "reproduced" / "3.csv").is_file()
+
+
+def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):
+    done = flame("reproduce", "12", "--scale", "cpu", "--jobs", request_of("3").jobs, folder=tmp_path)
+    assert done.returncode == 2 and "'12'" in done.stderr and "figure-1" in done.stderr

@@ -1,0 +1,45 @@
+"""The paper's figures are those of its tables, and each has a row and a column that shows it."""
+
+from flame_ray.reproduction.figures import PAPER
+from flame_ray.reproduction.tables import TABLES
+
+
+def test_a_row_holds_what_the_paper_prints():
+    """Tables 3, 4, 5 and 8."""
+    assert PAPER["SFT + DPO^flame"] == {
+        "biography.fs": 44.9,
+        "biography.correct": 23.7,
+        "biography.erroneous": 30.3,
+        "alpaca-fact.fs": 45.0,
+        "alpaca-fact.correct": 23.1,
+        "alpaca-fact.erroneous": 28.7,
+        "fava.fs": 56.4,
+        "fava.correct": 27.1,
+        "fava.erroneous": 23.3,
+        "win over SFT + DPO": 51.7,
+        "truthfulqa.bleu": 0.15,
+        "truthfulqa.rouge": 0.80,
+        "mc1": 30.8,
+        "mc2": 46.0,
+        "mc3": 23.6,
+        "alpaca-eval.length": 1474,
+        "biography.length": 1395,
+        "alpaca-fact.length": 1528,
+        "fava.length": 1422,
+        "instruction pairs": 18454,
+        "fact pairs": 3315,
+    }
+
+
+def test_every_figure_of_the_paper_is_shown_in_a_table():
+    shown = {(system.name, each.name) for table in TABLES.values() for system in table.rows for each in table.measures}
+    known = {(system, measure) for system, figures in PAPER.items() for measure in figures}
+    assert known <= shown
+    assert len(known) == 204
+
+
+def test_all_rows_and_columns_of_the_main_tables_have_the_papers_figure():
+    for name in ("3", "4", "5", "6-sft", "6-dpo", "7", "8", "9", "10"):
+        for system in TABLES[name].rows:
+            missing = {each.name for each in TABLES[name].measures} - PAPER[system.name].keys()
+            assert missing == ({"fact pairs"} & missing if name == "7" else set()), (name, system.name)

@@ -1,0 +1,122 @@
+"""Which jobs the tables of the paper need: equal steps and evaluations are one, in whatever table they stand."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from flame_ray.config.load import load_config
+from flame_ray.reproduction import systems as of
+from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
+from flame_ray.reproduction.systems import SCALES
+from flame_ray.reproduction.tables import TABLES
+
+JOBS = Path(__file__).parents[3] / "jobs"
+
+
+load = cache(load_config)
+
+
+def plan_of(*tables: str, scale: str = "paper", seeds: int = 1, settings: tuple[str, ...] = ()) -> Plan:
+    plan = Plan(SCALES[scale], seeds, lambda job, more: load(JOBS / scale / job, (*settings, *more)))
+    for name in tables:
+        plan.add(TABLES[name])
+    return plan
+
+
+def steps(plan: Plan) -> list[PlannedStep]:
+    return [job for job in plan.jobs.values() if isinstance(job, PlannedStep)]
+
+
+def suites(plan: Plan) -> list[str]:
+    return sorted(job.suite for job in plan.jobs.values() if isinstance(job, PlannedEvaluation))
+
+
+def keys(plan: Plan, table: str, system: str) -> set[str]:
+    return {key for cell in plan.add(TABLES[table]).cells if cell.system == system for key in cell.keys}
+
+
+def test_table_3_needs_two_models_by_fine_tuning_and_five_from_them():
+    plan = plan_of("3")
+    assert [(step.command, step.job) for step in steps(plan)] == [
+        ("sft", "sft.yaml"),
+        ("run", "dpo.yaml"),
+        ("run", "dpo-fact.yaml"),
+        ("run", "dpo-flame.yaml"),
+        ("sft", "sft.yaml"),
+        ("run", "dpo.yaml"),
+        ("run", "dpo-flame.yaml"),
+    ]
+    # The chat model and those seven, on three suites of facts; and eight times AlpacaEval: seven against the eighth.
+    assert suites(plan) == sorted(8 * ["alpaca-eval", "alpaca-fact", "biography", "fava"])
+
+
+def test_tables_4_5_8_and_9_and_the_figure_train_nothing_that_table_3_has_not():
+    before, after = plan_of("3"), plan_of("3", "4", "5", "8", "9", "figure-1")
+    assert steps(after) == steps(before)
+    new = plan_of("3", "4", "5", "8", "9", "figure-1").jobs.keys() - before.jobs.keys()
+    assert sorted(key.rpartition("-")[0] for key in new) == sorted(8 * ["truthfulqa", "truthfulqa-mc"] + 2 * ["mmlu", "gsm8k"])
+
+
+def test_the_rows_of_table_7_share_their_fine_tuning_and_the_first_is_a_row_of_table_3():
+    plan = plan_of("3", "7")
+    assert len(steps(plan)) == len(steps(plan_of("3"))) + 2
+    assert keys(plan, "7", "max/min") <= keys(plan, "3", "SFT + DPO^flame") | {steps(plan)[3].key}
+    starts = {step.after for step in steps(plan) if step.command == "run" and step.config.pairs.factuality_per_prompt is None}
+    assert starts == {steps(plan)[0].key}
+
+
+def test_a_step_comes_after_the_one_whose_model_it_starts_from():
+    plan = plan_of(*TABLES)
+    places = {key: place for place, key in enumerate(plan.jobs)}
+    for job in plan.jobs.values():
+        assert all(places[key] < places[job.key] for key in job.needs), job.key
+    for step in steps(plan):
+        assert step.after is None or step.config.model.policy == step.after
+
+
+def test_a_win_rate_is_against_the_answers_of_the_tables_baseline_which_has_none_itself():
+    plan = plan_of("3")
+    wins = [job for job in plan.jobs.values() if isinstance(job, PlannedEvaluation) and job.suite == "alpaca-eval"]
+    (baseline,) = (job for job in wins if job.against is None)
+    assert baseline.model == steps(plan)[1].key  # SFT + DPO
+    assert {job.against for job in wins} == {None, baseline.key}
+    cells = [cell for cell in plan.add(TABLES["3"]).cells if cell.is_baseline]
+    assert [(cell.system, cell.measure.name) for cell in cells] == [("SFT + DPO", "win over SFT + DPO")]
+
+
+def test_a_key_depends_on_what_is_computed_and_not_on_where():
+    same = set(plan_of("3").jobs)
+    assert set(plan_of("3", settings=("rollout.workers=4", "cluster.address=local", "run.root=elsewhere")).jobs) == same
+    assert set(plan_of("3", settings=("sft.elicit.samples=3",)).jobs).isdisjoint(
+        key for key in same if key.startswith(("run", "sft"))
+    )
+    other = plan_of("3", settings=("suites.max_tokens=9",))
+    assert {step.key for step in steps(other)} < same and {step.key for step in steps(other)} == other.jobs.keys() & same
+
+
+def test_another_fine_tuning_makes_other_runs_from_it():
+    plan = plan_of("3")
+    runs = [step for step in steps(plan) if step.job == "dpo.yaml"]
+    assert len({step.after for step in runs}) == len({step.key for step in runs}) == 2
+
+
+def test_each_seed_makes_models_of_its_own_and_a_model_by_name_is_evaluated_once():
+    one, three = plan_of("2"), plan_of("2", seeds=3)
+    assert len(steps(one)) == 3 and len(steps(three)) == 9
+    # Three suites of facts, and AlpacaEval against each of the baseline's models.
+    assert (len(keys(one, "2", "PT")), len(keys(three, "2", "PT"))) == (4, 6)
+    assert {step.config.run.seed for step in steps(three)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
+    for cell in plan_of().add(TABLES[table]).cells:
+        has_no_such_step = (cell.measure.source, cell.system) == ("run", "SFT^flame")
+        assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + has_no_such_step == 1, cell
+
+
+def test_at_the_small_scale_the_factbook_stands_in_for_biographies_and_no_large_model_is_asked():
+    plan = plan_of("3", scale="cpu")
+    assert suites(plan) == sorted(7 * ["alpaca-eval", "alpaca-fact", "factbook", "fava"])
+    assert {cell.lacks for cell in plan.add(TABLES["3"]).cells if cell.system == of.CHAT} == {SCALES["cpu"].lacks[of.CHAT]}

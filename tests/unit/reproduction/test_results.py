@@ -1,0 +1,127 @@
+"""Our figures beside the paper's: in its unit, over seeds, and with a reason where there is none."""
+
+from flame_ray.evaluation.suites.base import SuiteResult
+from flame_ray.reproduction.figures import PAPER
+from flame_ray.reproduction.plan import PlannedCell, PlannedTable
+from flame_ray.reproduction.plot import dots, radius, svg
+from flame_ray.reproduction.render import cell_text, csv_text, markdown
+from flame_ray.reproduction.results import Cell, FilledTable, Pooled, fill
+from flame_ray.reproduction.systems import DPO, DPO_FACT
+from flame_ray.reproduction.tables import TABLES, Measure, Table
+from tests.builders import make_interval
+
+FS = Measure("biography.fs", "biography", "precision", 100)
+WIN = Measure("win over SFT + DPO", "alpaca-eval", "win_rate", 100, against_baseline=True)
+PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
+TABLE = Table("t", "A table", (DPO, DPO_FACT), (FS,), DPO)
+
+
+def result(mean: float | None, low: float | None = None, high: float | None = None, n: int = 4) -> SuiteResult:
+    return SuiteResult("biography", n, {"precision": make_interval(mean, low=low, high=high, n=n)})
+
+
+def filled(found: dict, measure: Measure = FS) -> Cell:
+    planned = PlannedTable(TABLE, (PlannedCell("SFT + DPO^fact", measure, tuple(found)),))
+    (cell,) = fill(planned, found.__getitem__).cells
+    return cell
+
+
+def test_a_figure_is_brought_into_the_papers_unit():
+    cell = filled({"a": result(0.5, 0.25, 0.75)})
+    assert cell.ours == Pooled(make_interval(50.0, low=25.0, high=75.0, n=4), 1, 50.0, 50.0)
+    assert cell.paper == 47.1 and cell.missing is None
+    assert cell_text(cell) == "50.0 [25.0, 75.0] n 4; paper 47.1"
+
+
+def test_seeds_are_averaged_and_their_range_is_shown():
+    cell = filled({"a": result(0.5, 0.25, 0.75), "b": result(0.25, 0.0, 0.5)})
+    assert cell.ours == Pooled(make_interval(37.5, low=12.5, high=62.5, n=4), 2, 25.0, 50.0)
+    assert cell_text(cell) == "37.5 [12.5, 62.5] n 4, 2 seeds 25.0 to 50.0; paper 47.1"
+
+
+def test_a_seed_that_failed_is_left_out_with_its_reason_and_is_no_zero():
+    cell = filled({"a": result(0.5, 0.25, 0.75), "b": "no room"})
+    assert cell.ours is not None and cell.ours.interval.mean == 50.0 and cell.ours.seeds == 1
+    assert cell.missing == "no room"
+
+
+def test_a_figure_that_no_seed_has_is_missing():
+    for found, why in (("not done yet", "not done yet"), (result(None), "the result of biography has no precision")):
+        cell = filled({"a": found})
+        assert cell.ours is None and cell.missing == why
+        assert cell_text(cell) == "missing; paper 47.1"
+
+
+def test_a_count_comes_from_the_summary_of_the_step():
+    summary = {"rounds": [{"round": 0}, {"pairs": {"factuality": 0, "weighted": 1234}}]}
+    assert cell_text(filled({"a": summary}, PAIRS)) == "1,234"
+    assert filled({"a": {"rounds": []}}, PAIRS).missing == "the summary has no rounds.-1.pairs.factuality+weighted"
+
+
+def table_of(*cells: Cell) -> FilledTable:
+    return FilledTable(Table("t", "A table", (DPO, DPO_FACT), (FS, WIN), DPO, ("A note.",)), cells)
+
+
+SOME = Pooled(make_interval(42.0, low=40.0, high=44.0, n=9), 1, 42.0, 42.0)
+CELLS = (
+    Cell("SFT + DPO", FS, 42.3, SOME),
+    Cell("SFT + DPO", WIN, 50.0, None, is_baseline=True),
+    Cell("SFT + DPO^fact", FS, 47.1, None, "no | data"),
+    Cell("SFT + DPO^fact", WIN, 40.8, None, "no | data"),
+)
+
+
+def test_markdown_has_a_row_a_system_and_says_once_why_figures_are_missing():
+    text = markdown(table_of(*CELLS), ["A stand-in."])
+    assert text.splitlines()[2:6] == [
+        "| system | biography.fs | win over SFT + DPO |",
+        "| --- | --- | --- |",
+        "| SFT + DPO | 42.0 [40.0, 44.0] n 9; paper 42.3 | baseline; paper 50.0 |",
+        "| SFT + DPO^fact | missing; paper 47.1 | missing; paper 40.8 |",
+    ]
+    assert "A note." in text and "A stand-in." in text
+    assert text.endswith("- SFT + DPO^fact (biography.fs, win over SFT + DPO): no | data\n")
+
+
+def test_csv_has_a_line_a_figure_which_is_empty_where_it_is_missing():
+    assert csv_text([table_of(*CELLS[:3])]).splitlines()[1:] == [
+        "t,SFT + DPO,biography.fs,42.3,42.0,40.0,44.0,9,1,42.0,42.0,",
+        "t,SFT + DPO,win over SFT + DPO,50.0,,,,,,,,",
+        "t,SFT + DPO^fact,biography.fs,47.1,,,,,,,,no | data",
+    ]
+
+
+def figure(**ours: Pooled) -> FilledTable:
+    """Figure 1 with our values of DPO^fact."""
+    table = TABLES["figure-1"]
+    rows = [(system.name, measure) for system in table.rows for measure in table.measures]
+    mine = {("SFT + DPO^fact", name): value for name, value in ours.items()}
+    return FilledTable(
+        table,
+        tuple(Cell(name, each, PAPER[name].get(each.name), mine.get((name, each.figure))) for name, each in rows),
+    )
+
+
+def test_the_figure_has_a_dot_for_each_model_of_the_paper_and_for_ours_that_have_both_values():
+    length = Pooled(make_interval(1000.0, low=900.0, high=1100.0, n=9), 1, 1000.0, 1000.0)
+    found = dots(figure(precision=SOME, win_rate=SOME, characters=length))
+    assert [dot.name for dot in found if dot.is_ours] == ["SFT + DPO^fact"]
+    assert len([dot for dot in found if not dot.is_ours]) == 8
+    assert found[-1].length == 1000.0 and found[-1].x.mean == 42.0
+    assert not [dot for dot in dots(figure(precision=SOME)) if dot.is_ours]
+
+
+def test_the_drawing_has_a_circle_a_dot_and_a_cross_where_there_are_intervals():
+    length = Pooled(make_interval(1000.0), 1, 1000.0, 1000.0)
+    text = svg(dots(figure(precision=SOME, win_rate=SOME, characters=length)), "factuality", "helpful < wins")
+    assert text.count("<circle") == 9 + 2  # two are the legend
+    assert text.count("<path") == 2 + 1  # one is the frame
+    assert "helpful &lt; wins" in text and "SFT + DPO^fact" in text
+
+
+def test_a_figure_without_dots_says_so():
+    assert "nothing to draw yet" in svg([], "x", "y")
+
+
+def test_four_times_the_length_has_twice_the_radius():
+    assert radius(1600.0, 1600.0) == 2 * radius(400.0, 1600.0)
