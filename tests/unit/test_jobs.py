@@ -36,13 +36,6 @@ SETTINGS = {
 }
 # All that a job sets otherwise than the defaults do.
 SETTINGS = {
-    "paper-dpo": PAPER | {"run": {"rounds": 1, "name": "paper-dpo"}, "pairs": {"kinds": ["instruction"]}},
-    "paper-dpo-fact": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-fact"}, "pairs": {"kinds": ["factuality"]}},
-    "paper-dpo-flame": PAPER | {"run": {"rounds": 1, "name": "paper-dpo-flame"}},
-    "paper-sft": PAPER_SFT,
-    "paper-sft-fact": PAPER_SFT
-    | {"run": {"name": "paper-sft-fact"}, "sft": PAPER_SFT["sft"] | {"fact_based": "elicited", "others": "elicited"}},
-    "paper-sft-flame": PAPER_SFT | {"run": {"name": "paper-sft-flame"}, "sft": PAPER_SFT["sft"] | {"fact_based": "elicited"}},
     "sft": {
         "run": {"name": "sft", "seed": 7, "save_merged": True},
         "model": {"max_length": 1024},
