@@ -30,13 +30,6 @@ def nodes(selector: str) -> dict:
 # All that a job sets otherwise than the defaults do.
 SETTINGS = {
     "sft": {
-        "sources": [{"source": "OpenAssistant/oasst1", "form": "trees", "limit": 3200}],
-        "elicit": {"similarity": "dense", "max_tokens": 512},
-    },
-}
-# All that a job sets otherwise than the defaults do.
-SETTINGS = {
-    "sft": {
         "run": {"name": "sft", "seed": 7, "save_merged": True},
         "model": {"max_length": 1024},
         "classify": {"by": "label"},
