@@ -68,7 +68,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         fields: Any = (getattr(self, name) for name in self.__slots__)
-        return Batch(*(None if value is None else value.to(device) for value in fields))
+        moved: Any = (None if value is None else value.to(device) for value in fields)
+        return Batch(*moved)
 
 
 def left_padded(sequences: Sequence[Continuation]) -> Batch:
