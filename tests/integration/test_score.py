@@ -147,6 +147,7 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
     assert bad.returncode == 3 and "labels.jsonl:2" in bad.stderr and "Traceback" not in bad.stderr
 
 
+@pytest.mark.long
 def test_agreement_of_the_judge_is_that_of_its_scores(tmp_path, model):
     """A small model can tell an answer from one to another question."""
     line = {"prompt": "What is the capital of Peru?", "a": "It is Lima.", "b": "Boil the rice for ten minutes.", "helpful": "a"}

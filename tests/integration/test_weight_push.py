@@ -214,6 +214,7 @@ def test_a_sampler_that_joins_later_merges_a_rounds_adapter_into_the_initial_mod
     assert found[0] == pytest.approx(found[2], abs=1e-6) and found[0] != pytest.approx(found[1], abs=1e-2)
 
 
+@pytest.mark.long
 def test_an_adapter_is_added_in_the_sampler_and_taken_away_again(local_ray, model, tmp_path):
     """The canary has sequences of several lengths; the second push is that of a roll-back to the initial model."""
     event_loop = EventLoop()
