@@ -133,6 +133,8 @@ def take_lease(folder: RunFolder) -> Lease:
 
 def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
+    if config.sft.sources:
+        raise ConfigError("a job for `flame-ray run`", "sft.sources, answers to learn from", "use `flame-ray sft` for this job")
     prompts = load_prompts(config.prompts)
     check_classifier(config.classify)
     if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in prompts):

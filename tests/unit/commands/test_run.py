@@ -247,6 +247,11 @@ def test_a_root_where_nothing_can_be_written_is_refused_before_anything_is_place
         _check(job(), RunFolder(Storage(tmp_path / root / "run")), is_new)
 
 
+def test_a_job_of_the_other_command_is_refused_before_anything_is_placed(job, tmp_path):
+    with pytest.raises(ConfigError, match=r"sft\.sources, .* use `flame-ray sft`"):
+        _check(job(sft={"sources": [{"source": "seeds"}]}), new(tmp_path), is_new=True)
+
+
 def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for(tmp_path):
     config = parse_config({"cluster": {"address": "http://127.0.0.1:8265"}, "model": {"policy": "./none"}}, "here")
     with pytest.raises(PlacementError, match=r"ray job submit --address http://127\.0\.0\.1:8265"):
