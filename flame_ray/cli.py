@@ -179,7 +179,7 @@ def evaluate(
 
 @app.command()
 def reproduce(
-    table: Annotated[list[str], typer.Argument(help="1 to 11, figure-1 or methods.")],
+    table: Annotated[list[str], typer.Argument(help="1 to 11, figure-1, directions or methods.")],
     scale: Annotated[ScaleName, typer.Option("--scale", help="paper: for a GPU cluster. cpu: for two cores.")],
     store: Annotated[
         Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")

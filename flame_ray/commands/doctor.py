@@ -4,6 +4,7 @@ It loads no weights and starts no Ray: it joins the cluster that the settings na
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from flame_ray.cluster.capacity import roles
 from flame_ray.cluster.connect import cluster_address
+from flame_ray.commands.sft import roles_of
 from flame_ray.config import Config
 from flame_ray.doctor.capacity import (
     PlanOf,
@@ -22,7 +24,7 @@ from flame_ray.doctor.capacity import (
     check_weights,
 )
 from flame_ray.doctor.checks import Check, Level, Site, refused
-from flame_ray.doctor.data import find_corpus, find_prompts, longest_prompt
+from flame_ray.doctor.data import find_corpus, find_demonstrations, find_prompts, longest_prompt
 from flame_ray.doctor.disks import find_room
 from flame_ray.doctor.estimate import Plan, estimate
 from flame_ray.doctor.models import ModelShape, find_model
@@ -45,17 +47,50 @@ def doctor(config: Config, console: Console) -> bool:
 def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     """Every check, the plan (None if a model's shape is not known), and the site."""
     site, site_check = find_site(config)
-    on_gpu = any(role.gpus for role in roles(config).values())
     model_checks, shapes = _find_models(config)
+    found = _examine_sft(config, shapes, site) if config.sft.sources else _examine_run(config, shapes, site)
+    on_gpu = any(role.gpus for role in roles(config).values())
+    checks = [*find_versions(on_gpu, site), site_check, *check_engine_gpus(config), *found.needs]
+    checks += [*find_room(config, found.plan), *model_checks, *found.data, *_check_training(config)]
+    checks += [find_package(config), find_auth(cluster_address(config.cluster))]
+    return checks, found.plan, site
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """What a command asks of a site and of its data. `plan`: None if a model's shape is not known."""
+
+    needs: list[Check]
+    data: list[Check]
+    plan: Plan | None
+
+
+def _examine_run(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:
+    """Of `flame-ray run`, whose actors are all there at once."""
     corpus_check, corpus_bytes = find_corpus(config)
     plan_of = _planner(shapes, corpus_bytes, longest_prompt(config))
-    plan = plan_of(config) if plan_of else None
-    checks = [*find_versions(on_gpu, site), site_check, *check_placement(config, site), *check_engine_gpus(config)]
-    checks += check_weights(config)
-    checks += [*_check_memory(config, plan_of, site), *find_room(config, plan)]
-    checks += [*model_checks, *find_prompts(config), corpus_check, *_check_training(config)]
-    checks += [find_package(config), find_auth(cluster_address(config.cluster))]
-    return checks, plan, site
+    needs = [*check_placement(config, site), *check_weights(config), *_check_memory(config, plan_of, site)]
+    return _Examined(needs, [*find_prompts(config), corpus_check], plan_of(config) if plan_of else None)
+
+
+def _examine_sft(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:
+    """Of `flame-ray sft`, whose roles come one after another."""
+    once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
+    plan_of, names = _planner(shapes, 0, None), roles_of(config)
+    needs: list[Check] = []
+    for name in names:
+        alone = partial(_of_role, plan_of, name) if plan_of else None
+        checks = [*check_placement(config, site, only=(name,)), *_check_memory(once, alone, site)]
+        needs += [check if name in check.name else replace(check, name=f"{check.name}, {name}") for check in checks]
+    shows_passages = config.sft.elicits and config.sft.elicit.passages
+    data = [find_demonstrations(config), *([find_corpus(config)[0]] if shows_passages else [])]
+    plan = plan_of(once) if plan_of else None
+    return _Examined(needs, data, plan and replace(plan, needs=tuple(plan.need(name) for name in names)))
+
+
+def _of_role(plan_of: PlanOf, name: str, config: Config) -> Plan:
+    plan = plan_of(config)
+    return replace(plan, needs=(plan.need(name),))
 
 
 def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | None]]:

@@ -31,7 +31,7 @@ from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
 from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
-from flame_ray.evaluation.suites.lengths import lengths
+from flame_ray.evaluation.suites.lengths import length_values, lengths
 from flame_ray.evaluation.suites.pairwise import QUESTION
 from flame_ray.journal.environment import installed_versions
 from flame_ray.report.progress import Screen
@@ -108,9 +108,12 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
 
 def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
     """The result, and the rows of the table of answers."""
-    answered_P = _answered(suite, context.stages)
-    rows = [answer_row(each, suite.measure.columns(each, context.config)) for each in answered_P]
-    return measured(suite, answered_P, context.config), rows
+    answered_P, measure, config = _answered(suite, context.stages), suite.measure, context.config
+    rows = [
+        answer_row(each, measure.columns(each, config), {**measure.values(each, config), **length_values(each)})
+        for each in answered_P
+    ]
+    return measured(suite, answered_P, config), rows
 
 
 def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:

@@ -261,7 +261,8 @@ def _judged_texts(group: Group) -> str:
 def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
     """Whether the first scores higher; a judge that failed on either has said nothing."""
     if isinstance(result, Score) and isinstance(other, Score):
-        return Comparison((0.5 if result.value == other.value else float(result.value > other.value),))
+        win = 0.5 if result.value == other.value else float(result.value > other.value)
+        return Comparison((win,), (result.value, other.value))
     return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
 
 

@@ -79,7 +79,7 @@ def reproduce(
     def find(key: str) -> Found:
         return found_in(store, plan, key, absent)
 
-    filled = [fill(each, find) for each in planned]
+    filled = [fill(each, find, store.values) for each in planned]
     write_tables(filled, scale, request.out, tables)
     return filled
 

@@ -1,6 +1,6 @@
 """Checks that a job fits a site: its CPUs, GPUs and memory. The advice is the mildest change of settings that fits. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from flame_ray.cluster.capacity import Demand, Request, demands, in_words, needs_node, requests, roles, too_large
@@ -16,15 +16,15 @@ NOTHING = "no smaller setting fits"
 PlanOf = Callable[[Config], Plan]
 
 
-def check_placement(config: Config, site: Site) -> list[Check]:
-    """Check what all roles ask for together, and that a node can hold each worker.
+def check_placement(config: Config, site: Site, only: Collection[str] = ()) -> list[Check]:
+    """Check what all roles ask for together, or those in `only`, and that a node can hold each worker.
 
     It is a warning if only the `min_workers` of each role fit, or if nodes must come.
     """
     nodes = site.fixed_nodes
-    alone = {request.role: (request, too_large(request, nodes)) for request in requests(config) if nodes}
+    alone = {request.role: (request, too_large(request, nodes)) for request in requests(config, only) if nodes}
     return [
-        *(_placed(demand, site) for demand in demands(config, site.capacity)),
+        *(_placed(demand, site) for demand in demands(config, site.capacity, only)),
         *(_without_node(request, need, site) for request, need in alone.values() if need),
     ]
 

@@ -8,6 +8,8 @@ from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refus
 from flame_ray.doctor.models import at_hand
 from flame_ray.engines.models import check_prompts, prompt_lengths
 from flame_ray.errors import DataError, ModelError
+from flame_ray.prompts.demonstrations import BUILT_IN as SEEDS
+from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
@@ -40,6 +42,22 @@ def find_prompts(config: Config) -> list[Check]:
     found = f"{counts[Split.TRAIN]} for training, {development}{counts[Split.HELDOUT]} held out"
     found += "" if policy else "; their length is not checked, as the model is not on this machine yet"
     return [Check(Level.OK, "prompts", f"prompts in {', '.join(sources)}", found)]
+
+
+def find_demonstrations(config: Config) -> Check:
+    """Read the demonstrations as `flame-ray sft` will, or look up the first data set that is on the hub."""
+    sources = [source.source for source in config.sft.sources]
+    if remote := [name for name in sources if _is_remote(name, (SEEDS,))]:
+        return find_data_set(f"demonstrations {remote[0]}", remote[0])
+    try:
+        check_classifier(config.classify)
+        found = load_demonstrations(config.sft.sources)
+    except DataError as error:
+        return refused("demonstrations", error)
+    left_out = "".join(f"; {count} left out: {reason}" for reason, count in found.left_out.items())
+    return Check(
+        Level.OK, "demonstrations", f"answers to learn from in {', '.join(sources)}", f"{len(found.demonstrations)}{left_out}"
+    )
 
 
 def longest_prompt(config: Config) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from flame_ray.evaluation.suites.base import Answered, SuiteResult
+from flame_ray.evaluation.suites.base import Answered, SuiteResult, Values
 from flame_ray.report.summary import interval_summary
 from flame_ray.shown import printable
 from flame_ray.types import Interval
@@ -52,8 +52,8 @@ def _interval(content: dict[str, Any]) -> Interval:
     return Interval(content["mean"], low, high, content["n"])
 
 
-def answer_row(answered: Answered, columns: dict[str, Any]) -> dict[str, Any]:
-    """A line of answers.jsonl, for a person to read; `columns` are the measure's own."""
+def answer_row(answered: Answered, columns: dict[str, Any], values: Values) -> dict[str, Any]:
+    """A line of answers.jsonl, for a person to read. `columns` are the measure's; figures are the means of `values`."""
     response = answered.response
     return {
         "id": answered.prompt.id,
@@ -61,6 +61,7 @@ def answer_row(answered: Answered, columns: dict[str, Any]) -> dict[str, Any]:
         "response": response.text,
         "tokens": len(response.token_ids),
         "truncated": response.truncated,
+        "values": dict(values),
     } | columns
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.reproduction.systems import Scale, Step, System
-from flame_ray.reproduction.tables import WIN_RATE, Measure, Table
+from flame_ray.reproduction.tables import WIN_RATE, Contrast, Measure, Table
 
 EVALUATE = "evaluate.yaml"  # the job file of a scale that says how models are evaluated
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
@@ -67,9 +67,20 @@ class PlannedCell:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedContrast:
+    """A figure of one system minus that of another. `keys`: the evaluations of both, seed by seed."""
+
+    first: str
+    second: str
+    measure: Measure
+    keys: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedTable:
     table: Table
     cells: tuple[PlannedCell, ...]
+    contrasts: tuple[PlannedContrast, ...] = ()
 
 
 class Plan:
@@ -88,7 +99,19 @@ class Plan:
 
     def add(self, table: Table) -> PlannedTable:
         """Adds the jobs of a table that no other has asked for."""
-        return PlannedTable(table, tuple(self._cell(table, system, each) for system in table.rows for each in table.measures))
+        cells = tuple(self._cell(table, system, each) for system in table.rows for each in table.measures)
+        found = (self._contrast(table, pair, each) for pair in table.contrasts for each in table.measures)
+        return PlannedTable(table, cells, tuple(each for each in found if each))
+
+    def _contrast(self, table: Table, pair: Contrast, measure: Measure) -> PlannedContrast | None:
+        """None where one of the two has no such figure, or no value for each prompt, or where the win rate compares them."""
+        is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair
+        lacks = any(system.lacks or self._scale.lacks.get(system.name) for system in pair)
+        if measure.is_of_step or is_win_over_one or lacks:
+            return None
+        keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in range(self._seeds)]
+        first, second = (system.name for system in pair)
+        return PlannedContrast(first, second, measure, tuple((a, b) for a, b in keys))
 
     def _cell(self, table: Table, system: System, measure: Measure) -> PlannedCell:
         if lacks := system.lacks or self._scale.lacks.get(system.name):

@@ -4,13 +4,19 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from flame_ray.reproduction.results import Cell, FilledTable, Pooled
+from flame_ray.reproduction.results import Cell, Difference, FilledTable, Pooled
 from flame_ray.reproduction.tables import Measure
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
 EXPLAINED = (
     "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
     "the interval is the mean of theirs, and `seeds` says from where to where they reach."
+)
+
+
+DIFFERENCES_EXPLAINED = (
+    "Each is of answers to the same prompts, by models of the same seed. Its 95 % bootstrap interval is over prompts and "
+    "seeds. Beside the paper's difference stands whether ours has its direction: not decided if our interval holds 0."
 )
 
 
@@ -23,6 +29,8 @@ def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
     for system in table.rows:
         lines += _line([system.name, *(cell_text(filled.cell(system.name, measure.name)) for measure in table.measures)])
     lines += ["", EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    if filled.differences:
+        lines += ["", "### Differences", "", *_differences(filled), "", DIFFERENCES_EXPLAINED]
     if reasons := list(_reasons(filled)):
         lines += ["", "Missing:", "", *(f"- {reason}" for reason in reasons)]
     return "\n".join(lines) + "\n"
@@ -40,6 +48,31 @@ def cell_text(cell: Cell) -> str:
     return f"{ours}; {paper}" if paper else ours
 
 
+def _differences(filled: FilledTable) -> Iterator[str]:
+    """A row for each two systems, and a column for each measure that some have."""
+    by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
+    for each in filled.differences:
+        by_pair.setdefault((each.first, each.second), {})[each.measure.name] = each
+    measures = [each.name for each in filled.table.measures if any(each.name in row for row in by_pair.values())]
+    yield from _line(["difference", *measures])
+    yield from _line(["---"] * (len(measures) + 1))
+    for (first, second), row in by_pair.items():
+        yield from _line([f"({first}) - ({second})", *(difference_text(row[name]) if name in row else "" for name in measures)])
+
+
+def difference_text(difference: Difference) -> str:
+    """Ours, and whether it has the direction of the paper's."""
+    ours, measure = difference.ours, difference.measure
+    text = _number(ours.mean, measure, signed=True)
+    if ours.low is not None:
+        text += f" [{_number(ours.low, measure, signed=True)}, {_number(ours.high, measure, signed=True)}]"
+    text += f" n {ours.n}" + (f", {difference.seeds} seeds" if difference.seeds > 1 else "")
+    if difference.paper is None:
+        return text
+    is_so = {True: "holds", False: "does not hold", None: "not decided"}[difference.is_as_in_the_paper]
+    return f"{text}; paper {_number(difference.paper, measure, signed=True)}: {is_so}"
+
+
 def csv_text(tables: Sequence[FilledTable]) -> str:
     """All figures of all tables. Where one is missing, `missing` says why, and `ours` is empty."""
     text = io.StringIO(newline="")
@@ -48,6 +81,10 @@ def csv_text(tables: Sequence[FilledTable]) -> str:
     for filled in tables:
         for cell in filled.cells:
             writer.writerow([filled.table.name, cell.system, cell.measure.name, cell.paper, *_values(cell.ours), cell.missing])
+        for each in filled.differences:
+            name, ours = f"({each.first}) - ({each.second})", each.ours
+            values = [ours.mean, ours.low, ours.high, ours.n, each.seeds, None, None, None]
+            writer.writerow([filled.table.name, name, each.measure.name, each.paper, *values])
     return text.getvalue()
 
 
@@ -70,8 +107,8 @@ def _ours(ours: Pooled, measure: Measure) -> str:
     return f"{text}, {ours.seeds} seeds {_number(ours.least, measure)} to {_number(ours.most, measure)}"
 
 
-def _number(value: float | None, measure: Measure) -> str:
-    return "-" if value is None else f"{value:,.{measure.digits}f}"
+def _number(value: float | None, measure: Measure, signed: bool = False) -> str:
+    return "-" if value is None else f"{value:{'+' if signed else ''},.{measure.digits}f}"
 
 
 def _reasons(filled: FilledTable) -> Iterator[str]:

@@ -7,12 +7,14 @@ from typing import Any
 
 from flame_ray.evaluation.suites.base import SuiteResult
 from flame_ray.reproduction.figures import PAPER
-from flame_ray.reproduction.plan import PlannedCell, PlannedTable
+from flame_ray.reproduction.paired import ByPrompt, paired
+from flame_ray.reproduction.plan import PlannedCell, PlannedContrast, PlannedTable
 from flame_ray.reproduction.tables import Measure, Table
 from flame_ray.types import Interval
 
 Found = SuiteResult | Mapping[str, Any] | str  # a suite's result, a step's summary, or why there is neither
 Find = Callable[[str], Found]  # by the key of a job
+ValuesOf = Callable[[str, str], ByPrompt | None]  # by the key of an evaluation and a figure; None: not done
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,55 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of one system minus that of another, over so many seeds, in the paper's unit."""
+
+    first: str
+    second: str
+    measure: Measure
+    paper: float | None
+    ours: Interval
+    seeds: int
+
+    @property
+    def is_as_in_the_paper(self) -> bool | None:
+        """Whether ours has the sign of the paper's; None if the paper has none, or if our interval holds 0."""
+        low, high = self.ours.low, self.ours.high
+        if not self.paper or low is None or high is None or low <= 0 <= high:
+            return None
+        return (low > 0) == (self.paper > 0)
+
+
+@dataclass(frozen=True, slots=True)
 class FilledTable:
     table: Table
     cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...] = ()
 
     def cell(self, system: str, measure: str) -> Cell:
         """Raises StopIteration if the table has no such row or column."""
         return next(each for each in self.cells if each.system == system and each.measure.name == measure)
 
 
-def fill(planned: PlannedTable, find: Find) -> FilledTable:
+def fill(planned: PlannedTable, find: Find, values_of: ValuesOf) -> FilledTable:
     """The table with what is found so far."""
-    return FilledTable(planned.table, tuple(_filled(cell, find) for cell in planned.cells))
+    cells = tuple(_filled(cell, find) for cell in planned.cells)
+    differences = (_difference(each, values_of) for each in planned.contrasts)
+    return FilledTable(planned.table, cells, tuple(each for each in differences if each))
+
+
+def _difference(planned: PlannedContrast, values_of: ValuesOf) -> Difference | None:
+    """None if no seed has values of both systems."""
+    measure, factor = planned.measure, planned.measure.factor
+    sides = [tuple(values_of(key, measure.figure) for key in keys) for keys in planned.keys]
+    known = [(first, second) for first, second in sides if first and second]
+    found = paired(known)
+    if found.mean is None:
+        return None
+    mean, low, high = (_times(each, factor) for each in (found.mean, found.low, found.high))
+    first, second = (PAPER.get(name, {}).get(measure.name) for name in (planned.first, planned.second))
+    paper = None if first is None or second is None else first - second
+    return Difference(planned.first, planned.second, measure, paper, Interval(mean, low, high, found.n), len(known))
 
 
 def _filled(cell: PlannedCell, find: Find) -> Cell:

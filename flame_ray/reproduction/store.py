@@ -15,6 +15,7 @@ from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, RunFolder
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.report.suites import result_of_content
+from flame_ray.reproduction.paired import ByPrompt
 from flame_ray.reproduction.plan import Job, PlannedStep
 from flame_ray.reproduction.results import Found
 from flame_ray.storage.atomic import write_file
@@ -71,6 +72,18 @@ class Store:
         path = self._folder / "references" / f"{key}.json"
         write_file(path, json.dumps(outputs, ensure_ascii=False, indent=1).encode(), "--store")
         return path
+
+    def values(self, key: str, figure: str) -> ByPrompt | None:
+        """By prompt id, what a figure of an evaluation is the mean of; None if the evaluation is not there.
+
+        Answers of lm-eval's tasks have no such values.
+        """
+        answers = self._written(key, ANSWERS)
+        if answers is None:
+            return None
+        rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        found = {row["id"]: row["values"].get(figure) for row in rows if "values" in row}
+        return {prompt: value for prompt, value in found.items() if value is not None}
 
     def fail(self, key: str, reason: str) -> None:
         write_file(self._failed(key), reason.encode(), "--store")

@@ -8,6 +8,7 @@ from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
 
 WIN_RATE = "win_rate"
+Contrast = tuple[System, System]  # the first minus the second
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`baseline`: the system that the others' win rates are against."""
+    """`baseline`: the system that the others' win rates are against. `contrasts`: which rows are compared, prompt by prompt."""
 
     name: str
     title: str
@@ -41,6 +42,7 @@ class Table:
     measures: tuple[Measure, ...]
     baseline: System | None = None
     notes: tuple[str, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
 
 
 def _facts(suite: str) -> tuple[Measure, ...]:
@@ -61,6 +63,7 @@ def _length(suite: str) -> Measure:
 
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
+JUDGE_SCORE = Measure("judge's score", "alpaca-eval", "judge_score", against_baseline=True, digits=2)
 SECONDS = Measure("seconds of training", "run", "rounds.-1.timings.train", digits=0)
 MODELS = (
     of.LLAMA_CHAT,
@@ -71,6 +74,15 @@ MODELS = (
     of.SFT_FLAME,
     of.FLAME_DPO,
     of.FLAME_DPO_FLAME,
+)
+FINE_TUNED = (of.SFT_FLAME, of.SFT)
+TRAINED = (
+    (of.DPO, of.SFT),
+    (of.DPO_FACT, of.SFT),
+    (of.DPO_FACT, of.DPO),
+    (of.DPO_FLAME, of.DPO),
+    (of.FLAME_DPO_FLAME, of.FLAME_DPO),
+    (of.FLAME_DPO_FLAME, of.DPO),
 )
 AS_A_CHAT = "PT is asked as a chat; the paper asks it with five examples."
 OWN_SAMPLES = (
@@ -94,8 +106,16 @@ TABLES: Mapping[str, Table] = {
             (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.SFT,
             (AS_A_CHAT,),
+            ((of.SFT_FACT, of.SFT), FINE_TUNED),
         ),
-        Table("3", "DPO", MODELS, (_win(of.DPO), *BIOGRAPHY, *ALPACA_FACT, *FAVA), of.DPO),
+        Table(
+            "3",
+            "DPO",
+            MODELS,
+            (_win(of.DPO), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            of.DPO,
+            contrasts=(FINE_TUNED, *TRAINED),
+        ),
         Table(
             "4",
             "TruthfulQA, free answers: best true minus best false answer",
@@ -135,6 +155,7 @@ TABLES: Mapping[str, Table] = {
             (of.SFT, of.DPO, of.DPO_FACT, of.DPO_FLAME),
             tuple(_length(suite) for suite in ("alpaca-eval", "biography", "alpaca-fact", "fava")),
             of.DPO,
+            contrasts=TRAINED[:4],
         ),
         Table(
             "9",
@@ -165,6 +186,14 @@ TABLES: Mapping[str, Table] = {
             MODELS,
             (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval")),
             of.DPO,
+        ),
+        Table(
+            "directions",
+            "What each reward does",
+            MODELS,
+            (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("biography"), _length("alpaca-eval")),
+            of.DPO,
+            contrasts=(FINE_TUNED, *TRAINED),
         ),
         Table(
             "methods",

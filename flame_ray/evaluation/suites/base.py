@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from flame_ray.config import Config
+from flame_ray.evaluation.metrics import bootstrap_mean
 from flame_ray.types import FactScore, Interval, Missing, Prompt, Response
 
 Figures = Mapping[str, Interval]
+Values = Mapping[str, float | None]  # of one answer: what figures are the means of, by their names
 Needs = Literal["answers", "facts", "comparison"]  # what a measure needs to be found of the answers
 
 
@@ -15,13 +17,15 @@ Needs = Literal["answers", "facts", "comparison"]  # what a measure needs to be 
 class Comparison:
     """An answer against the reference answer: 1 if it is better, 0 if it is worse, one half for a tie, in each order.
 
-    `orders`: one result where the order plays no part.
+    `orders`: one result where the order plays no part. `scores`: the judge's of the answer and of the reference, if it gave
+    them.
 
     >>> Comparison(orders=(1.0, 0.5)).value
     0.75
     """
 
     orders: tuple[float, ...]
+    scores: tuple[float, float] | None = None
 
     @property
     def value(self) -> float:
@@ -48,6 +52,10 @@ class Measure(Protocol):
 
     needs: ClassVar[Needs]
 
+    def values(self, answered: Answered, config: Config) -> Values:
+        """Of one answer, by the names of the figures that are means of them; None where the answer has no value."""
+        ...
+
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
         """Each figure by its name, with its n and 95 % interval."""
         ...
@@ -55,6 +63,13 @@ class Measure(Protocol):
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         """What the table of answers says of one answer, as JSON values."""
         ...
+
+
+def means(values_P: Sequence[Values], config: Config) -> dict[str, Interval]:
+    """Each value's mean over the answers that have it."""
+    names = dict.fromkeys(name for values in values_P for name in values)
+    known = {name: [value for values in values_P if (value := values.get(name)) is not None] for name in names}
+    return {name: bootstrap_mean(found, config.evaluation.bootstrap, config.run.seed) for name, found in known.items()}
 
 
 @dataclass(frozen=True, slots=True)

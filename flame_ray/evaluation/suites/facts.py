@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flame_ray.config import Config
-from flame_ray.evaluation.metrics import bootstrap_mean, evaluate_responses
-from flame_ray.evaluation.suites.base import Answered, Figures, Needs
+from flame_ray.evaluation.metrics import METRICS
+from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Values, means
 from flame_ray.rewards.factuality.records import findings
 from flame_ray.rewards.factuality.scores import length_penalty
 from flame_ray.types import FACTUALITY, FactScore, ScoredResponse
+
+FIGURES = {  # our names, and those of the metrics of a run
+    "precision": "factual_precision",
+    "correct_facts": "correct_facts",
+    "relevant_correct_facts": "relevant_facts",
+    "erroneous_facts": "erroneous_facts",
+    "abstentions": "abstention_rate",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +30,15 @@ class FactMeasure:
 
     needs: ClassVar[Needs] = "facts"
 
-    def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
-        scored_P = [ScoredResponse(each.response, {FACTUALITY: each.facts}) for each in answered_P if each.facts]
+    def values(self, answered: Answered, config: Config) -> Values:
+        scored = ScoredResponse(answered.response, {FACTUALITY: answered.facts} if answered.facts else {})
         counting = config.evaluation.model_copy(update={"recall_at": config.score.recall_at, "recall_weight": 1.0})
-        found = evaluate_responses([each.prompt for each in answered_P], scored_P, counting, config.run.seed)
-        penalized = [value for each in answered_P if (value := _factscore(each, config.score.gamma)) is not None]
-        return {
-            "precision": found.factual_precision,
-            "factscore": bootstrap_mean(penalized, config.evaluation.bootstrap, config.run.seed),
-            f"f1_at_{config.score.recall_at}": found.f_at_k,
-            "correct_facts": found.correct_facts,
-            "relevant_correct_facts": found.relevant_facts,
-            "erroneous_facts": found.erroneous_facts,
-            "abstentions": found.abstention_rate,
-        }
+        found = {name: METRICS[metric](scored, counting) for name, metric in FIGURES.items()}
+        f1 = METRICS["f_at_k"](scored, counting)
+        return found | {"factscore": _factscore(answered, config.score.gamma), f"f1_at_{config.score.recall_at}": f1}
+
+    def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
+        return means([self.values(each, config) for each in answered_P], config)
 
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         return {} if answered.facts is None else findings(answered.facts, config.score)

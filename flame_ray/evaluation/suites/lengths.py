@@ -6,19 +6,19 @@ import numpy as np
 
 from flame_ray.config import Config
 from flame_ray.evaluation.clusters import ClusterBootstrap
-from flame_ray.evaluation.metrics import bootstrap_mean
-from flame_ray.evaluation.suites.base import Answered, Figures
+from flame_ray.evaluation.suites.base import Answered, Figures, Values, means
 from flame_ray.types import Interval
 
 
+def length_values(answered: Answered) -> Values:
+    """Tokens and characters (the unit of FLAME's table 8) of an answer."""
+    return {"tokens": len(answered.response.token_ids), "characters": len(answered.response.text)}
+
+
 def lengths(answered_P: Sequence[Answered], config: Config) -> Figures:
-    """Mean tokens and characters (the unit of FLAME's table 8) of an answer, and the share that the token limit cut off."""
-    resamples, seed = config.evaluation.bootstrap, config.run.seed
-    return {
-        "tokens": bootstrap_mean([len(each.response.token_ids) for each in answered_P], resamples, seed),
-        "characters": bootstrap_mean([len(each.response.text) for each in answered_P], resamples, seed),
-        "truncated": share([each.response.truncated for each in answered_P], config),
-    }
+    """Their means, and the share of answers that the token limit cut off."""
+    truncated = share([each.response.truncated for each in answered_P], config)
+    return means([length_values(each) for each in answered_P], config) | {"truncated": truncated}
 
 
 def share(is_so: Sequence[bool], config: Config) -> Interval:

@@ -13,8 +13,7 @@ import numpy as np
 
 from flame_ray.config import Config
 from flame_ray.engines.base import Sample
-from flame_ray.evaluation.metrics import bootstrap_mean
-from flame_ray.evaluation.suites.base import Answered, Comparison, Figures, Needs
+from flame_ray.evaluation.suites.base import Answered, Comparison, Figures, Needs, Values, means
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.rewards.verifier.protocol import fenced
 from flame_ray.seeds import derived_seed
@@ -73,7 +72,8 @@ class WinRate:
     """How often an answer beats the reference answer; a tie is half a win.
 
     `length_controlled_win_rate`: see `length_controlled`. `longer`: how often the answer is the longer one, which is what a
-    judge of length alone would say. `orders_agree`: how often the two orders give one result.
+    judge of length alone would say. `orders_agree`: how often the two orders give one result. `judge_score`: the answer's own,
+    where answers are compared by scores.
     """
 
     references: dict[str, str]  # by prompt id
@@ -86,18 +86,23 @@ class WinRate:
         both = [comparison.orders for _, comparison in known if len(comparison.orders) > 1]
         resamples, seed = config.evaluation.bootstrap, config.run.seed
         found = {
-            "win_rate": bootstrap_mean(values, resamples, seed),
+            **means([self.values(each, config) for each in answered_P], config),
             "length_controlled_win_rate": length_controlled(values, longer, resamples, seed),
             "longer": share([each > 0 for each in longer], config),
         }
         return found | ({"orders_agree": share([len(set(each)) == 1 for each in both], config)} if both else {})
 
+    def values(self, answered: Answered, config: Config) -> Values:
+        comparison = answered.comparison
+        known = comparison if isinstance(comparison, Comparison) else None
+        score = {"judge_score": known.scores[0]} if known and known.scores else {}
+        return {"win_rate": known.value if known else None} | score
+
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         comparison = answered.comparison
-        value = comparison.value if isinstance(comparison, Comparison) else None
         orders = comparison.orders if isinstance(comparison, Comparison) else None
         reason = comparison.reason if isinstance(comparison, Missing) else None
-        return {"reference": self.references[answered.prompt.id], "win": value, "orders": orders, "missing": reason}
+        return {"reference": self.references[answered.prompt.id], "orders": orders, "missing": reason}
 
 
 def length_controlled(values_P: Sequence[float], longer_P: Sequence[float], resamples: int, seed: int) -> Interval:

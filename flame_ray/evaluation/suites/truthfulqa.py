@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.evaluation.metrics import bootstrap_mean
-from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Suite
+from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Suite, Values, means
 from flame_ray.evaluation.suites.data import data_file, data_path, make_prompts, read_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.storage.jsonl import Row
@@ -45,21 +44,18 @@ class TruthfulMeasure:
     needs: ClassVar[Needs] = "answers"
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
-        gaps = [self._gaps(each) for each in answered_P]
-        resamples, seed = config.evaluation.bootstrap, config.run.seed
-        means = {f"{name}_diff": bootstrap_mean([gap[name] for gap in gaps], resamples, seed) for name in METRICS}
-        shares = {f"{name}_acc": share([gap[name] > 0 for gap in gaps], config) for name in METRICS}
-        return means | shares
+        values_P = [self.values(each, config) for each in answered_P]
+        shares = {f"{name}_acc": share([(values[f"{name}_diff"] or 0) > 0 for values in values_P], config) for name in METRICS}
+        return means(values_P, config) | shares
 
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         known = self.answers[answered.prompt.id]
-        gaps = {f"{name}_diff": gap for name, gap in self._gaps(answered).items()}
-        return {"true_answers": known.true, "false_answers": known.false} | gaps
+        return {"true_answers": known.true, "false_answers": known.false}
 
-    def _gaps(self, answered: Answered) -> Scores:
+    def values(self, answered: Answered, config: Config) -> Values:
         known, text = self.answers[answered.prompt.id], answered.response.text
         true, false = ([self.scorer(text, each) for each in side] for side in (known.true, known.false))
-        return {name: max(each[name] for each in true) - max(each[name] for each in false) for name in METRICS}
+        return {f"{name}_diff": max(each[name] for each in true) - max(each[name] for each in false) for name in METRICS}
 
 
 def truthfulqa(config: Config) -> Suite:

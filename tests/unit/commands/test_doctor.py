@@ -66,3 +66,33 @@ def test_a_training_that_names_no_labels_is_a_problem_and_a_job_without_one_is_n
     (check,) = _check_training(job(train_judge={"epochs": 2}))
     assert check.level is Level.PROBLEM and "train_judge.labels" in check.fix
     assert _check_training(job()) == []
+
+
+def examined_sft(folder, **sft):
+    """By name, the checks of a job of `flame-ray sft`."""
+    write_model(folder)
+    settings = job(
+        cluster={"address": "local"},
+        model={"policy": str(folder)},
+        learner={"loss": "nll"},
+        classify={"by": "label"},
+        sft={"sources": [{"source": "seeds", "label_column": "facts"}]} | sft,
+    )
+    checks, plan, _ = examine(settings)
+    return {check.name: check for check in checks}, plan
+
+
+def test_a_fine_tuning_needs_what_its_stages_need_one_after_another(folder):
+    found, plan = examined_sft(folder)
+    assert [need.role for need in plan.needs] == ["learner"]
+    assert {"CPUs, learner", "memory, learner"} <= found.keys() and found["demonstrations"].found == "48"
+    assert found.keys().isdisjoint({"prompts", "corpus", "CPUs", "memory"})
+    elicits, plan = examined_sft(folder, fact_based="elicited")
+    assert [need.role for need in plan.needs] == ["rollout", "learner"]
+    assert {"CPUs, rollout", "memory, rollout"} <= elicits.keys() and "corpus" not in elicits
+    assert "corpus" in examined_sft(folder, fact_based="elicited", elicit={"passages": 3})[0]
+
+
+def test_demonstrations_that_cannot_be_read_are_a_problem(folder):
+    found, _ = examined_sft(folder, sources=[{"source": "none.jsonl"}])
+    assert found["demonstrations"].level is Level.PROBLEM and "none.jsonl" in found["demonstrations"].found

@@ -180,7 +180,7 @@ def test_a_judge_that_only_scores_compares_by_its_scores(stages):
     responses = [make_response("better"), make_response("worse"), make_response("strange")]
     pools = FakePools(judge=score)
     better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
-    assert (better, worse) == (Comparison((1.0,)), Comparison((0.0,)))
+    assert (better, worse) == (Comparison((1.0,), (2.0, 0.5)), Comparison((0.0,), (-1.0, 0.5)))
     assert strange.reason == "judge: no finite score"
     again = FakePools(judge=score)
     stages(again, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)

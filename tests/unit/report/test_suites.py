@@ -34,6 +34,16 @@ def test_the_table_has_each_figure_with_its_interval_and_n_and_says_what_is_left
 
 def test_a_row_of_an_answer_can_be_read_by_a_person():
     row = answer_row(
-        Answered(make_prompt("x", "Who?"), make_response("Me.", tokens=(1, 2), finish_reason="length")), {"win": 1.0}
+        Answered(make_prompt("x", "Who?"), make_response("Me.", tokens=(1, 2), finish_reason="length")),
+        {"reference": "You."},
+        {"win_rate": None},
     )
-    assert row == {"id": "x", "prompt": "Who?", "response": "Me.", "tokens": 2, "truncated": True, "win": 1.0}
+    assert row == {
+        "id": "x",
+        "prompt": "Who?",
+        "response": "Me.",
+        "tokens": 2,
+        "truncated": True,
+        "values": {"win_rate": None},
+        "reference": "You.",
+    }

@@ -120,3 +120,18 @@ def test_at_the_small_scale_the_factbook_stands_in_for_biographies_and_no_large_
     plan = plan_of("3", scale="cpu")
     assert suites(plan) == sorted(7 * ["alpaca-eval", "alpaca-fact", "factbook", "fava"])
     assert {cell.lacks for cell in plan.add(TABLES["3"]).cells if cell.system == of.CHAT} == {SCALES["cpu"].lacks[of.CHAT]}
+
+
+def test_systems_are_compared_by_evaluations_that_the_table_has_anyway():
+    planned = plan_of().add(TABLES["3"])
+    rows = {key for cell in planned.cells for key in cell.keys}
+    assert planned.contrasts and all(keys <= rows for each in planned.contrasts for keys in map(set, each.keys))
+    wins = {(each.first, each.second) for each in planned.contrasts if each.measure.figure == "win_rate"}
+    over_baseline = {pair for pair in wins if "SFT + DPO" in pair}
+    assert ("SFT^flame", "SFT") in wins and not over_baseline  # those have it in their win rate
+
+
+def test_systems_are_compared_seed_by_seed():
+    planned = plan_of(seeds=3).add(TABLES["8"])
+    for each in planned.contrasts:
+        assert len(set(each.keys)) == 3

@@ -1,10 +1,12 @@
 """Our figures beside the paper's: in its unit, over seeds, and with a reason where there is none."""
 
+from dataclasses import replace
+
 from flame_ray.evaluation.suites.base import SuiteResult
 from flame_ray.reproduction.figures import PAPER
-from flame_ray.reproduction.plan import PlannedCell, PlannedTable
+from flame_ray.reproduction.plan import PlannedCell, PlannedContrast, PlannedTable
 from flame_ray.reproduction.plot import dots, radius, svg
-from flame_ray.reproduction.render import cell_text, csv_text, markdown
+from flame_ray.reproduction.render import cell_text, csv_text, difference_text, markdown
 from flame_ray.reproduction.results import Cell, FilledTable, Pooled, fill
 from flame_ray.reproduction.systems import DPO, DPO_FACT
 from flame_ray.reproduction.tables import TABLES, Measure, Table
@@ -22,7 +24,7 @@ def result(mean: float | None, low: float | None = None, high: float | None = No
 
 def filled(found: dict, measure: Measure = FS) -> Cell:
     planned = PlannedTable(TABLE, (PlannedCell("SFT + DPO^fact", measure, tuple(found)),))
-    (cell,) = fill(planned, found.__getitem__).cells
+    (cell,) = fill(planned, found.__getitem__, lambda key, figure: None).cells
     return cell
 
 
@@ -58,6 +60,35 @@ def test_a_count_comes_from_the_summary_of_the_step():
     assert filled({"a": {"rounds": []}}, PAIRS).missing == "the summary has no rounds.-1.pairs.factuality+weighted"
 
 
+def difference(*sides: tuple[dict, dict], measure: Measure = FS, first: str = "SFT + DPO^fact", second: str = "SFT + DPO"):
+    """The difference of two systems with these values by prompt, seed by seed."""
+    known = {f"{seed}{nth}": values for seed, pair in enumerate(sides) for nth, values in enumerate(pair)}
+    keys = tuple((f"{seed}0", f"{seed}1") for seed in range(len(sides)))
+    planned = PlannedTable(TABLE, (), (PlannedContrast(first, second, measure, keys),))
+    return fill(planned, {}.__getitem__, lambda key, figure: known[key] if figure == measure.figure else None).differences
+
+
+def test_two_systems_are_compared_prompt_by_prompt_in_the_papers_unit():
+    (found,) = difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75}))
+    assert (found.ours, found.seeds) == (make_interval(25.0, low=25.0, high=25.0, n=2), 1)
+    assert difference_text(found) == "+25.0 [+25.0, +25.0] n 2; paper +4.8: holds"
+
+
+def test_a_direction_against_the_papers_and_one_that_is_open_are_told():
+    (against,) = difference(({"a": 0.25, "b": 0.75}, {"a": 0.5, "b": 1.0}))
+    assert difference_text(against).endswith("paper +4.8: does not hold")
+    (unclear,) = difference(({"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}))
+    assert difference_text(unclear).endswith("paper +4.8: not decided")
+    (alone,) = difference(({"a": 1.0, "b": 1.0}, {"a": 0.0, "b": 0.0}), first="mine")
+    assert difference_text(alone) == "+100.0 [+100.0, +100.0] n 2"
+
+
+def test_a_seed_without_both_evaluations_has_no_part_in_a_difference():
+    (found,) = difference(({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.0}), ({"a": 1.0}, None))
+    assert (found.ours.mean, found.seeds) == (50.0, 1)
+    assert difference(({"a": 1.0}, None)) == ()
+
+
 def table_of(*cells: Cell) -> FilledTable:
     return FilledTable(Table("t", "A table", (DPO, DPO_FACT), (FS, WIN), DPO, ("A note.",)), cells)
 
@@ -81,6 +112,19 @@ def test_markdown_has_a_row_a_system_and_says_once_why_figures_are_missing():
     ]
     assert "A note." in text and "A stand-in." in text
     assert text.endswith("- SFT + DPO^fact (biography.fs, win over SFT + DPO): no | data\n")
+
+
+def test_differences_stand_below_the_table_and_in_the_csv():
+    two = replace(table_of(*CELLS), differences=difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75})))
+    lines = markdown(two).splitlines()
+    start = lines.index("### Differences")
+    assert lines[start + 2 : start + 5] == [
+        "| difference | biography.fs |",
+        "| --- | --- |",
+        "| (SFT + DPO^fact) - (SFT + DPO) | +25.0 [+25.0, +25.0] n 2; paper +4.8: holds |",
+    ]
+    *_, last = csv_text([two]).splitlines()
+    assert last.startswith("t,(SFT + DPO^fact) - (SFT + DPO),biography.fs,4.8") and last.endswith(",25.0,25.0,25.0,2,1,,,")
 
 
 def test_csv_has_a_line_a_figure_which_is_empty_where_it_is_missing():

@@ -44,6 +44,21 @@ def test_a_failed_answer_says_why_and_a_row_has_the_facts():
     assert (row["supported"], row["precision"], len(row["facts"])) == (1, 0.5, 2)
 
 
+def test_an_answer_has_the_values_that_the_figures_are_means_of():
+    found = FactMeasure().values(answered(YES, YES, NO, NO), CONFIG)
+    assert found == {
+        "precision": 0.5,
+        "correct_facts": 2,
+        "relevant_correct_facts": 2,
+        "erroneous_facts": 2,
+        "abstentions": 0.0,
+        "factscore": 0.5,
+        "f1_at_4": 0.5,
+    }
+    failed = Answered(make_prompt(), make_response(), facts=make_missing("checker: failed"))
+    assert set(FactMeasure().values(failed, CONFIG).values()) == {None}
+
+
 def test_lengths_are_means_of_all_answers_and_cut_ones_are_a_share():
     found = lengths([answered(text="abcd", tokens=(1, 2)), answered(text="ab", tokens=(1,), finish_reason="length")], CONFIG)
     assert (found["tokens"].mean, found["characters"].mean, found["truncated"].mean) == (1.5, 3.0, 0.5)

@@ -82,8 +82,15 @@ def test_a_tie_is_half_a_win_and_a_failure_is_left_out():
     assert (found["win_rate"].mean, found["win_rate"].n) == (pytest.approx((1.0 + 0.5 + 0.5) / 3), 3)
     assert (found["longer"].mean, found["longer"].n) == (pytest.approx(1 / 3), 3)
     assert found["orders_agree"].mean == pytest.approx(2 / 3)
-    assert measure.columns(rows[3], CONFIG) == {"reference": "ref", "win": None, "orders": None, "missing": UNREAD}
+    assert measure.columns(rows[3], CONFIG) == {"reference": "ref", "orders": None, "missing": UNREAD}
     assert rows[3].missing == UNREAD
+
+
+def test_a_comparison_by_scores_gives_the_answers_own_score():
+    measure, rows = rated((Comparison((1.0,), (2.0, 1.0)), 1), (Comparison((0.0,), (-1.0, 1.0)), 1), (Comparison((0.0,)), 1))
+    found = measure.figures(rows, CONFIG)
+    assert (found["judge_score"].mean, found["judge_score"].n) == (0.5, 2)  # an empty answer was not scored
+    assert measure.values(rows[1], CONFIG) == {"win_rate": 0.0, "judge_score": -1.0}
 
 
 def test_a_comparison_without_orders_has_no_agreement_of_them():

@@ -39,7 +39,7 @@ def test_a_difference_is_the_best_true_answer_minus_the_best_false_one():
     found = measure.figures(rows, CONFIG)
     assert {found[f"{name}_diff"].mean for name in names} == {15.0}
     assert (found["bleu_acc"].mean, found["bleu_acc"].n) == (0.5, 2)  # a tie is not nearer to the true answer
-    assert measure.columns(rows[0], CONFIG)["rouge2_diff"] == 30.0
+    assert measure.values(rows[0], CONFIG)["rouge2_diff"] == 30.0
 
 
 def test_scores_are_in_points_of_a_hundred():
@@ -55,7 +55,7 @@ def test_the_scores_are_those_of_lm_evals_task():
     for text in ("You get very sick . That is all.", "Nothing at all happens to you.", "Seeds"):
         expected = theirs.process_results_gen({"correct_answers": true, "incorrect_answers": false}, [text])
         measure = TruthfulMeasure({"x": Answers(tuple(true), tuple(false))}, make_scorer())
-        row = measure.columns(Answered(make_prompt("x"), make_response(text)), CONFIG)
+        row = measure.values(Answered(make_prompt("x"), make_response(text)), CONFIG)
         for name in ("bleu_diff", "rouge1_diff", "rouge2_diff", "rougeL_diff"):
             assert row[name] == pytest.approx(expected[name]), (text, name)
 
