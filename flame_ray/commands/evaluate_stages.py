@@ -134,10 +134,11 @@ class EvaluationStages:
         self, prompts_P: Sequence[Prompt], responses_P: Sequence[Response], references: Mapping[str, str]
     ) -> list[Comparison | Missing]:
         """The answers against the reference answers. An empty one loses to one that is not, and no judge is asked."""
-        full = [each for each in zip(prompts_P, responses_P, strict=True) if each[1].text.strip()]
+        pairs_P = list(zip(prompts_P, responses_P, strict=True))
+        full = [(prompt, each) for prompt, each in pairs_P if each.text.strip() and references[prompt.id].strip()]
         compare = self._asked if self._config.suites.compare == "ask" else self._scored
         found = dict(zip((prompt.id for prompt, _ in full), compare(full, references), strict=True))
-        return [found.get(prompt.id) or Comparison((0.0 if references[prompt.id].strip() else 0.5,)) for prompt in prompts_P]
+        return [found.get(prompt.id) or _one_empty(each.text, references[prompt.id]) for prompt, each in pairs_P]
 
     def weighed(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
         """The log-probability of each token of each continuation, under the model that is evaluated."""
@@ -264,6 +265,11 @@ def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
         win = 0.5 if result.value == other.value else float(result.value > other.value)
         return Comparison((win,), (result.value, other.value))
     return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
+
+
+def _one_empty(answer: str, reference: str) -> Comparison:
+    """Of two answers of which at least one is empty."""
+    return Comparison((0.5 + (bool(answer.strip()) - bool(reference.strip())) / 2,))
 
 
 def _id(prompt: Prompt) -> ResponseId:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.reproduction.systems import Scale, Step, System
-from flame_ray.reproduction.tables import WIN_RATE, Contrast, Measure, Table
+from flame_ray.reproduction.tables import JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
 
 EVALUATE = "evaluate.yaml"  # the job file of a scale that says how models are evaluated
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
@@ -129,7 +129,8 @@ class Plan:
         if measure.is_of_step:
             return next(step.key for step in reversed(steps) if step.command == measure.source)
         suite, against = self._scale.stand_ins.get(measure.source, measure.source), None
-        if measure.against_baseline and table.baseline and system != table.baseline:
+        is_alone = system == table.baseline and measure != JUDGE_SCORE  # the baseline is scored beside itself
+        if measure.against_baseline and table.baseline and not is_alone:
             against = self._evaluation(table.baseline, self._steps(table.baseline, seed), suite, None).key
         return self._evaluation(system, steps, suite, against).key
 

@@ -8,6 +8,7 @@ from flame_ray.config import Config
 from flame_ray.evaluation.suites.base import Suite
 from flame_ray.evaluation.suites.data import data_path, make_prompts, read_rows
 from flame_ray.evaluation.suites.facts import FactMeasure
+from flame_ray.evaluation.suites.lengths import LengthMeasure
 from flame_ray.evaluation.suites.pairwise import WinRate
 from flame_ray.types import Prompt
 
@@ -15,7 +16,10 @@ PUBLIC = "model outputs are in github.com/tatsu-lab/alpaca_eval, results/*/model
 
 
 def alpaca_eval(config: Config) -> Suite:
+    """Without any reference outputs in the file, there is nothing to compare with, and answers have their lengths alone."""
     prompts_P, outputs = _read("alpaca-eval", config)
+    if not any(text.strip() for text in outputs.values()):
+        return Suite("alpaca-eval", prompts_P, LengthMeasure())
     return Suite("alpaca-eval", prompts_P, WinRate(outputs), references=outputs)
 
 

@@ -1,13 +1,31 @@
 """How long a model's answers are: figures that stand beside those of every suite whose prompts our samplers answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from flame_ray.config import Config
 from flame_ray.evaluation.clusters import ClusterBootstrap
-from flame_ray.evaluation.suites.base import Answered, Figures, Values, means
+from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Values, means
 from flame_ray.types import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LengthMeasure:
+    """Nothing but the lengths, which every suite has."""
+
+    needs: ClassVar[Needs] = "answers"
+
+    def values(self, answered: Answered, config: Config) -> Values:
+        return {}
+
+    def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
+        return {}
+
+    def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
+        return {}
 
 
 def length_values(answered: Answered) -> Values:

@@ -161,6 +161,15 @@ def test_two_answers_are_compared_in_both_orders(stages):
     assert stages(again).comparisons(PROMPTS, responses, REFERENCES) == found and again.judging.asked == []
 
 
+@pytest.mark.parametrize("compare", ["ask", "score"])
+def test_an_empty_answer_loses_to_one_that_is_not_whichever_it_is(stages, compare):
+    responses = [make_response("full"), make_response(" "), make_response("")]
+    pools = FakePools()
+    found = stages(pools, suites={"compare": compare}).comparisons(PROMPTS, responses, {"a": "", "b": "ref", "c": "\n"})
+    assert [each.value for each in found] == [1.0, 0.0, 0.5]
+    assert pools.judging.asked == []
+
+
 def test_a_comparison_that_cannot_be_read_or_has_no_room_is_missing(stages):
     responses = [make_response("a"), make_response("long")]
     pools = FakePools(judge=judge_by(lambda a, b: None if "long" in (a, b) else "I like both."))

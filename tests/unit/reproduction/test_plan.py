@@ -135,3 +135,10 @@ def test_systems_are_compared_seed_by_seed():
     planned = plan_of(seeds=3).add(TABLES["8"])
     for each in planned.contrasts:
         assert len(set(each.keys)) == 3
+
+
+def test_the_baseline_is_scored_beside_itself_where_the_judges_score_is_asked_for():
+    plan = plan_of("directions")
+    baseline = {cell.measure.figure: cell.keys for cell in plan.add(TABLES["directions"]).cells if cell.system == "SFT + DPO"}
+    ((scored,), (long,)) = baseline["judge_score"], baseline["characters"][:1]
+    assert plan.jobs[scored].model == plan.jobs[long].model

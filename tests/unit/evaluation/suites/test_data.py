@@ -102,6 +102,13 @@ def test_alpacas_references_are_the_outputs_of_the_same_instructions(tmp_path):
     assert facts.only_fact_based and not suite.only_fact_based
 
 
+def test_without_any_reference_outputs_alpacas_answers_have_their_lengths_alone(tmp_path):
+    (tmp_path / "questions.json").write_text(json.dumps([{"instruction": "Say hello.", "output": ""}]))
+    suite = make_suite("alpaca-eval", config(alpaca=str(tmp_path / "questions.json")))
+    assert suite.measure.needs == "answers" and suite.references is None
+    assert suite.measure.figures([], config()) == {}
+
+
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1, 2]"])
 def test_a_json_file_that_is_no_list_of_objects_is_named(tmp_path, content):
     (tmp_path / "p.json").write_text(content)
