@@ -56,7 +56,7 @@ def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     facts = {f"{sheet}-{number:0{len(str(len(drawn)))}}": fact for number, fact in enumerate(drawn, start=1)}
     items = [held_out.item(id, fact) for id, fact in facts.items()]
     if request.whole_records:
-        items = _with_records(items, yaml.safe_load(folder.storage.read(CONFIG))["factuality"])
+        items = with_records(items, yaml.safe_load(folder.storage.read(CONFIG))["factuality"])
     key = about | {"rows": [{"id": id} | asdict(fact) for id, fact in facts.items()]}
     _write_once(folder, sheet_files(Sheet(sheet, held_out.run_id, tuple(items))), f"audit/{sheet}")
     _write_once(folder, {f"{sheet}.json": json.dumps(key, indent=1, ensure_ascii=False) + "\n"}, KEYS)
@@ -81,7 +81,7 @@ def _write_once(folder: RunFolder, texts: dict[str, str], place: str) -> None:
             folder.write_text(f"{place}/{name}", text)
 
 
-def _with_records(items: list[Item], factuality: dict[str, Any]) -> list[Item]:
+def with_records(items: list[Item], factuality: dict[str, Any]) -> list[Item]:
     """The same facts with the rest of the records that they are about: titles that have half of their passages or more."""
     titles = {title for item in items for title in _subjects(item)}
     records: dict[str, list[Passage]] = defaultdict(list)

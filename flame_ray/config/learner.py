@@ -40,7 +40,8 @@ class LearnerConfig(Workers):
     packing: Changeable[bool] = False
     placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
     # What losses compare with: the weights at the start of the round, those of the start of the run, or the exponential average
-    # of the weights at the start of each round so far (for an adapter, of its two factors).
+    # of the weights at the start of each round so far (for an adapter, of its two factors). Without lora, `initial` and
+    # `average` keep a second copy of the model on each rank, and `average` a third one, float32, in the machine's memory.
     reference: Literal["round", "initial", "average"] = "round"
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of the average: the share that stays when a round comes in
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
@@ -70,12 +71,6 @@ class LearnerConfig(Workers):
                 "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
                 f"(given {self.reference} and {self.nll_weight:g})"
             )
-        return self
-
-    @model_validator(mode="after")
-    def average_is_of_an_adapter(self) -> "LearnerConfig":
-        if self.reference == "average" and self.lora is None:
-            raise ValueError("reference average needs lora (given null): a second copy of all parameters is not kept")
         return self
 
     @model_validator(mode="after")

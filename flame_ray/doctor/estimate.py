@@ -179,15 +179,16 @@ def learner_memory(shape: ModelShape, learner: LearnerConfig, length: int, respo
     """What one rank holds on its GPU (nothing without a GPU) and on the machine.
 
     `length` and `response` are in tokens. With `offload`, the `model_states` are on the machine, as DeepSpeed's estimators
-    count them. Full training against the initial model holds a second P e for the frozen reference, on every rank. While it
-    loads, a rank holds the whole model in the machine's memory: P e at every stage.
+    count them. Full training against the initial model or an average holds a second P e for the reference, on every rank. An
+    average takes 4 T of the machine's memory. While it loads, a rank holds the whole model there: P e at every stage.
     """
     e = BYTES[learner.dtype]
     trained = shape.parameters if learner.lora is None else lora_parameters(shape, learner.lora)
     ranks, stage = learner.workers, learner.zero_stage
     stage = max(2, stage) if learner.dtype == "bfloat16" else stage  # as `deepspeed_config` in engines/ has it
     weights, gradients, optimizer = model_states(shape.parameters, trained, ranks, stage, e)
-    second = shape.parameters * e if learner.lora is None and learner.reference == "initial" else 0
+    second = shape.parameters * e if learner.lora is None and learner.reference != "round" else 0
+    average = FLOAT32 * trained if learner.reference == "average" else 0
     rows = 2 * learner.micro_batch_pairs
     on_gpu = learner.gpus > 0
     work = Memory(
@@ -199,8 +200,9 @@ def learner_memory(shape: ModelShape, learner: LearnerConfig, length: int, respo
         other=_buffers(shape.parameters, trained, learner, e),
     )
     if not on_gpu:
-        return Memory(), replace(work, other=work.other + LEARNER_PROCESS)
-    return _placed(work, shape.parameters * e, learner, second)
+        return Memory(), replace(work, other=work.other + average + LEARNER_PROCESS)
+    device, host = _placed(work, shape.parameters * e, learner, second)
+    return device, replace(host, other=host.other + average)
 
 
 def _placed(work: Memory, whole: float, learner: LearnerConfig, second: float) -> tuple[Memory, Memory]:

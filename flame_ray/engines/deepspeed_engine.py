@@ -62,7 +62,8 @@ class DeepSpeedEngine:
             check_packing(self.logps, config.dtype)
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
-        with torch.no_grad(), self._averaged() if reference and self._average else self._weights(reference) as module:
+        is_swapped = reference and self._average and self._frozen is None
+        with torch.no_grad(), self._averaged() if is_swapped else self._weights(reference) as module:
             return self._logps(module, batch.to(self.device)).cpu()
 
     def token_logps(self, sequences: Sequence[Continuation], added: bool, initial: bool) -> list[list[float]]:
@@ -104,6 +105,7 @@ class DeepSpeedEngine:
     def update_average(self, decay: float) -> None:
         now = self._state.masters()
         self._average = {name: decay * value + (1 - decay) * now[name] for name, value in self._average.items()}
+        self._show_average()
 
     def save_adapter(self, folder: Path) -> None:
         weights = policy.adapter_weights(self.module, self._gather)
@@ -131,6 +133,7 @@ class DeepSpeedEngine:
         self._state.load(folder / STATE)
         if self._average:
             self._average = load_file(folder / AVERAGE)
+            self._show_average()
 
     def sum_over_ranks(self, values: Tensor) -> Tensor:
         values = values.to(self.device)
@@ -184,11 +187,17 @@ class DeepSpeedEngine:
         self.step([row] * self.engine.gradient_accumulation_steps(), lambda logps, batch: (0 * logps.sum(), {}), lr=0.0)
 
     def _load_frozen(self) -> nn.Module | None:
-        """With `reference: initial`, training all parameters needs a second copy of the model; LoRA turns its adapter off."""
-        if self.config.lora is not None or self.config.reference != "initial":
+        """The reference's own copy of the model. An adapter needs none: it is turned off, or takes the average's place."""
+        if self.config.lora is not None or self.config.reference == "round":
             return None
         model: Any = policy.load_model(self._model, self.config.dtype)
         return model.to(self.device).requires_grad_(False).eval()
+
+    def _show_average(self) -> None:
+        """Bring the averaged weights, which are float32, to the reference's copy."""
+        if self._frozen is not None:
+            for name, parameter in self._frozen.named_parameters():
+                parameter.copy_(self._average[name])
 
     def _gather(self, parameters: list[nn.Parameter]) -> AbstractContextManager:
         return deepspeed.zero.GatheredParameters(parameters) if self.config.zero_stage == 3 else nullcontext()

@@ -67,7 +67,16 @@ def averages(folder):
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-@pytest.mark.parametrize("settings", [{"workers": 1, "zero_stage": 0}, {"workers": 2, "zero_stage": 3}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"workers": 1, "zero_stage": 0},
+        {"workers": 2, "zero_stage": 3},
+        {"workers": 1, "zero_stage": 1, **BF16_FULL},
+        pytest.param({"workers": 2, "zero_stage": 3, **BF16_FULL}, marks=pytest.mark.long),
+    ],
+    ids=str,
+)
 def test_the_average_of_the_rounds_is_a_reference_that_a_resume_has_bit_by_bit(learner, make_examples, tmp_path, settings):
     settings = {"micro_batch_pairs": 1, "checkpoint_steps": 1, "reference": "average", "average_decay": 0.25, **settings}
     group = learner(**settings)
@@ -87,7 +96,15 @@ def test_the_average_of_the_rounds_is_a_reference_that_a_resume_has_bit_by_bit(l
 
 
 @pytest.mark.parametrize(
-    "settings", [{"zero_stage": 0}, {"zero_stage": 1, "dtype": "bfloat16"}, {"workers": 2, "zero_stage": 3}], ids=str
+    "settings",
+    [
+        {"zero_stage": 0},
+        {"zero_stage": 1, "dtype": "bfloat16"},
+        {"workers": 2, "zero_stage": 3},
+        {"zero_stage": 1, **BF16_FULL},
+        pytest.param({"workers": 2, "zero_stage": 3, **BF16_FULL}, marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 def test_the_average_is_used_for_the_reference_alone(learner, make_examples, weights, settings):
     """With nothing kept of earlier rounds it is the round's own start: the same numbers as `round`, weights included."""

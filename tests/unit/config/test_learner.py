@@ -39,12 +39,6 @@ def test_grpo_needs_the_sampling_policy_as_its_reference_and_no_likelihood_of_al
         LearnerConfig(loss="grpo", **settings)
 
 
-def test_an_average_is_kept_of_an_adapter_alone():
-    assert LearnerConfig(reference="average").average_decay == 0.5
-    with pytest.raises(ValidationError, match="reference average needs lora"):
-        LearnerConfig(reference="average", lora=None)
-
-
 def test_packing_is_refused_for_a_loss_of_pairs():
     assert LearnerConfig(loss="nll", packing=True).packing
     with pytest.raises(ValidationError, match=r"packing needs loss nll.*given dpo"):

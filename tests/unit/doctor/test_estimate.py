@@ -219,4 +219,6 @@ def test_a_frozen_reference_of_full_training_is_a_second_copy_that_nothing_divid
         learner_memory(TINY, learner(workers=2, zero_stage=3, reference=which), 10, 9)[1] for which in ("round", "initial")
     )
     assert (plain.weights, second.weights) == (1000, 3000)
+    average = learner_memory(TINY, learner(workers=2, zero_stage=3, reference="average"), 10, 9)[1]
+    assert (average.weights, average.other - second.other) == (3000, 4000)
     assert learner_memory(TINY, learner(lora={}, reference="initial"), 10, 9)[1].weights == 2000
