@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import ConfigError, DataError
+from flame_ray.prompts.instructions import joined
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Prompt
@@ -42,6 +43,12 @@ def read_rows(path: Path) -> Iterator[Row]:
     if path.suffix == ".csv":
         return _read_csv(path)
     return _read_json(path)
+
+
+def instruction_of(row: Row, column: str) -> str:
+    """The instruction in a column, with the text that it is about if a column `input` has one. Raises DataError."""
+    text = row.text(column).strip()
+    return joined(text, row.text("input", blank=True)) if row.columns.get("input") else text
 
 
 def read_lines(path: Path) -> list[str]:

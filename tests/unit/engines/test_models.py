@@ -162,8 +162,18 @@ def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder, add_toke
     with pytest.raises(ModelError) as caught:
         check_prompts(folder, [words(3), words(11)], config, max_tokens=8)
     assert "at most 12 tokens" in caught.value.expected and "less 8 for the response" in caught.value.expected
-    assert "`prompt of 11` of 13 tokens" in caught.value.found
-    assert "model.max_length" in caught.value.fix
+    assert caught.value.found == f"1 of 2 that are longer: `prompt of 11` '{' '.join(['word'] * 11)}' (13 tokens)"
+    assert "model.max_length" in caught.value.fix and "prompts.overlong=leave_out" in caught.value.fix
+
+
+def test_every_prompt_that_is_too_long_is_counted_and_the_first_ten_are_named_by_their_places(folder, add_tokenizer):
+    add_tokenizer(folder)
+    prompts = [words(count) for count in range(5, 25)]
+    places = {prompt.id: f"mine.jsonl:{line}" for line, prompt in enumerate(prompts, start=1)}
+    with pytest.raises(ModelError) as caught:
+        check_prompts(folder, prompts, ModelConfig(max_length=20), max_tokens=8, places=places)
+    named = ", ".join(f"mine.jsonl:{line} ({line + 6} tokens)" for line in range(7, 17))
+    assert caught.value.found == f"14 of 20 that are longer: {named} and 4 more"
 
 
 def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):

@@ -102,6 +102,21 @@ def test_alpacas_references_are_the_outputs_of_the_same_instructions(tmp_path):
     assert facts.only_fact_based and not suite.only_fact_based
 
 
+def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_suite_that_may_have_one(tmp_path):
+    rows = [
+        {"instruction": "Translate.", "input": " Hola ", "output": "Hi"},
+        {"instruction": "Greet.", "input": "", "output": "Hi"},
+    ]
+    (tmp_path / "outputs.json").write_text(json.dumps(rows))
+    suite = make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
+    assert [prompt.text for prompt in suite.prompts_P] == ["Translate.\n\nHola", "Greet."]
+    assert set(suite.references.values()) == {"Hi"}
+    (tmp_path / "p.jsonl").write_text('{"prompt": "Translate.", "input": "Hola"}\n{"prompt": "Greet.", "input": null}\n')
+    for name in ("fava", "longfact"):
+        prompts_P = make_suite(name, config(**{name: str(tmp_path / "p.jsonl")})).prompts_P
+        assert [prompt.text for prompt in prompts_P] == ["Translate.\n\nHola", "Greet."]
+
+
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1, 2]"])
 def test_a_json_file_that_is_no_list_of_objects_is_named(tmp_path, content):
     (tmp_path / "p.json").write_text(content)
