@@ -30,6 +30,7 @@ from flame_ray.engines.models import (
     check_chat,
     check_checker_model,
     check_judge_model,
+    check_trainable,
     fingerprint,
     look_up,
     text_of_tokens,
@@ -149,6 +150,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
+    check_trainable(policy.folder)
     check_attention_heads(policy.folder, config.rollout.tensor_parallel)
     if config.classify.by == "model":
         check_classification(judge.folder, config)

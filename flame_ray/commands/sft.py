@@ -21,7 +21,7 @@ from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.embedder import embedder_folder
-from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, fingerprint, look_up
+from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, fingerprint, look_up
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -101,6 +101,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     _check_seeds(config, demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    check_trainable(policy.folder)
     ChatTokenizer(policy.folder, config.model)
     judge = policy
     if "judge" in roles_of(config):

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub
 from flame_ray.engines.chat_template import Variables, chat_template, check_variables, render_chat
+from flame_ray.engines.model_files import check_names, check_whole, is_weights
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -28,6 +29,7 @@ UPSTREAM = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the model that was rounded t
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")  # as architectures call their number
 MOST_NAMED = 10  # prompts, in an error about their length
 EVERYWHERE: Mapping[str, str] = {}
 DEFAULT = ModelConfig()
@@ -71,7 +73,7 @@ class KnownModel:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(size for file, size in self.sizes.items() if file.endswith(".safetensors"))
+        return sum(size for file, size in self.sizes.items() if is_weights(file))
 
 
 def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.policy") -> ModelRef:
@@ -99,7 +101,7 @@ def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> Kn
     ref = reference(name, config, setting)
     if ref.path is None and ref.name != SMOLLM2:
         found = hub.look_up(ref.name, ref.revision, ref.trust_remote_code)
-        _check_files(found.sizes, f"{ref.name}, on the hub")
+        check_names(found.sizes, f"{ref.name}, on the hub")
         return KnownModel(ref, found.folder, found.sizes)
     folder = resolve(ref)
     return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir()})
@@ -184,6 +186,19 @@ def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig)
         yield prompt, len(render_chat(tokenizer, chat, config.chat_template_kwargs))
 
 
+def check_trainable(folder: Path) -> None:
+    """Raise ModelError for a mixture of experts.
+
+    transformers fuses its experts into one tensor a layer. An adapter would wrap that, vLLM knows it by other names, and a
+    merged model would be loaded without it.
+    """
+    settings = _settings(folder)
+    settings = settings.get("text_config") or settings
+    if (experts := max(int(settings.get(name) or 0) for name in EXPERTS)) > 1:
+        found = f"{settings.get('model_type', 'one')} with {experts} experts ({folder})"
+        raise ModelError("a dense model at model.policy: experts cannot be trained here yet", found, "name a dense model")
+
+
 def check_attention_heads(folder: Path, ranks: int) -> None:
     """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs."""
     heads = _settings(folder).get("num_attention_heads", ranks)
@@ -254,22 +269,14 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 def _checked_folder(folder: Path) -> Path:
     files = [path.name for path in folder.iterdir()]
-    _check_files(files, str(folder))
+    check_names(files, str(folder))
     for index in folder.glob("*.safetensors.index.json"):
         missing = set(_read_settings(index).get("weight_map", {}).values()) - set(files)
         if missing:
             fix = "save the model again, or download the rest of it"
             raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
+    check_whole(folder)
     return folder
-
-
-def _check_files(files: Iterable[str], where: str) -> None:
-    if "config.json" not in files:
-        fix = "give the folder that save_pretrained wrote"
-        raise ModelError("a model folder with config.json", f"none in {where}", fix)
-    if not any(file.endswith(".safetensors") for file in files):
-        fix = "save the model with safe_serialization=True"
-        raise ModelError("weights as *.safetensors (no other format is read)", f"none in {where}", fix)
 
 
 def _built_in(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from flame_ray.prompts.load import LoadedPrompts
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
-from tests.builders import make_pair, make_pair_set, make_response
+from tests.builders import make_pair, make_pair_set, make_response, make_weights
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
     judge = tmp_path / "judge"
     judge.mkdir()
     (judge / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    (judge / "model.safetensors").write_bytes(b"weights")
+    (judge / "model.safetensors").write_bytes(make_weights())
     with pytest.raises(ModelError, match=r"a tokenizer in .*judge"):
         _check(job(judge={"model": str(judge)}), new(tmp_path), is_new=True)
 
@@ -170,7 +170,7 @@ def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
     job, folder, tmp_path, monkeypatch, sections, fits
 ):
     """A million parameters: 12 bytes of state for each that is trained, and 2 of weights where there is no adapter."""
-    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+    (folder / "model.safetensors").write_bytes(make_weights(bytes(2_000_000)))
     monkeypatch.setattr(Storage, "free_bytes", lambda self: RESERVE_BYTES + 15_000_000)
     if fits:
         _check(job(**sections), new(tmp_path), is_new=True)

@@ -45,7 +45,7 @@ def test_the_summary_counts_a_skipped_round_with_its_reasons_and_the_run_is_comp
 def test_wherever_its_process_dies_a_run_with_a_skipped_round_comes_out_the_same(new_run, barren, staleness):
     whole = new_run(barren)
     reports, life = whole.process()
-    for moment in range(0, len(life.spent), 1 + 4 * staleness):
+    for moment in range(2 * staleness, len(life.spent), 4 + 3 * staleness):
         run = new_run(barren, staleness=staleness)
         run.process(moment)
         assert run.process()[0] == reports, life.spent[moment]
@@ -80,7 +80,7 @@ def test_a_choice_of_the_best_round_passes_over_a_skipped_one_wherever_the_proce
     started = {1: {2: 0, 3: 2}, 2: {1: 0, 3: 1}, 3: {1: 0, 2: 1}}[barren]
     assert whole.disk.started == started
     assert summary(whole)["best_round"] == {1: 3, 2: 3, 3: 1}[barren]
-    for moment in range(0, len(life.spent), 3):
+    for moment in range(barren, len(life.spent), 6):
         run = ChoosingRun(metrics, barren=(barren,))
         run.process(moment)
         assert run.process()[0] == reports, life.spent[moment]

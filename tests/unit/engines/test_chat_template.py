@@ -3,7 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from flame_ray.config import Config, ModelConfig
 from flame_ray.config.load import changed_settings, parse_config
@@ -90,6 +94,19 @@ def test_what_decides_the_form_of_a_rendering_is_not_for_a_job_to_set(name):
     for section in ("model", "judge", "verifier"):
         with pytest.raises(ConfigError, match=rf"{section}\.chat_template_kwargs.*`{name}` is not for a job to set"):
             parse_config({section: {"chat_template_kwargs": {name: True}}}, "here")
+
+
+def test_a_template_that_writes_the_mark_of_the_beginning_gets_one_though_the_tokenizer_adds_one_too(folder):
+    words = Tokenizer(WordLevel({"<unk>": 0, "<s>": 1, "word": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    words.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token="<unk>")
+    tokenizer.chat_template = "{{ bos_token }} {% for m in messages %}{{ m.content }} {% endfor %}"
+    tokenizer.save_pretrained(folder)
+    assert tokenizer.encode("word") == [1, 2]
+    assert render_chat(tokenizer, CHAT, {}) == (1, 2)
+    chat = ChatTokenizer(folder, ModelConfig())
+    assert (chat.prompt("word"), chat.answer("word")) == ((1, 2), (2, 0))
 
 
 def variables(role: str, **sections) -> dict:

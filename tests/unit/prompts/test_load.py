@@ -324,6 +324,20 @@ def test_a_draw_is_the_same_in_every_process(hash_seed):
     assert run.stdout.strip() == ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()).prompts, 24, 3, 2)])
 
 
+def test_a_byte_order_mark_before_the_first_prompt_is_no_part_of_it(tmp_path):
+    for name, content in (("a.jsonl", '{"prompt": "Name a fish."}\n'), ("a.json", '[{"prompt": "Name a fish."}]')):
+        (tmp_path / name).write_text(content, encoding="utf-8-sig")
+        assert read_chats(str(tmp_path / name))[0] == {"Name a fish."}
+
+
+@pytest.mark.parametrize(("name", "place"), [("bad.jsonl", "bad.jsonl:2"), ("bad.json", "bad.json: item 2")])
+def test_half_of_a_character_is_an_error_with_its_place(tmp_path, name, place):
+    rows = ['{"prompt": "good"}', '{"prompt": "bad \\ud83d end"}']
+    (tmp_path / name).write_text("\n".join(rows) if name.endswith("l") else f"[{', '.join(rows)}]")
+    message = fault(str(tmp_path / name))
+    assert place in message and "surrogates not allowed" in message
+
+
 USER, ANSWER, SYSTEM = ("user", "Name a fish."), ("assistant", "Cod."), ("system", "Be brief.")
 
 

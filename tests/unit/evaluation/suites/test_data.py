@@ -117,6 +117,12 @@ def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_
         assert [prompt.text for prompt in prompts_P] == ["Translate.\n\nHola", "Greet."]
 
 
+def test_half_of_a_character_is_an_error_with_its_row(tmp_path):
+    (tmp_path / "outputs.json").write_text('[{"instruction": "bad \\ud83d end", "output": ""}]')
+    with pytest.raises(DataError, match=r"outputs\.json: row 1: .*surrogates not allowed"):
+        make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
+
+
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1, 2]"])
 def test_a_json_file_that_is_no_list_of_objects_is_named(tmp_path, content):
     (tmp_path / "p.json").write_text(content)
