@@ -3,10 +3,11 @@
 `Stages` are the calls that do the work: `controller/stages.py` makes them from pools of actors, and the journal records each.
 `sample` and `score` are streams: a group is scored as soon as it is sampled, and paired as soon as it is scored.
 Held-out prompts only measure; development prompts choose the best round, if the settings ask for it.
+A round without pairs is skipped: the weights, and what was measured of them, stay, and the next round samples anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flame_ray.cluster.streams import prefetch
@@ -35,6 +36,7 @@ class Stages:
     sample: Callable[[Prompts, int], Iterable[Group]]
     score: Callable[[Iterable[Group], int], Iterable[ScoredGroup]]
     pair: Callable[[Iterable[ScoredGroup], int], PairSet]
+    skip: Callable[[PairSet, int], None]
     train: Callable[[PairSet, int], TrainingReport]
     save: Callable[[int], None]
     sync: Callable[[int], Synced]
@@ -64,8 +66,14 @@ def run_rounds(
     heldout_P, dev_P = decided_P[: len(heldout_P)], decided_P[len(heldout_P) :]
     start, developed = stages.evaluate(heldout_P, 0), {0: stages.develop(dev_P, 0)}
     stages.deliver(selection := stages.select(developed, None))
-    yield RoundReport(0, start.evaluation, development=developed[0].evaluation, selection=selection)
+    reports = {0: RoundReport(0, start.evaluation, development=developed[0].evaluation, selection=selection)}
+    yield reports[0]
     for round, pairs in prefetch(partial(collect, stages, train_P), range(1, rounds + 1), ahead=staleness):
+        if not pairs.sides_D:
+            stages.skip(pairs, round)
+            now = selection.restart if selection else max(reports)  # the round whose weights the learner has
+            yield replace(reports[now], round=round, pairs=pairs.counts, training=None)
+            continue
         training, counts = stages.train(pairs, round), pairs.counts
         del pairs  # the next round's are made before this name has them
         stages.save(round)
@@ -75,4 +83,5 @@ def run_rounds(
         developed = {best: developed[best], round: stages.develop(dev_P, round)}  # all that a choice compares
         stages.deliver(selection := stages.select(developed, selection))
         change, development = stages.compare(start, heldout), developed[round].evaluation
-        yield RoundReport(round, heldout.evaluation, counts, training, version, change, development, selection)
+        reports[round] = RoundReport(round, heldout.evaluation, counts, training, version, change, development, selection)
+        yield reports[round]

@@ -46,6 +46,11 @@ from flame_ray.types import (
 Facts = Iterable[VerdictLabel | Verdict]
 
 
+def make_weights(data: bytes = b"") -> bytes:
+    """A file of weights that is whole: the header names no tensor, and `data` tells it from others."""
+    return (2).to_bytes(8, "little") + b"{}" + data
+
+
 def make_prompt(
     id: str = "peru",
     text: str = "Which countries border Peru?",

@@ -412,15 +412,18 @@ class FakeMetrics:
 class FakeStages:
     """Stages that are quick and always do the same; each says `unit` of work by its name before it does it.
 
-    `trained`: the rounds that the learner's state holds; as the learner, it does not train one of these again.
+    `trained`: the rounds that the learner's state holds; as the learner, it does not train one of these again. `barren`: the
+    rounds that give no pair.
     """
 
-    def __init__(self, work: Callable[[str], None] = lambda unit: None, trained: set[int] | None = None):
-        self._work = work
+    def __init__(
+        self, work: Callable[[str], None] = lambda unit: None, trained: set[int] | None = None, barren: Sequence[int] = ()
+    ):
+        self._work, self._barren = work, barren
         self.trained = set() if trained is None else trained
 
     def stages(self, **other) -> Stages:
-        names = ("draw", "classify", "sample", "score", "pair", "train", "save", "sync", "evaluate")
+        names = ("draw", "classify", "sample", "score", "pair", "skip", "train", "save", "sync", "evaluate")
         names = (*names, "compare", "develop", "select", "deliver")
         return Stages(**({name: getattr(self, name) for name in names} | other))
 
@@ -446,9 +449,16 @@ class FakeStages:
         self._work(f"pair {round}")
         sides = [[scored.response for scored in group.scored_G] for group in groups]
         pairs = [Pair(INSTRUCTION, chosen, rejected, 1.0, 0.0) for rejected, chosen in sides]
-        return PairSet(tuple(pairs), {"factuality: tie": len(groups)}, responses=2 * len(groups))
+        ties = {"factuality: tie": len(groups)}
+        if round in self._barren:
+            return PairSet((), ties | {"instruction: tie": len(groups)}, responses=2 * len(groups))
+        return PairSet(tuple(pairs), ties, responses=2 * len(groups))
+
+    def skip(self, pairs: PairSet, round: int) -> None:
+        assert not pairs.sides_D
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
+        assert pairs.sides_D
         if round not in self.trained:
             self._work(f"train {round}")
             self.trained.add(round)

@@ -26,7 +26,15 @@ from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config, PipelineConfig, WeightsConfig
 from flame_ray.config.load import lasting
-from flame_ray.engines.models import KnownModel, check_checker_model, check_judge_model, check_prompts, load_tokenizer, look_up
+from flame_ray.engines.models import (
+    KnownModel,
+    check_chat,
+    check_checker_model,
+    check_judge_model,
+    check_prompts,
+    load_tokenizer,
+    look_up,
+)
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
@@ -203,7 +211,9 @@ def _judge(config: Config) -> KnownModel:
     """The judge's model. Raises ModelError if it cannot be used."""
     check_judge_model(config.judge)
     named = config.judge.model
-    return look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+    judge = look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+    check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
+    return judge
 
 
 def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:

@@ -23,6 +23,7 @@ from flame_ray.config.load import lasting
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
+from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
 from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
@@ -117,7 +118,7 @@ class EvaluationStages:
 
         Raises DataError if there are none.
         """
-        known = classification_cache(fingerprint(self._judge.folder))
+        known = classification_cache(model_with(fingerprint(self._judge.folder), self._config.judge_variables))
         classified = classify(prompts_P, self, known, self._config.classify.threshold)
         found = tuple(prompt for prompt in classified if prompt.fact_based)
         if not found:
@@ -227,7 +228,8 @@ def _text_of(task: Task) -> str:
 def answers_made_by(config: Config, model: EvaluatedModel) -> MadeBy:
     """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
-    return {"version": __version__, "fingerprint": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
+    asked = model_with(model.fingerprint, config.model.chat_template_kwargs)
+    return {"version": __version__, "fingerprint": asked, "dtype": config.model.dtype, "answers": of_suites}
 
 
 def judged_by(config: Config, judge: KnownModel) -> MadeBy:
@@ -235,7 +237,7 @@ def judged_by(config: Config, judge: KnownModel) -> MadeBy:
     folder = Path(config.judge.preferences or "").expanduser() / JUDGE_WEIGHTS
     return {
         "version": __version__,
-        "judge_weights": fingerprint(judge.folder),
+        "judge_weights": model_with(fingerprint(judge.folder), config.judge_variables),
         "preferences": sha256_of(folder) if config.judge.preferences else None,
         "dtype": config.model.dtype,
         "max_length": config.suites.max_length,

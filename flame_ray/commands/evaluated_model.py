@@ -45,7 +45,8 @@ def find_model(name: str, config: Config) -> tuple[EvaluatedModel, Config]:
         base = look_up(name, config.model, "MODEL")
         return EvaluatedModel(name, base, None, fingerprint(base.folder)), config
     began = parse_config(yaml.safe_load(run.storage.read(CONFIG)), run.storage.at(CONFIG))
-    kept = {field: getattr(began.model, field) for field in ("policy", "revision", "dtype", "trust_remote_code")}
+    fields = ("policy", "revision", "dtype", "trust_remote_code", "chat_template", "chat_template_kwargs")
+    kept = {field: getattr(began.model, field) for field in fields}
     config = config.model_copy(update={"model": config.model.model_copy(update=kept)})
     base = look_up(run.models().get("model.policy", began.model.policy), config.model)
     stored = _delivered(run, began.learner.dtype)

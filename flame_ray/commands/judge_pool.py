@@ -13,7 +13,8 @@ from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
-from flame_ray.engines.models import KnownModel, check_judge_model, fingerprint, load_tokenizer, look_up
+from flame_ray.engines.chat_template import model_with
+from flame_ray.engines.models import KnownModel, check_chat, check_judge_model, fingerprint, look_up
 from flame_ray.errors import WorkLost
 from flame_ray.prompts.classify import NEEDS_FACTS, classification_cache, probabilities
 from flame_ray.report.progress import Screen
@@ -36,7 +37,7 @@ def instruction_classifier(
 ) -> Iterator[Callable[[Sequence[str]], list[float]]]:
     """While the block lasts, the probability by the judge's model that each instruction needs facts."""
     model = _model(config)
-    known = classification_cache(fingerprint(model.folder))
+    known = classification_cache(model_with(fingerprint(model.folder), config.judge_variables))
     with _judges(config, model, after_interrupt, screen) as pool:
         yield lambda texts: probabilities(texts, NEEDS_FACTS, PooledModel(pool), known)
 
@@ -48,7 +49,7 @@ def _model(config: Config) -> KnownModel:
 
 @contextmanager
 def _judges(config: Config, model: KnownModel, after_interrupt: str, screen: Screen) -> Iterator[WorkerPool]:
-    load_tokenizer(model.folder, config.model)
+    check_chat(model.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     check_judge_model(config.judge)
     with interruptible(after_interrupt), connected(config.cluster, f"judge-{os.getpid()}"):
         check_capacity(config, only=("judge",))

@@ -4,7 +4,8 @@ Whatever can be known to fail is found before any actor is placed. A new run's f
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,15 @@ from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
+from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import (
     KnownModel,
     check_attention_heads,
+    check_chat,
     check_checker_model,
     check_judge_model,
-    check_prompts,
+    check_trainable,
     fingerprint,
-    load_tokenizer,
     look_up,
     text_of_tokens,
 )
@@ -43,7 +45,8 @@ from flame_ray.learner.checkpoints import BEST, Checkpoints
 from flame_ray.learner.masks import Decode
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.embedding_classifier import check_classifier
-from flame_ray.prompts.load import load_prompts
+from flame_ray.prompts.lengths import check_classification, fitting
+from flame_ray.prompts.load import LoadedPrompts, load_prompts
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus
@@ -60,7 +63,7 @@ class Inputs:
 
     policy: KnownModel
     judge: KnownModel
-    prompts: tuple[Prompt, ...]
+    prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
 
 
@@ -100,14 +103,15 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
-        classified = classification_cache(fingerprint(inputs.judge.folder))
+        journal.left_out = inputs.prompts.left_out
+        classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
         recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
-        reports = _record(journal, config, recorded, inputs.prompts)
+        reports = _record(journal, config, recorded, inputs.prompts.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
-    console.print(f"run {name}: {folder.storage.url}{best}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"run {name}: {folder.storage.url}{best}{_skipped(reports)}", highlight=False, markup=False, soft_wrap=True)
     return reports
 
 
@@ -135,27 +139,35 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
     if config.sft.sources:
         raise ConfigError("a job for `flame-ray run`", "sft.sources, answers to learn from", "use `flame-ray sft` for this job")
-    prompts = load_prompts(config.prompts)
+    loaded = load_prompts(config.prompts)
     check_classifier(config.classify)
-    if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in prompts):
-        fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
-        raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
+    _check_development(config, loaded)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = look_up(config.model.policy, config.model)
     judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
-    load_tokenizer(judge.folder, config.model)
+    check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     if config.factuality.checker_model and config.factuality.checker != "small":
         look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
+    check_trainable(policy.folder)
     check_attention_heads(policy.folder, config.rollout.tensor_parallel)
-    check_prompts(policy.folder, prompts, config.model, config.longest_answer)
+    if config.classify.by == "model":
+        check_classification(judge.folder, config)
+    loaded = fitting(loaded, policy.folder, config)
+    _check_development(config, loaded)
     if is_new:
         folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
     else:
         folder.check_room(RESERVE_BYTES)
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    return Inputs(policy, judge, prompts, models)
+    return Inputs(policy, judge, loaded, models)
+
+
+def _check_development(config: Config, loaded: LoadedPrompts) -> None:
+    if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in loaded.prompts):
+        fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
+        raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
 
 
 def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:
@@ -188,6 +200,7 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
         for report in run_rounds(stages, train_P, heldout_P, config.run.rounds, config.pipeline.staleness, dev_P):
             journal.report(report)
             reports.append(report)
+        _check_trained(reports)
     except Interrupted as error:
         journal.write("interrupted", str(error))
         raise
@@ -196,6 +209,25 @@ def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Pro
         raise
     journal.write("complete")
     return reports
+
+
+def _check_trained(reports: Sequence[RoundReport]) -> None:
+    """Raise DataError if every round was skipped: the model is what it was."""
+    rounds = [report for report in reports if report.pairs is not None]
+    if rounds and all(report.is_skipped for report in rounds):
+        dropped = sum((Counter(report.pairs.dropped) for report in rounds if report.pairs), Counter[str]())
+        reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.most_common()) or "nothing"
+        raise DataError(
+            "at least one preference pair to train on (for learner.loss grpo: a group whose rewards differ)",
+            f"none in {len(rounds)} rounds, all of which were skipped; dropped: {reasons}",
+            "start a new run that samples more or longer responses, or loosens the filters in `pairs`",
+        )
+
+
+def _skipped(reports: Sequence[RoundReport]) -> str:
+    """How many rounds were skipped, for the last line on the screen."""
+    skipped = [str(report.round) for report in reports if report.is_skipped]
+    return f"; without pairs, and so skipped: round {', '.join(skipped)}" if skipped else ""
 
 
 def _decoder(config: Config, policy: Path) -> Decode | None:

@@ -19,8 +19,9 @@ from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.embedder import embedder_folder
-from flame_ray.engines.models import KnownModel, check_attention_heads, fingerprint, load_tokenizer, look_up
+from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, fingerprint, look_up
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -80,7 +81,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
         journal = SftJournal(folder, name, Screen(console), Metrics(name), checkpoints.trained() >= ROUND)
-        cache = classification_cache(fingerprint(inputs.judge.folder))
+        cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
@@ -100,11 +101,13 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     _check_seeds(config, demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    check_trainable(policy.folder)
     ChatTokenizer(policy.folder, config.model)
     judge = policy
-    if config.judge.model and "judge" in roles_of(config):
-        judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
-        load_tokenizer(judge.folder, config.model)
+    if "judge" in roles_of(config):
+        if config.judge.model:
+            judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
+        check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     _check_elicitation(config, policy)
     once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
     if is_new:

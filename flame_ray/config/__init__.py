@@ -12,7 +12,7 @@
 Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.
 """
 
-from pydantic import model_validator
+from pydantic import JsonValue, model_validator
 
 from flame_ray.config.base import Changeable, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
@@ -84,6 +84,18 @@ class Config(Settings):
     self_instruct: Changeable[SelfInstructConfig] = SelfInstructConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
+
+    @property
+    def judge_variables(self) -> dict[str, JsonValue]:
+        """The variables of the judge's chat template."""
+        of_policy = {} if self.judge.model else self.model.chat_template_kwargs
+        return of_policy | self.judge.chat_template_kwargs
+
+    @property
+    def verifier_variables(self) -> dict[str, JsonValue]:
+        """The variables of the verifier's chat template."""
+        of_policy = {} if self.factuality.verifier_model else self.model.chat_template_kwargs
+        return of_policy | self.verifier.chat_template_kwargs
 
     @property
     def longest_answer(self) -> int:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
@@ -14,6 +14,22 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 LABEL = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = re.compile(rf"(?:{LABEL}/)?{LABEL}")
 LABEL_SELECTOR = re.compile(rf"!?(?:{LABEL}|in\({LABEL}(?:,{LABEL})*\))")  # Ray takes a blank for a part of the label
+
+# What decides the form in which a template is rendered is not the job's to set.
+OURS = frozenset(
+    {"conversation", "messages", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize", "padding"}
+    | {"truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"}
+)
+
+
+def _not_ours(variables: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if taken := sorted(OURS & variables.keys()):
+        raise ValueError(f"variables of the chat template, such as enable_thinking; `{taken[0]}` is not for a job to set")
+    return variables
+
+
+# Variables that a model's chat template reads, such as `enable_thinking`, by name.
+TemplateVariables = Annotated[dict[str, JsonValue], AfterValidator(_not_ours)]
 
 
 @dataclass(frozen=True)

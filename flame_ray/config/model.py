@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flame_ray.config.base import Positive, Settings
+from flame_ray.config.base import Positive, Settings, TemplateVariables
 
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # as Linux names them, of x86 and of ARM
 
@@ -21,6 +21,8 @@ class ModelConfig(Settings):
     trust_remote_code: bool = False
     # For a model that has no chat template, as before tuning: `plain`, or a file in Jinja. It is saved with what is trained.
     chat_template: str | None = None
+    # Variables that every rendering of the policy's chat template is given, such as `enable_thinking: false` for Qwen3.
+    chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
 
 
 class WeightsConfig(Settings):

@@ -11,7 +11,12 @@ class PromptSource(Settings):
     """One set of prompts. A column `split` with the words train, dev and heldout, where there is one, decides the split."""
 
     source: str  # built in (factbook, open-ended), a JSONL or Parquet file, or a `datasets` name
+    # Holds a text, or a chat whose first request is taken. Where there is no column `prompt`, chats are found in `messages`
+    # and `conversations`.
     column: str = "prompt"
+    # A text that belongs to the instruction, and follows it after a blank line. None: a row with text in a column `input` or
+    # `context` is refused; false: such a text is left out.
+    input_column: str | Literal[False] | None = None
     label_column: str | None = None  # says which rows need facts
     heldout_fraction: Fraction = 0.2  # for a set without a column `split`
     # The share of the training prompts (of `factbook`: of their countries) that is not trained on. This development set
@@ -30,6 +35,9 @@ class PromptsConfig(Settings):
         PromptSource(source="open-ended"),
     )
     per_round: Positive = 96  # drawn anew each round
+    # A prompt that leaves no room for a response within model.max_length. refuse: the run does not start, and all of them are
+    # named; leave_out: they are left out and counted.
+    overlong: Literal["refuse", "leave_out"] = "refuse"
 
 
 class ClassifyConfig(Settings):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
+from flame_ray.config.base import Changeable, Fraction, Positive, Settings, TemplateVariables, Workers
 
 
 class FactualityConfig(Workers):
@@ -76,6 +76,8 @@ class VerifierConfig(Workers):
     """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based`, which alone start it."""
 
     max_length: Annotated[int, Field(ge=1536)] = 4096  # tokens of question and answer; passages that do not fit are left out
+    # Variables of its model's chat template. Where that is the policy's model, those of `model` are given too.
+    chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
     max_sequences: Changeable[Positive] = 64
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
     gpu_memory: Changeable[Fraction] = 0.8
@@ -98,6 +100,8 @@ class JudgeConfig(Workers):
     backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
     preferences: str | None = None  # for preference: a folder that flame-ray train-judge wrote; None: the one that ships
     model: str | None = None  # None: the policy's initial model
+    # Variables of its model's chat template. Where that is the policy's model, those of `model` are given too.
+    chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
     samples: Positive = 3  # judgements by rubric that are averaged; paper: 3
     temperature: Annotated[float, Field(ge=0)] = 0.7
     max_tokens: Positive = 128

@@ -12,16 +12,18 @@ Answers = Literal["human", "elicited"]
 class DemonstrationSource(Settings):
     """One set of instructions with answers. `form` says how its rows are read.
 
-    `table`: an instruction and its answer, each in a column. `chat`: a list of messages in one column, with role and content
-    (or from and value); the first turn counts. `trees`: OpenAssistant's message trees, whole trees or one message a row; the
-    first turn counts, with the answer of the best rank.
+    `table`: an instruction and its answer, each in a column, as a text or as a chat of one message. `chat`: a list of messages
+    in one column, with role and content (or from and value); the first turn counts. `trees`: OpenAssistant's message trees,
+    whole trees or one message a row; the first turn counts, with the answer of the best rank.
     """
 
     source: str  # `seeds` (built in: 48), a JSONL (also .jsonl.gz), JSON or Parquet file, or a `datasets` name
     form: Literal["table", "chat", "trees"] = "table"
     prompt_column: str = "prompt"  # of a table
     answer_column: str = "answer"  # of a table
-    input_column: str | None = None  # of a table: a text that belongs to the instruction, and follows it after a blank line
+    # Of a table: a text that belongs to the instruction, and follows it after a blank line. None: a row with text in a column
+    # `input` or `context` is refused; false: such a text is left out.
+    input_column: str | Literal[False] | None = None
     chat_column: str = "messages"  # of chats
     language: str = "en"  # of trees: messages in other languages are left out
     label_column: str | None = None  # of a table or of chats: says which instructions need facts

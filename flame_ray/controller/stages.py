@@ -14,7 +14,7 @@ from flame_ray.controller.gpu_sharing import share_gpus
 from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, StoredModel, Weights
-from flame_ray.errors import DataError, EngineError, Interrupted, WorkLost
+from flame_ray.errors import EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses, paired_change
 from flame_ray.evaluation.selection import select
 from flame_ray.learner.checkpoints import Checkpoints, Choice
@@ -70,7 +70,8 @@ class ClusterStages:
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
         choice = checkpoints.choice()
-        self._restarts = {choice.round: choice.restart} if choice else {}  # of rounds that were rolled back
+        # The round whose weights the next one starts from, after a round that was rolled back or skipped.
+        self._restarts = {choice.round: choice.restart} if choice else {}
         self._canary: tuple[Continuation, ...] = ()
         self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
 
@@ -81,6 +82,7 @@ class ClusterStages:
             sample=self.sample,
             score=self.score,
             pair=self.pair,
+            skip=self.skip,
             train=self.train,
             save=self.save,
             sync=self.sync,
@@ -135,13 +137,13 @@ class ClusterStages:
         pairs = build_pairs(groups_P, self._config.pairs)
         return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
 
+    def skip(self, pairs: PairSet, round: int) -> None:
+        """Leave the weights as they are. The next round starts from what this one would have started from."""
+        self._restarts[round] = self._restarts.get(round - 1, round - 1)
+        reasons = f"dropped: {pairs.dropped}" if pairs.dropped else "no prompt gave one"
+        log.warning("round %d is skipped, as it has no pairs to train on (%s); the weights stay", round, reasons)
+
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
-        if not pairs.sides_D:
-            raise DataError(
-                "at least one preference pair to train on (for learner.loss grpo: a group whose rewards differ)",
-                f"none in round {round}; dropped: {pairs.dropped}",
-                "sample more or longer responses, or loosen the filters in `pairs`",
-            )
         self.choose_canary(pairs)
         start = self._restarts.get(round - 1, round - 1)
         if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0

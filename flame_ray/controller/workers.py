@@ -358,7 +358,17 @@ def _engine_options(
         backend=config.weights.backend,
         sleeps=config.pipeline.colocated,
         enforce_eager=role.enforce_eager,
+        variables=_variables(config, role),
     )
+
+
+def _variables(config: Config, role: RolloutConfig | JudgeConfig | VerifierConfig) -> dict[str, Any]:
+    match role:
+        case JudgeConfig():
+            return config.judge_variables
+        case VerifierConfig():
+            return config.verifier_variables
+    return config.model.chat_template_kwargs
 
 
 def _adapter_rank(config: Config) -> int | None:

@@ -6,11 +6,12 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
 from flame_ray.doctor.models import at_hand
-from flame_ray.engines.models import check_prompts, prompt_lengths
+from flame_ray.engines.models import prompt_lengths
 from flame_ray.errors import DataError, ModelError
 from flame_ray.prompts.demonstrations import BUILT_IN as SEEDS
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
+from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Split
@@ -32,14 +33,16 @@ def find_prompts(config: Config) -> list[Check]:
     policy = at_hand(config.model.policy, config.model)
     try:
         check_classifier(config.classify)
-        prompts = load_prompts(config.prompts)
-        if policy:
-            check_prompts(policy, prompts, config.model, config.longest_answer)
+        loaded = load_prompts(config.prompts)
+        loaded = fitting(loaded, policy, config) if policy else loaded
+        if config.classify.by == "model" and (judge := at_hand(config.judge.model or config.model.policy, config.model)):
+            check_classification(judge, config)
     except (DataError, ModelError) as error:
         return [refused("prompts", error)]
-    counts = Counter(prompt.split for prompt in prompts)
+    counts = Counter(prompt.split for prompt in loaded.prompts)
     development = f"{counts[Split.DEV]} for development, " if counts[Split.DEV] else ""
     found = f"{counts[Split.TRAIN]} for training, {development}{counts[Split.HELDOUT]} held out"
+    found += "".join(f"; {count} {reason}" for reason, count in loaded.left_out.items())
     found += "" if policy else "; their length is not checked, as the model is not on this machine yet"
     return [Check(Level.OK, "prompts", f"prompts in {', '.join(sources)}", found)]
 
@@ -66,7 +69,8 @@ def longest_prompt(config: Config) -> int | None:
     if policy is None or any(_is_remote(source.source, tuple(BUILT_IN)) for source in config.prompts.sources):
         return None
     try:
-        return max((length for _, length in prompt_lengths(policy, load_prompts(config.prompts), config.model)), default=None)
+        prompts = fitting(load_prompts(config.prompts), policy, config).prompts
+        return max((length for _, length in prompt_lengths(policy, prompts, config.model)), default=None)
     except (DataError, ModelError):
         return None
 

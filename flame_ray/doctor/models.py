@@ -12,7 +12,8 @@ from typing import Any
 from flame_ray.config import ModelConfig
 from flame_ray.doctor.checks import Check, Level, refused
 from flame_ray.engines.hub import SMALL
-from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, look_up
+from flame_ray.engines.model_files import is_weights
+from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, check_trainable, look_up
 from flame_ray.errors import ModelError
 from flame_ray.storage.cache import cache_dir
 
@@ -48,6 +49,8 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
         if name == SMOLLM2:
             return _built_in(setting), SMOLLM2_SHAPE
         found = look_up(name, config, setting)
+        if setting == "model.policy":
+            check_trainable(found.folder)
     except ModelError as error:
         return refused(setting, error), folder_shape(Path(name).expanduser())
     tokenizer = {"chat_template": config.chat_template} | _read_json(found.folder / "tokenizer_config.json")
@@ -124,7 +127,7 @@ def _adapter_parameters(model: Any) -> int:
 
 def check_model(setting: str, name: str, files: Sequence[str], tokenizer: Mapping[str, Any]) -> Check:
     """Check the files of a folder or repository: safetensors weights and a chat template."""
-    if not any(file.endswith(".safetensors") for file in files):
+    if not any(map(is_weights, files)):
         return Check(Level.PROBLEM, setting, "weights as *.safetensors", f"none in {name}", "save the model as safetensors")
     if "chat_template.jinja" not in files and not tokenizer.get("chat_template"):
         fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"

@@ -13,6 +13,7 @@ from flame_ray.storage.cache import cache_dir
 TIMEOUT_S = 5.0  # of the hub's answer, not of a download
 SMALL = ("*.json", "*.jinja", "tokenizer*", "*.txt")  # a model's settings, tokenizer and chat template
 WEIGHTS = "*.safetensors"
+DUPLICATES = ("consolidated*", "*/*.safetensors")  # the same weights again in another form, or those of other models
 CODE = "*.py"
 
 
@@ -75,7 +76,7 @@ def _cached(name: str, revision: str | None, unreached: Exception) -> Listing:
 def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=[*DUPLICATES]))
 
 
 def _missing(name: str, error: Exception) -> ModelError:

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub
+from flame_ray.engines.chat_template import Variables, chat_template, check_variables, render_chat
+from flame_ray.engines.model_files import check_names, check_whole, is_weights
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -27,11 +29,10 @@ UPSTREAM = "HuggingFaceTB/SmolLM2-135M-Instruct"  # the model that was rounded t
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MANIFEST = "flame_ray_manifest.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")  # as architectures call their number
+MOST_NAMED = 10  # prompts, in an error about their length
+EVERYWHERE: Mapping[str, str] = {}
 DEFAULT = ModelConfig()
-PLAIN_TEMPLATE = (  # a line of its own names who speaks, and the end-of-text token ends an answer
-    "{{ bos_token }}{% for message in messages %}<|{{ message.role }}|>\n{{ message.content }}"
-    "{{ eos_token if message.role == 'assistant' }}\n{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
-)
 CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
 
 
@@ -72,7 +73,7 @@ class KnownModel:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(size for file, size in self.sizes.items() if file.endswith(".safetensors"))
+        return sum(size for file, size in self.sizes.items() if is_weights(file))
 
 
 def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.policy") -> ModelRef:
@@ -95,22 +96,12 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
     return ModelRef(hub_id, None, revision, config.trust_remote_code, setting, template)
 
 
-def chat_template(config: ModelConfig) -> str | None:
-    """The text of `model.chat_template`. Raises ModelError if it names no file."""
-    if config.chat_template in (None, "plain"):
-        return PLAIN_TEMPLATE if config.chat_template else None
-    try:
-        return Path(str(config.chat_template)).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("`plain`, or a file in Jinja, at model.chat_template", str(error), "correct the path") from error
-
-
 def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> KnownModel:
     """What a driver must know of a model; the weights of one on the hub are not downloaded. Raises ModelError."""
     ref = reference(name, config, setting)
     if ref.path is None and ref.name != SMOLLM2:
         found = hub.look_up(ref.name, ref.revision, ref.trust_remote_code)
-        _check_files(found.sizes, f"{ref.name}, on the hub")
+        check_names(found.sizes, f"{ref.name}, on the hub")
         return KnownModel(ref, found.folder, found.sizes)
     folder = resolve(ref)
     return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir()})
@@ -149,25 +140,63 @@ def _check_trained(setting: str, folder: str | None, weights: str, command: str)
         raise ModelError(f"{setting} to be a folder with {weights}", f"none in {folder}", fix)
 
 
-def check_prompts(folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int) -> None:
-    """Raise ModelError for a model without a chat template, and for a prompt that leaves no room for a response."""
-    limit = min(config.max_length, _positions(folder)) - max_tokens
-    for prompt, length in prompt_lengths(folder, prompts, config):
-        if length > limit:
-            raise ModelError(
-                f"prompts of at most {limit} tokens (model.max_length {config.max_length}, less {max_tokens} for the response)",
-                f"prompt `{prompt.id}` of {length} tokens: {prompt.text[:60]!r}...",
-                "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, or shorten the prompt",
-            )
+def check_prompts(
+    folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int, places: Mapping[str, str] = EVERYWHERE
+) -> None:
+    """Raise ModelError for a model without a chat template, and for prompts that leave no room for a response.
+
+    `places`: where a prompt comes from, by its id.
+    """
+    if overlong := overlong_prompts(folder, prompts, config, max_tokens):
+        limit = f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens"
+        raise ModelError(
+            f"{limit} (model.max_length {config.max_length}, less {max_tokens} for the response)",
+            f"{len(overlong)} of {len(prompts)} that are longer: {named_prompts(overlong, places)}",
+            "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, shorten them, or leave them out (in a "
+            "run: prompts.overlong=leave_out)",
+        )
+
+
+def overlong_prompts(
+    folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int
+) -> tuple[tuple[Prompt, int], ...]:
+    """The prompts that leave no room for a response of `max_tokens`, each with its length in tokens."""
+    limit = prompt_limit(folder, config, max_tokens)
+    return tuple((prompt, length) for prompt, length in prompt_lengths(folder, prompts, config) if length > limit)
+
+
+def prompt_limit(folder: Path, config: ModelConfig, max_tokens: int) -> int:
+    """The most tokens that a prompt may have, beside a response of `max_tokens`."""
+    return min(config.max_length, _positions(folder)) - max_tokens
+
+
+def named_prompts(overlong: Sequence[tuple[Prompt, int]], places: Mapping[str, str]) -> str:
+    """The first of some prompts by their places, with their lengths, and how many more there are."""
+    names = [places.get(prompt.id) or f"`{prompt.id}` {prompt.text[:60]!r}" for prompt, _ in overlong[:MOST_NAMED]]
+    shown = ", ".join(f"{name} ({length} tokens)" for name, (_, length) in zip(names, overlong, strict=False))
+    return shown + (f" and {len(overlong) - MOST_NAMED} more" if len(overlong) > MOST_NAMED else "")
 
 
 def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig) -> Iterator[tuple[Prompt, int]]:
     """Each prompt with its length as a chat, in tokens. Raises ModelError for a model without a chat template."""
     tokenizer = load_tokenizer(folder, config)
+    check_variables(tokenizer, config.chat_template_kwargs, "model.chat_template_kwargs")
     for prompt in prompts:
         chat = [{"role": "user", "content": prompt.text}]
-        ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
-        yield prompt, len(ids)
+        yield prompt, len(render_chat(tokenizer, chat, config.chat_template_kwargs))
+
+
+def check_trainable(folder: Path) -> None:
+    """Raise ModelError for a mixture of experts.
+
+    transformers fuses its experts into one tensor a layer. An adapter would wrap that, vLLM knows it by other names, and a
+    merged model would be loaded without it.
+    """
+    settings = _settings(folder)
+    settings = settings.get("text_config") or settings
+    if (experts := max(int(settings.get(name) or 0) for name in EXPERTS)) > 1:
+        found = f"{settings.get('model_type', 'one')} with {experts} experts ({folder})"
+        raise ModelError("a dense model at model.policy: experts cannot be trained here yet", found, "name a dense model")
 
 
 def check_attention_heads(folder: Path, ranks: int) -> None:
@@ -194,6 +223,15 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
         fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)
     return tokenizer
+
+
+def check_chat(folder: Path, config: ModelConfig, variables: Variables, setting: str) -> None:
+    """Raise ModelError for a model that cannot chat: no tokenizer, no chat template, one that refuses a chat, or one that does
+    not read these variables, which `setting` names.
+    """
+    tokenizer = load_tokenizer(folder, config)
+    check_variables(tokenizer, variables, setting)
+    render_chat(tokenizer, [{"role": "user", "content": "Hi"}], variables)
 
 
 def text_of_tokens(folder: Path, config: ModelConfig) -> Callable[[Sequence[int]], str]:
@@ -231,22 +269,14 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 def _checked_folder(folder: Path) -> Path:
     files = [path.name for path in folder.iterdir()]
-    _check_files(files, str(folder))
+    check_names(files, str(folder))
     for index in folder.glob("*.safetensors.index.json"):
         missing = set(_read_settings(index).get("weight_map", {}).values()) - set(files)
         if missing:
             fix = "save the model again, or download the rest of it"
             raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
+    check_whole(folder)
     return folder
-
-
-def _check_files(files: Iterable[str], where: str) -> None:
-    if "config.json" not in files:
-        fix = "give the folder that save_pretrained wrote"
-        raise ModelError("a model folder with config.json", f"none in {where}", fix)
-    if not any(file.endswith(".safetensors") for file in files):
-        fix = "save the model with safe_serialization=True"
-        raise ModelError("weights as *.safetensors (no other format is read)", f"none in {where}", fix)
 
 
 def _built_in(folder: Path) -> Path:

@@ -48,10 +48,13 @@ def load_model(ref: ModelRef, dtype: str) -> PreTrainedModel:
         )
         model.get_output_embeddings().register_forward_pre_hook(_contiguous)
         return _without_dropout(model)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ModelError(
             "a causal model in safetensors at model.policy", f"{path}: {error}", "name a folder or hub id with safetensors"
         ) from error
+    except ValueError as error:  # an architecture that is not known, is not causal, or has no SDPA
+        expected = "a causal model at model.policy that transformers can load with its SDPA attention"
+        raise ModelError(expected, f"{path}: {error}", "name a model of another architecture") from error
 
 
 def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import JUDGE_WEIGHTS
 from flame_ray.engines.prefix_reader import PrefixReader, ReaderKind
 from flame_ray.engines.vllm_engine import special_tokens, spelled_apart
@@ -31,7 +32,7 @@ def encode(tokenizer: Any, instruction: str, responses: Sequence[str]) -> tuple[
     """
     special = special_tokens(tokenizer)
     chat = [{"role": "user", "content": spelled_apart(instruction, special)}]
-    prefix = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False)
+    prefix = list(render_chat(tokenizer, chat, variables={}))  # it reads the built-in model's own template
     texts = [spelled_apart(each, special) + tokenizer.eos_token for each in responses]
     return prefix[-INSTRUCTION_TOKENS:], [
         tokenizer(each, add_special_tokens=False).input_ids[:RESPONSE_TOKENS] for each in texts

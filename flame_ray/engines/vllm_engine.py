@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from flame_ray.engines.base import (
     StoredModel,
     Weights,
 )
+from flame_ray.engines.chat_template import Variables, check_variables, render_chat
 from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
 from flame_ray.storage.local_copy import local_copy
@@ -36,6 +37,7 @@ class VllmOptions:
 
     `receives_weights` enables vLLM's weight-transfer API, for the `weights.backend` in `backend`. `adapter_rank` enables LoRA.
     `sleeps`: the engine shares its GPU, and sleeps while others use it. `enforce_eager`: no CUDA graphs; a CPU has none anyway.
+    `variables`: what the chat template is given.
     """
 
     model: ModelRef
@@ -51,6 +53,7 @@ class VllmOptions:
     backend: str = "object_store"
     sleeps: bool = False
     enforce_eager: bool = False
+    variables: Variables = field(default_factory=dict)
 
 
 def prepare_environment(options: VllmOptions) -> None:
@@ -96,6 +99,7 @@ class VllmEngine:
                 f"none in {options.model.name}",
                 "add chat_template.jinja, set model.chat_template, or use an instruct model",
             )
+        check_variables(self._tokenizer, options.variables, f"the chat_template_kwargs of {options.model.setting}")
         self._special = special_tokens(self._tokenizer)
         self._adapter: Any = None
         self._last_step = ""
@@ -141,7 +145,7 @@ class VllmEngine:
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         chat = [{**each, "content": spelled_apart(each["content"], self._special)} for each in messages]
-        return tuple(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=False))
+        return render_chat(self._tokenizer, chat, self._options.variables)
 
     def encode(self, text: str, opens: bool = False) -> tuple[int, ...]:
         ids = tuple(self._tokenizer.encode(spelled_apart(text, self._special), add_special_tokens=opens))

@@ -33,7 +33,8 @@ class HeldOutTables:
             found = f"{run.storage.url}, which is {status}"
             raise StorageError("a finished run", found, "resume it with --resume, and audit it once it is complete")
         self.run_id: str = summary["run_id"]
-        self.rounds: list[int] = [each["round"] for each in summary["rounds"]]
+        # A round that was skipped has no answers of its own: its weights are those of the round before.
+        self.rounds: list[int] = [each["round"] for each in summary["rounds"] if "skipped" not in each]
         self._cache: dict[int, Shown] = {}
 
     def facts(self, round: int) -> list[HeldOutFact]:

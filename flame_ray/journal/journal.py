@@ -5,7 +5,7 @@ finished it; otherwise it runs the stage and stores the result. The stages thems
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -55,6 +55,7 @@ class Journal:
         self._restarts: dict[int, int] = {}  # round -> the round whose weights the next one starts from
         self._timeline = Timeline(run, screen, metrics)
         self._metrics = metrics
+        self.left_out: Mapping[str, int] = {}  # of the prompts, by reason
         self._rounds: list[dict[str, Any]] = []
 
     @property
@@ -69,6 +70,7 @@ class Journal:
             sample=partial(self._sample, stages.sample),
             score=partial(self._score, stages.score, stream),
             pair=partial(self._pair, stages.pair),
+            skip=partial(self._skip, stages.skip),
             train=partial(self._train, stages.train),
             save=partial(self._save, stages.save),
             sync=partial(self._sync, stages.sync),
@@ -92,6 +94,7 @@ class Journal:
             "run_id": self._id,
             "status": status,
             "wall_seconds": round(self._timeline.wall_seconds(), 1),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
             "rounds": self._rounds,
         }
         if self._rounds and "selection" in self._rounds[-1]:
@@ -170,6 +173,11 @@ class Journal:
         """Remove the stored groups of a round once its tables hold them."""
         for kind in ("sampled", "scored"):
             self._shards.remove(round, kind)
+
+    def _skip(self, skip: Callable[[PairSet, int], None], pairs: PairSet, round: int) -> None:
+        """A resumed run finds the round without pairs again."""
+        skip(pairs, round)
+        self._restarts[round] = self._restarts.get(round - 1, round - 1)
 
     def _train(self, train: Callable[[PairSet, int], TrainingReport], pairs: PairSet, round: int) -> TrainingReport:
         if round <= self._trained and self._shards.has(round, "training"):

@@ -81,9 +81,8 @@ class Checkpoints:
 
         A state on an object store is checked by the nodes that fetch it.
         """
-        trained, start = self.trained(), self.start()
-        steps = self._steps(trained + 1)
-        folder = self.round(trained + 1) / "steps" / steps[-1] if steps else self.state(start) if start else None
+        start, inside = self.start(), self._inside()
+        folder = self.round(inside) / "steps" / self._steps(inside)[-1] if inside else self.state(start) if start else None
         if isinstance(folder, Path):
             verify_manifest(folder)
         return folder
@@ -106,6 +105,11 @@ class Checkpoints:
     def _rounds(self) -> list[int]:
         found = {name.partition("/")[0] for name in self._storage.names()}
         return sorted(int(match[1]) for match in map(ROUND.fullmatch, found) if match)
+
+    def _inside(self) -> int:
+        """The round that was interrupted; 0: none. Rounds that were skipped may lie between it and the last trained one."""
+        trained = self.trained()
+        return max((round for round in self._rounds() if round > trained and self._steps(round)), default=0)
 
     def _steps(self, round: int) -> list[str]:
         """Names of the complete states inside a round, in order."""

@@ -29,6 +29,8 @@ DEMONSTRATIONS = (
     ("Which river runs through Vienna?", YES),
 )
 
+LEAST_ROOM = 64  # tokens that a prompt is left of, beside the question, where it has to be shortened
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -1,12 +1,12 @@
 """Loads demonstrations, which are instructions with answers to learn from: the seed data of FLAME (section 4.1), and others."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from flame_ray.config import DemonstrationSource
 from flame_ray.errors import DataError
+from flame_ray.prompts.instructions import Turn, chat_of, count_beside, input_of, joined, no_column, text_of, turns_of
 from flame_ray.prompts.load import LABELS, id_of, normal, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
@@ -16,10 +16,6 @@ from flame_ray.types import Prompt
 
 SETTING = "sft.sources"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project
-USERS, ASSISTANTS = ("user", "human", "prompter"), ("assistant", "gpt", "model")  # as different sets call them
-ROLES = dict.fromkeys(USERS, "user") | dict.fromkeys(ASSISTANTS, "assistant")
-INPUT = "input"  # as many sets call the text that an instruction is about
-SPEAKS, SAYS = ("role", "from"), ("content", "value")  # the two ways to write a message
 
 
 def load_demonstrations(sources: Sequence[DemonstrationSource]) -> DemonstrationSet:
@@ -54,23 +50,42 @@ def _of_source(source: DemonstrationSource, left_out: Counter[str]) -> list[Demo
 
 
 def _from_table(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
+    taken = source.prompt_column, source.answer_column
     for row in rows:
-        prompt, answer = (_text(row, column, source) for column in (source.prompt_column, source.answer_column))
-        parts = [prompt.strip(), _input(row, source)]
-        yield _prompt(row, "\n\n".join(filter(None, parts)), source), answer.strip()
+        prompt = _said(row, source.prompt_column, "user", source, left_out)
+        answer = _said(row, source.answer_column, "assistant", source, left_out)
+        count_beside(row, taken, left_out)
+        yield _prompt(row, joined(prompt, input_of(row, source.input_column, taken, _named(source))), source), answer.strip()
+
+
+def _said(row: Row, column: str, role: str, source: DemonstrationSource, left_out: Counter[str]) -> str:
+    """A text, or the only message of a chat beside a system message: of more, it is not known which one is meant."""
+    if column not in row.columns:
+        raise _no_column(row, column)
+    chat = chat_of(row.columns[column])
+    if chat is None:
+        return row.text(column)
+    turns = turns_of(row, chat)
+    spoken = [turn for turn in turns if turn.role != "system"]
+    if [turn.role for turn in spoken] != [role]:
+        fix = f"set `form: chat` and `chat_column: {column}` for {_named(source)}, or correct that row"
+        expected = f"text in the column `{column}`, or one message of the {role}"
+        raise DataError(expected, f"{row.where}: a chat of {_roles(turns)}", fix)
+    left_out["system message"] += len(spoken) < len(turns)
+    return text_of(row, spoken[0])
 
 
 def _from_chats(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
     for row in rows:
         turns = _turns(row, source)
-        spoken = [turn for turn in turns if turn[0] != "system"]
-        if [role for role, _ in spoken[:2]] != ["user", "assistant"]:
-            found = ", ".join(role for role, _ in turns) or "no message"
-            raise row.unusable(f"a user's message, then the assistant's answer, in `{source.chat_column}`", found)
+        spoken = [turn for turn in turns if turn.role != "system"]
+        if [turn.role for turn in spoken[:2]] != ["user", "assistant"]:
+            expected = f"a user's message, then the assistant's answer, in `{source.chat_column}`"
+            raise row.unusable(expected, _roles(turns))
         left_out["system message"] += len(spoken) < len(turns)
         left_out["turns after the first"] += len(spoken) > 2
-        (_, prompt), (_, answer) = spoken[:2]
-        yield _prompt(row, prompt, source), answer.strip()
+        prompt, answer = (text_of(row, turn) for turn in spoken[:2])
+        yield _prompt(row, prompt, source), answer
 
 
 def _from_trees(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
@@ -87,59 +102,30 @@ def _prompt(row: Row, text: str, source: DemonstrationSource) -> Prompt:
     return Prompt(id_of(row, text, source.source), text.strip(), label=label)
 
 
-def _text(row: Row, column: str, source: DemonstrationSource) -> str:
-    if column not in row.columns:
-        raise _no_column(row, column)
-    value = row.columns[column]
-    if isinstance(value, list | Mapping):
-        fix = f"set `form: chat` and `chat_column: {column}` for {source.source} in {SETTING}"
-        raise DataError(f"text in the column `{column}`", f"{row.where}: a chat or list, {value!r:.60}", fix)
-    return row.text(column)
-
-
-def _input(row: Row, source: DemonstrationSource) -> str:
-    """The text that belongs to the instruction. Raises DataError for a row that has one, where the settings name no column."""
-    if source.input_column is not None:
-        if source.input_column not in row.columns:
-            raise _no_column(row, source.input_column)
-        return row.text(source.input_column, blank=True).strip()
-    unused = row.columns.get(INPUT) if INPUT not in (source.prompt_column, source.answer_column) else None
-    if isinstance(unused, str) and unused.strip():
-        fix = f"set `input_column: {INPUT}` for {source.source} in {SETTING}"
-        raise DataError(
-            f"no text in the column `{INPUT}`, which the instruction would lose", f"{row.where}: {unused!r:.60}", fix
-        )
-    return ""
-
-
-def _turns(row: Row, source: DemonstrationSource) -> list[tuple[str, str]]:
-    """(role, text) of each message of a chat."""
+def _turns(row: Row, source: DemonstrationSource) -> list[Turn]:
     if source.chat_column not in row.columns:
         raise _no_column(row, source.chat_column)
-    chat = row.columns[source.chat_column]
-    if not isinstance(chat, list):
-        fix = f"set `form: table` for {source.source} in {SETTING}, with its prompt_column and answer_column"
-        raise DataError(f"a list of messages in the column `{source.chat_column}`", f"{row.where}: {chat!r:.60}", fix)
-    return [_turn(row, message) for message in chat]
+    value = row.columns[source.chat_column]
+    chat = chat_of(value)
+    if chat is None:
+        fix = f"set `form: table` for {_named(source)}, with its prompt_column and answer_column"
+        raise DataError(f"a list of messages in the column `{source.chat_column}`", f"{row.where}: {value!r:.60}", fix)
+    return turns_of(row, chat)
 
 
-def _turn(row: Row, message: Any) -> tuple[str, str]:
-    if not isinstance(message, Mapping):
-        raise row.unusable("messages with role and content", message)
-    role, text = (next((message[key] for key in keys if key in message), None) for keys in (SPEAKS, SAYS))
-    if role != "system" and role not in ROLES:
-        raise row.unusable(f"messages whose role is system or one of {', '.join(ROLES)}", role)
-    if not isinstance(text, str) or not text.strip():
-        raise row.unusable("messages with text in their content", text)
-    return ROLES.get(role, role), text
+def _roles(turns: Iterable[Turn]) -> str:
+    return ", ".join(turn.role for turn in turns) or "no message"
+
+
+def _named(source: DemonstrationSource) -> str:
+    return f"{source.source} in {SETTING}"
 
 
 def _no_column(row: Row, column: str) -> DataError:
-    found = f"{row.where} with the columns {', '.join(map(str, row.columns)) or '(none)'}"
-    return DataError(f"a column `{column}`", found, f"name an existing column, or another `form`, in {SETTING}")
+    return no_column(row, column, f"name an existing column, or another `form`, in {SETTING}")
 
 
-def _check_ids(demonstrations: Any) -> None:
+def _check_ids(demonstrations: Iterable[Demonstration]) -> None:
     """One id may have several answers, but only one instruction."""
     texts: dict[str, str] = {}
     for each in demonstrations:

@@ -2,14 +2,15 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.prompts.instructions import CHATS, chat_of, count_beside, first_request, input_of, joined, no_column
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import split_of, stable_fraction
 from flame_ray.storage.jsonl import Row
@@ -18,32 +19,51 @@ from flame_ray.types import Prompt, Split
 BUILT_IN = {"factbook": factbook_prompts, "open-ended": open_ended_prompts}
 LABELS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SPLITS = {split.value: split for split in Split}
+SETTING, COLUMN = "prompts.sources", PromptSource.model_fields["column"].default
 
 log = logging.getLogger(__name__)
 
 Meaning = TypeVar("Meaning", bool, Split)
 
 
-def load_prompts(config: PromptsConfig) -> tuple[Prompt, ...]:
+@dataclass(frozen=True, slots=True)
+class LoadedPrompts:
+    """The prompts of a run. `places`: the row of each one that is not built in, by its id.
+
+    `left_out`: by reason, the prompts that are left out, and those that have lost a part of their row.
+    """
+
+    prompts: tuple[Prompt, ...]
+    places: Mapping[str, str]
+    left_out: Mapping[str, int]
+
+
+def load_prompts(config: PromptsConfig) -> LoadedPrompts:
     """The prompts of every source, within its limits: each text once, in the order of the splits.
 
     Raises DataError, naming file and line, unless there is at least one prompt to train on and one held out.
     """
-    prompts = tuple(prompt for source in config.sources for prompt in _of_source(source))
-    prompts = _without_repeats(prompts, "the sources together")
+    read = [_Reader(source) for source in config.sources]
+    prompts = _without_repeats(tuple(prompt for reader in read for prompt in reader.prompts()), "the sources together")
     _check_ids(prompts)
+    check_splits(prompts)
+    left_out: Counter[str] = sum((reader.left_out for reader in read), Counter())
+    return LoadedPrompts(prompts, {id: place for reader in read for id, place in reader.places.items()}, dict(left_out))
+
+
+def check_splits(prompts: tuple[Prompt, ...], left_out: str = "") -> None:
+    """Raises DataError unless there is at least one prompt to train on and one held out."""
     counts = Counter(prompt.split for prompt in prompts)
-    found = f"{counts[Split.TRAIN]} training and {counts[Split.HELDOUT]} held-out prompts"
+    found = f"{counts[Split.TRAIN]} training and {counts[Split.HELDOUT]} held-out prompts{left_out}"
     if not counts[Split.TRAIN]:
         raise DataError("at least one training prompt", found, "lower heldout_fraction, or correct the column `split`")
     if not counts[Split.HELDOUT]:
         raise DataError("at least one held-out prompt", found, "raise heldout_fraction, or add prompts with split heldout")
-    return prompts
 
 
 def prompts_of(source: PromptSource) -> tuple[Prompt, ...]:
     """The prompts of one source, within its limits. Raises DataError, naming file and line."""
-    return tuple(_of_source(source))
+    return tuple(_Reader(source).prompts())
 
 
 def draw(prompts: tuple[Prompt, ...], count: int, seed: int, round: int) -> tuple[Prompt, ...]:
@@ -78,21 +98,68 @@ def _shares(sizes: Counter, count: int) -> Counter:
     return shares
 
 
-def _of_source(source: PromptSource) -> Iterator[Prompt]:
-    if source.source in BUILT_IN:
-        prompts = BUILT_IN[source.source]()
-    else:
-        rows = read_rows(source.source, "prompts.sources", tuple(BUILT_IN))
-        prompts = tuple(_parse(row, source) for row in rows)
+class _Reader:
+    """Reads one source. `places` and `left_out` are those of `LoadedPrompts`."""
+
+    def __init__(self, source: PromptSource):
+        self._source = source
+        self.places: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
+
+    def prompts(self) -> Iterator[Prompt]:
+        source = self._source
+        prompts = BUILT_IN[source.source]() if source.source in BUILT_IN else self._read()
+        prompts = tuple(_developing(prompt, source) for prompt in prompts)
+        left = {Split.TRAIN: source.limit, Split.DEV: source.dev_limit, Split.HELDOUT: source.heldout_limit}
+        for split, limit in left.items():
+            yield from [prompt for prompt in prompts if prompt.split == split][:limit]
+
+    def _read(self) -> tuple[Prompt, ...]:
+        name = self._source.source
+        prompts = tuple(self._parse(row) for row in read_rows(name, SETTING, tuple(BUILT_IN)))
         if not prompts:
+            raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {SETTING}")
+        for reason, count in (+self.left_out).items():
+            log.warning("%s: %d of %d prompts without their %s", name, count, len(prompts), reason)
+        return _without_repeats(prompts, name)
+
+    def _parse(self, row: Row) -> Prompt:
+        source, text, label = self._source, self._text(row), None
+        if source.label_column is not None:
+            _require(row, source.label_column, "label_column")
+            label = word_of(row, source.label_column, LABELS)
+        by_text = split_of(normal(text), source.heldout_fraction)
+        split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
+        prompt = Prompt(id=id_of(row, text, source.source), text=text.strip(), split=split, label=label)
+        self.places.setdefault(prompt.id, row.where)
+        return prompt
+
+    def _text(self, row: Row) -> str:
+        """The instruction, with the text that it is about."""
+        source, column = self._source, _prompt_column(row, self._source.column)
+        value = row.columns[column]
+        chat = chat_of(value)
+        text = value if chat is None else first_request(row, chat, column, self.left_out)
+        if not isinstance(text, str) or not text.strip():
             raise DataError(
-                f"prompts in {source.source}", "no rows", "name a source with at least one prompt in prompts.sources"
+                f"text in column {column!r}, or a list of messages", f"{row.where}: {text!r:.80}", "correct or remove that row"
             )
-        prompts = _without_repeats(prompts, source.source)
-    prompts = tuple(_developing(prompt, source) for prompt in prompts)
-    left = {Split.TRAIN: source.limit, Split.DEV: source.dev_limit, Split.HELDOUT: source.heldout_limit}
-    for split, limit in left.items():
-        yield from [prompt for prompt in prompts if prompt.split == split][:limit]
+        count_beside(row, (column,), self.left_out)
+        input = input_of(row, source.input_column, (column,), f"{source.source} in {SETTING}")
+        return joined(text, input) if input else text
+
+
+def _prompt_column(row: Row, named: str) -> str:
+    """The column with the prompt. Where the default one is not there, a column of chats stands in for it."""
+    if named not in row.columns and named == COLUMN:
+        named = next((name for name in CHATS if chat_of(row.columns.get(name)) is not None), named)
+    _require(row, named, "column")
+    return named
+
+
+def _require(row: Row, name: str, setting: str) -> None:
+    if name not in row.columns:
+        raise no_column(row, name, f"name an existing column in {SETTING}: {setting}")
 
 
 def _developing(prompt: Prompt, source: PromptSource) -> Prompt:
@@ -100,26 +167,6 @@ def _developing(prompt: Prompt, source: PromptSource) -> Prompt:
     key = prompt.id.rpartition("/")[0] if source.source == "factbook" else normal(prompt.text)
     moves = prompt.split == Split.TRAIN and stable_fraction(f"dev/{key}") < source.dev_fraction
     return replace(prompt, split=Split.DEV) if moves else prompt
-
-
-def _parse(row: Row, source: PromptSource) -> Prompt:
-    text = _column(row, source.column, "column")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(f"text in column {source.column!r}", f"{row.where}: {text!r:.80}", "correct or remove that row")
-    label = None
-    if source.label_column is not None:
-        _column(row, source.label_column, "label_column")
-        label = word_of(row, source.label_column, LABELS)
-    by_text = split_of(normal(text), source.heldout_fraction)
-    split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
-    return Prompt(id=id_of(row, text, source.source), text=text.strip(), split=split, label=label)
-
-
-def _column(row: Row, name: str, setting: str) -> Any:
-    if name not in row.columns:
-        found = f"{row.where} with the columns {', '.join(map(str, row.columns)) or '(none)'}"
-        raise DataError(f"a column {name!r}", found, f"name an existing column in prompts.sources: {setting}")
-    return row.columns[name]
 
 
 def word_of(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import DataError
-from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
 
 FILES = {".jsonl", ".json", ".parquet", ".csv", ".tsv", ".txt", ".gz"}  # what looks like a file, if it can be read or not
 
@@ -41,7 +41,9 @@ def _json_rows(path: Path) -> Iterator[Row]:
     if strange is not None:
         found = f"{path}: a {type(items).__name__}" + (f" with {strange!r:.60}" if isinstance(items, list) else "")
         raise DataError("a JSON file with one list of objects", found, "write one JSON object a line, as .jsonl")
-    return (Row(f"{path}: item {number}", number, item) for number, item in enumerate(items, start=1))
+    for number, item in enumerate(items, start=1):
+        check_unicode(item, f"{path}: item {number}")
+        yield Row(f"{path}: item {number}", number, item)
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:

@@ -27,17 +27,18 @@ EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves
 
 
 def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, Any]:
-    """One entry of `rounds` in summary.json. Round 0 has no pairs and no training."""
+    """One entry of `rounds` in summary.json. Round 0 has no pairs and no training, and a skipped one no training."""
     summary: dict[str, Any] = {"round": report.round, "evaluation": evaluation_summary(report.evaluation)}
-    if report.pairs is not None and report.training is not None:
-        pairs = report.pairs
+    if report.is_skipped:
+        summary["skipped"] = "no pairs"
+    if (pairs := report.pairs) is not None:
         summary["pairs"] = {INSTRUCTION: 0, FACTUALITY: 0} | pairs.by_kind | {"dropped": pairs.dropped}
         summary["samples"] = {
             "responses": pairs.responses,
             "truncated": pairs.truncated,
             "truncated_share": truncated_share(pairs),
         }
-        training = report.training
+    if (training := report.training) is not None:
         summary["training"] = {
             "loss": training.loss,
             **training.metrics,
@@ -147,7 +148,7 @@ def _closing_table(rounds: Sequence[RoundReport]) -> Table:
     table = Table(title="Held-out prompts, greedy answers; mean [95 % bootstrap interval]")
     table.add_column()
     for report in rounds:
-        table.add_column(f"round {report.round}", justify="right")
+        table.add_column(f"round {report.round}{', skipped' if report.is_skipped else ''}", justify="right")
     is_changed = any(report.change is not None for report in rounds)
     for name, heading in EVALUATION_METRICS.items():
         if name != "f_at_k":

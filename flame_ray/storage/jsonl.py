@@ -43,6 +43,14 @@ class Row:
         return DataError(expected, f"{self.where}: {value!r:.80}", FIX)
 
 
+def check_unicode(columns: dict[str, Any], where: str) -> None:
+    """Raise DataError for half of a surrogate pair, which no file can be written with."""
+    try:
+        json.dumps(columns, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError("text in UTF-8", f"{where}: {error}", FIX) from error
+
+
 def read_jsonl(path: Path, after: int = 0, skip: Callable[[DataError], None] | None = None) -> Iterator[Row]:
     """The rows after line `after`; blank lines have none. Raises DataError, naming file and line, at the first bad line.
 

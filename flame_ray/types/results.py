@@ -97,6 +97,9 @@ class Synced:
 class RoundReport:
     """The results of one round. Round 0 is the model before training and has no pairs and no training.
 
+    A round that was skipped has pairs, of which there are none, and no training. What was measured is repeated from the round
+    whose weights it left as they were: `weight_version`.
+
     `change`: of each held-out metric, paired by prompt, from round 0. `development` and `selection`: the metrics of the
     development prompts and what follows from them, if the settings ask for the best round.
     """
@@ -109,3 +112,8 @@ class RoundReport:
     change: MetricIntervals | None = None
     development: Evaluation | None = None
     selection: Selection | None = None
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether there was no pair to train on."""
+        return self.pairs is not None and self.training is None

@@ -29,6 +29,7 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.types import (
     INSTRUCTION,
     Evaluation,
+    Graded,
     Group,
     HeldOut,
     Interval,
@@ -78,7 +79,8 @@ def stages(rollouts: RolloutPool) -> Stages:
             yield ScoredGroup(group.prompt, tuple(scored_G))
 
     def pair(groups_P, round):
-        return PairSet((), {"instruction: tie": sum(1 for _ in groups_P)})
+        responses = [scored.response for group in groups_P for scored in group.scored_G]
+        return PairSet((), {}, graded_D=(Graded(responses[0], 0.0, 0.0),))
 
     def train(pairs, round):
         time.sleep(TRAIN_S)
@@ -90,6 +92,7 @@ def stages(rollouts: RolloutPool) -> Stages:
         sample=lambda prompts_P, round: rollouts.generate(prompts_P, SamplingPlan(round, 0, 1, 8, 1.0)),
         score=score,
         pair=pair,
+        skip=lambda pairs, round: None,
         train=train,
         save=lambda round: None,
         sync=Synced,

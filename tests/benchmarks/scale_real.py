@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=96)
     asked = parser.parse_args()
-    prompts_P = load_prompts(parse_config({}, "here").prompts)[: asked.prompts]
+    prompts_P = load_prompts(parse_config({}, "here").prompts).prompts[: asked.prompts]
     ray.init(address="local", include_dashboard=False, object_store_memory=2**28, log_to_driver=False)
     found = {workers: measure(workers, prompts_P) for workers in (1, 2)}
     print("| real workers, one thread each | prompts | prompts/s | tokens/s | against one |\n|---|---|---|---|---|")

@@ -23,6 +23,7 @@ from tests.builders import (
     make_prompt,
     make_response,
     make_scored,
+    make_weights,
 )
 from tests.doubles import FakeMetrics, FakeStages
 
@@ -41,7 +42,7 @@ def folder(tmp_path) -> Path:
     path = tmp_path / "model"
     path.mkdir()
     (path / "config.json").write_text(json.dumps({"max_position_embeddings": 64}))
-    (path / "model.safetensors").write_bytes(b"weights")
+    (path / "model.safetensors").write_bytes(make_weights(b"weights"))
     return path
 
 

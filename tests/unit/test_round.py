@@ -20,12 +20,17 @@ from flame_ray.types import (
     Split,
     Synced,
 )
-from tests.builders import make_change, make_response, make_scored, make_training_report
+from tests.builders import make_change, make_pair, make_response, make_scored, make_training_report
 
 TRAIN_P = tuple(Prompt(f"train {i}", f"question {i}") for i in range(4))
 HELDOUT_P = (Prompt("held out", "question"),)
 COLLECT, IMPROVE = ["draw", "classify", "sample", "score", "pair"], ["train", "save", "sync", "evaluate"]
+PAIR = make_pair(make_response(index=0), make_response(index=1))
 PATIENCE_S = 30.0
+
+
+def choose_none(developed, before) -> None:
+    """As a run that continues each round from the one before it."""
 
 
 def evaluation_of(round: int) -> Evaluation:
@@ -34,15 +39,16 @@ def evaluation_of(round: int) -> Evaluation:
 
 
 class FakeStages:
-    """Records (name, arguments) of each call; a round draws one prompt, by its number."""
+    """Records (name, arguments) of each call; a round draws one prompt, by its number. `barren` rounds give no pair."""
 
-    def __init__(self):
+    def __init__(self, *barren: int):
+        self.barren = barren
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.delivered: list[Selection | None] = []
         self.flow: list[str] = []  # what streams say of each group that passes
 
     def stages(self, **other) -> Stages:
-        recorded = {name: self._recording(name) for name in COLLECT + IMPROVE}
+        recorded = {name: self._recording(name) for name in [*COLLECT, "skip", *IMPROVE]}
         silent = {"compare": self._compare, "develop": self._develop, "select": self._select, "deliver": self.delivered.append}
         return Stages(**(recorded | silent | other))
 
@@ -80,7 +86,11 @@ class FakeStages:
     def _pair(self, groups_P, round):
         seen = [group.prompt for group in groups_P]
         assert all(prompt.fact_based for prompt in seen)
-        return PairSet((), {f"instruction: tie of {prompt.id}": round for prompt in seen})
+        pairs = () if round in self.barren else (PAIR,)
+        return PairSet(pairs, {f"instruction: tie of {prompt.id}": round for prompt in seen})
+
+    def _skip(self, pairs, round):
+        assert not pairs.sides_D
 
     def _train(self, pairs, round):
         return make_training_report(steps=round)
@@ -102,7 +112,7 @@ class FakeStages:
         """Even rounds are rolled back to the one before."""
         round = max(developed)
         assert developed.keys() == {before.best if before else 0, round}
-        assert (before and before.round) == (round - 1 if round else None)
+        assert self.barren or (before and before.round) == (round - 1 if round else None)
         restart = round - 1 + round % 2 if round else 0
         return Selection(round, restart, restart, developed[round].evaluation.f_at_k)
 
@@ -225,3 +235,37 @@ def test_a_round_that_cannot_be_collected_ends_the_run_after_the_report_of_the_o
         for report in run_rounds(FakeStages().stages(draw=draw), TRAIN_P, HELDOUT_P, 3, staleness):
             reports.append(report.round)
     assert reports == [0, 1]
+
+
+@pytest.mark.parametrize("staleness", [0, 1])
+@pytest.mark.parametrize("barren", [1, 2, 3])
+def test_a_round_without_pairs_trains_nothing_and_the_next_one_samples_anew(barren, staleness):
+    fake = FakeStages(barren)
+    reports = list(run_rounds(fake.stages(select=choose_none), TRAIN_P, HELDOUT_P, 3, staleness))
+    assert [report.is_skipped for report in reports] == [round == barren for round in range(4)]
+    assert fake.names(barren) == [*COLLECT, "skip"]
+    assert all(sorted(fake.names(round)) == sorted(COLLECT + IMPROVE) for round in {1, 2, 3} - {barren})
+    assert reports[barren].pairs.dropped == {f"instruction: tie of train {barren}": barren}
+
+
+def test_a_skipped_round_repeats_what_was_measured_of_the_weights_that_it_leaves():
+    reports = list(run_rounds(FakeStages(1, 3, 4).stages(select=choose_none), TRAIN_P * 2, HELDOUT_P, 4))
+    assert [report.round for report in reports] == [0, 1, 2, 3, 4]
+    assert [report.weight_version for report in reports] == [0, 0, 12, 12, 12]
+    assert [report.evaluation for report in reports] == [evaluation_of(round) for round in (0, 0, 2, 2, 2)]
+    assert [report.change and report.change.correct_facts.mean for report in reports] == [None, None, 2.0, 2.0, 2.0]
+    assert [report.training and report.training.steps for report in reports] == [None, None, 2, None, None]
+
+
+def test_a_skipped_round_after_a_roll_back_leaves_the_weights_that_were_rolled_back_to():
+    dev_P = (Prompt("dev", "question", split=Split.DEV),)
+    fake = FakeStages(3)
+    reports = list(run_rounds(fake.stages(), TRAIN_P * 2, HELDOUT_P, 4, dev_P=dev_P))
+    assert reports[2].selection.restart == 1 and reports[2].selection.rolled_back
+    assert reports[3].evaluation == evaluation_of(1)
+    assert (reports[3].weight_version, reports[3].selection, reports[3].development) == (
+        11,
+        reports[1].selection,
+        reports[1].development,
+    )
+    assert fake.delivered == [report.selection for report in reports if not report.is_skipped]

@@ -6,7 +6,7 @@ instruction classifier decides which they are.
 
 from flame_ray.config import Config
 from flame_ray.evaluation.suites.base import Suite
-from flame_ray.evaluation.suites.data import data_path, make_prompts, read_rows
+from flame_ray.evaluation.suites.data import data_path, instruction_of, make_prompts, read_rows
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.lengths import LengthMeasure
 from flame_ray.evaluation.suites.pairwise import WinRate
@@ -31,6 +31,6 @@ def alpaca_fact(config: Config) -> Suite:
 def _read(suite: str, config: Config) -> tuple[tuple[Prompt, ...], dict[str, str]]:
     """The prompts, and the other model's answers by prompt id."""
     rows = list(read_rows(data_path("alpaca", config.suites.alpaca, PUBLIC)))
-    outputs = {row.text("instruction").strip(): row.text("output", blank=True) for row in rows}
+    outputs = {instruction_of(row, "instruction"): row.text("output", blank=True) for row in rows}
     prompts_P = make_prompts(suite, outputs, config.suites.limit)
     return prompts_P, {prompt.id: outputs[prompt.text] for prompt in prompts_P}

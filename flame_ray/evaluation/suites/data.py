@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import ConfigError, DataError
+from flame_ray.prompts.instructions import joined
 from flame_ray.prompts.split import stable_fraction
-from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
 from flame_ray.types import Prompt
 
 
@@ -44,6 +45,12 @@ def read_rows(path: Path) -> Iterator[Row]:
     return _read_json(path)
 
 
+def instruction_of(row: Row, column: str) -> str:
+    """The instruction in a column, with the text that it is about if a column `input` has one. Raises DataError."""
+    text = row.text(column).strip()
+    return joined(text, row.text("input", blank=True)) if row.columns.get("input") else text
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of a text that are not blank, without blanks around them. Raises DataError."""
     return [line.strip() for line in _text(path).splitlines() if line.strip()]
@@ -68,7 +75,9 @@ def _read_json(path: Path) -> Iterator[Row]:
         raise DataError("a list of objects in JSON", f"{path}: {error}", "correct the file, or download it again") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError("a list of objects in JSON", f"{path}, which is something else", "give the data as it was published")
-    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
+    for number, row in enumerate(rows, start=1):
+        check_unicode(row, f"{path}: row {number}")
+        yield Row(f"{path}: row {number}", number, row)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

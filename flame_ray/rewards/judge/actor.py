@@ -21,6 +21,8 @@ from flame_ray.rewards.judge.rubric import RubricJudge
 from flame_ray.storage.shared_paths import check_is_here
 from flame_ray.types import INSTRUCTION, Group, Missing, Prompt, Response, RewardResult, Score
 
+LEAST_KEPT = 160  # characters of a message that is shortened, the question with them
+
 
 class Judge(Protocol):
     """One way of judging, named by the setting `judge.backend`."""
@@ -67,10 +69,23 @@ class JudgeActor:
         self._engine.wake(part)
 
     def choose(self, chats: Sequence[Sequence[Message]], words: Sequence[str]) -> Iterator[tuple[int, tuple[float, ...]]]:
-        """The position of each chat and, for each word, the log-probability that its first token is the chat's next token."""
-        rendered = [self._engine.render(messages) for messages in chats]
+        """The position of each chat and, for each word, the log-probability that its first token is the chat's next token.
+
+        A chat that is too long for the model loses the middle of its last message.
+        """
+        rendered = [self._fitting(messages) for messages in chats]
         first_tokens = tuple(self._engine.encode(word)[0] for word in words)
         yield from numbered(self._engine.choices(rendered, first_tokens))
+
+    def _fitting(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The chat as token ids. Its last message keeps its ends, where an instruction and the question about it stand."""
+        *before, last = messages
+        ids, text, kept = self._engine.render(messages), last["content"], len(last["content"])
+        while len(ids) >= self._options.max_length and kept > LEAST_KEPT:
+            kept = kept * 9 // 10
+            shortened = f"{text[: kept // 2]} ... {text[-(kept // 2) :]}"
+            ids = self._engine.render([*before, {**last, "content": shortened}])
+        return ids
 
     def write(self, chats: Sequence[Sequence[Message]], max_tokens: int) -> Iterator[tuple[int, Sample | None]]:
         """The position of each chat and the greedy answer to it; None where there is no room for one."""

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from flame_ray.cluster.node import naming_node
 from flame_ray.engines.base import Message, Sample, SampleRequest, TextEngine
+from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import fingerprint, resolve
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import EngineDied
@@ -36,7 +37,8 @@ class VerifierActor:
     def about(self) -> About:
         """What the verifier serves. The answer, or what keeps it from serving, comes once that is known."""
         self._engine  # noqa: B018
-        return About(fingerprint(resolve(self._options.model)), self._options.max_length)
+        options = self._options
+        return About(model_with(fingerprint(resolve(options.model)), options.variables), options.max_length)
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         with _exit_if_engine_dies():

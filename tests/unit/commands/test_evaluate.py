@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
 from flame_ray.commands.evaluate import Context, _check_read, measured, suite_made_by
-from flame_ray.commands.evaluate_stages import EvaluationStages, digest
+from flame_ray.commands.evaluate_stages import EvaluationStages, digest, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
@@ -263,6 +263,7 @@ def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it
         {"run": {"seed": 1}},
         {"factuality": {"retrieve": 7}},
         {"suites": {"max_tokens": 9}},
+        {"model": {"chat_template_kwargs": {"enable_thinking": False}}},
     ):
         assert made_by(**changed) != same, changed
 
@@ -302,6 +303,21 @@ def test_a_model_is_itself_and_a_run_is_what_it_delivered(run, folder):
     assert found.stored.adapter_dtype == "float32"
     assert (config.model.dtype, config.model.policy, config.model.max_length) == ("float32", str(folder), 99)
     assert len({plain.fingerprint, found.fingerprint}) == 2
+
+
+def test_a_judges_verdicts_are_those_of_its_templates_variables(folder):
+    known = KnownModel(ModelRef("judge"), folder, {})
+    plain, silent = ({}, {"judge": {"chat_template_kwargs": {"enable_thinking": False}}})
+    assert judged_by(parse_config(plain, "here"), known) != judged_by(parse_config(silent, "here"), known)
+
+
+def test_a_run_is_served_with_the_chat_template_that_it_was_trained_with(run, folder):
+    place = run(trained=1, best={"round": 0, "models": []})
+    stored = yaml.safe_load((place / "config.yaml").read_text())
+    stored["model"] |= {"chat_template": "plain", "chat_template_kwargs": {"enable_thinking": False}}
+    (place / "config.yaml").write_text(yaml.safe_dump(stored))
+    _, config = find_model(str(place), Config())
+    assert (config.model.chat_template, config.model.chat_template_kwargs) == ("plain", {"enable_thinking": False})
 
 
 def test_a_run_that_chose_no_best_round_is_its_last_one_and_other_weights_are_another_model(run):

@@ -23,7 +23,7 @@ from tests.builders import make_evaluation, make_interval, make_response, make_s
 from tests.doubles import FakeStages
 from tests.unit.commands.test_resume import FakeCheckpoints, Killed, Life, MortalStorage, _timeless
 
-SUPPORTED = {0: 1, 1: 2, 2: 1, 3: 3}  # facts of four that a development answer has right, by round
+SUPPORTED = {0: 1, 1: 2, 2: 1, 3: 3, 4: 3}  # facts of four that a development answer has right, by round
 DEV_P = tuple(Prompt(name, f"question {name}", split=Split.DEV) for name in ("c", "d"))
 PROMPTS = (Prompt("a", "question a"), *DEV_P, Prompt("held out", "question", split=Split.HELDOUT))
 
@@ -40,8 +40,8 @@ class Disk(FakeCheckpoints):
 class ChoosingStages(FakeStages):
     """`at`: the round whose weights the learner has; `serving`: the version that the samplers have."""
 
-    def __init__(self, work, disk: Disk):
-        super().__init__(work, disk.rounds)
+    def __init__(self, work, disk: Disk, barren=()):
+        super().__init__(work, disk.rounds, barren)
         self._disk, self.at, self.serving = disk, disk.start(), 0
 
     def train(self, pairs, round):
@@ -94,11 +94,11 @@ class ChoosingStages(FakeStages):
 class Run:
     """A run of three rounds; what it leaves outlives its processes."""
 
-    def __init__(self, metrics):
+    def __init__(self, metrics, barren=(), rounds: int = 3):
         self.storage, self.disk = Storage(f"memory://{uuid.uuid4().hex}/run"), Disk()
         self.screen = io.StringIO()
-        self._metrics = metrics
-        self._config: Config = parse_config({"run": {"rounds": 3, "select": "best"}}, "here")
+        self._metrics, self._barren = metrics, barren
+        self._config: Config = parse_config({"run": {"rounds": rounds, "select": "best"}}, "here")
 
     def process(self, moments: int = 10**9) -> tuple[list[RoundReport] | None, Life]:
         """One process, which dies after so many moments or brings the run to its end; None: it died."""
@@ -108,7 +108,7 @@ class Run:
         try:
             chosen = disk.choice.round if disk.choice else -1
             journal = Journal(folder, "mine", screen, self._metrics, disk.trained(), chosen)
-            stages = _resumed(ChoosingStages(life.work, disk), folder, disk)
+            stages = _resumed(ChoosingStages(life.work, disk, self._barren), folder, disk)
             return _record(journal, self._config, journal.wrap(stages), PROMPTS), life
         except Killed:
             life.left = 0

@@ -16,10 +16,11 @@ from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError,
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Checkpoints, Choice
+from flame_ray.prompts.load import LoadedPrompts
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
-from tests.builders import make_pair, make_pair_set, make_response
+from tests.builders import make_pair, make_pair_set, make_response, make_weights
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def job(folder, add_tokenizer):
             "model": {"policy": str(folder), "max_length": 13},
             "rollout": {"max_tokens": 8},
             "prompts": {"sources": [{"source": str(folder.parent / "prompts.jsonl")}]},
+            "classify": {"by": "label"},  # the question of a model would not fit
             "factuality": {"corpus": str(folder.parent / "corpus.jsonl")},
         }
         return parse_config(tree | sections, "here")
@@ -51,14 +53,52 @@ def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_fold
     models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
     assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
-    assert len(inputs.prompts) == 10
+    assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
 
 
 def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp_path):
     _check(job(evaluation={"max_tokens": 8}), new(tmp_path), is_new=True)
-    with pytest.raises(ModelError, match=r"at most 4 tokens .*less 9 for the response.* of 5 tokens"):
+    with pytest.raises(ModelError, match=r"at most 4 tokens .*less 9 for.*10 of 10 .*prompts\.jsonl:1 \(5 tokens\)"):
         _check(job(evaluation={"max_tokens": 9}), new(tmp_path), is_new=True)
+
+
+def left_out(job, folder, lines, **sections) -> LoadedPrompts:
+    """The prompts of a run whose own are these, with a place for five tokens each."""
+    (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    prompts = {"sources": [{"source": str(folder.parent / "prompts.jsonl")}], "overlong": "leave_out"}
+    return _check(job(prompts=prompts, **sections), RunFolder(Storage(folder.parent / "run")), is_new=True).prompts
+
+
+def test_overlong_prompts_are_left_out_and_counted_if_the_settings_say_so(job, folder, caplog):
+    lines = [{"prompt": f"word {i}", "split": ("train", "heldout")[i % 2]} for i in range(6)]
+    lines[2]["prompt"] = lines[5]["prompt"] = "word word word word"
+    lines[5]["prompt"] += " word"
+    found = left_out(job, folder, lines)
+    assert {prompt.text for prompt in found.prompts} == {f"word {i}" for i in (0, 1, 3, 4)}
+    assert found.left_out == {"longer than model.max_length allows": 2}
+    path = folder.parent / "prompts.jsonl"
+    assert f"2 of 6 prompts of more than 5 tokens are left out: {path}:3 (6 tokens), {path}:6 (7 tokens)" in caplog.text
+
+
+def test_a_run_needs_prompts_that_are_left_when_the_overlong_ones_are_not(job, folder):
+    short, long = "word", "word word word word"
+    lines = [{"prompt": short, "split": "train"}, {"prompt": long, "split": "heldout"}]
+    with pytest.raises(DataError, match=r"1 training and 0 held-out prompts, as 1 of more than 5 tokens are left out"):
+        left_out(job, folder, lines)
+    lines = [*lines, {"prompt": "word 1", "split": "heldout"}, {"prompt": f"{long} word", "split": "dev"}]
+    with pytest.raises(DataError, match=r"development prompts, as run\.select is best"):
+        left_out(job, folder, lines, run={"select": "best"})
+
+
+def test_nothing_is_left_out_of_prompts_that_fit(job, folder):
+    found = left_out(job, folder, [{"prompt": f"word {i}"} for i in range(9)])
+    assert (len(found.prompts), found.left_out) == (9, {})
+
+
+def test_a_model_without_room_for_the_question_that_classifies_prompts_is_refused(job, tmp_path):
+    with pytest.raises(ModelError, match=r"model\.max_length above \d+: the question .* found 13.*classify\.by"):
+        _check(job(classify={"by": "model"}), new(tmp_path), is_new=True)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +144,7 @@ def test_a_judge_without_a_tokenizer_is_refused(job, tmp_path):
     judge = tmp_path / "judge"
     judge.mkdir()
     (judge / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    (judge / "model.safetensors").write_bytes(b"weights")
+    (judge / "model.safetensors").write_bytes(make_weights())
     with pytest.raises(ModelError, match=r"a tokenizer in .*judge"):
         _check(job(judge={"model": str(judge)}), new(tmp_path), is_new=True)
 
@@ -130,7 +170,7 @@ def test_room_is_asked_for_weights_and_optimizer_states_of_all_rounds_that_stay(
     job, folder, tmp_path, monkeypatch, sections, fits
 ):
     """A million parameters: 12 bytes of state for each that is trained, and 2 of weights where there is no adapter."""
-    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+    (folder / "model.safetensors").write_bytes(make_weights(bytes(2_000_000)))
     monkeypatch.setattr(Storage, "free_bytes", lambda self: RESERVE_BYTES + 15_000_000)
     if fits:
         _check(job(**sections), new(tmp_path), is_new=True)

@@ -18,7 +18,7 @@ from flame_ray.controller import stages as stages_module
 from flame_ray.controller.stages import CANARY_PAIRS, ClusterStages
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, StoredModel
-from flame_ray.errors import DataError, EngineError, Interrupted, ModelError, WorkLost
+from flame_ray.errors import EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.rewards.factuality.actor import FactualityActor
@@ -265,9 +265,57 @@ def test_for_grpo_single_responses_are_graded_trained_on_and_sampled_as_the_cana
 # Training, and weights to the samplers
 
 
-def test_a_round_without_a_pair_is_an_error_that_says_what_was_dropped(bound):
-    with pytest.raises(DataError, match=r"none in round 2; dropped: \{'instruction: tie': 9\}"):
-        bound().stages.train(PairSet((), {"instruction: tie": 9}), 2)
+NO_PAIRS = PairSet((), {"instruction: tie": 9})
+
+
+def test_a_round_without_a_pair_leaves_the_weights_and_says_what_was_dropped(bound, caplog):
+    made = bound()
+    made.stages.skip(NO_PAIRS, 2)
+    assert (made.learner.learned, made.learner.saved, made.rollouts.pushes) == ([], [], [])
+    assert "round 2 is skipped, as it has no pairs to train on (dropped: {'instruction: tie': 9})" in caplog.text
+
+
+@pytest.mark.parametrize(("staleness", "oldest", "passes"), [(0, 1, True), (0, 0, False), (1, 1, True), (1, 0, False)])
+def test_after_a_skipped_round_samples_are_of_the_weights_before_it(bound, staleness, oldest, passes):
+    """Rounds 2 and 3 are skipped, so that round 4 starts from version 1."""
+    made = bound(pipeline={"staleness": staleness})
+    for round in (2, 3):
+        made.stages.skip(NO_PAIRS, round)
+    made.rollouts.groups = [group(FACTS, oldest, 1, round=4)]
+    if passes:
+        assert len(list(made.stages.sample([FACTS], 4))) == 1
+    else:
+        with pytest.raises(EngineError, match="found version 0 for prompt facts"):
+            list(made.stages.sample([FACTS], 4))
+
+
+def test_a_round_after_a_skipped_one_compares_samplers_that_still_have_the_weights_before_it(bound):
+    made = bound()
+    made.stages.train(pairs(), 1)
+    made.stages.sync(1)
+    made.stages.skip(NO_PAIRS, 2)
+    made.stages.train(pairs(), 3)
+    made.stages.sync(3)
+    push = made.rollouts.pushes[-1]
+    assert (push.version, push._canary.earlier[1], push._canary.expected) == (3, [[-1.0] * 2], [[-2.0] * 2])
+
+
+@pytest.mark.parametrize("lora", [None, {}])
+def test_a_first_round_that_was_skipped_leaves_the_initial_weights_to_compare_with(bound, lora):
+    made = bound(learner={"lora": lora})
+    made.stages.skip(NO_PAIRS, 1)
+    made.stages.train(pairs(), 2)
+    made.stages.sync(2)
+    assert made.rollouts.pushes[0]._canary.earlier.keys() == {0}
+
+
+def test_after_a_roll_back_a_skipped_round_leaves_the_weights_that_were_rolled_back_to(bound):
+    made = bound(run={"select": "best", "rounds": 4})
+    trained(made, 1, 2)
+    made.stages.deliver(chosen(2, best=1, restart=1))
+    made.stages.skip(NO_PAIRS, 3)
+    made.rollouts.groups = [group(FACTS, 1, 1, round=4)]
+    assert len(list(made.stages.sample([FACTS], 4))) == 1
 
 
 def test_a_loss_that_counts_sentences_gets_the_tokens_of_those_that_decide(bound):

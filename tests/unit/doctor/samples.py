@@ -10,6 +10,7 @@ from flame_ray.doctor.capacity import PlanOf
 from flame_ray.doctor.checks import GIB, Check, Site
 from flame_ray.doctor.estimate import estimate
 from flame_ray.doctor.models import SMOLLM2_SHAPE, ModelShape
+from tests.builders import make_weights
 
 HERE = Site("this machine", {"CPU": 4.0, "GPU": 0.0}, (32 * GIB,), free=32 * GIB)
 SEVEN_B = ModelShape(6_738_415_616, 4096, 32, 32, 32, 128, 11008, 32000, 2_498_560)
@@ -53,4 +54,4 @@ def write_model(folder: Path) -> None:
     """A folder as a small Llama's: its config.json, and a file that is named as weights are."""
     settings = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 32}
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"} | settings))
-    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "model.safetensors").write_bytes(make_weights())

@@ -59,9 +59,25 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_a_problem(tmp_path, folde
     path.write_text("".join(json.dumps({"prompt": f"word word {i}"}) + "\n" for i in range(10)))
     sources = {"sources": [{"source": str(path)}]}
     model = {"policy": str(folder), "max_length": 13}
-    (check,) = find_prompts(job(model=model, prompts=sources, rollout={"max_tokens": 1}, evaluation={"max_tokens": max_tokens}))
+    answers = {"rollout": {"max_tokens": 1}, "evaluation": {"max_tokens": max_tokens}, "classify": {"by": "label"}}
+    (check,) = find_prompts(job(model=model, prompts=sources, **answers))
     assert (check.level, check.name) == (level, "prompts")
-    assert ("at most 4 tokens" in check.expected and "of 5 tokens" in check.found) == (level is Level.PROBLEM)
+    assert ("at most 4 tokens" in check.expected and "mine.jsonl:1 (5 tokens)" in check.found) == (level is Level.PROBLEM)
+
+
+def test_prompts_that_are_left_out_are_counted_and_a_question_that_leaves_no_room_for_one_is_a_problem(
+    tmp_path, folder, add_tokenizer
+):
+    add_tokenizer(folder)
+    lines = [{"messages": [{"role": "user", "content": "word " * words}]} for words in (*range(1, 12), 500)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    prompts = {"sources": [{"source": str(tmp_path / "mine.jsonl"), "heldout_fraction": 0.5}], "overlong": "leave_out"}
+    model = {"policy": str(folder), "max_length": 30}
+    settings = {"model": model, "prompts": prompts, "rollout": {"max_tokens": 9}}
+    (check,) = find_prompts(job(**settings, classify={"by": "label"}))
+    assert check.level is Level.OK and "; 1 longer than model.max_length allows" in check.found
+    (check,) = find_prompts(job(**settings))
+    assert check.level is Level.PROBLEM and "the question that classifies a prompt has" in check.expected
 
 
 def test_a_model_that_is_not_on_this_machine_is_not_fetched_to_measure_prompts(tmp_path):

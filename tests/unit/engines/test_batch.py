@@ -3,7 +3,7 @@
 import pytest
 
 from flame_ray.engines.base import Continuation
-from flame_ray.engines.batch import left_padded
+from flame_ray.engines.batch import PAD, left_padded
 from flame_ray.errors import DataError
 
 
@@ -15,6 +15,13 @@ def test_every_sequence_ends_in_the_last_column_and_only_response_tokens_are_sco
     assert batch.response_mask.tolist() == [[False, True, True], [True, True, True]]
     assert batch.counted_NR.equal(batch.response_mask)
     assert batch.response_ids.tolist() == [[7, 8, 9], [4, 3, 2]]
+
+
+def test_a_token_of_a_text_that_is_also_the_padding_counts_as_any_other():
+    """As where the end of a text is the padding too: what is padding follows from lengths, never from ids."""
+    batch = left_padded([Continuation((PAD, 6), (PAD, 9, PAD)), Continuation((5,), (PAD,))])
+    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1]]
+    assert batch.response_mask.tolist() == [[True, True, True], [False, False, True]]
 
 
 @pytest.mark.parametrize("empty", [Continuation((1,), ()), Continuation((), (1,))])

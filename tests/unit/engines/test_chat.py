@@ -10,7 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from flame_ray.config import ModelConfig
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.models import PLAIN_TEMPLATE, reference
+from flame_ray.engines.chat_template import PLAIN_TEMPLATE
+from flame_ray.engines.models import reference
 from flame_ray.errors import ModelError
 
 WORDS = ["<unk>", "<s>", "</s>", "<|end|>", "user", "assistant", ":", "Where", "Here", "system"]

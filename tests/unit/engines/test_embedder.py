@@ -8,6 +8,7 @@ import pytest
 
 from flame_ray.engines.embedder import MINILM, Embedder, embedder_folder, embedder_identity
 from flame_ray.errors import ModelError
+from tests.builders import make_weights
 
 pytest.importorskip("sentence_transformers")
 
@@ -41,7 +42,7 @@ def test_no_texts_give_no_vectors(embedder):
 
 def test_a_folder_is_known_by_its_weights_and_settings(tmp_path):
     folder = shutil.copytree(embedder_folder(MINILM), tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
-    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(make_weights())
     before = embedder_identity(str(folder))
     assert embedder_identity(str(folder)) == before
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
@@ -63,6 +64,6 @@ def test_weights_in_another_format_are_refused(tmp_path):
 
 def test_weights_that_cannot_be_loaded_are_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    (tmp_path / "model.safetensors").write_bytes(b"torn")
+    (tmp_path / "model.safetensors").write_bytes(make_weights())
     with pytest.raises(ModelError, match="an embedding model in"):
         Embedder(str(tmp_path))

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import make_weights
+
 OLD, NEW = "a" * 40, "b" * 40
 MODEL = "owner/name"
+WEIGHT_BYTES = 10 + len(f"weights of {OLD}")  # with the header, and once
 DRIVER = f"""
 from flame_ray.config import ModelConfig
 from flame_ray.engines.models import look_up
@@ -25,7 +28,7 @@ print(json.dumps([found.ref.name, found.ref.revision, files, found.weight_bytes]
 NODE = f"""
 from flame_ray.engines.models import ModelRef, fingerprint, resolve
 folder = resolve(ModelRef("{MODEL}", None, sys.argv[1]))
-print(json.dumps([(folder / "model.safetensors").read_text(), fingerprint(folder)]))
+print(json.dumps([(folder / "model.safetensors").read_bytes()[10:].decode(), fingerprint(folder)]))
 """
 
 
@@ -38,7 +41,9 @@ class Hub:
     sent: list[str] = field(default_factory=list)
 
     def files(self, commit: str) -> dict[str, bytes]:
-        return {"config.json": b"{}", "tokenizer_config.json": b"{}", "model.safetensors": f"weights of {commit}".encode()}
+        weights = make_weights(f"weights of {commit}".encode())
+        others = dict.fromkeys(("consolidated.safetensors", "onnx/model.safetensors"), weights)  # the same again, or others'
+        return {"config.json": b"{}", "tokenizer_config.json": b"{}", "model.safetensors": weights, **others}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -108,7 +113,7 @@ def ended(process: subprocess.Popen) -> list:
 
 def test_a_driver_pins_the_commit_without_weights_and_each_node_downloads_them_once(hub, tmp_path):
     small = ["config.json", "tokenizer_config.json"]
-    assert ended(begin(hub, tmp_path / "driver", DRIVER)) == [MODEL, OLD, small, len(f"weights of {OLD}")]
+    assert ended(begin(hub, tmp_path / "driver", DRIVER)) == [MODEL, OLD, small, WEIGHT_BYTES]
     assert sorted(hub.sent) == small, "the driver needs no weights to check prompts"
     hub.main = NEW
     actors = [begin(hub, tmp_path / node, NODE, OLD) for node in ("one", "one", "one", "two")]
@@ -116,6 +121,7 @@ def test_a_driver_pins_the_commit_without_weights_and_each_node_downloads_them_o
     assert [weights for weights, _ in found] == [f"weights of {OLD}"] * 4, "what the branch is now does not matter"
     assert len({fingerprint for _, fingerprint in found}) == 1, "verdicts of one node hold on the other"
     assert hub.sent.count("model.safetensors") == 2, "once a node"
+    assert "consolidated.safetensors" not in hub.sent
 
 
 def test_without_the_hub_the_cache_knows_the_commit(hub, tmp_path):
@@ -124,7 +130,7 @@ def test_without_the_hub_the_cache_knows_the_commit(hub, tmp_path):
     reference.write_text(OLD)
     hub.url = "http://127.0.0.1:9"  # nobody answers
     name, revision, files, size = ended(begin(hub, tmp_path, DRIVER))
-    assert (name, revision, size) == (MODEL, OLD, len(f"weights of {OLD}")) and "model.safetensors" in files
+    assert (name, revision, size) == (MODEL, OLD, WEIGHT_BYTES) and "model.safetensors" in files
 
 
 def test_a_node_that_has_only_the_small_files_and_no_hub_says_so(hub, tmp_path):

@@ -13,7 +13,9 @@ from flame_ray.engines.models import (
     ModelRef,
     check_attention_heads,
     check_prompts,
+    check_trainable,
     fingerprint,
+    look_up,
     reference,
     resolve,
     resolve_model,
@@ -64,6 +66,48 @@ def test_a_hub_id_that_cannot_be_one_is_refused(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelError, match=r"the model owner/na me on the hub.*HFValidationError.*check the id"):
         resolve_model("owner/na me", ModelConfig())
+
+
+HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+WHOLE = len(HEADER).to_bytes(8, "little") + HEADER + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "content", [WHOLE[:-1], WHOLE[:-8], WHOLE[:20], WHOLE[:3], b"", b"<html>404 Not Found</html>", bytes(90)]
+)
+def test_a_file_of_weights_that_is_cut_off_is_refused_by_name_before_anything_loads_it(folder, content):
+    (folder / "model.safetensors").write_bytes(WHOLE)
+    assert resolve_model(str(folder), ModelConfig()) == folder
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=rf"weights that are whole; found .*model\.safetensors of {len(content)} bytes"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_weights_that_are_there_twice_count_once(folder):
+    (folder / "model.safetensors").write_bytes(WHOLE)
+    (folder / "consolidated.safetensors").write_bytes(WHOLE)
+    assert look_up(str(folder), ModelConfig()).weight_bytes == len(WHOLE)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model_type": "mixtral", "num_local_experts": 8},
+        {"model_type": "qwen3_moe", "num_experts": 128},
+        {"model_type": "deepseek_v3", "n_routed_experts": 256},
+        {"model_type": "outer", "text_config": {"model_type": "inner", "num_experts": 4}},
+    ],
+)
+def test_a_mixture_of_experts_is_refused_at_the_start_as_what_it_is(folder, settings):
+    (folder / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"a dense model at model\.policy.*with \d+ experts"):
+        check_trainable(folder)
+
+
+@pytest.mark.parametrize("settings", [{}, {"model_type": "llama"}, {"num_experts": 0}, {"num_local_experts": 1}])
+def test_a_dense_model_can_be_trained(folder, settings):
+    (folder / "config.json").write_text(json.dumps(settings))
+    check_trainable(folder)
 
 
 def test_a_folder_without_one_of_the_files_of_its_weights_is_refused_by_that_file(folder):
@@ -150,6 +194,11 @@ def test_a_model_without_a_chat_template_is_refused(folder, add_tokenizer):
         check_prompts(folder, [words(1)], ModelConfig(), max_tokens=8)
 
 
+def test_ids_above_the_tokenizers_vocabulary_as_padded_models_may_sample_them_have_no_text(folder, add_tokenizer):
+    add_tokenizer(folder)
+    assert text_of_tokens(folder, ModelConfig())([3, 900, 3]) == "word word"
+
+
 def test_token_ids_become_text_as_samplers_give_it_without_special_tokens(folder, add_tokenizer):
     add_tokenizer(folder)
     assert text_of_tokens(folder, ModelConfig())([3, 0, 3]) == "word word"  # 0 is [UNK], which is special
@@ -162,8 +211,18 @@ def test_a_prompt_may_fill_what_the_response_leaves_and_no_more(folder, add_toke
     with pytest.raises(ModelError) as caught:
         check_prompts(folder, [words(3), words(11)], config, max_tokens=8)
     assert "at most 12 tokens" in caught.value.expected and "less 8 for the response" in caught.value.expected
-    assert "`prompt of 11` of 13 tokens" in caught.value.found
-    assert "model.max_length" in caught.value.fix
+    assert caught.value.found == f"1 of 2 that are longer: `prompt of 11` '{' '.join(['word'] * 11)}' (13 tokens)"
+    assert "model.max_length" in caught.value.fix and "prompts.overlong=leave_out" in caught.value.fix
+
+
+def test_every_prompt_that_is_too_long_is_counted_and_the_first_ten_are_named_by_their_places(folder, add_tokenizer):
+    add_tokenizer(folder)
+    prompts = [words(count) for count in range(5, 25)]
+    places = {prompt.id: f"mine.jsonl:{line}" for line, prompt in enumerate(prompts, start=1)}
+    with pytest.raises(ModelError) as caught:
+        check_prompts(folder, prompts, ModelConfig(max_length=20), max_tokens=8, places=places)
+    named = ", ".join(f"mine.jsonl:{line} ({line + 6} tokens)" for line in range(7, 17))
+    assert caught.value.found == f"14 of 20 that are longer: {named} and 4 more"
 
 
 def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):

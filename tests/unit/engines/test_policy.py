@@ -11,8 +11,10 @@ from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
 from flame_ray.engines.policy import CARD, adapter_weights, load_model, load_policy, write_adapter, write_model
+from flame_ray.errors import ModelError
 
 SMALL = {
     "gpt2": {"vocab_size": 60, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},
@@ -97,6 +99,49 @@ def test_what_is_written_names_its_base_as_other_people_find_it_and_no_path_of_t
     written = [file for folder in made.values() for file in folder.rglob("*") if file.suffix in (".json", ".md")]
     assert len(written) >= 4
     assert not [file.name for file in written if saved in file.read_text() or "/home/me" in file.read_text()]
+
+
+GROUPED = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+}
+DENSE = SMALL | {name: GROUPED for name in ("mistral", "qwen2", "qwen3", "gemma2", "phi3", "olmo2", "granite")}
+
+
+@pytest.mark.parametrize("family", DENSE)
+def test_a_merged_model_of_each_dense_family_reloads_to_what_was_trained(family, tmp_path):
+    torch.manual_seed(0)
+    base, merged = tmp_path / "base", tmp_path / "merged"
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **DENSE[family])).save_pretrained(base)
+    (base / "tokenizer.json").write_text(Tokenizer(WordLevel({"a": 0}, unk_token="a")).to_str())
+    config = LearnerConfig(lora=LoraConfig(r=2, target_modules="all-linear"), dtype="float32")
+    module = load_policy(reference(str(base)), config)
+    for name, value in module.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(value, std=0.2)
+    merged.mkdir()
+    weights = dict(MergedWeights(module, lambda parameters: nullcontext()).named(10**9))
+    write_model(module, weights, merged, reference(str(base)))
+    expected, found = (each.eval()(IDS).logits for each in (module, load_model(reference(str(merged)), "float32")))
+    assert not expected.allclose(load_model(reference(str(base)), "float32").eval()(IDS).logits, atol=1e-3)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_that_cannot_be_loaded_as_it_must_be_is_refused_with_the_reason(tmp_path):
+    """BLOOM has no SDPA; the model is there."""
+    settings = AutoConfig.for_model("bloom", hidden_size=16, n_layer=1, n_head=2, vocab_size=60)
+    AutoModelForCausalLM.from_config(settings).save_pretrained(tmp_path)
+    with pytest.raises(ModelError) as caught:
+        load_model(reference(str(tmp_path)), "float32")
+    assert "with its SDPA attention" in caught.value.expected and "BloomForCausalLM" in caught.value.found
+    assert "name a model of another architecture" in caught.value.fix
 
 
 def test_the_built_in_models_adapter_says_what_it_was_trained_on():

@@ -100,6 +100,15 @@ def test_wrapped_stages_give_what_the_stages_give(recorded, stages):
     assert list(run_rounds(recorded.journal.wrap(stages), TRAIN_P, HELDOUT_P, 2)) == plain
 
 
+def test_the_summary_says_what_was_left_out_of_the_prompts_from_the_first_round_to_the_last(recorded, stages):
+    recorded.journal.left_out = {"system message": 2}
+    for report in run_rounds(recorded.journal.wrap(stages), TRAIN_P, HELDOUT_P, 1):
+        recorded.journal.report(report)
+        assert recorded.summary()["left_out"] == {"system message": 2}
+    recorded.journal.write("complete")
+    assert recorded.summary()["left_out"] == {"system message": 2}
+
+
 def test_the_summary_is_written_after_every_round(recorded, stages):
     for report in run_rounds(recorded.journal.wrap(stages), TRAIN_P, HELDOUT_P, 2):
         recorded.journal.report(report)

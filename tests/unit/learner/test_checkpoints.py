@@ -50,6 +50,14 @@ def test_the_last_state_inside_the_next_round_is_newer_than_that_of_the_trained_
     assert checkpoints.newest() == latest
 
 
+@pytest.mark.parametrize("trained", [0, 3])
+def test_skipped_rounds_may_lie_between_the_trained_round_and_the_one_that_was_interrupted(checkpoints, trained):
+    if trained:
+        state(checkpoints.state(trained))
+    latest = state(checkpoints.next_step(trained + 3))
+    assert (checkpoints.trained(), checkpoints.newest()) == (trained, latest)
+
+
 def test_the_first_round_can_be_resumed_from_a_state_inside_it(checkpoints):
     step = state(checkpoints.next_step(1))
     assert (checkpoints.trained(), checkpoints.newest()) == (0, step)

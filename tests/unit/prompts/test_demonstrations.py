@@ -68,6 +68,28 @@ def test_a_text_that_belongs_to_the_instruction_follows_it_and_an_empty_one_adds
     assert "a column `context`" in fault(file(*rows), input_column="context", **columns)
 
 
+@pytest.mark.parametrize("column", ["input", "context"])
+def test_a_text_that_belongs_to_the_instruction_is_left_out_only_if_the_settings_say_so(file, column):
+    rows = [{"prompt": "Translate.", column: "Hola", "answer": "Hi"}, {"prompt": "Greet.", column: None, "answer": "Hi"}]
+    assert f"set `input_column: {column}`" in fault(file(*rows))
+    assert texts(load(file(*rows), input_column=column)) == [("Translate.\n\nHola", "Hi"), ("Greet.", "Hi")]
+    assert texts(load(file(*rows), input_column=False)) == [("Translate.", "Hi"), ("Greet.", "Hi")]
+
+
+def test_a_table_may_hold_its_two_sides_as_chats_of_one_message(file):
+    row = {
+        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is Lima?"}],
+        "completion": [{"role": "assistant", "content": "In Peru."}],
+    }
+    found = load(file(row), answer_column="completion")
+    assert (texts(found), found.left_out) == ([("Where is Lima?", "In Peru.")], {"system message": 1})
+
+
+def test_what_a_table_says_beside_an_instruction_is_counted(file):
+    rows = (ROW | {"system": "Be brief.", "history": [["Hi", "Hello."]]}, {"prompt": "Hi", "answer": "Hello.", "system": ""})
+    assert load(file(*rows)).left_out == {"system message": 1, "earlier turns": 1}
+
+
 def test_a_json_list_and_a_parquet_table_hold_the_same_rows(tmp_path):
     (tmp_path / "seeds.json").write_text(json.dumps([ROW]))
     pq.write_table(pa.Table.from_pylist([ROW]), tmp_path / "seeds.parquet")
@@ -123,14 +145,20 @@ def test_one_id_for_two_instructions_is_refused(file):
         ([ROW, {"prompt": "Hi"}], {}, ("a column `answer`", "seeds.jsonl:2 with the columns prompt")),
         ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: None")),
         ([ROW | {"answer": " "}], {}, ("text in the column `answer`", "seeds.jsonl:1: ' '")),
-        ([{"prompt": chat(ASKED)["messages"], "answer": "Yes"}], {}, ("text in the column `prompt`", "`form: chat`")),
+        (
+            [{"prompt": chat(ASKED, ANSWERED, ("user", "Is it far?"))["messages"], "answer": "Yes"}],
+            {},
+            ("text in the column `prompt`, or one message of the user", "a chat of user, assistant, user", "`form: chat`"),
+        ),
+        ([ROW | {"answer": chat(ASKED)["messages"]}], {}, ("the column `answer`, or one message of the assistant",)),
         ([chat(ASKED, ANSWERED)], {}, ("a column `prompt`", "with the columns messages", "another `form`")),
         ([{"messages": "Hi"}], {"form": "chat"}, ("a list of messages in the column `messages`", "`form: table`")),
         ([ROW], {"form": "chat"}, ("a column `messages`", "with the columns prompt, answer")),
         ([chat(ANSWERED)], {"form": "chat"}, ("a user's message, then the assistant's answer", "seeds.jsonl:1: 'assistant'")),
         ([chat(ASKED)], {"form": "chat"}, ("a user's message, then the assistant's answer", "'user'")),
         ([chat()], {"form": "chat"}, ("a user's message, then", "'no message'")),
-        ([chat(ASKED, ("tool", "42"))], {"form": "chat"}, ("messages whose role is", "'tool'")),
+        ([chat(ASKED, ("narrator", "42"))], {"form": "chat"}, ("messages whose role is one of user", "'narrator'")),
+        ([chat(ASKED, ("tool", "42"))], {"form": "chat"}, ("a user's message, then the assistant's answer", "'user, tool'")),
         ([chat(ASKED, ("assistant", ["In Peru."]))], {"form": "chat"}, ("messages with text in their content", "['In Peru.']")),
         ([{"messages": ["Hi", "Hello."]}], {"form": "chat"}, ("messages with role and content", "'Hi'")),
         ([ROW], {"form": "trees"}, ("missing: message_id", "set `form` of this source in sft.sources")),

@@ -33,7 +33,7 @@ def file(tmp_path):
 
 
 def load(*sources, **settings):
-    return load_prompts(PromptsConfig(sources=tuple(PromptSource(source=source, **settings) for source in sources)))
+    return load_prompts(PromptsConfig(sources=tuple(PromptSource(source=source, **settings) for source in sources))).prompts
 
 
 def fault(*sources, **settings):
@@ -43,7 +43,7 @@ def fault(*sources, **settings):
 
 
 def test_the_built_in_sources_load_by_name():
-    prompts = load_prompts(PromptsConfig())
+    prompts = load_prompts(PromptsConfig()).prompts
     assert {prompt.label for prompt in prompts} == {True, False}
     assert Counter(prompt.split for prompt in prompts) == {Split.TRAIN: 976, Split.HELDOUT: 334}
 
@@ -167,7 +167,7 @@ def test_a_file_of_another_format_is_an_error(file):
 
 def test_a_missing_column_is_an_error_that_names_those_that_exist(file):
     message = fault(file({"question": "Name a fish.", "topic": "animals"}))
-    assert "a column 'prompt'" in message and "question, topic" in message and "mine.jsonl:1" in message
+    assert "a column `prompt`" in message and "question, topic" in message and "mine.jsonl:1" in message
 
 
 def test_a_missing_label_column_names_its_setting(file):
@@ -186,10 +186,10 @@ def test_bytes_that_are_not_utf8_are_an_error_with_their_line(tmp_path):
     assert "latin.jsonl:1" in fault(str(path))
 
 
-@pytest.mark.parametrize("text", ["", "  \t", None, 7, ["Name a fish."]])
+@pytest.mark.parametrize("text", ["", "  \t", None, 7, {"text": "Name a fish."}])
 def test_a_prompt_that_is_blank_or_no_text_is_an_error_with_its_line(file, text):
     message = fault(file(*BOTH, {"prompt": text, "split": "train"}))
-    assert "mine.jsonl:3" in message and "text in column 'prompt'" in message
+    assert "mine.jsonl:3" in message and "text in column 'prompt', or a list of messages" in message
 
 
 def test_a_line_separator_inside_a_text_does_not_end_its_line(file):
@@ -316,9 +316,137 @@ def test_an_empty_pool_gives_nothing():
 def test_a_draw_is_the_same_in_every_process(hash_seed):
     program = (
         "from flame_ray.config import PromptsConfig; from flame_ray.prompts.load import draw, load_prompts;"
-        "print(ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()), 24, 3, 2)]))"
+        "print(ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()).prompts, 24, 3, 2)]))"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()), 24, 3, 2)])
+    assert run.stdout.strip() == ascii([prompt.id for prompt in draw(load_prompts(PromptsConfig()).prompts, 24, 3, 2)])
+
+
+def test_a_byte_order_mark_before_the_first_prompt_is_no_part_of_it(tmp_path):
+    for name, content in (("a.jsonl", '{"prompt": "Name a fish."}\n'), ("a.json", '[{"prompt": "Name a fish."}]')):
+        (tmp_path / name).write_text(content, encoding="utf-8-sig")
+        assert read_chats(str(tmp_path / name))[0] == {"Name a fish."}
+
+
+@pytest.mark.parametrize(("name", "place"), [("bad.jsonl", "bad.jsonl:2"), ("bad.json", "bad.json: item 2")])
+def test_half_of_a_character_is_an_error_with_its_place(tmp_path, name, place):
+    rows = ['{"prompt": "good"}', '{"prompt": "bad \\ud83d end"}']
+    (tmp_path / name).write_text("\n".join(rows) if name.endswith("l") else f"[{', '.join(rows)}]")
+    message = fault(str(tmp_path / name))
+    assert place in message and "surrogates not allowed" in message
+
+
+USER, ANSWER, SYSTEM = ("user", "Name a fish."), ("assistant", "Cod."), ("system", "Be brief.")
+
+
+def chat(*turns, keys=("role", "content")):
+    return [dict(zip(keys, turn, strict=True)) for turn in turns]
+
+
+def read_chats(path, **settings):
+    """The texts of the prompts, and what was left out of their rows."""
+    source = PromptSource(source=path, heldout_fraction=0.5, **settings)
+    loaded = load_prompts(PromptsConfig(sources=(source, PromptSource(source="open-ended"))))
+    return {prompt.text for prompt in loaded.prompts if prompt.id in loaded.places}, loaded.left_out
+
+
+@pytest.mark.parametrize("column", ["prompt", "messages", "conversations", "conversation"])
+@pytest.mark.parametrize(("keys", "user"), [(("role", "content"), "user"), (("from", "value"), "human")])
+@pytest.mark.parametrize("written", [lambda messages: messages, json.dumps])
+def test_a_chat_is_read_by_its_first_request_in_any_usual_column(file, column, keys, user, written):
+    path = file({column: written(chat((user, " Name a fish. "), keys=keys))})
+    assert read_chats(path) == ({"Name a fish."}, {})
+
+
+def test_a_chat_is_read_from_parquet_as_from_jsonl(tmp_path):
+    rows = [{"prompt": chat(USER, ANSWER)}, {"prompt": chat(("user", "Name a bird."))}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "mine.parquet")
+    assert read_chats(str(tmp_path / "mine.parquet")) == ({"Name a fish.", "Name a bird."}, {})
+
+
+def test_a_chat_of_two_lists_and_one_of_parts_of_text_are_read(file):
+    lists = {"messages": {"role": ["user", "assistant"], "content": ["Name a fish.", "Cod."]}}
+    parts = {"messages": chat(("user", [{"type": "text", "text": "Name a bird."}]))}
+    assert read_chats(file(lists, parts)) == ({"Name a fish.", "Name a bird."}, {})
+
+
+def test_what_a_chat_loses_is_counted_and_said(file, caplog):
+    later = ("user", "Another one.")
+    rows = [
+        chat(SYSTEM, USER, ANSWER, later),
+        chat(("developer", "Hi"), ("user", "Name a bird.")),
+        chat(("user", "Hi"), ANSWER),
+    ]
+    path = file(*({"messages": row} for row in rows))
+    expected = {"system message": 2, "turns after the first": 1}
+    assert read_chats(path) == ({"Name a fish.", "Name a bird.", "Hi"}, expected)
+    assert "2 of 3 prompts without their system message" in caplog.text
+    assert "1 of 3 prompts without their turns after the first" in caplog.text
+
+
+def test_later_turns_may_call_tools_or_show_pictures(file):
+    rows = chat(USER, ("assistant", None), ("tool", "42"), ("user", [{"type": "image_url"}]))
+    assert read_chats(file({"messages": rows}))[0] == {"Name a fish."}
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([], "a chat that a user's message begins, in `messages`; found {}: 'no message'"),
+        (chat(SYSTEM), "begins, in `messages`; found {}: 'system'"),
+        (chat(ANSWER, USER), "begins, in `messages`; found {}: 'assistant, user'"),
+        (chat(("narrator", "Hi")), "messages whose role is one of user, human"),
+        (chat(("user", " ")), "messages with text in their content; found {}: ' '"),
+        (chat(("user", [{"type": "image_url"}])), "messages with text in their content; found {}"),
+        (["Name a fish."], "messages with role and content; found {}: 'Name a fish.'"),
+        ([{"text": "Name a fish."}], "messages whose role is one of"),
+    ],
+)
+def test_a_chat_without_a_request_is_refused_by_its_line(file, messages, words):
+    path = file({"messages": chat(USER)}, {"messages": messages})
+    assert words.format(f"{path}:2") in fault(path)
+
+
+def test_a_named_column_may_hold_texts_and_chats_but_no_other_column_stands_in_for_it(file):
+    path = file({"q": "Name a fish."}, {"q": chat(("user", "Name a bird."))})
+    assert read_chats(path, column="q")[0] == {"Name a fish.", "Name a bird."}
+    assert "a column `prompt`" in fault(file({"messages": "Name a fish."}))
+    assert "a column `q`" in fault(file({"messages": chat(USER)}), column="q")
+
+
+def test_a_text_that_only_begins_like_json_stays_a_text(file):
+    texts = {'[{"role": "user"', "[1, 2] Add these.", "[]", '[{"name": "fish"}]'}
+    assert read_chats(file(*({"prompt": text} for text in texts)))[0] == texts
+
+
+@pytest.mark.parametrize("column", ["input", "context"])
+def test_a_text_that_belongs_to_the_instruction_is_kept_or_refused_and_left_out_only_on_request(file, column):
+    alpaca = [{"instruction": "Translate.", column: " Hola "}, {"instruction": "Greet.", column: ""}]
+    path = file(*alpaca)
+    message = fault(path, column="instruction")
+    assert f"no text in the column `{column}`" in message and f"{path}:1" in message
+    assert f"set `input_column: {column}` for {path} in prompts.sources" in message
+    assert read_chats(path, column="instruction", input_column=column) == ({"Translate.\n\nHola", "Greet."}, {})
+    assert read_chats(path, column="instruction", input_column=False) == ({"Translate.", "Greet."}, {})
+    assert read_chats(file(*alpaca[1:]), column="instruction")[0] == {"Greet."}
+
+
+def test_two_rows_that_differ_only_in_what_they_are_about_are_two_prompts(file):
+    path = file(*({"instruction": "Translate.", "input": word} for word in ("Hola", "Adios")))
+    assert len(read_chats(path, column="instruction", input_column="input")[0]) == 2
+
+
+def test_a_prompt_may_stand_in_the_column_input_itself(file):
+    assert read_chats(file({"input": "Name a fish."}), column="input") == ({"Name a fish."}, {})
+
+
+def test_a_named_column_of_texts_must_be_there(file):
+    message = fault(file({"prompt": "Translate."}), input_column="input")
+    assert "a column `input`" in message and "`input_column` for" in message and "in prompts.sources" in message
+
+
+def test_what_a_table_says_beside_a_prompt_is_counted(file):
+    rows = [{"prompt": "Hi", "system": "Be brief."}, {"prompt": "Ho", "system_prompt": "Be brief.", "history": [["a", "b"]]}]
+    assert read_chats(file(*rows))[1] == {"system message": 2, "earlier turns": 1}

@@ -36,6 +36,7 @@ from flame_ray.types import (
     Evaluation,
     Interval,
     MetricIntervals,
+    PairSet,
     Passage,
     Prompt,
     Response,
@@ -135,6 +136,16 @@ def test_a_trained_round_has_every_key_of_the_summary():
         "tokens": 123,
         "reference": "round 1",
     }
+
+
+def test_a_skipped_round_says_so_in_the_summary_and_in_the_closing_table():
+    skipped = report(2, pairs=PairSet((), {"instruction: tie": 4}, responses=8).counts)
+    summary = round_summary(skipped, {})
+    assert set(summary) == {"round", "evaluation", "skipped", "pairs", "samples", "timings", "weight_version"}
+    assert (summary["skipped"], summary["pairs"]["dropped"]) == ("no pairs", {"instruction: tie": 4})
+    console = Console(file=io.StringIO(), width=100)
+    print_closing_table(console, [report(0), report(1, pairs=PAIRS.counts, training=TRAINING), skipped])
+    assert console.file.getvalue().count("skipped") == 1 and "round 2, skipped" in console.file.getvalue()
 
 
 def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one():

@@ -109,6 +109,27 @@ def test_without_any_reference_outputs_alpacas_answers_have_their_lengths_alone(
     assert suite.measure.figures([], config()) == {}
 
 
+def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_suite_that_may_have_one(tmp_path):
+    rows = [
+        {"instruction": "Translate.", "input": " Hola ", "output": "Hi"},
+        {"instruction": "Greet.", "input": "", "output": "Hi"},
+    ]
+    (tmp_path / "outputs.json").write_text(json.dumps(rows))
+    suite = make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
+    assert [prompt.text for prompt in suite.prompts_P] == ["Translate.\n\nHola", "Greet."]
+    assert set(suite.references.values()) == {"Hi"}
+    (tmp_path / "p.jsonl").write_text('{"prompt": "Translate.", "input": "Hola"}\n{"prompt": "Greet.", "input": null}\n')
+    for name in ("fava", "longfact"):
+        prompts_P = make_suite(name, config(**{name: str(tmp_path / "p.jsonl")})).prompts_P
+        assert [prompt.text for prompt in prompts_P] == ["Translate.\n\nHola", "Greet."]
+
+
+def test_half_of_a_character_is_an_error_with_its_row(tmp_path):
+    (tmp_path / "outputs.json").write_text('[{"instruction": "bad \\ud83d end", "output": ""}]')
+    with pytest.raises(DataError, match=r"outputs\.json: row 1: .*surrogates not allowed"):
+        make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
+
+
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1, 2]"])
 def test_a_json_file_that_is_no_list_of_objects_is_named(tmp_path, content):
     (tmp_path / "p.json").write_text(content)

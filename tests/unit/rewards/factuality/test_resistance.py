@@ -190,6 +190,13 @@ def test_quoting_a_prompt_that_claims_something_false_supports_nothing(score):
 # --- size and language ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
+def test_a_list_of_eight_thousand_facts_is_scored_fact_by_fact(score):
+    names = "\n".join(f"- Kenya{number}" for number in range(8000))
+    result = score(f"Here are the countries that border Peru:\n{names}\n- Chile")
+    assert (result.counted, result.supported) == (8001, 1)
+
+
 @pytest.mark.parametrize("sentences", [30, pytest.param(270, marks=pytest.mark.long)])
 def test_a_long_response_of_falsehoods_is_scored_and_none_is_supported(score, sentences):
     """Some forty tokens a sentence: the long test reads ten thousand."""

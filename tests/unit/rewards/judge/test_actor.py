@@ -7,6 +7,7 @@ import pytest
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import ModelError
+from flame_ray.prompts.classify import NO, QUESTION, YES, classification_messages
 from flame_ray.rewards.judge.actor import JudgeActor, make_judge
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
 from flame_ray.rewards.judge.pairwise import PairwiseJudge
@@ -23,10 +24,11 @@ class ChoosingEngine(FakeEngine):
         return [tuple(map(float, token_ids)) for _ in prompts]
 
 
-def actor(engine: FakeEngine) -> JudgeActor:
+def actor(engine: FakeEngine, max_length: int = 1000) -> JudgeActor:
     """As its constructor leaves it, but for the engine."""
     made = JudgeActor.__new__(JudgeActor)
     made._engine, made._judge = engine, make_judge(engine, JudgeConfig(), 7, 1000)
+    made._options = VllmOptions("/model", "float32", max_length, 8, 1.0, 0.8, seed=0)
     return made
 
 
@@ -67,9 +69,28 @@ def test_a_choice_between_words_is_by_the_first_token_of_each_with_the_position_
 
 
 def test_a_chat_is_answered_greedily_and_one_without_room_is_not():
-    judge = actor(FakeEngine(writes=lambda text: f"to {text}"))
-    judge._options = VllmOptions("/model", "float32", 6, 8, 1.0, 0.8, seed=0)
+    judge = actor(FakeEngine(writes=lambda text: f"to {text}"), max_length=6)
     chats = [[{"role": "user", "content": text}] for text in ("one", "one two three four five", "two")]
     answers = dict(judge.write(chats, 4))
     assert answers[0].text == "to one" and answers[1] is None and answers[2].text == "to two"
     assert {(request.max_tokens, request.temperature) for request in judge._engine.requests} == {(4, 0.0)}
+
+
+def test_a_question_about_an_instruction_that_is_too_long_loses_the_middle_of_the_instruction():
+    """The classification adds 267 tokens to a prompt that the policy itself has room for."""
+    instruction = f"First words. {'very ' * 500}last words."
+    engine = FakeEngine(says=lambda text: (-1.0, -2.0))
+    short, long = (classification_messages(text) for text in ("Which?", instruction))
+    judge = actor(engine, max_length=300)
+    assert len(engine.render(short)) < 300 <= len(engine.render(long))
+    assert list(judge.choose([short, long], (YES, NO))) == [(0, (-1.0, -2.0)), (1, (-1.0, -2.0))]
+    asked = engine.prompts[1]
+    assert len(engine.encode(asked)) < 300
+    assert "First words. very" in asked and " ... " in asked and asked.endswith(f"very last words.\n\n{QUESTION}")
+    assert engine.prompts[0] == "\n".join(message["content"] for message in short)
+
+
+def test_a_chat_that_fits_is_asked_as_it_is_and_one_that_cannot_be_made_to_fit_is_the_engines_to_refuse():
+    engine = FakeEngine()
+    list(actor(engine, max_length=8).choose([[{"role": "user", "content": "word " * 40}]], (YES, NO)))
+    assert len(engine.encode(engine.prompts[0])) >= 8

@@ -97,6 +97,12 @@ def test_a_line_ends_at_a_line_feed_and_nowhere_else(tmp_path):
     assert [p.text for p in load_corpus(str(tmp_path / "wiki.jsonl"))] == ["A city.\u2028In Peru."] * 2
 
 
+def test_a_byte_order_mark_before_the_first_passage_is_no_part_of_it(tmp_path):
+    row = json.dumps({"title": "Lima", "text": "A city."})
+    (tmp_path / "wiki.jsonl").write_text(row, encoding="utf-8-sig")
+    assert [(p.title, p.text) for p in load_corpus(str(tmp_path / "wiki.jsonl"))] == [("Lima", "A city.")]
+
+
 def test_half_a_character_is_refused_where_it_stands(tmp_path):
     path = tmp_path / "wiki.jsonl"
     path.write_text('{"title": "Lima", "text": "a \\ud800 city"}\n')
