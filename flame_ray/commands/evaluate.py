@@ -32,7 +32,7 @@ from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
 from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
 from flame_ray.evaluation.suites.lengths import lengths
-from flame_ray.evaluation.suites.pairwise import QUESTION
+from flame_ray.evaluation.suites.pairwise import reasoned_messages
 from flame_ray.journal.environment import installed_versions
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
@@ -158,7 +158,11 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
         counting = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
         made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
     if suite.measure.needs == "comparison":
-        how = {"how": config.suites.compare, "question": digest(QUESTION), "max_unread": config.suites.max_unread}
+        how = {
+            "how": config.suites.compare,
+            "question": digest(reasoned_messages("", "", "")),
+            "max_unread": config.suites.max_unread,
+        }
         made_by |= {"comparison": how | judged_by(config, context.judge), "judge": config.judge.model_dump(mode="json")}
     return made_by
 

@@ -26,7 +26,7 @@ from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
 from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
-from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
+from flame_ray.evaluation.suites.pairwise import compared, reasoned_messages
 from flame_ray.journal.shards import adapter
 from flame_ray.prompts.classify import classification_cache, classify
 from flame_ray.report.progress import Screen
@@ -167,7 +167,7 @@ class EvaluationStages:
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
         """By asking the judge which of the two is better, in each order."""
         sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
-        chats: list[Chat] = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
+        chats: list[Chat] = [reasoned_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
         max_tokens = self._config.judge.max_tokens
 
         def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
