@@ -34,6 +34,7 @@ from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, question
 from flame_ray.evaluation.suites.lengths import lengths
 from flame_ray.evaluation.suites.pairwise import reasoned_messages
 from flame_ray.journal.environment import installed_versions
+from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
@@ -61,7 +62,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
     suites = [make_suite(name, config) for name in dict.fromkeys(request.suites)]
     model, config = find_model(request.model, _serving(config))
-    judge = _judge(config) if any(map(_asks_judge, suites)) else model.base
+    judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
     folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
     screen = Screen(console)
@@ -196,8 +197,9 @@ def _serving(config: Config) -> Config:
     return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
 
 
-def _asks_judge(suite: Suite | HarnessSuite) -> bool:
-    return isinstance(suite, Suite) and (suite.only_fact_based or suite.measure.needs == "comparison")
+def _asks_judge(suite: Suite | HarnessSuite, config: Config) -> bool:
+    classifies = isinstance(suite, Suite) and suite.only_fact_based and config.classify.by != "embedding"
+    return classifies or (isinstance(suite, Suite) and suite.measure.needs == "comparison")
 
 
 def _judge(config: Config) -> KnownModel:
@@ -208,12 +210,14 @@ def _judge(config: Config) -> KnownModel:
 
 
 def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:
-    """Check the prompts' lengths, the corpora and the checkers before anything is placed."""
+    """Check the prompts' lengths, the classifier, the corpora and the checkers before anything is placed."""
     for suite in suites:
         if isinstance(suite, HarnessSuite):
             check_installed()
             continue
         check_prompts(model.base.folder, suite.prompts_P, config.model, config.suites.max_tokens)
+        if suite.only_fact_based:
+            check_classifier(config.classify)
         if suite.corpus is not None:
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)

@@ -29,6 +29,7 @@ from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, reasoned_messages
 from flame_ray.journal.shards import adapter
 from flame_ray.prompts.classify import classification_cache, classify
+from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rollout.pool import AHEAD, RolloutPool
@@ -113,17 +114,23 @@ class EvaluationStages:
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
     def fact_based(self, prompts_P: Sequence[Prompt]) -> tuple[Prompt, ...]:
-        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked.
+        """Those of the prompts that need facts, as `classify.by` says. A suite has no labels: for `label`, the judge's model
+        is asked.
 
         Raises DataError if there are none.
         """
-        known = classification_cache(fingerprint(self._judge.folder))
-        classified = classify(prompts_P, self, known, self._config.classify.threshold)
-        found = tuple(prompt for prompt in classified if prompt.fact_based)
+        how = self._config.classify
+        if how.by == "label":
+            how = how.model_copy(update={"by": "model"})
+        found = tuple(prompt for prompt in InstructionClassifier(how, self._ask).classify(prompts_P) if prompt.fact_based)
         if not found:
             fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"
-            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, as the model classifies them", fix)
+            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, by classify.by {how.by}", fix)
         return found
+
+    def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
+        known = classification_cache(fingerprint(self._judge.folder))
+        return classify(prompts_P, self, known, self._config.classify.threshold)
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
         """Implements `prompts.classify.LanguageModel`; starts the judge only if there is something to ask."""

@@ -24,8 +24,8 @@ from flame_ray.journal.sft_journal import ROUND
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.learner.durable import DurableLearner
-from flame_ray.prompts.classify import classify, decide, decide_by_label
-from flame_ray.prompts.embedding_classifier import open_classifier
+from flame_ray.prompts.classify import classify
+from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
 from flame_ray.rollout.pool import RolloutPool
@@ -62,15 +62,12 @@ class SftClusterStages(ExitStack):
         return SftStages(self.classify, self.elicit, self.train, self.save)
 
     def classify(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
-        config = self.config.classify
-        if config.by == "label":
-            return decide_by_label(prompts_P)
-        if config.by == "embedding":
-            found = open_classifier(config).probabilities([prompt.text for prompt in prompts_P])
-            return decide(prompts_P, found, config.threshold)
+        return InstructionClassifier(self.config.classify, self._ask).classify(prompts_P)
+
+    def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
         with Scope(self.config) as scope:
             model = PooledModel(start_judge(scope, self.judge.ref))
-            return classify(prompts_P, model, self.classified, config.threshold)
+            return classify(prompts_P, model, self.classified, self.config.classify.threshold)
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""

@@ -8,7 +8,7 @@ import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
-from flame_ray.commands.evaluate import Context, _check_read, measured, suite_made_by
+from flame_ray.commands.evaluate import Context, _asks_judge, _check_read, measured, suite_made_by
 from flame_ray.commands.evaluate_stages import EvaluationStages, digest
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
@@ -212,6 +212,26 @@ def test_a_suite_of_facts_without_an_instruction_that_needs_them_is_an_error(sta
     pools = FakePools(judge=lambda method, chat: (-3.0, -1.0))
     with pytest.raises(DataError, match=r"none of 3.*classify\.threshold"):
         stages(pools).fact_based(PROMPTS)
+
+
+def test_labels_decide_on_no_suite_which_has_none_and_the_judge_is_asked_instead(stages):
+    pools = FakePools(judge=lambda method, chat: (-1.0, -3.0) if "a?" in chat[-1]["content"] else (-3.0, -1.0))
+    found = stages(pools, classify={"by": "label"}).fact_based(PROMPTS)
+    assert [prompt.id for prompt in found] == ["a"] and len(pools.judging.asked) == 3
+
+
+def test_a_light_classifier_decides_without_a_judge_where_the_settings_say_so(stages, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    texts = {"Which river runs through Vienna?": True, "What is the capital of Peru?": True, "Write a poem.": False}
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("".join(json.dumps({"prompt": text, "facts": label}) + "\n" for text, label in texts.items()))
+    source = {"source": str(labels), "label_column": "facts", "heldout_fraction": 0}
+    classify = {"by": "embedding", "labels": [source]}
+    poem, suite = make_prompt("poem", "Write a poem about a cat."), Suite("mine", (), FactMeasure(), only_fact_based=True)
+    config = parse_config({"classify": classify}, "here")
+    pools = FakePools(judge=lambda method, chat: (-1.0, -3.0))
+    assert stages(pools, classify=classify).fact_based([*PROMPTS, poem]) == tuple(PROMPTS)
+    assert pools.judging.asked == [] and not _asks_judge(suite, config) and _asks_judge(suite, Config())
 
 
 def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
