@@ -121,7 +121,7 @@ def roles_of(config: Config) -> tuple[str, ...]:
 
 
 def mixture_of(config: Config) -> Mixture:
-    return Mixture(config.sft.fact_based == "elicited", config.sft.others == "elicited", config.sft.elicit.weight)
+    return Mixture(config.sft.fact_based, config.sft.others, config.sft.elicit.weight)
 
 
 def _check_seeds(config: Config, demonstrations: DemonstrationSet) -> None:

@@ -77,7 +77,7 @@ PILOT_DPO_FS = System("7B DPO, FS ranks own samples", (_SFT_ON_PT, Step("run", "
 PILOT_DPO_RAG = System("7B DPO, RAG over PT", lacks="pairs of answers with and without passages cannot be built yet")
 
 # Table 6, with and without classification.
-SFT_MIXED = System("SFT, mixed without classes", lacks="a seed cannot have both a human answer and elicited ones yet")
+SFT_MIXED = System("SFT, mixed without classes", (Step("sft", "sft.yaml", ("sft.fact_based=both", "sft.others=both")),))
 SFT_CLASSIFIED = System("SFT, by instruction", SFT_FLAME.steps)
 DPO_UNCLASSIFIED = _then(SFT, "DPO^flame, no classes", "dpo-flame.yaml", "classify.threshold=0.0")
 DPO_CLASSIFIED = System("DPO^flame, by instruction", DPO_FLAME.steps)
