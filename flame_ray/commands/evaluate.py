@@ -26,6 +26,8 @@ from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config, PipelineConfig, WeightsConfig
 from flame_ray.config.load import lasting
+from flame_ray.elicitation.prompts import PromptMaker, check_sources
+from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_checker_model, check_judge_model, check_prompts, load_tokenizer, look_up
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.suites import make_suite
@@ -34,6 +36,7 @@ from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, question
 from flame_ray.evaluation.suites.lengths import lengths
 from flame_ray.evaluation.suites.pairwise import reasoned_messages
 from flame_ray.journal.environment import installed_versions
+from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
@@ -64,11 +67,13 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     model, config = find_model(request.model, _serving(config))
     judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
+    maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
     screen = Screen(console)
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
-        stages = EvaluationStages(config, model, judge, pools, screen)
-        results = [_evaluated(suite, Context(config, model, judge, stages, folder, console)) for suite in suites]
+        stages = EvaluationStages(config, model, judge, pools, screen, maker)
+        context = Context(config, model, judge, stages, folder, console, maker)
+        results = [_evaluated(suite, context) for suite in suites]
     tables.print(suites_table(model.name, results))
     console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return results
@@ -76,7 +81,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the suites of one call have in common."""
+    """What the suites of one call have in common. `maker`: of few-shot prompts, if the suites ask by them."""
 
     config: Config
     model: EvaluatedModel
@@ -84,6 +89,7 @@ class Context:
     stages: EvaluationStages
     folder: Path
     console: Console
+    maker: PromptMaker | None = None
 
 
 def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
@@ -152,7 +158,7 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
             "prompts": digest([(prompt.id, prompt.text) for prompt in suite.prompts_P]),
             "references": digest(suite.references),
         },
-        "answers": answers_made_by(config, context.model),
+        "answers": answers_made_by(config, context.model, context.maker),
         "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
     }
     if suite.measure.needs == "facts":
@@ -207,6 +213,16 @@ def _judge(config: Config) -> KnownModel:
     check_judge_model(config.judge)
     named = config.judge.model
     return look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
+
+
+def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:
+    """What makes few-shot prompts, if `suites.ask` wants them. Raises DataError or ModelError before anything is placed."""
+    if config.suites.ask == "chat":
+        return None
+    check_sources(config)
+    seeds_D = [each for each in load_demonstrations(config.sft.sources).demonstrations if each.is_seed]
+    limit = config.suites.max_length - config.suites.max_tokens - 1
+    return PromptMaker(seeds_D, config, ChatTokenizer(model.base.folder, config.model).length, limit)
 
 
 def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:

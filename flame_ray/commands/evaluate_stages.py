@@ -22,6 +22,8 @@ from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH
+from flame_ray.elicitation.few_shot import STOP
+from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
 from flame_ray.errors import DataError
@@ -87,20 +89,32 @@ def digest(value: Any) -> str:
 class EvaluationStages:
     """The work on one model. Each method returns one record for each prompt, in order."""
 
-    def __init__(self, config: Config, model: EvaluatedModel, judge: KnownModel, pools: Pools, screen: Screen):
+    def __init__(
+        self,
+        config: Config,
+        model: EvaluatedModel,
+        judge: KnownModel,
+        pools: Pools,
+        screen: Screen,
+        maker: PromptMaker | None = None,
+    ):
         self._config, self._model, self._judge, self._pools, self._screen = config, model, judge, pools, screen
+        self._maker = maker
 
     def answers(self, prompts_P: Sequence[Prompt]) -> list[Response]:
-        """Greedy answers."""
-        plan = greedy_plan(0, self._config.suites.max_tokens)
-
-        def sample(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response]]:
-            for group in RolloutPool(self._pools.samplers()).generate(prompts, plan):
-                yield group.prompt, group.responses_G[0]
-
-        kept = Kept("answers", Response, answers_made_by(self._config, self._model))
-        found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, sample)
+        """Greedy answers, to chats or, if there is a `maker`, to its few-shot prompts."""
+        kept = Kept("answers", Response, answers_made_by(self._config, self._model, self._maker))
+        found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, self._sampled)
         return [replace(each, id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
+
+    def _sampled(self, prompts_P: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response]]:
+        plan, by_id = greedy_plan(0, self._config.suites.max_tokens), {prompt.id: prompt for prompt in prompts_P}
+        if self._maker:
+            prompts_P, plan = few_shot_prompts(self._maker, prompts_P), replace(plan, chat=False, stop=STOP)
+        for group in RolloutPool(self._pools.samplers()).generate(prompts_P, plan):
+            (response,) = group.responses_G
+            text = response.text.strip() if self._maker else response.text  # before the next heading stands a blank line
+            yield by_id[group.prompt.id], replace(response, text=text)
 
     def facts(self, prompts_P: Sequence[Prompt], responses_P: Sequence[Response], corpus: str) -> list[FactScore | Missing]:
         """The facts of the answers, checked on a corpus."""
@@ -230,10 +244,22 @@ def _text_of(task: Task) -> str:
     return json.dumps([task.prompt.text, task.response.text, task.response.finish_reason])
 
 
-def answers_made_by(config: Config, model: EvaluatedModel) -> MadeBy:
+def few_shot_prompts(maker: PromptMaker, prompts_P: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts as they are asked, under their ids. Raises DataError if one is too long even without examples."""
+    shown = maker.few_shots(prompts_P)
+    found = [as_prompt(prompt, few_shot) for prompt in prompts_P if (few_shot := shown[prompt.id])]
+    if len(found) < len(prompts_P):
+        long = next(prompt for prompt in prompts_P if shown[prompt.id] is None)
+        fix = "raise suites.max_length, or lower suites.max_tokens"
+        raise DataError("instructions that leave room for an answer", f"prompt `{long.id}`: {long.text[:60]!r}...", fix)
+    return found
+
+
+def answers_made_by(config: Config, model: EvaluatedModel, maker: PromptMaker | None = None) -> MadeBy:
     """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
-    return {"version": __version__, "fingerprint": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
+    made_by = {"version": __version__, "fingerprint": model.fingerprint, "dtype": config.model.dtype, "answers": of_suites}
+    return made_by | ({"few_shot": maker.made_by()} if maker else {})
 
 
 def judged_by(config: Config, judge: KnownModel) -> MadeBy:
