@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from flame_ray.config.sft import Answers
 from flame_ray.types import Group, Prompt, TrainingReport
 
 ELICITED = "elicited"  # the source of the model's own answers
@@ -91,23 +92,32 @@ class SftStages:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """To which seeds the model's own answers are learned, and not people's; `weight` is that of an elicited answer.
+    """Whose answers to which seeds are learned; `weight` is that of an elicited answer.
 
-    >>> Mixture(facts_elicited=True, others_elicited=False).is_elicited(Prompt("peru", "Where is Peru?", fact_based=True))
-    True
+    >>> mixture = Mixture(fact_based="elicited", others="both")
+    >>> mixture.elicits(Prompt("peru", "Where is Peru?", fact_based=False)), mixture.keeps(Prompt("ode", "Write an ode."))
+    (True, True)
     """
 
-    facts_elicited: bool
-    others_elicited: bool
+    fact_based: Answers
+    others: Answers
     weight: float = 1.0
 
     @property
     def needs_classes(self) -> bool:
         """Whether it matters which seeds need facts."""
-        return self.facts_elicited != self.others_elicited
+        return self.fact_based != self.others
 
-    def is_elicited(self, prompt: Prompt) -> bool:
-        return self.facts_elicited if prompt.fact_based else self.others_elicited
+    def elicits(self, seed: Prompt) -> bool:
+        """Whether the model's own answers to this seed are learned."""
+        return self._answers(seed) != "human"
+
+    def keeps(self, seed: Prompt) -> bool:
+        """Whether people's answers to this seed are learned."""
+        return self._answers(seed) != "elicited"
+
+    def _answers(self, seed: Prompt) -> Answers:
+        return self.fact_based if seed.fact_based else self.others
 
 
 def run_sft(stages: SftStages, demonstrations_D: Demonstrations, mixture: Mixture) -> SftReport:
@@ -115,10 +125,10 @@ def run_sft(stages: SftStages, demonstrations_D: Demonstrations, mixture: Mixtur
     if mixture.needs_classes:
         demonstrations_D = with_prompts(demonstrations_D, stages.classify(seed_prompts(demonstrations_D)))
     seeds_P = seed_prompts(demonstrations_D)
-    asked_P = [prompt for prompt in seeds_P if mixture.is_elicited(prompt)]
+    asked_P = [prompt for prompt in seeds_P if mixture.elicits(prompt)]
     groups_P = stages.elicit(asked_P, [each for each in demonstrations_D if each.is_seed]) if asked_P else ()
     own_D, left_out = own_answers(groups_P, mixture.weight)
-    human_D = [each for each in demonstrations_D if not (each.is_seed and mixture.is_elicited(each.prompt))]
+    human_D = [each for each in demonstrations_D if not each.is_seed or mixture.keeps(each.prompt)]
     training = stages.train([*human_D, *own_D])
     fact_based = sum(bool(prompt.fact_based) for prompt in seeds_P) if mixture.needs_classes else None
     return SftReport(len(seeds_P), fact_based, Elicited(len(asked_P), len(own_D), left_out), training, stages.save())

@@ -351,7 +351,7 @@ class Remote:
 
 
 class FakeCommands:
-    """`sft`, `run` and `evaluate` of `flame-ray reproduce`: they leave the files that it looks for, and compute nothing.
+    """The commands that `flame-ray reproduce` gives: they leave the files that it looks for, and compute nothing.
 
     `figures`: of every evaluation. `fails`: by command, the error that it ends with, once it has begun.
     """
@@ -393,6 +393,13 @@ class FakeCommands:
         figures = {name: {"mean": value, "ci95": [0.0, 1.0], "n": 4} for name, value in self._figures.items()}
         result = {"suite": suite, "prompts": 4, "missing": {}, "figures": figures}
         (folder / "result.json").write_text(json.dumps(result))
+
+    def agreement(self, config, labels, kind, out, console, tables):
+        assert kind == "responses" and labels.is_file()
+        self.done.append(("agreement", config))
+        tau = {"pooled": config.factuality.keep / 100, "pooled_ci95": [0.0, 1.0]}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps({"n": 9, "tau_precision_errors": tau}))
 
 
 class FakeMetrics:

@@ -26,6 +26,8 @@ from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config, PipelineConfig, WeightsConfig
 from flame_ray.config.load import lasting
+from flame_ray.elicitation.prompts import PromptMaker, check_sources
+from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import (
     KnownModel,
     check_chat,
@@ -40,8 +42,10 @@ from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
 from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
 from flame_ray.evaluation.suites.lengths import length_values, lengths
-from flame_ray.evaluation.suites.pairwise import QUESTION
+from flame_ray.evaluation.suites.pairwise import reasoned_messages
 from flame_ray.journal.environment import installed_versions
+from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
@@ -69,13 +73,15 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
     suites = [make_suite(name, config) for name in dict.fromkeys(request.suites)]
     model, config = find_model(request.model, _serving(config))
-    judge = _judge(config) if any(map(_asks_judge, suites)) else model.base
+    judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
+    maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
     screen = Screen(console)
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
-        stages = EvaluationStages(config, model, judge, pools, screen)
-        results = [_evaluated(suite, Context(config, model, judge, stages, folder, console)) for suite in suites]
+        stages = EvaluationStages(config, model, judge, pools, screen, maker)
+        context = Context(config, model, judge, stages, folder, console, maker)
+        results = [_evaluated(suite, context) for suite in suites]
     tables.print(suites_table(model.name, results))
     console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return results
@@ -83,7 +89,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the suites of one call have in common."""
+    """What the suites of one call have in common. `maker`: of few-shot prompts, if the suites ask by them."""
 
     config: Config
     model: EvaluatedModel
@@ -91,6 +97,7 @@ class Context:
     stages: EvaluationStages
     folder: Path
     console: Console
+    maker: PromptMaker | None = None
 
 
 def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
@@ -162,14 +169,18 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
             "prompts": digest([(prompt.id, prompt.text) for prompt in suite.prompts_P]),
             "references": digest(suite.references),
         },
-        "answers": answers_made_by(config, context.model),
+        "answers": answers_made_by(config, context.model, context.maker),
         "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
     }
     if suite.measure.needs == "facts":
         counting = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
         made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
     if suite.measure.needs == "comparison":
-        how = {"how": config.suites.compare, "question": digest(QUESTION), "max_unread": config.suites.max_unread}
+        how = {
+            "how": config.suites.compare,
+            "question": digest(reasoned_messages("", "", "")),
+            "max_unread": config.suites.max_unread,
+        }
         made_by |= {"comparison": how | judged_by(config, context.judge), "judge": config.judge.model_dump(mode="json")}
     return made_by
 
@@ -203,8 +214,9 @@ def _serving(config: Config) -> Config:
     return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
 
 
-def _asks_judge(suite: Suite | HarnessSuite) -> bool:
-    return isinstance(suite, Suite) and (suite.only_fact_based or suite.measure.needs == "comparison")
+def _asks_judge(suite: Suite | HarnessSuite, config: Config) -> bool:
+    classifies = isinstance(suite, Suite) and suite.only_fact_based and config.classify.by != "embedding"
+    return classifies or (isinstance(suite, Suite) and suite.measure.needs == "comparison")
 
 
 def _judge(config: Config) -> KnownModel:
@@ -216,13 +228,25 @@ def _judge(config: Config) -> KnownModel:
     return judge
 
 
+def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:
+    """What makes few-shot prompts, if `suites.ask` wants them. Raises DataError or ModelError before anything is placed."""
+    if config.suites.ask == "chat":
+        return None
+    check_sources(config)
+    seeds_D = [each for each in load_demonstrations(config.sft.sources).demonstrations if each.is_seed]
+    limit = config.suites.max_length - config.suites.max_tokens - 1
+    return PromptMaker(seeds_D, config, ChatTokenizer(model.base.folder, config.model).length, limit)
+
+
 def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config: Config) -> None:
-    """Check the prompts' lengths, the corpora and the checkers before anything is placed."""
+    """Check the prompts' lengths, the classifier, the corpora and the checkers before anything is placed."""
     for suite in suites:
         if isinstance(suite, HarnessSuite):
             check_installed()
             continue
         check_prompts(model.base.folder, suite.prompts_P, config.model, config.suites.max_tokens)
+        if suite.only_fact_based:
+            check_classifier(config.classify)
         if suite.corpus is not None:
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)

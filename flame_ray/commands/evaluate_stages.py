@@ -22,14 +22,17 @@ from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH
+from flame_ray.elicitation.few_shot import STOP
+from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
 from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
-from flame_ray.evaluation.suites.pairwise import compared, comparison_messages
+from flame_ray.evaluation.suites.pairwise import compared, reasoned_messages
 from flame_ray.journal.shards import adapter
 from flame_ray.prompts.classify import classification_cache, classify
+from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rollout.pool import AHEAD, RolloutPool
@@ -87,20 +90,32 @@ def digest(value: Any) -> str:
 class EvaluationStages:
     """The work on one model. Each method returns one record for each prompt, in order."""
 
-    def __init__(self, config: Config, model: EvaluatedModel, judge: KnownModel, pools: Pools, screen: Screen):
+    def __init__(
+        self,
+        config: Config,
+        model: EvaluatedModel,
+        judge: KnownModel,
+        pools: Pools,
+        screen: Screen,
+        maker: PromptMaker | None = None,
+    ):
         self._config, self._model, self._judge, self._pools, self._screen = config, model, judge, pools, screen
+        self._maker = maker
 
     def answers(self, prompts_P: Sequence[Prompt]) -> list[Response]:
-        """Greedy answers."""
-        plan = greedy_plan(0, self._config.suites.max_tokens)
-
-        def sample(prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response]]:
-            for group in RolloutPool(self._pools.samplers()).generate(prompts, plan):
-                yield group.prompt, group.responses_G[0]
-
-        kept = Kept("answers", Response, answers_made_by(self._config, self._model))
-        found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, sample)
+        """Greedy answers, to chats or, if there is a `maker`, to its few-shot prompts."""
+        kept = Kept("answers", Response, answers_made_by(self._config, self._model, self._maker))
+        found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, self._sampled)
         return [replace(each, id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
+
+    def _sampled(self, prompts_P: Sequence[Prompt]) -> Iterator[tuple[Prompt, Response]]:
+        plan, by_id = greedy_plan(0, self._config.suites.max_tokens), {prompt.id: prompt for prompt in prompts_P}
+        if self._maker:
+            prompts_P, plan = few_shot_prompts(self._maker, prompts_P), replace(plan, chat=False, stop=STOP)
+        for group in RolloutPool(self._pools.samplers()).generate(prompts_P, plan):
+            (response,) = group.responses_G
+            text = response.text.strip() if self._maker else response.text  # before the next heading stands a blank line
+            yield by_id[group.prompt.id], replace(response, text=text)
 
     def facts(self, prompts_P: Sequence[Prompt], responses_P: Sequence[Response], corpus: str) -> list[FactScore | Missing]:
         """The facts of the answers, checked on a corpus."""
@@ -114,17 +129,23 @@ class EvaluationStages:
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
     def fact_based(self, prompts_P: Sequence[Prompt]) -> tuple[Prompt, ...]:
-        """Those of the prompts that need facts, as the instruction classifier decides; the judge's model is asked.
+        """Those of the prompts that need facts, as `classify.by` says. A suite has no labels: for `label`, the judge's model
+        is asked.
 
         Raises DataError if there are none.
         """
-        known = classification_cache(model_with(fingerprint(self._judge.folder), self._config.judge_variables))
-        classified = classify(prompts_P, self, known, self._config.classify.threshold)
-        found = tuple(prompt for prompt in classified if prompt.fact_based)
+        how = self._config.classify
+        if how.by == "label":
+            how = how.model_copy(update={"by": "model"})
+        found = tuple(prompt for prompt in InstructionClassifier(how, self._ask).classify(prompts_P) if prompt.fact_based)
         if not found:
             fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"
-            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, as the model classifies them", fix)
+            raise DataError("instructions that need facts", f"none of {len(prompts_P)}, by classify.by {how.by}", fix)
         return found
+
+    def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
+        known = classification_cache(model_with(fingerprint(self._judge.folder), self._config.judge_variables))
+        return classify(prompts_P, self, known, self._config.classify.threshold)
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
         """Implements `prompts.classify.LanguageModel`; starts the judge only if there is something to ask."""
@@ -169,7 +190,7 @@ class EvaluationStages:
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
         """By asking the judge which of the two is better, in each order."""
         sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
-        chats: list[Chat] = [comparison_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
+        chats: list[Chat] = [reasoned_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
         max_tokens = self._config.judge.max_tokens
 
         def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
@@ -225,11 +246,23 @@ def _text_of(task: Task) -> str:
     return json.dumps([task.prompt.text, task.response.text, task.response.finish_reason])
 
 
-def answers_made_by(config: Config, model: EvaluatedModel) -> MadeBy:
+def few_shot_prompts(maker: PromptMaker, prompts_P: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts as they are asked, under their ids. Raises DataError if one is too long even without examples."""
+    shown = maker.few_shots(prompts_P)
+    found = [as_prompt(prompt, few_shot) for prompt in prompts_P if (few_shot := shown[prompt.id])]
+    if len(found) < len(prompts_P):
+        long = next(prompt for prompt in prompts_P if shown[prompt.id] is None)
+        fix = "raise suites.max_length, or lower suites.max_tokens"
+        raise DataError("instructions that leave room for an answer", f"prompt `{long.id}`: {long.text[:60]!r}...", fix)
+    return found
+
+
+def answers_made_by(config: Config, model: EvaluatedModel, maker: PromptMaker | None = None) -> MadeBy:
     """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
     asked = model_with(model.fingerprint, config.model.chat_template_kwargs)
-    return {"version": __version__, "fingerprint": asked, "dtype": config.model.dtype, "answers": of_suites}
+    made_by = {"version": __version__, "fingerprint": asked, "dtype": config.model.dtype, "answers": of_suites}
+    return made_by | ({"few_shot": maker.made_by()} if maker else {})
 
 
 def judged_by(config: Config, judge: KnownModel) -> MadeBy:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.agreement import agreement_with
 from flame_ray.commands.evaluate import EvaluateRequest, evaluate
 from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.run import run
@@ -20,17 +21,19 @@ from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
-from flame_ray.reproduction.plan import Job, Plan, PlannedEvaluation, PlannedStep
+from flame_ray.evaluation.suites.data import data_path
+from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedStep
 from flame_ray.reproduction.plot import dots, svg
 from flame_ray.reproduction.render import csv_text, markdown
 from flame_ray.reproduction.results import FilledTable, Found, fill
 from flame_ray.reproduction.store import NOT_DONE, Store
 from flame_ray.reproduction.systems import SCALES, Scale
-from flame_ray.reproduction.tables import tables_named
+from flame_ray.reproduction.tables import AGREEMENT, tables_named
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
 FIGURE = "figure-1"
+LABELLED = "python tests/benchmarks/convert.py factscore makes it of FActScore's labelled answers"
 Train = Callable[[Config, Console, str | None], Any]  # settings, where to print, and the id of the run to resume
 
 
@@ -59,6 +62,7 @@ class Commands:
     sft: Train = sft
     run: Train = run
     evaluate: Callable[[Config, EvaluateRequest, Console, Console], Any] = evaluate
+    agreement: Callable[[Config, Path, str, Path, Console, Console], Any] = agreement_with
 
 
 def reproduce(
@@ -108,13 +112,17 @@ class Carrier:
 
     def _is_hopeless(self, job: Job, plan: Plan) -> bool:
         """Whether its data is absent, or a job that it needs is not done."""
-        is_absent = isinstance(job, PlannedEvaluation) and job.suite in self._absent
+        is_absent = not isinstance(job, PlannedStep) and job.suite in self._absent
         return is_absent or not all(self._store.is_done(plan.jobs[key]) for key in job.needs)
 
     def _do(self, job: Job) -> None:
         if isinstance(job, PlannedStep):
             train = self._commands.sft if job.command == "sft" else self._commands.run
             train(self._placed(job), self._tables, job.key if self._store.is_begun(job.key) else None)
+            return
+        if isinstance(job, PlannedAgreement):
+            labels, out = labelled_responses(job.config), self._store.agreement(job.key)
+            self._commands.agreement(job.config, labels, "responses", out, self._console, self._tables)
             return
         model = str(self._store.models / job.model) if job.is_made else job.model
         config = job.config
@@ -132,14 +140,19 @@ class Carrier:
 
 def absent_data(plan: Plan) -> dict[str, str]:
     """Of the suites that the plan asks, those whose data is not there, and which setting names it."""
-    asked = {job.suite: job.config for job in plan.jobs.values() if isinstance(job, PlannedEvaluation)}
+    asked = {job.suite: job.config for job in plan.jobs.values() if not isinstance(job, PlannedStep)}
     absent = {}
     for suite, config in asked.items():
         try:
-            make_suite(suite, config)
+            labelled_responses(config) if suite == AGREEMENT else make_suite(suite, config)
         except FlameError as error:
             absent[suite] = str(error)
     return absent
+
+
+def labelled_responses(config: Config) -> Path:
+    """The file of people's counts. Raises ConfigError or DataError."""
+    return data_path("labelled", config.suites.labelled, LABELLED)
 
 
 def found_in(store: Store, plan: Plan, key: str, absent: Mapping[str, str]) -> Found:
@@ -148,7 +161,7 @@ def found_in(store: Store, plan: Plan, key: str, absent: Mapping[str, str]) -> F
     found = store.found(job)
     if found != NOT_DONE:
         return found
-    if isinstance(job, PlannedEvaluation) and job.suite in absent:
+    if not isinstance(job, PlannedStep) and job.suite in absent:
         return absent[job.suite]
     needed = [found_in(store, plan, each, absent) for each in job.needs]
     return next((each for each in needed if isinstance(each, str) and each != NOT_DONE), NOT_DONE)

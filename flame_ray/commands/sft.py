@@ -18,9 +18,9 @@ from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
+from flame_ray.elicitation.prompts import check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import model_with
-from flame_ray.engines.embedder import embedder_folder
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, fingerprint, look_up
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
@@ -33,7 +33,6 @@ from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_sft_table
-from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.sft import DemonstrationSet, Mixture, SftReport, run_sft, seed_prompts
 from flame_ray.storage.filesystem import Storage
 
@@ -124,7 +123,7 @@ def roles_of(config: Config) -> tuple[str, ...]:
 
 
 def mixture_of(config: Config) -> Mixture:
-    return Mixture(config.sft.fact_based == "elicited", config.sft.others == "elicited", config.sft.elicit.weight)
+    return Mixture(config.sft.fact_based, config.sft.others, config.sft.elicit.weight)
 
 
 def _check_seeds(config: Config, demonstrations: DemonstrationSet) -> None:
@@ -143,7 +142,4 @@ def _check_elicitation(config: Config, policy: KnownModel) -> None:
         found = f"{elicit.max_tokens} and {config.model.max_length}"
         fix = "raise model.max_length, or lower sft.elicit.max_tokens"
         raise ConfigError("sft.elicit.max_tokens well below model.max_length, which examples need too", found, fix)
-    if elicit.similarity == "dense":
-        embedder_folder(elicit.embedder)
-    if elicit.passages:
-        check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
+    check_sources(config)

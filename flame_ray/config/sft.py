@@ -6,7 +6,7 @@ from pydantic import Field
 
 from flame_ray.config.base import Fraction, Positive, Settings
 
-Answers = Literal["human", "elicited"]
+Answers = Literal["human", "elicited", "both"]
 
 
 class DemonstrationSource(Settings):
@@ -50,19 +50,19 @@ class ElicitConfig(Settings):
 
 
 class SftConfig(Settings):
-    """The data of `flame-ray sft`. The paper's models: SFT (human, human), SFT^fact (elicited, elicited) and SFT^flame
-    (facts elicited, others human).
+    """The data of `flame-ray sft`. The paper's models: SFT (human, human), SFT^fact (elicited, elicited), SFT^flame (facts
+    elicited, others human), and the mixture without classes of table 6 (both, both).
     """
 
     sources: tuple[DemonstrationSource, ...] = ()
-    fact_based: Answers = "human"  # whose answers to seeds that need facts are learned: people's, or the model's own
+    fact_based: Answers = "human"  # whose answers to seeds that need facts are learned: people's, the model's own, or both
     others: Answers = "human"  # the same for all other seeds
     elicit: ElicitConfig = ElicitConfig()
     max_dropped: Fraction = 0.05  # the largest share of the demonstrations that may be too long for model.max_length
 
     @property
     def elicits(self) -> bool:
-        return "elicited" in (self.fact_based, self.others)
+        return any(answers != "human" for answers in (self.fact_based, self.others))
 
     @property
     def classifies(self) -> bool:

@@ -12,6 +12,10 @@ class SuitesConfig(Settings):
 
     limit: Positive | None = None  # prompts of each suite, the same ones every time; None: all
     max_tokens: Positive = 512  # of an answer
+    # How prompts are put to the model, except by lm-eval. chat: as a user's turn. few_shot: in plain text, after the seeds of
+    # sft.sources that are most like the prompt, as sft.elicit says, and after sft.elicit.passages of factuality.corpus. So a
+    # model can be asked before any tuning.
+    ask: Literal["chat", "few_shot"] = "chat"
     max_length: Positive = 2048  # tokens of a prompt with its answer, also the judge's; stands in place of model.max_length
     biography: str | None = None  # a file of names, one a line: FActScore's 183 entities
     longfact: str | None = None  # a folder of JSONL files, or one file, with a column `prompt`
@@ -21,6 +25,9 @@ class SuitesConfig(Settings):
     mmlu: str | None = None  # a folder with test/*_test.csv and, for demonstrations, dev/*_dev.csv
     shots: Annotated[int, Field(ge=0)] = 5  # demonstrations before each question of mmlu
     gsm8k: str | None = None  # a folder with test.jsonl, of `question` and `answer`
+    # For table 10 of `flame-ray reproduce`: JSONL of responses with people's counts of facts, as `flame-ray agreement --kind
+    # responses` reads it.
+    labelled: str | None = None
     # How two answers are compared. ask: judge.model is asked which is better, once in each order. score: by judge.backend's
     # scores of the two, which a small model can do.
     compare: Literal["ask", "score"] = "ask"

@@ -3,7 +3,6 @@
 Each stage starts the actors that it needs and ends them: none needs another's, so that they never share a GPU.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,28 +13,23 @@ from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import Scope, start_judge, start_learner, start_samplers
 from flame_ray.elicitation.few_shot import STOP, FewShot
-from flame_ray.elicitation.prompts import PromptMaker, as_prompt, shown_pool
-from flame_ray.elicitation.similar import Scores, by_meaning, by_words
+from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.embedder import Embedder
 from flame_ray.engines.models import KnownModel
-from flame_ray.errors import DataError, Interrupted
+from flame_ray.errors import Interrupted
 from flame_ray.journal.sft_journal import ROUND
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.learner.durable import DurableLearner
-from flame_ray.prompts.classify import classify, decide, decide_by_label
-from flame_ray.prompts.embedding_classifier import open_classifier
-from flame_ray.rewards.factuality.evidence import Evidence
-from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
+from flame_ray.prompts.classify import classify
+from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.sft import Demonstration, SftStages, SftTraining
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Passage, Prompt
+from flame_ray.types import Group, Prompt
 
-log = logging.getLogger(__name__)
 Advance = Callable[[int, int], None]  # (steps done, steps in all)
 
 
@@ -62,15 +56,12 @@ class SftClusterStages(ExitStack):
         return SftStages(self.classify, self.elicit, self.train, self.save)
 
     def classify(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
-        config = self.config.classify
-        if config.by == "label":
-            return decide_by_label(prompts_P)
-        if config.by == "embedding":
-            found = open_classifier(config).probabilities([prompt.text for prompt in prompts_P])
-            return decide(prompts_P, found, config.threshold)
+        return InstructionClassifier(self.config.classify, self._ask).classify(prompts_P)
+
+    def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
         with Scope(self.config) as scope:
             model = PooledModel(start_judge(scope, self.judge.ref))
-            return classify(prompts_P, model, self.classified, config.threshold)
+            return classify(prompts_P, model, self.classified, self.config.classify.threshold)
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
@@ -130,31 +121,6 @@ class SftClusterStages(ExitStack):
 
     def few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
         """The few-shot prompt of each instruction, by its id."""
-        elicit, pool = self.config.sft.elicit, shown_pool(seeds_D)
-        if len(pool) < elicit.shots:
-            fix = "add seeds to sft.sources, or lower sft.elicit.shots"
-            raise DataError(f"at least {elicit.shots} seeds that can be shown (sft.elicit.shots)", str(len(pool)), fix)
-        limit = self.config.model.max_length - elicit.max_tokens - 1
+        limit = self.config.model.max_length - self.config.sft.elicit.max_tokens - 1
         length = ChatTokenizer(self.policy.folder, self.config.model).length
-        maker = PromptMaker(pool, self._scores([each.prompt.text for each in pool]), elicit.shots, length, limit)
-        passages_PK = self._passages([prompt.text for prompt in prompts_P])
-        shown = {
-            prompt.id: maker.few_shot(prompt, passages_K) for prompt, passages_K in zip(prompts_P, passages_PK, strict=True)
-        }
-        fewer = sum(each is None or each.shots < elicit.shots for each in shown.values())
-        if fewer:
-            found = f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {elicit.shots} examples"
-            log.warning("%s: raise model.max_length, or lower sft.elicit.max_tokens", found)
-        return shown
-
-    def _scores(self, texts: Sequence[str]) -> Scores:
-        elicit = self.config.sft.elicit
-        return by_words(texts) if elicit.similarity == "bm25" else by_meaning(texts, Embedder(elicit.embedder))
-
-    def _passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
-        """The passages that each prompt shows; found in this process, which has no vLLM."""
-        factuality, keep = self.config.factuality, self.config.sft.elicit.passages
-        if not keep:
-            return [()] * len(texts)
-        retriever, reranker = open_retriever(factuality), open_reranker(factuality)
-        return Evidence(retriever, max(factuality.retrieve, keep), keep, "prompt", reranker).find(texts)
+        return PromptMaker(seeds_D, self.config, length, limit).few_shots(prompts_P)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import cached_property, partial
+from functools import partial
 
 from flame_ray.advantages import grade
 from flame_ray.cluster.interrupt import raise_if_interrupted
@@ -22,8 +22,8 @@ from flame_ray.learner.data import graded_examples, pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import build_pairs, factual_first
-from flame_ray.prompts.classify import classify, decide, decide_by_label
-from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier
+from flame_ray.prompts.classify import classify
+from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
@@ -68,6 +68,7 @@ class ClusterStages:
     ):
         self._workers, self._config, self._decode = workers, config, decode
         self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
+        self._classifier = InstructionClassifier(config.classify, self._ask)
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
         choice = checkpoints.choice()
         # The round whose weights the next one starts from, after a round that was rolled back or skipped.
@@ -97,19 +98,10 @@ class ClusterStages:
 
     def classify(self, prompts_P: Sequence[Prompt], round: int) -> Sequence[Prompt]:
         """Decide which prompts need facts."""
-        config = self._config.classify
-        match config.by:
-            case "label":
-                return decide_by_label(prompts_P)
-            case "embedding":
-                found = self._embedding_classifier.probabilities([prompt.text for prompt in prompts_P])
-                return decide(prompts_P, found, config.threshold)
-            case "model":
-                return classify(prompts_P, PooledModel(self._workers.judge), self._classified, config.threshold)
+        return self._classifier.classify(prompts_P)
 
-    @cached_property
-    def _embedding_classifier(self) -> EmbeddingClassifier:
-        return open_classifier(self._config.classify)
+    def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
+        return classify(prompts_P, PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout

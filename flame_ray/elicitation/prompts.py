@@ -1,28 +1,97 @@
-"""Makes the few-shot prompt of each instruction, from the demonstrations that are most like it."""
+"""Makes the few-shot prompt of each instruction, from the demonstrations that are most like it and from passages."""
 
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
+from flame_ray.config import Config
 from flame_ray.elicitation.few_shot import FewShot, can_be_shown, fitted_prompt
-from flame_ray.elicitation.similar import Scores, distinct, nearest
+from flame_ray.elicitation.similar import Scores, by_meaning, by_words, distinct, nearest
+from flame_ray.engines.embedder import Embedder, embedder_folder
+from flame_ray.errors import DataError
+from flame_ray.rewards.factuality.corpus import check_corpus, signature
+from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
 from flame_ray.sft import Demonstration
 from flame_ray.types import Passage, Prompt
 
+log = logging.getLogger(__name__)
+RETRIEVAL = ("title_column", "text_column", "retriever", "embedder", "reranker", "retrieve")  # of `factuality`
 
-@dataclass(frozen=True, slots=True)
+
 class PromptMaker:
-    """`pool`: what may be shown, scored by `scores`. `shots`: how many to show, if `limit` tokens have room for them."""
+    """Makes prompts as `sft.elicit` says. What finds seeds and passages is opened when it is first needed, in this process,
+    which must have no vLLM.
 
-    pool: Sequence[Demonstration]
-    scores: Scores
-    shots: int
-    length: Callable[[str], int]
-    limit: int
+    `length` counts the tokens of a prompt, which may have `limit` of them. Raises DataError if too few seeds can be shown.
+    """
 
-    def few_shot(self, prompt: Prompt, passages_K: Sequence[Passage] = ()) -> FewShot | None:
-        """The prompt; None if the instruction alone is too long."""
-        shown = nearest(prompt.text, self.pool, self.scores, self.shots)
-        return fitted_prompt(prompt.text, shown, passages_K, self.length, self.limit)
+    def __init__(self, seeds_D: Sequence[Demonstration], config: Config, length: Callable[[str], int], limit: int):
+        self._elicit, self._factuality = config.sft.elicit, config.factuality
+        self._pool, self._length, self._limit = shown_pool(seeds_D), length, limit
+        if len(self._pool) < self._elicit.shots:
+            expected = f"at least {self._elicit.shots} seeds that can be shown (sft.elicit.shots)"
+            raise DataError(expected, str(len(self._pool)), "add seeds to sft.sources, or lower sft.elicit.shots")
+
+    def few_shots(self, prompts_P: Sequence[Prompt]) -> dict[str, FewShot | None]:
+        """The few-shot prompt of each instruction, by its id; None if the instruction alone is too long."""
+        passages_PK = self._passages([prompt.text for prompt in prompts_P])
+        shown = {
+            prompt.id: self._few_shot(prompt, passages_K) for prompt, passages_K in zip(prompts_P, passages_PK, strict=True)
+        }
+        shots = self._elicit.shots
+        if fewer := sum(each is None or each.shots < shots for each in shown.values()):
+            found = f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {shots} examples"
+            log.warning("%s: raise model.max_length (for an evaluation, suites.max_length), or lower sft.elicit.shots", found)
+        return shown
+
+    def made_by(self) -> dict[str, Any]:
+        """What the prompts depend on, beside the instructions."""
+        seeds = json.dumps([(each.prompt.text, each.answer) for each in self._pool])
+        made_by: dict[str, Any] = {
+            "shots": self._elicit.shots,
+            "similarity": self._elicit.similarity,
+            "embedder": self._elicit.embedder if self._elicit.similarity == "dense" else None,
+            "seeds": hashlib.sha256(seeds.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+            "passages": self._elicit.passages,
+        }
+        if self._elicit.passages:
+            factuality = self._factuality
+            made_by["corpus"] = signature(factuality.corpus, factuality.title_column, factuality.text_column)
+            made_by["retrieval"] = {name: getattr(factuality, name) for name in RETRIEVAL}
+        return made_by
+
+    def _few_shot(self, prompt: Prompt, passages_K: Sequence[Passage]) -> FewShot | None:
+        shown = nearest(prompt.text, self._pool, self._scores, self._elicit.shots)
+        return fitted_prompt(prompt.text, shown, passages_K, self._length, self._limit)
+
+    @cached_property
+    def _scores(self) -> Scores:
+        texts = [each.prompt.text for each in self._pool]
+        return by_words(texts) if self._elicit.similarity == "bm25" else by_meaning(texts, Embedder(self._elicit.embedder))
+
+    def _passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
+        """The passages that each prompt shows."""
+        return self._evidence.find(texts) if self._elicit.passages else [()] * len(texts)
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        keep = self._elicit.passages
+        retriever, reranker = open_retriever(self._factuality), open_reranker(self._factuality)
+        return Evidence(retriever, max(self._factuality.retrieve, keep), keep, "prompt", reranker)
+
+
+def check_sources(config: Config) -> None:
+    """Raises ModelError or DataError if the embedder or the corpus that prompts are made with is not there."""
+    elicit, factuality = config.sft.elicit, config.factuality
+    if elicit.similarity == "dense":
+        embedder_folder(elicit.embedder)
+    if elicit.passages:
+        check_corpus(factuality.corpus, factuality.title_column, factuality.text_column)
 
 
 def shown_pool(seeds_D: Sequence[Demonstration]) -> list[Demonstration]:

@@ -4,14 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
-from flame_ray.reproduction.systems import Scale, Step, System
-from flame_ray.reproduction.tables import JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
+from flame_ray.reproduction.systems import Evaluated, Scale, Step, System
+from flame_ray.reproduction.tables import AGREEMENT, JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
 
-EVALUATE = "evaluate.yaml"  # the job file of a scale that says how models are evaluated
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
 
 
@@ -49,7 +48,17 @@ class PlannedEvaluation:
         return (*((self.model,) if self.is_made else ()), *((self.against,) if self.against else ()))
 
 
-Job = PlannedStep | PlannedEvaluation
+@dataclass(frozen=True, slots=True)
+class PlannedAgreement:
+    """A factuality reward on the responses that people have labelled."""
+
+    key: str
+    config: Config
+    suite: ClassVar[str] = AGREEMENT
+    needs: ClassVar[tuple[str, ...]] = ()
+
+
+Job = PlannedStep | PlannedEvaluation | PlannedAgreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +101,7 @@ class Plan:
     def __init__(self, scale: Scale, seeds: int, load: Load):
         self.jobs: dict[str, Job] = {}
         self._scale, self._seeds, self._load = scale, seeds, load
-        self._evaluate = load(EVALUATE, ())
-        suites, score = self._evaluate.suites.model_dump(), self._evaluate.score.model_dump()
-        self._how = _computed(self._evaluate) | {"suites": suites, "score": score}
+        self._evaluated: dict[Evaluated, Config] = {}
         self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
 
     def add(self, table: Table) -> PlannedTable:
@@ -125,6 +132,8 @@ class Plan:
 
     def _key(self, table: Table, system: System, measure: Measure, seed: int) -> str:
         """The key of the job that gives a figure, which is added if it is new."""
+        if measure.source == AGREEMENT:
+            return self._agreement(system).key
         steps = self._steps(system, seed)
         if measure.is_of_step:
             return next(step.key for step in reversed(steps) if step.command == measure.source)
@@ -157,16 +166,33 @@ class Plan:
         return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
-        model = steps[-1].key if steps else system.model or self._evaluate.model.policy
-        key = f"{suite}-{_digest([suite, model, against, self._how])}"
-        planned = PlannedEvaluation(key, suite, model, bool(steps), self._evaluate, against)
+        config = self._config_of(system.evaluated)
+        model = steps[-1].key if steps else system.model or config.model.policy
+        key = f"{suite}-{_digest([suite, model, against, _evaluates(config)])}"
+        planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
+
+    def _agreement(self, system: System) -> PlannedAgreement:
+        config = self._config_of(system.evaluated)
+        planned = PlannedAgreement(f"{AGREEMENT}-{_digest(_evaluates(config))}", config)
+        self.jobs.setdefault(planned.key, planned)
+        return planned
+
+    def _config_of(self, evaluated: Evaluated) -> Config:
+        if evaluated not in self._evaluated:
+            self._evaluated[evaluated] = self._load(evaluated.job, evaluated.settings)
+        return self._evaluated[evaluated]
 
 
 def _computed(config: Config) -> dict[str, Any]:
     """The settings that decide what is computed: nothing of places, workers, and devices."""
     return lasting(config.model_dump(mode="json"))
+
+
+def _evaluates(config: Config) -> dict[str, Any]:
+    """The same of an evaluation, also what a resumed run may change."""
+    return _computed(config) | {"suites": config.suites.model_dump(), "score": config.score.model_dump()}
 
 
 def _digest(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 models/<key>/       the folder of a run
 evaluations/<key>/  what `flame-ray evaluate` wrote
+agreements/<key>.json   what `flame-ray agreement` wrote
 references/<key>.json   the baseline's answers, as reference outputs for others
 failures/<key>.txt  why a job failed the last time
 """
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import StorageError
+from flame_ray.evaluation.suites.base import SuiteResult
 from flame_ray.journal.run_folder import CONFIG, RunFolder
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.report.suites import result_of_content
 from flame_ray.reproduction.paired import ByPrompt
-from flame_ray.reproduction.plan import Job, PlannedStep
+from flame_ray.reproduction.plan import Job, PlannedAgreement, PlannedStep
 from flame_ray.reproduction.results import Found
+from flame_ray.reproduction.tables import AGREEMENT
 from flame_ray.storage.atomic import write_file
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import Interval
 
 RESULT, ANSWERS = "result.json", "answers.jsonl"
 NOT_DONE = "not done yet"
@@ -39,12 +43,17 @@ class Store:
     def evaluation(self, key: str) -> Path:
         return self._folder / "evaluations" / key
 
+    def agreement(self, key: str) -> Path:
+        return self._folder / "agreements" / f"{key}.json"
+
     def is_begun(self, key: str) -> bool:
         return (self.models / key / CONFIG).is_file()
 
     def is_done(self, job: Job) -> bool:
         if isinstance(job, PlannedStep):
             return self._summary(job.key).get("status") == "complete"
+        if isinstance(job, PlannedAgreement):
+            return self.agreement(job.key).is_file()
         return self._written(job.key, RESULT) is not None
 
     def found(self, job: Job) -> Found:
@@ -53,6 +62,8 @@ class Store:
             return self._failure(job.key) or NOT_DONE
         if isinstance(job, PlannedStep):
             return self._summary(job.key)
+        if isinstance(job, PlannedAgreement):
+            return _tau(json.loads(self.agreement(job.key).read_bytes()))
         path = self._written(job.key, RESULT)
         assert path is not None
         return result_of_content(json.loads(path.read_bytes()))
@@ -104,3 +115,10 @@ class Store:
     def _written(self, key: str, name: str) -> Path | None:
         """A file of the one suite's folder that `flame-ray evaluate` wrote."""
         return next(iter(sorted(self.evaluation(key).glob(f"*/*/{name}"))), None)
+
+
+def _tau(found: Mapping[str, Any]) -> SuiteResult:
+    """Of all that `flame-ray agreement` found, what table 10 of the paper has."""
+    tau, n = found["tau_precision_errors"], found["n"]
+    low, high = tau["pooled_ci95"] or (None, None)
+    return SuiteResult(AGREEMENT, n, {"tau": Interval(tau["pooled"], low, high, n)})

@@ -15,6 +15,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """How a system is evaluated: by a job file of the scale, and settings of its own."""
+
+    job: str = "evaluate.yaml"
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """A row of a table, under the paper's name.
 
@@ -25,6 +33,7 @@ class System:
     steps: tuple[Step, ...] = ()
     model: str | None = None
     lacks: str | None = None
+    evaluated: Evaluated = Evaluated()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +56,13 @@ SCALES = {
 
 ELICIT_FACTS = "sft.fact_based=elicited"
 ELICIT_OTHERS = "sft.others=elicited"
-NO_PASSAGES = "a model cannot be evaluated with retrieved passages before its prompt yet"
 
 
 def _then(start: System, name: str, job: str, *settings: str) -> System:
     return System(name, (*start.steps, Step("run", job, settings)))
 
 
-PT = System("PT")
+PT = System("PT", evaluated=Evaluated("few-shot.yaml"))
 SFT = System("SFT", (Step("sft", "sft.yaml"),))
 SFT_FACT = System("SFT^fact", (Step("sft", "sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS)),))
 SFT_FLAME = System("SFT^flame", (Step("sft", "sft.yaml", (ELICIT_FACTS,)),))
@@ -69,15 +77,18 @@ FLAME_DPO_FLAME = _then(SFT_FLAME, "SFT^flame + DPO^flame", "dpo-flame.yaml")
 # Table 1, the pilot on biographies.
 _SFT_ON_PT = Step("sft", "pilot-sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS))
 _SFT_ON_RAG = Step("sft", "pilot-sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS, "sft.elicit.passages=10"))
-PILOT_PT = System("7B PT")
-PILOT_RAG = System("7B PT + RAG", lacks=NO_PASSAGES)
+PILOT_PT = System("7B PT", evaluated=Evaluated("pilot-few-shot.yaml"))
+PILOT_RAG = System("7B PT + RAG", evaluated=Evaluated("pilot-few-shot.yaml", ("sft.elicit.passages=10",)))
 PILOT_SFT_PT = System("7B SFT on PT", (_SFT_ON_PT,))
 PILOT_SFT_RAG = System("7B SFT on RAG", (_SFT_ON_RAG,))
 PILOT_DPO_FS = System("7B DPO, FS ranks own samples", (_SFT_ON_PT, Step("run", "pilot-dpo.yaml")))
-PILOT_DPO_RAG = System("7B DPO, RAG over PT", lacks="pairs of answers with and without passages cannot be built yet")
+PILOT_DPO_RAG = System(
+    "7B DPO, RAG over PT",
+    lacks="its pairs are answers of the model before any tuning, with passages and without; a run pairs only its own samples",
+)
 
 # Table 6, with and without classification.
-SFT_MIXED = System("SFT, mixed without classes", lacks="a seed cannot have both a human answer and elicited ones yet")
+SFT_MIXED = System("SFT, mixed without classes", (Step("sft", "sft.yaml", ("sft.fact_based=both", "sft.others=both")),))
 SFT_CLASSIFIED = System("SFT, by instruction", SFT_FLAME.steps)
 DPO_UNCLASSIFIED = _then(SFT, "DPO^flame, no classes", "dpo-flame.yaml", "classify.threshold=0.0")
 DPO_CLASSIFIED = System("DPO^flame, by instruction", DPO_FLAME.steps)
@@ -95,12 +106,19 @@ F_DPO = _then(SFT, "F-DPO", "dpo-flame.yaml", "learner.loss=fdpo")
 MASK_DPO = _then(SFT, "Mask-DPO", "dpo-flame.yaml", "learner.loss=mask_dpo")
 GRPO = _then(SFT, "GRPO, ternary reward", "dpo-flame.yaml", "learner.loss=grpo")
 
-_BY_AGREEMENT = "no row of a model: `flame-ray agreement --kind responses` measures it, on a file of people's counts"
+# Table 10: rows are factuality rewards, not models.
+_NO_70B = "no job file has a checker of 70 billion parameters"
+
+
+def _reward(name: str, *settings: str) -> System:
+    return System(name, evaluated=Evaluated(settings=settings))
+
+
 TAUS = (
-    System("7B atomic facts, 5 supports", lacks=_BY_AGREEMENT),
-    System("7B atomic facts, 10 supports", lacks=_BY_AGREEMENT),
-    System("70B atomic facts, 5 supports", lacks=_BY_AGREEMENT),
-    System("70B atomic facts, 10 supports", lacks=_BY_AGREEMENT),
-    System("7B sentences, 5 supports", lacks=_BY_AGREEMENT),
-    System("7B sentences, 10 supports", lacks=_BY_AGREEMENT),
+    _reward("7B atomic facts, 5 supports", "factuality.keep=5"),
+    _reward("7B atomic facts, 10 supports", "factuality.keep=10"),
+    System("70B atomic facts, 5 supports", lacks=_NO_70B),
+    System("70B atomic facts, 10 supports", lacks=_NO_70B),
+    _reward("7B sentences, 5 supports", "factuality.decompose=sentence", "factuality.keep=5"),
+    _reward("7B sentences, 10 supports", "factuality.decompose=sentence", "factuality.keep=10"),
 )

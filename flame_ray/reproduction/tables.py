@@ -9,11 +9,13 @@ from flame_ray.reproduction.systems import System
 
 WIN_RATE = "win_rate"
 Contrast = tuple[System, System]  # the first minus the second
+AGREEMENT = "agreement"  # the source of a figure that `flame-ray agreement` measures
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A column. `figure` is a figure of a suite's result; or, of `sft` and `run`, a path in the summary of the last such step.
+    """A column. `figure` is a figure of the result of a suite, or of `agreement`; or, of `sft` and `run`, a path in the summary
+    of the last such step.
 
     `factor` brings our figure into the paper's unit, which is shown with so many `digits`. `against_baseline`: it is that of
     answers which are compared with those of the table's baseline.
@@ -84,7 +86,6 @@ TRAINED = (
     (of.FLAME_DPO_FLAME, of.FLAME_DPO),
     (of.FLAME_DPO_FLAME, of.DPO),
 )
-AS_A_CHAT = "PT is asked as a chat; the paper asks it with five examples."
 OWN_SAMPLES = (
     "Rows share their SFT model and its evaluations. Each samples and scores its own responses; verdicts of models are kept."
 )
@@ -97,7 +98,7 @@ TABLES: Mapping[str, Table] = {
             "Pilot on biographies",
             (of.PILOT_PT, of.PILOT_RAG, of.PILOT_SFT_PT, of.PILOT_SFT_RAG, of.PILOT_DPO_FS, of.PILOT_DPO_RAG),
             BIOGRAPHY,
-            notes=(AS_A_CHAT, "DPO starts from SFT on PT."),
+            notes=("DPO starts from SFT on PT.",),
         ),
         Table(
             "2",
@@ -105,8 +106,7 @@ TABLES: Mapping[str, Table] = {
             (of.PT, of.SFT, of.SFT_FACT, of.SFT_FLAME),
             (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.SFT,
-            (AS_A_CHAT,),
-            ((of.SFT_FACT, of.SFT), FINE_TUNED),
+            contrasts=((of.SFT_FACT, of.SFT), FINE_TUNED),
         ),
         Table(
             "3",
@@ -167,7 +167,12 @@ TABLES: Mapping[str, Table] = {
             "10",
             "Agreement of the factuality reward with people: Kendall's tau",
             of.TAUS,
-            (Measure("tau", "run", "tau", digits=2),),
+            (Measure("tau", AGREEMENT, "tau", digits=2),),
+            notes=(
+                "Tau-b over all responses of suites.labelled: precision beside the number of facts that people call false, "
+                "negated. The checker is that of the scale's job files.",
+                "Supports are retrieved passages. Where the labelled responses bring evidence of their own, all of it counts.",
+            ),
         ),
         Table(
             "11",

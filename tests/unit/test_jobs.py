@@ -135,9 +135,10 @@ def test_a_job_of_a_scale_is_called_after_its_file_and_builds_on_the_scales_base
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_scale_has_the_job_of_every_step(scale):
-    steps = {step.job for table in TABLES.values() for system in table.rows for step in system.steps}
-    assert {path.name for path in FILES if path.parent.name == scale} == {*steps, "base.yaml", "evaluate.yaml"}
+def test_a_scale_has_the_job_of_every_step_and_evaluation(scale):
+    systems = [system for table in TABLES.values() for system in table.rows]
+    jobs = {step.job for system in systems for step in system.steps} | {system.evaluated.job for system in systems}
+    assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml"}
 
 
 @pytest.mark.parametrize("path", **names([path for path in FILES if path.name == "base.yaml"]))
@@ -163,6 +164,19 @@ def test_the_papers_fine_tuning_states_the_papers_hyper_parameters():
     assert (learner.loss, learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == ("nll", 500, 32, 1e-6, 1e-7)
     assert (elicit.samples, elicit.shots, sum(source.limit for source in config.sft.sources)) == (10, 5, 3200)
     assert (learner.lora, config.model.max_length, config.run.save_merged) == (None, 2048, True)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("few_shot", "fine_tuning"), [("few-shot", "sft"), ("pilot-few-shot", "pilot-sft")])
+def test_the_model_before_any_tuning_is_evaluated_after_the_seeds_of_its_fine_tuning(scale, few_shot, fine_tuning):
+    asked, tuned = (load_config(JOBS_FOLDER / scale / f"{name}.yaml") for name in (few_shot, fine_tuning))
+    sources = [[source.model_copy(update={"label_column": None}) for source in each.sft.sources] for each in (asked, tuned)]
+    assert sources[0] == sources[1]
+    names = ("shots", "similarity", "embedder")
+    assert all(getattr(asked.sft.elicit, name) == getattr(tuned.sft.elicit, name) for name in names)
+    assert asked.suites.ask == "few_shot"
+    differs = {"run", "sft", "suites"}
+    assert asked.model_dump(exclude=differs) == load_config(JOBS_FOLDER / scale / "evaluate.yaml").model_dump(exclude=differs)
 
 
 @pytest.mark.parametrize("path", **names(PAPER_JOBS))

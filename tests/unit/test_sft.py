@@ -40,9 +40,9 @@ class Recorded:
         return "here"
 
 
-def run(facts_elicited, others_elicited, demonstrations=(*SEEDS, JUDGING)):
+def run(fact_based, others, demonstrations=(*SEEDS, JUDGING)):
     recorded = Recorded()
-    report = run_sft(recorded.stages(), demonstrations, Mixture(facts_elicited, others_elicited, weight=2.0))
+    report = run_sft(recorded.stages(), demonstrations, Mixture(fact_based, others, weight=2.0))
     return recorded, report
 
 
@@ -56,32 +56,45 @@ def own(id):
 
 
 def test_with_human_answers_alone_no_model_is_asked_anything():
-    recorded, report = run(False, False)
+    recorded, report = run("human", "human")
     assert recorded.learned == HUMAN_FACT + HUMAN_OTHER + AS_IT_IS
     assert recorded.calls == [("train", 4), ("save",)]
     assert (report.seeds, report.fact_based, report.elicited, report.model) == (2, None, Elicited(0, 0, {}), "here")
 
 
 def test_with_own_answers_to_facts_the_others_stay_human():
-    recorded, report = run(True, False)
+    recorded, report = run("elicited", "human")
     assert recorded.learned == HUMAN_OTHER + AS_IT_IS + own("fact")
     assert recorded.calls == [("classify", ["fact", "other"]), ("elicit", ["fact"], 3), ("train", 5), ("save",)]
     assert (report.fact_based, report.elicited) == (1, Elicited(1, 2, {}))
 
 
 def test_with_own_answers_alone_nothing_is_classified_and_what_is_no_seed_stays():
-    recorded, report = run(True, True)
+    recorded, report = run("elicited", "elicited")
     assert recorded.learned == AS_IT_IS + own("fact") + own("other")
     assert recorded.calls[0] == ("elicit", ["fact", "other"], 3)
     assert (report.fact_based, report.elicited.answers) == (None, 4)
 
 
 def test_own_answers_to_all_but_facts_can_be_learned_too():
-    assert run(False, True)[0].learned == HUMAN_FACT + AS_IT_IS + own("other")
+    assert run("human", "elicited")[0].learned == HUMAN_FACT + AS_IT_IS + own("other")
+
+
+def test_with_both_each_seed_keeps_its_human_answers_beside_the_models_own_and_nothing_is_classified():
+    recorded, report = run("both", "both")
+    assert recorded.learned == HUMAN_FACT + HUMAN_OTHER + AS_IT_IS + own("fact") + own("other")
+    assert [call[0] for call in recorded.calls] == ["elicit", "train", "save"]
+    assert (report.fact_based, report.elicited) == (None, Elicited(2, 4, {}))
+
+
+def test_both_can_be_for_facts_alone():
+    recorded, report = run("both", "human")
+    assert recorded.learned == HUMAN_FACT + HUMAN_OTHER + AS_IT_IS + own("fact")
+    assert (report.fact_based, report.elicited) == (1, Elicited(1, 2, {}))
 
 
 def test_where_no_seed_needs_facts_the_model_is_not_asked_for_answers():
-    recorded, report = run(True, False, [SEEDS[1]])
+    recorded, report = run("elicited", "human", [SEEDS[1]])
     assert [call[0] for call in recorded.calls] == ["classify", "train", "save"]
     assert (report.fact_based, report.elicited) == (0, Elicited(0, 0, {}))
 

@@ -8,27 +8,45 @@ import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
-from flame_ray.commands.evaluate import Context, _check_read, measured, suite_made_by
+from flame_ray.commands.evaluate import Context, _asks_judge, _check_read, _maker, measured, suite_made_by
 from flame_ray.commands.evaluate_stages import EvaluationStages, digest, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
+from flame_ray.elicitation.few_shot import STOP
+from flame_ray.elicitation.prompts import PromptMaker
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
-from flame_ray.errors import DataError, EngineError, ModelError, StorageError
+from flame_ray.errors import DataError, EngineError, FlameError, ModelError, StorageError
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
 from flame_ray.report.progress import Screen
+from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Missing, VerdictLabel
-from tests.builders import make_fact_score, make_group, make_missing, make_prompt, make_response, make_sample, make_score
+from tests.builders import (
+    make_demonstration,
+    make_fact_score,
+    make_group,
+    make_missing,
+    make_prompt,
+    make_response,
+    make_sample,
+    make_score,
+)
 from tests.doubles import FakePool
 
 PROMPTS = [make_prompt(name, f"What is {name}?", fact_based=True) for name in ("a", "b", "c")]
 
 
 class Workers(FakePool):
+    """Notes the plans of what it samples."""
+
     limits = Limits(workers=1, min_workers=1, batch=4)
+
+    def submit(self, method, item, *context, **how):
+        self.plans = [*getattr(self, "plans", []), *(each for each in context if isinstance(each, SamplingPlan))]
+        return super().submit(method, item, *context, **how)
 
 
 class FakePools:
@@ -66,11 +84,16 @@ def stages(monkeypatch, tmp_path):
     (tmp_path / "judge").mkdir()
     judge = KnownModel(ModelRef("judge"), tmp_path / "judge", {})
 
-    def make(pools: FakePools, fingerprint: str = "mine", **sections) -> EvaluationStages:
-        model = EvaluatedModel("mine", judge, None, fingerprint)
-        return EvaluationStages(parse_config(sections, "here"), model, judge, pools, Screen(Console(file=io.StringIO())))
+    def make(pools: FakePools, fingerprint: str = "mine", seeds=None, limit=1000, **sections) -> EvaluationStages:
+        model, config = EvaluatedModel("mine", judge, None, fingerprint), parse_config(sections, "here")
+        maker = PromptMaker(seeds, config, words, limit) if seeds else None
+        return EvaluationStages(config, model, judge, pools, Screen(Console(file=io.StringIO())), maker)
 
     return make
+
+
+def words(text):
+    return len(text.split())
 
 
 def asked(pool: FakePool) -> list[str]:
@@ -114,6 +137,66 @@ def test_suites_with_the_same_prompt_share_its_answer_under_their_own_ids(stages
     pools = FakePools()
     (answer,) = stages(pools).answers([make_prompt("elsewhere/1", PROMPTS[0].text)])
     assert asked(pools.answering) == [] and answer.id.prompt_id == "elsewhere/1"
+
+
+SEEDS = [make_demonstration(f"What is {name}?", f"{name} is good.") for name in ("salt", "a", "water")]
+TWO = {"sft": {"elicit": {"shots": 2}}}
+
+
+def continues(method, prompt):
+    return make_group(make_response(" It is so.\n", round=0, prompt=prompt.id), prompt=prompt)
+
+
+def test_a_prompt_is_asked_in_plain_text_after_seeds_that_are_not_itself_and_up_to_the_next_heading(stages):
+    pools = FakePools(continues)
+    (answer,) = stages(pools, seeds=SEEDS, **TWO).answers(PROMPTS[:1])
+    ((_, prompt),), (plan,) = pools.answering.asked, pools.answering.plans
+    assert prompt.text.endswith("### Instruction:\nWhat is a?\n\n### Response:\n")
+    assert "salt is good." in prompt.text and "water is good." in prompt.text and "a is good." not in prompt.text
+    assert (plan.chat, plan.stop, plan.temperature, plan.max_tokens) == (False, STOP, 0.0, 512)
+    assert (answer.text, answer.id.prompt_id) == ("It is so.", "a")
+
+
+def test_answers_to_chats_and_after_other_examples_or_passages_are_others(stages, tmp_path):
+    lima = make_prompt("lima", "Where is Lima?")
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"title": "Lima", "text": "A city in Peru."}\n')
+    passages = {"sft": {"elicit": {"shots": 2, "passages": 1}}, "factuality": {"corpus": str(corpus)}}
+    stages(FakePools(continues), seeds=SEEDS, **TWO).answers([lima])
+    for changed in (
+        {},
+        {"seeds": [*SEEDS, make_demonstration("Who?", "She.")], **TWO},
+        {"seeds": SEEDS, "sft": {"elicit": {"shots": 1}}},
+        {"seeds": SEEDS, **passages},
+    ):
+        pools = FakePools(continues)
+        stages(pools, **changed).answers([lima])
+        assert asked(pools.answering) == ["lima"], changed
+    assert "### Passage:\nLima: A city in Peru.\n\n### Instruction:\nWhere is Lima?" in pools.answering.asked[0][1].text
+    again = FakePools(continues)
+    stages(again, seeds=SEEDS, **TWO).answers([lima])
+    assert asked(again.answering) == []
+
+
+def test_a_prompt_without_room_for_an_answer_is_named(stages):
+    long = make_prompt("long", "word " * 30)
+    with pytest.raises(DataError, match=r"prompt `long`: 'word word.*suites\.max_length"):
+        stages(FakePools(continues), seeds=SEEDS, limit=20, **TWO).answers([PROMPTS[0], long])
+
+
+def test_what_few_shot_prompts_need_is_missed_before_anything_starts(folder, add_tokenizer):
+    add_tokenizer(folder)
+    model = EvaluatedModel("mine", KnownModel(ModelRef("mine"), folder, {}), None, "mine")
+    assert _maker(Config(), model) is None
+    seeds = {"sources": [{"source": "seeds"}]}
+    for sft, said in (
+        ({}, "sft.sources with a set of instructions"),
+        (seeds | {"elicit": {"passages": 1}}, "nowhere.jsonl"),
+        (seeds | {"elicit": {"similarity": "dense", "embedder": "./none"}}, r"\./none"),
+    ):
+        asked_so = {"suites": {"ask": "few_shot"}, "factuality": {"corpus": "nowhere.jsonl"}, "sft": sft}
+        with pytest.raises(FlameError, match=said):
+            _maker(parse_config(asked_so, "here"), model)
 
 
 def test_facts_are_checked_once_on_each_corpus_and_a_failure_is_tried_again(stages):
@@ -223,6 +306,26 @@ def test_a_suite_of_facts_without_an_instruction_that_needs_them_is_an_error(sta
         stages(pools).fact_based(PROMPTS)
 
 
+def test_labels_decide_on_no_suite_which_has_none_and_the_judge_is_asked_instead(stages):
+    pools = FakePools(judge=lambda method, chat: (-1.0, -3.0) if "a?" in chat[-1]["content"] else (-3.0, -1.0))
+    found = stages(pools, classify={"by": "label"}).fact_based(PROMPTS)
+    assert [prompt.id for prompt in found] == ["a"] and len(pools.judging.asked) == 3
+
+
+def test_a_light_classifier_decides_without_a_judge_where_the_settings_say_so(stages, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    texts = {"Which river runs through Vienna?": True, "What is the capital of Peru?": True, "Write a poem.": False}
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("".join(json.dumps({"prompt": text, "facts": label}) + "\n" for text, label in texts.items()))
+    source = {"source": str(labels), "label_column": "facts", "heldout_fraction": 0}
+    classify = {"by": "embedding", "labels": [source]}
+    poem, suite = make_prompt("poem", "Write a poem about a cat."), Suite("mine", (), FactMeasure(), only_fact_based=True)
+    config = parse_config({"classify": classify}, "here")
+    pools = FakePools(judge=lambda method, chat: (-1.0, -3.0))
+    assert stages(pools, classify=classify).fact_based([*PROMPTS, poem]) == tuple(PROMPTS)
+    assert pools.judging.asked == [] and not _asks_judge(suite, config) and _asks_judge(suite, Config())
+
+
 def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
     rows = [Answered(PROMPTS[0], make_response(), facts=make_missing("worker lost"))] * 2
     rows.append(Answered(PROMPTS[0], make_response(tokens=(1, 2, 3)), facts=make_fact_score(VerdictLabel.SUPPORTED)))
@@ -246,10 +349,11 @@ def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(un
         assert result.figures["win_rate"].n == 19
 
 
-def made_by(model="mine", prompts=tuple(PROMPTS), **sections) -> str:
+def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, **sections) -> str:
     known = KnownModel(ModelRef("judge"), None, {})  # type: ignore[arg-type]
     config = parse_config(sections, "here")
-    context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None)  # type: ignore[arg-type]
+    maker = PromptMaker(seeds, config, words, 1000) if seeds else None
+    context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None, maker)  # type: ignore[arg-type]
     return digest(lasting(suite_made_by(Suite("mine", prompts, FactMeasure(), corpus="factbook"), context)))
 
 
@@ -258,6 +362,12 @@ def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it
     assert made_by(factuality={"workers": 2}, rollout={"workers": 3}, cluster={"address": "local"}) == same
     assert made_by(prompts=tuple(PROMPTS[:2])) != same
     assert made_by(model="other") != same
+    few_shot = [
+        made_by(seeds=SEEDS, **TWO),
+        made_by(seeds=SEEDS[:2], **TWO),
+        made_by(seeds=SEEDS, sft={"elicit": {"shots": 1}}),
+    ]
+    assert len({same, *few_shot}) == 4
     for changed in (
         {"score": {"recall_at": 9}},
         {"run": {"seed": 1}},

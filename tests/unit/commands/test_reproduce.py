@@ -44,7 +44,7 @@ def request_of(tmp_path):
 
 def carry_out(request: ReproduceRequest, doubles: FakeCommands):
     console = Console(file=io.StringIO())
-    commands = Commands(doubles.sft, doubles.run, doubles.evaluate)
+    commands = Commands(doubles.sft, doubles.run, doubles.evaluate, doubles.agreement)
     (filled, *_) = reproduce(request, console, console, commands)
     return filled
 
@@ -102,6 +102,26 @@ def test_a_suite_without_data_is_missing_and_the_setting_that_names_it_is_said(r
     filled = carry_out(request_of("3"), doubles)
     assert "suites.fava" in filled.cell("SFT", "fava.fs").missing
     assert {suite for suite, _ in doubles.compared} == {"factbook", "alpaca-eval"}
+
+
+def test_table_10_measures_rewards_on_labelled_responses_once_for_each_number_of_passages(request_of, tmp_path):
+    (tmp_path / "labelled.jsonl").write_text("{}\n")
+    settings = (f"suites.labelled={tmp_path / 'labelled.jsonl'}",)
+    first, again = FakeCommands(FIGURES), FakeCommands(FIGURES)
+    filled = carry_out(request_of("10", settings=settings, seeds=2), first)
+    found = [(config.factuality.decompose, config.factuality.keep) for _, config in first.done]
+    assert found == [("rule", 5), ("rule", 10), ("sentence", 5), ("sentence", 10)]
+    interval = filled.cell("7B sentences, 5 supports", "tau").ours.interval
+    assert (interval.mean, interval.low, interval.high, interval.n) == (0.05, 0.0, 1.0, 9)
+    assert "70 billion" in filled.cell("70B atomic facts, 5 supports", "tau").missing
+    assert carry_out(request_of("10", settings=settings), again) == filled and again.done == []
+
+
+@pytest.mark.parametrize("settings", [(), ("suites.labelled=nowhere.jsonl",)])
+def test_table_10_without_labelled_responses_says_which_setting_names_them(request_of, settings):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("10", settings=settings), doubles)
+    assert "suites.labelled" in filled.cell("7B sentences, 5 supports", "tau").missing and doubles.done == []
 
 
 def test_only_print_starts_nothing_and_shows_what_is_there(request_of, tmp_path):

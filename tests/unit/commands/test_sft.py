@@ -99,6 +99,7 @@ def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that
         ({"fact_based": "elicited"}, "model", ("judge", "rollout", "learner")),
         ({"fact_based": "elicited"}, "label", ("rollout", "learner")),
         ({"fact_based": "elicited", "others": "elicited"}, "model", ("rollout", "learner")),
+        ({"fact_based": "both", "others": "both"}, "model", ("rollout", "learner")),
     ],
 )
 def test_only_the_actors_that_the_stages_need_are_asked_of_the_cluster(job, sft, by, roles):
@@ -106,5 +107,5 @@ def test_only_the_actors_that_the_stages_need_are_asked_of_the_cluster(job, sft,
 
 
 def test_the_mixture_is_that_of_the_settings(job):
-    assert mixture_of(job({"fact_based": "elicited", "elicit": {"weight": 0.5}})) == Mixture(True, False, 0.5)
-    assert mixture_of(job({"others": "elicited"})) == Mixture(False, True, 1.0)
+    assert mixture_of(job({"fact_based": "elicited", "elicit": {"weight": 0.5}})) == Mixture("elicited", "human", 0.5)
+    assert mixture_of(job({"others": "elicited"})) == Mixture("human", "elicited", 1.0)

@@ -603,24 +603,6 @@ def test_a_prompt_is_classified_by_the_model_once_and_then_remembered(bound):
     assert made.judge.asked == [("choose", classification_messages(text)) for text in ("Which?", "Write.")]
 
 
-def test_a_light_classifier_is_trained_once_and_asks_nobody(bound, monkeypatch):
-    opened = []
-    monkeypatch.setattr(stages_module, "open_classifier", lambda config: opened.append(config) or Shortness())
-    labels = [{"source": "factbook"}, {"source": "open-ended"}]
-    made = bound(classify={"by": "embedding", "labels": labels, "threshold": 0.4}, judge=None)
-    for round in (0, 1):
-        decided = made.stages.classify([Prompt("a", "Which?"), Prompt("b", "Write a story.")], round)
-        assert [prompt.fact_based for prompt in decided] == [True, False]
-    assert len(opened) == 1 and made.judge.asked == []
-
-
-class Shortness:
-    """Finds one over the number of words."""
-
-    def probabilities(self, texts):
-        return [1 / len(text.split()) for text in texts]
-
-
 def test_labels_are_trusted_where_the_settings_say_so(bound):
     made = bound(classify={"by": "label"}, judge=None)
     assert [prompt.fact_based for prompt in made.stages.classify([FACTS, POEM], 1)] == [True, False]

@@ -58,7 +58,7 @@ def process(tmp_path, metrics, work, trained=False):
     run = RunFolder(Storage(tmp_path / "mine"))
     journal = SftJournal(run, "mine", Screen(Console(file=io.StringIO())), metrics, trained)
     with journal.recorded():
-        report = run_sft(journal.wrap(work.stages()), SEEDS, Mixture(facts_elicited=True, others_elicited=False))
+        report = run_sft(journal.wrap(work.stages()), SEEDS, Mixture("elicited", "human"))
     journal.complete(report, {"repeated": 2})
     return report
 

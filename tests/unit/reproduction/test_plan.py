@@ -109,6 +109,24 @@ def test_each_seed_makes_models_of_its_own_and_a_model_by_name_is_evaluated_once
     assert {step.config.run.seed for step in steps(three)} == {0, 1, 2}
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_model_before_any_tuning_is_asked_after_examples_and_for_one_row_also_after_passages(scale):
+    plan = plan_of("1", "2", scale=scale)
+    asked = {}
+    for table, system in (("1", "7B PT"), ("1", "7B PT + RAG"), ("2", "PT"), ("2", "SFT")):
+        configs = [plan.jobs[key].config for key in keys(plan, table, system)]
+        (asked[system],) = {(config.suites.ask, config.sft.elicit.passages) for config in configs}
+    few_shot = ("few_shot", 0)
+    assert asked == {"7B PT": few_shot, "7B PT + RAG": ("few_shot", 10), "PT": few_shot, "SFT": ("chat", 0)}
+    assert keys(plan, "1", "7B PT").isdisjoint(keys(plan, "1", "7B PT + RAG"))
+
+
+def test_the_mixture_of_table_6_learns_both_answers_to_every_seed():
+    plan = plan_of("6-sft")
+    learned = [(step.config.sft.fact_based, step.config.sft.others) for step in steps(plan)]
+    assert learned[-1] == ("elicited", "human") and ("both", "both") in learned
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
     for cell in plan_of().add(TABLES[table]).cells:
