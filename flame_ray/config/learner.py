@@ -33,7 +33,7 @@ class LearnerConfig(Workers):
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
     steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
-    batch_pairs: Positive = 8  # pairs (for grpo: responses; for `flame-ray sft`: answers) in an optimizer step, over all ranks
+    batch_pairs: Positive = 8  # pairs (for grpo and nll: responses or answers) in an optimizer step, over all ranks
     micro_batch_pairs: Changeable[Positive] = 4  # pairs, responses or answers in a forward pass of one rank
     # For nll: short answers share the rows of long ones and see nothing of each other, so that little padding is computed.
     # False: answers of like length share a pass.

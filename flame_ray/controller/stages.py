@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property, partial
 
-from flame_ray.advantages import grade
+from flame_ray.advantages import choose_best, grade
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
@@ -130,15 +130,13 @@ class ClusterStages:
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         """What the loss trains on."""
-        if self._config.learner.loss == "grpo":
-            return grade(groups_P, self._config.pairs)
-        pairs = build_pairs(groups_P, self._config.pairs)
-        return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
+        made = {"grpo": grade, "nll": choose_best}.get(self._config.learner.loss, build_pairs)(groups_P, self._config.pairs)
+        return factual_first(made) if self._config.learner.loss == "fdpo" else made
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
         if not pairs.sides_D:
             raise DataError(
-                "at least one preference pair to train on (for learner.loss grpo: a group whose rewards differ)",
+                "at least one preference pair to train on (for learner.loss grpo or nll: a group whose rewards differ)",
                 f"none in round {round}; dropped: {pairs.dropped}",
                 "sample more or longer responses, or loosen the filters in `pairs`",
             )

@@ -252,6 +252,11 @@ def test_a_job_of_the_other_command_is_refused_before_anything_is_placed(job, tm
         _check(job(sft={"sources": [{"source": "seeds"}]}), new(tmp_path), is_new=True)
 
 
+def test_the_loss_of_the_other_command_alone_is_no_job_of_it(job, tmp_path):
+    """It learns from the best of the policy's own responses."""
+    assert _check(job(learner={"loss": "nll", "packing": True}), new(tmp_path), is_new=True).prompts
+
+
 def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for(tmp_path):
     config = parse_config({"cluster": {"address": "http://127.0.0.1:8265"}, "model": {"policy": "./none"}}, "here")
     with pytest.raises(PlacementError, match=r"ray job submit --address http://127\.0\.0\.1:8265"):

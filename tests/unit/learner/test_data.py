@@ -114,6 +114,14 @@ def test_a_graded_response_is_an_example_of_one_sequence_and_each_prompt_counts_
     assert (batch.advantages_D.tolist(), len(batch.rows_N)) == ([0.0, 1.0, 2.0, 3.0, 4.0], 5)
 
 
+def test_a_response_that_is_the_best_by_two_rewards_is_one_example_of_the_weight_of_both():
+    first, second = make_response("a", index=0), make_response("b", index=1)
+    by_both = [make_graded(first, advantage=None, kind=kind) for kind in (INSTRUCTION, FACTUALITY)]
+    by_one = [make_graded(make_response("c", prompt="chad"), kind=INSTRUCTION), make_graded(second, kind=WEIGHTED)]
+    examples = graded_examples([*by_both, *by_one])
+    assert [(each.index, each.weight, each.advantage) for each in examples] == [(0, 2 / 3, 0.0), (1, 1.0, 1.0), (2, 1 / 3, 1.0)]
+
+
 # Sentences that count
 
 
