@@ -65,17 +65,18 @@ def test_a_round_resumed_after_any_step_ends_bit_by_bit_as_if_undisturbed(learne
 def test_ranks_of_a_round_of_so_many_seconds_stop_at_one_step_and_a_resume_spends_what_is_left(
     learner, make_examples, tmp_path
 ):
+    """True at any speed: on a slow machine one step may be all."""
     settings = {"workers": 2, "zero_stage": 2, "micro_batch_pairs": 1, "checkpoint_steps": 1, "seconds": 1.0}
     examples = make_examples(EXAMPLES)
     report = learner(**settings).train(examples, 1, on_checkpoint=lambda step: tmp_path / f"step-{step}")
-    assert report.seconds >= 1.0 and report.steps == len(report.step_losses) > 1
+    assert report.seconds >= 1.0 and report.steps == len(report.step_losses) >= 1
     first, last = (read_train_state(tmp_path / f"step-{step}") for step in (1, report.steps))
-    assert 0 < first.reference_seconds < first.seconds < 1.0 and last.report == report
+    assert 0 < first.reference_seconds < first.seconds <= last.seconds == report.seconds
 
     resumed = learner(resume_from=tmp_path / "step-1", **settings).train(examples, 1)
-    assert resumed.seconds >= 1.0 and resumed.step_losses[0] == report.step_losses[0]
-    both = min(report.steps, resumed.steps)
-    assert resumed.step_losses[1 : min(both, 2)] == report.step_losses[1 : min(both, 2)]  # later rates depend on the time
+    assert resumed.seconds >= 1.0
+    both = min(report.steps, resumed.steps, 2)  # the rates of later steps depend on the time
+    assert resumed.step_losses[:both] == report.step_losses[:both]
     assert learner(resume_from=tmp_path / f"step-{report.steps}", **settings).train(examples, 1) == report
 
 
