@@ -1,16 +1,20 @@
-"""Turns scored responses into single responses with advantages, for a loss that compares no pairs (GRPO).
+"""Turns scored responses into single responses, for losses that compare no pairs: graded ones, or the best of each group.
 
-The reward is TruthRL's ternary one (arXiv 2509.25760): +1 for what is true, -1 for what is not, and 0 for
-abstaining. The advantage is GRPO's (arXiv 2402.03300, section 4.1.2): how many standard deviations a response's reward is above
-the mean of its group. Prompts that need no facts give none. A response that the token limit cut off is never reinforced.
+Graded ones (`grade`, for GRPO) have TruthRL's ternary reward (arXiv 2509.25760): +1 for what is true, -1 for what is not, and 0
+for abstaining. The advantage is GRPO's (arXiv 2402.03300, section 4.1.2): how many standard deviations a response's reward is
+above the mean of its group. Prompts that need no facts give none. A response that the token limit cut off is never reinforced.
+
+The best of each group (`choose_best`, for `nll`) is what rejection-sampling fine-tuning learns from (RAFT, arXiv 2304.06767;
+Llama 2, arXiv 2307.09288, section 3.2.3).
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from statistics import fmean, pstdev
 
 from flame_ray.config import PairsConfig
-from flame_ray.pairs import compact_graded
+from flame_ray.pairs import build_pairs, compact_graded
 from flame_ray.types import FACTUALITY, TERNARY, FactScore, Graded, Missing, PairSet, Response, ScoredGroup, ScoredResponse
 
 
@@ -42,6 +46,17 @@ def grade(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
 
     graded_D = sorted(compact_graded(graded()), key=lambda each: each.prompt_id)
     return PairSet((), dict(sorted(dropped.items())), counts.total(), counts[True], tuple(graded_D))
+
+
+def choose_best(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
+    """The best response of each group by each of `pairs.kinds`; they are sorted by prompt id.
+
+    It is the chosen side of the group's widest pair of that kind, so that the same rules, settings and reasons hold as in
+    `build_pairs`: a group without spread gives none. A response that is the best by two kinds is there twice.
+    """
+    pairs = build_pairs(groups_P, config.model_copy(update={"factuality_per_prompt": 1}))
+    best_D = tuple(Graded(pair.chosen, pair.chosen_score, kind=pair.kind) for pair in pairs.pairs_D)
+    return replace(pairs, pairs_D=(), graded_D=best_D)
 
 
 def _rewarded(group: ScoredGroup, config: PairsConfig, dropped: Counter[str]) -> Iterator[tuple[Response, float]]:

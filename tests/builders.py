@@ -11,6 +11,7 @@ from flame_ray.sft import Demonstration
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
+    TERNARY,
     Claim,
     Decomposition,
     Evaluation,
@@ -226,8 +227,10 @@ def make_pair(
     return Pair(kind, chosen, rejected, *scores, *facts, flipped)
 
 
-def make_graded(response: Response | None = None, *, reward: float = 1.0, advantage: float = 1.0) -> Graded:
-    return Graded(response or make_response(), reward, advantage)
+def make_graded(
+    response: Response | None = None, *, reward: float = 1.0, advantage: float | None = 1.0, kind: str = TERNARY
+) -> Graded:
+    return Graded(response or make_response(), reward, advantage, kind)
 
 
 def make_pair_set(

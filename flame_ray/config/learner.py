@@ -33,7 +33,11 @@ class LearnerConfig(Workers):
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
     epochs: Positive = 1
     steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
-    batch_pairs: Positive = 8  # pairs (for grpo: responses; for `flame-ray sft`: answers) in an optimizer step, over all ranks
+    # A round ends with the step, the first or a later one, at whose end its steps and its reference pass have taken so many
+    # seconds; what a resumed round has spent counts. The rates fall by the share of the seconds after the reference pass. None:
+    # `steps` or `epochs`.
+    seconds: Annotated[float | None, Field(gt=0)] = None
+    batch_pairs: Positive = 8  # pairs (for grpo and nll: responses or answers) in an optimizer step, over all ranks
     micro_batch_pairs: Changeable[Positive] = 4  # pairs, responses or answers in a forward pass of one rank
     # For nll: short answers share the rows of long ones and see nothing of each other, so that little padding is computed.
     # False: answers of like length share a pass.
@@ -70,6 +74,14 @@ class LearnerConfig(Workers):
             raise ValueError(
                 "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
                 f"(given {self.reference} and {self.nll_weight:g})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_round_has_one_length(self) -> "LearnerConfig":
+        if self.steps and self.seconds:
+            raise ValueError(
+                f"only one of steps and seconds says how long a round is (given {self.steps} and {self.seconds:g})"
             )
         return self
 

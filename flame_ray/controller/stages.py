@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from flame_ray.advantages import grade
+from flame_ray.advantages import choose_best, grade
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
@@ -124,10 +124,8 @@ class ClusterStages:
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         """What the loss trains on."""
-        if self._config.learner.loss == "grpo":
-            return grade(groups_P, self._config.pairs)
-        pairs = build_pairs(groups_P, self._config.pairs)
-        return factual_first(pairs) if self._config.learner.loss == "fdpo" else pairs
+        made = {"grpo": grade, "nll": choose_best}.get(self._config.learner.loss, build_pairs)(groups_P, self._config.pairs)
+        return factual_first(made) if self._config.learner.loss == "fdpo" else made
 
     def skip(self, pairs: PairSet, round: int) -> None:
         """Leave the weights as they are. The next round starts from what this one would have started from."""

@@ -26,10 +26,8 @@ from flame_ray.round import Prompts, Stages
 from flame_ray.shown import without_secrets
 from flame_ray.types import (
     FACTUALITY,
-    TERNARY,
     Group,
     HeldOut,
-    PairCounts,
     PairSet,
     PromptSet,
     RoundReport,
@@ -160,7 +158,7 @@ class Journal:
         with SortedGroups(self._run.storage.local) as sorted_P:
             with self._timeline.stage("pair", round) as stage:
                 pairs = pair(sorted_P.passing(_without_waiting(groups_P, stage)), round)
-                stage.note(_paired(pairs.counts))
+                stage.note(_paired(pairs))
             batches = ([each for group in batch for each in group.scored_G] for batch in _batches(sorted_P))
             self._responses(round, "", sorted_P.rewards, batches)
         self._table(round, "pairs", tables.PAIRS, map(tables.pair_rows, _batches(pairs.pairs_D)))
@@ -269,10 +267,10 @@ def _stale(group: Group, newest: int) -> dict[str, int]:
     return {"stale_groups": 1} if is_stale else {}
 
 
-def _paired(pairs: PairCounts) -> str:
+def _paired(pairs: PairSet) -> str:
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-    of_all = truncated_share(pairs)
+    of_all = truncated_share(pairs.counts)
     share = "" if of_all is None else f" ({of_all:.1%})"
     truncated = f"{pairs.truncated} of {pairs.responses} responses truncated{share}"
-    what = "responses" if TERNARY in pairs.by_kind else "pairs"
-    return f"{sum(pairs.by_kind.values())} {what}; {truncated}; dropped: {dropped or 'none'}"
+    what = "responses" if pairs.graded_D else "pairs"
+    return f"{len(pairs.sides_D)} {what}; {truncated}; dropped: {dropped or 'none'}"

@@ -20,6 +20,7 @@ from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example
 from flame_ray.learner.losses import make_loss
+from flame_ray.learner.train_state import Progress
 from flame_ray.learner.training import Training
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder, local_copy, write_folder
@@ -62,10 +63,10 @@ class LearnerActor:
             engine = DeepSpeedEngine(self._model, self._config, self._rank, init_method, start)
             self._connected = engine, Training(engine, make_loss(self._config), self._config, self._seed, state)
 
-    def begin(self, examples_D: Sequence[Example], round: int) -> range:
+    def begin(self, examples_D: Sequence[Example], round: int) -> Progress:
         return self.training.begin(examples_D, round)
 
-    def advance(self) -> int:
+    def advance(self) -> Progress:
         return self.training.advance()
 
     def finish(self) -> TrainingReport:

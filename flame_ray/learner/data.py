@@ -82,16 +82,18 @@ def pair_examples(pairs_D: Sequence[Pair], decode: Decode | None = None) -> tupl
 
 
 def graded_examples(graded_D: Sequence[Graded]) -> tuple[Example, ...]:
-    """An example a response, of weight 1 / (responses to its prompt), so that each prompt counts once."""
+    """An example a response, of weight (how often it is there) / (responses to its prompt), so that each prompt counts once."""
     of_prompt = Counter(each.prompt_id for each in graded_D)
+    times = Counter(each.response.id for each in graded_D)
+    once_D = {each.response.id: each for each in graded_D}.values()
     return tuple(
         Example(
             index,
             (Continuation(each.response.prompt_token_ids, each.response.token_ids),),
-            1 / of_prompt[each.prompt_id],
-            advantage=each.advantage,
+            times[each.response.id] / of_prompt[each.prompt_id],
+            advantage=each.advantage or 0.0,
         )
-        for index, each in enumerate(graded_D)
+        for index, each in enumerate(once_D)
     )
 
 

@@ -25,11 +25,12 @@ from flame_ray.engines.models import ModelRef
 from flame_ray.errors import EngineError, FlameError, LearnerDied
 from flame_ray.learner.actor import LearnerActor
 from flame_ray.learner.data import Example
+from flame_ray.learner.train_state import Progress
 from flame_ray.storage.atomic import verify_manifest
 from flame_ray.storage.local_copy import Folder
 from flame_ray.types import TrainingReport
 
-OnStep = Callable[[int, int], None]  # (units done, units in all)
+OnStep = Callable[[int, int], None]  # (units of work done, in all; or seconds, where `learner.seconds` decides)
 OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
 CHUNK_BYTES = 256 * 2**20
 DEAD = (RayActorError, NodeDiedError, OutOfMemoryError)
@@ -119,20 +120,20 @@ class LearnerGroup:
         on_step: OnStep | None = None,
         on_checkpoint: OnCheckpoint | None = None,
     ) -> TrainingReport:
-        """Train one round: the reference pass, then `learner.epochs` over the examples, without what a saved state has done.
+        """Train one round: the reference pass, then the steps that the settings ask for, without what a saved state has done.
 
         With `on_checkpoint`, the state is saved every `learner.checkpoint_steps` steps. A round that is finished in the
         state is not trained again: its report is returned. Raises EngineError if the state is inside another round.
         """
         examples = ray.put(tuple(examples_D))
-        units = self._all("begin", examples, round, waited=f"the learner to begin round {round}")[0]
-        for unit in units:
-            waited = f"learner unit {unit + 1} of {units.stop} in round {round}"
-            step = self._all("advance", waited=waited, until_done=True)[0]
+        at: Progress = self._all("begin", examples, round, waited=f"the learner to begin round {round}")[0]
+        while not at.ended:
+            waited = f"the learner after {at.done} of {at.total} in round {round}"
+            at = self._all("advance", waited=waited, until_done=True)[0]
             if on_step:
-                on_step(unit + 1, units.stop)
-            if on_checkpoint and self.checkpoint_steps and step and step % self.checkpoint_steps == 0:
-                self.save_state(on_checkpoint(step))
+                on_step(at.done, at.total)
+            if on_checkpoint and self.checkpoint_steps and at.step and at.step % self.checkpoint_steps == 0:
+                self.save_state(on_checkpoint(at.step))
         return self._all("finish", waited=f"the learner's report on round {round}")[0]
 
     def export(self) -> tuple[ray.ObjectRef, ...]:

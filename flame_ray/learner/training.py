@@ -4,9 +4,11 @@ All ranks make the same calls. What is left of a round follows from its examples
 any number of ranks and any ZeRO stage can resume it.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count, islice
 from pathlib import Path
 from random import Random
 
@@ -19,7 +21,7 @@ from flame_ray.engines.batch import Batch, TrainingEngine
 from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, global_batches, micro_batches
 from flame_ray.learner.losses import Loss, StepObjective
-from flame_ray.learner.train_state import TrainState, read_train_state, write_train_state
+from flame_ray.learner.train_state import Progress, TrainState, read_train_state, write_train_state
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
@@ -29,37 +31,45 @@ REFERENCE = "reference.safetensors"
 
 
 class Training:
-    def __init__(self, engine: TrainingEngine, loss: Loss, config: LearnerConfig, seed: int, resume_from: Path | None = None):
-        self._engine, self._loss, self._config, self._seed = engine, loss, config, seed
-        self._work: Iterator[int] = iter(())
+    """`clock` is read on rank 0, for rounds of so many seconds; the other ranks follow it."""
+
+    def __init__(
+        self,
+        engine: TrainingEngine,
+        loss: Loss,
+        config: LearnerConfig,
+        seed: int,
+        resume_from: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._engine, self._loss, self._config, self._seed, self._clock = engine, loss, config, seed, clock
+        self._work: Iterator[Progress] = iter(())
         self._state = TrainState()
         self._reference: Tensor | None = None  # [D, sequences an example]; inside a round only
         self._origin = str(resume_from or "this learner")
         if resume_from is not None:
             self._load(resume_from)
 
-    def begin(self, examples_D: Sequence[Example], round: int) -> range:
-        """Prepare to train a round. Returns the numbers of its units of work, without those that are done already."""
+    def begin(self, examples_D: Sequence[Example], round: int) -> Progress:
+        """Prepare to train a round. Returns how far it is already."""
         if not examples_D:
             raise DataError(
                 "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
             )
         batches = global_batches(examples_D, self._config.batch_pairs, derived_seed(self._seed, "shuffle", round))
-        plan = self._plan(batches, round)
         references = batches if self._loss.needs_reference else []
-        units = range(len(references) + len(plan))
-        asked = TrainState(round, 0, len(plan), digest(examples_D), reference=self._reference_name())
-        mean_weight = sum(example.weight for example in examples_D) / len(batches)
-        steps = self._steps(plan, len(examples_D), mean_weight)
+        limit, named = self._config.seconds, self._reference_name()
+        asked = TrainState(round, 0, self._planned_steps(len(batches)), digest(examples_D), reference=named, limit=limit)
+        steps = self._steps(batches, examples_D, round)
         if self._state.holds(asked, self._origin):
             self._work = steps
-            return units[len(references) + self._state.step :]
+            return self._progress(self._state, len(references) + self._state.step, len(references))
         reference = torch.zeros(len(examples_D), len(examples_D[0].sequences))
         self._work = chain(self._reference_pass(references, reference, asked), steps)
-        return units
+        return self._progress(asked, 0, len(references))
 
-    def advance(self) -> int:
-        """Do one unit of work: a reference forward pass or an optimizer step. Returns how many steps of the round are done."""
+    def advance(self) -> Progress:
+        """Do one unit of work: a reference forward pass or an optimizer step. Returns how far the round is then."""
         return next(self._work)
 
     def finish(self) -> TrainingReport:
@@ -87,31 +97,44 @@ class Training:
         if not self._state.finished:
             self._reference = load_file(folder / REFERENCE)["reference"]
 
-    def _reference_pass(self, batches: list[list[Example]], reference: Tensor, asked: TrainState) -> Iterator[int]:
+    def _reference_pass(self, batches: list[list[Example]], reference: Tensor, asked: TrainState) -> Iterator[Progress]:
         """On the very batches of the steps: a bfloat16 model gives other numbers in a batch of another shape.
 
         Until it ends, the state is still that of the round before.
         """
-        for batch in batches:
+        seconds = 0.0
+        for number, batch in enumerate(batches, start=1):
+            began = self._clock()
             for part in self._share(batch):
                 logps = self._engine.logps(part, reference=self._config.reference != "round")
                 is_counted = part.weights_D > 0  # a filler is a copy of another one
                 reference[part.indices_D[is_counted]] = logps.view(reference.shape[1], -1).T[is_counted]
-            yield 0
+            seconds += self._seconds_since(began)
+            yield self._progress(replace(asked, seconds=seconds), number, len(batches))
         self._reference = self._engine.sum_over_ranks(reference)  # each rank has filled in its own share
-        self._state = asked
+        self._state = replace(asked, seconds=seconds, reference_seconds=seconds)
 
-    def _steps(self, plan: list[list[Example]], examples: int, mean_weight: float) -> Iterator[int]:
-        for batch in plan[self._state.step :]:
-            self._state = self._step(batch, mean_weight)
+    def _steps(self, batches: list[list[Example]], examples_D: Sequence[Example], round: int) -> Iterator[Progress]:
+        mean_weight = sum(example.weight for example in examples_D) / len(batches)
+        references = len(batches) if self._loss.needs_reference else 0
+        turns = islice(self._turns(batches, round), self._state.step, None)
+        while not self._state.finished:
+            self._state = self._step(next(turns), mean_weight)
             if self._state.finished:
-                self._state = self._state.with_report(examples)
+                self._state = self._state.with_report(len(examples_D))
                 self._reference = None
                 if self._config.reference == "average":
                     self._engine.update_average(self._config.average_decay)
                 if self._config.reference != "initial":  # the next round has another objective; with "initial" it has the same
                     self._engine.forget_moments()
-            yield self._state.step
+            yield self._progress(self._state, references + self._state.step, references)
+
+    def _progress(self, state: TrainState, units: int, references: int) -> Progress:
+        """With `units` of its work done, of which the round has `references` and as many as its steps."""
+        if state.limit is not None:
+            total = math.ceil(state.limit)
+            return Progress(state.step, min(int(state.seconds), total), total, state.finished)
+        return Progress(state.step, units, references + (state.steps or 0), state.finished)
 
     def _reference_name(self) -> str:
         """What the round that begins is compared with. `self._state` is still that of the round before."""
@@ -126,15 +149,22 @@ class Training:
 
         A batch counts by its weight: divided by its own, a few examples of little weight would count as much as many.
         """
-        now, weight = self._state, sum(example.weight for example in batch)
+        now, weight, began = self._state, sum(example.weight for example in batch), self._clock()
         assert self._reference is not None
         # Dropout must draw the same numbers after a resume, so the seed follows from the place in the run.
         torch.manual_seed(derived_seed(self._seed, "dropout", now.round, now.step, self._engine.rank))
         objective = StepObjective(self._loss, self._reference, mean_weight, self._config.nll_weight)
-        rate = learning_rate(self._config, now.round, now.step, now.steps)
-        sums = self._engine.step(self._share(batch), objective, rate)
+        rate = learning_rate(self._config, now.round, now.passed)
+        sums = self._summed_over_ranks(self._engine.step(self._share(batch), objective, rate))
         tokens = sum(example.response_tokens for example in batch if example.weight)
-        return now.after_step(self._summed_over_ranks(sums), weight, tokens)
+        return now.after_step(sums, weight, tokens, self._seconds_since(began))
+
+    def _seconds_since(self, began: float) -> float:
+        """By rank 0's clock, on all ranks alike; 0 where no limit of seconds makes them count."""
+        if self._config.seconds is None:
+            return 0.0
+        seconds = 0.0 if self._engine.rank else self._clock() - began
+        return self._engine.sum_over_ranks(torch.tensor([seconds], dtype=torch.float64)).item()
 
     def _share(self, batch: list[Example]) -> list[Batch]:
         config, engine = self._config, self._engine
@@ -146,11 +176,14 @@ class Training:
         totals = self._engine.sum_over_ranks(torch.stack([sums[name] for name in names]))
         return dict(zip(names, totals.tolist(), strict=True))
 
-    def _plan(self, batches: list[list[Example]], round: int) -> list[list[Example]]:
-        """The batches of all steps."""
-        steps = self._config.steps
-        epochs = -(-steps // len(batches)) if steps else self._config.epochs
-        return [batch for epoch in range(epochs) for batch in self._epoch(batches, round, epoch)][:steps]
+    def _planned_steps(self, batches: int) -> int | None:
+        """None: as many as `learner.seconds` allow."""
+        return None if self._config.seconds else self._config.steps or self._config.epochs * batches
+
+    def _turns(self, batches: list[list[Example]], round: int) -> Iterator[list[Example]]:
+        """The batches of the steps, epoch after epoch, without an end."""
+        for epoch in count():
+            yield from self._epoch(batches, round, epoch)
 
     def _epoch(self, batches: list[list[Example]], round: int, epoch: int) -> list[list[Example]]:
         """The same batches in every epoch, so that their reference fits, in another order."""
@@ -158,13 +191,14 @@ class Training:
         return batches if epoch == 0 else order.sample(batches, len(batches))
 
 
-def learning_rate(config: LearnerConfig, round: int, step: int, steps: int) -> float:
+def learning_rate(config: LearnerConfig, round: int, passed: float) -> float:
     """Linear from `lr` at a round's first step towards `lr_final`, times `lr_round_factor` for each earlier round.
 
-    The step after the last one would have `lr_final`: a last step at a rate of 0 would train nothing.
+    `passed`: the share of the round that has passed before the step. The step after the last one would have `lr_final`: a last
+    step at a rate of 0 would train nothing.
 
     >>> config = LearnerConfig(lr=1e-6, lr_final=1e-7, lr_round_factor=0.5)
-    >>> learning_rate(config, round=2, step=0, steps=10)
+    >>> learning_rate(config, round=2, passed=0.0)
     5e-07
     """
-    return config.lr_round_factor ** (round - 1) * (config.lr + step / steps * (config.lr_final - config.lr))
+    return config.lr_round_factor ** (round - 1) * (config.lr + passed * (config.lr_final - config.lr))

@@ -11,7 +11,17 @@ from rich.text import Text
 from flame_ray.config import Config
 from flame_ray.sft import SftReport
 from flame_ray.shown import printable
-from flame_ray.types import FACTUALITY, INSTRUCTION, Evaluation, Interval, MetricIntervals, PairCounts, RoundReport, Selection
+from flame_ray.types import (
+    FACTUALITY,
+    INSTRUCTION,
+    Evaluation,
+    Interval,
+    MetricIntervals,
+    PairCounts,
+    RoundReport,
+    Selection,
+    TrainingReport,
+)
 
 ROUNDS_ABREAST = 3
 EVALUATION_METRICS = {  # name -> heading in the closing table; the table leaves F@K out
@@ -46,6 +56,7 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
             "pairs": training.examples,
             "tokens": training.tokens,
             "reference": training.reference,
+            **_seconds(training),
         }
     if report.change is not None:
         summary["change"] = metrics_summary(report.change)
@@ -70,8 +81,14 @@ def sft_summary(report: SftReport, left_out: Mapping[str, int]) -> dict[str, Any
             "examples": training.report.examples,
             "tokens": training.report.tokens,
             "loss_by_step": list(training.report.step_losses),
+            **_seconds(training.report),
         },
     }
+
+
+def _seconds(training: TrainingReport) -> dict[str, float]:
+    """Where they were counted."""
+    return {} if training.seconds is None else {"seconds": training.seconds}
 
 
 def print_sft_table(console: Console, report: SftReport) -> None:

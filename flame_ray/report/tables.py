@@ -33,7 +33,7 @@ PAIRS = pa.schema(
     {"kind": TEXT, "prompt_id": TEXT, "chosen_id": TEXT, "rejected_id": TEXT}
     | {"chosen_score": REAL, "rejected_score": REAL, "fact_gap": REAL, "flipped": FLAG, "chosen": TEXT, "rejected": TEXT}
 )
-GRADED = pa.schema({"prompt_id": TEXT, "response_id": TEXT, "reward": REAL, "advantage": REAL, "text": TEXT})
+GRADED = pa.schema({"kind": TEXT, "prompt_id": TEXT, "response_id": TEXT, "reward": REAL, "advantage": REAL, "text": TEXT})
 SENTENCES = pa.schema({"response_id": TEXT, "sentence": WHOLE, "text": TEXT, "verifiable": FLAG})
 FACTS = pa.schema(
     {"response_id": TEXT, "fact": TEXT, "sentence": WHOLE, "verdict": TEXT}
@@ -148,6 +148,7 @@ def pair_rows(pairs_D: Sequence[Pair]) -> Rows:
 def graded_rows(graded_D: Sequence[Graded]) -> Rows:
     return [
         {
+            "kind": each.kind,
             "prompt_id": each.prompt_id,
             "response_id": str(each.response.id),
             "reward": each.reward,

@@ -101,10 +101,14 @@ PAIRS_ALL = _then(
 )
 PAIRS_WEIGHTED = _then(SFT, "one weighted reward", "dpo-flame.yaml", "pairs.kinds=[weighted]")
 
-# Beyond the paper: other ways to learn from the same prompts and rewards.
-F_DPO = _then(SFT, "F-DPO", "dpo-flame.yaml", "learner.loss=fdpo")
-MASK_DPO = _then(SFT, "Mask-DPO", "dpo-flame.yaml", "learner.loss=mask_dpo")
-GRPO = _then(SFT, "GRPO, ternary reward", "dpo-flame.yaml", "learner.loss=grpo")
+# Beyond the paper: other ways to learn from the same prompts and rewards, in the same seconds.
+METHODS = (
+    _then(SFT, "DPO^flame", "methods.yaml"),
+    _then(SFT, "F-DPO", "methods.yaml", "learner.loss=fdpo"),
+    _then(SFT, "Mask-DPO", "methods.yaml", "learner.loss=mask_dpo"),
+    _then(SFT, "Rejection-sampling fine-tuning", "methods.yaml", "learner.loss=nll", "learner.nll_weight=0"),
+    _then(SFT, "GRPO, ternary reward", "methods.yaml", "learner.loss=grpo", "learner.nll_weight=0"),
+)
 
 # Table 10: rows are factuality rewards, not models.
 _NO_70B = "no job file has a checker of 70 billion parameters"

@@ -1,4 +1,4 @@
-"""What a round trains on: preference pairs, or single responses with advantages."""
+"""What a round trains on: preference pairs, or single responses."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -51,11 +51,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One response with a reward, and by how many standard deviations that is above the mean of the responses to its prompt."""
+    """One response with the reward named `kind`, and by how many standard deviations that is above the mean of the responses
+    to its prompt. `advantage` None: it is the best of them.
+    """
 
     response: Response
     reward: float
-    advantage: float
+    advantage: float | None = None
+    kind: str = TERNARY
 
     @property
     def prompt_id(self) -> str:
@@ -83,13 +86,13 @@ class PairSet:
 
     @property
     def counts(self) -> "PairCounts":
-        by_kind = Counter([pair.kind for pair in self.pairs_D] + [TERNARY] * len(self.graded_D))
+        by_kind = Counter(each.kind for each in (*self.pairs_D, *self.graded_D))
         return PairCounts(dict(by_kind), self.dropped, self.responses, self.truncated)
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """How many pairs of each kind a round has (`ternary`: single responses), and how much was left out."""
+    """How many pairs or single responses of each kind a round has, and how much was left out."""
 
     by_kind: dict[str, int]
     dropped: dict[str, int]  # by reason: `factuality: tie`, `response: empty`

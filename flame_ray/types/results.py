@@ -12,7 +12,8 @@ class TrainingReport:
 
     `examples` (for a preference loss: pairs) counts each example once, `tokens` the response tokens of every epoch.
     `step_losses`: the mean loss of each step, before its update.
-    `reference`: the weights that the loss compared with, such as `round 2`.
+    `reference`: the weights that the loss compared with, such as `round 2`. `seconds`: what the steps and the reference pass
+    took, where `learner.seconds` limits that; else None.
     """
 
     steps: int
@@ -22,6 +23,7 @@ class TrainingReport:
     metrics: dict[str, float]
     step_losses: tuple[float, ...] = ()
     reference: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from flame_ray.types.responses import Prompt, Response, ResponseId
 # The names of FLAME's two rewards, RM_IF and RM_fact. A kind of pair has the name of the reward that orders it.
 INSTRUCTION, FACTUALITY = "instruction", "factuality"
 WEIGHTED = "weighted"  # a kind of pair that the weighted sum of both orders
-TERNARY = "ternary"  # what single responses are counted as that a loss without pairs trains on
+TERNARY = "ternary"  # the kind of single responses with advantages, which TruthRL's reward grades
 
 
 @dataclass(frozen=True, slots=True)

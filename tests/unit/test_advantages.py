@@ -1,13 +1,13 @@
-"""Scores -> advantages of single responses, against cases worked out by hand."""
+"""Scores -> single responses with advantages, or the best of each group, against cases worked out by hand."""
 
 import random
 from collections.abc import Sequence
 
 import pytest
 
-from flame_ray.advantages import grade, ternary_reward
+from flame_ray.advantages import choose_best, grade, ternary_reward
 from flame_ray.config import PairsConfig
-from flame_ray.types import PairSet, ScoredResponse, VerdictLabel
+from flame_ray.types import FACTUALITY, INSTRUCTION, PairSet, ScoredResponse, VerdictLabel
 from tests.builders import make_fact_score, make_prompt, make_response, make_scored, make_scored_group
 
 SUPPORTED, CONTRADICTED = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
@@ -131,3 +131,71 @@ def test_the_token_ids_of_all_responses_are_one_object_each_and_a_prompt_s_token
     first, second, third, _ = (each.response for each in grade(groups_P, PairsConfig()).graded_D)
     assert first.prompt_token_ids is second.prompt_token_ids
     assert first.token_ids[0] is second.token_ids[0] is third.token_ids[0]
+
+
+# The best of each group
+
+
+def judged(index: int, judge: float | str | None, facts: Sequence | str = (), **made) -> ScoredResponse:
+    """A response with both rewards: the judge's score or why there is none, and the verdicts on its facts."""
+    checked = said(index, facts, **made)
+    return make_scored(checked.response, judge=judge, facts=checked.rewards[FACTUALITY])
+
+
+def best(*scored: ScoredResponse, prompt=FACTS, **settings) -> PairSet:
+    return choose_best([make_scored_group(*scored, prompt=prompt)], PairsConfig(**{"max_judge_gap": None, **settings}))
+
+
+def chosen(found: PairSet) -> list[tuple[str, int, float]]:
+    return [(each.kind, each.response.id.index, each.reward) for each in found.graded_D]
+
+
+def test_of_a_prompt_that_needs_facts_the_best_by_each_reward_is_chosen_and_of_another_one_the_best_by_the_judge():
+    scored = judged(0, 1.0, [SUPPORTED]), judged(1, 3.0, [CONTRADICTED]), judged(2, 2.0, [SUPPORTED, CONTRADICTED])
+    found = best(*scored)
+    assert chosen(found) == [(INSTRUCTION, 1, 3.0), (FACTUALITY, 0, 1.0)]
+    assert (found.pairs_D, found.dropped, found.responses) == ((), {}, 3)
+    assert found.counts.by_kind == {INSTRUCTION: 1, FACTUALITY: 1}
+    poem = make_prompt("peru", fact_based=False)
+    assert chosen(best(*scored, prompt=poem)) == [(INSTRUCTION, 1, 3.0)]
+    assert chosen(best(*scored, kinds=["factuality"])) == [(FACTUALITY, 0, 1.0)]
+
+
+def test_the_best_of_equally_true_responses_is_the_one_that_states_more():
+    found = best(judged(0, 1.0, [SUPPORTED]), judged(1, 1.0, [SUPPORTED] * 2), judged(2, 1.0, [CONTRADICTED]))
+    assert chosen(found) == [(FACTUALITY, 1, 1.0)] and found.dropped == {"instruction: tie": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({}, "tie"), ({"min_judge_gap": 1.5, "min_fact_gap": 0.6}, "gap too small")],
+    ids=["equal", "close"],
+)
+def test_a_group_without_spread_has_no_best_and_is_counted(settings, reason):
+    higher = 2.0 if settings else 1.0
+    facts = [SUPPORTED, CONTRADICTED] if settings else [SUPPORTED]
+    found = best(judged(0, higher, [SUPPORTED]), judged(1, 1.0, facts), **settings)
+    assert found == PairSet((), {f"factuality: {reason}": 1, f"instruction: {reason}": 1}, responses=2)
+
+
+def test_a_truncated_response_is_never_the_best_however_it_is_scored():
+    cut_off = judged(0, 9.0, [SUPPORTED] * 3, finish_reason="length")
+    found = best(cut_off, judged(1, 2.0, [SUPPORTED]), judged(2, 1.0, [CONTRADICTED]))
+    assert chosen(found) == [(INSTRUCTION, 1, 2.0), (FACTUALITY, 1, 1.0)] and found.truncated == 1
+    alone = best(cut_off, judged(1, 1.0, [CONTRADICTED]))
+    assert alone.graded_D == ()
+    assert alone.dropped == {"factuality: best responses truncated": 1, "instruction: best responses truncated": 1}
+
+
+def test_a_reward_that_failed_is_no_score_and_an_empty_response_is_no_response():
+    found = best(judged(0, "no judge", [SUPPORTED]), judged(1, -5.0, "no checker"), judged(2, -6.0, [CONTRADICTED]))
+    assert chosen(found) == [(INSTRUCTION, 1, -5.0), (FACTUALITY, 0, 1.0)]
+    assert found.dropped == {"reward: no checker": 1, "reward: no judge": 1}
+    empty = best(judged(0, 9.0, [SUPPORTED], text=" "), judged(1, 1.0, [SUPPORTED]))
+    assert empty.graded_D == () and empty.dropped["response: empty"] == 1
+    assert choose_best([], PairsConfig()) == PairSet((), {})
+
+
+def test_a_prompt_has_one_best_by_factuality_however_many_pairs_it_may_give():
+    scored = judged(0, 1.0, [SUPPORTED]), judged(1, 1.0, [SUPPORTED, CONTRADICTED]), judged(2, 1.0, [CONTRADICTED])
+    assert chosen(best(*scored, factuality_per_prompt=None)) == [(FACTUALITY, 0, 1.0)]

@@ -62,6 +62,24 @@ def test_a_round_resumed_after_any_step_ends_bit_by_bit_as_if_undisturbed(learne
             assert gap(again / f"step-{later}", tmp_path / f"step-{later}") == 0
 
 
+def test_ranks_of_a_round_of_so_many_seconds_stop_at_one_step_and_a_resume_spends_what_is_left(
+    learner, make_examples, tmp_path
+):
+    """True at any speed: on a slow machine one step may be all."""
+    settings = {"workers": 2, "zero_stage": 2, "micro_batch_pairs": 1, "checkpoint_steps": 1, "seconds": 1.0}
+    examples = make_examples(EXAMPLES)
+    report = learner(**settings).train(examples, 1, on_checkpoint=lambda step: tmp_path / f"step-{step}")
+    assert report.seconds >= 1.0 and report.steps == len(report.step_losses) >= 1
+    first, last = (read_train_state(tmp_path / f"step-{step}") for step in (1, report.steps))
+    assert 0 < first.reference_seconds < first.seconds <= last.seconds == report.seconds
+
+    resumed = learner(resume_from=tmp_path / "step-1", **settings).train(examples, 1)
+    assert resumed.seconds >= 1.0
+    both = min(report.steps, resumed.steps, 2)  # the rates of later steps depend on the time
+    assert resumed.step_losses[:both] == report.step_losses[:both]
+    assert learner(resume_from=tmp_path / f"step-{report.steps}", **settings).train(examples, 1) == report
+
+
 def averages(folder):
     with safe_open(folder / "average.safetensors", "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -39,6 +39,14 @@ def test_grpo_needs_the_sampling_policy_as_its_reference_and_no_likelihood_of_al
         LearnerConfig(loss="grpo", **settings)
 
 
+def test_a_round_is_of_so_many_steps_or_of_so_many_seconds():
+    assert LearnerConfig(seconds=0.5).steps is None
+    with pytest.raises(ValidationError, match=r"only one of steps and seconds .* \(given 500 and 240\)"):
+        LearnerConfig(steps=500, seconds=240)
+    with pytest.raises(ValidationError, match="seconds"):
+        LearnerConfig(seconds=0)
+
+
 def test_packing_is_refused_for_a_loss_of_pairs():
     assert LearnerConfig(loss="nll", packing=True).packing
     with pytest.raises(ValidationError, match=r"packing needs loss nll.*given dpo"):

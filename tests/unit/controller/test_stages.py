@@ -262,6 +262,20 @@ def test_for_grpo_single_responses_are_graded_trained_on_and_sampled_as_the_cana
     assert made.learner.asked[0][0] == (Continuation((1, 2), (3, 4)),)  # of equal tokens
 
 
+def test_for_nll_the_best_responses_are_trained_on_once_each(bound):
+    made = bound(learner={"loss": "nll"})
+    scores = [make_fact_score(VerdictLabel.SUPPORTED), make_fact_score(VerdictLabel.CONTRADICTED)]
+    scored_G = [
+        make_scored(each, judge=2.0 - each.id.index, facts=scores[each.id.index]) for each in group(FACTS, 0, 0).responses_G
+    ]
+    found = made.stages.stages().pair([make_scored_group(*scored_G, prompt=FACTS)], 1)
+    assert [(each.kind, each.response.id.index) for each in found.graded_D] == [("instruction", 0)]
+    assert found.dropped == {"factuality: judge gap too large": 1}  # the filters of pairs hold too
+    assert made.stages.train(found, 1).examples == 1
+    (example,) = made.learner.learned[0]
+    assert example.sequences == (Continuation((1, 2), (3, 4)),)
+
+
 # Training, and weights to the samplers
 
 

@@ -16,13 +16,14 @@ from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import EngineError, Interrupted
 from flame_ray.journal import journal as journal_module
-from flame_ray.journal.journal import Journal
+from flame_ray.journal.journal import Journal, _paired
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import SHARD_RECORDS
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Group, Prompt, Score, Split
+from tests.builders import make_graded, make_pair_set
 from tests.doubles import FakeClock
 
 TRAIN_P = (Prompt("train", "question", label=True),)
@@ -226,6 +227,11 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
     assert "checkpoints/round-0001" in lines[7]
     assert "version 1, verified on every rollout worker: slope 1.00" in lines[8]
+
+
+def test_the_line_of_a_round_says_whether_pairs_or_responses_are_learned():
+    made = make_pair_set(graded=[make_graded(kind="instruction", advantage=None)], dropped={"factuality: tie": 2}, truncated=1)
+    assert _paired(made) == "1 responses; 1 of 2 responses truncated (50.0%); dropped: 2 factuality: tie"
 
 
 def test_groups_from_older_weights_are_counted_on_the_line_of_their_round(recorded, fake_stages):

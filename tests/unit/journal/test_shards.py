@@ -145,7 +145,8 @@ def test_a_stream_is_no_single_record_and_a_single_record_no_stream(shards, url)
 
 def test_pairs_come_back_as_they_were_and_count_once_the_last_of_them_is_stored(url, monkeypatch):
     monkeypatch.setattr(module, "SHARD_PAIRS", 2)
-    singles = tuple(make_graded(make_response(prompt=name)) for name in "fgh")
+    best = make_graded(make_response(prompt="h"), advantage=None, kind="instruction")
+    singles = *(make_graded(make_response(prompt=name)) for name in "fg"), best
     pairs = make_pair_set(
         *(make_pair(prompt=name) for name in "abcde"), graded=singles, dropped={"factuality: tie": 1}, responses=12, truncated=3
     )

@@ -8,7 +8,6 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.base import Continuation
-from flame_ray.engines.logps import token_logps
 from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, graded_examples, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
@@ -16,6 +15,7 @@ from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.types import FACTUALITY, INSTRUCTION, WEIGHTED, CheckedSentence, Pair, Response, SideFacts
 from tests.builders import make_graded, make_pair, make_response
 from tests.doubles import ByteTokens
+from tests.unit.learner.forward import summed_logps
 
 VOCAB = 97
 
@@ -53,17 +53,6 @@ def model():
     return LlamaForCausalLM(config).eval()
 
 
-def run(model, batch):
-    columns = batch.response_mask.shape[1]
-    logits = model(
-        input_ids=batch.token_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        logits_to_keep=columns + 1,
-    ).logits
-    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))
-
-
 def slow_logp(model, response):
     total = 0.0
     ids = [*response.prompt_token_ids, *response.token_ids]
@@ -77,7 +66,7 @@ def slow_logp(model, response):
 def test_log_probabilities_of_both_sides_equal_a_slow_reference(model):
     pairs = make_pairs(7)
     with torch.no_grad():
-        fast = run(model, collate(pair_examples(pairs)))
+        fast = summed_logps(model, collate(pair_examples(pairs)))
         slow = [slow_logp(model, pair.chosen) for pair in pairs] + [slow_logp(model, pair.rejected) for pair in pairs]
     torch.testing.assert_close(fast.double(), torch.tensor(slow).double(), atol=1e-4, rtol=0)
 
@@ -88,7 +77,7 @@ def test_padding_with_copies_of_weight_zero_changes_neither_loss_nor_gradient(mo
     def gradient(examples_D):
         model.zero_grad()
         batch = collate(examples_D)
-        loss, _ = StepObjective(Dpo(0.1), torch.zeros(3, 2), 3.0)(run(model, batch), batch)
+        loss, _ = StepObjective(Dpo(0.1), torch.zeros(3, 2), 3.0)(summed_logps(model, batch), batch)
         loss.backward()
         return loss.detach(), model.model.layers[0].mlp.up_proj.weight.grad.clone()
 
@@ -123,6 +112,14 @@ def test_a_graded_response_is_an_example_of_one_sequence_and_each_prompt_counts_
     assert [each.sequences for each in examples[:4]] == [(Continuation((1,), (index + 1,)),) for index in range(4)]
     batch = collate(examples)
     assert (batch.advantages_D.tolist(), len(batch.rows_N)) == ([0.0, 1.0, 2.0, 3.0, 4.0], 5)
+
+
+def test_a_response_that_is_the_best_by_two_rewards_is_one_example_of_the_weight_of_both():
+    first, second = make_response("a", index=0), make_response("b", index=1)
+    by_both = [make_graded(first, advantage=None, kind=kind) for kind in (INSTRUCTION, FACTUALITY)]
+    by_one = [make_graded(make_response("c", prompt="chad"), kind=INSTRUCTION), make_graded(second, kind=WEIGHTED)]
+    examples = graded_examples([*by_both, *by_one])
+    assert [(each.index, each.weight, each.advantage) for each in examples] == [(0, 2 / 3, 0.0), (1, 1.0, 1.0), (2, 1 / 3, 1.0)]
 
 
 # Sentences that count
@@ -177,7 +174,7 @@ def test_masked_log_probabilities_and_their_gradient_equal_a_slow_reference(mode
         for each in make_examples(5)
     ]
     parameters = [value for value in model.parameters() if value.requires_grad]
-    fast = run(model, collate(examples))
+    fast = summed_logps(model, collate(examples))
     wanted = [(each.sequences[n], each.counted[n]) for n in (0, 1) for each in examples]
     slow = torch.stack([masked_logp(model, *each) for each in wanted])
     torch.testing.assert_close(fast, slow, atol=1e-4, rtol=0)
@@ -301,7 +298,7 @@ def test_the_gradient_is_that_of_every_pair_alone(model):
     def gradients(parts):
         model.zero_grad()
         for part in parts:
-            StepObjective(Dpo(0.3), reference, normaliser, nll_weight=0.5)(run(model, part), part)[0].backward()
+            StepObjective(Dpo(0.3), reference, normaliser, nll_weight=0.5)(summed_logps(model, part), part)[0].backward()
         return [value.grad.clone() for value in parameters]
 
     batches = global_batches(examples, 8, seed=2)
@@ -310,7 +307,7 @@ def test_the_gradient_is_that_of_every_pair_alone(model):
 
     model.zero_grad()
     for example in examples:
-        chosen, rejected = (run(model, collate([replace(example, sequences=(one,))]))[0] for one in example.sequences)
+        chosen, rejected = (summed_logps(model, collate([replace(example, sequences=(one,))]))[0] for one in example.sequences)
         margin = 0.3 * (chosen - reference[example.index, 0] - rejected + reference[example.index, 1])
         nll = -chosen / len(example.sequences[0].token_ids)
         (example.weight / normaliser * (-torch.nn.functional.logsigmoid(margin) + 0.5 * nll)).backward()
@@ -374,13 +371,6 @@ def test_a_packed_step_minimises_what_an_unpacked_one_does(model):
 
     def step(packs):
         parts = micro_batches(examples, 4, packs=packs)
-        return sum(StepObjective(Nll(), torch.zeros(8, 1), 3.0)(run_any(model, part), part)[0] for part in parts)
+        return sum(StepObjective(Nll(), torch.zeros(8, 1), 3.0)(summed_logps(model, part), part)[0] for part in parts)
 
     assert step(True).item() == pytest.approx(step(False).item(), abs=1e-5)
-
-
-def run_any(model, batch):
-    columns = batch.response_mask.shape[1]
-    inputs = {"input_ids": batch.token_ids, "attention_mask": batch.attention_mask, "position_ids": batch.position_ids}
-    logits = model(**inputs, use_cache=False, logits_to_keep=columns + 1).logits
-    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))

@@ -13,6 +13,7 @@ from flame_ray.errors import DataError, EngineError, StorageError
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.losses import LossOutput
 from flame_ray.learner.losses.dpo import Dpo
+from flame_ray.learner.train_state import Progress, read_train_state
 from flame_ray.learner.training import Training, learning_rate
 from flame_ray.storage.atomic import verify_manifest
 from tests.builders import make_pair, make_response
@@ -87,14 +88,17 @@ def training(resume_from=None, config=CONFIG, loss=Dpo(0.1)):  # noqa: B008  (it
 
 
 def advance(learner, units):
-    return [learner.advance() for _ in range(units)]
+    """The optimizer steps that are done after each of so many units."""
+    return [learner.advance().step for _ in range(units)]
 
 
 def test_a_round_computes_the_reference_of_every_example_once_and_then_takes_its_steps():
     engine, learner = training()
-    units = learner.begin(make_examples(10), round=1)
-    assert units == range(6)  # three reference batches of four pairs, three steps
-    assert advance(learner, 6) == [0, 0, 0, 1, 2, 3]
+    begun = learner.begin(make_examples(10), round=1)
+    assert begun == Progress(0, 0, 6, ended=False)  # three reference batches of four pairs, three steps
+    followed = [learner.advance() for _ in range(6)]
+    assert [(each.done, each.step) for each in followed] == [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2), (6, 3)]
+    assert {each.total for each in followed} == {6} and [each.ended for each in followed] == [False] * 5 + [True]
     assert sorted(engine.referred) == list(range(10))
     report = learner.finish()
     assert (report.steps, report.examples, engine.weight) == (3, 10, 10)
@@ -135,7 +139,7 @@ def test_a_resumed_round_skips_the_reference_pass_and_the_steps_that_are_done(tm
     verify_manifest(tmp_path / "state")
 
     engine, resumed = training(tmp_path / "state")
-    assert resumed.begin(make_examples(10), round=2) == range(4, 6)
+    assert resumed.begin(make_examples(10), round=2) == Progress(1, 4, 6, ended=False)
     assert (engine.weight, engine.has_moments) == (4, True)
     assert advance(resumed, 2) == [2, 3]
     assert resumed.finish() == learner.finish()
@@ -152,15 +156,15 @@ def test_the_state_of_a_finished_round_returns_its_report_and_lets_the_next_roun
     assert not (tmp_path / "state" / "reference.safetensors").exists()
 
     engine, resumed = training(tmp_path / "state")
-    assert not resumed.begin(make_examples(5), round=1)
+    assert resumed.begin(make_examples(5), round=1).ended
     assert (resumed.finish(), engine.rates) == (report, [])
-    assert resumed.begin(make_examples(8, seed=1), round=2) == range(4)
+    assert resumed.begin(make_examples(8, seed=1), round=2).total == 4
     assert resumed.finish().examples == 8
 
 
 def test_a_state_from_before_the_first_round_lets_it_begin(tmp_path):
     training()[1].save(tmp_path / "state")
-    assert training(tmp_path / "state")[1].begin(make_examples(5), round=1) == range(4)
+    assert training(tmp_path / "state")[1].begin(make_examples(5), round=1).total == 4
 
 
 def test_a_state_written_in_the_reference_pass_is_that_of_the_round_before(tmp_path):
@@ -171,9 +175,9 @@ def test_a_state_written_in_the_reference_pass_is_that_of_the_round_before(tmp_p
     advance(learner, 1)
     learner.save(tmp_path / "state")
     resumed = training(tmp_path / "state")[1]
-    assert not resumed.begin(make_examples(5), round=1)
+    assert resumed.begin(make_examples(5), round=1).ended
     assert resumed.finish() == report
-    assert resumed.begin(make_examples(6), round=2) == range(4)
+    assert resumed.begin(make_examples(6), round=2) == Progress(0, 0, 4, ended=False)
 
 
 def test_other_examples_are_refused_naming_the_state_and_its_own_are_still_accepted(tmp_path):
@@ -184,7 +188,7 @@ def test_other_examples_are_refused_naming_the_state_and_its_own_are_still_accep
     resumed = training(tmp_path / "state")[1]
     with pytest.raises(EngineError, match=str(tmp_path / "state")):
         resumed.begin(make_examples(10, seed=1), round=1)
-    assert resumed.begin(make_examples(10), round=1) == range(4, 6)
+    assert resumed.begin(make_examples(10), round=1).done == 4
 
 
 def test_a_round_without_examples_and_a_report_without_a_round_are_refused():
@@ -213,7 +217,7 @@ class Likelihood:
 def test_a_loss_that_needs_no_reference_skips_the_reference_pass_and_reports_its_own_metrics(tmp_path):
     engine, learner = training(loss=Likelihood())
     examples = [replace(example, sequences=example.sequences[:1]) for example in make_examples(8)]
-    assert learner.begin(examples, round=1) == range(2)
+    assert learner.begin(examples, round=1) == Progress(0, 0, 2, ended=False)
     assert advance(learner, 1) == [1]
     learner.save(tmp_path / "state")
     report = learner.finish()
@@ -222,7 +226,7 @@ def test_a_loss_that_needs_no_reference_skips_the_reference_pass_and_reports_its
     assert (report.loss, set(report.metrics)) == (-4.5, {"likelihood"})  # log-probabilities 1 to 8
 
     _, resumed = training(tmp_path / "state", loss=Likelihood())
-    assert resumed.begin(examples, round=1) == range(1, 2)
+    assert resumed.begin(examples, round=1) == Progress(1, 1, 2, ended=False)
     assert resumed.finish() == report
 
 
@@ -299,7 +303,7 @@ def test_a_loss_without_a_reference_says_so():
 
 def rates(round, steps, **settings):
     config = LearnerConfig(**{"lr": 1e-3, "lr_final": 1e-4, **settings})
-    return [learning_rate(config, round, step, steps) for step in range(steps)]
+    return [learning_rate(config, round, step / steps) for step in range(steps)]
 
 
 def test_a_round_s_rates_fall_in_equal_parts_and_would_reach_the_final_rate_after_the_last_step():
@@ -374,7 +378,7 @@ def test_a_round_may_take_exactly_so_many_steps_in_as_many_epochs_as_that_takes(
     """Ten examples in batches of four: three steps an epoch, the last of them of two."""
     engine, learner = training(config=CONFIG.model_copy(update={"steps": steps}), loss=Likelihood())
     examples = [replace(example, sequences=example.sequences[:1]) for example in make_examples(10)]
-    assert learner.begin(examples, round=1) == range(steps)
+    assert learner.begin(examples, round=1).total == steps
     assert learner.finish().steps == steps
     assert engine.rates == pytest.approx(rates(1, steps))
     assert engine.weight == trained
@@ -392,3 +396,129 @@ def test_the_report_has_the_mean_loss_of_each_step(tmp_path):
     resumed = training(tmp_path / "state", loss=Likelihood())[1]
     resumed.begin(examples, round=1)
     assert resumed.finish() == report
+
+
+# So many seconds
+
+
+class StepClock:
+    """A clock that an engine moves on by what its work takes."""
+
+    def __init__(self):
+        self.time = 1_000_000.0
+
+    def __call__(self):
+        return self.time
+
+
+class TimedEngine(CountingEngine):
+    """A reference batch of two takes 1 s, a step 4 s. As rank 1 of two, it hears from rank 0 what these took."""
+
+    def __init__(self, clock, rank=0):
+        super().__init__()
+        self.clock, self.rank, self.heard = clock, rank, []
+
+    def logps(self, batch, reference=False):
+        self.clock.time += 1
+        return super().logps(batch, reference)
+
+    def step(self, batches, objective, lr):
+        self.clock.time += 4
+        return super().step(batches, objective, lr)
+
+    def sum_over_ranks(self, values):
+        if self.rank and values.dtype == torch.float64:
+            assert values.tolist() == [0.0]  # its own clock does not count
+            return torch.tensor([self.heard.pop(0)], dtype=torch.float64)
+        return values
+
+
+def timed(seconds, resume_from=None, rank=0, loss=Dpo(0.1), **settings):  # noqa: B008  (it is frozen)
+    clock = StepClock()
+    engine = TimedEngine(clock, rank)
+    config = CONFIG.model_copy(update={"seconds": seconds, **settings})
+    return engine, Training(engine, loss, config, 3, resume_from, clock)
+
+
+def test_a_round_of_so_many_seconds_goes_on_until_its_steps_and_its_reference_pass_have_taken_them():
+    """Ten pairs in batches of four: a reference pass of 2 + 2 + 2 s, then steps of 4 s: 10, 14, 18, 22 s."""
+    engine, learner = timed(21.0)
+    assert learner.begin(make_examples(10), round=1) == Progress(0, 0, 21, ended=False)
+    followed = [learner.advance() for _ in range(7)]
+    assert [each.done for each in followed] == [2, 4, 6, 10, 14, 18, 21]
+    assert [each.step for each in followed] == [0, 0, 0, 1, 2, 3, 4]
+    assert [each.ended for each in followed] == [False] * 6 + [True]
+    report = learner.finish()
+    assert (report.steps, report.seconds, report.examples, len(report.step_losses)) == (4, 22.0, 10, 4)
+    assert engine.weight == 10 + 2  # an epoch, and the first batch of the next one, which has another order
+
+
+def test_the_rates_of_such_a_round_fall_by_the_share_of_the_seconds_after_the_reference_pass():
+    engine, learner = timed(22.0)
+    learner.begin(make_examples(10), round=1)
+    learner.finish()
+    assert engine.rates == pytest.approx([1e-3 - 0.9e-3 * share for share in (0, 4 / 16, 8 / 16, 12 / 16)])
+
+
+@pytest.mark.parametrize("seconds", [0.5, 6.0])
+def test_one_step_is_done_at_its_full_rate_even_if_the_reference_pass_took_all_the_seconds(seconds):
+    engine, learner = timed(seconds)
+    learner.begin(make_examples(10), round=1)
+    assert (learner.finish().steps, engine.rates) == (1, [1e-3])
+
+
+def test_seconds_between_two_units_of_work_do_not_count():
+    engine, learner = timed(22.0)
+    learner.begin(make_examples(10), round=1)
+    while not learner.advance().ended:
+        engine.clock.time += 100
+    report = learner.finish()
+    assert (report.steps, report.seconds) == (4, 22.0)
+
+
+def test_a_resumed_round_spends_the_seconds_that_are_left_and_ends_as_if_undisturbed(tmp_path):
+    before, learner = timed(30.0)
+    learner.begin(make_examples(10), round=2)
+    advance(learner, 5)
+    learner.save(tmp_path / "state")
+    report = learner.finish()
+    state = read_train_state(tmp_path / "state")
+    assert (state.step, state.steps, state.seconds, state.reference_seconds) == (2, None, 14.0, 6.0)
+
+    engine, resumed = timed(30.0, tmp_path / "state")
+    assert resumed.begin(make_examples(10), round=2) == Progress(2, 14, 30, ended=False)
+    assert resumed.finish() == report and report.steps == 6
+    assert engine.rates == before.rates[2:] and engine.drawn == before.drawn[2:]
+    assert (engine.weight, engine.referred) == (20, [])
+    resumed.save(tmp_path / "end")
+    _, later = timed(30.0, tmp_path / "end")
+    assert later.begin(make_examples(10), round=2).ended and later.finish() == report
+    assert later.begin(make_examples(4), round=3) == Progress(0, 0, 30, ended=False)
+
+
+def test_a_state_is_refused_where_the_round_has_other_seconds_or_so_many_steps(tmp_path):
+    _, learner = timed(30.0)
+    learner.begin(make_examples(10), round=1)
+    advance(learner, 4)
+    learner.save(tmp_path / "state")
+    with pytest.raises(EngineError, match=r"and 30 s of .* and 40 s"):
+        timed(40.0, tmp_path / "state")[1].begin(make_examples(10), round=1)
+    with pytest.raises(EngineError, match=r"and 30 s of .* and 3 steps"):
+        training(tmp_path / "state")[1].begin(make_examples(10), round=1)
+
+
+def test_all_ranks_stop_at_the_step_at_which_rank_0_does():
+    """Rank 1 has a clock of its own, by which two steps would be enough."""
+    engine, learner = timed(8.0, rank=1, loss=Likelihood())
+    engine.heard = [3.0, 3.0, 3.0]
+    engine.world, examples = 2, [replace(each, sequences=each.sequences[:1]) for each in make_examples(8)]
+    learner.begin(examples, round=1)
+    report = learner.finish()
+    assert (report.steps, report.seconds, engine.heard) == (3, 9.0, [])
+
+
+def test_a_round_of_so_many_steps_counts_no_seconds():
+    assert timed(None)[1].begin(make_examples(10), round=1).total == 6
+    _, learner = timed(None)
+    learner.begin(make_examples(10), round=1)
+    assert learner.finish().seconds is None

@@ -148,6 +148,11 @@ def test_a_skipped_round_says_so_in_the_summary_and_in_the_closing_table():
     assert console.file.getvalue().count("skipped") == 1 and "round 2, skipped" in console.file.getvalue()
 
 
+def test_the_summary_has_the_seconds_of_a_training_that_these_limited():
+    timed = round_summary(report(2, pairs=PAIRS.counts, training=replace(TRAINING, seconds=240.5)), {})
+    assert timed["training"]["seconds"] == 240.5
+
+
 def test_a_round_s_training_is_one_line_with_the_accuracy_of_a_loss_that_has_one():
     assert training_line(TRAINING) == "5 steps, loss 0.600, accuracy 0.75"
     assert training_line(replace(TRAINING, metrics={"perplexity": 9.0})) == "5 steps, loss 0.600"

@@ -134,6 +134,25 @@ def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
         assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + has_no_such_step == 1, cell
 
 
+def test_the_methods_differ_in_their_loss_alone_and_train_for_the_same_seconds():
+    for scale in SCALES:
+        runs = [step.config for step in steps(plan_of("methods", scale=scale)) if step.job == "methods.yaml"]
+        assert [run.learner.loss for run in runs] == ["dpo", "fdpo", "mask_dpo", "nll", "grpo"]
+        assert all(run.learner.seconds and run.learner.steps is None for run in runs)
+        first, *others = (run.model_dump(exclude={"learner": {"loss", "nll_weight"}}) for run in runs)
+        assert all(other == first for other in others)
+
+
+def test_at_equal_seconds_dpo_flame_is_another_model_than_in_table_3():
+    plan = plan_of("3", "methods")
+    assert keys(plan, "methods", "DPO^flame").isdisjoint(keys(plan, "3", "SFT + DPO^flame"))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_each_table_can_be_planned_at_each_scale(scale):
+    assert plan_of(*TABLES, scale=scale).jobs
+
+
 def test_at_the_small_scale_the_factbook_stands_in_for_biographies_and_no_large_model_is_asked():
     plan = plan_of("3", scale="cpu")
     assert suites(plan) == sorted(7 * ["alpaca-eval", "alpaca-fact", "factbook", "fava"])

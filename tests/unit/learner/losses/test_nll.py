@@ -6,10 +6,10 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.base import Continuation
-from flame_ray.engines.logps import token_logps
 from flame_ray.learner.data import Example, collate, global_batches, micro_batches
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.nll import Nll
+from tests.unit.learner.forward import summed_logps
 
 LOGPS = [-6.0, -4.0, -99.0, -50.0]  # of two pairs: their chosen, then their rejected sides
 
@@ -58,7 +58,9 @@ def test_loss_and_gradient_of_a_step_are_those_of_transformers_loss_over_the_ans
     model, examples = make_model(), make_examples(10)
     (batch,) = global_batches(examples, 10, seed=0)
     tokens = sum(example.response_tokens for example in examples)
-    fast = sum(StepObjective(Nll(), torch.zeros(10, 1), tokens)(run(model, part), part)[0] for part in micro_batches(batch, 2))
+    fast = sum(
+        StepObjective(Nll(), torch.zeros(10, 1), tokens)(summed_logps(model, part), part)[0] for part in micro_batches(batch, 2)
+    )
     slow = sum(labelled_loss(model, example.sequences[0]) * example.response_tokens for example in examples) / tokens
     assert fast.item() == pytest.approx(slow.item(), abs=1e-6)
     for found, expected in zip(gradients(model, fast), gradients(model, slow), strict=True):
@@ -72,17 +74,6 @@ def labelled_loss(model, sequence):
     loss = model(ids, labels=labels).loss
     torch.testing.assert_close(loss, cross_entropy(model(ids).logits[0, :-1], labels[0, 1:]))
     return loss
-
-
-def run(model, batch):
-    columns = batch.response_mask.shape[1]
-    logits = model(
-        input_ids=batch.token_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        logits_to_keep=columns + 1,
-    ).logits
-    return batch.summed(token_logps(logits, batch.response_ids, batch.response_mask))
 
 
 def test_answers_to_one_instruction_go_to_batches_of_their_own():
