@@ -206,7 +206,7 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
     factuality = config.factuality
     corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
     models = [fingerprint(model.folder) for model in (inputs.policy, inputs.judge)]
-    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts]]
+    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts]]
     return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)
 
 
