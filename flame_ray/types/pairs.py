@@ -86,7 +86,7 @@ class PairSet:
 
     @property
     def counts(self) -> "PairCounts":
-        by_kind = Counter(each.kind for each in (*self.pairs_D, *self.graded_D))
+        by_kind = Counter([pair.kind for pair in self.pairs_D] + [each.kind for each in self.graded_D])
         return PairCounts(dict(by_kind), self.dropped, self.responses, self.truncated)
 
 
