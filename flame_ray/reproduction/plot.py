@@ -1,6 +1,10 @@
-"""Draws figure 1 as SVG: helpfulness against factuality, a dot a model, its size the mean length, intervals as crosses."""
+"""Draws figure 1 as SVG: helpfulness against factuality, a dot a model, its size the mean length, intervals as crosses.
 
-from collections.abc import Iterator, Sequence
+A dot has the number of its model in the list beside the figure, since names of models that are near would cover each other.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -66,8 +70,13 @@ def svg(dots: Sequence[Dot], x_name: str, y_name: str) -> str:
     if dots:
         x = _axis([each.x for each in dots], LEFT, WIDTH - RIGHT)
         y = _axis([each.y for each in dots], HEIGHT - BOTTOM, TOP)
-        longest = max((each.length or 0.0 for each in dots), default=0.0)
-        parts += [*_frame(x, y, x_name, y_name), *(part for each in dots for part in _drawn(each, x, y, longest))]
+        numbers = {name: place for place, name in enumerate(dict.fromkeys(each.name for each in dots), start=1)}
+        longest = {
+            is_ours: max((each.length or 0.0 for each in dots if each.is_ours is is_ours), default=0.0)
+            for is_ours in (True, False)
+        }
+        parts += [*_frame(x, y, x_name, y_name), *_legend(x.end, numbers)]
+        parts += [part for each in dots for part in _drawn(each, numbers[each.name], x, y, longest[each.is_ours])]
     else:
         parts.append(_text(WIDTH / 2, HEIGHT / 2, "nothing to draw yet", "middle"))
     size = f'width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"'
@@ -93,20 +102,37 @@ def _axis(values: Sequence[Interval], start: float, end: float) -> Axis:
 
 def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> Iterator[str]:
     yield _path(f"M{x.start:.1f} {y.end:.1f}V{y.start:.1f}H{x.end:.1f}", "#333333")
-    for step in range(5):
-        for axis, is_x in ((x, True), (y, False)):
-            value = axis.low + (axis.high - axis.low) * (step + 0.5) / 5
-            place = (axis.at(value), y.start + 18) if is_x else (x.start - 8, axis.at(value) + 4)
-            yield _text(*place, f"{value:.1f}", "middle" if is_x else "end")
+    for value in ticks(x.low, x.high):
+        yield _text(x.at(value), y.start + 18, f"{value:g}", "middle")
+    for value in ticks(y.low, y.high):
+        yield _text(x.start - 8, y.at(value) + 4, f"{value:g}", "end")
     yield _text((x.start + x.end) / 2, HEIGHT - 14, x_name, "middle")
     yield _text(LEFT - 50, TOP - 18, y_name, "start")
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values between the ends of an axis, four to ten of them.
+
+    >>> ticks(27.3, 61.0), ticks(0.42, 0.61)
+    ([30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0], [0.45, 0.5, 0.55, 0.6])
+    """
+    power = 10.0 ** math.floor(math.log10(high - low))
+    step = next(size for size in (power, power / 2, power / 5, power / 10) if (high - low) / size >= 3.5)
+    first = math.ceil(low / step)
+    return [round(place * step, 10) for place in range(first, math.floor(high / step) + 1)]
+
+
+def _legend(left: float, numbers: Mapping[str, int]) -> Iterator[str]:
     for row, (name, colour) in enumerate((("ours", OURS), ("the paper's", PAPERS))):
-        yield f'<circle cx="{x.end + 14:.1f}" cy="{TOP + 18 * row:.1f}" r="5" {_paint(colour, colour == OURS)}/>'
-        yield _text(x.end + 26, TOP + 4 + 18 * row, name, "start")
-    yield _text(x.end + 8, TOP + 46, "larger dots: longer answers", "start")
+        yield f'<circle cx="{left + 14:.1f}" cy="{TOP + 18 * row:.1f}" r="5" {_paint(colour, colour == OURS)}/>'
+        yield _text(left + 26, TOP + 4 + 18 * row, name, "start")
+    yield _text(left + 8, TOP + 46, "larger dots: longer answers,", "start")
+    yield _text(left + 8, TOP + 62, "each side by its longest", "start")
+    for name, number in numbers.items():
+        yield _text(left + 8, TOP + 72 + 18 * number, f"{number}  {name}", "start")
 
 
-def _drawn(dot: Dot, x: Axis, y: Axis, longest: float) -> Iterator[str]:
+def _drawn(dot: Dot, number: int, x: Axis, y: Axis, longest: float) -> Iterator[str]:
     assert dot.x.mean is not None and dot.y.mean is not None
     colour, (at_x, at_y) = OURS if dot.is_ours else PAPERS, (x.at(dot.x.mean), y.at(dot.y.mean))
     if dot.x.low is not None and dot.x.high is not None:
@@ -115,7 +141,7 @@ def _drawn(dot: Dot, x: Axis, y: Axis, longest: float) -> Iterator[str]:
         yield _path(f"M{at_x:.1f} {y.at(dot.y.low):.1f}V{y.at(dot.y.high):.1f}", colour)
     size = radius(dot.length, longest)
     yield f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="{size:.1f}" {_paint(colour, dot.is_ours)}/>'
-    yield _text(at_x + size + 3, at_y - 3, dot.name, "start", colour)
+    yield _text(at_x + size + 2, at_y - 3, str(number), "start", colour)
 
 
 def _paint(colour: str, is_filled: bool) -> str:

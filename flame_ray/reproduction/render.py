@@ -108,7 +108,11 @@ def _ours(ours: Pooled, measure: Measure) -> str:
 
 
 def _number(value: float | None, measure: Measure, signed: bool = False) -> str:
-    return "-" if value is None else f"{value:{'+' if signed else ''},.{measure.digits}f}"
+    """A value below 2 of a measure with digits has one digit more: half a fact is much of one."""
+    if value is None:
+        return "-"
+    digits = measure.digits + (measure.digits == 1 and abs(value) < 2)
+    return f"{value:{'+' if signed else ''},.{digits}f}"
 
 
 def _reasons(filled: FilledTable) -> Iterator[str]:

@@ -160,7 +160,8 @@ def test_the_drawing_has_a_circle_a_dot_and_a_cross_where_there_are_intervals():
     text = svg(dots(figure(precision=SOME, win_rate=SOME, characters=length)), "factuality", "helpful < wins")
     assert text.count("<circle") == 9 + 2  # two are the legend
     assert text.count("<path") == 2 + 1  # one is the frame
-    assert "helpful &lt; wins" in text and "SFT + DPO^fact" in text
+    assert "helpful &lt; wins" in text
+    assert text.count("SFT + DPO^fact") == 1 and text.count(">4<") == 2  # its number stands at the paper's dot and at ours
 
 
 def test_a_figure_without_dots_says_so():
