@@ -88,7 +88,7 @@ def test_a_prompt_longer_than_the_model_takes_is_named(attempt, tmp_path, model)
     short = [{"prompt": "Where?", "split": "heldout"}, {"prompt": "When?", "split": "dev"}]
     rows = [json.dumps(row) for row in (long, *short)]
     path = jsonl(tmp_path / "p.jsonl", *rows)
-    check(attempt(source(path)), tmp_path, 4, "`long`", "model.max_length")
+    check(attempt(source(path)), tmp_path, 4, "p.jsonl:1", "model.max_length", "prompts.overlong=leave_out")
 
 
 def test_a_model_folder_without_a_chat_template_is_refused(attempt, tmp_path, model):

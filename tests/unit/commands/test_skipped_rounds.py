@@ -80,7 +80,7 @@ def test_a_choice_of_the_best_round_passes_over_a_skipped_one_wherever_the_proce
     started = {1: {2: 0, 3: 2}, 2: {1: 0, 3: 1}, 3: {1: 0, 2: 1}}[barren]
     assert whole.disk.started == started
     assert summary(whole)["best_round"] == {1: 3, 2: 3, 3: 1}[barren]
-    for moment in range(barren, len(life.spent), 6):
+    for moment in range(barren * 2, len(life.spent), len(life.spent) // 5):
         run = ChoosingRun(metrics, barren=(barren,))
         run.process(moment)
         assert run.process()[0] == reports, life.spent[moment]

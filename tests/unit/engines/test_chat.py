@@ -13,6 +13,7 @@ from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import PLAIN_TEMPLATE
 from flame_ray.engines.models import reference
 from flame_ray.errors import ModelError
+from tests.builders import make_weights
 
 WORDS = ["<unk>", "<s>", "</s>", "<|end|>", "user", "assistant", ":", "Where", "Here", "system"]
 OPENED = "{% if add_generation_prompt %}assistant : {% endif %}"
@@ -102,7 +103,7 @@ def test_the_template_travels_to_other_nodes_and_is_saved_with_what_is_trained(m
 
     folder = model(template=None)
     (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").touch()
+    (folder / "model.safetensors").write_bytes(make_weights())
     ref = reference(str(folder), ModelConfig(chat_template="plain"))
     write_tokenizer(tmp_path / "saved", ref)
     assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_template == PLAIN_TEMPLATE
