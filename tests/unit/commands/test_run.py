@@ -310,7 +310,8 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     keys = [before.key, shared(**where).key]
     (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "another text"}) + "\n")
     keys.append(shared(**where).key)
-    (folder.parent / "prompts.jsonl").write_text(json.dumps({"prompt": "word"}) + "\n")
+    others = [json.dumps({"prompt": f"word {i}"}) + "\n" for i in range(10)]
+    (folder.parent / "prompts.jsonl").write_text("".join(others))
     keys.append(shared(**where).key)
     assert len(set(keys)) == 4
 
