@@ -126,7 +126,7 @@ class Carrier:
 
     def _placed(self, step: PlannedStep) -> Config:
         """The step's settings with the places that its key leaves out."""
-        config = _with(step.config, "run", root=str(self._store.models), id=step.key)
+        config = _with(step.config, "run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
         return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
 
 

@@ -3,10 +3,11 @@
 Whatever can be known to fail is found before any actor is placed. A new run's folder is created once all actors are ready.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ray
@@ -38,6 +39,7 @@ from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
 from flame_ray.journal.shards import Shards
+from flame_ray.journal.shared_samples import SharedSamples, samples_key
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import BEST, Checkpoints
 from flame_ray.learner.masks import Decode
@@ -46,12 +48,14 @@ from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.prompts.load import load_prompts
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
-from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
 from flame_ray.types import Prompt, RoundReport, Split
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             config = _as_it_began(config, folder.models())
             stack.enter_context(take_lease(folder))
         inputs = _check(config, folder, is_new=not resume)
+        shared = _shared_samples(config, inputs, name)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
         check_capacity(config)
         screen, scope = Screen(console), stack.enter_context(Scope(config))
@@ -97,13 +102,16 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
+            if shared and shared.take_over(folder.storage):
+                log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
         classified = classification_cache(fingerprint(inputs.judge.folder))
         decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
-        recorded = journal.wrap(_resumed(stages, folder, checkpoints), config.pipeline.stream)
+        made = _resumed(stages, folder, checkpoints)
+        recorded = journal.wrap(shared.keeping(made, folder.storage) if shared else made, config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
@@ -177,6 +185,17 @@ def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints)
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()
+
+
+def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples | None:
+    if config.run.samples is None:
+        return None
+    require_lasting("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
+    factuality = config.factuality
+    corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
+    models = [fingerprint(model.folder) for model in (inputs.policy, inputs.judge)]
+    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts]]
+    return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)
 
 
 def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:

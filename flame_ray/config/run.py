@@ -14,6 +14,9 @@ class RunConfig(Settings):
     id: Changeable[Name | None] = None  # None: made from the name and the time
     # A folder that every node sees, or a URL that every node reaches (s3://, gs://, abfs://) with its fsspec driver installed.
     root: Changeable[str] = "runs"
+    # A folder or URL in which runs share the samples and scores of their first round, where all that decides these is the same.
+    # None: each run makes its own.
+    samples: Changeable[str | None] = None
     seed: int = 0
     rounds: Positive = 3
     # best: the best round by the development prompts (`dev_fraction` in prompts.sources) is delivered as `best/`, and a round

@@ -1,6 +1,7 @@
 """What is done already, in one folder that all tables share: models, evaluations and failures, each by its job's key.
 
 models/<key>/       the folder of a run
+samples/<key>/      the samples and scores of runs that start from the same model alike
 evaluations/<key>/  what `flame-ray evaluate` wrote
 references/<key>.json   the baseline's answers, as reference outputs for others
 failures/<key>.txt  why a job failed the last time
@@ -34,6 +35,11 @@ class Store:
     def models(self) -> Path:
         """What `run.root` is for the steps."""
         return self._folder / "models"
+
+    @property
+    def samples(self) -> Path:
+        """What `run.samples` is for the steps."""
+        return self._folder / "samples"
 
     def evaluation(self, key: str) -> Path:
         return self._folder / "evaluations" / key

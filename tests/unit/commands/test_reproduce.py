@@ -65,7 +65,7 @@ def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, t
     (_, fine_tuned), (_, trained) = (doubles.done[0], next(each for each in doubles.done if each[0] == "run"))
     assert fine_tuned.model.policy == "start" and fine_tuned.run.save_merged
     models = tmp_path / "store" / "models"
-    assert trained.run.root == str(models)
+    assert trained.run.root == str(models) and trained.run.samples == str(tmp_path / "store" / "samples")
     assert trained.model.policy == str(models / fine_tuned.run.id / "checkpoints/round-0001/merged")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, locate_run, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -255,6 +255,31 @@ def test_a_job_of_the_other_command_is_refused_before_anything_is_placed(job, tm
 def test_the_loss_of_the_other_command_alone_is_no_job_of_it(job, tmp_path):
     """It learns from the best of the policy's own responses."""
     assert _check(job(learner={"loss": "nll", "packing": True}), new(tmp_path), is_new=True).prompts
+
+
+def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_told_where(job, folder, tmp_path):
+    def shared(**sections):
+        config = job(**sections)
+        return _shared_samples(config, _check(config, new(tmp_path), is_new=True), "mine")
+
+    where = {"run": {"samples": str(tmp_path / "samples")}}
+    assert shared() is None
+    before = shared(**where, learner={"loss": "ipo"})
+    assert (before.root.url, before.run_id, before.key) == (str(tmp_path / "samples"), "mine", shared(**where).key)
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    keys = [before.key, shared(**where).key]
+    (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "another text"}) + "\n")
+    keys.append(shared(**where).key)
+    others = [json.dumps({"prompt": f"word {i}"}) + "\n" for i in range(10)]
+    (folder.parent / "prompts.jsonl").write_text("".join(others))
+    keys.append(shared(**where).key)
+    assert len(set(keys)) == 4
+
+
+def test_a_relative_folder_of_samples_is_refused_in_a_submitted_job(job, submitted, tmp_path):
+    config = job(run={"samples": "samples"})
+    with pytest.raises(ConfigError, match=r"for run\.samples, as this job was submitted"):
+        _shared_samples(config, _check(config, new(tmp_path), is_new=True), "mine")
 
 
 def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for(tmp_path):
