@@ -67,7 +67,11 @@ def _cached(name: str, revision: str | None, unreached: Exception) -> Listing:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=[*SMALL, WEIGHTS]))
+        wanted, ignored = [*SMALL, WEIGHTS], [*DUPLICATES]
+        found = snapshot_download(
+            name, revision=revision, local_files_only=True, allow_patterns=wanted, ignore_patterns=ignored
+        )
+        folder = Path(found)
     except LocalEntryNotFoundError:
         raise _missing(name, unreached) from unreached
     return Listing(folder.name, folder, {path.name: path.stat().st_size for path in folder.iterdir()})
