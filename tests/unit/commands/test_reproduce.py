@@ -120,7 +120,7 @@ def test_table_10_measures_rewards_on_labelled_responses_once_for_each_number_of
 @pytest.mark.parametrize("settings", [(), ("suites.labelled=nowhere.jsonl",)])
 def test_table_10_without_labelled_responses_says_which_setting_names_them(request_of, settings):
     doubles = FakeCommands(FIGURES)
-    filled = carry_out(request_of("10", settings=settings), doubles)
+    filled = carry_out(request_of("10", settings=settings, only_print=True), doubles)
     assert "suites.labelled" in filled.cell("7B sentences, 5 supports", "tau").missing and doubles.done == []
 
 
