@@ -306,7 +306,7 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     assert shared() is None
     before = shared(**where, learner={"loss": "ipo"})
     assert (before.root.url, before.run_id, before.key) == (str(tmp_path / "samples"), "mine", shared(**where).key)
-    (folder / "model.safetensors").write_bytes(b"other weights")
+    (folder / "model.safetensors").write_bytes(make_weights(b"other weights"))
     keys = [before.key, shared(**where).key]
     (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "another text"}) + "\n")
     keys.append(shared(**where).key)
