@@ -36,7 +36,7 @@ def slow_sft(model_path: str | Path, examples_D: Sequence[Example], config: Lear
     for step, batch in enumerate(plan):
         counted = [example for example in batch if example.weight]
         summed = sum((_summed_loss(model, example) for example in counted), torch.zeros(()))
-        optimizer.param_groups[0]["lr"] = learning_rate(config, 1, step, len(plan))
+        optimizer.param_groups[0]["lr"] = learning_rate(config, 1, step / len(plan))
         optimizer.zero_grad()
         (summed / a_step).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
