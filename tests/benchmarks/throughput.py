@@ -63,11 +63,11 @@ def verifying(config: Config) -> Iterator[Verifier | None]:
         return
     prepare_ray(config.cluster)  # before Ray is imported: it reads its environment then
     from flame_ray.cluster.connect import connected
-    from flame_ray.controller.workers import _start_needed_verifiers
+    from flame_ray.controller.workers import Scope, _start_needed_verifiers
     from flame_ray.rewards.verifier.client import RemoteVerifier
 
-    with connected(config.cluster, "throughput"):
-        yield RemoteVerifier(_start_needed_verifiers(config))
+    with connected(config.cluster, "throughput"), Scope(config) as scope:
+        yield RemoteVerifier(_start_needed_verifiers(scope))
 
 
 def read(path: Path, count: int) -> list[Task]:
