@@ -21,6 +21,12 @@ def roles(config: Config) -> dict[str, Workers]:
     return {name: section for name, section in sections.items() if name != "verifier" or config.factuality.asks_verifier}
 
 
+def sft_roles(config: Config) -> tuple[str, ...]:
+    """Those that `flame-ray sft` places, one after another."""
+    asks = config.sft.classifies and config.classify.by == "model"
+    return (*(["judge"] if asks else []), *(["rollout"] if config.sft.elicits else []), "learner")
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """How much of one resource a job asks for, by role, and how much the cluster has.

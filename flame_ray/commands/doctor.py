@@ -10,9 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flame_ray.cluster.capacity import roles
+from flame_ray.cluster.capacity import roles, sft_roles
 from flame_ray.cluster.connect import cluster_address
-from flame_ray.commands.sft import roles_of
 from flame_ray.config import Config
 from flame_ray.doctor.capacity import (
     PlanOf,
@@ -76,7 +75,7 @@ def _examine_run(config: Config, shapes: dict[str, ModelShape | None], site: Sit
 def _examine_sft(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:
     """Of `flame-ray sft`, whose roles come one after another."""
     once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
-    plan_of, names = _planner(shapes, 0, None), roles_of(config)
+    plan_of, names = _planner(shapes, 0, None), sft_roles(config)
     needs: list[Check] = []
     for name in names:
         alone = partial(_of_role, plan_of, name) if plan_of else None

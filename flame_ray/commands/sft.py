@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import ray
 from rich.console import Console
 
-from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.capacity import check_capacity, sft_roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.run import locate_run, take_lease
@@ -73,7 +73,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
         inputs = check_sft(config, folder, is_new=not resume)
         stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
-        for role in roles_of(config):  # one after another
+        for role in sft_roles(config):  # one after another
             check_capacity(config, only=(role,))
         if not resume:
             stack.enter_context(take_lease(folder))
@@ -103,7 +103,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     check_trainable(policy.folder)
     ChatTokenizer(policy.folder, config.model)
     judge = policy
-    if "judge" in roles_of(config):
+    if "judge" in sft_roles(config):
         if config.judge.model:
             judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
         check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
@@ -114,12 +114,6 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     else:
         folder.check_room(RESERVE_BYTES)
     return SftInputs(policy, judge, demonstrations)
-
-
-def roles_of(config: Config) -> tuple[str, ...]:
-    """The kinds of actors that the stages need."""
-    asks = config.sft.classifies and config.classify.by == "model"
-    return (*(["judge"] if asks else []), *(["rollout"] if config.sft.elicits else []), "learner")
 
 
 def mixture_of(config: Config) -> Mixture:

@@ -36,7 +36,7 @@ def tiny_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedR
         command = ["make", "quickstart", f"ARGS={quoted}"]
     else:
         command = [sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *overrides]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stdout + done.stderr
     return FinishedRun(done.stdout, root / "tiny")
 

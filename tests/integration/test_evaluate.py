@@ -24,7 +24,7 @@ def only(folder: Path, name: str) -> Path:
 
 def test_a_runs_last_model_answers_as_it_did_in_the_run_and_a_second_call_starts_nothing(tiny_run, tmp_path, flame):
     command = [sys.executable, "-m", "flame_ray", *words_of(tiny_run)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in only(tmp_path, "answers.jsonl").read_text().splitlines()]
     in_the_run = {row["prompt_id"]: row["text"] for row in tiny_run.table("0002/heldout_responses.parquet")}

@@ -36,7 +36,7 @@ TINY = REFERENCE | {
     "rollout.batch_sequences": "16",
     "learner.workers": "1",
 }
-SESSION_S = 400.0  # a limit that fails a test which would hang; nothing is measured with it
+SESSION_S = 800.0  # a limit that fails a test which would hang; nothing is measured with it
 LISTED_S = 0.5  # to list processes is slow, and some work is short: the same ones are looked at for so long
 REPORTS = {  # by the start of a process's title: what a run prints once it has noticed that it lost one
     "ray::RolloutActor": r"rollout-\d+ is lost and is replaced",

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from flame_ray.commands.sft import check_sft, mixture_of, roles_of
+from flame_ray.cluster.capacity import sft_roles
+from flame_ray.commands.sft import check_sft, mixture_of
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, DataError, ModelError, StorageError
@@ -103,7 +104,7 @@ def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that
     ],
 )
 def test_only_the_actors_that_the_stages_need_are_asked_of_the_cluster(job, sft, by, roles):
-    assert roles_of(job(sft, classify={"by": by})) == roles
+    assert sft_roles(job(sft, classify={"by": by})) == roles
 
 
 def test_the_mixture_is_that_of_the_settings(job):
