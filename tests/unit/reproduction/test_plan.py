@@ -176,6 +176,7 @@ def test_systems_are_compared_seed_by_seed():
 
 def test_the_baseline_is_scored_beside_itself_where_the_judges_score_is_asked_for():
     plan = plan_of("directions")
-    baseline = {cell.measure.figure: cell.keys for cell in plan.add(TABLES["directions"]).cells if cell.system == "SFT + DPO"}
-    ((scored,), (long,)) = baseline["judge_score"], baseline["characters"][:1]
-    assert plan.jobs[scored].model == plan.jobs[long].model
+    baseline = {cell.measure.name: cell.keys for cell in plan.add(TABLES["directions"]).cells if cell.system == "SFT + DPO"}
+    (scored,), (alone,) = baseline["judge's score"], baseline["alpaca-eval.length"]
+    assert plan.jobs[alone].against is None and plan.jobs[scored].against == alone
+    assert plan.jobs[scored].model == plan.jobs[alone].model
