@@ -12,7 +12,10 @@ from flame_ray import cli
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.config import ClusterConfig
 
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # many processes share few cores here: a thread that spins takes time from the others
+os.environ.update(
+    OMP_WAIT_POLICY="PASSIVE",  # many processes share few cores here: a thread that spins takes time from the others
+    RAY_memory_monitor_refresh_ms="0",  # each Ray would end its workers for the memory that other tests take
+)
 os.environ.pop("RAY_ADDRESS", None)
 prepare_ray(ClusterConfig(address="local"))
 

@@ -124,14 +124,14 @@ def engine_memory(shape: ModelShape, role: RolloutConfig | JudgeConfig | Verifie
     """A vLLM engine, or its part on each of t GPUs: weights P e / t, the KV cache, logits, and one layer's activations for a
     whole prefill.
 
-    On a CPU the KV cache is `kv_cache_gib`, which vLLM rounds to whole GiB. On a GPU vLLM gives the cache what `gpu_memory`
-    leaves; counted here is the least with which it starts: one sequence of `model.max_length`, divided by t, or by the number
-    of key heads if that is less. Logits: V in float32 for each sequence, three times (logits, log-probabilities, sorted for
-    top-p), and once for a prompt that is scored. That t GPUs need less for activations is not counted.
+    On a CPU the KV cache is `kv_cache_gib`. On a GPU vLLM gives the cache what `gpu_memory` leaves; counted here is the least
+    with which it starts: one sequence of `model.max_length`, divided by t, or by the number of key heads if that is less.
+    Logits: V in float32 for each sequence, three times (logits, log-probabilities, sorted for top-p), and once for a prompt
+    that is scored. That t GPUs need less for activations is not counted.
     """
     split = engine_split(role)
     sequence = kv_bytes(shape, e) * max_length / min(split, shape.kv_heads)
-    kv = sequence if role.gpus else max(1, round(role.kv_cache_gib)) * GIB
+    kv = sequence if role.gpus else role.kv_cache_gib * GIB
     layer = max(max_length, PREFILL_TOKENS) * (6 * shape.hidden + 3 * shape.intermediate) * e
     logits = shape.vocabulary * (3 * FLOAT32 * role.max_sequences + (e + 2 * FLOAT32) * max_length)
     process = GPU_PROCESS_DEVICE if role.gpus else ENGINE_PROCESS

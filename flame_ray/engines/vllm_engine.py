@@ -56,18 +56,18 @@ class VllmOptions:
     variables: Variables = field(default_factory=dict)
 
 
-def prepare_environment(options: VllmOptions) -> None:
+def prepare_environment() -> None:
     """Set the variables that vLLM reads when it is imported: one process, few messages, no statistics, no thread pinning.
 
     An actor is a process already. In the same process vLLM is ready in a third of the time, and leaves no orphan when it dies.
     """
     os.environ.update(
         VLLM_ENABLE_V1_MULTIPROCESSING="0",
-        VLLM_CPU_KVCACHE_SPACE=str(max(1, round(options.kv_cache_gib))),
         VLLM_CPU_OMP_THREADS_BIND="nobind",
         VLLM_NO_USAGE_STATS="1",
     )
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.pop("VLLM_CPU_KVCACHE_SPACE", None)  # it would take the place of `kv_cache_gib`
 
 
 def check_gpu(is_for_gpus: bool, visible: str | None) -> None:
@@ -82,7 +82,7 @@ class VllmEngine:
 
     def __init__(self, options: VllmOptions):
         folder = resolve(options.model)
-        prepare_environment(options)
+        prepare_environment()
         try:
             import vllm.platforms  # vllm itself imports its parts when they are first used
         except ImportError as error:
@@ -121,6 +121,7 @@ class VllmEngine:
                 max_model_len=options.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=options.gpu_memory,
+                kv_cache_memory_bytes=round(options.kv_cache_gib * 2**30) if platform.is_cpu() else None,
                 trust_remote_code=options.model.trust_remote_code,
                 load_format="safetensors",
                 enable_prefix_caching=True,

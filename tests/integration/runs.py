@@ -20,6 +20,8 @@ REFERENCE = {
     "rollout.samples": "4",
     "rollout.max_tokens": "48",  # with fewer, most answers are cut off, and these are never chosen
     "rollout.batch_sequences": "12",
+    "rollout.kv_cache_gib": "0.25",  # other tests run beside it, and all must fit into the memory
+    "judge.kv_cache_gib": "0.25",
     "learner.workers": "2",
     "learner.batch_pairs": "2",
     "learner.micro_batch_pairs": "1",

@@ -13,7 +13,6 @@ from flame_ray.errors import ModelError
 from tests.integration.chaos.harness import assert_same_run
 from tests.integration.namespaces import ray_on, two_hosts, why_not
 
-SMALL = {"rollout.kv_cache_gib": "0.25", "judge.kv_cache_gib": "0.25"}
 ONCE = {  # a round as small as can be
     "run.rounds": "1",
     "prompts.sources": "[{source: factbook, heldout_limit: 1}, {source: open-ended, heldout_limit: 1}]",
@@ -34,7 +33,7 @@ def hosts(tmp_path_factory):
 
 
 def on(**sides: str) -> dict[str, str]:
-    return SMALL | {f"{role}.node_labels": f"{{host: {side}}}" for role, side in sides.items()}
+    return {f"{role}.node_labels": f"{{host: {side}}}" for role, side in sides.items()}
 
 
 def test_a_model_folder_that_one_host_lacks_is_refused_by_its_path_and_that_host(chaos, hosts, model):
