@@ -22,9 +22,9 @@ PAD = 0  # any valid id: attention skips padding, and no loss reads it
 class Batch:
     """U rows of the distinct sequences of D examples; all responses lie in the last R columns.
 
-    `token_ids`, `attention_mask`, `position_ids`: [U, T]. A row is left-padded and has one sequence, or it is packed with
-    several (see packing.py): then `attention_mask` is None, and the positions tell them apart. `response_mask`: [U, R], true
-    where a response has a token.
+    `token_ids`, `attention_mask`, `position_ids`: [U, T]. A row is left-padded and has one sequence, or it has several (see
+    packing.py): then `attention_mask` is None, and the positions tell them apart, or it is [U, 1, T, T], true where a column
+    sees another. `response_mask`: [U, R], true where a response has a token.
     `rows_N`: [N], the row of each sequence of the examples, which may share rows. N is a multiple of D: 0..D-1 are the
     examples' first sequences, D..2D-1 their second ones (of preference pairs: the chosen, then the rejected sides).
     `responses_NR`: [N, R], true where its row has a token of the sequence's response; `counted_NR`: [N, R], of these the tokens
@@ -104,11 +104,13 @@ Objective = Callable[[Tensor, Batch], tuple[Tensor, dict[str, Tensor]]]
 class TrainingEngine(Protocol):
     """One rank of a model that trains. Every method is collective: all ranks call it, in the same order.
 
-    `merged`: the current weights as a plain checkpoint has them. `host_states`: moves the rank off its GPU and back.
+    `layout`: how sequences lie in the rows of the batches that it is given. `merged`: the current weights as a plain checkpoint
+    has them. `host_states`: moves the rank off its GPU and back.
     """
 
     rank: int
     world: int
+    layout: Callable[[Sequence[Continuation]], Batch]
     merged: "MergedWeights"
     host_states: "HostStates"
 

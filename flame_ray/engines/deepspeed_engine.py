@@ -25,7 +25,7 @@ from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
-from flame_ray.engines.packing import check_packing
+from flame_ray.engines.packing import Layout, check_layout, packed, sharing_prompts
 from flame_ray.engines.zero_state import AVERAGE, STATE, ZeroState, saved_steps
 from flame_ray.errors import EngineError
 
@@ -58,8 +58,7 @@ class DeepSpeedEngine:
         self._frozen = self._load_frozen()
         self._average = self._state.masters() if config.reference == "average" else {}
         self.host_states = HostStates(self.engine, self.module, self._frozen, config)
-        if config.packing:
-            check_packing(self.logps, config.dtype)
+        self.layout = self._layout()
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         is_swapped = reference and self._average and self._frozen is None
@@ -140,6 +139,20 @@ class DeepSpeedEngine:
         torch.distributed.all_reduce(values)
         return values.cpu()
 
+    def _layout(self) -> Layout:
+        """Pairs of a prompt share its pass, if the model can keep their responses apart."""
+        if self.config.packing:
+            check_layout(packed, self.logps, self.config.dtype)
+            return packed
+        if self.config.loss == "nll" or policy.has_window(self.module):
+            return left_padded
+        try:
+            check_layout(sharing_prompts, self.logps, self.config.dtype)
+        except EngineError as error:
+            log.info("responses to a prompt do not share its forward pass: %s", error.found)
+            return left_padded
+        return sharing_prompts
+
     def _logps(self, module: nn.Module, batch: Batch) -> Tensor:
         """[N], from one pass over the distinct sequences."""
         return batch.summed(token_logps(*self._forward(module, batch)))
@@ -151,7 +164,7 @@ class DeepSpeedEngine:
         responses = batch.response_mask.shape[1]
         logits = module(
             input_ids=batch.token_ids,
-            attention_mask=batch.attention_mask,
+            attention_mask=policy.additive(batch.attention_mask, getattr(torch, self.config.dtype)),
             position_ids=batch.position_ids,
             use_cache=False,
             logits_to_keep=responses + 1,

@@ -114,6 +114,18 @@ def suit_attention(model: nn.Module, columns: int) -> None:
         base.set_attn_implementation(wanted)
 
 
+def additive(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask of rows and columns [U, 1, T, T] as what attention adds to its scores; any other mask as it is."""
+    if mask is None or mask.dim() < 4:
+        return mask
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+def has_window(model: nn.Module) -> bool:
+    """Whether some layers see only so many tokens back: a mask of our own would take the place of that one."""
+    return getattr(base_model(model).config.get_text_config(), "sliding_window", None) is not None
+
+
 def _without_dropout(model: PreTrainedModel) -> PreTrainedModel:
     """Turn off what GPT-2, OPT and others drop of themselves in training.
 

@@ -7,7 +7,7 @@ An example holds the sampler's own token ids: nothing is rendered or tokenized a
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import Batch, left_padded
-from flame_ray.engines.packing import packed
+from flame_ray.engines.packing import Layout, packed
 from flame_ray.errors import DataError
 from flame_ray.learner.masks import Decode, decoded, sentence_spans, token_mask
 from flame_ray.types import FACTUALITY, WEIGHTED, Graded, Pair, Response, SideFacts
@@ -149,26 +149,28 @@ def filled_up(batch: Sequence[Example], multiple: int) -> list[Example]:
     return [*batch, *[filler] * (-len(batch) % multiple)]
 
 
-def micro_batches(batch: Sequence[Example], size: int, rank: int = 0, world: int = 1, packs: bool = False) -> list[Batch]:
+def micro_batches(
+    batch: Sequence[Example], size: int, rank: int = 0, world: int = 1, layout: Layout = left_padded
+) -> list[Batch]:
     """One rank's share of a batch: every world-th of its parts of `size` examples.
 
     Parts follow from the batch alone. Neighbours are of one prompt, or of prompts of equal length: they need little padding,
-    and ranks get equal work. With `packs` each part has examples of all lengths, and the short ones share rows.
+    and ranks get equal work. Of packed rows each part has examples of all lengths, and the short ones share rows.
     """
     if len(batch) % (world * size):
         raise ValueError(f"a batch of {len(batch)} does not divide into parts of {size} for {world} ranks: fill it up first")
     groups = sorted(by_prompt(batch), key=lambda group: max(example.columns for example in group), reverse=True)
     ordered = [example for group in groups for example in group]
     count = len(ordered) // size
-    parts = [ordered[k::count] if packs else ordered[k * size : (k + 1) * size] for k in range(count)]
-    return [collate(part, packed if packs else left_padded) for part in parts[rank::world]]
+    parts = [ordered[k::count] if layout is packed else ordered[k * size : (k + 1) * size] for k in range(count)]
+    return [collate(part, layout) for part in parts[rank::world]]
 
 
-def collate(examples_D: Sequence[Example], rows_of: Callable[[Sequence[Continuation]], Batch] = left_padded) -> Batch:
-    """A row for each distinct sequence; `rows_N` tells the first sequences of all examples, then the second ones."""
+def collate(examples_D: Sequence[Example], layout: Layout = left_padded) -> Batch:
+    """Each distinct sequence once; `rows_N` tells the rows of all examples' first sequences, then of their second ones."""
     wanted_N = [one for nth in zip(*(each.sequences for each in examples_D), strict=True) for one in nth]
     places = {sequence: place for place, sequence in enumerate(dict.fromkeys(wanted_N))}
-    rows, wanted = rows_of(list(places)), torch.tensor([places[sequence] for sequence in wanted_N])
+    rows, wanted = layout(list(places)), torch.tensor([places[sequence] for sequence in wanted_N])
     responses_NR = rows.responses_NR[wanted]
     return replace(
         rows,
@@ -184,8 +186,9 @@ def collate(examples_D: Sequence[Example], rows_of: Callable[[Sequence[Continuat
 
 
 def _marked(responses_NR: Tensor, examples_D: Sequence[Example]) -> Tensor:
-    """The tokens of each sequence that count, from those of its response, which ends in the last column if some do not."""
+    """The tokens of each sequence that count, from those of its response."""
     for place, example in enumerate(examples_D):
         for nth, counted in enumerate(example.counted):
-            responses_NR[nth * len(examples_D) + place, -len(counted) :] = torch.tensor(counted)
+            tokens_R = responses_NR[nth * len(examples_D) + place]
+            tokens_R[tokens_R.clone()] = torch.tensor(counted)
     return responses_NR

@@ -167,8 +167,8 @@ class Training:
         return self._engine.sum_over_ranks(torch.tensor([seconds], dtype=torch.float64)).item()
 
     def _share(self, batch: list[Example]) -> list[Batch]:
-        config, engine = self._config, self._engine
-        return micro_batches(batch, config.micro_batch_pairs, engine.rank, engine.world, config.packing)
+        engine = self._engine
+        return micro_batches(batch, self._config.micro_batch_pairs, engine.rank, engine.world, engine.layout)
 
     def _summed_over_ranks(self, sums: dict[str, Tensor]) -> dict[str, float]:
         """By name, sorted: ranks must agree on the order."""

@@ -50,6 +50,7 @@ def test_an_update_is_the_same_however_it_is_spread(learner, make_examples, weig
     """
     examples, before = make_examples(9), from_disk(model_path).state_dict()
     one = learner(**settings)
+    assert ask_rank_0(one, lambda rank: rank.engine.layout.__name__) == "sharing_prompts"
     report, expected = one.train(examples, round=1), weights(one)
     movement = largest_gap(expected, before)
     assert movement > 1e-3

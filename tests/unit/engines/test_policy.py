@@ -13,8 +13,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
-from flame_ray.engines.policy import CARD, adapter_weights, load_model, load_policy, write_adapter, write_model
+from flame_ray.engines.packing import check_layout, sharing_prompts
+from flame_ray.engines.policy import CARD, adapter_weights, has_window, load_model, load_policy, write_adapter, write_model
 from flame_ray.errors import ModelError
+from tests.unit.learner.forward import summed_logps
 
 SMALL = {
     "gpt2": {"vocab_size": 60, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32},
@@ -132,6 +134,24 @@ def test_a_merged_model_of_each_dense_family_reloads_to_what_was_trained(family,
     expected, found = (each.eval()(IDS).logits for each in (module, load_model(reference(str(merged)), "float32")))
     assert not expected.allclose(load_model(reference(str(base)), "float32").eval()(IDS).logits, atol=1e-3)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", DENSE)
+def test_responses_share_the_pass_of_a_prompt_in_each_family_without_windows(family, tmp_path):
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **DENSE[family])).save_pretrained(tmp_path)
+    model = load_model(reference(str(tmp_path)), "float32").eval()
+    assert has_window(model) == (family in ("mistral", "gemma2"))
+    with torch.no_grad():
+        check_layout(sharing_prompts, lambda batch: summed_logps(model, batch), "float32")
+
+
+def test_a_window_is_known_by_the_layers_that_have_it():
+    shape = {**GROUPED, "sliding_window": 4}
+    windows = {
+        use: AutoConfig.for_model("qwen2", **shape, use_sliding_window=use, max_window_layers=0) for use in (True, False)
+    }
+    assert [has_window(AutoModelForCausalLM.from_config(config)) for config in windows.values()] == [True, False]
 
 
 def test_a_model_that_cannot_be_loaded_as_it_must_be_is_refused_with_the_reason(tmp_path):

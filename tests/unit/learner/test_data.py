@@ -8,6 +8,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.base import Continuation
+from flame_ray.engines.batch import left_padded
+from flame_ray.engines.packing import packed, sharing_prompts
 from flame_ray.errors import DataError
 from flame_ray.learner.data import collate, digest, filled_up, global_batches, graded_examples, micro_batches, pair_examples
 from flame_ray.learner.losses import StepObjective
@@ -289,7 +291,8 @@ def test_each_distinct_sequence_runs_once_in_a_forward_pass():
         assert part.response_lengths_N.tolist() == [len(one.token_ids) for one in sequences_N]
 
 
-def test_the_gradient_is_that_of_every_pair_alone(model):
+@pytest.mark.parametrize("layout", [left_padded, sharing_prompts])
+def test_the_gradient_is_that_of_every_pair_alone(model, layout):
     """The slow way: each side of each pair unpadded, in a pass of its own, with pairs of unequal weight and a filler."""
     examples = [replace(each, weight=0.2 + each.index % 3) for each in pair_examples(shared_pairs())]
     normaliser, reference = sum(each.weight for each in examples), -torch.rand(len(examples), 2)
@@ -302,8 +305,9 @@ def test_the_gradient_is_that_of_every_pair_alone(model):
         return [value.grad.clone() for value in parameters]
 
     batches = global_batches(examples, 8, seed=2)
-    fast = gradients(part for batch in batches for part in micro_batches(batch, 4))
-    assert sum(len(part.token_ids) for batch in batches for part in micro_batches(batch, 4)) < 0.8 * 2 * len(examples)
+    parts = [part for batch in batches for part in micro_batches(batch, 4, layout=layout)]
+    fast = gradients(parts)
+    assert sum(len(part.token_ids) for part in parts) < 0.8 * 2 * len(examples)
 
     model.zero_grad()
     for example in examples:
@@ -352,7 +356,7 @@ def test_examples_in_another_order_or_with_another_weight_or_gap_have_another_di
 @pytest.mark.parametrize(("world", "size"), [(1, 8), (2, 2), (4, 1)])
 def test_packed_parts_hold_each_answer_once_and_each_has_long_and_short_ones(world, size):
     batch = [replace(each, sequences=each.sequences[:1]) for each in make_examples(8)]
-    shares = [micro_batches(batch, size, rank, world, packs=True) for rank in range(world)]
+    shares = [micro_batches(batch, size, rank, world, packed) for rank in range(world)]
     assert {len(share) for share in shares} == {8 // (world * size)}
     parts = [part for share in shares for part in share]
     assert sorted(index for part in parts for index in part.indices_D.tolist()) == list(range(8))
@@ -369,8 +373,8 @@ def test_a_packed_step_minimises_what_an_unpacked_one_does(model):
 
     examples = [replace(each, sequences=each.sequences[:1], weight=0.5 + each.index) for each in make_examples(8)]
 
-    def step(packs):
-        parts = micro_batches(examples, 4, packs=packs)
+    def step(layout):
+        parts = micro_batches(examples, 4, layout=layout)
         return sum(StepObjective(Nll(), torch.zeros(8, 1), 3.0)(summed_logps(model, part), part)[0] for part in parts)
 
-    assert step(True).item() == pytest.approx(step(False).item(), abs=1e-5)
+    assert step(packed).item() == pytest.approx(step(left_padded).item(), abs=1e-5)

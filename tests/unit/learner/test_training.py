@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from flame_ray.config import LearnerConfig
+from flame_ray.engines.batch import left_padded
 from flame_ray.errors import DataError, EngineError, StorageError
 from flame_ray.learner.data import pair_examples
 from flame_ray.learner.losses import LossOutput
@@ -27,7 +28,7 @@ class CountingEngine:
     An example's log-probabilities are its index and -index under the reference, and 1 higher or lower when it is trained.
     """
 
-    rank, world = 0, 1
+    rank, world, layout = 0, 1, staticmethod(left_padded)
 
     def __init__(self):
         self.weight, self.has_moments, self.average = 0, False, 0.0
