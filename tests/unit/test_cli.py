@@ -33,12 +33,12 @@ def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(flame, tmp_
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--set", "rollout.sampels=3"], ["rollout.sampels", "given 3"]),
-        (["--set", "rollout.samples=1"], ["rollout.samples", "greater than or equal to 2"]),
-        (["--set", "learner.lora.r=zero"], ["learner.lora.r", "'zero'"]),
+        (["--set", "rollout.sampels=3"], ["rollout.sampels", "did you mean rollout.samples?", "given 3"]),
+        (["--set", "rollout.samples=1"], ["rollout.samples", "must be a whole number of at least 2 (given 1)"]),
+        (["--set", "learner.lora.r=zero"], ["learner.lora.r", "given zero"]),
         (["--set", "learner.batch_pairs=7"], ["learner", "batch_pairs (7) must be a multiple"]),
         (["--set", "rollout"], ["--set section.key=value", "rollout"]),
-        (["--set", "samples=3"], ["--set section.key=value", "samples=3"]),
+        (["--set", "samples=3"], ["--set section.key=value", "samples=3; did you mean", "rollout.samples"]),
         (["--set", "run.name.first=x"], ["`name` in run.name.first=x is a value"]),
         (["--set", "rollout.samples=[1"], ["rollout.samples=[1", "quote the value"]),
     ],
@@ -159,7 +159,7 @@ def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(flam
     (tmp_path / "r.jsonl").write_text("")
     done = flame(*SCORE, "--job", job, "--set", "factuality.workers=-1", "--workers", "-2", folder=tmp_path)
     assert done.returncode == 2
-    assert "factuality.workers: Input should be greater than or equal to 1 (given -2)" in done.stderr
+    assert "factuality.workers: must be a whole number of at least 1 (given -2)" in done.stderr
 
 
 def test_a_file_without_a_response_is_refused_before_anything_starts(flame, tmp_path):
