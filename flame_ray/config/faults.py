@@ -48,9 +48,9 @@ def known_paths(model: type[BaseModel]) -> list[str]:
 
 
 def did_you_mean(path: str, model: type[BaseModel]) -> str:
-    """`; did you mean ...?`, or nothing where no name is like this one."""
+    """` (did you mean ...?)`, or nothing where no name is like this one."""
     close = nearest(re.sub(r"\.\d+(?=\.|$)", "[]", path), known_paths(model))
-    return f"; did you mean {', '.join(close[:-2])}{', ' * (len(close) > 2)}{' or '.join(close[-2:])}?" if close else ""
+    return f" (did you mean {', '.join(close[:-2])}{', ' * (len(close) > 2)}{' or '.join(close[-2:])}?)" if close else ""
 
 
 def _fault(item: Any, model: type[BaseModel]) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def _fault(item: Any, model: type[BaseModel]) -> tuple[str, str]:
         return f"{place.path}.{typed(given)}".lstrip("."), "there is no such setting"
     if item["type"] == "extra_forbidden":
         path = ".".join(map(str, item["loc"]))
-        return path, f"there is no such setting{did_you_mean(path, model)} (given {_cut(given)})"
+        return path, f"there is no such setting{did_you_mean(path, model) or f' (given {_cut(given)})'}"
     if item["type"] == "missing":
         return place.path, f"must be given (only {_cut(given)} is)"
     if item["type"] == "value_error":
