@@ -1,5 +1,6 @@
 """Text as a person may see it: secrets in URLs are hidden, and nothing in it acts on the screen."""
 
+import json
 import re
 import unicodedata
 from datetime import date, datetime
@@ -51,6 +52,16 @@ def kind_of(value: Any) -> str:
     ('a list', 'null')
     """
     return KINDS.get(type(value), "a value of another kind")
+
+
+def as_json(value: Any, most: int = 80) -> str:
+    """A value of a person's file as it would be there, cut short.
+
+    >>> print(as_json(None), as_json(["a", True]), as_json("a"))
+    null ["a", true] 'a'
+    """
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return f"{text:.{most}}"
 
 
 def shown(text: str) -> str:

@@ -61,6 +61,33 @@ def test_a_job_changes_what_it_names_and_nothing_else(job):
     assert config.rollout.temperature == Config().rollout.temperature
 
 
+def test_a_byte_order_mark_before_a_job_is_no_part_of_it(tmp_path):
+    (tmp_path / "job.yaml").write_text("run: {seed: 7}\n", encoding="utf-8-sig")
+    assert load_config(tmp_path / "job.yaml").run.seed == 7
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, who may read nothing here")
+def test_a_job_without_permission_is_named(job):
+    path = job("{}")
+    os.chmod(path, 0o600)
+    os.seteuid(65534)
+    try:
+        message = refusal(path)
+    finally:
+        os.seteuid(0)
+    assert f"{path}, which cannot be read (Permission denied)" in message
+
+
+@pytest.mark.parametrize(("typed", "value"), [("'4'", 4), ("4.0", 4), ("0x4", 4)])
+def test_a_number_may_be_in_quotes(job, typed, value):
+    assert load_config(job(f"rollout: {{samples: {typed}}}")).rollout.samples == value
+
+
+@pytest.mark.parametrize(("typed", "value"), [("yes", True), ("off", False), ("'yes'", True), ("True", True)])
+def test_yes_no_on_and_off_are_true_and_false(job, typed, value):
+    assert load_config(job(f"pipeline: {{stream: {typed}}}")).pipeline.stream is value
+
+
 def test_a_small_number_may_be_written_without_a_point_though_yaml_reads_it_as_text(job):
     assert load_config(job("learner:\n  lr: 1e-6\n")).learner.lr == 1e-6
 
