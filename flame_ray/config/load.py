@@ -1,6 +1,6 @@
 """Reads a job file into a `Config`, and says which settings differ between two of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
         tree = _merged(tree, layer)
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, ", based on ".join(map(str, files)) or "the settings given")
+    return parse_config(tree, ", based on ".join(map(str, files)), overrides)
 
 
-def parse_config(tree: dict, where: str) -> Config:
-    """Check a tree of settings; `where` says in errors where it came from."""
+def parse_config(tree: dict, where: str, overrides: tuple[str, ...] = ()) -> Config:
+    """Check a tree of settings; `where` says in errors where it came from, but for what the overrides set."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -41,9 +41,20 @@ def parse_config(tree: dict, where: str) -> Config:
         help_ = f"flame-ray settings {section}" if section in Config.model_fields else "flame-ray settings"
         raise ConfigError(
             "settings that there are, with values that they take",
-            f"in {where}: {'; '.join(f'{path}: {fault}' if path else fault for path, fault in found.items())}",
+            f"in {_origin(where, overrides, found)}: {'; '.join(_named(found))}",
             f"correct each; `{help_}` lists the settings",
         ) from error
+
+
+def _named(found: dict[str, str]) -> Iterator[str]:
+    return (f"{path}: {fault}" if path else fault for path, fault in found.items())
+
+
+def _origin(where: str, overrides: tuple[str, ...], found: Iterable[str]) -> str:
+    """Where the faults at some paths are: in the files, in --set, or in both."""
+    keys = [f"{override.partition('=')[0]}." for override in overrides]
+    typed = [any(key.startswith(f"{path}.") or f"{path}.".startswith(key) for key in keys) for path in found]
+    return "--set" if all(typed) or not where else f"{where} and --set" if any(typed) else where
 
 
 def changed_settings(before: Config, after: Config) -> list[str]:

@@ -205,7 +205,7 @@ def test_a_range_ends_where_it_should_and_the_refusal_names_the_setting(job, pat
     for name in path.split("."):
         value = getattr(value, name)
     assert value == inside
-    assert f"job.yaml: {path}: " in refusal(empty, (f"{path}={outside}",))
+    assert f"in --set: {path}: " in refusal(empty, (f"{path}={outside}",))
 
 
 def test_every_fault_of_a_file_is_reported_at_once(job):
@@ -399,7 +399,11 @@ def test_an_override_below_a_value_is_refused(job):
 
 
 def test_a_mistyped_override_is_refused_by_its_path(job):
-    assert "job.yaml: rollout.sampels: " in refusal(job("{}"), ("rollout.sampels=8",))
+    assert "found in --set: rollout.sampels: " in refusal(job("{}"), ("rollout.sampels=8",))
+    assert "found in --set: rolout: " in refusal(job("{}"), ("rolout.samples=8",))
+    path = job({"rollout": {"top_p": 2}})
+    assert f"found in {path} and --set: rollout.top_p: " in refusal(path, ("rollout.sampels=8",))
+    assert f"found in {path}: rollout.top_p: " in refusal(path, ("rollout.samples=8",))
 
 
 def test_an_override_is_checked_against_the_rest_of_the_file(job):
@@ -473,7 +477,7 @@ def test_an_interrupted_run_exits_with_the_code_that_says_try_again():
 def test_without_a_file_there_are_the_defaults_and_what_is_set():
     assert load_config(None) == Config()
     assert load_config(None, ("factuality.corpus='a: b'",)).factuality.corpus == "a: b"
-    with pytest.raises(ConfigError, match=r"in the settings given: rollout\.sampels"):
+    with pytest.raises(ConfigError, match=r"in --set: rollout\.sampels"):
         load_config(None, ("rollout.sampels=3",))
 
 
