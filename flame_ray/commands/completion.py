@@ -11,7 +11,9 @@ Offers = list[tuple[str, str]]  # each word, and what it means
 
 def names_of_settings(incomplete: str) -> Offers:
     """Sections and settings, for `flame-ray settings`."""
-    known = {each.path: each.meaning for section in sections(Config) for each in (section, *section.settings)}
+    known: dict[str, str] = {}
+    for section in sections(Config):
+        known |= {section.path: section.meaning} | {each.path: each.meaning for each in section.settings}
     return [(path, meaning) for path, meaning in known.items() if path.startswith(incomplete)]
 
 
