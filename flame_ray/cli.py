@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,49 +18,44 @@ from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import require_lasting
+from flame_ray.commands import completion
+from flame_ray.commands.options import (
+    BadLine,
+    Checker,
+    Corpus,
+    Decompose,
+    Format,
+    Job,
+    JobFile,
+    Kind,
+    Listing,
+    ScaleName,
+    Set,
+    Workers,
+    job_argument,
+)
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
 from flame_ray.report.console import PlainConsole
 from flame_ray.shown import shown
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 175  # columns of a table that is written to a file or a pipe
 
-JobFile = Annotated[Path, typer.Argument(help="A job file, such as jobs/quickstart.yaml.")]
-Job = Annotated[Path | None, typer.Option("--job", help="Take the settings of this job file in place of the defaults.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value. May be repeated.")]
-Corpus = Annotated[str | None, typer.Option("--corpus", help="Short for --set factuality.corpus=...")]
-Checker = Annotated[str | None, typer.Option("--checker", help="Short for --set factuality.checker=...")]
-Decompose = Annotated[str | None, typer.Option("--decompose", help="Short for --set factuality.decompose=...")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
 
-
-class Format(StrEnum):
-    JSONL = "jsonl"
-    TABLE = "table"
-
-
-class BadLine(StrEnum):
-    SKIP = "skip"
-    FAIL = "fail"
-
-
-class ScaleName(StrEnum):
-    PAPER = "paper"
-    CPU = "cpu"
-
-
-class Kind(StrEnum):
-    CLAIMS = "claims"
-    RESPONSES = "responses"
-    PREFERENCES = "preferences"
-    INSTRUCTIONS = "instructions"
-    SENTENCES = "sentences"
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Online factuality alignment of language models, on Ray, vLLM and DeepSpeed."""
 
 
@@ -81,7 +75,7 @@ def run(
 
 @app.command()
 def sft(
-    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/sft.yaml.")],
+    job: Annotated[Path, job_argument("jobs/sft.yaml")],
     set_: Set = None,
     resume: Annotated[str | None, typer.Option("--resume", help="Resume an unfinished run: its id, or its folder.")] = None,
 ) -> None:
@@ -161,7 +155,11 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A built-in name, a folder, a hub id, or a run's folder or id.")],
     suite: Annotated[
         list[str],
-        typer.Option("--suite", help="A suite, such as factbook or biography; jobs/README.md lists them. May be repeated."),
+        typer.Option(
+            "--suite",
+            help="A suite, such as factbook or biography; jobs/README.md lists them. May be repeated.",
+            autocompletion=completion.suites,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write the results to.")] = Path("evaluations"),
     corpus: Corpus = None,
@@ -179,7 +177,9 @@ def evaluate(
 
 @app.command()
 def reproduce(
-    table: Annotated[list[str], typer.Argument(help="1 to 11, figure-1, directions or methods.")],
+    table: Annotated[
+        list[str], typer.Argument(help="1 to 11, figure-1, directions or methods.", autocompletion=completion.tables)
+    ],
     scale: Annotated[ScaleName, typer.Option("--scale", help="paper: for a GPU cluster. cpu: for two cores.")],
     store: Annotated[
         Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")
@@ -240,7 +240,7 @@ def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
 
 @app.command()
 def self_instruct(
-    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/self-instruct.yaml.")],
+    job: Annotated[Path, job_argument("jobs/self-instruct.yaml")],
     out: Annotated[Path, typer.Option("--out", help="The JSONL file to write. An existing one is continued.")],
     set_: Set = None,
 ) -> None:
@@ -266,7 +266,7 @@ def judge_examples(
 
 @app.command()
 def train_checker(
-    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-checker.yaml.")],
+    job: Annotated[Path, job_argument("jobs/train-checker.yaml")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],
     set_: Set = None,
 ) -> None:
@@ -285,7 +285,7 @@ def train_checker(
 
 @app.command()
 def train_judge(
-    job: Annotated[Path, typer.Argument(help="A job file, such as jobs/train-judge.yaml.")],
+    job: Annotated[Path, job_argument("jobs/train-judge.yaml")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write the weights and their card to.")],
     set_: Set = None,
 ) -> None:
@@ -297,9 +297,26 @@ def train_judge(
 
 
 @app.command()
+def settings(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A section, such as learner, or a setting, such as learner.lr; all if left out.",
+            autocompletion=completion.names_of_settings,
+        ),
+    ] = None,
+    format_: Annotated[Listing, typer.Option("--format", help="json: for programs.")] = Listing.TEXT,
+) -> None:
+    """List settings: what each may be, its default, whether a resumed run may change it, and what it means."""
+    from flame_ray.commands.settings import list_settings
+
+    list_settings(name, format_ is Listing.JSON, _tables())
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(__version__)
+    _print_version(True)
 
 
 def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
@@ -338,7 +355,7 @@ def main() -> None:
     logging.getLogger("flame_ray.cluster.waiting").setLevel(logging.INFO)  # a line for each 30 s of a wait
     try:
         _refuse_empty(sys.argv[1:])
-        app(standalone_mode=True)
+        app(standalone_mode=True, prog_name="flame-ray")
     except FlameError as error:
         typer.echo(f"flame-ray: {error}", err=True)
         sys.exit(error.exit_code)

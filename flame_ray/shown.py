@@ -1,12 +1,23 @@
 """Text as a person may see it: secrets in URLs are hidden, and nothing in it acts on the screen."""
 
+import json
 import re
 import unicodedata
+from datetime import date, datetime
 from typing import Any
 
 # Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 HIDDEN = "***"
+KINDS: dict[type, str] = {
+    list: "a list",
+    dict: "an object",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+}
+KINDS |= {type(None): "null", date: "a date", datetime: "a date"}
 # `user:password@` of any URL, `token@` of a web address, and `?secret=` or `&sig=`.
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
 _TOKEN = re.compile(r"(https?://)[^\s/@:\"'<>]+@")
@@ -32,6 +43,25 @@ def hide_secrets(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [hide_secrets(value) for value in tree]
     return without_secrets(tree) if isinstance(tree, str) else tree
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON or YAML is, in a user's words.
+
+    >>> kind_of([1, 2]), kind_of(None)
+    ('a list', 'null')
+    """
+    return KINDS.get(type(value), "a value of another kind")
+
+
+def as_json(value: Any, most: int = 80) -> str:
+    """A value of a person's file as it would be there, cut short.
+
+    >>> print(as_json(None), as_json(["a", True]), as_json("a"))
+    null ["a", true] 'a'
+    """
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return f"{text:.{most}}"
 
 
 def shown(text: str) -> str:

@@ -1,15 +1,35 @@
 """What every section of the settings shares: it is frozen, and an unknown key is an error."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True)
+class InWords:
+    """Says in a user's words what a type takes, where its name and its range do not."""
+
+    words: str
+
 
 Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+NAME = InWords("a name of at most 63 letters, digits, `.`, `_` and `-` that begins with a letter or digit")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"), NAME]
 
 LABEL = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = re.compile(rf"(?:{LABEL}/)?{LABEL}")
@@ -42,7 +62,11 @@ Changeable = Annotated[Value, ChangeableMark()]
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    """A section. The text below a field says what the setting means, also to readers of `flame-ray settings`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -53,21 +77,52 @@ class Settings(BaseModel):
             raise ValueError("must not be empty; leave the setting out to use its default")
         return value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts true as 1."""
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(part, bool) for part in parts) and not _takes_truth(
+            cls.model_fields[str(info.field_name)].annotation
+        ):
+            raise PydanticCustomError("truth_for_number", "true or false, where a number is expected")
+        return value
+
+
+def _takes_truth(kind: Any) -> bool:
+    """Whether values of a type, or what is in them, may be true or false; sections say so themselves."""
+    return any(part is bool or part is False or part is JsonValue or is_section(part) for part in _parts(kind))
+
+
+def is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    yield kind
+    for part in get_args(kind):
+        yield from _parts(part)
+
 
 class Workers(Settings):
     """The actors of one kind, and what each asks of the cluster."""
 
     workers: Changeable[Positive] = 1
-    min_workers: Changeable[Positive | None] = None  # the run starts with this many, and the others join later; None: all
-    # Place the actors only on nodes with these Ray labels: a value is a, !a, in(a,b) or !in(a,b), and a node without the label
-    # is like any other value.
+    """How many actors of this kind there are."""
+    min_workers: Changeable[Positive | None] = None
+    """The run starts with this many, and the others join later; null: it waits for all."""
     node_labels: Changeable[dict[str, str]] = {}
+    """Place the actors only on nodes with these Ray labels. A value is a, !a, in(a,b) or !in(a,b), and a node without the label
+    is like any other value.
+    """
     cpus: Changeable[Annotated[float, Field(ge=0)]] = 0.25
-    # GPUs of each actor. 0: it sees none, and computes on the CPU. A fraction is a share of one GPU, on which Ray puts other
-    # shares, of any role, before it begins the next GPU.
+    """CPUs that each actor asks of the cluster; a share of one is allowed."""
     gpus: Changeable[Annotated[float, Field(ge=0)]] = 0.0
-    # Compute threads of an actor. 0: as many as its `cpus`; below one CPU, as many as its node has cores.
+    """GPUs of each actor. 0: it sees none, and computes on the CPU. A fraction is a share of one GPU, on which Ray puts other
+    shares, of any role, before it begins the next GPU.
+    """
     threads: Changeable[Annotated[int, Field(ge=0)]] = 0
+    """Compute threads of an actor. 0: as many as its `cpus`; below one CPU, as many as its node has cores."""
 
     @property
     def own_threads(self) -> int:

@@ -8,10 +8,16 @@ from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Work
 
 
 class LoraConfig(Settings):
+    """The adapter that is trained in place of all parameters."""
+
     r: Positive = 16
+    """Rank of the adapter."""
     alpha: Positive = 32
+    """Scale of the adapter: its product is multiplied by alpha / r."""
     dropout: Fraction = 0.0
+    """The share of the adapter's inputs that is dropped in training."""
     target_modules: str | tuple[str, ...] = "all-linear"
+    """The layers that are adapted, by their names in the model; all-linear: all linear layers but the last."""
 
 
 class LearnerConfig(Workers):
@@ -20,44 +26,77 @@ class LearnerConfig(Workers):
     The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
     """
 
-    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "grpo", "nll"] = "dpo"  # the file of that name in learner/losses
-    beta: Annotated[float, Field(gt=0)] = 0.1  # scale of DPO's implicit reward; for ipo, its tau
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0  # for cdpo: the share of pairs that may be wrong
-    # For fdpo, its lambda: by how many nats more sides that differ by 1 in factuality must differ. The authors try 0 to 100.
+    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "grpo", "nll"] = "dpo"
+    """What is minimized. dpo, ipo, cdpo (DPO with smoothed labels), fdpo and mask_dpo (DPO that reads facts) train on pairs;
+    grpo and nll on single responses.
+    """
+    beta: Annotated[float, Field(gt=0)] = 0.1
+    """Scale of DPO's implicit reward; for ipo, its tau."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """For cdpo: the share of pairs that may be wrong."""
     fact_margin: Annotated[float, Field(ge=0)] = 10.0
-    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2  # for grpo: how far the ratio of a response, a token's mean, may go from 1
-    kl_weight: Annotated[float, Field(ge=0)] = 0.0  # for grpo: adds this times the divergence from the round's start
-    nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
+    """For fdpo, its lambda: by how many nats more sides that differ by 1 in factuality must differ. The authors try 0 to
+    100.
+    """
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """For grpo: how far the ratio of a response, a token's mean, may go from 1."""
+    kl_weight: Annotated[float, Field(ge=0)] = 0.0
+    """For grpo: the loss adds this times the divergence from the round's start."""
+    nll_weight: Annotated[float, Field(ge=0)] = 0.0
+    """The loss adds this times the chosen side's negative log-likelihood a token."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
-    lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above
-    lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
+    """The learning rate with which a round starts."""
+    lr_final: Annotated[float, Field(ge=0)] = 1e-5
+    """The rates of a round fall towards this; the last step's is still above it."""
+    lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each round's rates are the last round's times this."""
     epochs: Positive = 1
-    steps: Positive | None = None  # exactly so many optimizer steps a round, in as many epochs as that takes; None: `epochs`
-    # A round ends with the step, the first or a later one, at whose end its steps and its reference pass have taken so many
-    # seconds; what a resumed round has spent counts. The rates fall by the share of the seconds after the reference pass. None:
-    # `steps` or `epochs`.
+    """How often a round goes through its pairs; not used where `steps` or `seconds` is set."""
+    steps: Positive | None = None
+    """Exactly so many optimizer steps a round, in as many epochs as that takes; null: `epochs`."""
     seconds: Annotated[float | None, Field(gt=0)] = None
-    batch_pairs: Positive = 8  # pairs (for grpo and nll: responses or answers) in an optimizer step, over all ranks
-    micro_batch_pairs: Changeable[Positive] = 4  # pairs, responses or answers in a forward pass of one rank
-    # For nll: short answers share the rows of long ones and see nothing of each other, so that little padding is computed.
-    # False: answers of like length share a pass.
+    """A round ends with the step, the first or a later one, at whose end its steps and its reference pass have taken so many
+    seconds; what a resumed round has spent counts. The rates fall by the share of the seconds after the reference pass. null:
+    `steps` or `epochs`.
+    """
+    batch_pairs: Positive = 8
+    """Pairs (for grpo and nll: responses or answers) in an optimizer step, over all ranks."""
+    micro_batch_pairs: Changeable[Positive] = 4
+    """Pairs, responses or answers in a forward pass of one rank."""
     packing: Changeable[bool] = False
-    placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"  # ranks close together, on one node, or apart
-    # What losses compare with: the weights at the start of the round, those of the start of the run, or the exponential average
-    # of the weights at the start of each round so far (for an adapter, of its two factors). Without lora, `initial` and
-    # `average` keep a second copy of the model on each rank, and `average` a third one, float32, in the machine's memory.
+    """For nll. true: short answers share the rows of long ones and see nothing of each other, so that little padding is
+    computed. false: answers of like length share a pass.
+    """
+    placement: Changeable[Literal["pack", "strict_pack", "spread"]] = "pack"
+    """How the ranks are placed: pack, close together; strict_pack, on one node; spread, apart."""
     reference: Literal["round", "initial", "average"] = "round"
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.5  # of the average: the share that stays when a round comes in
+    """What losses compare with. round: the weights at the start of the round. initial: those at the start of the run. average:
+    the exponential average of the weights at the start of each round so far (for an adapter, of its two factors). Without lora,
+    `initial` and `average` keep a second copy of the model on each rank, and `average` a third one, float32, in the machine's
+    memory.
+    """
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """For reference average: the share of the average that stays when a round comes in."""
     zero_stage: Changeable[Annotated[int, Field(ge=0, le=3)]] = 1
+    """DeepSpeed's ZeRO: what the ranks divide among them. 0: nothing; 1: the optimizer's states; 2: the gradients too; 3: the
+    parameters too.
+    """
     lora: LoraConfig | None = LoraConfig()
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # see `fast_dtype` in model.py
+    """An adapter is trained; null: all parameters are."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """What the learner computes in. auto: bfloat16 beside samplers that compute in 16 bits, otherwise as for model.dtype."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW's weight decay."""
     grad_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Longer gradients are cut to this norm."""
     gradient_checkpointing: Changeable[bool] = False
-    # What is kept in the machine's memory instead of the GPU's; `parameters` includes the optimizer's states.
+    """Compute activations a second time instead of storing them: less memory, and slower."""
     offload: Changeable[Literal["none", "optimizer", "parameters"]] = "none"
-    checkpoint_steps: Changeable[Positive | None] = None  # save the state every so many steps; None: only after each round
-    canary_tolerance: Annotated[float, Field(gt=0)] = 0.1  # how far learner and sampler may differ, mean nats a token
+    """What is kept in the machine's memory instead of the GPU's; `parameters` includes the optimizer's states."""
+    checkpoint_steps: Changeable[Positive | None] = None
+    """Save the state every so many steps; null: only after each round."""
+    canary_tolerance: Annotated[float, Field(gt=0)] = 0.1
+    """How far the log-probabilities of learner and sampler may differ after a push, in mean nats a token."""
 
     @model_validator(mode="after")
     def smoothing_is_for_cdpo(self) -> "LearnerConfig":
@@ -104,5 +143,5 @@ class LearnerConfig(Workers):
     def offload_has_its_stage(self) -> "LearnerConfig":
         lowest = {"none": 0, "optimizer": 1, "parameters": 3}[self.offload]
         if self.zero_stage < lowest:
-            raise ValueError(f"offload {self.offload!r} needs zero_stage {lowest} or more (given {self.zero_stage})")
+            raise ValueError(f"offload {self.offload} needs zero_stage {lowest} or more (given {self.zero_stage})")
         return self

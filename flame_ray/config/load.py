@@ -1,15 +1,18 @@
 """Reads a job file into a `Config`, and says which settings differ between two of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from flame_ray.config import Config
 from flame_ray.config.base import ChangeableMark
+from flame_ray.config.describe import typed
+from flame_ray.config.faults import did_you_mean, faults
+from flame_ray.config.yaml_text import BadYaml, parse_yaml
 from flame_ray.errors import ConfigError
+from flame_ray.shown import kind_of
 
 
 def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Config:
@@ -25,19 +28,33 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
         tree = _merged(tree, layer)
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, ", based on ".join(map(str, files)) or "the settings given")
+    return parse_config(tree, ", based on ".join(map(str, files)), overrides)
 
 
-def parse_config(tree: dict, where: str) -> Config:
-    """Check a tree of settings; `where` says in errors where it came from."""
+def parse_config(tree: dict, where: str, overrides: tuple[str, ...] = ()) -> Config:
+    """Check a tree of settings; `where` says in errors where it came from, but for what the overrides set."""
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
+        found = faults(error, Config)
+        section = next(iter(found)).partition(".")[0]
+        help_ = f"flame-ray settings {section}" if section in Config.model_fields else "flame-ray settings"
         raise ConfigError(
-            "settings that this version knows",
-            _describe(error, where),
-            "see flame_ray/config/ for every setting and its range",
+            "settings that there are, with values that they take",
+            f"in {_origin(where, overrides, found)}: {'; '.join(_named(found))}",
+            f"correct each; `{help_}` lists the settings",
         ) from error
+
+
+def _named(found: dict[str, str]) -> Iterator[str]:
+    return (f"{path}: {fault}" if path else fault for path, fault in found.items())
+
+
+def _origin(where: str, overrides: tuple[str, ...], found: Iterable[str]) -> str:
+    """Where the faults at some paths are: in the files, in --set, or in both."""
+    keys = [f"{override.partition('=')[0]}." for override in overrides]
+    typed = [any(key.startswith(f"{path}.") or f"{path}.".startswith(key) for key in keys) for path in found]
+    return "--set" if all(typed) or not where else f"{where} and --set" if any(typed) else where
 
 
 def changed_settings(before: Config, after: Config) -> list[str]:
@@ -49,7 +66,7 @@ def differences(before: dict, after: dict) -> list[str]:
     """The same for stored settings, which another version may have written."""
     old, new = lasting(before), lasting(after)
     return [
-        f"{path}: {old.get(path)!r} -> {new.get(path)!r}"
+        f"{path}: {typed(old.get(path))} -> {typed(new.get(path))}"
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     ]
@@ -95,29 +112,48 @@ def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:
             raise ConfigError("bases that come to an end", f"a circle: {chain}", "remove one `base:` of it")
         tree = trees[path] = _read(path, named_by)
         seen.add(path.resolve())
-        base = tree.pop("base", None)
-        if base is None:
+        if "base" not in tree:
             return trees
-        if not isinstance(base, str):
-            raise ConfigError("a file name after `base:`", f"{base!r} in {path}", "name one job file, such as base: base.yaml")
+        base = tree.pop("base")
+        if not isinstance(base, str) or not base.strip():
+            found = f"{typed(base)} in {path}"
+            raise ConfigError("a file name after `base:`", found, "name one job file, such as base: base.yaml, or leave it out")
         named_by, path = path, path.parent / base
 
 
 def _read(path: Path, named_by: Path | None) -> dict[str, Any]:
-    if not path.is_file():
-        if named_by is not None:
-            fix = f"correct `base:` in {named_by}; its path starts from that file's folder"
-            raise ConfigError(f"the base of {named_by}", f"nothing at {path}", fix)
-        raise ConfigError("a job file (YAML)", f"nothing at {path}", "give the path of a file such as jobs/quickstart.yaml")
+    text = _text(path, named_by)
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("a job file in YAML", f"{path}: {error}", "correct the line that is named") from error
+        tree = parse_yaml(text)
+    except BadYaml as error:
+        raise ConfigError("a job file in YAML", f"{path}:{error.line}: {error.reason}", "correct that line") from error
+    if tree is None:
+        raise ConfigError("settings in a job file", f"none in {path}", "write them, or {} for a job with all defaults")
     if not isinstance(tree, dict):
-        raise ConfigError(
-            "sections such as `run:` and `rollout:`", f"{path} holds a {type(tree).__name__}", "see jobs/quickstart.yaml"
-        )
+        found = f"{path} holds {kind_of(tree)}"
+        raise ConfigError("sections such as `run:` and `rollout:`", found, "see jobs/quickstart.yaml")
     return tree
+
+
+def _text(path: Path, named_by: Path | None) -> str:
+    fix = "give the path of a file such as jobs/quickstart.yaml"
+    expected = "a job file (YAML)"
+    if named_by is not None:
+        expected, fix = f"the base of {named_by}", f"correct `base:` in {named_by}; its path starts from that file's folder"
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigError(expected, f"nothing at {path}", fix) from error
+    except IsADirectoryError as error:
+        raise ConfigError(expected, f"a folder at {path}", fix) from error
+    except (OSError, ValueError) as error:  # the second: a NUL in the path
+        found = f"{path}, which cannot be read ({getattr(error, 'strerror', error)})"
+        raise ConfigError(expected, found, "correct its path or its permissions") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError("a job file in UTF-8", f"{path}:{line}: bytes that are not", "save the file as UTF-8") from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -133,27 +169,15 @@ def _apply(tree: dict, override: str) -> None:
     key, equals, value = override.partition("=")
     *sections, leaf = key.split(".")
     if not equals or not sections:
-        raise ConfigError("--set section.key=value", override, "name the section, as in --set rollout.workers=2")
+        found = f"{override}{did_you_mean(key, Config)}"
+        raise ConfigError("--set section.key=value", found, "name the section, as in --set rollout.workers=2")
     for section in sections:
         node = tree[section] = {} if tree.get(section) is None else tree[section]
         if not isinstance(node, dict):
             raise ConfigError("a section", f"`{section}` in {override} is a value", "name the section, then the setting")
         tree = node
     try:
-        tree[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError("--set section.key=value with a YAML value", f"{override}: {error}", "quote the value") from error
-
-
-def _describe(error: ValidationError, where: str) -> str:
-    return f"in {where}: " + "; ".join(_described(item) for item in error.errors())
-
-
-def _described(item: Any) -> str:
-    """A fault of one setting shows its value; the message of a fault among several settings names them and their values."""
-    path, message = ".".join(str(part) for part in item["loc"]), item["msg"].removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        return f"{path}: there is no such setting (given {item['input']!r:.80})"
-    if item["type"] == "value_error" and isinstance(item["input"], dict):
-        return f"{path}: {message}" if path else message
-    return f"{path}: {message} (given {item['input']!r:.80})" if path else message
+        tree[leaf] = parse_yaml(value)
+    except BadYaml as error:
+        found = f"{override}: {error.reason}"
+        raise ConfigError("--set section.key=value with a YAML value", found, "quote the value") from error

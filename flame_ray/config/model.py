@@ -14,28 +14,34 @@ BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # as Linux name
 class ModelConfig(Settings):
     """The model that is trained."""
 
-    policy: str = "smollm2-135m"  # a built-in name, a local folder, or a hub id
-    revision: str | None = None  # of the policy, if it is a hub id; any other hub id may end in `@` and a revision
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"  # of the samplers and the judge; auto: see `fast_dtype`
+    policy: str = "smollm2-135m"
+    """A built-in name, a local folder, or a hub id."""
+    revision: str | None = None
+    """The revision of the policy, if it is a hub id; any other hub id may end in `@` and a revision."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """What the samplers and the judge compute in. auto: bfloat16, or float32 on a CPU that only emulates bfloat16."""
     max_length: Positive = 512
+    """The most tokens of a prompt with its response."""
     trust_remote_code: bool = False
-    # For a model that has no chat template, as before tuning: `plain`, or a file in Jinja. It is saved with what is trained.
+    """Run code that comes with a hub's model. Only for authors whom you trust."""
     chat_template: str | None = None
-    # Variables that every rendering of the policy's chat template is given, such as `enable_thinking: false` for Qwen3.
+    """For a model that has no chat template, as before tuning: `plain`, or a file in Jinja. It is saved with what is
+    trained.
+    """
     chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
+    """Variables that every rendering of the policy's chat template is given, such as `enable_thinking: false` for Qwen3."""
 
 
 class WeightsConfig(Settings):
-    """How new weights travel from the learner to the samplers.
-
-    `object_store`: through Ray's object store, between any machines. `checkpoint`: through the folder of merged weights that
-    each round writes. `lora`: only the adapter's folder, which samplers swap in over the initial weights. `nccl` and `ipc`:
-    from GPU to GPU by vLLM's own engines (`ipc` where samplers and learner share GPUs). A sampler that joins after a push loads
-    the round's folder.
-    """
+    """How new weights travel from the learner to the samplers. A sampler that joins after a push loads the round's folder."""
 
     backend: Literal["object_store", "checkpoint", "lora", "nccl", "ipc"] = "object_store"
-    chunk_mib: Annotated[int, Field(ge=1)] = 256  # how much of the model is gathered and sent at a time
+    """object_store: through Ray's object store, between any machines. checkpoint: through the folder of merged weights that
+    each round writes. lora: only the adapter's folder, which samplers swap in over the initial weights. nccl and ipc: from GPU
+    to GPU by vLLM's own engines (ipc where samplers and learner share GPUs).
+    """
+    chunk_mib: Annotated[int, Field(ge=1)] = 256
+    """How many MiB of the model are gathered and sent at a time."""
 
 
 def fast_dtype(gpus: float) -> Literal["bfloat16", "float32"]:

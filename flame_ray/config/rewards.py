@@ -11,28 +11,47 @@ class FactualityConfig(Workers):
     """The factuality reward: which corpus it reads, how much evidence it takes, and which checker decides."""
 
     corpus: str = "factbook"
+    """What facts are checked against: factbook (built in), a JSONL or Parquet file, or a `datasets` name."""
     title_column: str = "title"
+    """The corpus's column of titles."""
     text_column: str = "text"
-    # rule: clauses and list items; sentence: each sentence is a fact (the paper's ablation); llm: asks the verifier.
+    """The corpus's column of texts."""
     decompose: Literal["rule", "sentence", "llm"] = "rule"
-    # fact_based: leave out sentences that a language model, the verifier, finds to carry no factual knowledge. The paper's
-    # ablation (table 6), where it made results worse. SmolLM2-135M cannot tell them.
+    """How answers become facts. rule: clauses and list items; sentence: each sentence is a fact (the paper's ablation); llm:
+    asks the verifier.
+    """
     sentences: Literal["all", "fact_based"] = "all"
-    sentence_threshold: Fraction = 0.5  # a sentence is fact-based when the model gives yes, of yes and no, this probability
-    query: Literal["prompt", "fact"] = "prompt"  # find evidence once a prompt, for all its responses (paper), or for each fact
-    retriever: Literal["bm25", "dense", "fusion"] = "bm25"  # by words, by meaning, or both, joined by reciprocal rank
-    embedder: str = "all-minilm-l6-v2"  # of dense and fusion; or a folder, or a hub id
-    reranker: str | None = None  # a cross-encoder: a folder or a hub id; None: keep the retriever's order
-    retrieve: Positive = 20  # passages found for a query; paper: 20
-    keep: Positive | None = None  # how many of them serve as evidence; paper: 10; None: all
-    # llm and whole ask the verifier; whole judges a response at once and needs no decomposition.
+    """Which sentences are checked. fact_based leaves out those that a language model, the verifier, finds to carry no factual
+    knowledge: the paper's ablation (table 6), where it made results worse. SmolLM2-135M cannot tell them.
+    """
+    sentence_threshold: Fraction = 0.5
+    """A sentence is fact-based when the model gives yes, of yes and no, this probability."""
+    query: Literal["prompt", "fact"] = "prompt"
+    """What evidence is found for. prompt: once for all responses to a prompt (paper); fact: for each fact."""
+    retriever: Literal["bm25", "dense", "fusion"] = "bm25"
+    """How evidence is found. bm25: by words; dense: by meaning; fusion: both, joined by reciprocal rank."""
+    embedder: str = "all-minilm-l6-v2"
+    """For dense and fusion: a built-in name, a folder, or a hub id."""
+    reranker: str | None = None
+    """A cross-encoder: a folder or a hub id; null: keep the retriever's order."""
+    retrieve: Positive = 20
+    """Passages found for a query; paper: 20."""
+    keep: Positive | None = None
+    """How many of the passages found serve as evidence; paper: 10; null: all."""
     checker: Literal["lexical", "small", "nli", "llm", "whole"] = "lexical"
-    # nli: a cross-encoder. llm, whole: a language model; None: the policy's initial model. small: a folder that train-checker
-    # wrote; None: the weights in the package.
+    """What decides whether evidence supports a fact. lexical: words and figures; small: a small model; nli: a cross-encoder;
+    llm: the verifier; whole: the verifier, which judges a response at once and needs no decomposition.
+    """
     checker_model: str | None = None
-    cache: Changeable[bool] = True  # keep a model's verdicts on the node's disk, for later rounds and runs
-    threshold: Fraction | None = None  # a fact counts as true from this support score on; None: the checker's own threshold
-    not_found: Literal["unsupported", "ignored"] = "unsupported"  # how a fact counts that the evidence does not mention
+    """For nli: a cross-encoder, a folder or a hub id. For llm and whole: a language model; null: the policy's initial model.
+    For small: a folder that flame-ray train-checker wrote; null: the weights in the package.
+    """
+    cache: Changeable[bool] = True
+    """Keep a model's verdicts on the node's disk, for later rounds and runs."""
+    threshold: Fraction | None = None
+    """A fact counts as true from this support score on; null: the checker's own threshold."""
+    not_found: Literal["unsupported", "ignored"] = "unsupported"
+    """How a fact counts that the evidence does not mention."""
 
     @property
     def asks_verifier(self) -> bool:
@@ -41,7 +60,7 @@ class FactualityConfig(Workers):
 
     @property
     def verifier_model(self) -> str | None:
-        """The model that the verifier serves; None: the policy's initial model."""
+        """The model that the verifier serves; null: the policy's initial model."""
         return self.checker_model if self.checker in ("llm", "whole") else None
 
     @field_validator("decompose", mode="before")
@@ -75,13 +94,18 @@ class FactualityConfig(Workers):
 class VerifierConfig(Workers):
     """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based`, which alone start it."""
 
-    max_length: Annotated[int, Field(ge=1536)] = 4096  # tokens of question and answer; passages that do not fit are left out
-    # Variables of its model's chat template. Where that is the policy's model, those of `model` are given too.
+    max_length: Annotated[int, Field(ge=1536)] = 4096
+    """Tokens of question and answer; passages that do not fit are left out."""
     chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
+    """Variables of its model's chat template. Where that is the policy's model, those of `model` are given too."""
     max_sequences: Changeable[Positive] = 64
+    """Sequences that an engine samples at the same time."""
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
+    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
     gpu_memory: Changeable[Fraction] = 0.8
-    enforce_eager: Changeable[bool] = False  # as in rollout
+    """The share of its GPU's memory that an engine takes."""
+    enforce_eager: Changeable[bool] = False
+    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
 
     @model_validator(mode="after")
     def all_begin(self) -> "VerifierConfig":
@@ -93,54 +117,82 @@ class VerifierConfig(Workers):
 class JudgeConfig(Workers):
     """The instruction-following reward."""
 
-    # rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of the instruction given
-    # the response, in nats a token, which a small model can judge by. preference: a small model that was trained on people's
-    # preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other response of the group,
-    # by comparison in both orders; held-out answers are alone, so that an evaluation has no instruction score.
     backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
-    preferences: str | None = None  # for preference: a folder that flame-ray train-judge wrote; None: the one that ships
-    model: str | None = None  # None: the policy's initial model
-    # Variables of its model's chat template. Where that is the policy's model, those of `model` are given too.
+    """How a response is judged. rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of
+    the instruction given the response, in nats a token, which a small model can judge by. preference: a small model that was
+    trained on people's preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other
+    response of the group, by comparison in both orders; held-out answers are alone, so that an evaluation has no instruction
+    score.
+    """
+    preferences: str | None = None
+    """For preference: a folder that flame-ray train-judge wrote; null: the one that ships."""
+    model: str | None = None
+    """The model that judges: a built-in name, a folder, or a hub id; null: the policy's initial model."""
     chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
-    samples: Positive = 3  # judgements by rubric that are averaged; paper: 3
+    """Variables of its model's chat template. Where that is the policy's model, those of `model` are given too."""
+    samples: Positive = 3
+    """Judgements by rubric that are averaged; paper: 3."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
+    """Of the sampled judgements."""
     max_tokens: Positive = 128
+    """The most tokens of a judgement by rubric."""
     max_sequences: Changeable[Positive] = 64
+    """Sequences that an engine samples at the same time."""
     kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
+    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
     gpu_memory: Changeable[Fraction] = 0.4
-    enforce_eager: Changeable[bool] = False  # as in rollout
+    """The share of its GPU's memory that an engine takes."""
+    enforce_eager: Changeable[bool] = False
+    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
 
 
 class ScoreConfig(Settings):
     """The two scores that `flame-ray score` prints beside precision: FActScore, and F1@K."""
 
-    gamma: Annotated[float, Field(ge=0)] = 10.0  # a response with fewer facts is penalized; FActScore's authors: 10
-    recall_at: Positive = 64  # K, the number of supported facts that is wanted; SAFE: 64
+    gamma: Annotated[float, Field(ge=0)] = 10.0
+    """A response with fewer facts is penalized; FActScore's authors: 10."""
+    recall_at: Positive = 64
+    """K, the number of supported facts that is wanted; SAFE: 64."""
 
 
 class PairsConfig(Settings):
     """How scores become preference pairs, and which pairs are dropped."""
 
-    # instruction: ordered by the judge's score; factuality: by factuality, of prompts that need facts; weighted: by the judge's
-    # score + fact_weight x factuality, and by the judge's score alone where a prompt needs no facts (paper's table 7).
     kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
         "instruction",
         "factuality",
     )
-    fact_weight: Annotated[float, Field(gt=0)] = 5.0  # of weighted pairs, in units of the judge's score; paper: 5
-    # Drop a factuality pair whose sides differ by more than this in the judge's score; paper: 0.5 of 5 points; None: keep all.
+    """Which pairs are made. instruction: ordered by the judge's score; factuality: by factuality, of prompts that need facts;
+    weighted: by the judge's score + fact_weight x factuality, and by the judge's score alone where a prompt needs no facts
+    (paper's table 7).
+    """
+    fact_weight: Annotated[float, Field(gt=0)] = 5.0
+    """How much factuality counts in weighted pairs, in units of the judge's score; paper: 5."""
     max_judge_gap: Annotated[float | None, Field(ge=0)] = 0.5
-    max_fact_loss: Fraction | None = None  # drop an instruction pair whose chosen side is less factual by more; None: keep all
-    min_fact_gap: Fraction = 0.0  # a smaller difference in factuality is a tie
-    # The same for the judge's score, and for weighted pairs; likelihoods are never equal and need this.
+    """Drop a factuality pair whose sides differ by more than this in the judge's score; paper: 0.5 of 5 points; null: keep
+    all.
+    """
+    max_fact_loss: Fraction | None = None
+    """Drop an instruction pair whose chosen side is less factual by more; null: keep all."""
+    min_fact_gap: Fraction = 0.0
+    """A smaller difference in factuality is a tie."""
     min_judge_gap: Annotated[float, Field(ge=0)] = 0.0
-    count_relevant: bool = False  # a supported fact counts only if it answers the instruction; false ones always count
-    # 1: the widest pair, or none if a filter drops it (paper). More: the widest so many that no filter drops. None: every pair
-    # that no filter drops; with min_fact_gap 0.2, this is a row of the paper's table 7.
+    """A smaller difference in the judge's score, or in that of weighted pairs, is a tie; likelihoods are never equal and need
+    this.
+    """
+    count_relevant: bool = False
+    """A supported fact counts only if it answers the instruction; false ones always count."""
     factuality_per_prompt: Positive | None = 1
-    gamma: Annotated[float, Field(ge=0)] = 0.0  # FActScore's length penalty below this many facts; paper: none
-    recall_at: Positive | None = None  # rank by F@K, so that saying less does not win; None: by precision (paper)
-    recall_weight: Annotated[float, Field(gt=0)] = 1.0  # beta of F@K; below 1, precision weighs more than recall
-    # A response that the token limit cut off is never chosen. False: it may be rejected, so that running on loses; True: it
-    # enters no pair.
+    """How many factuality pairs a prompt gives. 1: the widest, or none if a filter drops it (paper). More: the widest so many
+    that no filter drops. null: every pair that no filter drops; with min_fact_gap 0.2, this is a row of the paper's table 7.
+    """
+    gamma: Annotated[float, Field(ge=0)] = 0.0
+    """Rank with FActScore's length penalty, for responses with fewer facts than this; paper: none."""
+    recall_at: Positive | None = None
+    """Rank by F@K, so that saying less does not win; null: by precision (paper)."""
+    recall_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Beta of F@K; below 1, precision weighs more than recall."""
     drop_truncated: bool = False
+    """A response that the token limit cut off is never chosen. false: it may be rejected, so that running on loses; true: it
+    enters no pair.
+    """

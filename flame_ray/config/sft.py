@@ -10,28 +10,37 @@ Answers = Literal["human", "elicited", "both"]
 
 
 class DemonstrationSource(Settings):
-    """One set of instructions with answers. `form` says how its rows are read.
+    """One set of instructions with answers."""
 
-    `table`: an instruction and its answer, each in a column, as a text or as a chat of one message. `chat`: a list of messages
-    in one column, with role and content (or from and value); the first turn counts. `trees`: OpenAssistant's message trees,
-    whole trees or one message a row; the first turn counts, with the answer of the best rank.
-    """
-
-    source: str  # `seeds` (built in: 48), a JSONL (also .jsonl.gz), JSON or Parquet file, or a `datasets` name
+    source: str
+    """seeds (built in: 48), a JSONL (also .jsonl.gz), JSON or Parquet file, or a `datasets` name."""
     form: Literal["table", "chat", "trees"] = "table"
-    prompt_column: str = "prompt"  # of a table
-    answer_column: str = "answer"  # of a table
-    # Of a table: a text that belongs to the instruction, and follows it after a blank line. None: a row with text in a column
-    # `input` or `context` is refused; false: such a text is left out.
+    """How rows are read. table: an instruction and its answer, each in a column, as a text or as a chat of one message. chat: a
+    list of messages in one column, with role and content (or from and value); the first turn counts. trees: OpenAssistant's
+    message trees, whole trees or one message a row; the first turn counts, with the answer of the best rank.
+    """
+    prompt_column: str = "prompt"
+    """The column of the instruction, in a table."""
+    answer_column: str = "answer"
+    """The column of the answer, in a table."""
     input_column: str | Literal[False] | None = None
-    chat_column: str = "messages"  # of chats
-    language: str = "en"  # of trees: messages in other languages are left out
-    label_column: str | None = None  # of a table or of chats: says which instructions need facts
-    limit: Positive | None = None  # the most demonstrations, from the first on; None: all
-    weight: Annotated[float, Field(gt=0)] = 1.0  # how much each token of these answers counts in the loss, beside the others
-    # Seed data: it may be classified, answered by the model itself, and shown as examples. False: it is learned as it is, as
-    # examples of judging are.
+    """In a table, the column of a text that belongs to the instruction, and follows it after a blank line. null: a row with
+    text in a column `input` or `context` is refused; false: such a text is left out.
+    """
+    chat_column: str = "messages"
+    """The column of the messages, for chats."""
+    language: str = "en"
+    """The language that is kept, for trees."""
+    label_column: str | None = None
+    """The column that says which instructions need facts, in a table or of chats."""
+    limit: Positive | None = None
+    """The most demonstrations, from the first on; null: all."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How much each token of these answers counts in the loss, beside the others."""
     seed: bool = True
+    """true: the answers are seed data, which may be classified, answered by the model itself, and shown as examples. false:
+    they are learned as they are, as examples of judging are.
+    """
 
 
 class ElicitConfig(Settings):
@@ -40,13 +49,20 @@ class ElicitConfig(Settings):
     Sampling uses `rollout` for its temperature, its nucleus and its workers.
     """
 
-    samples: Positive = 10  # answers to an instruction
-    shots: Positive = 5  # the most examples in a prompt; fewer where they would not fit
-    similarity: Literal["bm25", "dense"] = "bm25"  # which seeds are near: by words, or by meaning (paper: DRAGON+)
-    embedder: str = "all-minilm-l6-v2"  # for dense: a built-in name, a folder, or a hub id
-    passages: Annotated[int, Field(ge=0)] = 0  # of factuality.corpus, shown before the instruction (the paper's pilot); 0: none
+    samples: Positive = 10
+    """Answers to an instruction."""
+    shots: Positive = 5
+    """The most examples in a prompt; fewer where they would not fit."""
+    similarity: Literal["bm25", "dense"] = "bm25"
+    """Which seeds are near: by words, or by meaning (paper: DRAGON+)."""
+    embedder: str = "all-minilm-l6-v2"
+    """For dense: a built-in name, a folder, or a hub id."""
+    passages: Annotated[int, Field(ge=0)] = 0
+    """Passages of factuality.corpus that are shown before the instruction (the paper's pilot)."""
     max_tokens: Positive = 256
-    weight: Annotated[float, Field(gt=0)] = 1.0  # how much each token of these answers counts in the loss
+    """The most tokens of an answer."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """How much each token of these answers counts in the loss."""
 
 
 class SftConfig(Settings):
@@ -55,10 +71,14 @@ class SftConfig(Settings):
     """
 
     sources: tuple[DemonstrationSource, ...] = ()
-    fact_based: Answers = "human"  # whose answers to seeds that need facts are learned: people's, the model's own, or both
-    others: Answers = "human"  # the same for all other seeds
+    """The sets of instructions with answers."""
+    fact_based: Answers = "human"
+    """Whose answers to seeds that need facts are learned: people's, the model's own, or both."""
+    others: Answers = "human"
+    """Whose answers to all other seeds are learned."""
     elicit: ElicitConfig = ElicitConfig()
-    max_dropped: Fraction = 0.05  # the largest share of the demonstrations that may be too long for model.max_length
+    max_dropped: Fraction = 0.05
+    """The largest share of the demonstrations that may be too long for model.max_length."""
 
     @property
     def elicits(self) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from flame_ray.config.describe import typed
+
 if TYPE_CHECKING:
     from flame_ray.config import Config
 
@@ -86,7 +88,7 @@ def _sharing_problems(config: "Config") -> Iterator[str]:
     if not rollout.node_labels == judge.node_labels == learner.node_labels:
         yield (
             "pipeline.colocated needs the same node_labels for rollout, judge and learner, who share nodes "
-            f"(given {rollout.node_labels}, {judge.node_labels} and {learner.node_labels})"
+            f"(given {typed(rollout.node_labels)}, {typed(judge.node_labels)} and {typed(learner.node_labels)})"
         )
     if rollout.tensor_parallel > 1:
         yield "pipeline.colocated needs rollout.tensor_parallel 1: each sampler is on the GPU of one learner rank"

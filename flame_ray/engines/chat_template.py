@@ -8,6 +8,7 @@ from typing import Any
 
 from flame_ray.config import ModelConfig
 from flame_ray.errors import ModelError
+from flame_ray.storage.text_files import reason
 
 PLAIN_TEMPLATE = (  # a line of its own names who speaks, and the end-of-text token ends an answer
     "{{ bos_token }}{% for message in messages %}<|{{ message.role }}|>\n{{ message.content }}"
@@ -21,9 +22,10 @@ def chat_template(config: ModelConfig) -> str | None:
     if config.chat_template in (None, "plain"):
         return PLAIN_TEMPLATE if config.chat_template else None
     try:
-        return Path(str(config.chat_template)).expanduser().read_text(encoding="utf-8")
+        return Path(str(config.chat_template)).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("`plain`, or a file in Jinja, at model.chat_template", str(error), "correct the path") from error
+        found = f"{config.chat_template}: {reason(error)}"
+        raise ModelError("`plain`, or a file in Jinja, at model.chat_template", found, "correct the path") from error
 
 
 def render_chat(tokenizer: Any, chat: Sequence[Mapping[str, str]], variables: Variables, opens: bool = True) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from flame_ray.prompts.load import LABELS, id_of, normal, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
 from flame_ray.sft import Demonstration, DemonstrationSet
+from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Prompt
 
@@ -109,7 +110,7 @@ def _turns(row: Row, source: DemonstrationSource) -> list[Turn]:
     chat = chat_of(value)
     if chat is None:
         fix = f"set `form: table` for {_named(source)}, with its prompt_column and answer_column"
-        raise DataError(f"a list of messages in the column `{source.chat_column}`", f"{row.where}: {value!r:.60}", fix)
+        raise DataError(f"a list of messages in the column `{source.chat_column}`", f"{row.where}: {as_json(value)}", fix)
     return turns_of(row, chat)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flame_ray.errors import DataError
+from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row
 
 CHATS = ("messages", "conversations", "conversation")  # as many sets call a column of chats
@@ -99,7 +100,7 @@ def input_of(row: Row, named: str | bool | None, taken: Sequence[str], source: s
         if name not in taken and isinstance(text, str) and text.strip():
             fix = f"set `input_column: {name}` for {source}, or `input_column: false` if the text is to be left out"
             expected = f"no text in the column `{name}`, which the instruction would lose"
-            raise DataError(expected, f"{row.where}: {text!r:.60}", fix)
+            raise DataError(expected, f"{row.where}: {as_json(text)}", fix)
     return ""
 
 

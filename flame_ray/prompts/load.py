@@ -13,6 +13,7 @@ from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.prompts.instructions import CHATS, chat_of, count_beside, first_request, input_of, joined, no_column
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import split_of, stable_fraction
+from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row
 from flame_ray.types import Prompt, Split
 
@@ -142,7 +143,9 @@ class _Reader:
         text = value if chat is None else first_request(row, chat, column, self.left_out)
         if not isinstance(text, str) or not text.strip():
             raise DataError(
-                f"text in column {column!r}, or a list of messages", f"{row.where}: {text!r:.80}", "correct or remove that row"
+                f"text in column {column!r}, or a list of messages",
+                f"{row.where}: {as_json(text)}",
+                "correct or remove that row",
             )
         count_beside(row, (column,), self.left_out)
         input = input_of(row, source.input_column, (column,), f"{source.source} in {SETTING}")
@@ -173,7 +176,7 @@ def word_of(row: Row, column: str, words: dict[str, Meaning]) -> Meaning:
     value = row.columns[column]
     word = str(value).strip().lower()
     if word not in words:
-        found = f"{row.where}: {value!r:.80}"
+        found = f"{row.where}: {as_json(value)}"
         raise DataError(f"one of {', '.join(words)} in column {column!r}", found, "correct that row")
     return words[word]
 

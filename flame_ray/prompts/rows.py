@@ -1,12 +1,13 @@
 """Reads the rows of a table that a setting names: a JSONL, JSON or Parquet file, or a `datasets` name."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import DataError
+from flame_ray.shown import as_json, kind_of
 from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
+from flame_ray.storage.text_files import parse_json, read_text
 
 FILES = {".jsonl", ".json", ".parquet", ".csv", ".tsv", ".txt", ".gz"}  # what looks like a file, if it can be read or not
 
@@ -19,7 +20,7 @@ def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterat
     path = Path(name).expanduser()
     if path.suffix in FILES and not path.is_file():
         fix = f"correct the path in {setting}; it is looked up from {Path.cwd()}"
-        raise DataError("a prompt file", f"nothing at {path}", fix)
+        raise DataError("a prompt file", f"{'a folder' if path.is_dir() else 'nothing'} at {path}", fix)
     match path.suffixes[-2:]:
         case [*_, ".jsonl"] | [".jsonl", ".gz"]:
             return read_jsonl(path)
@@ -33,14 +34,12 @@ def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterat
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    try:
-        items = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError("a JSON file with one list of objects", f"{path}: {error}", "write the file again") from error
-    strange = items if not isinstance(items, list) else next((each for each in items if not isinstance(each, dict)), None)
-    if strange is not None:
-        found = f"{path}: a {type(items).__name__}" + (f" with {strange!r:.60}" if isinstance(items, list) else "")
-        raise DataError("a JSON file with one list of objects", found, "write one JSON object a line, as .jsonl")
+    expected, fix = "a JSON file with one list of objects", "write the file again"
+    items = parse_json(read_text(path, expected, fix), path, expected, fix)
+    strange = [each for each in items if not isinstance(each, dict)] if isinstance(items, list) else []
+    if strange or not isinstance(items, list):
+        found = f"{path}: {kind_of(items)}" + "".join(f" with {as_json(each)}" for each in strange[:1])
+        raise DataError(expected, found, "write one JSON object a line, as .jsonl")
     for number, item in enumerate(items, start=1):
         check_unicode(item, f"{path}: item {number}")
         yield Row(f"{path}: item {number}", number, item)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import DataError
+from flame_ray.shown import as_json, kind_of
+from flame_ray.storage.text_files import reason
 
 MAX_LINE = 64 * 2**20  # bytes: a file without line breaks does not fill the memory
 FIX = "correct or remove that line"
@@ -40,7 +42,7 @@ class Row:
 
     def unusable(self, expected: str, value: Any) -> DataError:
         """The error that shows a value of this row beside what was expected of it."""
-        return DataError(expected, f"{self.where}: {value!r:.80}", FIX)
+        return DataError(expected, f"{self.where}: {as_json(value)}", FIX)
 
 
 def check_unicode(columns: dict[str, Any], where: str) -> None:
@@ -48,7 +50,7 @@ def check_unicode(columns: dict[str, Any], where: str) -> None:
     try:
         json.dumps(columns, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError("text in UTF-8", f"{where}: {error}", FIX) from error
+        raise DataError("text in UTF-8", f"{where}: {reason(error)}", FIX) from error
 
 
 def read_jsonl(path: Path, after: int = 0, skip: Callable[[DataError], None] | None = None) -> Iterator[Row]:
@@ -80,9 +82,9 @@ def parse_line(line: bytes, number: int, path: str) -> Row:
         columns = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"), parse_constant=_refuse)
         json.dumps(columns, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise DataError("one JSON object a line, in UTF-8", f"{where}: {error}", FIX) from error
+        raise DataError("one JSON object a line, in UTF-8", f"{where}: {reason(error)}", FIX) from error
     if not isinstance(columns, dict):
-        raise DataError("one JSON object a line", f"{where}: a {type(columns).__name__}", FIX)
+        raise DataError("one JSON object a line", f"{where}: {kind_of(columns)}", FIX)
     return Row(where, number, columns)
 
 
@@ -97,7 +99,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     except (OSError, EOFError, zlib.error) as error:  # the last two: a compressed file that is cut off, or damaged
         raise DataError(
             "a file that can be read",
-            f"{path}: {getattr(error, 'strerror', None) or error}",
+            f"{path}: {reason(error)}",
             "correct its path or its permissions",
         ) from error
 

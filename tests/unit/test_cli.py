@@ -33,12 +33,12 @@ def test_a_job_file_that_is_not_there_is_one_message_and_exit_code_2(flame, tmp_
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--set", "rollout.sampels=3"], ["rollout.sampels", "given 3"]),
-        (["--set", "rollout.samples=1"], ["rollout.samples", "greater than or equal to 2"]),
-        (["--set", "learner.lora.r=zero"], ["learner.lora.r", "'zero'"]),
+        (["--set", "rollout.sampels=3"], ["rollout.sampels", "did you mean rollout.samples?"]),
+        (["--set", "rollout.samples=1"], ["rollout.samples", "must be a whole number of at least 2 (given 1)"]),
+        (["--set", "learner.lora.r=zero"], ["learner.lora.r", "given zero"]),
         (["--set", "learner.batch_pairs=7"], ["learner", "batch_pairs (7) must be a multiple"]),
         (["--set", "rollout"], ["--set section.key=value", "rollout"]),
-        (["--set", "samples=3"], ["--set section.key=value", "samples=3"]),
+        (["--set", "samples=3"], ["--set section.key=value", "samples=3 (did you mean", "rollout.samples"]),
         (["--set", "run.name.first=x"], ["`name` in run.name.first=x is a value"]),
         (["--set", "rollout.samples=[1"], ["rollout.samples=[1", "quote the value"]),
     ],
@@ -127,6 +127,53 @@ def test_a_bad_setting_is_found_before_any_heavy_package_is_loaded_and_the_docto
     assert lines[-2:] == ["['ray']", "False"], done.stderr
 
 
+QUICK = f"""
+import contextlib, io, sys
+from flame_ray.cli import app
+from flame_ray.commands import completion
+with contextlib.redirect_stdout(io.StringIO()) as printed:
+    for words in (["--help"], ["run", "--help"], ["--version"], ["settings", "learner"]):
+        app(words, standalone_mode=False)
+for offers in ("assignments", "names_of_settings", "job_files", "suites", "tables"):
+    assert getattr(completion, offers)("") is not None
+print(len(printed.getvalue()) > 1000, sorted({HEAVY!r} & set(sys.modules)))
+"""
+
+
+def test_help_settings_and_completion_load_no_heavy_package(tmp_path):
+    done = subprocess.run([sys.executable, "-c", QUICK], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True []\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("run jobs/q", "jobs/quick.yaml"),
+        ("run jobs/quick.yaml --set learner.lr_fi", "learner.lr_final="),
+        ("score --job jobs/q", "jobs/quick.yaml"),
+        ("settings lear", "learner"),
+        ("evaluate a --suite bio", "biography"),
+        ("reproduce fig", "figure-1"),
+        ("train-c", "train-checker"),
+    ],
+)
+def test_the_shell_completes_commands_files_and_names(flame, tmp_path, monkeypatch, typed, offered):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "quick.yaml").write_text("{}")
+    monkeypatch.setenv("_FLAME_RAY_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"flame-ray {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
+    done = flame(folder=tmp_path)
+    assert (done.returncode, offered in done.stdout.split("\n")) == (0, True), done
+
+
+def test_the_settings_command_prints_a_section_and_refuses_a_name_that_is_none(flame, tmp_path):
+    done = flame("settings", "learner.lora", "--format", "json", folder=tmp_path)
+    assert done.returncode == 0 and '"learner.lora.r"' in done.stdout
+    done = flame("settings", "lerner", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "") and "lerner (did you mean learner?)" in done.stderr
+
+
 def test_the_package_is_a_command_of_its_own(tmp_path):
     done = subprocess.run([sys.executable, "-m", "flame_ray", "run", "nowhere.yaml"], cwd=tmp_path, capture_output=True)
     assert done.returncode == 2 and done.stderr.startswith(b"flame-ray: expected a job file (YAML)")
@@ -159,7 +206,7 @@ def test_a_shorthand_is_a_setting_and_wins_over_set_which_wins_over_the_job(flam
     (tmp_path / "r.jsonl").write_text("")
     done = flame(*SCORE, "--job", job, "--set", "factuality.workers=-1", "--workers", "-2", folder=tmp_path)
     assert done.returncode == 2
-    assert "factuality.workers: Input should be greater than or equal to 1 (given -2)" in done.stderr
+    assert "factuality.workers: must be a whole number of at least 1 (given -2)" in done.stderr
 
 
 def test_a_file_without_a_response_is_refused_before_anything_starts(flame, tmp_path):
@@ -210,8 +257,9 @@ def test_without_words_the_help_is_shown(flame, tmp_path):
     assert "Run a job" in done.stdout + done.stderr
 
 
-def test_the_version_is_printed(flame, tmp_path):
-    done = flame("version", folder=tmp_path)
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_version_is_printed(flame, tmp_path, word):
+    done = flame(word, folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, flame_ray.__version__ + "\n")
 
 

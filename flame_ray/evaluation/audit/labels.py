@@ -9,6 +9,7 @@ from typing import Any
 
 from flame_ray.errors import DataError
 from flame_ray.storage.jsonl import FIX, Row, read_jsonl
+from flame_ray.storage.text_files import read_text
 from flame_ray.types import VerdictLabel
 
 LABELS = (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND)
@@ -137,7 +138,7 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     """The rows of a CSV file with a heading; `number` is the line in which a row begins. Raises DataError."""
-    text = _text(path)
+    text = read_text(path, "a CSV file in UTF-8", "correct its path or its permissions")
     heading = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count), strict=True)
     names: list[str] | None = None
@@ -153,13 +154,3 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 yield Row(where, number, dict(zip(names, cells, strict=False)))
     except csv.Error as error:  # such as a quotation mark that is never closed, which would swallow all further rows
         raise DataError("a CSV file", f"{path}:{begin}: {error}", FIX) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        fix = "correct its path or its permissions"
-        raise DataError("a file that can be read", f"{path}: {error.strerror}", fix) from error
-    except UnicodeDecodeError as error:
-        raise DataError("a CSV file in UTF-8", f"{path}: {error}", "save it as CSV UTF-8") from error

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,10 @@ from flame_ray.errors import ConfigError, DataError
 from flame_ray.prompts.instructions import joined
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
+from flame_ray.storage.text_files import parse_json, read_text
 from flame_ray.types import Prompt
+
+TEXT, FIX = "a text in UTF-8 that can be read", "correct the path, or the file"
 
 
 def data_path(setting: str, value: str | None, public: str) -> Path:
@@ -53,7 +55,7 @@ def instruction_of(row: Row, column: str) -> str:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text that are not blank, without blanks around them. Raises DataError."""
-    return [line.strip() for line in _text(path).splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path, TEXT, FIX).splitlines() if line.strip()]
 
 
 def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[Prompt, ...]:
@@ -69,10 +71,8 @@ def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[P
 
 
 def _read_json(path: Path) -> Iterator[Row]:
-    try:
-        rows = json.loads(_text(path))
-    except ValueError as error:
-        raise DataError("a list of objects in JSON", f"{path}: {error}", "correct the file, or download it again") from error
+    expected, fix = "a list of objects in JSON", "correct the file, or download it again"
+    rows = parse_json(read_text(path, expected, FIX), path, expected, fix)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError("a list of objects in JSON", f"{path}, which is something else", "give the data as it was published")
     for number, row in enumerate(rows, start=1):
@@ -81,12 +81,9 @@ def _read_json(path: Path) -> Iterator[Row]:
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
-    rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(_text(path), newline="")))
-    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))
-
-
-def _text(path: Path) -> str:
+    text = io.StringIO(read_text(path, TEXT, FIX), newline="")
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("a text in UTF-8 that can be read", f"{path}: {error}", "correct the path, or the file") from error
+        rows: list[dict[str, Any]] = list(csv.DictReader(text))
+    except csv.Error as error:
+        raise DataError("a CSV file with a heading", f"{path}: {error}", FIX) from error
+    return (Row(f"{path}: row {number}", number, row) for number, row in enumerate(rows, start=1))

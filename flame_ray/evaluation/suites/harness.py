@@ -5,6 +5,7 @@ template. Here stand the data in the form that the tasks read, and how lm-eval's
 """
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from flame_ray.evaluation.suites.data import data_file, data_path, read_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.storage.jsonl import Row
+from flame_ray.storage.text_files import read_text
 
 Rows = list[dict[str, Any]]
 MMLU = "the folders test and dev are in data.tar of github.com/hendrycks/test (MIT)"
@@ -150,8 +152,7 @@ def _mmlu_doc(columns: Mapping[Any, Any]) -> dict[str, Any] | None:
 
 def _without_heading(file: Path) -> list[Row]:
     """The original files have no heading."""
-    with file.open(encoding="utf-8", newline="") as text:
-        lines = list(csv.reader(text))
+    lines = list(csv.reader(io.StringIO(read_text(file, "a CSV file", MMLU), newline="")))
     names = ("question", *LETTERS, "answer")
     return [Row(f"{file}: row {at}", at, dict(zip(names, line, strict=False))) for at, line in enumerate(lines, start=1)]
 

@@ -70,8 +70,8 @@ def test_long_records_are_found_whole(path):
 @pytest.mark.parametrize(
     ("made_by", "part"),
     [
-        ({**MADE_BY, "responses": {"sha256": "other"}}, "responses.sha256: 'abc' -> 'other'"),
-        ({**MADE_BY, "factuality": {"checker": "nli", "workers": 1}}, "factuality.checker: 'lexical' -> 'nli'"),
+        ({**MADE_BY, "responses": {"sha256": "other"}}, "responses.sha256: abc -> other"),
+        ({**MADE_BY, "factuality": {"checker": "nli", "workers": 1}}, "factuality.checker: lexical -> nli"),
     ],
 )
 def test_another_input_or_setting_is_refused_by_name_and_changes_nothing(path, made_by, part):

@@ -32,8 +32,8 @@ def test_the_same_settings_have_changed_nothing():
         ({"run": {"seed": 7}}, "run.seed: 0 -> 7"),
         ({"run": {"rounds": 9}}, "run.rounds: 3 -> 9"),
         ({"rollout": {"temperature": 0.5}}, "rollout.temperature: 0.7 -> 0.5"),
-        ({"pairs": {"kinds": ["factuality"]}}, "pairs.kinds: ['instruction', 'factuality'] -> ['factuality']"),
-        ({"pairs": {"recall_at": 4}}, "pairs.recall_at: None -> 4"),
+        ({"pairs": {"kinds": ["factuality"]}}, "pairs.kinds: [instruction, factuality] -> [factuality]"),
+        ({"pairs": {"recall_at": 4}}, "pairs.recall_at: null -> 4"),
         ({"learner": {"lora": {"r": 4}}}, "learner.lora.r: 16 -> 4"),
         ({"pipeline": {"staleness": 1}}, "pipeline.staleness: 0 -> 1"),
         ({"learner": {"batch_pairs": 16}}, "learner.batch_pairs: 8 -> 16"),
@@ -44,8 +44,8 @@ def test_a_setting_that_says_what_is_learned_is_named_with_both_values(change, t
 
 
 def test_turning_an_adapter_off_or_on_is_a_change():
-    assert "learner.lora.r: 16 -> None" in changed_settings(Config(), settings(learner={"lora": None}))
-    assert "learner.lora.r: None -> 16" in changed_settings(settings(learner={"lora": None}), Config())
+    assert "learner.lora.r: 16 -> null" in changed_settings(Config(), settings(learner={"lora": None}))
+    assert "learner.lora.r: null -> 16" in changed_settings(settings(learner={"lora": None}), Config())
 
 
 def test_a_changed_source_of_prompts_is_shown_whole():
@@ -115,4 +115,4 @@ def test_exactly_these_settings_may_change_when_a_run_is_resumed():
 
 def test_a_whole_section_that_may_change_covers_names_that_this_version_does_not_know():
     before = {"cluster": {"old_name": 1}, "rollout": {"node_labels": {"zone": "a"}, "old_name": 1}}
-    assert differences(before, {}) == ["rollout.old_name: 1 -> None"]
+    assert differences(before, {}) == ["rollout.old_name: 1 -> null"]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import flame_ray.errors
 from flame_ray.config import Config, PromptSource
+from flame_ray.config.describe import typed
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, EngineError, FlameError, Interrupted
 
@@ -44,9 +45,13 @@ def sections(model: BaseModel, path: str = "config") -> list[tuple[str, BaseMode
 # Loading
 
 
-@pytest.mark.parametrize("content", ["", "# nothing but a comment\n", "{}\n"])
-def test_a_job_that_says_nothing_is_the_defaults(job, content):
-    assert load_config(job(content)) == Config()
+def test_a_job_of_no_settings_is_the_defaults(job):
+    assert load_config(job("{}\n")) == Config()
+
+
+@pytest.mark.parametrize("content", ["", "# nothing but a comment\n", "---\n", "\ufeff"])
+def test_an_empty_file_is_refused_with_what_to_write(job, content):
+    assert "settings in a job file; found none in" in refusal(job(content))
 
 
 def test_a_job_changes_what_it_names_and_nothing_else(job):
@@ -54,6 +59,33 @@ def test_a_job_changes_what_it_names_and_nothing_else(job):
     assert config.rollout.samples == 8
     assert config == Config(rollout={"samples": 8})
     assert config.rollout.temperature == Config().rollout.temperature
+
+
+def test_a_byte_order_mark_before_a_job_is_no_part_of_it(tmp_path):
+    (tmp_path / "job.yaml").write_text("run: {seed: 7}\n", encoding="utf-8-sig")
+    assert load_config(tmp_path / "job.yaml").run.seed == 7
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, who may read nothing here")
+def test_a_job_without_permission_is_named(job):
+    path = job("{}")
+    os.chmod(path, 0o600)
+    os.seteuid(65534)
+    try:
+        message = refusal(path)
+    finally:
+        os.seteuid(0)
+    assert f"{path}, which cannot be read (Permission denied)" in message
+
+
+@pytest.mark.parametrize(("typed", "value"), [("'4'", 4), ("4.0", 4), ("0x4", 4)])
+def test_a_number_may_be_in_quotes(job, typed, value):
+    assert load_config(job(f"rollout: {{samples: {typed}}}")).rollout.samples == value
+
+
+@pytest.mark.parametrize(("typed", "value"), [("yes", True), ("off", False), ("'yes'", True), ("True", True)])
+def test_yes_no_on_and_off_are_true_and_false(job, typed, value):
+    assert load_config(job(f"pipeline: {{stream: {typed}}}")).pipeline.stream is value
 
 
 def test_a_small_number_may_be_written_without_a_point_though_yaml_reads_it_as_text(job):
@@ -97,19 +129,17 @@ def test_no_section_takes_a_setting_that_it_does_not_know(section):
 @pytest.mark.parametrize(
     ("content", "path", "given"),
     [
-        ({"rollout": {"samples": "four"}}, "rollout.samples", "'four'"),
+        ({"rollout": {"samples": "four"}}, "rollout.samples", "four"),
         ({"rollout": {"samples": 4.5}}, "rollout.samples", "4.5"),
-        ({"run": {"rounds": None}}, "run.rounds", "None"),
-        ({"run": {"name": "two words"}}, "run.name", "'two words'"),
-        ({"run": {"name": "../escape"}}, "run.name", "'../escape'"),
+        ({"run": {"rounds": None}}, "run.rounds", "null"),
+        ({"run": {"name": "two words"}}, "run.name", "two words"),
+        ({"run": {"name": "../escape"}}, "run.name", "../escape"),
         ({"run": {"id": ""}}, "run.id", "''"),
         ({"rollout": 4}, "rollout", "4"),
-        ({"rollout": None}, "rollout", "None"),
-        ({"judge": {"backend": "oracle"}}, "judge.backend", "'oracle'"),
-        ({"pairs": {"kinds": ["factual"]}}, "pairs.kinds.0", "'factual'"),
+        ({"judge": {"backend": "oracle"}}, "judge.backend", "oracle"),
+        ({"pairs": {"kinds": ["factual"]}}, "pairs.kinds.0", "factual"),
         ({"pairs": {"kinds": []}}, "pairs.kinds", "[]"),
         ({"prompts": {"sources": []}}, "prompts.sources", "[]"),
-        ({"prompts": {"sources": [{"column": "prompt"}]}}, "prompts.sources.0.source", "{'column': 'prompt'}"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_path_and_shown(job, content, path, given):
@@ -170,12 +200,12 @@ RANGES = [
 
 @pytest.mark.parametrize(("path", "inside", "outside"), RANGES, ids=[f"{path}={outside}" for path, _, outside in RANGES])
 def test_a_range_ends_where_it_should_and_the_refusal_names_the_setting(job, path, inside, outside):
-    empty = job("")
+    empty = job("{}")
     value = load_config(empty, (f"{path}={inside}",))
     for name in path.split("."):
         value = getattr(value, name)
     assert value == inside
-    assert f"job.yaml: {path}: " in refusal(empty, (f"{path}={outside}",))
+    assert f"in --set: {path}: " in refusal(empty, (f"{path}={outside}",))
 
 
 def test_every_fault_of_a_file_is_reported_at_once(job):
@@ -229,23 +259,25 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_no_job_file(tmp_path):
-    assert f"nothing at {tmp_path}" in refusal(str(tmp_path))
+    assert f"found a folder at {tmp_path}" in refusal(str(tmp_path))
 
 
 def test_broken_yaml_is_refused_with_its_line(job):
     message = refusal(job("run:\n  name: ok\n rollout: [\n"))
-    assert "job.yaml" in message and "line 3" in message
+    assert "job.yaml:3: a line that is indented differently" in message
 
 
 def test_bytes_that_are_not_text_are_refused_as_broken_yaml(tmp_path):
     path = tmp_path / "job.yaml"
-    path.write_bytes(b"run: \xff\xfe\n")
-    assert "a job file in YAML" in refusal(str(path))
+    path.write_bytes(b"run:\n  name: \xff\xfe\n")
+    assert "a job file in UTF-8; found" in refusal(str(path)) and "job.yaml:2: " in refusal(str(path))
 
 
-@pytest.mark.parametrize(("content", "found"), [("- rollout\n- learner\n", "list"), ("just words\n", "str"), ("42\n", "int")])
+@pytest.mark.parametrize(
+    ("content", "found"), [("- rollout\n- learner\n", "a list"), ("just words\n", "text"), ("42\n", "a number")]
+)
 def test_a_file_that_holds_no_mapping_is_refused_with_what_it_holds(job, content, found):
-    assert f"job.yaml holds a {found}" in refusal(job(content))
+    assert f"job.yaml holds {found}" in refusal(job(content))
 
 
 def test_yaml_cannot_build_python_objects(job):
@@ -314,10 +346,10 @@ def test_a_base_that_is_not_there_is_refused_with_both_files(write, tmp_path):
     assert f"correct `base:` in {path}" in message
 
 
-@pytest.mark.parametrize("base", [["a.yaml"], 3, {"file": "a.yaml"}])
+@pytest.mark.parametrize("base", [["a.yaml"], 3, {"file": "a.yaml"}, None, ""])
 def test_a_base_that_is_no_file_name_is_refused(write, base):
     path = write("job.yaml", {"base": base})
-    assert f"{base!r} in {path}" in refusal(str(path))
+    assert f"{typed(base)} in {path}" in refusal(str(path))
 
 
 def test_a_bad_setting_is_reported_with_the_job_and_its_base(write):
@@ -349,7 +381,7 @@ def test_an_override_wins_over_the_file_and_the_last_one_over_the_first(job):
     ],
 )
 def test_the_value_of_an_override_is_yaml(job, override, value):
-    config = load_config(job(""), (override,))
+    config = load_config(job("{}"), (override,))
     for name in override.partition("=")[0].split("."):
         config = getattr(config, name)
     assert config == value
@@ -357,7 +389,7 @@ def test_the_value_of_an_override_is_yaml(job, override, value):
 
 @pytest.mark.parametrize("override", ["rollout.samples", "samples=8", "=8", ""])
 def test_an_override_without_a_section_or_a_value_is_refused_with_an_example(job, override):
-    message = refusal(job(""), (override,))
+    message = refusal(job("{}"), (override,))
     assert "--set rollout.workers=2" in message
 
 
@@ -367,7 +399,11 @@ def test_an_override_below_a_value_is_refused(job):
 
 
 def test_a_mistyped_override_is_refused_by_its_path(job):
-    assert "job.yaml: rollout.sampels: " in refusal(job(""), ("rollout.sampels=8",))
+    assert "found in --set: rollout.sampels: " in refusal(job("{}"), ("rollout.sampels=8",))
+    assert "found in --set: rolout: " in refusal(job("{}"), ("rolout.samples=8",))
+    path = job({"rollout": {"top_p": 2}})
+    assert f"found in {path} and --set: rollout.top_p: " in refusal(path, ("rollout.sampels=8",))
+    assert f"found in {path}: rollout.top_p: " in refusal(path, ("rollout.samples=8",))
 
 
 def test_an_override_is_checked_against_the_rest_of_the_file(job):
@@ -379,7 +415,7 @@ def test_an_override_is_checked_against_the_rest_of_the_file(job):
 
 @pytest.mark.parametrize("section", [name for name, _ in sections(Config())])
 def test_no_setting_changes_after_loading(job, section):
-    model = dict(sections(load_config(job(""))))[section]
+    model = dict(sections(load_config(job("{}"))))[section]
     for name in type(model).model_fields:
         with pytest.raises(ValidationError, match="frozen"):
             setattr(model, name, getattr(model, name))
@@ -400,7 +436,7 @@ def test_settings_survive_a_trip_through_yaml_and_through_pickle(job):
 
 def test_importing_the_package_and_loading_a_job_imports_nothing_heavy(job):
     code = "import sys, flame_ray; flame_ray.load_config(sys.argv[1]); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, job("")], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, job("{}")], capture_output=True, text=True, check=True, timeout=60)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "flame_ray" in loaded
     assert not loaded & set(HEAVY)
@@ -441,14 +477,14 @@ def test_an_interrupted_run_exits_with_the_code_that_says_try_again():
 def test_without_a_file_there_are_the_defaults_and_what_is_set():
     assert load_config(None) == Config()
     assert load_config(None, ("factuality.corpus='a: b'",)).factuality.corpus == "a: b"
-    with pytest.raises(ConfigError, match=r"in the settings given: rollout\.sampels"):
+    with pytest.raises(ConfigError, match=r"in --set: rollout\.sampels"):
         load_config(None, ("rollout.sampels=3",))
 
 
 def test_a_fault_among_settings_of_a_section_does_not_print_the_whole_section(job):
     message = refusal(job("learner: {loss: cdpo, lr: 0.5}"))
     assert "learner: loss cdpo needs label_smoothing above 0" in message
-    assert "'lr'" not in message
+    assert "lr:" not in message
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,6 @@ def test_a_run_keeps_the_dtype_that_it_began_with(on_cpu):
     on_cpu("bfloat16")
     assert parse_config(stored.model_dump(mode="json"), "a run") == stored
     assert changed_settings(stored, Config()) == [
-        "learner.dtype: 'float32' -> 'bfloat16'",
-        "model.dtype: 'float32' -> 'bfloat16'",
+        "learner.dtype: float32 -> bfloat16",
+        "model.dtype: float32 -> bfloat16",
     ]

@@ -72,7 +72,7 @@ def test_settings_that_fit_are_accepted(changes):
         ([SHARES, {"rollout": {"gpus": 0.4}}], r"gpus 1 for each .* or 0 for all \(given 0\.4, 1 and 1\)"),
         ([SHARES, {"judge": {"workers": 1}}], r"judge\.workers as learner\.workers, .* \(given 2, 1 and 2\)"),
         ([SHARES, {"learner": {"workers": 1}}], r"rollout\.workers and judge\.workers as .* \(given 2, 2 and 1\)"),
-        ([SHARES, {"judge": {"node_labels": {"pool": "a"}}}], r"the same node_labels .* \(given \{\}, \{'pool': 'a'\}"),
+        ([SHARES, {"judge": {"node_labels": {"pool": "a"}}}], r"the same node_labels .* \(given \{\}, \{pool: a\}"),
         ([SHARES, {"rollout": {"tensor_parallel": 2}}], r"rollout\.tensor_parallel 1"),
         ([SHARES, {"rollout": {"gpu_memory": 0.8}}], r"of at most 1 together, .* \(given 0\.8 and 0\.3\)"),
         ([{"weights": {"chunk_mib": 0}}], r"weights\.chunk_mib"),

@@ -73,7 +73,7 @@ def test_a_model_without_a_template_is_refused_unless_the_settings_give_one(mode
     folder = model(template=None)
     with pytest.raises(ModelError, match=r"set model\.chat_template"):
         ChatTokenizer(folder, ModelConfig())
-    (tmp_path / "chat.jinja").write_text(BARE)
+    (tmp_path / "chat.jinja").write_text(BARE, encoding="utf-8-sig")
     chat = ChatTokenizer(folder, ModelConfig(chat_template=str(tmp_path / "chat.jinja")))
     assert chat.prompt("Where") == ids("user : Where assistant :")
 

@@ -135,7 +135,7 @@ def test_another_model_has_variables_of_its_own_and_the_policys_model_may_have_m
 def test_a_resumed_run_may_not_change_the_variables(section):
     dtypes = {"model": {"dtype": "float32"}, "learner": {"dtype": "float32"}}
     after = parse_config(dtypes | {section: dtypes.get(section, {}) | {"chat_template_kwargs": OFF}}, "here")
-    path = f"{section}.chat_template_kwargs.enable_thinking: None -> False"
+    path = f"{section}.chat_template_kwargs.enable_thinking: null -> false"
     assert changed_settings(parse_config(dtypes, "here"), after) == [path]
 
 

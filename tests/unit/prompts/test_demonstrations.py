@@ -143,7 +143,7 @@ def test_one_id_for_two_instructions_is_refused(file):
     ("rows", "settings", "words"),
     [
         ([ROW, {"prompt": "Hi"}], {}, ("a column `answer`", "seeds.jsonl:2 with the columns prompt")),
-        ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: None")),
+        ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: null")),
         ([ROW | {"answer": " "}], {}, ("text in the column `answer`", "seeds.jsonl:1: ' '")),
         (
             [{"prompt": chat(ASKED, ANSWERED, ("user", "Is it far?"))["messages"], "answer": "Yes"}],
@@ -159,7 +159,7 @@ def test_one_id_for_two_instructions_is_refused(file):
         ([chat()], {"form": "chat"}, ("a user's message, then", "'no message'")),
         ([chat(ASKED, ("narrator", "42"))], {"form": "chat"}, ("messages whose role is one of user", "'narrator'")),
         ([chat(ASKED, ("tool", "42"))], {"form": "chat"}, ("a user's message, then the assistant's answer", "'user, tool'")),
-        ([chat(ASKED, ("assistant", ["In Peru."]))], {"form": "chat"}, ("messages with text in their content", "['In Peru.']")),
+        ([chat(ASKED, ("assistant", ["In Peru."]))], {"form": "chat"}, ("messages with text in their content", '["In Peru."]')),
         ([{"messages": ["Hi", "Hello."]}], {"form": "chat"}, ("messages with role and content", "'Hi'")),
         ([ROW], {"form": "trees"}, ("missing: message_id", "set `form` of this source in sft.sources")),
         ([ROW], {"label_column": "facts"}, ("a column `facts`", "with the columns prompt, answer")),

@@ -245,7 +245,7 @@ def test_parquet_reads_like_jsonl(tmp_path):
 def test_a_fault_in_parquet_is_an_error_with_its_row(tmp_path):
     path = tmp_path / "mine.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"prompt": ["Name a fish.", None]}), path)
-    assert "mine.parquet: row 2: None" in fault(str(path))
+    assert "mine.parquet: row 2: null" in fault(str(path))
 
 
 def test_a_broken_parquet_file_is_an_error(tmp_path):
@@ -335,7 +335,7 @@ def test_half_of_a_character_is_an_error_with_its_place(tmp_path, name, place):
     rows = ['{"prompt": "good"}', '{"prompt": "bad \\ud83d end"}']
     (tmp_path / name).write_text("\n".join(rows) if name.endswith("l") else f"[{', '.join(rows)}]")
     message = fault(str(tmp_path / name))
-    assert place in message and "surrogates not allowed" in message
+    assert place in message and "half of a surrogate pair" in message
 
 
 USER, ANSWER, SYSTEM = ("user", "Name a fish."), ("assistant", "Cod."), ("system", "Be brief.")
@@ -450,3 +450,22 @@ def test_a_named_column_of_texts_must_be_there(file):
 def test_what_a_table_says_beside_a_prompt_is_counted(file):
     rows = [{"prompt": "Hi", "system": "Be brief."}, {"prompt": "Ho", "system_prompt": "Be brief.", "history": [["a", "b"]]}]
     assert read_chats(file(*rows))[1] == {"system message": 2, "earlier turns": 1}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_byte_order_mark_before_prompts_is_no_part_of_them(tmp_path, name):
+    text = "\n".join(map(json.dumps, BOTH)) if name == "a.jsonl" else json.dumps(BOTH)
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert [prompt.text for prompt in load(str(tmp_path / name))] == ["Name a fish.", "Name a bird."]
+
+
+def test_a_folder_in_place_of_a_file_is_called_one(tmp_path):
+    (tmp_path / "a.jsonl").mkdir()
+    assert f"found a folder at {tmp_path}/a.jsonl" in fault(str(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "3", '["a"]', "[null]", ""])
+def test_json_that_is_no_list_of_objects_is_refused_without_pythons_words(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    message = fault(str(tmp_path / "a.json"))
+    assert "one list of objects; found" in message and not any(word in message for word in ("NoneType", "int", "dict", "char "))

@@ -78,12 +78,12 @@ def test_the_only_answer_needs_no_rank_and_the_language_is_a_choice():
         ([{"message_tree_id": "a", "prompt": "Where?"}], "trees.jsonl:1: the columns"),
         (
             [{"message_tree_id": "a", "prompt": message("Where?", "prompter")}],
-            r"in prompt.replies.*trees.jsonl:1: None",
+            r"in prompt.replies.*trees.jsonl:1: null",
         ),
         ([{"message_tree_id": "a", "prompt": message("Yes.", replies=[])}], "first message whose role is prompter"),
         ([whole("a", message("In Peru.", rank="best"))], "a whole number, or nothing, in `rank`.*trees.jsonl:1: 'best'"),
-        ([whole("a", message(["In", "Peru"]))], r"text in `text` of each message.*trees.jsonl:1: \['In'"),
-        ([whole("a", {"text": "In Peru.", "role": "assistant"})], "text in `lang` of each message.*trees.jsonl:1: None"),
+        ([whole("a", message(["In", "Peru"]))], r"text in `text` of each message.*trees.jsonl:1: \[\"In\""),
+        ([whole("a", {"text": "In Peru.", "role": "assistant"})], "text in `lang` of each message.*trees.jsonl:1: null"),
     ],
 )
 def test_rows_that_are_no_trees_or_of_both_forms_are_refused_by_their_place(rows, words):

@@ -3,7 +3,6 @@
 It can be a JSONL or Parquet file, Wikipedia's lead summaries, or a `datasets` set.
 """
 
-import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any, NamedTuple
 
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus.split_passages import row_passages, text_passages
+from flame_ray.shown import kind_of
 from flame_ray.storage.jsonl import read_jsonl
+from flame_ray.storage.text_files import decoded, parse_json, reason
 from flame_ray.types import Passage
 
 SUMMARIES = "summaries_en-us.json"
@@ -23,7 +24,11 @@ def existing(source: str) -> Path:
     """The path of a file that must exist; raises DataError otherwise."""
     path = Path(source).expanduser()
     if not path.is_file():
-        raise DataError("a corpus file", f"nothing at {path}", "correct factuality.corpus, or use the built-in `factbook`")
+        raise DataError(
+            "a corpus file",
+            f"{'a folder' if path.is_dir() else 'nothing'} at {path}",
+            "correct factuality.corpus, or use the built-in `factbook`",
+        )
     return path
 
 
@@ -66,24 +71,24 @@ def read_summaries(path: Path) -> Iterator[Passage]:
 
 
 def _summaries(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_unzipped(path))
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise DataError(SUMMARIES_EXPECTED, f"{path}: {error}", SUMMARIES_FIX) from error
+    text = decoded(_unzipped(path), path, SUMMARIES_EXPECTED)
+    found = parse_json(text, path, SUMMARIES_EXPECTED, SUMMARIES_FIX)
     if not isinstance(found, dict):
-        raise DataError(SUMMARIES_EXPECTED, f"{path}: a {type(found).__name__}", SUMMARIES_FIX)
+        raise DataError(SUMMARIES_EXPECTED, f"{path}: {kind_of(found)}", SUMMARIES_FIX)
     return found
 
 
 def _unzipped(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
     try:
+        if not zipfile.is_zipfile(path):
+            return path.read_bytes()
         with zipfile.ZipFile(path) as wheel:
             names = [name for name in wheel.namelist() if name.rpartition("/")[2] == SUMMARIES]
             if not names:
                 raise DataError(SUMMARIES_EXPECTED, f"{path}: an archive without {SUMMARIES}", SUMMARIES_FIX)
             return wheel.read(names[0])
+    except OSError as error:
+        raise DataError(SUMMARIES_EXPECTED, f"{path}: {reason(error)}", "correct its path or its permissions") from error
     except zipfile.BadZipFile as error:
         raise DataError(SUMMARIES_EXPECTED, f"{path}: {error}", "download the wheel again") from error
 

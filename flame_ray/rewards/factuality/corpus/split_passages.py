@@ -9,6 +9,7 @@ from typing import Any
 import sentencex
 
 from flame_ray.errors import DataError
+from flame_ray.shown import kind_of
 from flame_ray.types import Passage
 
 MAX_WORDS = 150  # a text of up to this many words stays one passage
@@ -44,7 +45,7 @@ def text_passages(passage_id: str, title: str, text: str) -> Iterator[Passage]:
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise DataError("text in every row", f"{what} is {type(value).__name__}", FIX)
+        raise DataError("text in every row", f"{what} is {kind_of(value)}", FIX)
     try:
         value.encode()
     except UnicodeEncodeError as error:  # JSON can hold half a surrogate pair; a UTF-8 file cannot

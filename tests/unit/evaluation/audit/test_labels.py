@@ -85,7 +85,7 @@ def test_a_row_that_would_swallow_or_shift_labels_is_refused(write, line, part):
 def test_a_table_in_another_encoding_is_refused(tmp_path):
     path = tmp_path / "anna.csv"
     path.write_bytes("id,fact,label\nab12-1,Sáo Tomé,supported\n".encode("latin-1"))
-    assert "anna.csv" in refused(path) and "save it as CSV UTF-8" in refused(path)
+    assert "anna.csv" in refused(path) and "as CSV UTF-8" in refused(path)
 
 
 @pytest.mark.parametrize(

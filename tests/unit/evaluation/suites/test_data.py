@@ -7,7 +7,7 @@ import pytest
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.suites import SUITES, make_suite
-from flame_ray.evaluation.suites.data import make_prompts, read_rows
+from flame_ray.evaluation.suites.data import make_prompts, read_lines, read_rows
 
 NEEDS_DATA = {
     "biography": "biography",
@@ -126,7 +126,7 @@ def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_
 
 def test_half_of_a_character_is_an_error_with_its_row(tmp_path):
     (tmp_path / "outputs.json").write_text('[{"instruction": "bad \\ud83d end", "output": ""}]')
-    with pytest.raises(DataError, match=r"outputs\.json: row 1: .*surrogates not allowed"):
+    with pytest.raises(DataError, match=r"outputs\.json: row 1: .*half of a surrogate pair"):
         make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
 
 
@@ -149,3 +149,24 @@ def test_a_larger_limit_adds_prompts_to_those_of_a_smaller_one_and_their_order_i
 def test_a_set_without_prompts_is_an_error():
     with pytest.raises(DataError, match="none in its data"):
         make_prompts("mine", ["", "  "], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"prompt": "Who?"}\n'),
+        ("a.json", '[{"prompt": "Who?"}]'),
+        ("a.csv", "prompt,best\nWho?,I\n"),
+        ("a.txt", "Who?\n"),
+    ],
+)
+def test_a_byte_order_mark_before_a_suites_data_is_no_part_of_it(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    rows = read_lines(tmp_path / name) if name == "a.txt" else [row.columns["prompt"] for row in read_rows(tmp_path / name)]
+    assert rows == ["Who?"]
+
+
+def test_a_table_with_a_cell_that_never_ends_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text('prompt\n"' + "x" * 200_000)
+    with pytest.raises(DataError, match=r"a CSV file with a heading; found .*a\.csv: field larger"):
+        list(read_rows(tmp_path / "a.csv"))

@@ -132,3 +132,10 @@ def test_each_filter_of_gsm8k_is_a_figure():
     found = make_suite_of("gsm8k")(samples, CONFIG)
     assert (found["exact_match_strict"].mean, found["exact_match_flexible"].mean) == (0.0, 0.5)
     assert found["exact_match_strict"].high > 0 and found["exact_match_flexible"].n == 2
+
+
+def test_a_byte_order_mark_before_questions_without_a_heading_is_no_part_of_the_first(tmp_path):
+    write_mmlu(tmp_path, row(1), row(2))
+    file = tmp_path / "test" / "anatomy_test.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert mmlu(tmp_path).tasks[0].splits["test"][0]["question"] == "Question 1?"

@@ -103,10 +103,16 @@ def test_a_byte_order_mark_before_the_first_passage_is_no_part_of_it(tmp_path):
     assert [(p.title, p.text) for p in load_corpus(str(tmp_path / "wiki.jsonl"))] == [("Lima", "A city.")]
 
 
+def test_a_byte_order_mark_before_summaries_is_no_part_of_them(tmp_path):
+    path = tmp_path / "summaries_en-us.json"
+    path.write_text(json.dumps(SUMMARIES), encoding="utf-8-sig")
+    assert [p.title for p in load_corpus(str(path))] == ["Lima", "Marie Curie"]
+
+
 def test_half_a_character_is_refused_where_it_stands(tmp_path):
     path = tmp_path / "wiki.jsonl"
     path.write_text('{"title": "Lima", "text": "a \\ud800 city"}\n')
-    with pytest.raises(DataError, match=r"wiki\.jsonl:1: .*surrogates not allowed"):
+    with pytest.raises(DataError, match=r"wiki\.jsonl:1: .*half of a surrogate pair"):
         load_corpus(str(path))
 
 

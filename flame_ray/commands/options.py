@@ -1,0 +1,62 @@
+"""The arguments and options that commands share, and the words that options take."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flame_ray.commands import completion
+
+
+def job_argument(example: str) -> Any:
+    return typer.Argument(help=f"A job file, such as {example}.", autocompletion=completion.job_files)
+
+
+JobFile = Annotated[Path, job_argument("jobs/quickstart.yaml")]
+Job = Annotated[
+    Path | None,
+    typer.Option(
+        "--job", help="Take the settings of this job file in place of the defaults.", autocompletion=completion.job_files
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a setting: section.key=value. May be repeated. `flame-ray settings` lists them.",
+        autocompletion=completion.assignments,
+    ),
+]
+Corpus = Annotated[str | None, typer.Option("--corpus", help="Short for --set factuality.corpus=...")]
+Checker = Annotated[str | None, typer.Option("--checker", help="Short for --set factuality.checker=...")]
+Decompose = Annotated[str | None, typer.Option("--decompose", help="Short for --set factuality.decompose=...")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
+
+
+class Format(StrEnum):
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
+class Listing(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class BadLine(StrEnum):
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class ScaleName(StrEnum):
+    PAPER = "paper"
+    CPU = "cpu"
+
+
+class Kind(StrEnum):
+    CLAIMS = "claims"
+    RESPONSES = "responses"
+    PREFERENCES = "preferences"
+    INSTRUCTIONS = "instructions"
+    SENTENCES = "sentences"
