@@ -27,7 +27,8 @@ class LearnerConfig(Workers):
     fact_margin: Annotated[float, Field(ge=0)] = 10.0
     clip: Annotated[float, Field(gt=0, lt=1)] = 0.2  # for grpo: how far the ratio of a response, a token's mean, may go from 1
     kl_weight: Annotated[float, Field(ge=0)] = 0.0  # for grpo: adds this times the divergence from the round's start
-    nll_weight: Annotated[float, Field(ge=0)] = 0.0  # adds this times the chosen side's negative log-likelihood a token
+    # For losses of pairs: adds this times the chosen side's negative log-likelihood a token.
+    nll_weight: Annotated[float, Field(ge=0)] = 0.0
     lr: Annotated[float, Field(gt=0)] = 1e-4
     lr_final: Annotated[float, Field(ge=0)] = 1e-5  # the rates of a round fall towards it; the last step's is still above
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0  # each round's rates are the last round's times this
@@ -74,6 +75,15 @@ class LearnerConfig(Workers):
             raise ValueError(
                 "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
                 f"(given {self.reference} and {self.nll_weight:g})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def nll_counts_once(self) -> "LearnerConfig":
+        if self.loss == "nll" and self.nll_weight:
+            raise ValueError(
+                "loss nll needs nll_weight 0: it is the negative log-likelihood already, which would count "
+                f"{1 + self.nll_weight:g} times (given {self.nll_weight:g})"
             )
         return self
 
