@@ -230,6 +230,23 @@ def audit(
 
 
 @app.command()
+def pairs(
+    run: Annotated[
+        str, typer.Argument(help="A run of flame-ray run, or with --over one of flame-ray sft: its id, or its folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt`, `chosen` and `rejected`.")],
+    over: Annotated[
+        str | None,
+        typer.Option("--over", help="A second fine-tuning: answers that RUN elicited are chosen over those that this one did."),
+    ] = None,
+) -> None:
+    """Write preference pairs in TRL's format. They train elsewhere, or here by --set pairs.file=..."""
+    from flame_ray.commands.pairs import pairs as write_pairs
+
+    write_pairs(run, out, PlainConsole(stderr=True), over)
+
+
+@app.command()
 def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     """Build a corpus's index on this machine before a run needs it. A large one takes longer than actors may to start."""
     config = _config(job, set_, corpus=corpus)

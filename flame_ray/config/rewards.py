@@ -121,6 +121,9 @@ class ScoreConfig(Settings):
 class PairsConfig(Settings):
     """How scores become preference pairs, and which pairs are dropped."""
 
+    # Train on the pairs of this file, and sample none: JSONL, JSON, Parquet or a `datasets` name, with `prompt`, `chosen` and
+    # `rejected` (TRL's preference format). The other settings here then have no say.
+    file: str | None = None
     # instruction: ordered by the judge's score; factuality: by factuality, of prompts that need facts; weighted: by the judge's
     # score + fact_weight x factuality, and by the judge's score alone where a prompt needs no facts (paper's table 7).
     kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
