@@ -270,15 +270,31 @@ def self_instruct(
 
 @app.command()
 def judge_examples(
-    labels: Annotated[
-        Path, typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5).")
-    ],
     out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt` and `answer`.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5)."),
+    ] = None,
+    ranked: Annotated[
+        str | None,
+        typer.Option("--ranked", help="Message trees, as OpenAssistant's: judge.model grades their ranked answers."),
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="Of --ranked: other trees are left out.")] = "en",
+    job: Job = None,
+    set_: Set = None,
 ) -> None:
-    """Turn people's grades into examples of judging by the rubric, to fine-tune a model on."""
+    """Make examples of judging by the rubric, to fine-tune a model on: from people's grades, or from their ranks."""
+    if (labels is None) == (ranked is None):
+        found = "both" if labels else "neither"
+        raise ConfigError("either --labels or --ranked", found, "give grades, or trees whose answers are ranked")
+    config = _config(job, set_)
     from flame_ray.commands.judge_examples import judge_examples as make
+    from flame_ray.commands.judge_examples import ranked_examples
 
-    make(labels, out, PlainConsole(stderr=True))
+    if labels:
+        make(labels, out, PlainConsole(stderr=True))
+    elif ranked:
+        ranked_examples(config, ranked, language, out, PlainConsole(stderr=True))
 
 
 @app.command()
