@@ -439,6 +439,9 @@ class FakeStages:
         names = (*names, "compare", "develop", "select", "deliver")
         return Stages(**({name: getattr(self, name) for name in names} | other))
 
+    def know_first(self, scored_P) -> None:
+        """The answers of round 0, which a resumed run reads again."""
+
     def draw(self, prompts_P, round):
         return prompts_P
 

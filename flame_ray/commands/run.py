@@ -60,7 +60,7 @@ from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
-from flame_ray.types import PairSet, Prompt, RoundReport, Split
+from flame_ray.types import HeldOut, PairSet, Prompt, RoundReport, Split
 
 log = logging.getLogger(__name__)
 
@@ -210,10 +210,14 @@ def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:
 
 def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints) -> Stages:
     """Give the samplers the learner's weights, of the last trained round or of the one that it was rolled back to, before
-    anything is sampled.
+    anything is sampled; and the stages the answers of round 0.
     """
+    shards = Shards(folder.storage)
+    for kind in ("heldout", "dev"):
+        if shards.has(0, kind):
+            stages.know_first(shards.read(0, kind, HeldOut).scored_P)
     if trained := checkpoints.trained():
-        stages.choose_canary(Shards(folder.storage).read_pairs(trained))
+        stages.choose_canary(shards.read_pairs(trained))
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()

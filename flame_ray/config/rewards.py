@@ -96,7 +96,7 @@ class JudgeConfig(Workers):
     # rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of the instruction given
     # the response, in nats a token, which a small model can judge by. preference: a small model that was trained on people's
     # preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other response of the group,
-    # by comparison in both orders; held-out answers are alone, so that an evaluation has no instruction score.
+    # by comparison in both orders; of an evaluation, the chance to win against the answer of round 0, whose own is one half.
     backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
     preferences: str | None = None  # for preference: a folder that flame-ray train-judge wrote; None: the one that ships
     model: str | None = None  # None: the policy's initial model

@@ -21,7 +21,7 @@ from flame_ray.prompts.load import LoadedPrompts
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
-from tests.builders import make_pair, make_pair_set, make_response, make_weights
+from tests.builders import make_held_out, make_pair, make_pair_set, make_response, make_scored, make_weights
 
 
 @pytest.fixture
@@ -246,6 +246,9 @@ class FakeStages:
     def choose_canary(self, pairs: PairSet) -> None:
         self.calls.append(("canary of", pairs))
 
+    def know_first(self, scored_P) -> None:
+        self.calls.append(("answers of round 0", scored_P))
+
     def save(self, round: int) -> None:
         self.calls.append(("save", round))
 
@@ -283,6 +286,15 @@ def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_t
     fake = FakeStages()
     assert _resumed(fake, new(tmp_path), trained(tmp_path, 1, 2)) == "the stages"
     assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]
+
+
+def test_a_resumed_run_knows_the_answers_of_round_zero(tmp_path):
+    held_out, developed = (make_held_out(make_scored(make_response(text, round=0))) for text in "ab")
+    for kind, found in (("heldout", held_out), ("dev", developed)):
+        Shards(Storage(tmp_path / "run")).write(0, kind, found)
+    fake = FakeStages()
+    _resumed(fake, new(tmp_path), trained(tmp_path))
+    assert fake.calls == [("answers of round 0", each.scored_P) for each in (held_out, developed)]
 
 
 def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path):
