@@ -6,8 +6,7 @@ from collections.abc import Set
 
 from flame_ray.learner.demonstrations import Chat
 from flame_ray.prompts.given_pairs import GivenPair, GivenPairs
-from flame_ray.prompts.load import id_of, normal
-from flame_ray.storage.jsonl import Row
+from flame_ray.prompts.load import id_of_text, normal
 from flame_ray.types import Pair, PairSet, Response, ResponseId, SideFacts
 
 ROUND = 1  # a file is trained on in one round
@@ -20,7 +19,8 @@ def given_pair_set(given: GivenPairs, chat: Chat, max_length: int, held_out: Set
     (texts): an evaluation on it would measure what was trained.
     """
     dropped, answers = Counter(given.left_out), _Answers(chat)
-    hidden, pairs_D = {normal(text) for text in held_out}, []
+    hidden = {normal(text) for text in held_out}
+    pairs_D: list[Pair] = []
     for each in given.pairs_D:
         if normal(each.prompt) in hidden:
             dropped["held-out prompt"] += 1
@@ -42,7 +42,7 @@ class _Answers:
         self._known: defaultdict[str, dict[tuple[str, str], Response]] = defaultdict(dict)
 
     def response(self, prompt: str, answer: str) -> Response:
-        id = id_of(Row("", 0, {}), prompt, "file")
+        id = id_of_text(prompt, "file")
         of_prompt = self._known[id]
         if (prompt, answer) not in of_prompt:
             tokens, place = (self._chat.prompt(prompt), self._chat.answer(answer)), ResponseId(ROUND, id, len(of_prompt))
@@ -51,7 +51,7 @@ class _Answers:
 
 
 def _pair(given: GivenPair, answers: _Answers) -> Pair:
-    sides = [answers.response(given.prompt, text) for text in (given.chosen, given.rejected)]
-    scores = [math.nan if score is None else score for score in given.scores]
-    facts = [None if factuality is None else SideFacts(factuality) for factuality in given.factuality]
-    return Pair(given.kind, *sides, *scores, *facts)
+    chosen, rejected = (answers.response(given.prompt, text) for text in (given.chosen, given.rejected))
+    chosen_score, rejected_score = (math.nan if score is None else score for score in given.scores)
+    chosen_facts, rejected_facts = (None if factuality is None else SideFacts(factuality) for factuality in given.factuality)
+    return Pair(given.kind, chosen, rejected, chosen_score, rejected_score, chosen_facts, rejected_facts)
