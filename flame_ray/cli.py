@@ -230,6 +230,23 @@ def audit(
 
 
 @app.command()
+def pairs(
+    run: Annotated[
+        str, typer.Argument(help="A run of flame-ray run, or with --over one of flame-ray sft: its id, or its folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt`, `chosen` and `rejected`.")],
+    over: Annotated[
+        str | None,
+        typer.Option("--over", help="A second fine-tuning: answers that RUN elicited are chosen over those that this one did."),
+    ] = None,
+) -> None:
+    """Write preference pairs in TRL's format. They train elsewhere, or here by --set pairs.file=..."""
+    from flame_ray.commands.pairs import pairs as write_pairs
+
+    write_pairs(run, out, PlainConsole(stderr=True), over)
+
+
+@app.command()
 def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     """Build a corpus's index on this machine before a run needs it. A large one takes longer than actors may to start."""
     config = _config(job, set_, corpus=corpus)
@@ -253,15 +270,31 @@ def self_instruct(
 
 @app.command()
 def judge_examples(
-    labels: Annotated[
-        Path, typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5).")
-    ],
     out: Annotated[Path, typer.Option("--out", help="The JSONL file to write, with `prompt` and `answer`.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="A JSONL file of grades: `prompt`, `response`, `rationale`, `score` (0 to 5)."),
+    ] = None,
+    ranked: Annotated[
+        str | None,
+        typer.Option("--ranked", help="Message trees, as OpenAssistant's: judge.model grades their ranked answers."),
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="Of --ranked: other trees are left out.")] = "en",
+    job: Job = None,
+    set_: Set = None,
 ) -> None:
-    """Turn people's grades into examples of judging by the rubric, to fine-tune a model on."""
+    """Make examples of judging by the rubric, to fine-tune a model on: from people's grades, or from their ranks."""
+    if (labels is None) == (ranked is None):
+        found = "both" if labels else "neither"
+        raise ConfigError("either --labels or --ranked", found, "give grades, or trees whose answers are ranked")
+    config = _config(job, set_)
     from flame_ray.commands.judge_examples import judge_examples as make
+    from flame_ray.commands.judge_examples import ranked_examples
 
-    make(labels, out, PlainConsole(stderr=True))
+    if labels:
+        make(labels, out, PlainConsole(stderr=True))
+    elif ranked:
+        ranked_examples(config, ranked, language, out, PlainConsole(stderr=True))
 
 
 @app.command()

@@ -55,6 +55,11 @@ def collect(stages: Stages, train_P: Prompts, round: int) -> PairSet:
     return stages.pair(scored_P, round)
 
 
+def on_given_pairs(stages: Stages, pairs: PairSet) -> Stages:
+    """The same stages for a round that draws no prompts, and so samples nothing, and trains on these pairs."""
+    return replace(stages, draw=lambda train_P, round: (), pair=lambda scored_P, round: pairs)
+
+
 def run_rounds(
     stages: Stages, train_P: Prompts, heldout_P: Prompts, rounds: int, staleness: int = 0, dev_P: Prompts = ()
 ) -> Iterator[RoundReport]:

@@ -361,6 +361,7 @@ class FakeCommands:
         self.done: list[tuple[str, Any]] = []  # commands with their settings
         self.resumed: list[str | None] = []
         self.compared: list[tuple[str, Path]] = []  # suites, with the file that answers are compared with
+        self.paired: list[tuple[str, str]] = []  # runs, with those whose answers are rejected
 
     def sft(self, config, console, resume):
         self._train("sft", config, resume)
@@ -381,6 +382,10 @@ class FakeCommands:
             (folder / "checkpoints/round-0001" / made / "file").write_text("")
         summary = {"status": "complete", "rounds": [{"pairs": {"instruction": 3, "factuality": 2}}]}
         (folder / "summary.json").write_text(json.dumps(summary))
+
+    def pairs(self, run, out, console, over):
+        self.paired.append((Path(run).name, Path(over).name))
+        out.write_text("")
 
     def evaluate(self, config, request, console, tables):
         self.done.append(("evaluate", config))
@@ -433,6 +438,9 @@ class FakeStages:
         names = ("draw", "classify", "sample", "score", "pair", "skip", "train", "save", "sync", "evaluate")
         names = (*names, "compare", "develop", "select", "deliver")
         return Stages(**({name: getattr(self, name) for name in names} | other))
+
+    def know_first(self, scored_P) -> None:
+        """The answers of round 0, which a resumed run reads again."""
 
     def draw(self, prompts_P, round):
         return prompts_P

@@ -23,7 +23,7 @@ from flame_ray.doctor.capacity import (
     check_weights,
 )
 from flame_ray.doctor.checks import Check, Level, Site, refused
-from flame_ray.doctor.data import find_corpus, find_demonstrations, find_prompts, longest_prompt
+from flame_ray.doctor.data import find_corpus, find_demonstrations, find_given_pairs, find_prompts, longest_prompt
 from flame_ray.doctor.disks import find_room
 from flame_ray.doctor.estimate import Plan, estimate
 from flame_ray.doctor.models import ModelShape, find_model
@@ -69,7 +69,8 @@ def _examine_run(config: Config, shapes: dict[str, ModelShape | None], site: Sit
     corpus_check, corpus_bytes = find_corpus(config)
     plan_of = _planner(shapes, corpus_bytes, longest_prompt(config))
     needs = [*check_placement(config, site), *check_weights(config), *_check_memory(config, plan_of, site)]
-    return _Examined(needs, [*find_prompts(config), corpus_check], plan_of(config) if plan_of else None)
+    data = [*find_prompts(config), *find_given_pairs(config), corpus_check]
+    return _Examined(needs, data, plan_of(config) if plan_of else None)
 
 
 def _examine_sft(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:

@@ -13,6 +13,7 @@ from flame_ray.cluster.streams import bounded_map
 from flame_ray.config import Config
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
+from flame_ray.engines.base import Message, Sample
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import KnownModel, check_chat, check_judge_model, fingerprint, look_up
 from flame_ray.errors import WorkLost
@@ -22,13 +23,29 @@ from flame_ray.types import Group, Missing, RewardResult
 
 log = logging.getLogger(__name__)
 Results = tuple[RewardResult, ...]
+Chat = Sequence[Message]
 
 
 @contextmanager
 def judged(config: Config, after_interrupt: str, screen: Screen, groups: Iterable[Group]) -> Iterator[Iterator[Results]]:
     """The judge's results of each group [G], in order, while the block lasts. `after_interrupt` tells the user what to do."""
-    with _judges(config, _model(config), after_interrupt, screen) as pool:
+    with _judges(config, judge_model(config), after_interrupt, screen) as pool:
         yield results_of(pool, groups, 4 * JUDGE_BATCH * config.judge.workers)
+
+
+@contextmanager
+def answering(
+    config: Config, model: KnownModel, after_interrupt: str, screen: Screen
+) -> Iterator[Callable[[Iterable[Chat]], Iterator[tuple[Chat, Sample | None]]]]:
+    """While the block lasts, the greedy answer of the judge's model to each chat, as they come; None: it had no room."""
+    window, max_tokens = 4 * JUDGE_BATCH * config.judge.workers, config.judge.max_tokens
+    with _judges(config, model, after_interrupt, screen) as pool:
+
+        def answer(chats: Iterable[Chat]) -> Iterator[tuple[Chat, Sample | None]]:
+            for chat, future in bounded_map(lambda chat: pool.submit("write", chat, max_tokens), chats, window):
+                yield chat, future.result()
+
+        yield answer
 
 
 @contextmanager
@@ -36,13 +53,14 @@ def instruction_classifier(
     config: Config, after_interrupt: str, screen: Screen
 ) -> Iterator[Callable[[Sequence[str]], list[float]]]:
     """While the block lasts, the probability by the judge's model that each instruction needs facts."""
-    model = _model(config)
+    model = judge_model(config)
     known = classification_cache(model_with(fingerprint(model.folder), config.judge_variables))
     with _judges(config, model, after_interrupt, screen) as pool:
         yield lambda texts: probabilities(texts, NEEDS_FACTS, PooledModel(pool), known)
 
 
-def _model(config: Config) -> KnownModel:
+def judge_model(config: Config) -> KnownModel:
+    """The model of `judge.model`, or else the policy's. Raises ModelError."""
     named = config.judge.model
     return look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
 

@@ -15,6 +15,7 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.agreement import agreement_with
 from flame_ray.commands.evaluate import EvaluateRequest, evaluate
 from flame_ray.commands.out import check_out_folder
+from flame_ray.commands.pairs import pairs
 from flame_ray.commands.run import run
 from flame_ray.commands.sft import sft
 from flame_ray.config import Config
@@ -63,6 +64,7 @@ class Commands:
     run: Train = run
     evaluate: Callable[[Config, EvaluateRequest, Console, Console], Any] = evaluate
     agreement: Callable[[Config, Path, str, Path, Console, Console], Any] = agreement_with
+    pairs: Callable[[str, Path, Console, str | None], Any] = pairs
 
 
 def reproduce(
@@ -117,6 +119,7 @@ class Carrier:
 
     def _do(self, job: Job) -> None:
         if isinstance(job, PlannedStep):
+            self._write_pairs(job)
             train = self._commands.sft if job.command == "sft" else self._commands.run
             train(self._placed(job), self._tables, job.key if self._store.is_begun(job.key) else None)
             return
@@ -132,9 +135,18 @@ class Carrier:
         request = EvaluateRequest(model, (job.suite,), self._store.evaluation(job.key))
         self._commands.evaluate(config, request, self._console, self._tables)
 
+    def _write_pairs(self, step: PlannedStep) -> None:
+        """The pairs that a step trains on. Written again, they are the same."""
+        if step.pairs:
+            chosen, rejected = (str(self._store.models / key) for key in step.pairs)
+            path = self._store.pairs(step)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._commands.pairs(chosen, path, self._console, rejected)
+
     def _placed(self, step: PlannedStep) -> Config:
         """The step's settings with the places that its key leaves out."""
         config = _with(step.config, "run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
+        config = _with(config, "pairs", file=str(self._store.pairs(step))) if step.pairs else config
         return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
 
 

@@ -24,6 +24,7 @@ from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
+from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import (
     KnownModel,
@@ -44,19 +45,22 @@ from flame_ray.journal.shards import Shards
 from flame_ray.journal.shared_samples import SharedSamples, samples_key
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.learner.checkpoints import BEST, Checkpoints
+from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
+from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.embedding_classifier import check_classifier
+from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, load_prompts
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
-from flame_ray.round import Stages, run_rounds
+from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
-from flame_ray.types import Prompt, RoundReport, Split
+from flame_ray.types import HeldOut, PairSet, Prompt, RoundReport, Split
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ class Inputs:
     judge: KnownModel
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
+    pairs: PairSet | None = None  # those of pairs.file
 
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
@@ -115,6 +120,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
         made = _resumed(stages, folder, checkpoints)
+        made = on_given_pairs(made, inputs.pairs) if inputs.pairs else made
         recorded = journal.wrap(shared.keeping(made, folder.storage) if shared else made, config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts.prompts)
     print_closing_table(console, reports)
@@ -169,7 +175,21 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     else:
         folder.check_room(RESERVE_BYTES)
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    return Inputs(policy, judge, loaded, models)
+    return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+
+
+def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> PairSet | None:
+    """The pairs of pairs.file, without those on prompts that measure or choose. Raises DataError if none is left."""
+    if config.pairs.file is None:
+        return None
+    measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
+    given, chat = read_given_pairs(config.pairs.file), ChatTokenizer(policy.folder, config.model)
+    pairs = given_pair_set(given, chat, config.model.max_length, measuring)
+    pairs = factual_first(pairs) if config.learner.loss == "fdpo" else pairs
+    if not pairs.pairs_D:
+        found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
+        raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")
+    return pairs
 
 
 def _check_development(config: Config, loaded: LoadedPrompts) -> None:
@@ -190,17 +210,21 @@ def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:
 
 def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints) -> Stages:
     """Give the samplers the learner's weights, of the last trained round or of the one that it was rolled back to, before
-    anything is sampled.
+    anything is sampled; and the stages the answers of round 0.
     """
+    shards = Shards(folder.storage)
+    for kind in ("heldout", "dev"):
+        if shards.has(0, kind):
+            stages.know_first(shards.read(0, kind, HeldOut).scored_P)
     if trained := checkpoints.trained():
-        stages.choose_canary(Shards(folder.storage).read_pairs(trained))
+        stages.choose_canary(shards.read_pairs(trained))
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()
 
 
 def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples | None:
-    if config.run.samples is None:
+    if config.run.samples is None or inputs.pairs:
         return None
     require_lasting("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
     factuality = config.factuality

@@ -43,7 +43,7 @@ class LearnerConfig(Workers):
     kl_weight: Annotated[float, Field(ge=0)] = 0.0
     """For grpo: the loss adds this times the divergence from the round's start."""
     nll_weight: Annotated[float, Field(ge=0)] = 0.0
-    """The loss adds this times the chosen side's negative log-likelihood a token."""
+    """For losses of pairs: they add this times the chosen side's negative log-likelihood a token."""
     lr: Annotated[float, Field(gt=0)] = 1e-4
     """The learning rate with which a round starts."""
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
@@ -113,6 +113,15 @@ class LearnerConfig(Workers):
             raise ValueError(
                 "loss grpo needs reference round, the policy that sampled, and nll_weight 0, as it trains on bad responses too "
                 f"(given {self.reference} and {self.nll_weight:g})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def nll_counts_once(self) -> "LearnerConfig":
+        if self.loss == "nll" and self.nll_weight:
+            raise ValueError(
+                "loss nll needs nll_weight 0: it is the negative log-likelihood already, which would count "
+                f"{1 + self.nll_weight:g} times (given {self.nll_weight:g})"
             )
         return self
 

@@ -121,8 +121,8 @@ class JudgeConfig(Workers):
     """How a response is judged. rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of
     the instruction given the response, in nats a token, which a small model can judge by. preference: a small model that was
     trained on people's preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other
-    response of the group, by comparison in both orders; held-out answers are alone, so that an evaluation has no instruction
-    score.
+    response of the group, by comparison in both orders; of an evaluation, the chance to win against the answer of round 0,
+    whose own is one half.
     """
     preferences: str | None = None
     """For preference: a folder that flame-ray train-judge wrote; null: the one that ships."""
@@ -158,6 +158,11 @@ class ScoreConfig(Settings):
 class PairsConfig(Settings):
     """How scores become preference pairs, and which pairs are dropped."""
 
+    file: str | None = None
+    """Train on the pairs of this file, and sample none: JSONL, JSON, Parquet or a `datasets` name, with `prompt`, `chosen` and
+    `rejected` (TRL's preference format). The other settings of this section then have no say. null: pairs are made of sampled
+    responses.
+    """
     kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
         "instruction",
         "factuality",

@@ -13,6 +13,7 @@ def problems(config: "Config") -> Iterator[str]:
     """What the settings need instead, in words, with their paths and the values given."""
     yield from _dtype_problems(config)
     yield from _loss_problems(config)
+    yield from _file_problems(config)
     yield from _folder_problems(config)
     yield from _transfer_problems(config)
     if config.pipeline.colocated:
@@ -32,6 +33,16 @@ def _dtype_problems(config: "Config") -> Iterator[str]:
 def _loss_problems(config: "Config") -> Iterator[str]:
     if config.learner.loss == "grpo" and config.pipeline.staleness:
         yield "learner.loss grpo needs pipeline.staleness 0: its reference, the start of the round, is the policy that sampled"
+
+
+def _file_problems(config: "Config") -> Iterator[str]:
+    """A file has no verdicts on sentences, and no samples of the policy."""
+    if config.pairs.file is None:
+        return
+    if config.run.rounds > 1:
+        yield f"pairs.file needs run.rounds 1, as no round samples new pairs (given {config.run.rounds}); see learner.epochs"
+    if (loss := config.learner.loss) not in (known := ("dpo", "ipo", "cdpo", "fdpo")):
+        yield f"pairs.file needs learner.loss to be one of {', '.join(known)}, which compare two answers (given {loss})"
 
 
 def _folder_problems(config: "Config") -> Iterator[str]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 from flame_ray.advantages import choose_best, grade
@@ -26,15 +27,18 @@ from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.prompts.load import draw
 from flame_ray.report.summary import delivered_summary
+from flame_ray.rewards.base import Reward
 from flame_ray.rollout.sampling import SamplingPlan, greedy_plan
 from flame_ray.round import Stages
 from flame_ray.storage.cache import Cache
 from flame_ray.types import (
+    INSTRUCTION,
     Group,
     HeldOut,
     Missing,
     PairSet,
     Prompt,
+    Response,
     RewardResult,
     ScoredGroup,
     ScoredResponse,
@@ -74,6 +78,7 @@ class ClusterStages:
         # The round whose weights the next one starts from, after a round that was rolled back or skipped.
         self._restarts = {choice.round: choice.restart} if choice else {}
         self._canary: tuple[Continuation, ...] = ()
+        self._first_answers: dict[str, Response] = {}  # of round 0, by the id of the held-out or development prompt
         self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
 
     def stages(self) -> Stages:
@@ -120,7 +125,15 @@ class ClusterStages:
     def _submit(self, group: Group) -> Future:
         """The results, by name, of each reward that applies to the group's prompt."""
         applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
-        return gather({reward.name: pool.submit("score", group) for reward, pool in applying.items()})
+        return gather({reward.name: pool.submit("score", self._as_seen(reward, group)) for reward, pool in applying.items()})
+
+    def _as_seen(self, reward: type[Reward], group: Group) -> Group:
+        """What a reward is given. A judge that compares gets the answer of an evaluation with that of round 0 beside it."""
+        if len(group.responses_G) > 1 or reward.name != INSTRUCTION or self._config.judge.backend != "pairwise":
+            return group
+        (answer,) = group.responses_G
+        first = self._first_answers.get(group.prompt.id, answer)
+        return replace(group, responses_G=(answer, replace(first, id=replace(answer.id, index=answer.id.index + 1))))
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         """What the loss trains on."""
@@ -197,7 +210,13 @@ class ClusterStages:
         counted_P = self._counted(groups_P, stage, round, len(prompts_P))
         scored = {group.prompt.id: group.scored_G[0] for group in self.score(counted_P, round)}
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
+        if round == 0:
+            self.know_first(scored_P)
         return HeldOut(scored_P, evaluate_responses(prompts_P, scored_P, config, self._config.run.seed))
+
+    def know_first(self, scored_P: Iterable[ScoredResponse]) -> None:
+        """The answers before any training, which later ones are compared with."""
+        self._first_answers |= {each.response.id.prompt_id: each.response for each in scored_P}
 
     def select(self, developed: Mapping[int, HeldOut], before: Selection | None) -> Selection | None:
         """The best of the last round and the best before it; None if the settings do not ask for it."""
@@ -290,9 +309,12 @@ def _scored(group: Group, answers: Mapping[str, Future]) -> ScoredGroup:
 
 
 def _results(group: Group, answer: Future) -> Sequence[RewardResult]:
-    """One result a response [G]. The reward is missing if the group brought down one worker after another."""
+    """One result a response [G]. The reward is missing if the group brought down one worker after another.
+
+    The result of an answer that only stood beside is left out.
+    """
     try:
-        return answer.result()
+        return answer.result()[: len(group.responses_G)]
     except WorkLost as error:
         log.warning("%s", error)
         return [Missing(response.id, "worker lost") for response in group.responses_G]

@@ -11,6 +11,7 @@ from flame_ray.errors import DataError, ModelError
 from flame_ray.prompts.demonstrations import BUILT_IN as SEEDS
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
+from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
@@ -63,10 +64,32 @@ def find_demonstrations(config: Config) -> Check:
     )
 
 
+def find_given_pairs(config: Config) -> list[Check]:
+    """Read the pairs of `pairs.file` as the run will, if the settings name one, or look up the data set on the hub."""
+    name = config.pairs.file
+    if name is None:
+        return []
+    if _is_remote(name, ()):
+        return [find_data_set(f"pairs {name}", name)]
+    try:
+        found = read_given_pairs(name)
+    except DataError as error:
+        return [refused("pairs.file", error)]
+    left_out = "".join(f"; {count} left out: {reason}" for reason, count in found.left_out.items())
+    return [Check(Level.OK, "pairs.file", f"preference pairs in {name}", f"{len(found.pairs_D)}{left_out}")]
+
+
 def longest_prompt(config: Config) -> int | None:
-    """The length of the longest prompt, in tokens; None where that cannot be known: `find_prompts` says why."""
+    """The length of the longest prompt, in tokens; None where that cannot be known: `find_prompts` says why.
+
+    The pairs of a file may be of any length.
+    """
     policy = at_hand(config.model.policy, config.model)
-    if policy is None or any(_is_remote(source.source, tuple(BUILT_IN)) for source in config.prompts.sources):
+    if (
+        config.pairs.file
+        or policy is None
+        or any(_is_remote(source.source, tuple(BUILT_IN)) for source in config.prompts.sources)
+    ):
         return None
     try:
         prompts = fitting(load_prompts(config.prompts), policy, config).prompts

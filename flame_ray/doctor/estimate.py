@@ -154,7 +154,8 @@ def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None)
 def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
     """Disk for the rounds that are kept, the best one, and the one that is written: of each the adapter (T e), the resumable
     state (12 T, or 16 T with an averaged reference), and the whole model (P e) if `run.save_merged` is set or there is no
-    adapter; and the most states within a round.
+    adapter; and, if `learner.checkpoint_steps` is set, one more state: a round in training has its newest state, and the one
+    that is written.
     """
     learner, run = config.learner, config.run
     e = BYTES[learner.dtype]
@@ -163,16 +164,7 @@ def checkpoint_bytes(config: Config, shape: ModelShape) -> float:
     merged = shape.parameters * e if run.save_merged or learner.lora is None else 0
     a_round = state + merged + (trained * e if learner.lora else 0)
     rounds = min(run.rounds, (run.keep_checkpoints or run.rounds) + 1 + (run.select == "best"))
-    return rounds * a_round + _states_within_round(config) * state
-
-
-def _states_within_round(config: Config) -> int:
-    """How many states a round writes before its end, if every prompt gives as many pairs as it can."""
-    learner, samples = config.learner, config.rollout.samples
-    every = samples * (samples - 1) // 2
-    pairs = config.prompts.per_round * (1 + (config.pairs.factuality_per_prompt or every))
-    steps = learner.epochs * -(-pairs // learner.batch_pairs)
-    return steps // learner.checkpoint_steps if learner.checkpoint_steps else 0
+    return rounds * a_round + (state if learner.checkpoint_steps else 0)
 
 
 def learner_memory(shape: ModelShape, learner: LearnerConfig, length: int, response: int) -> tuple[Memory, Memory]:

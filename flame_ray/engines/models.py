@@ -187,16 +187,29 @@ def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig)
 
 
 def check_trainable(folder: Path) -> None:
-    """Raise ModelError for a mixture of experts.
+    """Raise ModelError for a mixture of experts that transformers holds under other names than its files.
 
-    transformers fuses its experts into one tensor a layer. An adapter would wrap that, vLLM knows it by other names, and a
-    merged model would be loaded without it.
+    Of most it joins the experts of a layer into one tensor. An adapter would wrap that, samplers do not know its name, and a
+    merged model would be loaded with random experts. Others, such as `llama4_text`, have the same tensors in their files.
     """
-    settings = _settings(folder)
-    settings = settings.get("text_config") or settings
-    if (experts := max(int(settings.get(name) or 0) for name in EXPERTS)) > 1:
-        found = f"{settings.get('model_type', 'one')} with {experts} experts ({folder})"
-        raise ModelError("a dense model at model.policy: experts cannot be trained here yet", found, "name a dense model")
+    outer = _settings(folder)
+    inner = outer.get("text_config") or outer
+    experts = max(int(inner.get(name) or 0) for name in EXPERTS)
+    if experts > 1 and any(_is_renamed(settings.get("model_type")) for settings in (outer, inner)):
+        kind = inner.get("model_type") or outer["model_type"]
+        raise ModelError(
+            "at model.policy a dense model, or a mixture of experts that transformers holds as its files do",
+            f"{kind} with {experts} experts, whose tensors it joins or renames, so that samplers would not know the trained "
+            f"ones ({folder})",
+            "name a dense model",
+        )
+
+
+def _is_renamed(model_type: str | None) -> bool:
+    """Whether transformers changes the names of such a model's tensors when it loads them."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    return bool(model_type and get_checkpoint_conversion_mapping(model_type))
 
 
 def check_attention_heads(folder: Path, ranks: int) -> None:

@@ -102,6 +102,8 @@ class Journal:
             self._timeline.close(status)
 
     def _classify(self, classify: Callable[[Prompts, int], Prompts], prompts_P: Prompts, round: int) -> Prompts:
+        if not prompts_P:  # of a round on given pairs
+            return prompts_P
         kind = "prompts" if round else "heldout_prompts"
         if self._shards.has(round, kind):
             return self._shards.read(round, kind, PromptSet).prompts_P

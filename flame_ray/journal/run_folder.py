@@ -9,13 +9,15 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from flame_ray.config import Config
+from flame_ray.cluster.submitted import require_lasting
+from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.shown import hide_secrets
@@ -30,6 +32,16 @@ FORMAT = 5  # of what a run stores for its resume; environment.json names it, an
 def run_id(config: Config) -> str:
     """run.id, or an id made of run.name and the time."""
     return config.run.id or f"{config.run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def find_run(name: str, purpose: str) -> "RunFolder":
+    """A run by its folder, or by its id under the default of run.root. `purpose`, as in "the run to audit", is for errors."""
+    if not name.strip("./ "):
+        raise ConfigError("a run's id or folder", repr(name), "give the id of a run under runs/, or a run's folder")
+    is_path = "/" in name or Path(name).is_dir()
+    path = name if is_path else f"{RunConfig().root}/{name}"
+    require_lasting(purpose, path, "/shared/path/RUN, or s3://bucket/path/RUN")
+    return RunFolder(Storage(path))
 
 
 class RunFolder:
@@ -62,7 +74,7 @@ class RunFolder:
 
     def check_resumable(self, config: Config) -> None:
         """Raises ConfigError, naming the settings, if others made the run; StorageError if it is complete or too old."""
-        self._check_format()
+        self.check_format()
         stored = parse_config(yaml.safe_load(self.storage.read(CONFIG)), self.storage.at(CONFIG))
         if changed := changed_settings(stored, config):
             raise ConfigError(
@@ -73,7 +85,8 @@ class RunFolder:
         if self.summary().get("status") == "complete":
             raise StorageError("an unfinished run", f"{self.storage.url}, which is complete", "start a new run")
 
-    def _check_format(self) -> None:
+    def check_format(self) -> None:
+        """Raises StorageError for what another version has stored."""
         found = self.read_json(ENVIRONMENT, {}).get("format", 1)
         if self.storage.exists(CONFIG) and found != FORMAT:
             raise StorageError(

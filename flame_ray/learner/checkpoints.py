@@ -87,6 +87,12 @@ class Checkpoints:
             verify_manifest(folder)
         return folder
 
+    def prune_steps(self, round: int) -> None:
+        """Remove the states inside a round but the newest, which is enough to resume from."""
+        for step in self._steps(round)[:-1]:
+            with suppress(StorageError):
+                self._storage.remove(f"{_name(round)}/steps/{step}")
+
     def finished(self, round: int) -> None:
         """The round's state is complete: remove the states inside it, which it replaces."""
         with suppress(StorageError):

@@ -69,7 +69,7 @@ class DurableLearner:
     def interrupt(self, round: int) -> None:
         """Save how far the round is, if possible, because the process was asked to stop."""
         try:
-            self.group.save_state(self._checkpoints.next_step(round))
+            self.group.save_state(self._next_step(round))
         except FlameError as error:  # whatever stops the process may have killed the ranks too
             log.warning("the state inside round %d was not saved; a resume starts from an earlier one: %s", round, error)
 
@@ -84,14 +84,19 @@ class DurableLearner:
             if on_step:
                 on_step(done, total)
             if self._is_leaving():
-                group.save_state(self._checkpoints.next_step(round))
+                group.save_state(self._next_step(round))
                 raise _moving()
 
-        report = group.train(examples_D, round, stepped, lambda _: self._checkpoints.next_step(round))
+        report = group.train(examples_D, round, stepped, lambda _: self._next_step(round))
         if self._checkpoints.trained() < round:
             group.save_state(self._checkpoints.state(round))
         self._checkpoints.finished(round)
         return report
+
+    def _next_step(self, round: int) -> Folder:
+        """Where the next state inside the round goes. The disk holds at most this one and the one before it."""
+        self._checkpoints.prune_steps(round)
+        return self._checkpoints.next_step(round)
 
     def _is_leaving(self) -> bool:
         new = self._leaving - self._avoided

@@ -185,6 +185,11 @@ def id_of(row: Row, text: str, source: str) -> str:
     """The row's own `id`; otherwise one made from the text, which stays the same when rows are added or moved."""
     if row.columns.get("id") not in (None, ""):
         return str(row.columns["id"])
+    return id_of_text(text, source)
+
+
+def id_of_text(text: str, source: str) -> str:
+    """The id of a prompt that has none of its own."""
     return f"{Path(source).stem}/{int(stable_fraction(normal(text)) * 2**48):012x}"
 
 

@@ -1,4 +1,4 @@
-"""Takes the first turn out of each of OpenAssistant's message trees: an instruction, and the answer that people rank best.
+"""Takes the first turn out of each of OpenAssistant's message trees: an instruction, and the answers as people rank them.
 
 A source holds whole trees (`message_tree_id`, `prompt` with `replies`), or one message a row (`message_id`, `parent_id`).
 Kopf et al. 2023, arXiv 2304.07327, describe both.
@@ -40,40 +40,65 @@ class FirstTurn:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class RankedAnswers:
+    """Two or more answers to an instruction, from people's best to their worst."""
+
+    id: str
+    prompt: str
+    answers: tuple[str, ...]
+
+
 def first_turns(rows: Iterable[Row], language: str, left_out: Counter[str]) -> Iterator[FirstTurn]:
     """The first turn of each tree, in the order of the rows. Trees without one are counted by their reason.
 
     Raises DataError, naming the row, for a row that is no tree, or that is of the other kind than the first.
     """
+    for where, root, replies in _trees(rows):
+        answers = _answers(root, replies, language)
+        if isinstance(answers, str):
+            left_out[answers] += 1
+        elif len(answers) > 1 and not _ranked(answers):
+            left_out["tree whose answers have no rank"] += 1
+        else:
+            best = [*_ranked(answers), *answers][0]
+            yield FirstTurn(root.id, root.text.strip(), best.text.strip(), where)
+
+
+def ranked_answers(rows: Iterable[Row], language: str, left_out: Counter[str]) -> Iterator[RankedAnswers]:
+    """The ranked answers of each tree that has two or more; other trees are counted. Raises DataError as `first_turns` does."""
+    for _, root, replies in _trees(rows):
+        answers = _answers(root, replies, language)
+        if isinstance(answers, str):
+            left_out[answers] += 1
+        elif len(ranked := _ranked(answers)) < 2:
+            left_out["tree with fewer than two ranked answers"] += 1
+        else:
+            yield RankedAnswers(root.id, root.text.strip(), tuple(each.text.strip() for each in ranked))
+
+
+def _trees(rows: Iterable[Row]) -> Iterator[tuple[str, Message, list[Message]]]:
+    """Where each tree is, its first message, and the replies to that."""
     remaining = iter(rows)
     first = next(remaining, None)
-    if first is None:
-        return
-    rows = chain([first], remaining)
-    roots = _whole_trees(rows) if set(NESTED) <= first.columns.keys() else _joined_trees(rows)
-    for where, root, replies in roots:
-        turn = _first_turn(where, root, replies, language)
-        if isinstance(turn, FirstTurn):
-            yield turn
-        else:
-            left_out[turn] += 1
+    if first is not None:
+        rows = chain([first], remaining)
+        yield from _whole_trees(rows) if set(NESTED) <= first.columns.keys() else _joined_trees(rows)
 
 
-def _first_turn(where: str, root: Message, replies: Sequence[Message], language: str) -> FirstTurn | str:
-    """The turn, or the reason why there is none."""
+def _answers(root: Message, replies: Sequence[Message], language: str) -> list[Message] | str:
+    """The answers to the instruction of a tree, or the reason why there are none."""
     if root.language != language:
         return "tree of another language"
     if root.deleted or not root.text.strip():
         return "tree without an instruction"
     answers = [each for each in replies if each.role == ANSWERS and each.language == language and not each.deleted]
-    answers = [each for each in answers if each.text.strip()]
-    ranked = [each for each in answers if each.rank is not None]
-    if not answers:
-        return "tree without an answer"
-    if len(answers) > 1 and not ranked:
-        return "tree whose answers have no rank"
-    best = min(ranked or answers, key=lambda each: each.rank or 0)
-    return FirstTurn(root.id, root.text.strip(), best.text.strip(), where)
+    return [each for each in answers if each.text.strip()] or "tree without an answer"
+
+
+def _ranked(answers: Sequence[Message]) -> list[Message]:
+    """Those that have a rank, the best first."""
+    return sorted((each for each in answers if each.rank is not None), key=lambda each: each.rank or 0)
 
 
 def _whole_trees(rows: Iterable[Row]) -> Iterator[tuple[str, Message, list[Message]]]:

@@ -16,17 +16,22 @@ Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """The making of a model. `config` says nothing of places: where it starts from `after`, its policy is that step's key."""
+    """The making of a model. `config` says nothing of places: where it starts from `after`, its policy is that step's key.
+
+    `pairs`: the keys of two fine-tunings, whose models' own answers are the chosen and the rejected sides of its pairs. Then
+    `config` names their keys for the file.
+    """
 
     key: str
     command: Literal["sft", "run"]
     job: str
     config: Config
     after: str | None = None
+    pairs: tuple[str, str] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.after,) if self.after else ()
+        return (*((self.after,) if self.after else ()), *(self.pairs or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,13 @@ class Plan:
         settings = [*step.settings, f"run.seed={first.run.seed + seed}", f"run.name={step.command}", "run.save_merged=true"]
         if after:
             settings += [f"model.policy={after}", "model.revision=null"]
+        pairs = None
+        if step.pairs:
+            chosen, rejected = (self._step(each, seed, None).key for each in step.pairs)
+            pairs = chosen, rejected
+            settings.append(f"pairs.file={chosen}-over-{rejected}.jsonl")
         config = self._load(step.job, tuple(settings))
-        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after)
+        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
         config = self._config_of(system.evaluated)

@@ -5,6 +5,7 @@ samples/<key>/      the samples and scores of runs that start from the same mode
 evaluations/<key>/  what `flame-ray evaluate` wrote
 agreements/<key>.json   what `flame-ray agreement` wrote
 references/<key>.json   the baseline's answers, as reference outputs for others
+pairs/<key>-over-<key>.jsonl    the models' own answers of two fine-tunings, as pairs for another step
 failures/<key>.txt  why a job failed the last time
 """
 
@@ -45,6 +46,10 @@ class Store:
     def samples(self) -> Path:
         """What `run.samples` is for the steps."""
         return self._folder / "samples"
+
+    def pairs(self, step: PlannedStep) -> Path:
+        """The file of the pairs that a step trains on."""
+        return self._folder / "pairs" / str(step.config.pairs.file)
 
     def evaluation(self, key: str) -> Path:
         return self._folder / "evaluations" / key

@@ -7,11 +7,16 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command that makes a model from the one before it, by a job file of the scale and settings of its own."""
+    """A command that makes a model from the one before it, by a job file of the scale and settings of its own.
+
+    `pairs`: two fine-tunings of the model before any tuning. The step trains on what the first one's model answered of itself
+    over what the second one's did, and samples nothing.
+    """
 
     command: Literal["sft", "run"]
     job: str
     settings: tuple[str, ...] = ()
+    pairs: tuple["Step", "Step"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,7 @@ PILOT_RAG = System("7B PT + RAG", evaluated=Evaluated("pilot-few-shot.yaml", ("s
 PILOT_SFT_PT = System("7B SFT on PT", (_SFT_ON_PT,))
 PILOT_SFT_RAG = System("7B SFT on RAG", (_SFT_ON_RAG,))
 PILOT_DPO_FS = System("7B DPO, FS ranks own samples", (_SFT_ON_PT, Step("run", "pilot-dpo.yaml")))
-PILOT_DPO_RAG = System(
-    "7B DPO, RAG over PT",
-    lacks="its pairs are answers of the model before any tuning, with passages and without; a run pairs only its own samples",
-)
+PILOT_DPO_RAG = System("7B DPO, RAG over PT", (_SFT_ON_PT, Step("run", "pilot-dpo.yaml", pairs=(_SFT_ON_RAG, _SFT_ON_PT))))
 
 # Table 6, with and without classification.
 SFT_MIXED = System("SFT, mixed without classes", (Step("sft", "sft.yaml", ("sft.fact_based=both", "sft.others=both")),))

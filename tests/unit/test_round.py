@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flame_ray.errors import EngineError
-from flame_ray.round import Stages, collect, run_rounds
+from flame_ray.round import Stages, collect, on_given_pairs, run_rounds
 from flame_ray.types import (
     Evaluation,
     Group,
@@ -124,6 +124,14 @@ def test_a_round_runs_its_stages_in_the_order_of_the_data():
     fake = FakeStages()
     list(run_rounds(fake.stages(), TRAIN_P, HELDOUT_P, 1))
     assert fake.names(1) == COLLECT + IMPROVE
+
+
+def test_a_round_on_given_pairs_draws_samples_and_scores_nothing_and_is_measured_like_any_other():
+    fake, given = FakeStages(), PairSet((PAIR,), {"file: too long": 1})
+    _, report = run_rounds(on_given_pairs(fake.stages(), given), TRAIN_P, HELDOUT_P, 1)
+    assert fake.flow == [] and fake.names(1) == ["classify", "sample", "score", *IMPROVE]
+    assert fake.arguments("train") == [(given, 1)] and report.pairs == given.counts
+    assert fake.arguments("classify")[1] == ((), 1) == fake.arguments("sample")[0]
 
 
 def test_a_group_is_scored_before_the_next_one_is_sampled():

@@ -99,6 +99,16 @@ def parse_score(text: str) -> float | None:
     return score if 0 <= score <= MAX_POINTS else None
 
 
+def follows_ranks(scores_G: Sequence[float]) -> bool:
+    """Whether scores of answers, which go from people's best to their worst, have people's order: none is below that of a worse
+    answer, and the first is above the last.
+
+    >>> follows_ranks([4, 4, 2]), follows_ranks([3, 4]), follows_ranks([3, 3])
+    (True, False, False)
+    """
+    return list(scores_G) == sorted(scores_G, reverse=True) and scores_G[0] > scores_G[-1]
+
+
 def judging_example(instruction: str, response: str, rationale: str, score: float) -> tuple[str, str]:
     """The question of the rubric, and the answer that teaches a model to judge as a person did (EFT: Yuan et al. 2024, arXiv
     2401.10020, section 2.1).

@@ -2,12 +2,17 @@
 
 import io
 import json
+from collections import Counter
 
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.judge_examples import judge_examples
+from flame_ray.commands.judge_examples import agreeing, judge_examples, ranked_examples, without_excess
+from flame_ray.config import Config
+from flame_ray.engines.base import Sample
 from flame_ray.errors import DataError
+from flame_ray.evaluation.labels import LabelledJudgement
+from flame_ray.prompts.trees import RankedAnswers
 from flame_ray.rewards.judge.rubric import parse_score, rubric_messages
 
 GRADES = [
@@ -41,3 +46,83 @@ def test_a_bad_grade_writes_nothing(made, tmp_path):
     with pytest.raises(DataError, match=r"grades\.jsonl:2"):
         made(GRADES[0], GRADES[1] | {"score": 10})
     assert not (tmp_path / "eft.jsonl").exists()
+
+
+RIVER = RankedAnswers("a", "Name a river.", ("The Rhine.", "A river.", "Berlin."))
+
+
+def words(tree: RankedAnswers, *grades: str | None, finish_reason: str = "stop") -> dict:
+    """What the judge wrote on each answer of a tree; None: it had no room."""
+    questions = [rubric_messages(tree.prompt, answer)[0]["content"] for answer in tree.answers]
+    samples = [grade and Sample(grade, (), finish_reason) for grade in grades]
+    return dict(zip(questions, samples, strict=True))
+
+
+def test_judgements_are_kept_with_their_reasons_where_their_scores_follow_peoples_ranks():
+    left_out = Counter()
+    found = list(agreeing([RIVER], words(RIVER, "It is one.\nScore: 5", "Vague.\n\nScore: 2", "A city.\nScore: 2"), left_out))
+    assert [(each.response, each.rationale, each.score) for each in found] == [
+        ("The Rhine.", "It is one.", 5.0),
+        ("A river.", "Vague.", 2.0),
+        ("Berlin.", "A city.", 2.0),
+    ]
+    assert not +left_out
+
+
+@pytest.mark.parametrize(
+    ("grades", "reasons"),
+    [
+        (("Good.\nScore: 3", "Good.\nScore: 4", "Bad.\nScore: 0"), {"judgements that do not follow the ranks": 3}),
+        (("Good.\nScore: 4", "Good.\nScore: 4", "Good.\nScore: 4"), {"judgements that do not follow the ranks": 3}),
+        (
+            ("Good.\nScore: 4", None, "Score: 0"),
+            {"judgements that cannot be read": 2, "judgements that do not follow the ranks": 1},
+        ),
+    ],
+    ids=["another order", "all equal", "one that can be read"],
+)
+def test_judgements_in_another_order_are_left_out_and_counted(grades, reasons):
+    left_out = Counter()
+    assert list(agreeing([RIVER], words(RIVER, *grades), left_out)) == [] and +left_out == reasons
+
+
+def test_a_judgement_that_was_cut_off_cannot_be_read():
+    left_out = Counter()
+    cut = words(RIVER, *["Good.\nScore: 4"] * 3, finish_reason="length")
+    assert list(agreeing([RIVER], cut, left_out)) == [] and left_out["judgements that cannot be read"] == 3
+
+
+def test_the_commonest_score_is_no_commoner_than_the_next_and_what_stays_does_not_depend_on_the_order():
+    judgements = [LabelledJudgement("a", str(number), "reasons", score) for number, score in enumerate([4] * 5 + [2] * 2 + [1])]
+    left_out = Counter()
+    found = without_excess(judgements, left_out)
+    assert Counter(each.score for each in found) == {4: 2, 2: 2, 1: 1}
+    assert left_out == {"judgements of the commonest score": 3}
+    assert set(without_excess(judgements[::-1], Counter())) == set(found)
+    assert without_excess(judgements[:5], left_out) == judgements[:5] and without_excess([], left_out) == []
+
+
+def test_ranked_answers_are_graded_by_a_model_and_written_as_examples(tmp_path):
+    trees = [{"message_tree_id": "a", "prompt": message("Name a river.", "prompter", replies=[("Berlin.", 1), ("Rhine.", 0)])}]
+    trees.append({"message_tree_id": "b", "prompt": message("Hi", "prompter", replies=[("Hello.", 0)])})
+    path, out, screen = tmp_path / "trees.jsonl", tmp_path / "eft.jsonl", io.StringIO()
+    path.write_text("".join(json.dumps(each) + "\n" for each in trees))
+    tree = RankedAnswers("a", "Name a river.", ("Rhine.", "Berlin."))
+    answers = words(tree, "It is one.\nScore: 5", "A city.\nScore: 1")
+
+    def ask(config, chats, screen):
+        return {chat[0]["content"]: answers[chat[0]["content"]] for chat in chats}
+
+    ranked_examples(Config(), str(path), "en", out, Console(file=screen, width=300), ask)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["answer"] for row in rows] == ["It is one.\nScore: 5", "A city.\nScore: 1"]
+    told = "2 examples of judging (1 of score 1, 1 of score 5; left out: 1 tree with fewer than two ranked answers): "
+    assert screen.getvalue().startswith(told)
+    answers.update(words(tree, "A city.\nScore: 1", "It is one.\nScore: 5"))
+    with pytest.raises(DataError, match=r"follow people's ranks; found none; left out: .* 2 judgements that do not follow"):
+        ranked_examples(Config(), str(path), "en", out, Console(file=screen, width=300), ask)
+
+
+def message(text: str, role: str, rank: int | None = None, replies: list[tuple[str, int]] | None = None) -> dict:
+    found = [message(answer, "assistant", place) for answer, place in replies or []]
+    return {"message_id": text, "text": text, "role": role, "lang": "en", "rank": rank, "replies": found}

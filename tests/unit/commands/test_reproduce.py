@@ -17,6 +17,9 @@ from tests.doubles import FakeCommands
 JOBS = {
     "base.yaml": {"model": {"policy": "start"}},
     "sft.yaml": {"base": "base.yaml", "learner": {"loss": "nll"}, "sft": {"sources": [{"source": "seeds"}]}},
+    "pilot-sft.yaml": {"base": "sft.yaml"},
+    "pilot-few-shot.yaml": {"base": "evaluate.yaml"},
+    "pilot-dpo.yaml": {"base": "base.yaml", "run": {"rounds": 1}},
     "dpo.yaml": {"base": "base.yaml", "pairs": {"kinds": ["instruction"]}},
     "dpo-fact.yaml": {"base": "base.yaml", "pairs": {"kinds": ["factuality"]}},
     "dpo-flame.yaml": {"base": "base.yaml"},
@@ -44,7 +47,7 @@ def request_of(tmp_path):
 
 def carry_out(request: ReproduceRequest, doubles: FakeCommands):
     console = Console(file=io.StringIO())
-    commands = Commands(doubles.sft, doubles.run, doubles.evaluate, doubles.agreement)
+    commands = Commands(doubles.sft, doubles.run, doubles.evaluate, doubles.agreement, doubles.pairs)
     (filled, *_) = reproduce(request, console, console, commands)
     return filled
 
@@ -67,6 +70,18 @@ def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, t
     models = tmp_path / "store" / "models"
     assert trained.run.root == str(models) and trained.run.samples == str(tmp_path / "store" / "samples")
     assert trained.model.policy == str(models / fine_tuned.run.id / "checkpoints/round-0001/merged")
+
+
+def test_a_step_on_given_pairs_gets_the_file_of_what_two_fine_tunings_have_elicited(request_of, tmp_path):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("1"), doubles)
+    alone, informed, _, trained = (config for command, config in doubles.done if command in ("sft", "run"))
+    assert (alone.sft.elicit.passages, informed.sft.elicit.passages) == (0, 10)
+    assert doubles.paired == [(informed.run.id, alone.run.id)]
+    file = tmp_path / "store" / "pairs" / f"{informed.run.id}-over-{alone.run.id}.jsonl"
+    assert trained.pairs.file == str(file) and file.is_file()
+    assert trained.model.policy.startswith(str(tmp_path / "store" / "models" / alone.run.id))
+    assert filled.cell("7B DPO, RAG over PT", "biography.fs").ours.interval.mean == 50.0
 
 
 def test_another_model_is_compared_with_the_answers_of_the_baseline(request_of):

@@ -25,8 +25,11 @@ from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.learner.checkpoints import Choice
 from flame_ray.report.progress import Screen
+from flame_ray.round import on_given_pairs
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, RoundReport, Split
+from tests.builders import make_pair, make_pair_set
+from tests.doubles import FakeStages
 
 PROMPTS = (*(Prompt(name, f"question {name}") for name in "ab"), Prompt("held out", "question", split=Split.HELDOUT))
 ROUNDS = 2
@@ -179,6 +182,24 @@ def test_a_process_that_dies_before_any_moment_of_a_run_costs_at_most_the_one_wo
             assert len(run.again()) <= 1, moments[moment]
         else:  # what was done before it was stored
             assert run.again() == [], moments[moment]
+
+
+class OnGivenPairs(FakeStages):
+    def stages(self, **other):
+        return on_given_pairs(super().stages(**other), make_pair_set(make_pair(), responses=0))
+
+
+def test_a_run_on_given_pairs_samples_nothing_and_comes_out_the_same_wherever_its_process_dies(metrics):
+    whole = Run(OnGivenPairs, metrics)
+    reports, life = whole.process()
+    assert {unit for unit in life.done if unit.split()[0] in ("classify", "sample", "score", "pair")} == {"classify 0"}
+    kinds = {name.split("/")[2].partition(".")[0] for name in whole.storage.names("rounds/0001")}
+    assert "pairs" in kinds and not kinds & {"prompts", "sampled", "scored"}
+    for moment in range(0, len(life.spent), 3):
+        run = Run(OnGivenPairs, metrics)
+        assert run.process(moment)[0] is None
+        assert run.process()[0] == reports, life.spent[moment]
+        assert run.contents() == whole.contents(), life.spent[moment]
 
 
 def test_a_run_that_dies_again_and_again_comes_out_the_same(new_run, undisturbed):

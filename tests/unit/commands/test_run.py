@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from flame_ray.prompts.load import LoadedPrompts
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
-from tests.builders import make_pair, make_pair_set, make_response, make_weights
+from tests.builders import make_held_out, make_pair, make_pair_set, make_response, make_scored, make_weights
 
 
 @pytest.fixture
@@ -55,6 +56,42 @@ def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_fold
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
+
+
+def given(folder, *rows) -> dict:
+    """Settings for pairs of a file; the tokenizer gets a token that ends an answer."""
+    named = folder / "tokenizer_config.json"
+    named.write_text(json.dumps(json.loads(named.read_text()) | {"eos_token": "[ANSWER]"}))
+    path = folder.parent / "pairs.jsonl"
+    path.write_text("".join(json.dumps(dict(zip(("prompt", "chosen", "rejected"), row, strict=True))) + "\n" for row in rows))
+    return {"pairs": {"file": str(path)}, "run": {"rounds": 1}}
+
+
+def test_the_pairs_of_a_file_are_those_of_the_run_without_what_it_measures_or_cannot_hold(job, folder, tmp_path):
+    held_out = next(each.text for each in _check(job(), new(tmp_path), is_new=True).prompts.prompts if each.split == "heldout")
+    rows = [("word", "word", "word word"), (held_out, "word", "word word"), ("word", "word", "word " * 11)]
+    pairs = _check(job(**given(folder, *rows)), new(tmp_path), is_new=True).pairs
+    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs.pairs_D] == [("word", "word word")]
+    assert pairs.dropped == {"file: held-out prompt": 1, "file: too long": 1}
+    with pytest.raises(DataError, match=r"pairs to train on in .*pairs\.jsonl; found none; 1 file: held-out prompt\."):
+        _check(job(**given(folder, rows[1])), new(tmp_path), is_new=True)
+
+
+def test_for_fdpo_a_pair_of_a_file_that_prefers_the_less_factual_side_is_turned_round(job, folder, tmp_path):
+    sections = given(folder, ("word", "word", "word word"))
+    row = {"prompt": "word", "chosen": "word", "rejected": "word word", "chosen_factuality": 0.25, "rejected_factuality": 0.5}
+    (folder.parent / "pairs.jsonl").write_text(json.dumps(row))
+    for loss, chosen in (("dpo", "word"), ("fdpo", "word word")):
+        (pair,) = _check(job(**sections, learner={"loss": loss}), new(tmp_path), is_new=True).pairs.pairs_D
+        assert (pair.chosen.text, pair.flipped) == (chosen, loss == "fdpo")
+
+
+def test_a_run_on_given_pairs_shares_no_samples(job, folder, tmp_path):
+    config = job(**given(folder, ("word", "word", "word word")))
+    config = config.model_copy(update={"run": config.run.model_copy(update={"samples": str(tmp_path)})})
+    inputs = _check(config, new(tmp_path), is_new=True)
+    assert _shared_samples(config, inputs, "mine") is None
+    assert _shared_samples(config, replace(inputs, pairs=None), "mine") is not None
 
 
 def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp_path):
@@ -209,6 +246,9 @@ class FakeStages:
     def choose_canary(self, pairs: PairSet) -> None:
         self.calls.append(("canary of", pairs))
 
+    def know_first(self, scored_P) -> None:
+        self.calls.append(("answers of round 0", scored_P))
+
     def save(self, round: int) -> None:
         self.calls.append(("save", round))
 
@@ -246,6 +286,15 @@ def test_before_a_resumed_run_samples_anything_the_samplers_get_the_weights_of_t
     fake = FakeStages()
     assert _resumed(fake, new(tmp_path), trained(tmp_path, 1, 2)) == "the stages"
     assert fake.calls == [("canary of", pairs_of(2)), ("save", 2), ("sync", 2)]
+
+
+def test_a_resumed_run_knows_the_answers_of_round_zero(tmp_path):
+    held_out, developed = (make_held_out(make_scored(make_response(text, round=0))) for text in "ab")
+    for kind, found in (("heldout", held_out), ("dev", developed)):
+        Shards(Storage(tmp_path / "run")).write(0, kind, found)
+    fake = FakeStages()
+    _resumed(fake, new(tmp_path), trained(tmp_path))
+    assert fake.calls == [("answers of round 0", each.scored_P) for each in (held_out, developed)]
 
 
 def test_a_run_that_has_trained_nothing_samples_from_the_initial_model(tmp_path):

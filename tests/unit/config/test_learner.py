@@ -39,6 +39,12 @@ def test_grpo_needs_the_sampling_policy_as_its_reference_and_no_likelihood_of_al
         LearnerConfig(loss="grpo", **settings)
 
 
+def test_the_likelihood_of_an_answer_is_not_added_to_itself():
+    assert LearnerConfig(loss="dpo", nll_weight=0.5).nll_weight == 0.5
+    with pytest.raises(ValidationError, match=r"loss nll needs nll_weight 0: .* would count 1\.5 times \(given 0\.5\)"):
+        LearnerConfig(loss="nll", nll_weight=0.5)
+
+
 def test_a_round_is_of_so_many_steps_or_of_so_many_seconds():
     assert LearnerConfig(seconds=0.5).steps is None
     with pytest.raises(ValidationError, match=r"only one of steps and seconds .* \(given 500 and 240\)"):

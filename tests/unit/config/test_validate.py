@@ -12,6 +12,7 @@ SHARES = {
     "learner": {"gpus": 1, "workers": 2},
     "pipeline": {"colocated": True},
 }
+FILE = {"pairs": {"file": "pairs.jsonl"}, "run": {"rounds": 1}}
 
 
 def settings(*changes: dict) -> Config:
@@ -35,6 +36,7 @@ def device(backend: str) -> dict:
         [SHARES, {role: {"node_labels": {"pool": "a"}} for role in ("rollout", "judge", "learner")}],
         [SHARES, {"factuality": {"gpus": 0.5, "checker": "llm"}, "verifier": {"gpus": 0.5}}],
         [{"pipeline": {"colocated": True}}],
+        [FILE, {"learner": {"loss": "fdpo"}}],
         [device("nccl"), {"rollout": {"gpus": 2, "tensor_parallel": 2}, "learner": {"gpus": 1}}],
         [device("nccl"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1, "lora": None}, "run": {"save_merged": False}}],
     ],
@@ -45,6 +47,7 @@ def device(backend: str) -> dict:
         "shared, by label",
         "shared, rewards apart",
         "shared, without GPUs",
+        "pairs of a file",
         "nccl",
         "nccl, all parameters",
     ],
@@ -63,6 +66,10 @@ def test_settings_that_fit_are_accepted(changes):
         ([SHARES, device("nccl")], r"nccl needs pipeline\.colocated false"),
         ([SHARES, {"weights": {"backend": "ipc"}}], r"weights\.backend ipc needs run\.save_merged true"),
         ([{"pipeline": {"staleness": 1}, "learner": {"loss": "grpo"}}], r"learner\.loss grpo needs pipeline\.staleness 0"),
+        ([{"pairs": {"file": "pairs.jsonl"}}], r"pairs\.file needs run\.rounds 1, .*\(given 3\)"),
+        ([FILE, {"learner": {"loss": "grpo"}}], r"pairs\.file needs learner\.loss to be one of dpo, .*\(given grpo\)"),
+        ([FILE, {"learner": {"loss": "nll"}}], r"pairs\.file needs learner\.loss .*\(given nll\)"),
+        ([FILE, {"learner": {"loss": "mask_dpo"}}], r"pairs\.file needs learner\.loss .*\(given mask_dpo\)"),
         ([SHARES, {"pipeline": {"staleness": 1}}], r"pipeline\.colocated needs pipeline\.staleness 0"),
         ([SHARES, {"rollout": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),
         ([SHARES, {"judge": {"min_workers": 1}}], r"leave rollout\.min_workers and judge\.min_workers out"),

@@ -141,14 +141,14 @@ class FakeLearner:
 class Bound:
     """Stages with fakes around them."""
 
-    def __init__(self, folder: Path, judge=judged, factuality=checked, decode=None, **settings):
+    def __init__(self, folder: Path, judge=judged, factuality=checked, decode=None, backend="backtranslation", **settings):
         self.rollouts, self.learner = FakeRollouts(), FakeLearner()
         self.judge, self.factuality = FakePool(judge), FakePool(factuality)
         rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
         self.heard: list[tuple] = []
         self.folder = folder
         workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner)  # type: ignore[arg-type]
-        config: Config = parse_config(settings, "here")
+        config: Config = parse_config(settings | {"judge": {"backend": backend}}, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told), decode)
@@ -599,6 +599,48 @@ def test_held_out_answers_are_greedy_urgent_and_in_the_order_of_their_prompts_wh
     assert (plan.samples, plan.temperature, plan.max_tokens, urgent) == (1, 0.0, 17, True)
     assert made.heard == [("evaluate", 3, 1, 2), ("evaluate", 3, 2, 2)]
     assert heldout.evaluation.prompts == 2
+
+
+def win_chances(method: str, item: Group) -> tuple:
+    """A pairwise judge, which scores nobody who is alone."""
+    return tuple(make_score(0.75 - each.id.index / 2, id=each.id) for each in item.responses_G) if item.responses_G[1:] else ()
+
+
+def compared(made: Bound) -> list[list[tuple[int, str]]]:
+    """The round and the text of all answers that the judge was given, by call; those of one call have one round."""
+    groups = [item.responses_G for _, item in made.judge.asked]
+    assert all(len({(each.id.round, each.id.prompt_id) for each in group}) == 1 for group in groups)
+    assert all([each.id.index for each in group] == list(range(len(group))) for group in groups)
+    return [[(each.id.round, each.text) for each in group] for group in groups]
+
+
+def answered(text: str, round: int) -> Group:
+    return Group(POEM, (make_response(text, prompt=POEM.id, round=round),))
+
+
+def test_a_judge_that_compares_scores_an_evaluation_against_the_answers_of_round_zero(bound):
+    made = bound(judge=win_chances, backend="pairwise")
+    for round, text in enumerate(("a", "b")):
+        made.rollouts.groups = [answered(text, round)]
+        (scored,) = made.stages.evaluate([POEM], round).scored_P
+        assert (scored.response.text, scored.rewards["instruction"].value) == (text, 0.75)
+    assert compared(made) == [[(0, "a"), (0, "a")], [(1, "b"), (1, "a")]]
+    resumed = bound(judge=win_chances, backend="pairwise")
+    resumed.stages.know_first([make_scored(answered("a", 0).responses_G[0])])
+    resumed.rollouts.groups = [answered("b", 1)]
+    resumed.stages.evaluate([POEM], 1)
+    assert compared(resumed) == [[(1, "b"), (1, "a")]]
+
+
+def test_other_judges_and_samples_of_a_round_are_given_no_answer_beside_their_own(bound):
+    made = bound()
+    for round in (0, 1):
+        made.rollouts.groups = [answered("a", round)]
+        made.stages.evaluate([POEM], round)
+    assert compared(made) == [[(0, "a")], [(1, "a")]]
+    made = bound(judge=win_chances, backend="pairwise")
+    list(made.stages.score([group(POEM, 0, 0)], 1))
+    assert compared(made) == [[(1, "answer 0"), (1, "answer 1")]]
 
 
 def test_an_evaluation_may_be_longer_than_the_samples(bound):

@@ -85,3 +85,16 @@ def test_a_model_that_is_not_on_this_machine_is_not_fetched_to_measure_prompts(t
     path.write_text("".join(json.dumps({"prompt": f"Question {i}?"}) + "\n" for i in range(20)))
     (check,) = find_prompts(job(model={"policy": "flame-ray/no-such-model"}, prompts={"sources": [{"source": str(path)}]}))
     assert check.level is Level.OK and "length is not checked" in check.found
+
+
+def test_the_pairs_of_a_file_are_counted_and_a_bad_row_is_named(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": "Where?", "chosen": "Here.", "rejected": side} for side in ("There.", None)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = job(pairs={"file": str(path)}, run={"rounds": 1})
+    (check,) = data.find_given_pairs(config)
+    assert (check.level, check.found) == (Level.OK, "1; 1 left out: without a side")
+    path.write_text('{"prompt": "Where?"}\n')
+    (check,) = data.find_given_pairs(config)
+    assert check.level is Level.PROBLEM and "pairs.jsonl:1" in check.found
+    assert data.find_given_pairs(job()) == []

@@ -83,11 +83,15 @@ def test_checkpoints_are_adapters_and_states_or_whole_models():
     assert checkpoint_bytes(parse_config(rounds | {"learner": {"lora": None}}, ""), TINY) == 5 * (12_000 + 2000)
 
 
-def test_states_inside_a_round_are_counted_at_their_most():
-    tree = {"run": {"rounds": 1}, "prompts": {"per_round": 20}, "learner": {"lora": None, "checkpoint_steps": 2}}
-    assert checkpoint_bytes(parse_config(tree, ""), TINY) == 14_000 + 2 * 12_000  # 40 pairs are 5 steps: 2 states
-    every = tree | {"pairs": {"factuality_per_prompt": None}, "rollout": {"samples": 4}}
-    assert checkpoint_bytes(parse_config(every, ""), TINY) == 14_000 + 9 * 12_000  # 20 (1 + 6) pairs are 18 steps
+@pytest.mark.parametrize(
+    "length",
+    [{"epochs": 1}, {"epochs": 9}, {"steps": 500}, {"seconds": 14_400}, {"steps": 500, "loss": "nll"}],
+    ids=str,
+)
+def test_however_long_a_round_is_one_more_state_lies_beside_the_newest_inside_it(length):
+    tree = {"run": {"rounds": 1}, "learner": {"lora": None, "checkpoint_steps": 2} | length}
+    assert checkpoint_bytes(parse_config(tree, ""), TINY) == 14_000 + 12_000
+    assert checkpoint_bytes(parse_config({"run": {"rounds": 1}, "learner": {"lora": None} | length}, ""), TINY) == 14_000
 
 
 def test_a_split_engine_divides_weights_and_cache_and_a_cache_no_further_than_its_key_heads():

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 
 import pytest
 
-from flame_ray.config import ModelConfig
+from flame_ray.config import LearnerConfig, LoraConfig, ModelConfig
 from flame_ray.engines import models
 from flame_ray.engines.models import (
     MANIFEST,
@@ -95,13 +96,46 @@ def test_weights_that_are_there_twice_count_once(folder):
         {"model_type": "mixtral", "num_local_experts": 8},
         {"model_type": "qwen3_moe", "num_experts": 128},
         {"model_type": "deepseek_v3", "n_routed_experts": 256},
-        {"model_type": "outer", "text_config": {"model_type": "inner", "num_experts": 4}},
+        {"model_type": "granitemoe", "num_local_experts": 8},
+        {"model_type": "outer", "text_config": {"model_type": "qwen3_moe", "num_experts": 4}},
     ],
 )
-def test_a_mixture_of_experts_is_refused_at_the_start_as_what_it_is(folder, settings):
+def test_a_mixture_of_experts_that_transformers_renames_is_refused_at_the_start_as_what_it_is(folder, settings):
     (folder / "config.json").write_text(json.dumps(settings))
-    with pytest.raises(ModelError, match=r"a dense model at model\.policy.*with \d+ experts"):
+    with pytest.raises(ModelError, match=r"at model\.policy a dense model, .*with \d+ experts, .* samplers would not know"):
         check_trainable(folder)
+
+
+EXPERTS = {
+    "llama4_text": {"intermediate_size_mlp": 16, "head_dim": 4, "num_experts_per_tok": 1},
+    "mixtral": {"num_experts_per_tok": 2},
+    "phimoe": {"num_experts_per_tok": 2},
+    "jetmoe": {"num_experts_per_tok": 2, "kv_channels": 4},
+}
+
+
+@pytest.mark.parametrize("adapter", [LoraConfig(), None], ids=["adapter", "all parameters"])
+@pytest.mark.parametrize("kind", EXPERTS)
+def test_a_mixture_of_experts_is_trained_if_what_is_pushed_has_the_names_of_its_files(folder, kind, adapter):
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from flame_ray.engines.merging import MergedWeights
+    from flame_ray.engines.policy import load_policy
+
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 16, "num_local_experts": 4}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes, **heads, **EXPERTS[kind])).save_pretrained(folder)
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        stored = set(file.keys())
+    policy = load_policy(ModelRef(str(folder), path=str(folder)), LearnerConfig(lora=adapter, dtype="float32"))
+    pushed = {tensor.name for tensor in MergedWeights(policy, lambda parameters: nullcontext()).layout()}
+    try:
+        check_trainable(folder)
+    except ModelError:
+        assert pushed - stored
+    else:
+        assert pushed == stored and kind in ("llama4_text", "jetmoe")
 
 
 @pytest.mark.parametrize("settings", [{}, {"model_type": "llama"}, {"num_experts": 0}, {"num_local_experts": 1}])

@@ -109,6 +109,17 @@ def test_a_finished_round_keeps_its_state_and_removes_those_inside_it(checkpoint
     assert sorted(path.name for path in checkpoints.round(1).iterdir()) == ["adapter", "state"]
 
 
+def test_of_the_states_inside_a_round_the_newest_stays_and_the_next_has_a_name_of_its_own(any_checkpoints):
+    newest = None
+    for round in (1, 2):
+        for _ in range(3):
+            saved(newest := any_checkpoints.next_step(round))
+    any_checkpoints.prune_steps(2)
+    assert (any_checkpoints.newest(), newest.name, any_checkpoints.next_step(2).name) == (newest, "000003", "000004")
+    left = {name.rpartition("/")[0] for name in Storage(str(any_checkpoints.round(1).parent)).names()}
+    assert left == {*(f"round-0001/steps/00000{step}" for step in (1, 2, 3)), "round-0002/steps/000003"}
+
+
 @pytest.mark.parametrize(
     ("keep", "left"),
     [

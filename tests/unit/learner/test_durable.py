@@ -105,6 +105,14 @@ def test_a_trained_round_leaves_its_state_and_no_state_inside_it(cluster):
     assert [path.name for path in cluster.checkpoints.round(1).iterdir()] == ["state"]
 
 
+def test_inside_a_round_there_are_never_more_than_two_states(cluster):
+    """A state of a large model fills a good part of a disk, and nobody knows how many steps `learner.seconds` allows."""
+    counts: list[int] = []
+    steps = cluster.checkpoints.round(1) / "steps"
+    cluster.learner().train([], 1, lambda done, total: counts.append(len(list(steps.glob("*")))))
+    assert counts == [0, 1, 2, 2]
+
+
 def test_every_step_is_reported(cluster):
     heard: list[tuple[int, int]] = []
     cluster.learner().train([], 1, lambda done, total: heard.append((done, total)))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.prompts.trees import FirstTurn, first_turns
+from flame_ray.prompts.trees import FirstTurn, RankedAnswers, first_turns, ranked_answers
 from flame_ray.storage.jsonl import Row
 
 
@@ -89,3 +89,16 @@ def test_the_only_answer_needs_no_rank_and_the_language_is_a_choice():
 def test_rows_that_are_no_trees_or_of_both_forms_are_refused_by_their_place(rows, words):
     with pytest.raises(DataError, match=words):
         turns(*rows)
+
+
+def test_the_answers_of_a_tree_are_given_from_the_best_to_the_worst_if_two_or_more_have_a_rank():
+    left_out: Counter[str] = Counter()
+    trees = [
+        whole("a", message("In Chile.", rank=2), message("In Peru.", rank=0), message("South.", rank=1), message("No.")),
+        whole("b", message("In Peru.", rank=0), message("No.")),
+        whole("c", lang="es"),
+    ]
+    rows = (Row(f"trees.jsonl:{number}", number, row) for number, row in enumerate(trees, start=1))
+    found = list(ranked_answers(rows, "en", left_out))
+    assert found == [RankedAnswers("a", "Where is Lima?", ("In Peru.", "South.", "In Chile."))]
+    assert left_out == {"tree with fewer than two ranked answers": 1, "tree of another language": 1}

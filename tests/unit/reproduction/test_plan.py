@@ -121,6 +121,22 @@ def test_the_model_before_any_tuning_is_asked_after_examples_and_for_one_row_als
     assert keys(plan, "1", "7B PT").isdisjoint(keys(plan, "1", "7B PT + RAG"))
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_pairs_of_a_row_of_table_1_are_answers_with_passages_over_those_without_of_models_that_the_table_has(scale):
+    plan = plan_of("1", scale=scale, seeds=2)
+    made = steps(plan)
+    assert len(made) == 2 * 4
+    for seed in (0, 1):
+        alone, informed, sampled, given = (step for step in made if step.config.run.seed - made[0].config.run.seed == seed)
+        assert (alone.config.sft.elicit.passages, informed.config.sft.elicit.passages) == (0, 10)
+        assert (sampled.pairs, given.pairs) == (None, (informed.key, alone.key))
+        assert sampled.after == given.after == alone.key and given.needs == (alone.key, informed.key, alone.key)
+        assert (sampled.config.pairs.file, given.config.run.rounds) == (None, 1)
+        assert keys(plan, "1", "7B DPO, RAG over PT") >= {
+            job.key for job in plan.jobs.values() if isinstance(job, PlannedEvaluation) and job.model == given.key
+        }
+
+
 def test_the_mixture_of_table_6_learns_both_answers_to_every_seed():
     plan = plan_of("6-sft")
     learned = [(step.config.sft.fact_based, step.config.sft.others) for step in steps(plan)]
