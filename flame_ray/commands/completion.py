@@ -26,13 +26,14 @@ def assignments(incomplete: str) -> Offers:
 
 
 def job_files(incomplete: str) -> Offers:
-    """YAML files, and folders, which may hold some."""
+    """YAML files, and folders, which may hold some. A single folder is opened: bash puts a blank behind the only offer."""
     folder, _, name = incomplete.rpartition("/")
     here = Path(f"{folder}/" if folder or incomplete.startswith("/") else ".").expanduser()
     found = sorted(each for each in here.glob("*") if each.name.startswith(name) and (name or not each.name.startswith(".")))
     before = incomplete.removesuffix(name)
     folders = [(f"{before}{each.name}/", "") for each in found if each.is_dir()]
-    return folders + [(f"{before}{each.name}", "") for each in found if each.suffix in (".yaml", ".yml")]
+    files = [(f"{before}{each.name}", "") for each in found if each.suffix in (".yaml", ".yml") and not each.is_dir()]
+    return (len(folders) == 1 and not files and job_files(folders[0][0])) or folders + files
 
 
 def suites(incomplete: str) -> list[str]:

@@ -49,8 +49,15 @@ def known_paths(model: type[BaseModel]) -> list[str]:
 
 def did_you_mean(path: str, model: type[BaseModel]) -> str:
     """` (did you mean ...?)`, or nothing where no name is like this one."""
-    close = nearest(re.sub(r"\.\d+(?=\.|$)", "[]", path), known_paths(model))
+    close = nearest(re.sub(r"\.\d+(?=\.|$)", "[]", path), known_paths(model)) or _by_meaning(path, model)
     return f" (did you mean {', '.join(close[:-2])}{', ' * (len(close) > 2)}{' or '.join(close[-2:])}?)" if close else ""
+
+
+def _by_meaning(path: str, model: type[BaseModel], most: int = 3) -> list[str]:
+    """The settings whose meaning has all words of a name, such as `learning_rate`."""
+    words = path.rpartition(".")[2].lower().split("_")
+    settings = (setting for section in sections(model) for setting in section.settings)
+    return [each.path for each in settings if len(words) > 1 and all(word in each.meaning.lower() for word in words)][:most]
 
 
 def _fault(item: Any, model: type[BaseModel]) -> tuple[str, str]:

@@ -40,6 +40,9 @@ def folder(tmp_path, monkeypatch):
 def test_a_job_is_offered_yaml_files_and_folders(folder):
     assert words(job_files("")) == ["jobs/", "one.yaml", "two.yml"]
     assert words(job_files("t")) == ["two.yml"]
+    assert words(job_files("jo")) == ["jobs/three.yaml"]
+    (folder / "empty").mkdir()
+    assert words(job_files("emp")) == ["empty/"]
     assert words(job_files("jobs/")) == ["jobs/three.yaml"]
     assert words(job_files(f"{folder}/jobs/th")) == [f"{folder}/jobs/three.yaml"]
     assert words(job_files(".h")) == [".hidden.yaml"]

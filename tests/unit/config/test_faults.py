@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from flame_ray.config import Config
 from flame_ray.config.describe import Setting, sections
-from flame_ray.config.faults import faults
+from flame_ray.config.faults import did_you_mean, faults
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError
 
@@ -136,6 +136,12 @@ def test_no_number_is_true_false_or_without_end(value):
 )
 def test_a_fault_says_what_the_setting_may_be_and_what_was_given(settings, path, message):
     assert told(settings)[path] == message
+
+
+@pytest.mark.parametrize("section", ["learner", "trainer_of_mine"])
+def test_a_name_that_is_like_none_is_looked_for_in_the_meanings(section):
+    assert did_you_mean(f"{section}.learning_rate", Config).startswith(" (did you mean learner.lr, ")
+    assert did_you_mean(f"{section}.xyzzy_plugh", Config) == "" == did_you_mean(f"{section}.zzz", Config)
 
 
 def test_a_fault_in_an_item_is_not_told_again_of_its_list():

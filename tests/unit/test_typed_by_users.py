@@ -1,0 +1,73 @@
+"""What people typed wrong, in public reports and here: each ends with one line that says where and what to do, and a code."""
+
+import pytest
+
+GOOD = "run: {name: mine, root: runs}\n"
+JOBS = {
+    "mistyped.yaml": (b"run:\n  rouns: 3\n", ["mistyped.yaml: run.rouns: there is no such setting (did you mean run.rounds?)"]),
+    "section.yaml": (b"rollouts:\n  samples: 3\n", ["rollouts: there is no such setting (did you mean rollout?)"]),
+    "text.yaml": (b"prompts:\n  sources: factbook\n", ["prompts.sources: must be a list", "(given factbook)"]),
+    "null.yaml": (b"rollout:\n", ["rollout: is empty"]),
+    "twice.yaml": (b"run:\n  seed: 1\n\n  seed: 2\n", ["twice.yaml:4: `seed` again, after line 2"]),
+    "truth.yaml": (b"run:\n  rounds: yes\n", ["run.rounds: must be a whole number of at least 1 (given true)"]),
+    "text_number.yaml": (b"run:\n  rounds: 'three'\n", ["run.rounds: must be a whole number", "(given three)"]),
+    "no.yaml": (b"model:\n  policy: no\n", ["model.policy: must be text (given false; YAML also reads yes, no, on and off so"]),
+    "nan.yaml": (b"learner:\n  lr: .nan\n", ["learner.lr: must be a number above 0 (given .nan)"]),
+    "inf.yaml": (b"learner:\n  lr: .inf\n", ["learner.lr: must be a number above 0 (given .inf)"]),
+    "empty.yaml": (b"", ["settings in a job file; found none in empty.yaml"]),
+    "list.yaml": (b"- run\n- model\n", ["list.yaml holds a list"]),
+    "tab.yaml": (b"run:\n\tseed: 1\n", ["tab.yaml:2: a tab, where YAML takes only blanks"]),
+    "own.yaml": (b"base: own.yaml\n", ["a circle: own.yaml -> own.yaml"]),
+    "base.yaml": (b"base: none.yaml\n", ["the base of base.yaml; found nothing at none.yaml"]),
+    "latin.yaml": (b"run:\n  name: caf\xe9\n", ["in UTF-8; found latin.yaml:2"]),
+    "utf16.yaml": (GOOD.encode("utf-16"), ["in UTF-8; found utf16.yaml:1"]),
+    "folder.yaml": (None, ["a job file (YAML); found a folder at folder.yaml"]),
+}  # fmt: skip
+WORDS = [
+    (["run", "nowhere.yaml"], 2, ["found nothing at nowhere.yaml"]),
+    (["run", "good.yaml", "--set", "rollout.sampels=3"], 2, ["in --set: rollout.sampels", "(did you mean rollout.samples?)"]),
+    (["run", "good.yaml", "--set", "lr=1"], 2, ["lr=1 (did you mean learner.lr, ", "name the section"]),
+    (["run", "good.yaml", "--set", "run.rounds=true"], 2, ["in --set: run.rounds: must be a whole number"]),
+    (["run", "good.yaml", "--set", "run.rounds"], 2, ["--set section.key=value; found run.rounds"]),
+    (["run", "good.yaml", "--set", "rollout.samples=[1"], 2, ["rollout.samples=[1: a list `[` that is not closed"]),
+    (["run", "good.yaml", "--resume", ""], 2, ["an empty word after --resume"]),
+    (["run", "good.yaml", "--set", "run.root=good.yaml"], 6, ["good.yaml", "Not a directory", "run.root"]),
+    (["score", "--responses", "r.jsonl", "--out", "folder.yaml"], 6, ["--out to be a file; found the folder folder.yaml"]),
+    (["score", "--responses", "folder.yaml", "--out", "o.jsonl"], 3, ["folder.yaml: Is a directory", "--responses"]),
+    (["settings", "lerner"], 2, ["lerner (did you mean learner?)"]),
+    (["evaluate", "smollm2-135m", "--suite", "factbok"], 2, ["--suite with one of factbook", "factbok"]),
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, (content, _) in JOBS.items():
+        if content is None:
+            (tmp_path / name).mkdir()
+        else:
+            (tmp_path / name).write_bytes(content)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "r.jsonl").write_text('{"prompt": "a", "response": "b"}\n')
+    return tmp_path
+
+
+def check(done, code: int, parts: list[str]) -> None:
+    assert done.returncode == code, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("flame-ray: expected ") and "; found " in line and ". To fix: " in line
+    assert [part for part in parts if part not in line] == [], line
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_file_with_a_fault_is_refused_in_one_line(flame, folder, name):
+    check(flame("run", name, folder=folder), 2, JOBS[name][1])
+    check(flame("doctor", name, folder=folder), 2, JOBS[name][1])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "parts"), WORDS, ids=lambda value: " ".join(map(str, value))[:60] if isinstance(value, list) else value
+)
+def test_a_word_that_is_typed_wrong_is_refused_in_one_line_and_leaves_nothing(flame, folder, words, code, parts):
+    before = set(folder.iterdir())
+    check(flame(*words, folder=folder), code, parts)
+    assert set(folder.iterdir()) == before
