@@ -11,11 +11,11 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
-# The tests without engines (vLLM, DeepSpeed) run beside those with them, which often wait for a process to start. Their
-# report comes last.
+# The tests without engines (vLLM, DeepSpeed) take what time is left beside those with them, which often wait for a process to
+# start. Their report comes last.
 RAY_ALONE := tests/integration/cluster
 test: install
-	$(BIN)/python -m pytest tests/unit $(RAY_ALONE) > $(VENV)/beside.log 2>&1 & beside=$$!; \
+	nice -n 5 $(BIN)/python -m pytest tests/unit $(RAY_ALONE) > $(VENV)/beside.log 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest tests/integration --ignore=$(RAY_ALONE); engines=$$?; \
 	wait $$beside; beside=$$?; cat $(VENV)/beside.log; exit $$((engines + beside))
 
