@@ -14,8 +14,6 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from flame_ray.cluster.submitted import require_lasting
-from flame_ray.config import RunConfig
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.audit.draw import HeldOutFact, draw
 from flame_ray.evaluation.audit.estimate import ReadFact, audit_rounds
@@ -23,15 +21,15 @@ from flame_ray.evaluation.audit.labels import Reader, read_labels, reader_names,
 from flame_ray.evaluation.audit.readers import Agreement, agreements
 from flame_ray.evaluation.clusters import ClusterBootstrap
 from flame_ray.journal.held_out import HeldOutTables
-from flame_ray.journal.run_folder import CONFIG, SUMMARY, RunFolder
+from flame_ray.journal.run_folder import CONFIG, SUMMARY, RunFolder, find_run
 from flame_ray.report.audit import print_audit, round_findings
 from flame_ray.report.sheet import Item, Sheet, sheet_files
 from flame_ray.rewards.factuality.corpus import read_corpus
 from flame_ray.storage.atomic import sha256_of
-from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Passage, VerdictLabel
 
 KEYS, RESULT = "audit/keys", "audit/result.json"
+AUDITED = "the run to audit"
 BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
 
 
@@ -47,7 +45,7 @@ class DrawRequest:
 
 def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     """Writes a sheet and its key, unless they are there, and returns its id. Prints the findings of an earlier audit."""
-    folder = _folder(run)
+    folder = find_run(run, AUDITED)
     held_out = HeldOutTables(folder)
     rounds = _rounds(request.rounds, held_out.rounds)
     drawn = draw([fact for round in rounds for fact in held_out.facts(round)], request.facts_per_round, request.seed)
@@ -103,7 +101,7 @@ def _subjects(item: Item) -> list[str]:
 
 def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
     """The findings, which are stored in audit/result.json and summary.json, and printed. Raises DataError for bad labels."""
-    folder = _folder(run)
+    folder = find_run(run, AUDITED)
     held_out = HeldOutTables(folder)
     sheet, key = _key(folder, held_out.run_id, paths[0])
     names = reader_names(paths)
@@ -133,16 +131,6 @@ def _findings(
         "agreement": [asdict(each) for each in agreement],
         "notes": _notes(readers, agreement, rounds, [each.round for each in audits]),
     }
-
-
-def _folder(run: str) -> RunFolder:
-    """A run by its folder, or by its id under the default of run.root."""
-    if not run.strip("./ "):
-        raise ConfigError("a run's id or folder", repr(run), "give the id of a run under runs/, or a run's folder")
-    is_path = "/" in run or Path(run).is_dir()
-    path = run if is_path else f"{RunConfig().root}/{run}"
-    require_lasting("the run to audit", path, "/shared/path/RUN, or s3://bucket/path/RUN")
-    return RunFolder(Storage(path))
 
 
 def _rounds(words: str, existing: list[int]) -> list[int]:

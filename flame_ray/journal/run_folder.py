@@ -9,13 +9,15 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from flame_ray.config import Config
+from flame_ray.cluster.submitted import require_lasting
+from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.shown import hide_secrets
@@ -23,13 +25,23 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 
 RESERVE_BYTES = 256 * 2**20
-CONFIG, ENVIRONMENT, SUMMARY = "config.yaml", "environment.json", "summary.json"
+CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
 FORMAT = 5  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 
 def run_id(config: Config) -> str:
     """run.id, or an id made of run.name and the time."""
     return config.run.id or f"{config.run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def find_run(run: str, purpose: str) -> "RunFolder":
+    """A run by its folder, or by its id under the default of run.root. `purpose`: what it is for, in errors."""
+    if not run.strip("./ "):
+        raise ConfigError("a run's id or folder", repr(run), "give the id of a run under runs/, or a run's folder")
+    is_path = "/" in run or Path(run).is_dir()
+    path = run if is_path else f"{RunConfig().root}/{run}"
+    require_lasting(purpose, path, "/shared/path/RUN, or s3://bucket/path/RUN")
+    return RunFolder(Storage(path))
 
 
 class RunFolder:
