@@ -230,6 +230,37 @@ def audit(
 
 
 @app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="One run or several, finished or not: ids under runs/, or folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The file to write. By default report.html in the run's folder; here for several."),
+    ] = None,
+    answers: Annotated[
+        int | None, typer.Option("--answers", min=0, help="How many answers the page holds at most; 10000 by default.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Write nothing: serve a page on 127.0.0.1 that follows the runs.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="With --live: this port; any free one by default.")
+    ] = None,
+) -> None:
+    """Show runs as one HTML file, which works offline: figures, pairs, timeline, audit, and answers with their facts."""
+    from flame_ray.commands.report import ReportRequest, serve_report, write_report
+
+    request = ReportRequest(tuple(runs), out, **({} if answers is None else {"answers": answers}))
+    if live and out is not None:
+        raise ConfigError("--live, which writes no file, or --out", "both", "leave one of the two out")
+    if live:
+        serve_report(request, port or 0, _tables())
+    elif port is not None:
+        raise ConfigError("--port with --live", "--port alone", "add --live, or leave --port out")
+    else:
+        write_report(request, _tables())
+
+
+@app.command()
 def index(corpus: Corpus = None, job: Job = None, set_: Set = None) -> None:
     """Build a corpus's index on this machine before a run needs it. A large one takes longer than actors may to start."""
     config = _config(job, set_, corpus=corpus)
