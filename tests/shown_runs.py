@@ -101,8 +101,8 @@ class ShownStages(FakeStages):
         others = chance.sample(COUNTRIES, 2)
         _, first, second = TEMPLATES[place % len(TEMPLATES)]
         sentences = ["Sure!", first.format(country, *others), second.format(country, *others)]
-        if self.hostile and place % 5 == 1:
-            sentences[1] += f" {HOSTILE}"
+        evil = f" {HOSTILE}" if self.hostile and place % 5 == 1 else ""
+        sentences[1] += evil
         text = f"{sentences[0]} {sentences[1]}\n{sentences[2]}"
         ending = "length" if chance.random() < 0.15 else "stop"
         response = make_response(text, round=round, prompt=prompt.id, tokens=tokens, finish_reason=ending)
@@ -111,9 +111,7 @@ class ShownStages(FakeStages):
         if chance.random() < 0.02 + 0.03 * round:
             return make_scored(response, judge=judge, facts=())
         passages = [
-            make_passage(
-                f"{name} has {number} thousand people. {country} borders {others[0]}.", id=f"{name}/{number}", title=name
-            )
+            make_passage(f"{name} has {number} thousand people.{evil} Borders: {others[0]}.", id=f"{name}/{number}", title=name)
             for name in (country, *others)
             for number in range(3)
         ]

@@ -192,8 +192,12 @@ def _round(entry: Mapping[str, Any], start: int | None) -> RoundRecord:
 
 def _metrics(found: Mapping[str, Any] | None) -> Metrics:
     """Those that are there: an earlier version wrote fewer."""
-    names = [name for name in EVALUATION_METRICS if found and name in found]
-    return {name: Interval(found[name], *found["ci95"][name], found["n"][name]) for name in names} if found else {}
+    return {name: _interval(found, name) for name in EVALUATION_METRICS if name in found} if found else {}
+
+
+def _interval(found: Mapping[str, Any], name: str) -> Interval:
+    low, high = found["ci95"][name]
+    return Interval(found[name], low, high, found["n"][name])
 
 
 def _counted(count: int | None, noun: str) -> str:

@@ -60,7 +60,7 @@ def _run(place: int, run: RunRecord, of: int) -> Element:
     head = el("h3", el("span", class_=f"swatch {series(place)}"), name)
     state = el("p", el("strong", STATUS.get(run.status, run.status)), f"; {reached}{seconds}", class_=f"state {run.status}")
     error = el("pre", run.error, class_="fault") if run.error else None
-    about = el("dl", ((el("dt", key), el("dd", value)) for key, value in run.about.items()), class_="about")
+    about = el("dl", (each for key, value in run.about.items() for each in (el("dt", key), el("dd", value))), class_="about")
     return el(
         "article",
         head,

@@ -1,14 +1,16 @@
 """`flame-ray report` by the command line: where it writes, what it refuses, and what its server answers."""
 
+import _thread
 import http.client
 import json
 import re
 import threading
+from http.server import ThreadingHTTPServer
 
 import pytest
 
 from flame_ray.commands.report import ReportRequest, make_page
-from flame_ray.commands.report_live import LivePage, make_server
+from flame_ray.commands.report_live import LivePage, PageServer, make_server
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.journal.run_record import RunReader
 from flame_ray.types import VerdictLabel
@@ -176,6 +178,25 @@ def test_a_run_that_cannot_be_read_is_told_and_the_server_goes_on(served, run):
 def test_a_port_that_is_taken_is_refused_with_what_to_do(served):
     with pytest.raises(ConfigError, match=r"a free port on 127\.0\.0\.1 for --port.*leave --port out"):
         make_server(LivePage(lambda: "x", lambda version: ""), served[0].server_port, TOKEN)
+
+
+def test_the_command_prints_its_address_serves_and_ends_well_by_ctrl_c(run, flame, tmp_path, monkeypatch):
+    seen = []
+
+    def person(server):
+        seen.append(ask(server, server.path).status)
+        _thread.interrupt_main()  # as Ctrl-C does
+
+    def with_person(server, **options):
+        threading.Thread(target=person, args=(server,), daemon=True).start()
+        ThreadingHTTPServer.serve_forever(server, **options)
+
+    monkeypatch.setattr(PageServer, "serve_forever", with_person)
+    done = flame("report", "mine", "--live", folder=tmp_path)
+    address, last = done.stdout.splitlines()
+    assert (done.returncode, last, seen) == (0, "ended", [200])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/  \(Ctrl-C ends it\)", address)
+    assert not (run.storage.local / "report.html").exists()
 
 
 def test_a_page_that_cannot_be_made_starts_no_server(flame, tmp_path):
