@@ -1,7 +1,7 @@
 """`flame-ray report`: one HTML file about a run or several, or a page on loopback that follows them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from flame_ray.journal.run_folder import RunFolder, find_run
 from flame_ray.journal.run_record import RunReader
 from flame_ray.report.page.answers import MOST_ANSWERS, drawn, packed
 from flame_ray.report.page.page import Page, render
+from flame_ray.report.page.records import RunRecord
 from flame_ray.storage.atomic import write_file
 
 FILE = "report.html"
@@ -63,7 +64,7 @@ def serve_report(request: ReportRequest, port: int, console: Console) -> None:
 
 def make_page(readers: Sequence[RunReader], most_answers: int, version: str | None = None) -> Page:
     """What the page shows of these runs now."""
-    records = tuple(reader.record() for reader in readers)
+    records = _distinct([reader.record() for reader in readers], readers)
     questions = list(dict.fromkeys(question for reader in readers for question in reader.questions()))
     chosen = drawn(questions, sum(len(record.trained) for record in records), most_answers)
     kept = set(chosen)
@@ -72,6 +73,13 @@ def make_page(readers: Sequence[RunReader], most_answers: int, version: str | No
     answered = {question for side in sides for question in side.answers}
     asked = len(questions) - sum(question not in answered for question in chosen) if answered else 0
     return Page(records, packed(chosen, sides), asked, made, version)
+
+
+def _distinct(records: Sequence[RunRecord], readers: Sequence[RunReader]) -> tuple[RunRecord, ...]:
+    """Runs of one id, as a run and its copy are, are called by their folders."""
+    ids = [record.id for record in records]
+    named = zip(records, readers, strict=True)
+    return tuple(replace(each, id=reader.url) if ids.count(each.id) > 1 else each for each, reader in named)
 
 
 def _folders(runs: Sequence[str]) -> list[RunFolder]:

@@ -34,6 +34,10 @@ class RunReader:
         _check_kind(run)
         self._config: dict[str, Any] = yaml.safe_load(run.storage.read(CONFIG))
 
+    @property
+    def url(self) -> str:
+        return self._run.storage.url
+
     def version(self) -> str:
         """Another one whenever the run has gone on."""
         parts = [self._run.storage.read(name) for name in (SUMMARY, TIMELINE) if self._run.storage.exists(name)]
@@ -151,17 +155,19 @@ class RunReader:
 
 def _check_kind(run: RunFolder) -> None:
     expected, fix = "the folder of a run of `flame-ray run`", "give the folder of a run, such as runs/<run id>"
-    if run.storage.exists("result.json") or any(name.endswith("/result.json") for name in _below(run)):
-        raise StorageError(expected, f"{run.storage.url}, which `flame-ray evaluate` wrote", fix)
     if not run.storage.exists(CONFIG):
-        raise StorageError(expected, f"no {run.storage.at(CONFIG)}", fix)
+        found = (
+            f"{run.storage.url}, which `flame-ray evaluate` wrote" if _is_evaluation(run) else f"no {run.storage.at(CONFIG)}"
+        )
+        raise StorageError(expected, found, fix)
     if yaml.safe_load(run.storage.read(CONFIG)).get("sft", {}).get("sources"):
         raise StorageError(expected, f"{run.storage.url}, which `flame-ray sft` wrote; its summary.json has its figures", fix)
 
 
-def _below(run: RunFolder) -> list[str]:
-    """The files of a folder that is no run's: suites lie in folders of their own."""
-    return [] if run.storage.exists(CONFIG) or not run.storage.exists("") else run.storage.names()
+def _is_evaluation(run: RunFolder) -> bool:
+    """Whether it is the folder of a suite, or of a model with folders of suites. These are on a disk."""
+    folder = run.storage.local
+    return folder is not None and ((folder / "result.json").is_file() or any(folder.glob("*/result.json")))
 
 
 def _rounds(entries: Sequence[Mapping[str, Any]]) -> Iterator[RoundRecord]:

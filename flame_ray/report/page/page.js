@@ -207,9 +207,16 @@ function passage(place, words) {
 
 // A page that follows its runs
 
+const inside = (id) => [...byId(id).querySelectorAll("summary, button, [tabindex]")];
+const focused = () => ["sections", "list"].map((id) => [id, inside(id).indexOf(document.activeElement)]).find(([, place]) => place >= 0);
 const opened = () => [...byId("sections").querySelectorAll("details")].map((each) => each.open);
+let asks = false;
 async function follow() {
-  if (document.hidden || byId("pause").getAttribute("aria-pressed") === "true") return;
+  if (asks || document.hidden || byId("pause").getAttribute("aria-pressed") === "true") return;
+  asks = true;
+  try { await ask(); } finally { asks = false; }
+}
+async function ask() {
   let answer;
   try {
     answer = await fetch(location.pathname, { headers: { "If-None-Match": `"${data.version}"` }, cache: "no-store" });
@@ -220,7 +227,7 @@ async function follow() {
   say(`Updated at ${new Date().toLocaleTimeString()}.`);
 }
 function take(page) {
-  const open = opened(), chosen = current?.text, shown = JSON.stringify([current && both(current).map(({ hay, ...rest }) => rest)]);
+  const open = opened(), focus = focused(), chosen = current?.text, shown = JSON.stringify([current && both(current).map(({ hay, ...rest }) => rest)]);
   byId("sections").replaceChildren(...page.getElementById("sections").childNodes);
   [...byId("sections").querySelectorAll("details")].forEach((each, place) => { each.open = open[place] ?? false; });
   document.querySelector("footer p").textContent = page.querySelector("footer p").textContent;
@@ -229,6 +236,7 @@ function take(page) {
   current = found.find((prompt) => prompt.text === chosen) ?? found[0] ?? null;
   list();
   if (JSON.stringify([current && both(current)]) !== shown) detail();
+  if (focus) inside(focus[0])[focus[1]]?.focus({ preventScroll: true });
 }
 function say(words) { if (byId("live-state").textContent !== words) byId("live-state").textContent = words; }
 

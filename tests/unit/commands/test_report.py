@@ -49,21 +49,34 @@ def test_an_older_file_is_replaced(run, flame, tmp_path):
     assert not (run.storage.local / "report.html").exists()
 
 
-def test_several_runs_share_a_file(run, flame, tmp_path):
-    other = tmp_path / "runs" / "theirs"
-    for name in run.storage.names():
-        (other / name).parent.mkdir(parents=True, exist_ok=True)
-        (other / name).write_bytes(run.storage.read(name))
-    (other / "summary.json").write_text(json.dumps(run.summary() | {"run_id": "theirs"}))
+@pytest.fixture
+def copied(run, tmp_path):
+    """Copies the run into another folder, under an id."""
+
+    def copy(id):
+        for name in run.storage.names():
+            path = tmp_path / "runs" / "theirs" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(run.storage.read(name))
+        (tmp_path / "runs" / "theirs" / "summary.json").write_text(json.dumps(run.summary() | {"run_id": id}))
+
+    return copy
+
+
+def test_several_runs_share_a_file(copied, flame, tmp_path):
+    copied("theirs")
     assert flame("report", "mine", "theirs", folder=tmp_path).returncode == 0
     found = data((tmp_path / "report.html").read_text())
-    assert [(side["run"], side["round"]) for side in found["sides"]] == [
-        ("mine", 0),
-        ("mine", 1),
-        ("theirs", 0),
-        ("theirs", 1),
-    ]
+    sides = [("mine", 0), ("mine", 1), ("theirs", 0), ("theirs", 1)]
+    assert [(side["run"], side["round"]) for side in found["sides"]] == sides
     assert [len(prompt["answers"]) for prompt in found["prompts"]] == [4, 4]
+
+
+def test_a_run_and_its_copy_are_called_by_their_folders(copied, run, flame, tmp_path):
+    copied("mine")
+    flame("report", "mine", "theirs", folder=tmp_path)
+    found = data((tmp_path / "report.html").read_text())
+    assert [side["run"] for side in found["sides"]][::2] == [run.storage.url, str(tmp_path / "runs" / "theirs")]
 
 
 def test_an_unfinished_run_has_a_report(run, flame, tmp_path):
