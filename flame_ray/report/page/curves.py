@@ -11,6 +11,7 @@ from flame_ray.types import Interval
 
 SIZE = Size(width=340, height=220, left=48, right=20, top=30, bottom=40)
 APART = 5.0  # pixels between the marks of two runs in one round, so that their intervals can be told apart
+LETTER, COLUMNS = 11.0, 8  # pixels of a run's letter, each in one of so many columns
 UNITS = {
     "factual_precision": ("Factual precision", "share of facts"),
     "correct_facts": ("Correct facts", "facts a response"),
@@ -25,16 +26,13 @@ Curve = Mapping[int, Interval]  # by the round
 
 
 def metric_charts(runs: Sequence[RunRecord], development: bool = False) -> Iterator[Element]:
-    """A chart for each metric that a run has, on held-out or on development prompts."""
+    """A chart for each metric that a run has, on held-out or development prompts; of helpfulness, one for each judge's unit."""
     for name, (title, unit) in UNITS.items():
         curves = [_curve(run, name, development) for run in runs]
-        if any(curves):
-            yield chart(title, unit or _judges(runs), runs, curves)
-
-
-def _judges(runs: Sequence[RunRecord]) -> str:
-    judges = {run.judge for run in runs}
-    return judges.pop() if len(judges) == 1 else "each run in the unit of its judge"
+        for each in [unit] if unit else dict.fromkeys(run.judge for run in runs):
+            alike = [curve if unit or run.judge == each else {} for run, curve in zip(runs, curves, strict=True)]
+            if any(alike):
+                yield chart(title, each, runs, alike)
 
 
 def training_charts(runs: Sequence[RunRecord]) -> Iterator[Element]:
@@ -50,7 +48,7 @@ def chart(title: str, unit: str, runs: Sequence[RunRecord], curves: Sequence[Cur
     """A curve for each run, with 95 % intervals."""
     values = [value for curve in curves for value in curve.values()]
     last = max(round for curve in curves for round in curve)
-    x = Axis(-0.35, max(last, 1) + 0.35, SIZE.left, SIZE.width - SIZE.right)
+    x = Axis(-0.35, max(last, 1) + 0.35, SIZE.left, SIZE.width - SIZE.right - LETTER * (min(len(runs), COLUMNS) - 1))
     y = axis_of(values, SIZE.height - SIZE.bottom, SIZE.top)
     step = -(-(last + 1) // 10)  # ten numbers fit below the axis
     parts = list(frame(SIZE, x, y, range(0, last + 1, step), ("round", unit)))
@@ -75,8 +73,8 @@ def _drawn(run: RunRecord, curve: Curve, place: int, of: int, x: Axis, y: Axis) 
         words = f"{run.id}, round {round}: {told(value)}"
         yield el("circle", el("title", words), cx=at, cy=y.at(_mean(value)), r=3.5, class_=f"dot {class_}")
     if points and of > 1:
-        _, at, value = points[-1]
-        yield text(at + 6, y.at(_mean(value)) + 4, letter(place), "start", f"label {class_}")
+        *_, value = points[-1]
+        yield text(x.end - 8 + LETTER * (place % COLUMNS), y.at(_mean(value)) + 4, letter(place), "start", f"label {class_}")
 
 
 def _mean(value: Interval) -> float:

@@ -104,6 +104,18 @@ def test_marks_of_two_runs_in_one_round_do_not_cover_each_other():
     assert [text for text in words(first) if text in "AB"] == ["A", "B"]
 
 
+def test_the_letters_of_two_runs_do_not_cover_each_other():
+    (first, *_) = metric_charts([make_run(), make_run(id="theirs")])
+    assert len({each.get("x") for each in having(first, "label")}) == 2
+
+
+def test_scores_of_two_judges_have_charts_of_their_own():
+    charts = list(metric_charts([make_run(judge="points"), make_run(id="theirs", judge="log-odds")]))
+    helpful = [each for each in charts if each.find("figcaption").text == "Helpfulness"]
+    assert [("points" in words(each), "log-odds" in words(each)) for each in helpful] == [(True, False), (False, True)]
+    assert [having(each, "dot")[0].get("class") for each in helpful] == ["dot s0", "dot s1"]
+
+
 def test_development_prompts_have_charts_only_where_there_are_some():
     assert list(metric_charts([make_run()], development=True)) == []
     chosen = make_run(make_round(0, development={"f_at_k": make_interval(0.2, low=0.1, high=0.3, n=8)}))
