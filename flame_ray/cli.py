@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -33,12 +33,13 @@ from flame_ray.commands.options import (
     Set,
     Workers,
     job_argument,
+    refuse_empty,
 )
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
 from flame_ray.report.console import PlainConsole
-from flame_ray.shown import shown
+from flame_ray.shown import ShownFormatter, shown
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 WIDTH = 175  # columns of a table that is written to a file or a pipe
@@ -216,17 +217,10 @@ def audit(
     ] = False,
 ) -> None:
     """Draw facts of a run's held-out answers for people to label blindly; with --labels, say what the labels show."""
-    from flame_ray.commands.audit import DrawRequest, draw_sheet, read_back
+    from flame_ray.commands.audit import audit as audit_run
 
     drawing = {"facts_per_round": facts_per_round, "rounds": rounds, "seed": seed, "whole_records": whole_records or None}
-    given: dict[str, Any] = {name: value for name, value in drawing.items() if value is not None}
-    if not labels:
-        draw_sheet(run, DrawRequest(**given), _tables())
-    elif given:
-        found = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ConfigError("--labels alone: the sheet is drawn already", f"also {found}", "leave out one or the other")
-    else:
-        read_back(run, labels, _tables())
+    audit_run(run, labels or [], {name: value for name, value in drawing.items() if value is not None}, _tables())
 
 
 @app.command()
@@ -244,6 +238,31 @@ def pairs(
     from flame_ray.commands.pairs import pairs as write_pairs
 
     write_pairs(run, out, PlainConsole(stderr=True), over)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="One run or several, finished or not: ids under runs/, or folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The file to write. By default report.html in the run's folder; here for several."),
+    ] = None,
+    answers: Annotated[
+        int | None, typer.Option("--answers", min=0, help="How many answers the page holds at most; 10000 by default.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Write nothing: serve a page on 127.0.0.1 that follows the runs.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="With --live: this port; any free one by default.")
+    ] = None,
+) -> None:
+    """Show runs as one HTML file, which works offline: figures, pairs, timeline, audit, and answers with their facts."""
+    from flame_ray.commands.report import ReportRequest
+    from flame_ray.commands.report import report as show
+
+    request = ReportRequest(tuple(runs), out, **({} if answers is None else {"answers": answers}))
+    show(request, live, port, _tables())
 
 
 @app.command()
@@ -368,26 +387,13 @@ def _tables() -> Console:
     return console if console.is_terminal else PlainConsole(width=WIDTH)
 
 
-class _Formatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return shown(super().format(record))
-
-
-def _refuse_empty(words: list[str]) -> None:
-    """An empty word, as of a shell variable that is not set, would be taken for the working directory or a default."""
-    for before, word in zip(["the first word", *words], words, strict=False):
-        if not word.strip() or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
-            where = word or f"an empty word after {before}"
-            raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")
-
-
 def main() -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(ShownFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("flame_ray.cluster.waiting").setLevel(logging.INFO)  # a line for each 30 s of a wait
     try:
-        _refuse_empty(sys.argv[1:])
+        refuse_empty(sys.argv[1:])
         app(standalone_mode=True, prog_name="flame-ray")
     except FlameError as error:
         typer.echo(f"flame-ray: {error}", err=True)

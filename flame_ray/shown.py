@@ -1,6 +1,7 @@
 """Text as a person may see it: secrets in URLs are hidden, and nothing in it acts on the screen."""
 
 import json
+import logging
 import re
 import unicodedata
 from datetime import date, datetime
@@ -93,3 +94,10 @@ def _acts(char: str) -> bool:
 
 def _escape(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
+
+
+class ShownFormatter(logging.Formatter):
+    """Shows log records, which may hold a model's text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))

@@ -29,6 +29,7 @@ from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import Passage, VerdictLabel
 
 KEYS, RESULT = "audit/keys", "audit/result.json"
+AUDITED = "the run to audit"
 BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
 
 
@@ -42,9 +43,20 @@ class DrawRequest:
     whole_records: bool = False  # show what the corpus has under the same title, beside the passages that the run retrieved
 
 
+def audit(run: str, labels: list[Path], drawing: dict[str, Any], tables: Console) -> None:
+    """Draws a sheet, or reads labels of one. `drawing`: the fields of a DrawRequest that were given, which labels exclude."""
+    if not labels:
+        draw_sheet(run, DrawRequest(**drawing), tables)
+    elif drawing:
+        found = ", ".join(f"--{name.replace('_', '-')}" for name in drawing)
+        raise ConfigError("--labels alone: the sheet is drawn already", f"also {found}", "leave out one or the other")
+    else:
+        read_back(run, labels, tables)
+
+
 def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     """Writes a sheet and its key, unless they are there, and returns its id. Prints the findings of an earlier audit."""
-    folder = find_run(run, "the run to audit")
+    folder = find_run(run, AUDITED)
     held_out = HeldOutTables(folder)
     rounds = _rounds(request.rounds, held_out.rounds)
     drawn = draw([fact for round in rounds for fact in held_out.facts(round)], request.facts_per_round, request.seed)
@@ -100,7 +112,7 @@ def _subjects(item: Item) -> list[str]:
 
 def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
     """The findings, which are stored in audit/result.json and summary.json, and printed. Raises DataError for bad labels."""
-    folder = find_run(run, "the run to audit")
+    folder = find_run(run, AUDITED)
     held_out = HeldOutTables(folder)
     sheet, key = _key(folder, held_out.run_id, paths[0])
     names = reader_names(paths)

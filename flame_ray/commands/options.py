@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flame_ray.commands import completion
+from flame_ray.errors import ConfigError
 
 
 def job_argument(example: str) -> Any:
@@ -60,3 +61,11 @@ class Kind(StrEnum):
     PREFERENCES = "preferences"
     INSTRUCTIONS = "instructions"
     SENTENCES = "sentences"
+
+
+def refuse_empty(words: list[str]) -> None:
+    """An empty word, as of a shell variable that is not set, would be taken for the working directory or a default."""
+    for before, word in zip(["the first word", *words], words, strict=False):
+        if not word.strip() or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
+            where = word or f"an empty word after {before}"
+            raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")

@@ -25,7 +25,7 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 
 RESERVE_BYTES = 256 * 2**20
-CONFIG, ENVIRONMENT, SUMMARY = "config.yaml", "environment.json", "summary.json"
+CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
 FORMAT = 5  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 

@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from flame_ray.errors import Interrupted, StorageError
-from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.run_folder import TIMELINE, RunFolder
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.report.progress import Bar, Screen
 
 Item = TypeVar("Item")
-FILE = "timeline.json"
 Key = tuple[str, int]  # the name of a stage, and the round
 OK, FAILED, INTERRUPTED, RUNNING = "ok", "failed", "interrupted", "running"
 
@@ -74,7 +73,7 @@ class Timeline:
 
     def __init__(self, run: RunFolder, screen: Screen, metrics: Metrics):
         self._run, self._screen, self._metrics = run, screen, metrics
-        before = [Span(**span) for span in run.read_json(FILE, [])]
+        before = [Span(**span) for span in run.read_json(TIMELINE, [])]
         last = max([0.0, *(span.end for span in before)])
         self._spans = [replace(span, end=last, ended=INTERRUPTED) if span.ended == RUNNING else span for span in before]
         self._before = max(last, float(run.summary().get("wall_seconds", 0.0)))
@@ -138,7 +137,7 @@ class Timeline:
     def _write(self) -> None:
         if not self._closed:
             running = [self._span(key, running.start, RUNNING) for key, running in self._running.items()]
-            self._run.write_json(FILE, [asdict(span) for span in [*self._spans, *running]])
+            self._run.write_json(TIMELINE, [asdict(span) for span in [*self._spans, *running]])
 
     def _span(self, key: Key, start: float, ended: str) -> Span:
         return Span(*key, _rounded(start), _rounded(self.wall_seconds()), ended)

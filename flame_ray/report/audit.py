@@ -80,7 +80,7 @@ def _rounds_table(audit: dict[str, Any]) -> Table:
     table.add_row("facts read (of prompts)", *(f"{found['facts']} ({found['prompts']})" for found in rounds))
     for name, words in ROWS.items():
         if any(found[name] and found[name]["value"] is not None for found in rounds):
-            table.add_row(words, *(_cell(found[name], name) for found in rounds))
+            table.add_row(words, *(finding_text(found[name], name) for found in rounds))
     return table
 
 
@@ -101,7 +101,7 @@ def _plain(value: Any) -> Any:
     return {"value": value.mean, "ci95": [value.low, value.high], "n": value.n}
 
 
-def _cell(found: dict[str, Any] | None, name: str) -> str:
+def finding_text(found: dict[str, Any] | None, name: str) -> str:
     if found is None or found["value"] is None:
         return "-"
     form = "{:+.3f}" if name in SIGNED else "{:.2f}" if name == "relevant_correct" else "{:.3f}"

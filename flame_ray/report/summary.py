@@ -169,27 +169,29 @@ def _closing_table(rounds: Sequence[RoundReport]) -> Table:
     is_changed = any(report.change is not None for report in rounds)
     for name, heading in EVALUATION_METRICS.items():
         if name != "f_at_k":
-            table.add_row(heading, *(_cell(getattr(report.evaluation, name)) for report in rounds), end_section=not is_changed)
+            table.add_row(
+                heading, *(interval_text(getattr(report.evaluation, name)) for report in rounds), end_section=not is_changed
+            )
             if is_changed:
-                changes = ["" if each.change is None else _cell(getattr(each.change, name), "+") for each in rounds]
+                changes = ["" if each.change is None else interval_text(getattr(each.change, name), "+") for each in rounds]
                 table.add_row("  change", *changes, end_section=True)
     if is_changed:
         table.caption = "Change: from round 0, paired by prompt, over the prompts scored in both rounds"
     return table
 
 
-def _cell(interval: Interval, sign: str = "") -> str:
+def interval_text(interval: Interval, sign: str = "") -> str:
     if interval.mean is None:
         return "-"
     if interval.low is None or interval.high is None:
-        return _number(interval.mean, sign)
-    return f"{_number(interval.mean, sign)} [{_number(interval.low)}, {_number(interval.high)}]"
+        return number(interval.mean, sign)
+    return f"{number(interval.mean, sign)} [{number(interval.low)}, {number(interval.high)}]"
 
 
-def _number(value: float, sign: str = "") -> str:
+def number(value: float, sign: str = "") -> str:
     """Two decimals, one from 10 on: summary.json has all of them.
 
-    >>> _number(0.3333, "+"), _number(-45.12)
+    >>> number(0.3333, "+"), number(-45.12)
     ('+0.33', '-45.1')
     """
     return f"{value:{sign}.{1 if abs(value) >= 10 else 2}f}"

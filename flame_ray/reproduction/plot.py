@@ -3,16 +3,15 @@
 A dot has the number of its model in the list beside the figure, since names of models that are near would cover each other.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from flame_ray.report.axes import Axis, axis_of, radius, ticks
 from flame_ray.reproduction.results import Cell, FilledTable
 from flame_ray.types import Interval
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 520, 70, 190, 40, 60
-SMALLEST, LARGEST = 3.0, 12.0  # radius of a dot
 OURS, PAPERS = "#1f77b4", "#888888"
 
 
@@ -25,23 +24,6 @@ class Dot:
     y: Interval
     length: float | None
     is_ours: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Maps values from `low` to `high` to pixels from `start` to `end`."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """
-        >>> Axis(40.0, 50.0, 0.0, 100.0).at(45.0)
-        50.0
-        """
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
 def dots(filled: FilledTable) -> list[Dot]:
@@ -68,8 +50,8 @@ def svg(dots: Sequence[Dot], x_name: str, y_name: str) -> str:
     """The figure as a document. Without dots it says that there is nothing to draw."""
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>']
     if dots:
-        x = _axis([each.x for each in dots], LEFT, WIDTH - RIGHT)
-        y = _axis([each.y for each in dots], HEIGHT - BOTTOM, TOP)
+        x = axis_of([each.x for each in dots], LEFT, WIDTH - RIGHT)
+        y = axis_of([each.y for each in dots], HEIGHT - BOTTOM, TOP)
         numbers = {name: place for place, name in enumerate(dict.fromkeys(each.name for each in dots), start=1)}
         longest = {
             is_ours: max((each.length or 0.0 for each in dots if each.is_ours is is_ours), default=0.0)
@@ -84,22 +66,6 @@ def svg(dots: Sequence[Dot], x_name: str, y_name: str) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>\n' + "\n".join(parts) + "\n</svg>\n"
 
 
-def radius(length: float | None, longest: float) -> float:
-    """The area grows with the length; a model of unknown length has the smallest dot.
-
-    >>> radius(250.0, 1000.0), radius(1000.0, 1000.0), radius(None, 1000.0)
-    (6.0, 12.0, 3.0)
-    """
-    return max(SMALLEST, LARGEST * (length / longest) ** 0.5) if length and longest else SMALLEST
-
-
-def _axis(values: Sequence[Interval], start: float, end: float) -> Axis:
-    """With a tenth of the range on either side."""
-    ends = [each for value in values for each in (value.mean, value.low, value.high) if each is not None]
-    room = (max(ends) - min(ends)) / 10 or 1.0
-    return Axis(min(ends) - room, max(ends) + room, start, end)
-
-
 def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> Iterator[str]:
     yield _path(f"M{x.start:.1f} {y.end:.1f}V{y.start:.1f}H{x.end:.1f}", "#333333")
     for value in ticks(x.low, x.high):
@@ -108,18 +74,6 @@ def _frame(x: Axis, y: Axis, x_name: str, y_name: str) -> Iterator[str]:
         yield _text(x.start - 8, y.at(value) + 4, f"{value:g}", "end")
     yield _text((x.start + x.end) / 2, HEIGHT - 14, x_name, "middle")
     yield _text(LEFT - 50, TOP - 18, y_name, "start")
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round values between the ends of an axis, four to ten of them.
-
-    >>> ticks(27.3, 61.0), ticks(0.42, 0.61)
-    ([30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0], [0.45, 0.5, 0.55, 0.6])
-    """
-    power = 10.0 ** math.floor(math.log10(high - low))
-    step = next(size for size in (power, power / 2, power / 5, power / 10) if (high - low) / size >= 3.5)
-    first = math.ceil(low / step)
-    return [round(place * step, 10) for place in range(first, math.floor(high / step) + 1)]
 
 
 def _legend(left: float, numbers: Mapping[str, int]) -> Iterator[str]:

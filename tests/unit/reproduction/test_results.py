@@ -5,7 +5,7 @@ from dataclasses import replace
 from flame_ray.evaluation.suites.base import SuiteResult
 from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.plan import PlannedCell, PlannedContrast, PlannedTable
-from flame_ray.reproduction.plot import dots, radius, svg
+from flame_ray.reproduction.plot import dots, svg
 from flame_ray.reproduction.render import cell_text, csv_text, difference_text, markdown
 from flame_ray.reproduction.results import Cell, FilledTable, Pooled, fill
 from flame_ray.reproduction.systems import DPO, DPO_FACT
@@ -166,7 +166,3 @@ def test_the_drawing_has_a_circle_a_dot_and_a_cross_where_there_are_intervals():
 
 def test_a_figure_without_dots_says_so():
     assert "nothing to draw yet" in svg([], "x", "y")
-
-
-def test_four_times_the_length_has_twice_the_radius():
-    assert radius(1600.0, 1600.0) == 2 * radius(400.0, 1600.0)

@@ -1,0 +1,214 @@
+"""Reads what the page of `flame-ray report` shows of a run, finished or not, from its folder."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from flame_ray.config.load import lasting
+from flame_ray.errors import StorageError
+from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
+from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question, RoundRecord, RunRecord, Side, StageTime
+from flame_ray.report.summary import EVALUATION_METRICS
+from flame_ray.types import Interval, Passage, Split, VerdictLabel
+
+PROMPTS = "rounds/0000/heldout_prompts.parquet"
+COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
+JUDGES = {
+    "rubric": "points of 5, by rubric",
+    "backtranslation": "log-likelihood of the instruction, nats a token",
+    "preference": "log-odds to be preferred",
+    "pairwise": "chance to win",
+}
+MEASURED_BY = ("judge.", "factuality.", "verifier.", "evaluation.recall_")  # settings that decide what a figure means
+
+
+class RunReader:
+    """The folder of one run. Raises StorageError for another kind of folder, naming the command that wrote it."""
+
+    def __init__(self, run: RunFolder):
+        self._run = run
+        _check_kind(run)
+        self._config: dict[str, Any] = yaml.safe_load(run.storage.read(CONFIG))
+
+    @property
+    def url(self) -> str:
+        return self._run.storage.url
+
+    def version(self) -> str:
+        """Another one whenever the run has gone on."""
+        parts = [self._run.storage.read(name) for name in (SUMMARY, TIMELINE) if self._run.storage.exists(name)]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+    def record(self) -> RunRecord:
+        summary, config = self._run.summary(), self._config
+        rounds = tuple(_rounds(summary.get("rounds", [])))
+        return RunRecord(
+            id=summary.get("run_id") or self._run.storage.url.rpartition("/")[2],
+            status=summary.get("status", "running"),
+            planned=config["run"]["rounds"],
+            seconds=summary.get("wall_seconds"),
+            rounds=rounds,
+            stages=tuple(StageTime(**each) for each in self._run.read_json(TIMELINE, [])),
+            about=self._about(),
+            judge=JUDGES.get(config["judge"]["backend"], config["judge"]["backend"]),
+            measure=self._measure(),
+            best=summary.get("best_round"),
+            error=summary.get("error"),
+            audit=summary.get("audit"),
+        )
+
+    def questions(self) -> tuple[Question, ...]:
+        """The held-out prompts; none before the run has classified them."""
+        rows = self._run.read_table(PROMPTS, ["prompt_id", "text", "split", "fact_based"])
+        held_out = (row for row in rows if row["split"] == Split.HELDOUT)
+        return tuple(Question(row["prompt_id"], row["text"], row["fact_based"]) for row in held_out)
+
+    def sides(self, record: RunRecord, questions: Collection[Question]) -> tuple[Side, ...]:
+        """The answers to these questions, of each round that has some."""
+        asked = {each.id: each for each in self.questions() if each in questions}
+        sides = (Side(record.id, each.round, self._answers(each.round, asked)) for each in record.trained)
+        return tuple(side for side in sides if side.answers)
+
+    def _about(self) -> dict[str, str]:
+        """What the run was made with, in the order in which it is shown."""
+        config, made = self._config, self._run.read_json(ENVIRONMENT, {})
+        model, judge, facts, learner = (config[name] for name in ("model", "judge", "factuality", "learner"))
+        machine = made.get("machine", {})
+        found = {
+            "model": made.get("models", {}).get("model.policy", model["policy"]),
+            "loss": f"{learner['loss']}, {'LoRA' if learner['lora'] else 'all parameters'}",
+            "judge": " ".join(filter(None, (judge["backend"], judge["model"]))),
+            "checker": " ".join(filter(None, (facts["checker"], facts["checker_model"]))),
+            "corpus": facts["corpus"],
+            "prompts a round": str(config["prompts"]["per_round"]),
+            "samples a prompt": str(config["rollout"]["samples"]),
+            "seed": str(config["run"]["seed"]),
+            "flame-ray": " ".join(filter(None, (made.get("flame_ray"), (made.get("git_commit") or "")[:12]))),
+            "machine": ", ".join(filter(None, (machine.get("processor"), _counted(machine.get("cores"), "cores")))),
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _measure(self) -> str:
+        """What measured the run: the settings that decide what a figure means, and the held-out prompts."""
+        settings = {path: value for path, value in lasting(self._config).items() if path.startswith(MEASURED_BY)}
+        asks_policy = self._config["judge"]["backend"] != "preference" and self._config["judge"]["model"] is None
+        policy = self._config["model"]["policy"] if asks_policy else None
+        prompts = sorted((each.id, each.text) for each in self.questions())
+        return hashlib.sha256(json.dumps([settings, policy, prompts]).encode()).hexdigest()
+
+    def _answers(self, round: int, asked: Mapping[str, Question]) -> dict[Question, Answer]:
+        facts, sentences, evidence = self._facts(round), self._sentences(round), self._evidence(round, asked)
+        columns = ("response_id", "prompt_id", "text", "finish_reason", "precision", "fact_missing", "supported")
+        scores, found = self._scores(round), {}
+        for row in self._rows(round, "responses", *columns):
+            if (question := asked.get(row["prompt_id"])) is None:
+                continue
+            id = row["response_id"]
+            helpfulness, missing = scores.get(id, (None, None))
+            found[question] = Answer(
+                text=row["text"],
+                truncated=row["finish_reason"] != "stop",
+                helpfulness=helpfulness,
+                precision=row["precision"],
+                missing=row["fact_missing"] or missing,
+                facts=None if row["supported"] is None else tuple(facts.get(id, ())),
+                sentences=tuple(sentences.get(id, ())),
+                evidence=tuple(evidence.get(question.id, ())),
+            )
+        return found
+
+    def _scores(self, round: int) -> dict[str, tuple[float | None, str | None]]:
+        """The judge's scores and what of them is missing, by response. A run whose judge compares has none."""
+        if self._config["judge"]["backend"] == "pairwise":
+            return {}
+        rows = self._rows(round, "responses", "response_id", "instruction_score", "instruction_missing")
+        return {row["response_id"]: (row["instruction_score"], row["instruction_missing"]) for row in rows}
+
+    def _facts(self, round: int) -> Mapping[str, list[CheckedFact]]:
+        found = defaultdict(list)
+        for row in self._rows(round, "facts", "response_id", "fact", "sentence", "verdict", "score", "passage_id", "relevant"):
+            verdict = VerdictLabel(row["verdict"])
+            fact = CheckedFact(row["fact"], row["sentence"], verdict, row["score"], row["passage_id"], row["relevant"])
+            found[row["response_id"]].append(fact)
+        return found
+
+    def _sentences(self, round: int) -> Mapping[str, list[str]]:
+        found = defaultdict(list)
+        for row in self._rows(round, "sentences", "response_id", "text"):  # in the order of their places
+            found[row["response_id"]].append(row["text"])
+        return found
+
+    def _evidence(self, round: int, prompts: Collection[str]) -> Mapping[str, list[Passage]]:
+        found = defaultdict(list)
+        for row in self._rows(round, "evidence", "prompt_id", "passage_id", "title", "text"):
+            if row["prompt_id"] in prompts:
+                found[row["prompt_id"]].append(Passage(row["passage_id"], row["title"], row["text"]))
+        return found
+
+    def _rows(self, round: int, table: str, *columns: str) -> list[dict[str, Any]]:
+        return self._run.read_table(_table(round, table), list(columns))
+
+
+def _check_kind(run: RunFolder) -> None:
+    expected, fix = "the folder of a run of `flame-ray run`", "give the folder of a run, such as runs/<run id>"
+    if not run.storage.exists(CONFIG):
+        found = (
+            f"{run.storage.url}, which `flame-ray evaluate` wrote" if _is_evaluation(run) else f"no {run.storage.at(CONFIG)}"
+        )
+        raise StorageError(expected, found, fix)
+    if yaml.safe_load(run.storage.read(CONFIG)).get("sft", {}).get("sources"):
+        raise StorageError(expected, f"{run.storage.url}, which `flame-ray sft` wrote; its summary.json has its figures", fix)
+
+
+def _is_evaluation(run: RunFolder) -> bool:
+    """Whether it is the folder of a suite, or of a model with folders of suites. These are on a disk."""
+    folder = run.storage.local
+    return folder is not None and ((folder / "result.json").is_file() or any(folder.glob("*/result.json")))
+
+
+def _rounds(entries: Sequence[Mapping[str, Any]]) -> Iterator[RoundRecord]:
+    """A round starts from the weights of the one before, unless that one says otherwise."""
+    start: int | None = None
+    for entry in entries:
+        yield _round(entry, start)
+        start = entry.get("selection", {}).get("next_round_starts_from", entry.get("weight_version", entry["round"]))
+
+
+def _round(entry: Mapping[str, Any], start: int | None) -> RoundRecord:
+    pairs, samples, training = entry.get("pairs"), entry.get("samples", {}), entry.get("training", {})
+    return RoundRecord(
+        round=entry["round"],
+        heldout=_metrics(entry["evaluation"]),
+        change=_metrics(entry.get("change")),
+        development=_metrics(entry.get("development")),
+        start=start,
+        pairs=None if pairs is None else {kind: count for kind, count in pairs.items() if kind != "dropped"},
+        dropped=None if pairs is None else pairs["dropped"],
+        responses=samples.get("responses", 0),
+        truncated=samples.get("truncated", 0),
+        training={name: value for name, value in training.items() if name not in COUNTS},
+        seconds=entry["timings"],
+        is_skipped="skipped" in entry,
+    )
+
+
+def _metrics(found: Mapping[str, Any] | None) -> Metrics:
+    """Those that are there: an earlier version wrote fewer."""
+    return {name: _interval(found, name) for name in EVALUATION_METRICS if name in found} if found else {}
+
+
+def _interval(found: Mapping[str, Any], name: str) -> Interval:
+    low, high = found["ci95"][name]
+    return Interval(found[name], low, high, found["n"][name])
+
+
+def _counted(count: int | None, noun: str) -> str:
+    return f"{count} {noun}" if count else ""
+
+
+def _table(round: int, name: str) -> str:
+    return f"rounds/{round:04d}/heldout_{name}.parquet"

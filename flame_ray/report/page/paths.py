@@ -1,0 +1,102 @@
+"""Draws the paper's figure: a path for each run through its rounds, by helpfulness and factuality."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from flame_ray.report.axes import Axis, axis_of, radius, ticks
+from flame_ray.report.page.markup import el, folded, table
+from flame_ray.report.page.plots import Size, flat, frame, letter, line, series, svg, text, told, upright
+from flame_ray.report.page.records import RoundRecord, RunRecord
+from flame_ray.types import Interval
+
+FACTUAL, HELPFUL, LENGTH = "factual_precision", "instruction_score", "response_tokens"
+SIZE = Size(width=500, height=420, left=58, right=16, top=34, bottom=48)
+HEADING = ("run", "round", "factual precision", "helpfulness", "tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A round of a run in pixels. `name` stands beside it."""
+
+    round: RoundRecord
+    x: float
+    y: float
+    size: float
+    name: str
+
+
+def path_figure(runs: Sequence[tuple[int, RunRecord]]) -> Element:
+    """The figure of runs that one judge and one checker measured, each with its place on the page."""
+    judge = runs[0][1].judge
+    shown = [(place, run, [each for each in run.trained if _values(each)]) for place, run in runs]
+    rounds = [each for *_, found in shown for each in found]
+    if not rounds:
+        return el("p", "No round has both scores yet: held-out prompts need a judge's score and facts that were checked.")
+    x = axis_of([each.heldout[FACTUAL] for each in rounds], SIZE.left, SIZE.width - SIZE.right)
+    y = axis_of([each.heldout[HELPFUL] for each in rounds], SIZE.height - SIZE.bottom, SIZE.top)
+    names = ("factual precision (share of facts supported)", f"helpfulness ({judge})")
+    parts = list(frame(SIZE, x, y, ticks(x.low, x.high), names))
+    longest = max(_mean(each.heldout.get(LENGTH)) for each in rounds)
+    for place, run, found in shown:
+        parts += _path(run, _dots(found, x, y, longest, letter(place) if len(runs) > 1 else ""), x, y, series(place))
+    label = "Helpfulness against factuality, a path for each run through its rounds; the table below has the values"
+    return el("div", svg(SIZE.width, SIZE.height, label, parts), _table(shown, judge))
+
+
+def _values(round: RoundRecord) -> bool:
+    return all(name in round.heldout and round.heldout[name].mean is not None for name in (FACTUAL, HELPFUL))
+
+
+def _mean(value: Interval | None) -> float:
+    return value.mean or 0.0 if value else 0.0
+
+
+def _dots(rounds: Sequence[RoundRecord], x: Axis, y: Axis, longest: float, prefix: str) -> dict[int, Dot]:
+    """By their rounds."""
+    return {
+        each.round: Dot(
+            each,
+            x.at(_mean(each.heldout[FACTUAL])),
+            y.at(_mean(each.heldout[HELPFUL])),
+            radius(_mean(each.heldout.get(LENGTH)), longest),
+            f"{prefix}{each.round}",
+        )
+        for each in rounds
+    }
+
+
+def _path(run: RunRecord, dots: dict[int, Dot], x: Axis, y: Axis, class_: str) -> Iterator[Element]:
+    """A line comes from the round whose weights a round started from."""
+    for dot in dots.values():
+        if dot.round.start is not None and (before := dots.get(dot.round.start)):
+            yield from _arrow(before, dot, class_)
+    for number, dot in dots.items():
+        values = dot.round.heldout
+        yield from flat(dot.y, values[FACTUAL], x, class_)
+        yield from upright(dot.x, values[HELPFUL], y, class_)
+        words = f"{run.id}, round {number}: precision {told(values[FACTUAL])}, helpfulness {told(values[HELPFUL])}"
+        words += f", {told(values.get(LENGTH))} tokens"
+        yield el("circle", el("title", words), cx=dot.x, cy=dot.y, r=dot.size, class_=f"dot {class_}")
+        if number == run.best:
+            yield el("circle", cx=dot.x, cy=dot.y, r=dot.size + 3.5, class_=f"best {class_}")
+        yield text(dot.x + dot.size + 4, dot.y - dot.size - 1, dot.name, "start", f"label {class_}")
+
+
+def _arrow(before: Dot, after: Dot, class_: str) -> Iterator[Element]:
+    yield line(f"M{before.x:.1f} {before.y:.1f}L{after.x:.1f} {after.y:.1f}", f"path {class_}")
+    if math.hypot(after.x - before.x, after.y - before.y) > 24:
+        turn = math.degrees(math.atan2(after.y - before.y, after.x - before.x))
+        middle = f"translate({(before.x + after.x) / 2:.1f} {(before.y + after.y) / 2:.1f}) rotate({turn:.0f})"
+        yield el("path", d="M-5 -4L4 0L-5 4Z", transform=middle, class_=f"tip {class_}")
+
+
+def _table(shown: Sequence[tuple[int, RunRecord, Sequence[RoundRecord]]], judge: str) -> Element:
+    rows = [
+        (run.id, str(each.round), *(told(each.heldout.get(name)) for name in (FACTUAL, HELPFUL, LENGTH)))
+        for _, run, found in shown
+        for each in found
+    ]
+    caption = f"The figure as a table; mean [95 % bootstrap interval over prompts] (n prompts). Helpfulness: {judge}"
+    return folded("As a table", table(caption, HEADING, rows))

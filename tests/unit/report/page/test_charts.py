@@ -1,0 +1,188 @@
+"""The charts of the page: named axes with units, intervals, numbers, and the same as a table."""
+
+import re
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from flame_ray.report.page.curves import chart, metric_charts, training_charts
+from flame_ray.report.page.gantt import timeline
+from flame_ray.report.page.markup import html
+from flame_ray.report.page.pair_yield import yields
+from flame_ray.report.page.paths import path_figure
+from flame_ray.report.page.records import StageTime
+from tests.builders import make_interval
+from tests.unit.report.page.runs import make_round, make_run
+
+
+def having(node: Element, name: str) -> list[Element]:
+    return [each for each in node.iter() if name in each.get("class", "").split()]
+
+
+def words(node: Element) -> list[str]:
+    return [each.text for each in node.iter("text")]
+
+
+# Helpfulness against factuality
+
+
+def test_the_figure_has_a_path_for_each_run_with_a_dot_a_round_and_an_interval_either_way():
+    figure = path_figure([(0, make_run()), (1, make_run(id="theirs"))])
+    dots, intervals = having(figure, "dot"), having(figure, "interval")
+    assert [dot.get("class") for dot in dots] == ["dot s0", "dot s0", "dot s1", "dot s1"]
+    assert len(intervals) == 8 and len(having(figure, "path")) == 2
+    assert [text for text in words(figure) if text[0] in "AB"] == ["A0", "A1", "B0", "B1"]
+
+
+def test_the_axes_are_named_with_what_they_count():
+    figure = path_figure([(0, make_run(judge="log-odds to be preferred"))])
+    assert "factual precision (share of facts supported)" in words(figure)
+    assert "helpfulness (log-odds to be preferred)" in words(figure)
+
+
+def test_a_dot_has_more_area_for_longer_answers():
+    long, short = (make_interval(tokens, n=9) for tokens in (400.0, 100.0))
+    first, second = make_round(0), make_round(1)
+    first.heldout["response_tokens"], second.heldout["response_tokens"] = long, short
+    sizes = [float(dot.get("r")) for dot in having(path_figure([(0, make_run(first, second))]), "dot")]
+    assert sizes == [12.0, 6.0]
+
+
+def test_a_line_comes_from_the_round_whose_weights_a_round_started_from():
+    """Round 2 was rolled back: round 3 starts from round 1."""
+    rounds = [make_round(place, 0.3 + place / 10) for place in range(3)] + [make_round(3, 0.9, start=1)]
+    figure = path_figure([(0, make_run(*rounds, best=3))])
+    dots = [(each.get("cx"), each.get("cy")) for each in having(figure, "dot")]
+    lines = [tuple(re.findall(r"[\d.]+ [\d.]+", each.get("d"))) for each in having(figure, "path")]
+    expected = [(dots[0], dots[1]), (dots[1], dots[2]), (dots[1], dots[3])]
+    assert [[tuple(map(float, end.split())) for end in line] for line in lines] == [
+        [tuple(map(float, end)) for end in pair] for pair in expected
+    ]
+    assert len(having(figure, "best")) == 1
+
+
+def test_the_figure_is_there_as_a_table_with_intervals_and_numbers():
+    text = html(path_figure([(0, make_run())]))
+    assert "95 % bootstrap interval over prompts] (n prompts)" in text
+    assert '<th scope="row">mine</th><td>1</td><td>0.40 [0.30, 0.50] (n 40)</td>' in text
+
+
+def test_a_round_that_one_score_is_missing_of_has_no_dot():
+    first, second = make_round(0), make_round(1)
+    first.heldout["instruction_score"] = make_interval(None, n=0)
+    assert len(having(path_figure([(0, make_run(first, second))]), "dot")) == 1
+    assert "No round has both scores yet" in html(path_figure([(0, make_run(first))]))
+
+
+# Round by round
+
+
+def test_every_metric_has_a_chart_with_its_unit_and_an_interval_a_round():
+    charts = list(metric_charts([make_run(judge="points")]))
+    assert [each.find("figcaption").text for each in charts][:2] == ["Factual precision", "Correct facts"]
+    assert all(len(having(each, "interval")) == 2 and "round" in words(each) for each in charts)
+    assert "points" in words(charts[6]) and "tokens a response" in words(charts[7])
+
+
+def test_a_chart_tells_a_screen_reader_all_values():
+    (first, *_) = metric_charts([make_run()])
+    label = first.find("svg").get("aria-label")
+    assert label == (
+        "Factual precision, share of facts, by round. mine: round 0 0.30 [0.20, 0.40] (n 40), round 1 0.40 [0.30, 0.50] (n 40)"
+    )
+
+
+def test_a_skipped_round_has_no_value_of_its_own():
+    run = make_run(make_round(0), make_round(1, is_skipped=True), make_round(2))
+    (first, *_) = metric_charts([run])
+    assert len(having(first, "dot")) == 2
+
+
+def test_marks_of_two_runs_in_one_round_do_not_cover_each_other():
+    (first, *_) = metric_charts([make_run(), make_run(id="theirs")])
+    assert len({dot.get("cx") for dot in having(first, "dot")}) == 4
+    assert [text for text in words(first) if text in "AB"] == ["A", "B"]
+
+
+def test_the_letters_of_two_runs_do_not_cover_each_other():
+    (first, *_) = metric_charts([make_run(), make_run(id="theirs")])
+    assert len({each.get("x") for each in having(first, "label")}) == 2
+
+
+def test_scores_of_two_judges_have_charts_of_their_own():
+    charts = list(metric_charts([make_run(judge="points"), make_run(id="theirs", judge="log-odds")]))
+    helpful = [each for each in charts if each.find("figcaption").text == "Helpfulness"]
+    assert [("points" in words(each), "log-odds" in words(each)) for each in helpful] == [(True, False), (False, True)]
+    assert [having(each, "dot")[0].get("class") for each in helpful] == ["dot s0", "dot s1"]
+
+
+def test_development_prompts_have_charts_only_where_there_are_some():
+    assert list(metric_charts([make_run()], development=True)) == []
+    chosen = make_run(make_round(0, development={"f_at_k": make_interval(0.2, low=0.1, high=0.3, n=8)}))
+    assert [each.find("figcaption").text for each in metric_charts([chosen], development=True)] == ["F@K"]
+
+
+def test_a_training_has_values_without_intervals():
+    run = make_run(make_round(0), make_round(1, training={"loss": 0.6}), make_round(2, training={"loss": 0.5, "margin": 1.0}))
+    charts = list(training_charts([run]))
+    assert [each.find("figcaption").text for each in charts] == ["Loss", "Margin"]
+    assert len(having(charts[0], "dot")) == 2 and having(charts[0], "interval") == []
+
+
+def test_many_rounds_have_ten_numbers_at_most():
+    curve = {round: make_interval(0.5) for round in range(64)}
+    figure = chart("Title", "unit", [make_run()], [curve])
+    numbers = {text for text in words(figure) if text.isdigit()}
+    assert {"0", "7", "14", "63"} <= numbers and len(numbers) <= 11  # beside those of the other axis, 0 and 1
+
+
+# Pairs
+
+
+def test_bars_of_pairs_are_as_long_as_there_are_pairs_of_a_kind():
+    found = yields(make_run(make_round(0), make_round(1), make_round(2, pairs={"instruction": 6, "factuality": 4})))
+    widths = [float(bar.get("width")) for bar in having(found, "bar")]
+    assert widths[2] == pytest.approx(2 * widths[0], abs=0.2) and widths[3] == pytest.approx(2 * widths[1], abs=0.2)
+    assert {"5", "10"} <= set(words(found))
+
+
+def test_what_was_dropped_and_cut_off_is_in_the_table():
+    text = html(yields(make_run(make_round(0), make_round(1, responses=100, truncated=15))))
+    assert '<th scope="row">dropped: factuality: tie</th><td>4</td>' in text
+    assert "15 (15.0% [9.3%, 23.3%])" in text
+
+
+def test_a_skipped_round_says_so():
+    skipped = make_round(1, pairs={"instruction": 0}, is_skipped=True)
+    assert "skipped" in words(yields(make_run(make_round(0), skipped)))
+
+
+# Timeline
+
+
+def test_a_bar_is_as_long_as_its_stage_took():
+    first, second = having(timeline(make_run()), "bar")
+    assert float(second.get("width")) == pytest.approx(float(first.get("width")) * 110 / 57, rel=0.01)
+
+
+def test_overlapping_stages_lie_in_rows_of_their_own():
+    stages = (StageTime("sample", 2, 0.0, 9.0, "ok"), StageTime("train", 1, 1.0, 8.0, "ok"))
+    rows = [bar.get("y") for bar in having(timeline(make_run(stages=stages)), "bar")]
+    assert rows[0] != rows[1]
+
+
+@pytest.mark.parametrize("ended", ["failed", "interrupted", "running"])
+def test_how_a_stage_ended_is_told_by_more_than_a_colour(ended):
+    found = timeline(make_run(stages=(StageTime("train", 1, 0.0, 9.0, ended),)))
+    assert having(found, ended) and any("✗" in text or "…" in text for text in words(found))
+    assert f"9.0 ({ended})" in html(found)
+
+
+def test_seconds_of_a_stage_that_ran_twice_are_added():
+    stages = (StageTime("train", 1, 0.0, 9.0, "interrupted"), StageTime("train", 1, 20.0, 41.0, "ok"))
+    assert "<td>30.0</td>" in html(timeline(make_run(stages=stages)))
+
+
+def test_a_run_that_has_only_begun_has_no_empty_axes():
+    empty = make_run(make_round(0), stages=())
+    assert "No stage has started yet." in html(timeline(empty)) and "No round has made pairs yet." in html(yields(empty))
