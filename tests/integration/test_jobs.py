@@ -58,6 +58,7 @@ LESS = {
     "train-checker": {},
 }
 OF_FILE = {
+    "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
     "train-checker.yaml": {
         "train_checker.labels": "[claims.jsonl]",
         "train_checker.twins": "{factbook: 16}",
@@ -81,9 +82,10 @@ def test_a_job_ends_well_with_less_of_everything(file, tmp_path):
     line = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# flame-ray")
     line = line.replace("<run id>", "smollm2-135m").replace(str(file.relative_to(REPOSITORY)), str(file))
     command, *words = shlex.split(line)
-    settings = HERE | LESS[command] | OF_FILE.get(file.name, {})
+    settings = HERE | LESS[command]
     if file.parent.name == "paper":
         settings |= WITHOUT_GPU | ({"learner.steps": "2"} if command in ("run", "sft") else {})
+    settings |= OF_FILE.get(file.name, {})
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     asked = [sys.executable, "-m", "flame_ray", command, *words, *words_of(settings)]
     done = subprocess.run(
