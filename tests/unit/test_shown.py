@@ -6,7 +6,6 @@ import logging
 import pytest
 from rich.table import Table
 
-from flame_ray.cli import _Formatter
 from flame_ray.config.load import parse_config
 from flame_ray.doctor.checks import Check, Level, Site
 from flame_ray.doctor.render import render
@@ -14,7 +13,7 @@ from flame_ray.errors import DataError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.console import PlainConsole
 from flame_ray.report.progress import Screen
-from flame_ray.shown import hide_secrets, shown, without_secrets
+from flame_ray.shown import ShownFormatter, hide_secrets, shown, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 CLEAR = "a\x1b[2J\x07\rb"  # clears a terminal
@@ -49,7 +48,7 @@ def test_secrets_are_hidden_everywhere_in_a_tree():
 
 def test_an_error_a_warning_and_a_line_show_no_control_code_and_no_password():
     found = [str(DataError("a", f"`{CLEAR}` {URL}", "b"))]
-    found.append(_Formatter("%(message)s").format(logging.LogRecord("n", 30, "p", 1, "%s %s", (CLEAR, URL), None)))
+    found.append(ShownFormatter("%(message)s").format(logging.LogRecord("n", 30, "p", 1, "%s %s", (CLEAR, URL), None)))
     console = PlainConsole(file=io.StringIO(), width=200)
     console.print(f"{CLEAR} {URL}")
     Screen(console).begin(CLEAR).end(URL)
