@@ -4,6 +4,7 @@ import _thread
 import http.client
 import json
 import re
+import signal
 import threading
 from http.server import ThreadingHTTPServer
 
@@ -205,7 +206,11 @@ def test_the_command_prints_its_address_serves_and_ends_well_by_ctrl_c(run, flam
         ThreadingHTTPServer.serve_forever(server, **options)
 
     monkeypatch.setattr(PageServer, "serve_forever", with_person)
-    done = flame("report", "mine", "--live", folder=tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background processes ignore it
+    try:
+        done = flame("report", "mine", "--live", folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     address, last = done.stdout.splitlines()
     assert (done.returncode, last, seen) == (0, "ended", [200])
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/  \(Ctrl-C ends it\)", address)
