@@ -118,18 +118,18 @@ def _signal(owner: Owner, target: Target) -> None:
 
 def _wait(target: Target, job: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
     """Until the job, if it is one, and the run have ended; a line every 30 s says that they have not."""
-    waited = 0.0
+    started = said = time.monotonic()
     while True:
         job = target.server.look(job.id) if job and target.server else None
         found = target.status()
         if (job is None or job.has_ended) and not (found and found.state is State.RUNNING):
             break
         sleep(POLL_S)
-        waited += POLL_S
-        if waited % REMIND_S == 0:
+        if time.monotonic() - said >= REMIND_S:
+            said = time.monotonic()
             stages = ", ".join(f"round {each.round} {each.stage}" for each in found.stages) if found else ""
-            said = f"waiting for the end of {target.run}: {waited:.0f} s; {stages or 'it stores its state'}"
-            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            line = f"waiting for the end of {target.run}: {said - started:.0f} s; {stages or 'it stores its state'}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     if found is None and job and target.server:
         code = exit_code_of(job, target.server, _path(target))
         console.print(f"{target.run} has ended with exit code {code}", highlight=False, markup=False, soft_wrap=True)
