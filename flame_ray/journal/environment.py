@@ -62,11 +62,12 @@ def _version(name: str) -> str | None:
         return None
 
 
-def git_commit(root: Path = PACKAGE.parent) -> str | None:
+def git_commit(root: Path | None = None) -> str | None:
     """The commit of a checkout, by default this one, with `+` when it has uncommitted changes; None outside a checkout.
 
     A package that is installed below another project's checkout is not of that one's commit.
     """
+    root = root or PACKAGE.parent
     if not (root / ".git").exists():
         return None
 
