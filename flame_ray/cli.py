@@ -17,8 +17,8 @@ from rich.console import Console
 from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.cluster.interrupt import interruptible
-from flame_ray.cluster.submitted import require_lasting
-from flame_ray.commands import completion
+from flame_ray.cluster.submitted import last_words, require_lasting
+from flame_ray.commands import completion, on_cluster
 from flame_ray.commands.options import (
     BadLine,
     Checker,
@@ -38,11 +38,11 @@ from flame_ray.commands.options import (
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
-from flame_ray.report.console import PlainConsole
+from flame_ray.report.console import PlainConsole, standard_output
 from flame_ray.shown import ShownFormatter, shown
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
-WIDTH = 175  # columns of a table that is written to a file or a pipe
+app.add_typer(on_cluster.app)
 
 
 def _print_version(asked: bool) -> None:
@@ -382,9 +382,7 @@ def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | 
 
 
 def _tables() -> Console:
-    """Standard output, as wide as the terminal; wider tables where there is no terminal."""
-    console = PlainConsole()
-    return console if console.is_terminal else PlainConsole(width=WIDTH)
+    return standard_output()
 
 
 def main() -> None:
@@ -396,5 +394,5 @@ def main() -> None:
         refuse_empty(sys.argv[1:])
         app(standalone_mode=True, prog_name="flame-ray")
     except FlameError as error:
-        typer.echo(f"flame-ray: {error}", err=True)
+        typer.echo(f"flame-ray: {error}{last_words(error.exit_code)}", err=True)
         sys.exit(error.exit_code)

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +316,56 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         self.meanwhile()
         self.time += seconds
+
+
+@dataclass
+class FakeJob:
+    """What Ray's JobDetails has of a job, and the pieces of its log. An error among the pieces breaks the connection."""
+
+    submission_id: str | None
+    status: str = "RUNNING"
+    driver_exit_code: int | None = None
+    start_time: int = 0
+    message: str | None = None
+    metadata: dict[str, str] | None = None
+    pieces: list[str | Exception] = field(default_factory=list)
+
+
+class FakeJobClient:
+    """A job server with these jobs. `stopped` is called with a job that is told to stop, `sent` keeps what was submitted."""
+
+    _server_ray_version = "2.60.0"
+
+    def __init__(self, *jobs: FakeJob, stopped: Callable[[FakeJob], None] = lambda job: None):
+        self.jobs = list(jobs)
+        self.stopped = stopped
+        self.sent: list[dict[str, Any]] = []
+
+    def submit_job(self, **order: Any) -> str:
+        self.sent.append(order)
+        return order["submission_id"]
+
+    def list_jobs(self) -> list[FakeJob]:
+        return self.jobs
+
+    def get_job_info(self, job_id: str) -> FakeJob:
+        return next(each for each in self.jobs if each.submission_id == job_id)
+
+    def get_job_logs(self, job_id: str) -> str:
+        return "".join(each for each in self.get_job_info(job_id).pieces if isinstance(each, str))
+
+    async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+        """From the beginning; an error comes once."""
+        job = self.get_job_info(job_id)
+        for place, piece in enumerate(list(job.pieces)):
+            if isinstance(piece, Exception):
+                del job.pieces[place]
+                raise piece
+            yield piece
+
+    def stop_job(self, job_id: str) -> bool:
+        self.stopped(self.get_job_info(job_id))
+        return True
 
 
 class FakePool:

@@ -81,8 +81,8 @@ def check_address(config: ClusterConfig) -> None:
         raise PlacementError(
             "the address of a Ray cluster to join (cluster.address, or RAY_ADDRESS), such as 10.0.0.1:6379",
             f"{address}, which only takes jobs",
-            f"submit the command, as in ray job submit --address {address} --working-dir . -- python -m flame_ray run JOB, "
-            "or use cluster.address=local",
+            f"send the job there: flame-ray submit JOB --address {address}; another command: ray job submit --address "
+            f"{address} --working-dir . -- python -m flame_ray COMMAND; or use cluster.address=local",
         )
 
 

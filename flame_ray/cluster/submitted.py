@@ -1,5 +1,9 @@
-"""What a job of `ray job submit` may not do: write to a relative path, which lies in Ray's cache of the job's package."""
+"""What is special about a submitted job: a relative path lies in Ray's cache of the job's package, and is refused.
 
+After a stop, Ray's job server does not say how the job ended: the last line of its log does.
+"""
+
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +11,7 @@ from flame_ray.errors import ConfigError
 from flame_ray.storage.shared_paths import job_settings
 
 PACKAGES = "runtime_resources"  # the folder of each node in which Ray unpacks working directories
+ENDED = "flame-ray has ended with exit code"
 ROOT = "--set run.root=/shared/path, or s3://bucket/path"
 
 
@@ -22,7 +27,13 @@ def job_metadata() -> dict[str, Any]:
 
 def require_lasting(setting: str, path: str | Path, example: str) -> None:
     """Raises ConfigError for a relative path in a submitted job: it would be lost when the job's files change."""
-    if is_relative(str(path)) and is_submitted():
+    if is_submitted():
+        refuse_relative(setting, path, example)
+
+
+def refuse_relative(setting: str, path: str | Path, example: str) -> None:
+    """The same of a job that is about to be submitted."""
+    if is_relative(str(path)):
         raise ConfigError(
             f"an absolute path or a URL for {setting}, as this job was submitted",
             f"{path}, which would lie in Ray's cache of the job's package: it moves when a file changes, and no other node "
@@ -39,3 +50,18 @@ def is_relative(path: str) -> bool:
     """
     plain = path.removeprefix("file://").removeprefix("local://")
     return "://" not in plain and not Path(plain).expanduser().is_absolute()
+
+
+def last_words(exit_code: int) -> str:
+    """What a command that fails adds to its message in a submitted job: a line with its exit code; "" in any other process."""
+    return f"\n{ENDED} {exit_code}" if is_submitted() else ""
+
+
+def told_exit_code(log: str) -> int | None:
+    """The exit code that a job's log ends with; None if it has no such line, as after a kill.
+
+    >>> told_exit_code("round 1 train\\nflame-ray has ended with exit code 75\\n")
+    75
+    """
+    found = re.findall(rf"^{ENDED} (\d+)$", log, flags=re.MULTILINE)
+    return int(found[-1]) if found else None

@@ -6,8 +6,8 @@ Whatever can be known to fail is found before any actor is placed. A new run's f
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
     check_address(config.cluster)
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
-    checkpoints = Checkpoints(folder.checkpoints, config.run.keep_checkpoints)
+    checkpoints, screen = Checkpoints(folder.checkpoints, config.run.keep_checkpoints), Screen(console)
     advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
@@ -97,11 +97,12 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.check_resumable(config)
             config = _as_it_began(config, folder.models())
             stack.enter_context(take_lease(folder))
-        inputs = _check(config, folder, is_new=not resume)
-        shared = _shared_samples(config, inputs, name)
+        with closing(screen.begin("check the job")):
+            inputs = _check(config, folder, is_new=not resume)
+            shared = _shared_samples(config, inputs, name)
         dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
         check_capacity(config)
-        screen, scope = Screen(console), stack.enter_context(Scope(config))
+        scope = stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
@@ -119,7 +120,8 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
-        made = _resumed(stages, folder, checkpoints)
+        with closing(screen.begin("resume")):
+            made = _resumed(stages, folder, checkpoints)
         made = on_given_pairs(made, inputs.pairs) if inputs.pairs else made
         recorded = journal.wrap(shared.keeping(made, folder.storage) if shared else made, config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts.prompts)
@@ -144,9 +146,15 @@ def locate_run(config: Config, resume: str | None) -> tuple[Config, str]:
     return parse_config(tree, f"--resume {resume}"), path
 
 
-def take_lease(folder: RunFolder) -> Lease:
-    """If another process takes the run over, this one exits at once: any further write would go into the other's run."""
-    return Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code))
+@contextmanager
+def take_lease(folder: RunFolder) -> Iterator[None]:
+    """Own the run for the block, and note the submitted job that does.
+
+    If another process takes the run over, this one exits at once: any further write would go into the other's run.
+    """
+    with Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code)):
+        folder.note_submission()
+        yield
 
 
 def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:

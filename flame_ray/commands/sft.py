@@ -5,7 +5,7 @@ Whatever can be known to fail is found before anything is placed or written.
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import ray
@@ -64,14 +64,15 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
     check_address(config.cluster)
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
-    checkpoints = Checkpoints(folder.checkpoints)
+    checkpoints, screen = Checkpoints(folder.checkpoints), Screen(console)
     advice = f"continue with --resume {resume or name}"
     with ExitStack() as stack:
         if resume:
             advise(advice)
             folder.check_resumable(config)
             stack.enter_context(take_lease(folder))
-        inputs = check_sft(config, folder, is_new=not resume)
+        with closing(screen.begin("check the job")):
+            inputs = check_sft(config, folder, is_new=not resume)
         stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
         for role in sft_roles(config):  # one after another
             check_capacity(config, only=(role,))
@@ -79,7 +80,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
-        journal = SftJournal(folder, name, Screen(console), Metrics(name), checkpoints.trained() >= ROUND)
+        journal = SftJournal(folder, name, screen, Metrics(name), checkpoints.trained() >= ROUND)
         cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)
         with journal.recorded(), made as stages:

@@ -31,6 +31,11 @@ def load_config(path: Path | str | None, overrides: tuple[str, ...] = ()) -> Con
     return parse_config(tree, ", based on ".join(map(str, files)), overrides)
 
 
+def files_of(path: Path) -> list[Path]:
+    """A job file and its bases. Raises ConfigError if one cannot be read."""
+    return list(_with_bases(path))
+
+
 def parse_config(tree: dict, where: str, overrides: tuple[str, ...] = ()) -> Config:
     """Check a tree of settings; `where` says in errors where it came from, but for what the overrides set."""
     try:

@@ -37,7 +37,7 @@ def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
         "flame_ray": __version__,
         "python": platform.python_version(),
         "packages": installed_versions(),
-        "git_commit": _git_commit() or _told_commit(),
+        "git_commit": git_commit() or _told_commit(),
         "source_sha256": source_digest(),
         "command": hide_secrets(sys.argv),
         "machine": {
@@ -62,12 +62,12 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _git_commit() -> str | None:
-    """The commit of this checkout, with `+` when it has uncommitted changes; None outside a checkout.
+def git_commit(root: Path | None = None) -> str | None:
+    """The commit of a checkout, by default this one, with `+` when it has uncommitted changes; None outside a checkout.
 
     A package that is installed below another project's checkout is not of that one's commit.
     """
-    root = PACKAGE.parent
+    root = root or PACKAGE.parent
     if not (root / ".git").exists():
         return None
 

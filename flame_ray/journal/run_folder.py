@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from flame_ray.cluster.submitted import require_lasting
+from flame_ray.cluster.submitted import job_metadata, require_lasting
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
@@ -26,6 +26,7 @@ from flame_ray.storage.local_copy import Folder, folder_of
 
 RESERVE_BYTES = 256 * 2**20
 CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
+SUBMISSIONS = "submissions.json"  # ids of the jobs that were this run; there is none of a run that was not submitted
 FORMAT = 5  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 
@@ -107,6 +108,15 @@ class RunFolder:
     def models(self) -> dict[str, str]:
         """By their settings, the models that the run began with, with the commits of hub ids."""
         return self.read_json(ENVIRONMENT, {}).get("models", {})
+
+    def submissions(self) -> list[str]:
+        """The ids of the submitted jobs that were this run, the newest last."""
+        return self.read_json(SUBMISSIONS, [])
+
+    def note_submission(self) -> None:
+        """Adds this process's submitted job, if it is one."""
+        if submission := job_metadata().get("job_submission_id"):
+            self.write_json(SUBMISSIONS, [*self.submissions(), submission])
 
     def _refuse_existing(self, name: str) -> None:
         if self.storage.exists(name):

@@ -8,6 +8,8 @@ from rich.segment import Segment
 
 from flame_ray.shown import escaped, without_secrets
 
+WIDTH = 175  # columns of a table that is written to a file or a pipe
+
 
 class PlainConsole(Console):
     """A console without markup, that spells control codes out and hides the passwords of URLs."""
@@ -22,6 +24,12 @@ class PlainConsole(Console):
         """Colours are no text of a segment, so that only foreign control codes are left to spell out."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(escaped(segment.text, keep="\n"), segment.style)
+
+
+def standard_output() -> PlainConsole:
+    """As wide as the terminal; wider tables where there is no terminal."""
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=WIDTH)
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Shows the progress of a command: on a terminal a bar for each running stage, and everywhere a line for each finished one."""
+"""Shows the progress of a command: on a terminal a bar for each running stage, and everywhere a line for each finished one.
+
+Where there is no terminal, as in the log of a job, each running stage also has a line every half minute.
+"""
 
 import threading
 import time
@@ -7,14 +10,21 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+REMIND_S = 30.0
+
 
 class Bar:
-    """The bar of one running stage, made by `Screen.begin`. `end` replaces it by a line, `close` only removes it."""
+    """The bar of one running stage, made by `Screen.begin`. `end` replaces it by a line, `close` only removes it.
+
+    `done`, `total`: how far the stage is, as it was last told.
+    """
 
     def __init__(self, screen: "Screen", label: str):
         self.label, self.started = label, screen.clock()
+        self.done: int = 0
+        self.total: int | None = None
         self._screen = screen
-        self.task = screen.show(label)
+        self.task = screen.show(self)
 
     @property
     def seconds(self) -> float:
@@ -25,6 +35,7 @@ class Bar:
         self.started = self._screen.clock()
 
     def advance(self, done: int, total: int | None) -> None:
+        self.done, self.total = done, total
         self._screen.update(self, done, total)
 
     def close(self) -> None:
@@ -33,32 +44,49 @@ class Bar:
 
     def end(self, note: str) -> None:
         self.close()
+        self.say(note)
+
+    def say(self, note: str) -> None:
         line = f"{self.label:<18} {self.seconds:6.1f} s  {note}"
         self._screen.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    def remind(self) -> None:
+        """Say how far the stage is."""
+        of_all = f"{self.done} of {self.total}" if self.total else str(self.done)
+        self.say(f"goes on: {of_all} done" if self.done else "goes on")
+
 
 class Screen:
-    """The bars of all stages that are running. Stages may run at the same time, on several threads."""
+    """The bars of all stages that are running. Stages may run at the same time, on several threads.
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
-        self.console, self.clock = console, clock
+    `remind_s`: how often each has a line where there is no terminal.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic, remind_s: float = REMIND_S):
+        self.console, self.clock, self._remind_s = console, clock, remind_s
         self._bars: Progress | None = None
+        self._without_bar: list[Bar] = []
+        self._all_ended = threading.Event()
         self._lock = threading.Lock()
 
     def begin(self, label: str) -> Bar:
         return Bar(self, label)
 
-    def show(self, label: str) -> TaskID | None:
+    def show(self, bar: Bar) -> TaskID | None:
         """Add a bar; None where there is no terminal."""
         with self._lock:
             if not self.console.is_terminal:
+                self._without_bar.append(bar)
+                if len(self._without_bar) == 1:
+                    self._all_ended = threading.Event()
+                    threading.Thread(target=self._remind, args=(self._all_ended,), name="reminder", daemon=True).start()
                 return None
             if self._bars is None:
                 name = TextColumn("{task.description:<24}", markup=False)
                 columns = (SpinnerColumn(), name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
                 self._bars = Progress(*columns, console=self.console, transient=True)
                 self._bars.start()
-            return self._bars.add_task(label, total=None)
+            return self._bars.add_task(bar.label, total=None)
 
     def update(self, bar: Bar, done: int, total: int | None) -> None:
         with self._lock:
@@ -67,6 +95,10 @@ class Screen:
 
     def hide(self, bar: Bar) -> None:
         with self._lock:
+            if bar in self._without_bar:
+                self._without_bar.remove(bar)
+                if not self._without_bar:
+                    self._all_ended.set()
             if self._bars is None or bar.task is None:
                 return
             self._bars.remove_task(bar.task)
@@ -74,3 +106,8 @@ class Screen:
             if not self._bars.tasks:
                 self._bars.stop()
                 self._bars = None
+
+    def _remind(self, ended: threading.Event) -> None:
+        while not ended.wait(self._remind_s):
+            for bar in list(self._without_bar):
+                bar.remind()

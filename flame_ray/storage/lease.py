@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 OWNER = "owner.json"
 LOCK = ".owner.lock"
 SETTLE_S = 2.0  # longer than a process takes from reading the file to writing it
+STALE_S = 60.0  # a lease that was last renewed so long ago is nobody's any more, if its process cannot be looked up
 SAME_START_S = 30.0  # a start is measured from the boot, whose time changes when the clock is set
 
 
@@ -83,7 +84,7 @@ class Lease:
         self,
         storage: Storage,
         *,
-        stale_s: float = 60.0,
+        stale_s: float = STALE_S,
         renew_s: float = 10.0,
         on_lost: Callable[[], None] | None = None,
         clock: Clock | None = None,
@@ -156,7 +157,7 @@ class Lease:
         if owner is None or owner.token == me.token:
             return
         age = self._clock.now() - owner.renewed
-        if owner.running() if me.sees(owner) else age < self._stale_s:
+        if _lives(owner, me, age, self._stale_s):
             raise StorageError(
                 f"no other process to own the run at {self._storage.url}",
                 f"process {owner.pid} on {owner.host}, which renewed its lease {age:.0f} s ago",
@@ -168,19 +169,35 @@ class Lease:
         return self._owner is not None and found is not None and found.token == self._owner.token
 
     def _read(self) -> Owner | None:
-        if not self._storage.exists(OWNER):
-            return None
-        try:
-            return _OWNER.validate_json(self._storage.read(OWNER))
-        except ValidationError as error:
-            at = self._storage.at(OWNER)
-            raise StorageError(f"the owner of a run in {at}", "other content", "remove the file if no process runs") from error
+        return _read_owner(self._storage)
 
     def _write(self, owner: Owner) -> None:
         self._storage.write(OWNER, json.dumps(asdict(owner), indent=1).encode())
 
 
 _OWNER = TypeAdapter(Owner)
+
+
+def live_owner(storage: Storage, clock: Clock | None = None) -> Owner | None:
+    """The process that owns a run and lives, as far as can be seen from here. Raises StorageError if it cannot be read."""
+    now = (clock or Clock()).now()
+    owner = _read_owner(storage)
+    return owner if owner and _lives(owner, Owner.me(now), now - owner.renewed, STALE_S) else None
+
+
+def _lives(owner: Owner, me: Owner, age: float, stale_s: float) -> bool:
+    """Whether an owner lives, whose lease was renewed `age` seconds ago."""
+    return owner.running() if me.sees(owner) else age < stale_s
+
+
+def _read_owner(storage: Storage) -> Owner | None:
+    if not storage.exists(OWNER):
+        return None
+    try:
+        return _OWNER.validate_json(storage.read(OWNER))
+    except ValidationError as error:
+        at = storage.at(OWNER)
+        raise StorageError(f"the owner of a run in {at}", "other content", "remove the file if no process runs") from error
 
 
 @contextmanager

@@ -96,6 +96,7 @@ LIGHT = (
     ["doctor", "job.yaml", "--set", "rollout.sampels=3"],
     ["score", "--responses", "r.jsonl", "--out", "o.jsonl", "--decompose", "clauses"],
     ["agreement", "--labels", "l.jsonl", "--kind", "claims", "--checker", "oracle"],
+    ["submit", "job.yaml", "--set", "rollout.sampels=3"],
     ["audit", "mine", "--labels", "l.jsonl", "--seed", "1"],
     ["version"],
 )

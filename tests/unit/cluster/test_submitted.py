@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.cluster.submitted import is_submitted, job_metadata, require_lasting
+from flame_ray.cluster.submitted import is_submitted, job_metadata, last_words, require_lasting, told_exit_code
 from flame_ray.errors import ConfigError
 from flame_ray.storage.shared_paths import JOB
 
@@ -54,3 +54,12 @@ def test_a_relative_path_is_allowed_in_any_other_process():
 def test_a_variable_that_names_no_job_makes_none(monkeypatch, variable):
     monkeypatch.setenv(JOB, variable)
     assert not is_submitted()
+
+
+def test_a_submitted_job_that_fails_says_its_exit_code_in_a_last_line_and_others_do_not(submitted, monkeypatch):
+    log = f"round 1 train\nflame-ray: expected x; found y.{last_words(75)}\nRay says goodbye\n"
+    assert told_exit_code(log) == 75
+    assert told_exit_code(f"{last_words(3)}\n{log}") == 75
+    assert told_exit_code("the model: flame-ray has ended with exit code 0") is None
+    monkeypatch.delenv(JOB)
+    assert last_words(75) == ""

@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import time
+from contextlib import closing
 
 import pytest
 from rich.console import Console
@@ -118,3 +119,27 @@ def test_stages_on_many_threads_all_leave_their_lines(kind, request):
     done = re.findall(r"done (\d)\.(\d)\s", written.since(0))
     assert len(set(done)) == 80
     assert written.getvalue().count(HIDE_CURSOR) == written.getvalue().count(SHOW_CURSOR)
+
+
+def test_elsewhere_each_running_stage_has_a_line_again_and_again_until_it_ends():
+    written = Written()
+    screen = Screen(Console(file=written, width=200), remind_s=0.02)
+    with closing(screen.begin("round 1 train")) as train, closing(screen.begin("round 2 sample")) as sample:
+        train.advance(3, 10)
+        assert written.shows("round 1 train", "s  goes on: 3 of 10 done", "round 2 sample", "s  goes on\n")
+        sample.advance(40, None)
+        assert written.shows("s  goes on: 40 done")
+    reminders = [each for each in threading.enumerate() if each.name == "reminder" and each.is_alive()]
+    for each in reminders:
+        each.join(PATIENCE_S)
+        assert not each.is_alive()
+    with closing(screen.begin("round 3 train")):
+        assert written.shows("round 3 train", "goes on")
+
+
+def test_a_terminal_has_bars_and_no_such_lines():
+    written = Written()
+    screen = Screen(Console(file=written, force_terminal=True, width=120), remind_s=0.02)
+    with closing(screen.begin("round 1 train")):
+        assert written.shows("round 1 train")
+    assert "goes on" not in written.getvalue()

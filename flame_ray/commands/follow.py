@@ -1,0 +1,73 @@
+"""Follows the log of a submitted run, and finds out how it ended: from the job server, its folder, or its last line."""
+
+import sys
+from functools import partial
+
+from rich.console import Console
+
+from flame_ray.cluster.job_log import follow
+from flame_ray.cluster.job_server import JobServer, Submission
+from flame_ray.cluster.submitted import told_exit_code
+from flame_ray.errors import StorageError
+from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.run_status import has_record, read_status
+from flame_ray.shown import escaped, without_secrets
+from flame_ray.storage.filesystem import Storage
+
+DETACHED = 130  # as a shell says of Ctrl-C
+
+
+def follow_run(server: JobServer, submission: str, run: str, folder: str | None, console: Console) -> int:
+    """Shows the log until the end. Returns the run's exit code, or 130 after Ctrl-C, which leaves the job as it is."""
+    try:
+        ended = follow(server, submission, show_log, partial(_remind, console))
+    except KeyboardInterrupt:
+        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+        say(f"\n{submission} goes on. Follow it: flame-ray logs {run} --follow; end it: flame-ray stop {run}")
+        return DETACHED
+    code = exit_code_of(ended, server, folder)
+    console.print(f"{submission} has ended: {ended.status}, exit code {code}", highlight=False, markup=False, soft_wrap=True)
+    if ended.exit_code is None and ended.message:
+        console.print(ended.message, highlight=False, markup=False, soft_wrap=True)
+    return code
+
+
+def show_log(text: str) -> None:
+    """A job's log may hold a model's text: it is shown, and never obeyed."""
+    sys.stdout.write(escaped(without_secrets(text.replace("\r\n", "\n").replace("\r", "\n")), keep="\n\t"))
+    sys.stdout.flush()
+
+
+def _remind(console: Console, job: Submission) -> None:
+    console.print(f"{job.id}: {job.status}; {job.message}", highlight=False, markup=False, soft_wrap=True)
+
+
+def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:
+    """The exit code of a run whose job has ended. Raises StorageError if nobody knows it: it did not begin, or was killed.
+
+    The folder is asked after a stop alone: that of a job that Ray could not start says how an earlier job ended.
+    """
+    recorded = _recorded(folder) if job.status == "STOPPED" else None
+    known = (job.exit_code, recorded, told_exit_code(server.log(job.id)))
+    code = next((each for each in known if each is not None), None)
+    if code is None:
+        found = f"{job.id}, which the job server calls {job.status}: {job.message or 'no reason given'}"
+        raise StorageError("a run that says how it ended, in its folder or in its log", found, "read its log, and resume it")
+    return code if code >= 0 else 128 - code  # of a signal
+
+
+def _recorded(folder: str | None) -> int | None:
+    """The exit code by the run's folder; None where that cannot be seen from here."""
+    seen = seen_folder(folder)
+    return read_status(seen).exit_code if seen else None
+
+
+def seen_folder(path: str | None) -> RunFolder | None:
+    """A run's folder by its path or URL, if it can be seen from here and has a run's record."""
+    if path is None:
+        return None
+    try:
+        folder = RunFolder(Storage(path))
+        return folder if has_record(folder) else None
+    except StorageError:  # of a store whose credentials or driver this machine lacks
+        return None

@@ -1,0 +1,89 @@
+"""The signatures of the commands that send a job to a cluster and look after it. `cli.py` has those of all others."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flame_ray.commands.options import JobFile, Set
+from flame_ray.report.console import standard_output
+
+if TYPE_CHECKING:
+    from flame_ray.cluster.job_server import JobServer
+
+app = typer.Typer(rich_markup_mode=None)
+PANEL = "On a cluster"
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="The dashboard of the head, such as http://10.0.0.1:8265; or else RAY_API_SERVER_ADDRESS or RAY_ADDRESS.",
+    ),
+]
+Run = Annotated[str, typer.Argument(help="A run: its id, or its folder.")]
+
+
+@app.command(rich_help_panel=PANEL)
+def submit(
+    job: JobFile,
+    set_: Set = None,
+    address: Address = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Resume an unfinished run, as a new job: its id, or its folder.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", help="A variable of this shell, such as HF_TOKEN, that the job gets too. May be repeated."),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not follow the log until the run ends.")] = False,
+) -> None:
+    """Check a job, send it with this folder to a cluster, and follow its log until the run ends. Exits as the run does."""
+    from flame_ray.config.load import load_config
+
+    load_config(job, tuple(set_ or ()))  # what is wrong in it is said before anything heavy is loaded
+    from flame_ray.cluster.job_server import connect
+    from flame_ray.commands.submit import SubmitRequest
+    from flame_ray.commands.submit import submit as send
+
+    request = SubmitRequest(Path(job), tuple(set_ or ()), resume, tuple(env or ()), not no_wait)
+    raise typer.Exit(send(request, connect(address), standard_output()))
+
+
+@app.command(rich_help_panel=PANEL)
+def status(run: Run, address: Address = None) -> None:
+    """Say where a run stands, by its folder and by the cluster that it was submitted to."""
+    from flame_ray.commands.jobs import status as show
+
+    show(run, _server(run, address), standard_output())
+
+
+@app.command(rich_help_panel=PANEL)
+def logs(
+    run: Run,
+    address: Address = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run ends; then exit as it does.")] = False,
+) -> None:
+    """Show the log of a submitted run."""
+    from flame_ray.cluster.job_server import connect
+    from flame_ray.commands.jobs import logs as show
+
+    raise typer.Exit(show(run, connect(address), follow, standard_output()))
+
+
+@app.command(rich_help_panel=PANEL)
+def stop(run: Run, address: Address = None) -> None:
+    """Stop a run, here or on a cluster, and wait until it has stored its state. Fails if it was killed before that."""
+    from flame_ray.commands.jobs import stop as end
+
+    end(run, _server(run, address), standard_output())
+
+
+def _server(run: str, address: str | None) -> "JobServer | None":
+    """The job server, if an address is given."""
+    from flame_ray.cluster.job_server import address_given, connect
+    from flame_ray.commands.jobs import reached
+
+    if address_given(address) is None:
+        return None
+    return reached(lambda: connect(address), run, address is not None, standard_output())

@@ -1,0 +1,93 @@
+"""What a job server is asked, where it is, and what is said when it does not answer."""
+
+import pytest
+import requests
+from ray.exceptions import AuthenticationError
+
+from flame_ray.cluster.job_server import (
+    VARIABLES,
+    JobServer,
+    Order,
+    address_given,
+    asking,
+    connect,
+    newest,
+    nodes_of,
+)
+from flame_ray.errors import ConfigError, PlacementError, StorageError
+from tests.doubles import FakeJob, FakeJobClient
+
+AT = "http://head:8265"
+
+
+@pytest.fixture(autouse=True)
+def no_address(monkeypatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+
+
+def test_the_option_counts_before_the_variables_and_these_in_rays_order(monkeypatch):
+    assert address_given(None) is None
+    monkeypatch.setenv("RAY_ADDRESS", "b")
+    assert address_given(None) == "b"
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "a")
+    assert address_given(None) == "a" and address_given("c") == "c"
+
+
+def test_without_an_address_the_message_says_how_to_give_one():
+    with pytest.raises(ConfigError, match=r"no --address, and no RAY_API_SERVER_ADDRESS or RAY_ADDRESS.*--address http://"):
+        connect(None)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:99999"])
+def test_an_address_where_nothing_listens_is_refused_with_what_it_should_be(address):
+    with pytest.raises(PlacementError, match=f"the job server of a Ray cluster at {address}.*such as http://10"):
+        connect(address)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AuthenticationError("Authentication required"), "a token that the head at .*RAY_AUTH_MODE=token"),
+        (requests.exceptions.ReadTimeout("slow"), "the job server of a Ray cluster.*ReadTimeout: slow"),
+        (RuntimeError("Request failed with status code 500: a\nb"), r"status code 500: a\. To fix"),
+        (KeyError("ray_version"), "KeyError"),
+    ],
+)
+def test_each_way_in_which_rays_client_fails_is_one_message(error, said):
+    with pytest.raises(PlacementError, match=said), asking(AT):
+        raise error
+
+
+def test_an_order_is_sent_with_its_folder_its_variables_and_its_metadata():
+    client = FakeJobClient()
+    JobServer(client, AT).submit(Order("mine", "python -m flame_ray", "/here", {"A": "1"}, {"run_id": "mine"}))
+    assert client.sent == [
+        {
+            "submission_id": "mine",
+            "entrypoint": "python -m flame_ray",
+            "runtime_env": {"working_dir": "/here", "env_vars": {"A": "1"}},
+            "metadata": {"run_id": "mine"},
+        }
+    ]
+
+
+def test_the_jobs_of_a_run_are_found_by_their_metadata_their_id_or_the_runs_record_the_newest_last():
+    jobs = [
+        FakeJob("mine-2", start_time=3, metadata={"run_id": "mine"}),
+        FakeJob("mine", start_time=2),
+        FakeJob("raysubmit_1", start_time=1),
+        FakeJob("mine-not", metadata={"run_id": "mine-not"}),
+        FakeJob(None, start_time=4, metadata={"run_id": "mine"}),
+    ]
+    server = JobServer(FakeJobClient(*jobs), AT)
+    assert [each.id for each in server.submissions("mine", ["raysubmit_1"])] == ["raysubmit_1", "mine", "mine-2"]
+    assert newest("mine", server).id == "mine-2"
+    with pytest.raises(StorageError, match=f"a submitted job of run other; found none at {AT}"):
+        newest("other", server)
+
+
+def test_nodes_may_come_if_a_launcher_started_some_or_if_none_has_a_cpu():
+    assert not nodes_of([({"CPU": 2.0}, {}), ({"CPU": 2.0}, {"a": "b"})]).may_grow
+    assert nodes_of([({"CPU": 2.0}, {"ray.io/node-group": "head"})]).may_grow
+    assert nodes_of([({"memory": 2.0}, {})]).may_grow

@@ -1,0 +1,166 @@
+"""Looking at a run and stopping it, by its folder and by its jobs."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from flame_ray.cluster.job_server import JobServer
+from flame_ray.commands import jobs
+from flame_ray.config import Config
+from flame_ray.errors import ConfigError, PlacementError, StorageError
+from flame_ray.journal.run_folder import SUBMISSIONS, RunFolder
+from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.lease import OWNER, _machine
+from tests.doubles import FakeJob, FakeJobClient
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> RunFolder:
+    """The folder of a run `mine` that was submitted as a job of another name. A process elsewhere owns it."""
+    monkeypatch.chdir(tmp_path)
+    made = RunFolder(Storage(tmp_path / "shared" / "mine"))
+    made.create(Config(), {})
+    made.write_json(SUBMISSIONS, ["raysubmit_1"])
+    own(made, "far", 1, "there")
+    return made
+
+
+def own(run: RunFolder, host: str, pid: int, machine: str, started: float = 0.0) -> None:
+    owner = {"token": "t", "host": host, "pid": pid, "machine": machine}
+    run.write_json(OWNER, owner | {"started": started, "renewed": jobs.time.time()})
+
+
+def server(*found: FakeJob, stopped=lambda job: None) -> JobServer:
+    return JobServer(FakeJobClient(*found, stopped=stopped), "http://head:8265")
+
+
+def end(run: RunFolder, status: str | None, job: FakeJob) -> None:
+    """How a job ends: it writes its record, or is killed."""
+    job.status = "STOPPED"
+    run.storage.remove(OWNER)
+    if status:
+        run.write_json("summary.json", {"status": status})
+
+
+def test_the_state_is_told_without_a_cluster(run, console):
+    jobs.status(run.storage.url, None, console)
+    printed = console.file.getvalue()
+    assert "state     running\n" in printed and f"rounds    none of {Config().run.rounds} done\n" in printed
+    assert "process   1 on far, " in printed and "raysubmit_1 (--address of their cluster shows more)" in printed
+    end(run, None, FakeJob("raysubmit_1"))
+    jobs.status(run.storage.url, None, console)
+    said = "state     killed\nrounds    none of 3 done\ngo on     --resume mine\n"
+    assert said not in printed and said in console.file.getvalue()
+
+
+def test_the_jobs_of_a_run_are_told_and_its_folder_is_found_by_them(run, console):
+    job = FakeJob("mine", "FAILED", 3, metadata={"run_id": "mine", "run_folder": run.storage.url})
+    jobs.status("mine", server(job), console)
+    assert f"folder    {run.storage.url}\n" in console.file.getvalue()
+    assert "job mine  FAILED, exit code 3\n" in console.file.getvalue()
+
+
+def test_a_run_whose_folder_cannot_be_seen_is_told_by_its_jobs(run, console):
+    job = FakeJob("other", metadata={"run_id": "other", "run_folder": "nowhere://bucket/other"})
+    jobs.status("other", server(job), console)
+    assert "no folder that can be seen from here" in console.file.getvalue()
+    assert "job other RUNNING" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("found", [None, server()])
+def test_a_run_that_nobody_knows_is_an_error_with_the_path(run, found, console):
+    with pytest.raises(StorageError, match=r"the folder of a run; found no .*runs/nobody/config\.yaml"):
+        jobs.status("nobody", found, console)
+
+
+def test_a_stop_waits_until_the_run_has_written_how_it_ended(run, console, monkeypatch):
+    monkeypatch.setattr(jobs, "REMIND_S", 0.0)
+    job, told, looks = FakeJob("raysubmit_1"), [], []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            end(run, "interrupted", job)
+
+    jobs.stop(run.storage.url, server(job, stopped=told.append), console, sleep)
+    assert told == [job] and len(looks) == 3
+    assert console.file.getvalue().count("waiting for the end of mine") == 3
+    assert console.file.getvalue().endswith("mine has ended: interrupted; continue with --resume mine\n")
+
+
+def test_a_stop_whose_run_was_killed_is_an_error(run, console):
+    job = FakeJob("raysubmit_1")
+    with pytest.raises(StorageError, match=r"whose process was killed before it wrote how it ended.*--resume mine"):
+        jobs.stop(run.storage.url, server(job, stopped=partial(end, run, None)), console)
+
+
+def test_a_stop_of_a_run_whose_folder_cannot_be_seen_believes_the_last_line_of_its_log(run, console):
+    job = FakeJob("other", metadata={"run_id": "other"}, pieces=["flame-ray has ended with exit code 75\n"])
+
+    def stopped(job: FakeJob) -> None:
+        job.status = "STOPPED"
+
+    jobs.stop("other", server(job, stopped=stopped), console)
+    assert "other has ended with exit code 75" in console.file.getvalue()
+    job.status, job.pieces = "RUNNING", []
+    with pytest.raises(StorageError, match="a run that says how it ended"):
+        jobs.stop("other", server(job, stopped=stopped), console)
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(run, console):
+    end(run, "complete", FakeJob("raysubmit_1"))
+    jobs.stop(run.storage.url, server(FakeJob("raysubmit_1", "SUCCEEDED", 0)), console)
+    assert console.file.getvalue() == "mine has ended: complete\n"
+
+
+def test_a_run_of_this_machine_is_stopped_by_a_signal(run, console):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        own(run, os.uname().nodename, process.pid, _machine(), psutil.Process(process.pid).create_time())
+        run.write_json("summary.json", {"status": "interrupted"})
+        jobs.stop(run.storage.url, None, console, lambda seconds: None)
+        assert process.wait(30) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.stdin.close()
+
+
+def test_a_run_of_another_machine_needs_the_address(run, console):
+    with pytest.raises(ConfigError, match=r"found process 1 on far.*--address"):
+        jobs.stop(run.storage.url, None, console)
+
+
+def test_a_run_that_is_not_there_cannot_be_stopped(run, console):
+    with pytest.raises(StorageError, match=r"a run nobody that goes on.*--address"):
+        jobs.stop("nobody", None, console)
+
+
+def test_the_log_is_that_of_the_newest_job(run, console, capsys):
+    found = [FakeJob("raysubmit_1", "FAILED", 3, 1, pieces=["old"]), FakeJob("mine", "FAILED", 5, 2, pieces=["new"])]
+    assert jobs.logs(run.storage.url, server(*found), False, console) == 0
+    assert capsys.readouterr().out == "new"
+    assert jobs.logs(run.storage.url, server(*found), True, console) == 5
+
+
+def test_a_head_that_is_away_matters_only_if_it_was_named_or_the_folder_is_not_here(run, console):
+    def away() -> JobServer:
+        raise PlacementError("a head", "nothing", "start it")
+
+    assert jobs.reached(away, run.storage.url, False, console) is None
+    assert "without the job server: nothing" in console.file.getvalue()
+    for name, given in ((run.storage.url, True), (str(Path("nowhere/mine")), False)):
+        with pytest.raises(PlacementError):
+            jobs.reached(away, name, given, console)

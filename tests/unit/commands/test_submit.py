@@ -1,0 +1,173 @@
+"""What is sent for a job, what is refused before, and the exit code of what was followed."""
+
+import io
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from flame_ray.cluster.job_server import STOP_WAIT, JobServer, Nodes, Submission
+from flame_ray.commands import follow
+from flame_ray.commands.submit import SubmitRequest, free_submission, plan, submit
+from flame_ray.config import Config
+from flame_ray.config.load import load_config
+from flame_ray.errors import ConfigError, StorageError
+from flame_ray.journal.run_folder import RunFolder
+from flame_ray.storage.filesystem import Storage
+from tests.doubles import FakeJob, FakeJobClient
+
+AT = "http://127.0.0.1:8265"
+
+
+class Server(JobServer):
+    """A job server of one large node. What is submitted becomes a job with this status, exit code and log."""
+
+    def __init__(self, *jobs: FakeJob, becomes: FakeJob | None = None, cpus: float = 64.0):
+        super().__init__(FakeJobClient(*jobs), AT)
+        self._becomes, self._cpus = becomes, cpus
+
+    def nodes(self) -> Nodes:
+        return Nodes(({"CPU": self._cpus},), False)
+
+    def submit(self, order) -> None:
+        super().submit(order)
+        if self._becomes:
+            self._becomes.submission_id = order.submission
+            self.client.jobs.append(self._becomes)
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "job.yaml").write_text(f"run: {{root: {tmp_path}/runs, name: mine}}\n")
+    return Path("job.yaml")
+
+
+def sent(server: Server, request: SubmitRequest) -> tuple[int, dict, str]:
+    console = Console(file=io.StringIO(), width=200)
+    code = submit(request, server, console)
+    return code, server.client.sent[-1] if server.client.sent else {}, console.file.getvalue()
+
+
+def test_a_job_is_sent_with_a_run_id_that_its_submission_and_its_metadata_share(job, monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET", "hush")
+    request = SubmitRequest(job, ("run.rounds=1",), environment=("SECRET",), follow=False)
+    code, order, printed = sent(Server(), request)
+    run = order["submission_id"]
+    assert code == 0 and run.startswith("mine-20")
+    assert shlex.split(order["entrypoint"]) == [
+        "python", "-m", "flame_ray", "run", "job.yaml", "--set=run.rounds=1", f"--set=run.id={run}"
+    ]  # fmt: skip
+    assert order["metadata"] == {"run_id": run, "run_folder": f"{tmp_path}/runs/{run}", "job_file": "job.yaml"}
+    limits = Config().cluster
+    least = limits.step_timeout_s + limits.save_timeout_s
+    assert order["runtime_env"]["working_dir"] == str(Path.cwd())
+    assert order["runtime_env"]["env_vars"]["SECRET"] == "hush" and "hush" not in printed
+    assert int(order["runtime_env"]["env_vars"][STOP_WAIT]) > least
+    assert f"flame-ray stop {run}" in printed
+
+
+def test_the_time_to_stop_can_be_set_by_the_shell(job, monkeypatch):
+    monkeypatch.setenv(STOP_WAIT, "7")
+    _, order, _ = sent(Server(), SubmitRequest(job, environment=(STOP_WAIT,), follow=False))
+    assert order["runtime_env"]["env_vars"] == {STOP_WAIT: "7"}
+
+
+def test_a_fine_tuning_is_sent_as_one(job):
+    job.write_text(job.read_text() + "sft: {sources: [{source: /a.jsonl}]}\nlearner: {loss: nll}\n")
+    _, order, _ = sent(Server(), SubmitRequest(job, follow=False))
+    assert "-m flame_ray sft job.yaml" in order["entrypoint"]
+
+
+def test_a_resumed_run_is_a_new_job_under_its_old_id(job):
+    server = Server(FakeJob("a", "STOPPED", metadata={"run_id": "a"}), FakeJob("a-2", "FAILED", metadata={"run_id": "a"}))
+    _, order, _ = sent(server, SubmitRequest(job, resume="a", follow=False))
+    assert order["submission_id"] == "a-3" and order["metadata"]["run_id"] == "a"
+    assert order["entrypoint"].endswith("run job.yaml --resume a")
+
+
+def test_a_run_whose_job_goes_on_is_not_sent_again(job):
+    server = Server(FakeJob("a", "RUNNING", metadata={"run_id": "a"}))
+    with pytest.raises(StorageError, match=r"no other job to be run a; found a, which goes on.*flame-ray stop a"):
+        free_submission("a", server)
+
+
+def test_a_resumed_run_with_other_settings_is_refused_before_anything_is_sent(job, tmp_path):
+    RunFolder(Storage(tmp_path / "runs" / "a")).create(load_config(job), {})
+    with pytest.raises(ConfigError, match=r"run\.seed: 0 -> 5"):
+        sent(Server(), SubmitRequest(job, ("run.seed=5",), resume="a"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (SubmitRequest(Path("job.yaml"), ("run.root=runs",)), r"an absolute path or a URL for run\.root.*--set run\.root="),
+        (SubmitRequest(Path("job.yaml"), ("run.samples=runs",)), r"for run\.samples"),
+        (SubmitRequest(Path("job.yaml"), ("run.root=s3://me:pass@bucket/runs",)), r"without passwords.*--env"),
+        (SubmitRequest(Path("job.yaml"), (f"run.name={'x' * 60}",)), r"run\.id"),
+        (SubmitRequest(Path("job.yaml"), resume=" "), r"--resume with a run's id or folder"),
+        (SubmitRequest(Path("job.yaml"), resume="runs/a"), r"for --resume"),
+    ],
+)
+def test_what_a_submitted_job_cannot_have_is_refused_with_the_way_out(job, request_, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        plan(load_config(request_.job, request_.settings), request_)
+    assert "pass@" not in str(caught.value)
+
+
+def test_a_job_file_outside_the_folder_that_is_sent_is_refused(job, tmp_path):
+    (tmp_path / "other.yaml").write_text(job.read_text())
+    with pytest.raises(ConfigError, match=r"a job file in .*here, the folder that is sent; found .*other\.yaml"):
+        sent(Server(), SubmitRequest(tmp_path / "other.yaml"))
+    job.write_text("base: ../other.yaml\n")
+    with pytest.raises(ConfigError, match=r"found \.\./other\.yaml"):
+        sent(Server(), SubmitRequest(job))
+
+
+@pytest.mark.parametrize("name", ["NOT_SET_ANYWHERE", "HF_TOKEN=hush"])
+def test_a_variable_that_is_not_set_is_refused_and_no_value_is_shown(job, name):
+    with pytest.raises(ConfigError, match="--env with names of variables") as caught:
+        sent(Server(), SubmitRequest(job, environment=(name,)))
+    assert "hush" not in str(caught.value)
+
+
+def test_nothing_is_sent_if_a_check_finds_a_problem(job):
+    code, order, printed = sent(Server(cpus=0.5), SubmitRequest(job))
+    assert code == 5 and not order and "not ready on cluster of 1 node" in printed
+
+
+def test_the_log_is_shown_and_the_exit_code_is_that_of_the_run(job, capsys):
+    becomes = FakeJob("", "FAILED", 3, pieces=["round 1\x1b[2J\n", "at s3://me:pass@bucket\r50 %\r\n"])
+    code, _, printed = sent(Server(becomes=becomes), SubmitRequest(job))
+    assert code == 3 and "has ended: FAILED, exit code 3" in printed
+    assert capsys.readouterr().out == "round 1\\x1b[2J\nat s3://me:***@bucket\n50 %\n"
+
+
+def test_ctrl_c_leaves_the_job_and_says_how_to_go_on(job, monkeypatch):
+    def pressed(*words, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow, "follow", pressed)
+    code, order, printed = sent(Server(), SubmitRequest(job))
+    run = order["submission_id"]
+    assert code == 130 and f"{run} goes on. Follow it: flame-ray logs {run} --follow; end it: flame-ray stop {run}" in printed
+
+
+def ended(status: str, exit_code: int | None = None) -> Submission:
+    return Submission("mine", status, exit_code, 0, "why", {})
+
+
+def test_after_a_stop_the_exit_code_is_that_of_the_record_or_else_of_the_logs_last_line(tmp_path):
+    said = FakeJob("mine", pieces=["a\nflame-ray has ended with exit code 75\n"])
+    server, folder = Server(said), RunFolder(Storage(tmp_path / "mine"))
+    assert follow.exit_code_of(ended("STOPPED"), server, str(tmp_path / "mine")) == 75
+    folder.create(Config(), {})
+    folder.write_json("summary.json", {"status": "complete"})
+    assert follow.exit_code_of(ended("STOPPED"), server, folder.storage.url) == 0
+    assert follow.exit_code_of(ended("FAILED"), server, folder.storage.url) == 75
+    assert follow.exit_code_of(ended("FAILED", -9), server, None) == 137
+    with pytest.raises(StorageError, match=r"found mine, which the job server calls STOPPED: why"):
+        follow.exit_code_of(ended("STOPPED"), Server(FakeJob("mine")), None)
