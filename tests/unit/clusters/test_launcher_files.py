@@ -1,254 +1,38 @@
-"""Both cluster files are accepted by what will read them, agree with pyproject.toml, and open nothing to the world.
-
-Ray's own code reads both files, offline: the launcher's validator for AWS, the autoscaler's reading of a RayCluster for
-KubeRay. Ray does not look inside pods, so the models below do: they name exactly the fields of Kubernetes and of ray.io/v1
-that the manifest uses, and a key outside them is an error.
-"""
+"""Ray's launcher accepts its three files, which install the lock, bring nodes when asked for, and open nothing to the world."""
 
 import copy
-import logging
-import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Literal
 
 import pytest
 import yaml
 from jsonschema import ValidationError as RaySchemaError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
-from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-import flame_ray
 from flame_ray.config.load import load_config
+from tests.unit.clusters.kubernetes import cluster_spec, pods
+from tests.unit.clusters.launches import LAUNCHED, REPOSITORY
+from tests.unit.clusters.test_locks import PROJECT
 
-REPOSITORY = Path(__file__).parents[3]
-AWS, KUBERAY = REPOSITORY / "clusters" / "aws.yaml", REPOSITORY / "clusters" / "kuberay.yaml"
-PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-RAY = next(pin.partition("==")[2] for pin in PYPROJECT["project"]["dependencies"] if pin.startswith("ray["))
+ON_PREMISES = "on-premises.yaml"
+FILES = (*LAUNCHED, ON_PREMISES)
+ROLE = "flame-ray/role"
 
-Text = Annotated[str, Field(min_length=1)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(m|Mi|Gi|Ti)?$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=0)]
-Labels = dict[Text, Text]
+of_each_file = pytest.mark.parametrize("name", FILES)
+of_each_cloud = pytest.mark.parametrize("name", LAUNCHED)
 
 
-class Kubernetes(BaseModel):
-    """An object of the Kubernetes API: camelCase keys, no coercion, nothing that is not named."""
+def shipped(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / "clusters" / name).read_text(encoding="utf-8"))
 
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
-
-class Metadata(Kubernetes):
-    name: Text
-    namespace: Text
-
-
-class Resources(Kubernetes):
-    requests: dict[Literal["cpu", "memory", "nvidia.com/gpu"], Quantity]
-    limits: dict[Literal["cpu", "memory", "nvidia.com/gpu"], Quantity]
-
-
-class Capabilities(Kubernetes):
-    drop: list[Literal["ALL"]]
-
-
-class Seccomp(Kubernetes):
-    type: Literal["RuntimeDefault"]
-
-
-class ContainerSecurity(Kubernetes):
-    allow_privilege_escalation: Literal[False]
-    run_as_non_root: Literal[True]
-    capabilities: Capabilities
-    seccomp_profile: Seccomp
-
-
-class PodSecurity(Kubernetes):
-    run_as_non_root: Literal[True]
-    run_as_user: Annotated[int, Field(ge=1)]
-    run_as_group: Annotated[int, Field(ge=1)]
-    fs_group: Annotated[int, Field(ge=1)]
-    fs_group_change_policy: Literal["OnRootMismatch", "Always"]
-
-
-class ContainerPort(Kubernetes):
-    container_port: Port
-    name: Text
-
-
-class VolumeMount(Kubernetes):
-    name: Text
-    mount_path: Text
-
-
-class Container(Kubernetes):
-    name: Text
-    image: Text
-    image_pull_policy: Literal["IfNotPresent"]
-    security_context: ContainerSecurity
-    resources: Resources
-    ports: list[ContainerPort] = []
-    volume_mounts: list[VolumeMount]
-
-
-class Claim(Kubernetes):
-    claim_name: Text
-
-
-class EmptyDir(Kubernetes):
-    size_limit: Quantity
-
-
-class Volume(Kubernetes):
-    name: Text
-    persistent_volume_claim: Claim | None = None
-    empty_dir: EmptyDir | None = None
-
-
-class Toleration(Kubernetes):
-    key: Text
-    operator: Literal["Exists"]
-    effect: Literal["NoSchedule"]
-
-
-class PodSpec(Kubernetes):
-    restart_policy: Literal["Never"]
-    automount_service_account_token: bool | None = None
-    termination_grace_period_seconds: Count | None = None
-    security_context: PodSecurity
-    node_selector: Labels = {}
-    tolerations: list[Toleration] = []
-    containers: list[Container]
-    volumes: list[Volume]
-
-
-class PodTemplate(Kubernetes):
-    spec: PodSpec
-
-
-class HeadGroup(Kubernetes):
-    service_type: Literal["ClusterIP"]
-    labels: Labels
-    ray_start_params: dict[Literal["num-cpus", "dashboard-host"], str]
-    template: PodTemplate
-
-
-class WorkerGroup(Kubernetes):
-    group_name: Text
-    labels: Labels
-    replicas: Count
-    min_replicas: Count
-    max_replicas: Count
-    ray_start_params: dict[Literal["num-cpus"], str]
-    template: PodTemplate
-
-
-class AuthOptions(Kubernetes):
-    mode: Literal["token"]
-
-
-class AutoscalerOptions(Kubernetes):
-    version: Literal["v2"]
-    upscaling_mode: Literal["Default", "Conservative", "Aggressive"]
-    idle_timeout_seconds: Count
-    image_pull_policy: Literal["IfNotPresent"]
-    resources: Resources
-    security_context: ContainerSecurity
-
-
-class RayClusterSpec(Kubernetes):
-    ray_version: Text
-    auth_options: AuthOptions
-    enable_in_tree_autoscaling: Literal[True]
-    autoscaler_options: AutoscalerOptions
-    head_group_spec: HeadGroup
-    worker_group_specs: list[WorkerGroup]
-
-
-class RayCluster(Kubernetes):
-    api_version: Literal["ray.io/v1"]
-    kind: Literal["RayCluster"]
-    metadata: Metadata
-    spec: RayClusterSpec
-
-
-class StorageRequest(Kubernetes):
-    requests: dict[Literal["storage"], Quantity]
-
-
-class VolumeClaimSpec(Kubernetes):
-    access_modes: list[Literal["ReadWriteMany"]]
-    resources: StorageRequest
-
-
-class VolumeClaim(Kubernetes):
-    api_version: Literal["v1"]
-    kind: Literal["PersistentVolumeClaim"]
-    metadata: Metadata
-    spec: VolumeClaimSpec
-
-
-class Selector(Kubernetes):
-    match_labels: Labels
-
-
-class Peer(Kubernetes):
-    pod_selector: Selector | None = None
-    namespace_selector: Selector | None = None
-
-
-class PolicyPort(Kubernetes):
-    protocol: Literal["TCP"]
-    port: Port
-
-
-class IngressRule(Kubernetes):
-    peers: Annotated[list[Peer], Field(alias="from", min_length=1)]
-    ports: list[PolicyPort] | None = None
-
-
-class NetworkPolicySpec(Kubernetes):
-    pod_selector: Selector
-    policy_types: list[Literal["Ingress"]]
-    ingress: list[IngressRule]
-
-
-class NetworkPolicy(Kubernetes):
-    api_version: Literal["networking.k8s.io/v1"]
-    kind: Literal["NetworkPolicy"]
-    metadata: Metadata
-    spec: NetworkPolicySpec
-
-
-KINDS = {"RayCluster": RayCluster, "PersistentVolumeClaim": VolumeClaim, "NetworkPolicy": NetworkPolicy}
-
-
-def aws() -> dict:
-    return yaml.safe_load(AWS.read_text(encoding="utf-8"))
-
-
-def launched() -> dict:
-    """The AWS file as `ray up` would use it: with Ray's defaults merged in."""
-    config = prepare_config(aws())
+def launched(name: str) -> dict:
+    """A file as `ray up` would use it: with Ray's defaults merged in."""
+    config = prepare_config(shipped(name))
     validate_config(config)
     return config
 
 
-def manifest() -> list[dict]:
-    return list(yaml.safe_load_all(KUBERAY.read_text(encoding="utf-8")))
-
-
-def kuberay() -> RayCluster:
-    return RayCluster.model_validate(manifest()[0])
-
-
-def pods() -> dict[str, PodSpec]:
-    spec = kuberay().spec
-    workers = {group.group_name: group.template.spec for group in spec.worker_group_specs}
-    return {"head": spec.head_group_spec.template.spec, **workers}
+def node_configs(name: str) -> dict[str, dict]:
+    return {kind: node["node_config"] for kind, node in shipped(name)["available_node_types"].items()}
 
 
 def gpus_of_the_largest_paper_job() -> float:
@@ -256,38 +40,16 @@ def gpus_of_the_largest_paper_job() -> float:
     return max(sum(group.workers * group.gpus for group in (c.rollout, c.judge, c.learner)) for c in configs)
 
 
-def paths_of(tree: object, path: tuple = ()) -> list[tuple]:
-    """The path of every key of every mapping in a document, except the free-form ones (labels, quantities, Ray's flags)."""
-    if isinstance(tree, list):
-        return [found for place, item in enumerate(tree) for found in paths_of(item, (*path, place))]
-    if not isinstance(tree, dict) or (path and path[-1] in FREE_FORM):
-        return []
-    return [found for key, value in tree.items() for found in [(*path, key), *paths_of(value, (*path, key))]]
+@of_each_file
+def test_rays_launcher_accepts_the_file(name):
+    kind = {"aws.yaml": "aws", "gcp.yaml": "gcp", ON_PREMISES: "local"}[name]
+    assert launched(name)["provider"]["type"] == kind
 
 
-FREE_FORM = ("labels", "matchLabels", "nodeSelector")
-
-
-def mistyped(document: dict, path: tuple) -> dict:
-    """A copy in which one key has a letter too many."""
-    document = copy.deepcopy(document)
-    parent = document
-    for step in path[:-1]:
-        parent = parent[step]
-    parent[f"{path[-1]}x"] = parent.pop(path[-1])
-    return document
-
-
-# AWS
-
-
-def test_rays_launcher_accepts_the_aws_file():
-    assert launched()["provider"]["type"] == "aws"
-
-
+@of_each_cloud
 @pytest.mark.parametrize("section", [(), ("auth",), ("available_node_types", "learner")])
-def test_rays_launcher_refuses_the_aws_file_with_a_key_that_it_does_not_know(section):
-    config = prepare_config(aws())
+def test_rays_launcher_refuses_a_clouds_file_with_a_key_that_it_does_not_know(name, section):
+    config = prepare_config(shipped(name))
     place = config
     for step in section:
         place = place[step]
@@ -296,12 +58,15 @@ def test_rays_launcher_refuses_the_aws_file_with_a_key_that_it_does_not_know(sec
         validate_config(config)
 
 
-def test_the_aws_file_states_every_setting_so_that_no_default_of_ray_slips_in():
-    assert set(launched()) == set(aws())
+@of_each_file
+def test_the_file_states_every_setting_so_that_no_default_of_ray_slips_in(name):
+    derived = {"available_node_types", "head_node_type", "max_workers"} if name == ON_PREMISES else set()
+    assert set(launched(name)) - derived == set(shipped(name))
 
 
-def test_aws_nodes_come_when_asked_for_and_go_when_idle():
-    config = launched()
+@of_each_cloud
+def test_nodes_of_a_cloud_come_when_asked_for_and_go_when_idle(name):
+    config = launched(name)
     head = config["available_node_types"].pop(config["head_node_type"])
     workers = config["available_node_types"].values()
     assert head["resources"]["CPU"] == 0 and "GPU" not in head["resources"]
@@ -310,209 +75,138 @@ def test_aws_nodes_come_when_asked_for_and_go_when_idle():
     assert 0 < config["idle_timeout_minutes"] <= 30
 
 
-def test_a_paper_job_fits_the_learner_node_of_either_cluster():
+def test_all_hosts_on_premises_are_started_and_stay():
+    config = launched(ON_PREMISES)
+    (kind,) = config["available_node_types"].values()
+    assert kind["min_workers"] == kind["max_workers"] == len(config["provider"]["worker_ips"]) == 6
+
+
+def test_a_paper_job_fits_the_learner_node_of_every_cluster():
     needed = gpus_of_the_largest_paper_job()
-    assert needed <= aws()["available_node_types"]["learner"]["resources"]["GPU"]
-    assert needed <= int(pods()["learner"].containers[0].resources.limits["nvidia.com/gpu"])
+    for name in LAUNCHED:
+        assert needed <= shipped(name)["available_node_types"]["learner"]["resources"]["GPU"]
+    for name in ("raycluster.yaml", "rayjob.yaml"):
+        assert needed <= int(pods(name)["learner"].containers[0].resources.limits["nvidia.com/gpu"])
 
 
-def test_both_clusters_label_the_same_roles():
-    key = "flame-ray/role"
-    spec = kuberay().spec
-    on_kubernetes = {spec.head_group_spec.labels[key]} | {group.labels[key] for group in spec.worker_group_specs}
-    on_aws = {node["labels"][key] for node in aws()["available_node_types"].values()}
-    assert on_aws == on_kubernetes == {"head", "learner", "rollout", "cpu"}
+def test_all_clusters_label_the_same_roles():
+    for name in ("raycluster.yaml", "rayjob.yaml"):
+        spec = cluster_spec(name)
+        labelled = {spec.head_group_spec.labels[ROLE]} | {group.labels[ROLE] for group in spec.worker_group_specs}
+        assert labelled == {"head", "learner", "rollout", "cpu"}
+    for name in LAUNCHED:
+        kinds = shipped(name)["available_node_types"]
+        assert {kind: node["labels"] for kind, node in kinds.items()} == {kind: {ROLE: kind} for kind in kinds}
+        assert set(kinds) == labelled
 
 
-def test_the_dashboard_of_the_aws_head_listens_on_loopback_alone():
-    (start,) = [command for command in launched()["head_start_ray_commands"] if "ray start" in command]
+@of_each_file
+def test_the_dashboard_of_the_head_listens_on_loopback_alone(name):
+    (start,) = [command for command in launched(name)["head_start_ray_commands"] if "ray start" in command]
     assert "--dashboard-host=127.0.0.1" in start
 
 
+@of_each_file
 @pytest.mark.parametrize("kind", ["head", "worker"])
-def test_ray_starts_with_token_authentication_on_every_aws_node(kind):
-    starts = [command for command in launched()[f"{kind}_start_ray_commands"] if "ray start" in command]
+def test_ray_starts_with_token_authentication_on_every_node(name, kind):
+    starts = [command for command in launched(name)[f"{kind}_start_ray_commands"] if "ray start" in command]
     assert starts and all("RAY_AUTH_MODE=token ray start" in command for command in starts)
 
 
-def test_the_token_is_copied_from_the_users_machine_and_kept_private():
-    config = launched()
+@of_each_file
+def test_the_token_is_copied_from_the_users_machine_and_kept_private(name):
+    config = launched(name)
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     assert "chmod 600 ~/.ray/auth_token" in config["worker_setup_commands"][0]
     assert config["worker_setup_commands"][0] in config["head_setup_commands"]
 
 
+@of_each_file
+def test_the_file_copies_all_that_the_installation_needs(name):
+    needed = {"pyproject.toml", "flame_ray", "jobs", "clusters/gpu.lock", PROJECT["readme"], *PROJECT["license-files"]}
+    mounts = {local: remote for remote, local in shipped(name)["file_mounts"].items()}
+    assert needed <= set(mounts)
+    assert all(mounts[each] == f"~/flame-ray/{each}" for each in needed)
+
+
+@of_each_file
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_every_node_installs_the_lock_and_then_flame_ray_alone(name, kind):
+    installs = [command for command in launched(name)[f"{kind}_setup_commands"] if "pip install" in command]
+    assert installs[0].endswith("--no-deps -r ~/flame-ray/clusters/gpu.lock")
+    assert installs[1].endswith("--no-deps --no-build-isolation -e ~/flame-ray")
+
+
+def test_the_clouds_and_the_hosts_differ_in_what_they_are_and_not_in_what_runs_on_them():
+    def runs(name: str) -> dict:
+        keys = ("file_mounts", "setup_commands", "worker_start_ray_commands", "head_start_ray_commands")
+        return {key: shipped(name)[key] for key in keys}
+
+    assert runs("aws.yaml") == runs("gcp.yaml")
+    hosts = runs(ON_PREMISES)
+    assert hosts["file_mounts"] == runs("aws.yaml")["file_mounts"]
+    assert [each for each in runs("aws.yaml")["setup_commands"] if "apt-get" not in each] == hosts["setup_commands"]
+
+
+# AWS
+
+
 def test_every_aws_node_names_its_own_security_group_because_rays_opens_ssh_to_the_world():
-    for node in aws()["available_node_types"].values():
-        assert node["node_config"]["SecurityGroupIds"]
-    assert "security_group" not in aws()["provider"]
+    assert all(node["SecurityGroupIds"] for node in node_configs("aws.yaml").values())
+    assert "security_group" not in shipped("aws.yaml")["provider"]
 
 
 def test_no_aws_node_takes_rays_old_image_or_its_role_with_full_rights():
-    nodes = aws()["available_node_types"]
-    assert all(node["node_config"]["ImageId"] not in ("", "latest_dlami") for node in nodes.values())
-    assert nodes["head"]["node_config"]["IamInstanceProfile"]
-    assert all(node["node_config"]["MetadataOptions"]["HttpTokens"] == "required" for node in nodes.values())
+    nodes = node_configs("aws.yaml")
+    assert all(node["ImageId"] not in ("", "latest_dlami") for node in nodes.values())
+    assert nodes["head"]["IamInstanceProfile"]
+    assert all(node["MetadataOptions"]["HttpTokens"] == "required" for node in nodes.values())
 
 
 def test_every_aws_disk_is_encrypted_and_deleted_with_its_node():
-    for node in aws()["available_node_types"].values():
-        for disk in node["node_config"]["BlockDeviceMappings"]:
+    for node in node_configs("aws.yaml").values():
+        for disk in node["BlockDeviceMappings"]:
             assert disk["Ebs"]["Encrypted"] and disk["Ebs"]["DeleteOnTermination"]
 
 
-def test_the_aws_file_copies_all_that_the_installation_needs():
-    project = PYPROJECT["project"]
-    needed = {"pyproject.toml", "flame_ray", project["readme"], *project["license-files"]}
-    mounts = {local: remote for remote, local in aws()["file_mounts"].items()}
-    assert needed <= set(mounts)
-    assert all(mounts[name] == f"~/flame-ray/{name}" for name in needed)
-    (install,) = [command for command in aws()["setup_commands"] if ".[gpu]" in command]
-    assert install.startswith("cd ~/flame-ray && ") and "pip install" in install and '-e ".[gpu]"' in install
+# Google Cloud
 
 
-# KubeRay
+def test_every_gcp_node_names_its_own_network_because_the_default_one_opens_ssh_to_the_world():
+    for node in node_configs("gcp.yaml").values():
+        assert [each["subnetwork"].rpartition("/")[2] for each in node["networkInterfaces"]] == ["flame-ray"]
 
 
-def test_the_manifest_holds_exactly_the_objects_that_are_modelled():
-    assert [document["kind"] for document in manifest()] == list(KINDS)
+def test_the_gcp_head_alone_has_an_account_and_not_rays_with_wide_rights():
+    accounts = {kind: node.get("serviceAccounts", []) for kind, node in node_configs("gcp.yaml").items()}
+    assert [account["email"].partition("@")[0] for account in accounts.pop("head")] == ["flame-ray-head"]
+    assert not any(accounts.values())
 
 
-@pytest.mark.parametrize("document", manifest(), ids=lambda document: document["kind"])
-def test_the_strict_schema_accepts_the_manifest(document):
-    KINDS[document["kind"]].model_validate(document)
+def test_every_gcp_disk_is_deleted_with_its_node():
+    assert all(disk["autoDelete"] for node in node_configs("gcp.yaml").values() for disk in node["disks"])
 
 
-@pytest.mark.parametrize("document", manifest(), ids=lambda document: document["kind"])
-def test_the_strict_schema_refuses_the_manifest_with_any_one_key_mistyped(document):
-    paths = paths_of(document)
-    assert len(paths) > 5
-    for path in paths:
-        with pytest.raises(ValidationError):
-            KINDS[document["kind"]].model_validate(mistyped(document, path))
+def test_the_region_of_the_gcp_file_is_that_of_its_zone_and_its_networks():
+    provider = shipped("gcp.yaml")["provider"]
+    assert provider["availability_zone"].startswith(provider["region"] + "-")
+    for node in node_configs("gcp.yaml").values():
+        assert f"/{provider['region']}/" in node["networkInterfaces"][0]["subnetwork"]
 
 
-def test_rays_autoscaler_reads_the_manifest_as_it_is_meant(caplog):
-    with caplog.at_level(logging.WARNING):
-        config = _derive_autoscaling_config_from_ray_cr(manifest()[0])
-    head, learner, rollout = (config["available_node_types"][name] for name in ("headgroup", "learner", "rollout"))
-    assert head["resources"]["CPU"] == 0 and "GPU" not in head["resources"]
-    assert (learner["resources"]["GPU"], learner["min_workers"], learner["max_workers"]) == (8, 0, 1)
-    assert (rollout["resources"]["GPU"], rollout["min_workers"], rollout["max_workers"]) == (1, 0, 4)
-    assert learner["labels"] == {"flame-ray/role": "learner"}
-    assert config["idle_timeout_minutes"] == 10
-    assert not caplog.records
+def test_samplers_are_on_spot_nodes_and_the_learner_on_demand():
+    aws, gcp = node_configs("aws.yaml"), node_configs("gcp.yaml")
+    assert aws["rollout"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert gcp["rollout"]["scheduling"]["provisioningModel"] == "SPOT"
+    assert gcp["rollout"]["scheduling"]["instanceTerminationAction"] == "DELETE"
+    others = copy.deepcopy({**aws, **{f"gcp-{kind}": node for kind, node in gcp.items()}})
+    for name in ("rollout", "gcp-rollout"):
+        del others[name]
+    assert not any("spot" in str(node).lower() for node in others.values())
 
 
-def test_the_head_pod_is_reached_inside_the_cluster_and_its_dashboard_on_loopback():
-    head = kuberay().spec.head_group_spec
-    assert head.service_type == "ClusterIP"
-    assert head.ray_start_params["dashboard-host"] == "127.0.0.1"
-
-
-def test_pods_of_gpu_groups_are_placed_on_gpu_nodes_and_others_are_not():
-    for name, pod in pods().items():
-        has_gpu = "nvidia.com/gpu" in pod.containers[0].resources.limits
-        tolerated = {toleration.key for toleration in pod.tolerations}
-        assert has_gpu == ("nvidia.com/gpu" in tolerated) == ("nvidia.com/gpu.product" in pod.node_selector), name
-
-
-def test_what_a_pod_asks_for_is_what_it_may_use():
-    for name, pod in pods().items():
-        assert pod.containers[0].resources.requests == pod.containers[0].resources.limits, name
-
-
-def test_every_mount_of_a_pod_has_its_volume_and_every_claim_exists():
-    claim = VolumeClaim.model_validate(manifest()[1])
-    for name, pod in pods().items():
-        volumes = {volume.name: volume for volume in pod.volumes}
-        assert {mount.name for mount in pod.containers[0].volume_mounts} == set(volumes), name
-        assert volumes["runs"].persistent_volume_claim.claim_name == claim.metadata.name, name
-
-
-def test_only_the_head_can_talk_to_kubernetes():
-    mounted = {name for name, pod in pods().items() if pod.automount_service_account_token is not False}
-    assert mounted == {"head"}
-
-
-def test_the_network_policy_lets_in_the_clusters_own_pods_and_only_metrics_to_others():
-    cluster = kuberay().metadata
-    policy = NetworkPolicy.model_validate(manifest()[2])
-    own = Selector(matchLabels={"ray.io/cluster": cluster.name})
-    assert policy.spec.pod_selector == own and policy.metadata.namespace == cluster.namespace
-    inside, outside = policy.spec.ingress
-    assert [peer.pod_selector for peer in inside.peers] == [own]
-    assert [port.port for port in outside.ports] == [8080]
-
-
-# Both
-
-
-@pytest.mark.parametrize("path", [AWS, KUBERAY], ids=lambda path: path.name)
-def test_every_version_of_ray_that_a_cluster_file_names_is_the_one_of_pyproject(path):
-    text = path.read_text(encoding="utf-8")
-    found = re.findall(r"(?:ray\[default\]==|rayproject/ray:|rayVersion: \"|-ray)(\d+\.\d+\.\d+)", text)
-    assert found and set(found) == {RAY}
-
-
-def test_ray_is_pinned_in_what_aws_nodes_install():
-    assert any(f'"ray[default]=={RAY}"' in command for command in launched()["worker_setup_commands"])
-    assert any(f'"ray[default]=={RAY}"' in command for command in launched()["head_setup_commands"])
-
-
-def test_the_manifest_states_the_version_of_ray_and_one_image_that_carries_it_and_flame_rays():
-    assert kuberay().spec.ray_version == RAY
-    images = {container.image for pod in pods().values() for container in pod.containers}
-    assert images == {f"registry.example.com/flame-ray:{flame_ray.__version__}-ray{RAY}"}
-    assert f"docker build -t {images.pop()} " in KUBERAY.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("path", [AWS, KUBERAY], ids=lambda path: path.name)
-def test_the_first_lines_of_a_cluster_file_are_the_commands_that_use_it(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
-    commands = [line for line in head if re.search(r"ray (up|dashboard|exec|down) |kubectl (apply|delete) ", line)]
-    assert len(commands) >= 2 and all(f" clusters/{path.name}" in line for line in commands)
-    assert any("ray job submit --address http://127.0.0.1:8265" in line for line in head)
-
-
-@pytest.mark.parametrize("path", [AWS, KUBERAY], ids=lambda path: path.name)
-def test_a_job_that_a_cluster_file_names_exists(path):
-    named = re.findall(r"jobs/[\w/-]+\.yaml", path.read_text(encoding="utf-8"))
-    assert named and all((REPOSITORY / name).is_file() for name in named)
-
-
-UNSAFE = [r"0\.0\.0\.0", "nightly", "ray-wheels", "dev0", r"image: \S+:latest", "LoadBalancer", "NodePort", "privileged"]
-
-
-@pytest.mark.parametrize("unsafe", UNSAFE)
-def test_no_cluster_file_holds_an_unsafe_default(unsafe):
-    for text in (AWS.read_text(encoding="utf-8"), KUBERAY.read_text(encoding="utf-8"), yaml.safe_dump(launched())):
-        assert not re.search(unsafe, text)
-
-
-SECRETS = {
-    "an AWS key id": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "a Hugging Face token": r"\bhf_[A-Za-z0-9]{20,}",
-    "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{20,}",
-    "a private key": r"-----BEGIN",
-    "an account number": r"\b\d{12}\b",
-    "a long random string": r"(?<![\w/.-])(?=[\w+-]*\d)(?=[\w+-]*[A-Za-z])[\w+-]{32,}",
-    "a value beside a secret's name": r"(?i)(?:password|passwd|api_?key|secret_?key|auth_?token)\s*[:=]\s*['\"]?\w{6,}",
-}
-EXAMPLES = {
-    "an AWS key id": "AKIA" + "ABCDEFGHIJKLMNOP",
-    "a Hugging Face token": "hf_" + "abcdefghij" * 3,
-    "a GitHub token": "ghp_" + "abcdefghij" * 3,
-    "a private key": "-----" + "BEGIN RSA",
-    "an account number": "arn:aws:iam::" + "123456789012" + ":role",
-    "a long random string": "value: " + "a1b2c3d4" * 5,
-    "a value beside a secret's name": "RAY_AUTH_TOKEN=" + "opensesame",
-}
-
-
-@pytest.mark.parametrize("what", SECRETS)
-def test_no_cluster_file_holds_anything_that_looks_like_a_secret(what):
-    assert re.search(SECRETS[what], EXAMPLES[what])
-    for path in (AWS, KUBERAY):
-        assert not re.search(SECRETS[what], path.read_text(encoding="utf-8")), path.name
+def test_gcp_nodes_with_gpus_end_for_maintenance_because_they_cannot_move():
+    nodes = node_configs("gcp.yaml")
+    assert {kind for kind, node in nodes.items() if node.get("scheduling", {}).get("onHostMaintenance") == "TERMINATE"} == {
+        kind for kind, node in shipped("gcp.yaml")["available_node_types"].items() if "GPU" in node["resources"]
+    }
