@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.autoscaler._private.util import prepare_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, ResourceRequestSource, SchedulingRequest
 from ray.autoscaler.v2.schema import AutoscalerInstance
@@ -22,7 +23,8 @@ from flame_ray.cluster.capacity import Request, requests
 from flame_ray.config import Config
 
 REPOSITORY = Path(__file__).parents[3]
-CLUSTERS = ("aws.yaml", "kuberay.yaml")
+LAUNCHED = ("aws.yaml", "gcp.yaml")  # Ray's launcher asks a cloud for their nodes
+CLUSTERS = (*LAUNCHED, "kubernetes/raycluster.yaml", "kubernetes/rayjob.yaml")
 TAG = "role:"  # none of this resource is asked for: it says in Ray's plan whose request one is
 AFFINITY = ResourceRequestUtil.PlacementConstraintType.AFFINITY
 IN, NOT_IN = LabelSelectorOperator.LABEL_OPERATOR_IN, LabelSelectorOperator.LABEL_OPERATOR_NOT_IN
@@ -40,9 +42,30 @@ class Plan:
 def cluster(name: str, without: Sequence[str] = ()) -> AutoscalingConfig:
     """A cluster file as the autoscaler on its head reads it; `without` takes away types of node."""
     tree = next(yaml.safe_load_all((REPOSITORY / "clusters" / name).read_text(encoding="utf-8")))
-    tree = copy.deepcopy(tree) if "provider" in tree else _derive_autoscaling_config_from_ray_cr(tree)
+    tree = as_launched(tree) if "provider" in tree else _derive_autoscaling_config_from_ray_cr(ray_cluster(tree))
     for kind in without:
         del tree["available_node_types"][kind]
+    return AutoscalingConfig(tree, skip_content_hash=True)
+
+
+def as_launched(tree: dict[str, Any]) -> dict[str, Any]:
+    """What `ray up` writes to the head; for machines of one's own, with the one type of node that Ray makes of them."""
+    return prepare_config(tree) if tree["provider"]["type"] == "local" else copy.deepcopy(tree)
+
+
+def ray_cluster(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The RayCluster of a manifest. For a RayJob the operator makes one, in its namespace and with a name of its own."""
+    if manifest["kind"] == "RayCluster":
+        return dict(manifest)
+    metadata = {**manifest["metadata"], "name": f"{manifest['metadata']['name']}-x"}
+    return {"kind": "RayCluster", "metadata": metadata, "spec": manifest["spec"]["rayClusterSpec"]}
+
+
+def hosts(head: str, kinds: Mapping[str, Mapping[str, Any]]) -> AutoscalingConfig:
+    """Machines that are there already, by kind with their resources and labels: Ray can start none."""
+    tree = yaml.safe_load((REPOSITORY / "clusters" / "aws.yaml").read_text(encoding="utf-8"))
+    none = {"node_config": {}, "min_workers": 0, "max_workers": 0}
+    tree |= {"head_node_type": head, "available_node_types": {name: none | kind for name, kind in kinds.items()}}
     return AutoscalingConfig(tree, skip_content_hash=True)
 
 

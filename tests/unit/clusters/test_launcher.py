@@ -1,4 +1,4 @@
-"""Ray's launcher starts each AWS node with the labels and resources of its type: the shipped commands run in a real shell."""
+"""Ray's launcher starts each node with the labels and resources of its type: the shipped commands run in a real shell."""
 
 import json
 import subprocess
@@ -9,12 +9,16 @@ from ray.autoscaler._private.command_runner import _with_environment_variables
 from ray.autoscaler._private.commands import get_or_create_head_node
 from ray.autoscaler._private.updater import STATUS_UP_TO_DATE, TAG_RAY_NODE_STATUS
 from ray.autoscaler.node_provider import NodeProvider
+from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.instance_manager.ray_installer import RayInstaller
 from ray.core.generated.instance_manager_pb2 import Instance
 
-from tests.unit.clusters.launches import cluster
+from flame_ray.config.load import load_config
+from tests.unit.clusters.launches import LAUNCHED, REPOSITORY, cluster, hosts, plan
 
 WORKERS = ("learner", "rollout", "cpu")
+ON_PREMISES = "on-premises.yaml"
+HOSTS = {"learner": {"CPU": 96, "GPU": 8}, "rollout": {"CPU": 8, "GPU": 1}, "cpu": {"CPU": 8}}  # as its comments say
 
 
 class Shell:
@@ -73,7 +77,7 @@ def home(tmp_path) -> Path:
     """A home with a `ray` that writes down what it was started with."""
     ray = tmp_path / "venv" / "bin" / "ray"
     ray.parent.mkdir(parents=True)
-    ray.write_text('#!/bin/bash\nenv > "$HOME/environment"\n')
+    ray.write_text('#!/bin/bash\nenv > "$HOME/environment"\necho "$*" > "$HOME/arguments"\n')
     ray.chmod(0o755)
     return tmp_path
 
@@ -83,25 +87,42 @@ def environment(home: Path) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in (home / "environment").read_text().splitlines())
 
 
-@pytest.mark.parametrize("kind", WORKERS)
-def test_a_worker_of_aws_starts_with_the_labels_and_the_resources_of_its_type(home, kind):
-    nodes, provider = cluster("aws.yaml"), OneNode(home)
+def labels(home: Path) -> dict[str, str]:
+    """The labels that Ray was told on its command line."""
+    (given,) = [word for word in (home / "arguments").read_text().split() if word.startswith("--labels=")]
+    return dict([given.removeprefix("--labels=").split("=")])
+
+
+def start_worker(name: str, kind: str, home: Path) -> OneNode:
+    nodes, provider = cluster(name), OneNode(home)
     nodes.get_raw_config_mutable()["file_mounts"] = {}  # nothing is copied to this machine
     instance = Instance(instance_id="1", instance_type=kind, cloud_instance_id="i-1")
     RayInstaller(provider, nodes).install_ray(instance, "10.0.0.1")
     assert provider.node_tags("i-1")[TAG_RAY_NODE_STATUS] == STATUS_UP_TO_DATE
+    return provider
+
+
+def start_head(name: str, home: Path) -> None:
+    config = cluster(name).get_raw_config_mutable() | {"file_mounts": {}, "auth": {"ssh_user": "nobody"}}
+    get_or_create_head_node(
+        config, name, no_restart=False, restart_only=False, yes=True, override_cluster_name=None, _provider=OneNode(home)
+    )
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+@pytest.mark.parametrize("kind", WORKERS)
+def test_a_worker_of_a_cloud_starts_with_the_labels_and_the_resources_of_its_type(home, name, kind):
+    start_worker(name, kind, home)
     started = environment(home)
     assert json.loads(started["RAY_OVERRIDE_LABELS"]) == {"flame-ray/role": kind}
-    assert json.loads(started["RAY_OVERRIDE_RESOURCES"]) == nodes.get_node_resources(kind)
+    assert json.loads(started["RAY_OVERRIDE_RESOURCES"]) == cluster(name).get_node_resources(kind)
     assert (started["RAY_NODE_TYPE_NAME"], started["RAY_CLOUD_INSTANCE_ID"], started["RAY_AUTH_MODE"]) == (kind, "i-1", "token")
 
 
-def test_the_head_of_aws_starts_with_the_autoscaler_that_heeds_labels(home, monkeypatch):
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_the_head_of_a_cloud_starts_with_the_autoscaler_that_heeds_labels(home, name, monkeypatch):
     monkeypatch.delenv("RAY_UP_enable_autoscaler_v2", raising=False)
-    config = cluster("aws.yaml").get_raw_config_mutable() | {"file_mounts": {}}
-    get_or_create_head_node(
-        config, "aws.yaml", no_restart=False, restart_only=False, yes=True, override_cluster_name=None, _provider=OneNode(home)
-    )
+    start_head(name, home)
     started = environment(home)
     assert started["RAY_enable_autoscaler_v2"] == "1"
     assert (started["RAY_CLOUD_INSTANCE_ID"], started["RAY_NODE_TYPE_NAME"]) == ("i-1", "head")
@@ -109,6 +130,61 @@ def test_the_head_of_aws_starts_with_the_autoscaler_that_heeds_labels(home, monk
     assert json.loads(started["RAY_OVERRIDE_LABELS"]) == {"flame-ray/role": "head"}
 
 
-def test_the_worker_types_are_all_that_the_file_has():
-    nodes = cluster("aws.yaml")
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_the_worker_types_are_all_that_the_file_has(name):
+    nodes = cluster(name)
     assert {*WORKERS, nodes.get_head_node_type()} == set(nodes.get_node_type_configs())
+
+
+# On premises
+
+
+def with_gpus(home: Path, gpus: int) -> Path:
+    """The same home on a host with so many GPUs; one without has no nvidia-smi."""
+    if gpus:
+        smi = home / "venv" / "bin" / "nvidia-smi"
+        smi.write_text(f"#!/bin/bash\nseq {gpus}\n")
+        smi.chmod(0o755)
+    return home
+
+
+@pytest.mark.parametrize(("gpus", "role"), [(0, "cpu"), (1, "rollout"), (4, "rollout"), (8, "learner")])
+def test_a_host_on_premises_takes_its_label_from_its_gpus_and_its_resources_from_ray(home, gpus, role):
+    start_worker(ON_PREMISES, "local.cluster.node", with_gpus(home, gpus))
+    assert labels(home) == {"flame-ray/role": role}
+    started = environment(home)
+    assert not {"RAY_OVERRIDE_LABELS", "RAY_OVERRIDE_RESOURCES"} & started.keys()
+    assert (started["RAY_CLOUD_INSTANCE_ID"], started["RAY_AUTH_MODE"]) == ("i-1", "token")
+    assert "--address=10.0.0.1:6379" in (home / "arguments").read_text()
+
+
+def test_the_head_on_premises_takes_no_actor(home):
+    start_head(ON_PREMISES, home)
+    assert labels(home) == {"flame-ray/role": "head"}
+    assert {"--num-cpus=0", "--num-gpus=0"} <= set((home / "arguments").read_text().split())
+    assert environment(home)["RAY_AUTH_MODE"] == "token"
+
+
+def on_premises(home: Path) -> AutoscalingConfig:
+    """The hosts that the file's comments describe, with the labels that its commands give them."""
+    kinds = {"head": {"resources": {"CPU": 0}, "labels": {"flame-ray/role": "head"}}}
+    for host, resources in HOSTS.items():
+        (home / "venv" / "bin" / "nvidia-smi").unlink(missing_ok=True)
+        start_worker(ON_PREMISES, "local.cluster.node", with_gpus(home, resources.get("GPU", 0)))
+        kinds[host] = {"resources": resources, "labels": labels(home)}
+    return hosts("head", kinds)
+
+
+ALL_HOSTS = ("learner", *("rollout",) * 4, "cpu")
+
+
+def test_each_role_of_a_paper_job_is_on_the_hosts_that_are_meant_for_it(home):
+    found = plan(load_config(REPOSITORY / "jobs/paper/dpo-flame.yaml"), on_premises(home), ALL_HOSTS)
+    homes = {"learner": {"learner": 4}, "rollout": {"rollout": 2}, "judge": {"rollout": 2}, "factuality": {"cpu": 4}}
+    assert found.homes == homes and not found.starts and not found.unplaceable
+
+
+def test_the_quickstart_keeps_off_the_learners_host(home):
+    found = plan(load_config(REPOSITORY / "jobs/quickstart.yaml"), on_premises(home), ALL_HOSTS)
+    assert not found.starts and not found.unplaceable
+    assert all("learner" not in homes for homes in found.homes.values())
