@@ -164,3 +164,16 @@ def test_a_head_that_is_away_matters_only_if_it_was_named_or_the_folder_is_not_h
     for name, given in ((run.storage.url, True), (str(Path("nowhere/mine")), False)):
         with pytest.raises(PlacementError):
             jobs.reached(away, name, given, console)
+
+
+def test_a_stop_waits_for_a_job_that_has_not_taken_up_its_run_yet(run, console):
+    job, looks = FakeJob("raysubmit_1"), []
+    end(run, "interrupted", job)
+    job.status = "RUNNING"
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        job.status = "STOPPED" if len(looks) == 2 else "RUNNING"
+
+    jobs.stop(run.storage.url, server(job), console, sleep)
+    assert len(looks) == 2
