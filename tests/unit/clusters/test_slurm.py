@@ -158,7 +158,7 @@ def test_a_job_that_slurm_is_ending_is_not_queued_again(batch):
     assert not batch.calls("scontrol requeue")
 
 
-@pytest.mark.parametrize("code", ["0", "5", "75"])
+@pytest.mark.parametrize("code", ["0", "5", "75", "137"])
 def test_a_run_that_ends_without_being_told_to_gives_its_exit_code_and_is_not_queued_again(batch, code):
     assert batch.run(JOB, "/shared/runs", CODE=code)[0] == int(code)
     assert not batch.calls("scontrol requeue")
