@@ -39,7 +39,7 @@ mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 address=$(getent hosts "${nodes[0]}" | awk '{print $1; exit}')
 export RAY_ADDRESS="$address:6379"
 
-workers='' driver='' stopping=''
+workers='' driver='' stopping='' signalled=''
 # shellcheck disable=SC2329 # the traps below call both
 finish() {
   local code=$?
@@ -52,7 +52,7 @@ finish() {
 }
 # shellcheck disable=SC2329
 stop() {
-  stopping=yes
+  stopping=yes signalled=yes
   if [[ $driver ]]; then kill -TERM "$driver" 2>/dev/null || true; else exit 75; fi
 }
 trap finish EXIT
@@ -77,12 +77,9 @@ else
   flame-ray run "$job" --set run.root="$runs" --set run.id="$run" "$@" &
 fi
 driver=$!
-code=0
-wait "$driver" || code=$?
-while ((code > 128)); do # a signal ended the wait, not the run, which needs a while to stop
-  again=0
-  wait "$driver" || again=$?
-  if ((again == 127)); then break; fi # it was the run after all
-  code=$again
+code=0 signalled=yes
+while [[ $signalled ]]; do # a signal ends the wait, not the run, which needs a while to stop
+  signalled='' code=0
+  wait "$driver" || code=$?
 done
 exit "$code"

@@ -29,7 +29,10 @@ case "$*" in
   *--block) echo $$ > "$LOG.worker"; exec sleep 60 ;;
 esac
 """,
-    "python": "cat > /dev/null\n",
+    "python": """
+cat > /dev/null
+if (($2 > 1)); then until [[ -e $LOG.worker ]]; do sleep 0.02; done; fi
+""",
     "flame-ray": """
 echo "mode=$RAY_AUTH_MODE address=$RAY_ADDRESS" >> "$LOG"
 if [[ $WAIT ]]; then
