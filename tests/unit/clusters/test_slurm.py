@@ -68,9 +68,7 @@ class Batch:
         )
 
     def run(self, *words: str, **variables: str) -> tuple[int, str]:
-        started = self.start(*words, **variables)
-        printed, _ = started.communicate(timeout=PATIENCE_S)
-        return started.returncode, printed
+        return ended(self.start(*words, **variables))
 
     def stopped(self, **variables: str) -> int:
         """The exit code of a run that is told to stop once it is under way."""
@@ -79,11 +77,19 @@ class Batch:
         while not Path(f"{self.log}.running").exists() and time.monotonic() < end:
             time.sleep(0.02)
         started.send_signal(signal.SIGTERM)
-        started.communicate(timeout=PATIENCE_S)
-        return started.returncode
+        return ended(started)[0]
 
     def calls(self, start: str) -> list[str]:
         return [line for line in self.log.read_text().splitlines() if line.startswith(start)]
+
+
+def ended(script: subprocess.Popen) -> tuple[int, str]:
+    """The exit code and what was printed; a script that does not end is killed."""
+    try:
+        printed, _ = script.communicate(timeout=PATIENCE_S)
+    finally:
+        script.kill()
+    return script.returncode, printed
 
 
 @pytest.fixture
