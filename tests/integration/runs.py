@@ -38,6 +38,11 @@ class FinishedRun:
     folder: Path
 
     @property
+    def shown(self) -> str:
+        """What it printed, without the lines that only say that a stage goes on."""
+        return "".join(line for line in self.printed.splitlines(keepends=True) if " s  goes on" not in line)
+
+    @property
     def summary(self) -> dict:
         return json.loads((self.folder / "summary.json").read_text())
 

@@ -14,7 +14,7 @@ def stages(printed: str, round: int) -> list[str]:
 def test_the_readme_shows_the_stages_that_a_run_prints(tiny_run):
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for round in (0, 1):
-        assert stages(readme, round) == stages(tiny_run.printed, round) != []
+        assert stages(readme, round) == stages(tiny_run.shown, round) != []
 
 
 def test_the_doctor_finds_nothing_wrong_with_the_quickstart():

@@ -44,7 +44,7 @@ def test_the_summary_holds_every_promised_key(tiny_run):
 
 
 def test_the_screen_shows_one_line_a_stage_and_a_closing_table(tiny_run):
-    lines = tiny_run.printed.splitlines()
+    lines = tiny_run.shown.splitlines()
     for stage in ("classify", "sample", "score", "pair", "train", "sync", "evaluate"):
         assert sum(line.startswith(f"round 1 {stage} ") for line in lines) == 1, stage
     assert "labels (" in next(line for line in lines if line.startswith("round 1 classify"))
