@@ -83,7 +83,7 @@ def test_a_system_message_is_left_out_and_counted(read):
     [
         ({"prompt": "a", "chosen": "b"}, r"a column `rejected`; found .*:2 with the columns prompt, chosen.*pairs\.file rows"),
         ({"prompt": "a", "completion": "b", "label": True}, r"a column `chosen`.*an answer with a label is no pair"),
-        ({"chosen": "In Peru.", "rejected": "In Chile."}, r"an instruction in the column `prompt`, or before .*:2: None"),
+        ({"chosen": "In Peru.", "rejected": "In Chile."}, r"an instruction in the column `prompt`, or before .*:2: null"),
         (row(""), r"an instruction in the column `prompt`.*:2: ''"),
         (row(chosen=7), r"text or a list of messages in the column `chosen`; found .*:2: 7"),
         (row(chosen=[ASKED]), r"an answer of the assistant at the end of `chosen`; found .*:2: 'user'"),
