@@ -6,13 +6,14 @@ It loads no weights and starts no Ray: it joins the cluster that the settings na
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
 
 from flame_ray.cluster.capacity import roles, sft_roles
 from flame_ray.cluster.connect import cluster_address
-from flame_ray.config import Config
+from flame_ray.config import Config, EngineWorkers
 from flame_ray.doctor.capacity import (
     PlanOf,
     check_devices,
@@ -96,14 +97,17 @@ def _of_role(plan_of: PlanOf, name: str, config: Config) -> Plan:
 def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | None]]:
     """Check each model, and find its shape by the role that serves it."""
     check, policy = find_model(config.model.policy, config.model, "model.policy")
-    checks, shapes = [check, *check_tensor_parallel(config, policy)], {"policy": policy, "judge": policy, "verifier": None}
+    checks, shapes = [check], {"policy": policy, "judge": policy, "verifier": None}
     if config.judge.model:
         check, shapes["judge"] = find_model(config.judge.model, config.model, "judge.model")
         checks.append(check)
     if name := config.factuality.verifier_model:
         check, shapes["verifier"] = find_model(name, config.model, "factuality.checker_model")
         checks.append(check)
-    return [*checks, *_check_trained(config)], shapes
+    served = {"rollout": policy, "judge": shapes["judge"], "verifier": shapes["verifier"] or policy}
+    engines = ((name, role) for name, role in roles(config).items() if isinstance(role, EngineWorkers))
+    split = (check_tensor_parallel(name, role, served[name]) for name, role in engines)
+    return [*checks, *chain.from_iterable(split), *_check_trained(config)], shapes
 
 
 def _check_trained(config: Config) -> list[Check]:

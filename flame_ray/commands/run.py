@@ -14,11 +14,11 @@ from pathlib import Path
 import ray
 from rich.console import Console
 
-from flame_ray.cluster.capacity import check_capacity
+from flame_ray.cluster.capacity import check_capacity, roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
-from flame_ray.config import Config
+from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
@@ -168,12 +168,16 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     policy = look_up(config.model.policy, config.model)
     judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
+    verifier = policy
     if config.factuality.checker_model and config.factuality.checker != "small":
-        look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
+        verifier = look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
     check_trainable(policy.folder)
-    check_attention_heads(policy.folder, config.rollout.tensor_parallel)
+    served = {"rollout": policy, "judge": judge, "verifier": verifier}
+    for name, role in roles(config).items():
+        if isinstance(role, EngineWorkers):
+            check_attention_heads(served[name].folder, role.tensor_parallel, name)
     if config.classify.by == "model":
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)

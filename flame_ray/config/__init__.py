@@ -14,7 +14,7 @@ Ranges live in the types. A setting that a resumed run may change says so beside
 
 from pydantic import JsonValue, model_validator
 
-from flame_ray.config.base import Changeable, Settings, Workers
+from flame_ray.config.base import Changeable, EngineWorkers, Settings, Workers
 from flame_ray.config.learner import LearnerConfig, LoraConfig
 from flame_ray.config.model import ModelConfig, WeightsConfig, fast_dtype
 from flame_ray.config.prompts import (
@@ -38,6 +38,7 @@ __all__ = [
     "Config",
     "DemonstrationSource",
     "ElicitConfig",
+    "EngineWorkers",
     "EvaluationConfig",
     "FactualityConfig",
     "JudgeConfig",

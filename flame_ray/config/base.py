@@ -149,3 +149,18 @@ class Workers(Settings):
         if self.least > self.workers:
             raise ValueError(f"min_workers ({self.min_workers}) must not be more than workers ({self.workers})")
         return self
+
+
+class EngineWorkers(Workers):
+    """Actors that hold a vLLM engine each."""
+
+    max_sequences: Changeable[Positive] = 64
+    """Sequences that an engine samples at the same time."""
+    kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
+    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
+    gpu_memory: Changeable[Fraction] = 0.8
+    """The share of its GPU's memory that an engine takes."""
+    enforce_eager: Changeable[bool] = False
+    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
+    tensor_parallel: Changeable[Positive] = 1
+    """GPUs of one engine; set `gpus` to the same number."""

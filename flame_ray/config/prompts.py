@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
+from flame_ray.config.base import Changeable, EngineWorkers, Fraction, Positive, Settings
 
 
 class PromptSource(Settings):
@@ -116,7 +116,7 @@ class SelfInstructConfig(Settings):
         return self
 
 
-class RolloutConfig(Workers):
+class RolloutConfig(EngineWorkers):
     """How responses are sampled (paper: 4 a prompt, temperature 0.7, top-p 0.9)."""
 
     samples: Annotated[int, Field(ge=2)] = 4
@@ -135,14 +135,6 @@ class RolloutConfig(Workers):
     """Sequences that a worker has at a time, those that wait in it too; null: two and a half times max_sequences."""
     max_sequences: Changeable[Positive] = 96
     """Sequences that an engine samples at the same time."""
-    kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
-    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
-    gpu_memory: Changeable[Fraction] = 0.8
-    """The share of its GPU's memory that an engine takes."""
-    enforce_eager: Changeable[bool] = False
-    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
-    tensor_parallel: Changeable[Positive] = 1
-    """GPUs of one engine; set `gpus` to the same number."""
 
     @property
     def batch(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from flame_ray.config.base import Changeable, Fraction, Positive, Settings, TemplateVariables, Workers
+from flame_ray.config.base import Changeable, EngineWorkers, Fraction, Positive, Settings, TemplateVariables, Workers
 
 
 class FactualityConfig(Workers):
@@ -91,21 +91,13 @@ class FactualityConfig(Workers):
         return self
 
 
-class VerifierConfig(Workers):
+class VerifierConfig(EngineWorkers):
     """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based`, which alone start it."""
 
     max_length: Annotated[int, Field(ge=1536)] = 4096
     """Tokens of question and answer; passages that do not fit are left out."""
     chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
     """Variables of its model's chat template. Where that is the policy's model, those of `model` are given too."""
-    max_sequences: Changeable[Positive] = 64
-    """Sequences that an engine samples at the same time."""
-    kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
-    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
-    gpu_memory: Changeable[Fraction] = 0.8
-    """The share of its GPU's memory that an engine takes."""
-    enforce_eager: Changeable[bool] = False
-    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
 
     @model_validator(mode="after")
     def all_begin(self) -> "VerifierConfig":
@@ -114,7 +106,7 @@ class VerifierConfig(Workers):
         return self
 
 
-class JudgeConfig(Workers):
+class JudgeConfig(EngineWorkers):
     """The instruction-following reward."""
 
     backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
@@ -136,14 +128,8 @@ class JudgeConfig(Workers):
     """Of the sampled judgements."""
     max_tokens: Positive = 128
     """The most tokens of a judgement by rubric."""
-    max_sequences: Changeable[Positive] = 64
-    """Sequences that an engine samples at the same time."""
-    kv_cache_gib: Changeable[Annotated[float, Field(gt=0)]] = 1.0
-    """On a CPU: GiB of an engine's KV cache. On a GPU it takes what `gpu_memory` leaves beside the model."""
     gpu_memory: Changeable[Fraction] = 0.4
     """The share of its GPU's memory that an engine takes."""
-    enforce_eager: Changeable[bool] = False
-    """On a GPU, without CUDA graphs and compilation: a quicker start and slower sampling. Not yet tried on a GPU either way."""
 
 
 class ScoreConfig(Settings):

@@ -101,8 +101,9 @@ def _sharing_problems(config: "Config") -> Iterator[str]:
             "pipeline.colocated needs the same node_labels for rollout, judge and learner, who share nodes "
             f"(given {typed(rollout.node_labels)}, {typed(judge.node_labels)} and {typed(learner.node_labels)})"
         )
-    if rollout.tensor_parallel > 1:
-        yield "pipeline.colocated needs rollout.tensor_parallel 1: each sampler is on the GPU of one learner rank"
+    for name, role in (("rollout", rollout), ("judge", judge)):
+        if role.tensor_parallel > 1:
+            yield f"pipeline.colocated needs {name}.tensor_parallel 1: each engine is on the GPU of one learner rank"
     if rollout.gpu_memory + judge.gpu_memory > 1:
         yield (
             "pipeline.colocated needs rollout.gpu_memory and judge.gpu_memory of at most 1 together, "

@@ -18,7 +18,7 @@ from flame_ray.cluster.event_loop import EventLoop, on_thread
 from flame_ray.cluster.failures import cause_of
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.cluster.waiting import Waiting, room_in_words
-from flame_ray.config import ClusterConfig, Config, JudgeConfig, RolloutConfig, VerifierConfig
+from flame_ray.config import ClusterConfig, Config, EngineWorkers, JudgeConfig, VerifierConfig
 from flame_ray.config import Workers as Role
 from flame_ray.controller.gpu_sharing import SHARE, in_room, reserve_shared
 from flame_ray.engines.base import StoredModel
@@ -341,9 +341,7 @@ def _started(index: int, reference: Any) -> About:
         raise EngineError("a verifier that starts", f"verifier-{index}: {cause}", fix) from error
 
 
-def _engine_options(
-    config: Config, model: ModelRef, role: RolloutConfig | JudgeConfig | VerifierConfig, receives_weights: bool
-) -> VllmOptions:
+def _engine_options(config: Config, model: ModelRef, role: EngineWorkers, receives_weights: bool) -> VllmOptions:
     return VllmOptions(
         model=model,
         dtype=config.model.dtype,
@@ -354,7 +352,7 @@ def _engine_options(
         seed=derived_seed(config.run.seed, f"{type(role).__name__} engine", bits=32),  # NumPy takes no larger one
         receives_weights=receives_weights,
         adapter_rank=_adapter_rank(config) if receives_weights else None,
-        tensor_parallel=role.tensor_parallel if isinstance(role, RolloutConfig) else 1,
+        tensor_parallel=role.tensor_parallel,
         backend=config.weights.backend,
         sleeps=config.pipeline.colocated,
         enforce_eager=role.enforce_eager,
@@ -362,7 +360,7 @@ def _engine_options(
     )
 
 
-def _variables(config: Config, role: RolloutConfig | JudgeConfig | VerifierConfig) -> dict[str, Any]:
+def _variables(config: Config, role: EngineWorkers) -> dict[str, Any]:
     match role:
         case JudgeConfig():
             return config.judge_variables

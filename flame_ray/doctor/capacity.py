@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from flame_ray.cluster.capacity import Demand, Request, demands, in_words, needs_node, requests, roles, too_large
-from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, VerifierConfig, Workers
+from flame_ray.config import Config, EngineWorkers, LearnerConfig, LoraConfig, Workers
 from flame_ray.doctor.checks import Check, Level, Site, in_units
 from flame_ray.doctor.estimate import Plan
 from flame_ray.doctor.models import ModelShape
@@ -45,13 +45,22 @@ def _placed(demand: Demand, site: Site) -> Check:
 
 
 def check_engine_gpus(config: Config) -> list[Check]:
-    """On GPUs, an engine must ask for as many GPUs as it is divided over, or for a share of one."""
-    gpus, split = config.rollout.gpus, config.rollout.tensor_parallel
-    is_right = gpus == split or (split == 1 and 0 < gpus < 1)
-    if is_right or not any(role.gpus for role in roles(config).values()):
+    """On GPUs, an engine must ask for as many GPUs as it is divided over, or for a share of one.
+
+    Samplers without a GPU are a warning too: a reward model may be small enough for a CPU.
+    """
+    if not any(role.gpus for role in roles(config).values()):
         return []
-    fix = f"set rollout.gpus={split}" + (f", or rollout.tensor_parallel={gpus:g}" if gpus > 1 and gpus % 1 == 0 else "")
-    return [Check(Level.WARNING, "rollout.gpus", f"{split}, its tensor_parallel", f"{gpus:g}", fix)]
+    engines = [(name, role) for name, role in roles(config).items() if isinstance(role, EngineWorkers)]
+    return [check for name, role in engines for check in _engine_gpus(name, role)]
+
+
+def _engine_gpus(name: str, role: EngineWorkers) -> Iterator[Check]:
+    gpus, split = role.gpus, role.tensor_parallel
+    if gpus == split or (split == 1 and gpus < 1 and (gpus or name != "rollout")):
+        return
+    fix = f"set {name}.gpus={split}" + (f", or {name}.tensor_parallel={gpus:g}" if gpus > 1 and gpus % 1 == 0 else "")
+    yield Check(Level.WARNING, f"{name}.gpus", f"{split}, its tensor_parallel", f"{gpus:g}", fix)
 
 
 def check_weights(config: Config) -> list[Check]:
@@ -63,14 +72,14 @@ def check_weights(config: Config) -> list[Check]:
     return [Check(Level.WARNING, "weights.backend", expected, "lora", fix)]
 
 
-def check_tensor_parallel(config: Config, policy: ModelShape | None) -> list[Check]:
-    """vLLM must be able to divide the attention heads evenly over an engine's GPUs."""
-    split = config.rollout.tensor_parallel
-    if policy is None or policy.heads % split == 0:
+def check_tensor_parallel(role: str, workers: EngineWorkers, model: ModelShape | None) -> list[Check]:
+    """vLLM must be able to divide the attention heads of a role's model evenly over an engine's GPUs."""
+    split = workers.tensor_parallel
+    if model is None or model.heads % split == 0:
         return []
-    fits = ", ".join(str(number) for number in range(1, policy.heads + 1) if policy.heads % number == 0)
-    expected = f"a divisor of the model's {policy.heads} attention heads"
-    return [Check(Level.PROBLEM, "rollout.tensor_parallel", expected, str(split), f"set it to one of {fits}")]
+    fits = ", ".join(str(number) for number in range(1, model.heads + 1) if model.heads % number == 0)
+    expected = f"a divisor of the model's {model.heads} attention heads"
+    return [Check(Level.PROBLEM, f"{role}.tensor_parallel", expected, str(split), f"set it to one of {fits}")]
 
 
 def check_host(config: Config, plan_of: PlanOf, site: Site) -> Check:
@@ -110,7 +119,7 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
 
     need, role = plan_of(config).need(name), roles(config)[name]
     least = need.device.total
-    if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) and role.gpus < min(1.0, role.gpu_memory):
+    if isinstance(role, EngineWorkers) and role.gpus < min(1.0, role.gpu_memory):
         expected, fix = f"gpu_memory of at most {role.gpus:g}, its gpus", f"set {name}.gpu_memory={role.gpus:g}"
         return Check(Level.PROBLEM, f"{name} GPU", expected, f"{role.gpu_memory:g}", fix)
     on = "for an actor" if need.split == 1 else f"on each of an actor's {need.split} GPUs"
@@ -128,7 +137,7 @@ def _device(config: Config, name: str, plan_of: PlanOf, site: Site) -> Check:
 def device_share(role: Workers) -> float:
     """The share of a GPU that an actor may use in its turn: what it asks for, and for an engine at most `gpu_memory`."""
     fraction = min(1.0, role.gpus)
-    return min(fraction, role.gpu_memory) if isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig) else fraction
+    return min(fraction, role.gpu_memory) if isinstance(role, EngineWorkers) else fraction
 
 
 def _smaller(config: Config, changes: Iterator[Mapping], fits: Callable[[Config], bool]) -> str:
@@ -141,7 +150,7 @@ def role_changes(role: Workers) -> Iterator[dict[str, Any]]:
     """Changes of one role's settings that need less of its GPU, the mildest first."""
     if isinstance(role, LearnerConfig):
         yield from learner_changes(role)
-    elif isinstance(role, RolloutConfig | JudgeConfig | VerifierConfig):
+    elif isinstance(role, EngineWorkers):
         larger = [share for share in (0.8, 0.85, 0.9, 0.95) if role.gpu_memory < share <= role.gpus]
         for sequences in [role.max_sequences, *(fewer for fewer in (64, 16) if fewer < role.max_sequences)]:
             yield from ({"gpu_memory": share, "max_sequences": sequences} for share in (role.gpu_memory, *larger))

@@ -8,7 +8,7 @@ like it: learner 4.4 and 4.2, rollout 3.9 and 3.6, judge 3.8 and 3.8. What is ma
 
 from dataclasses import astuple, dataclass, replace
 
-from flame_ray.config import Config, JudgeConfig, LearnerConfig, LoraConfig, RolloutConfig, VerifierConfig
+from flame_ray.config import Config, EngineWorkers, LearnerConfig, LoraConfig, VerifierConfig
 from flame_ray.doctor.checks import GIB
 from flame_ray.doctor.models import ModelShape
 from flame_ray.engines.vllm_engine import PREFILL_TOKENS
@@ -108,19 +108,19 @@ def estimate(
     return Plan(needs, policy.parameters * BYTES[config.learner.dtype], checkpoint_bytes(config, policy))
 
 
-def _engine_need(name: str, role: RolloutConfig | JudgeConfig | VerifierConfig, shape: ModelShape, config: Config) -> Need:
+def _engine_need(name: str, role: EngineWorkers, shape: ModelShape, config: Config) -> Need:
     max_length = role.max_length if isinstance(role, VerifierConfig) else config.model.max_length
     memory, split = engine_memory(shape, role, BYTES[config.model.dtype], max_length), engine_split(role)
     device, host = (memory, Memory(other=split * GPU_PROCESS_HOST)) if role.gpus else (Memory(), memory)
     return Need(name, role.workers, role.gpus, device, host, split)
 
 
-def engine_split(role: RolloutConfig | JudgeConfig | VerifierConfig) -> int:
+def engine_split(role: EngineWorkers) -> int:
     """The number of GPUs over which an engine is divided; 1 on a CPU, where all parts are on the same machine."""
-    return role.tensor_parallel if isinstance(role, RolloutConfig) and role.gpus else 1
+    return role.tensor_parallel if role.gpus else 1
 
 
-def engine_memory(shape: ModelShape, role: RolloutConfig | JudgeConfig | VerifierConfig, e: int, max_length: int) -> Memory:
+def engine_memory(shape: ModelShape, role: EngineWorkers, e: int, max_length: int) -> Memory:
     """A vLLM engine, or its part on each of t GPUs: weights P e / t, the KV cache, logits, and one layer's activations for a
     whole prefill.
 

@@ -212,14 +212,14 @@ def _is_renamed(model_type: str | None) -> bool:
     return bool(model_type and get_checkpoint_conversion_mapping(model_type))
 
 
-def check_attention_heads(folder: Path, ranks: int) -> None:
-    """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs."""
+def check_attention_heads(folder: Path, ranks: int, role: str = "rollout") -> None:
+    """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs of one of a role's engines."""
     heads = _settings(folder).get("num_attention_heads", ranks)
     if heads % ranks:
         raise ModelError(
-            f"rollout.tensor_parallel that divides the model's {heads} attention heads",
+            f"{role}.tensor_parallel that divides the model's {heads} attention heads",
             f"{ranks} ({folder})",
-            f"set rollout.tensor_parallel to one of {', '.join(str(n) for n in range(1, heads + 1) if heads % n == 0)}",
+            f"set {role}.tensor_parallel to one of {', '.join(str(n) for n in range(1, heads + 1) if heads % n == 0)}",
         )
 
 

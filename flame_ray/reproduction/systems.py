@@ -54,9 +54,15 @@ class Scale:
 
 
 CHAT = "Llama-2-Chat"
+_TOO_LARGE = "a model of {} billion parameters has no place at this scale"
 SCALES = {
     "paper": Scale("paper"),
-    "cpu": Scale("cpu", {"biography": "factbook"}, {CHAT: "a model of 7 billion parameters has no place at this scale"}),
+    "cpu": Scale(
+        "cpu",
+        {"biography": "factbook"},
+        {CHAT: _TOO_LARGE.format(7)}
+        | dict.fromkeys(("70B atomic facts, 5 supports", "70B atomic facts, 10 supports"), _TOO_LARGE.format(70)),
+    ),
 }
 
 ELICIT_FACTS = "sft.fact_based=elicited"
@@ -113,18 +119,18 @@ METHODS = (
 )
 
 # Table 10: rows are factuality rewards, not models.
-_NO_70B = "no job file has a checker of 70 billion parameters"
+_BY_7B, _BY_70B, _SENTENCES = "agreement.yaml", "agreement-70b.yaml", "factuality.decompose=sentence"
 
 
-def _reward(name: str, *settings: str) -> System:
-    return System(name, evaluated=Evaluated(settings=settings))
+def _reward(name: str, job: str, *settings: str) -> System:
+    return System(name, evaluated=Evaluated(job, settings))
 
 
 TAUS = (
-    _reward("7B atomic facts, 5 supports", "factuality.keep=5"),
-    _reward("7B atomic facts, 10 supports", "factuality.keep=10"),
-    System("70B atomic facts, 5 supports", lacks=_NO_70B),
-    System("70B atomic facts, 10 supports", lacks=_NO_70B),
-    _reward("7B sentences, 5 supports", "factuality.decompose=sentence", "factuality.keep=5"),
-    _reward("7B sentences, 10 supports", "factuality.decompose=sentence", "factuality.keep=10"),
+    _reward("7B atomic facts, 5 supports", _BY_7B, "factuality.keep=5"),
+    _reward("7B atomic facts, 10 supports", _BY_7B, "factuality.keep=10"),
+    _reward("70B atomic facts, 5 supports", _BY_70B, "factuality.keep=5"),
+    _reward("70B atomic facts, 10 supports", _BY_70B, "factuality.keep=10"),
+    _reward("7B sentences, 5 supports", _BY_7B, _SENTENCES, "factuality.keep=5"),
+    _reward("7B sentences, 10 supports", _BY_7B, _SENTENCES, "factuality.keep=10"),
 )

@@ -172,7 +172,8 @@ TABLES: Mapping[str, Table] = {
             (Measure("tau", AGREEMENT, "tau", digits=2),),
             notes=(
                 "Tau-b over all responses of suites.labelled: precision beside the number of facts that people call false, "
-                "negated. The checker is that of the scale's job files.",
+                "negated. At the paper's scale a model of 7B or 70B parameters is the checker, and the same model splits the "
+                "responses; at the small one, `small` with rules.",
                 "Supports are retrieved passages. Where the labelled responses bring evidence of their own, all of it counts.",
             ),
         ),

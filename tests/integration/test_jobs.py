@@ -25,6 +25,14 @@ WITHOUT_GPU = {
     "factuality.reranker": "null",
     "learner.dtype": "float32",
 }
+VERIFIER_WITHOUT_GPU = {
+    "factuality.checker_model": "smollm2-135m",
+    "verifier.workers": "1",
+    "verifier.cpus": "0.25",
+    "verifier.gpus": "0",
+    "verifier.tensor_parallel": "1",
+    "verifier.max_length": "1536",
+}
 SHORT = {"learner.batch_pairs": "2", "learner.micro_batch_pairs": "1", "learner.checkpoint_steps": "null"}
 RUN = SHORT | {
     "run.rounds": "1",
@@ -56,6 +64,7 @@ LESS = {
     "self-instruct": {"self_instruct.instructions": "2", "self_instruct.patience": "2"},
     "train-judge": {"train_judge.labels": "[pairs.jsonl]", "train_judge.epochs": "1"},
     "train-checker": {},
+    "agreement": {"factuality.corpus": "factbook"},
 }
 OF_FILE = {
     "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
@@ -71,7 +80,13 @@ OF_FILE = {
         "train_checker.records.epochs": "1",
     },
 }
-LEAVES = {"self-instruct": "instructions.jsonl", "train-judge": "judge", "train-checker": "checker", "evaluate": "evaluations"}
+LEAVES = {
+    "self-instruct": "instructions.jsonl",
+    "train-judge": "judge",
+    "train-checker": "checker",
+    "evaluate": "evaluations",
+    "agreement": "found.json",
+}
 COUNTRIES = ("Peru", "Kenya", "Japan", "Cuba", "Chile", "Norway", "Egypt", "India", "France", "Italy")
 
 
@@ -82,9 +97,11 @@ def test_a_job_ends_well_with_less_of_everything(file, tmp_path):
     line = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# flame-ray")
     line = line.replace("<run id>", "smollm2-135m").replace(str(file.relative_to(REPOSITORY)), str(file))
     command, *words = shlex.split(line)
+    words += ["--out", "found.json"] if command == "agreement" else []
     settings = HERE | LESS[command]
     if file.parent.name == "paper":
         settings |= WITHOUT_GPU | ({"learner.steps": "2"} if command in ("run", "sft") else {})
+        settings |= VERIFIER_WITHOUT_GPU if command == "agreement" else {}
     settings |= OF_FILE.get(file.name, {})
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     asked = [sys.executable, "-m", "flame_ray", command, *words, *words_of(settings)]
@@ -116,6 +133,16 @@ def _write_data(folder: Path) -> None:
         for name in COUNTRIES
         for better in ("a", "tie")
     ]
-    for name, rows in {"claims": claims, "facts": facts, "pairs": pairs}.items():
+    labelled = [
+        {
+            "prompt": f"Where is {name}?",
+            "response": f"{name} is a country. {name} has a coast.",
+            "system": "a",
+            "supported": 1,
+            "unsupported": 1,
+        }
+        for name in COUNTRIES[:3]
+    ]
+    for name, rows in {"claims": claims, "facts": facts, "pairs": pairs, "labelled": labelled}.items():
         (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     (folder / "prompt_entities.txt").write_text("\n".join(COUNTRIES[:3]) + "\n")

@@ -19,6 +19,7 @@ JOBS = {
     "sft.yaml": {"base": "base.yaml", "learner": {"loss": "nll"}, "sft": {"sources": [{"source": "seeds"}]}},
     "pilot-sft.yaml": {"base": "sft.yaml"},
     "pilot-few-shot.yaml": {"base": "evaluate.yaml"},
+    "agreement.yaml": {"base": "evaluate.yaml"},
     "pilot-dpo.yaml": {"base": "base.yaml", "run": {"rounds": 1}},
     "dpo.yaml": {"base": "base.yaml", "pairs": {"kinds": ["instruction"]}},
     "dpo-fact.yaml": {"base": "base.yaml", "pairs": {"kinds": ["factuality"]}},

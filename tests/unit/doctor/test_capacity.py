@@ -181,12 +181,21 @@ def test_an_engine_with_the_gpus_that_it_is_split_over_is_no_line_and_nor_is_a_j
     assert check_engine_gpus(job(rollout={"tensor_parallel": 2})) == []
 
 
+@pytest.mark.parametrize("role", ["judge", "verifier"])
+def test_the_engine_of_a_reward_may_be_divided_too_and_may_have_no_gpu(role):
+    def checks(**settings) -> list[Check]:
+        return check_engine_gpus(job(rollout={"gpus": 1}, factuality={"checker": "llm"}, **{role: settings}))
+
+    assert checks(gpus=0) == checks(gpus=4, tensor_parallel=4) == []
+    assert [(each.name, each.fix) for each in checks(gpus=1, tensor_parallel=4)] == [(f"{role}.gpus", f"set {role}.gpus=4")]
+
+
 def test_a_split_that_leaves_heads_over_is_a_problem_with_what_would_do():
-    (check,) = check_tensor_parallel(job(rollout={"tensor_parallel": 3, "gpus": 3}), SEVEN_B)
-    assert (check.level, check.found) == (Level.PROBLEM, "3")
+    (check,) = check_tensor_parallel("verifier", job(verifier={"tensor_parallel": 3, "gpus": 3}).verifier, SEVEN_B)
+    assert (check.level, check.name, check.found) == (Level.PROBLEM, "verifier.tensor_parallel", "3")
     assert check.expected == "a divisor of the model's 32 attention heads"
     assert check.fix == "set it to one of 1, 2, 4, 8, 16, 32"
-    assert check_tensor_parallel(job(rollout={"tensor_parallel": 4, "gpus": 4}), SEVEN_B) == []
+    assert check_tensor_parallel("rollout", job(rollout={"tensor_parallel": 4, "gpus": 4}).rollout, SEVEN_B) == []
 
 
 def learner(**settings) -> LearnerConfig:

@@ -175,6 +175,19 @@ def test_at_the_small_scale_the_factbook_stands_in_for_biographies_and_no_large_
     assert {cell.lacks for cell in plan.add(TABLES["3"]).cells if cell.system == of.CHAT} == {SCALES["cpu"].lacks[of.CHAT]}
 
 
+def test_each_reward_of_table_10_is_measured_with_a_checker_of_its_size():
+    plan = plan_of("10")
+    keys = {cell.system: cell.keys for cell in plan.add(TABLES["10"]).cells}
+    assert len(set(keys.values())) == 6
+    for system, (key,) in keys.items():
+        factuality = plan.jobs[key].config.factuality
+        assert factuality.checker_model.partition("-")[2].endswith(("-7B-Instruct", "-70B")), system
+        assert ("70B" in factuality.checker_model, factuality.decompose) == (
+            "70B" in system,
+            "sentence" if "sentences" in system else "llm",
+        )
+
+
 def test_systems_are_compared_by_evaluations_that_the_table_has_anyway():
     planned = plan_of().add(TABLES["3"])
     rows = {key for cell in planned.cells for key in cell.keys}
