@@ -403,7 +403,7 @@ class Remote:
 class FakeCommands:
     """The commands that `flame-ray reproduce` gives: they leave the files that it looks for, and compute nothing.
 
-    `figures`: of every evaluation. `fails`: by command, the error that it ends with, once it has begun.
+    `figures`: of every evaluation. `fails`: by command or suite, the error that it ends with, once it has begun.
     """
 
     def __init__(self, figures: Mapping[str, float], fails: Mapping[str, Exception] | None = None):
@@ -411,6 +411,7 @@ class FakeCommands:
         self.done: list[tuple[str, Any]] = []  # commands with their settings
         self.resumed: list[str | None] = []
         self.compared: list[tuple[str, Path]] = []  # suites, with the file that answers are compared with
+        self.calls: list[tuple[str, ...]] = []  # the suites of each call of evaluate
         self.paired: list[tuple[str, str]] = []  # runs, with those whose answers are rejected
 
     def sft(self, config, console, resume):
@@ -438,10 +439,16 @@ class FakeCommands:
         out.write_text("")
 
     def evaluate(self, config, request, console, tables):
-        self.done.append(("evaluate", config))
-        (suite,) = request.suites
-        self.compared.append((suite, Path(config.suites.alpaca)))
-        folder = request.out / "model-0" / f"{suite}-0"
+        self.calls.append(request.suites)
+        for suite in request.suites:
+            self.done.append(("evaluate", config))
+            if suite in self._fails:
+                raise self._fails[suite]
+            self.compared.append((suite, request.references or Path(config.suites.alpaca)))
+            self._answer(suite, request.apart[suite])
+
+    def _answer(self, suite: str, out: Path) -> None:
+        folder = out / "model-0" / f"{suite}-0"
         folder.mkdir(parents=True)
         rows = [{"prompt": "Write a poem.", "response": "An answer."}]
         (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -7,8 +7,8 @@ it was scored by). It is named after what it was made by: the same call finds it
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,32 +58,50 @@ RESULT, ANSWERS = "result.json", "answers.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class EvaluateRequest:
-    """Which model to evaluate on which suites, and where to write the results."""
+    """Which model to evaluate on which suites, and where to write the results.
+
+    `apart`: by suite, the folder that takes its results in place of `out`. `references`: the file of answers that the suite
+    alpaca-eval compares with, in place of suites.alpaca.
+    """
 
     model: str
     suites: tuple[str, ...]
     out: Path = Path("evaluations")
+    apart: Mapping[str, Path] = field(default_factory=dict)
+    references: Path | None = None
+
+    def folder(self, suite: str, model: EvaluatedModel) -> Path:
+        """Where the results of a suite are, each call's in a folder of its own."""
+        return self.apart.get(suite, self.out) / f"{_plain(model.name)}-{model.fingerprint[:8]}"
+
+    def suite(self, name: str, config: Config) -> Suite | HarnessSuite:
+        """Raises DataError or ConfigError if its data is not there."""
+        if self.references and name == "alpaca-eval":
+            suites = config.suites.model_copy(update={"alpaca": str(self.references)})
+            config = config.model_copy(update={"suites": suites})
+        return make_suite(name, config)
 
 
 def evaluate(config: Config, request: EvaluateRequest, console: Console, tables: Console) -> list[SuiteResult]:
     """The results, which are also written and printed. All that can be known to fail is found before anything starts."""
-    check_out_folder(request.out)
+    for out in request.apart.values() or (request.out,):
+        check_out_folder(out)
     check_address(config.cluster)
     if not request.suites:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
-    suites = [make_suite(name, config) for name in dict.fromkeys(request.suites)]
+    suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
     model, config = find_model(request.model, _serving(config))
     judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
     maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
-    folder = request.out / f"{_plain(model.name)}-{model.fingerprint[:8]}"
     screen = Screen(console)
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
         stages = EvaluationStages(config, model, judge, pools, screen, maker)
-        context = Context(config, model, judge, stages, folder, console, maker)
+        context = Context(config, model, judge, stages, request, console, maker)
         results = [_evaluated(suite, context) for suite in suites]
     tables.print(suites_table(model.name, results))
-    console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+    for folder in dict.fromkeys(request.folder(suite.name, model) for suite in suites):
+        console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
     return results
 
 
@@ -95,7 +113,7 @@ class Context:
     model: EvaluatedModel
     judge: KnownModel
     stages: EvaluationStages
-    folder: Path
+    request: EvaluateRequest
     console: Console
     maker: PromptMaker | None = None
 
@@ -105,7 +123,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     if isinstance(suite, Suite) and suite.only_fact_based:
         suite = replace(suite, prompts_P=context.stages.fact_based(suite.prompts_P))
     made_by = suite_made_by(suite, context) if isinstance(suite, Suite) else _harness_made_by(suite, context)
-    folder = context.folder / f"{suite.name}-{digest(lasting(made_by))}"
+    folder = context.request.folder(suite.name, context.model) / f"{suite.name}-{digest(lasting(made_by))}"
     if (folder / RESULT).is_file():
         return result_of_content(json.loads((folder / RESULT).read_bytes()))
     result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)

@@ -23,7 +23,7 @@ from flame_ray.config.load import load_config
 from flame_ray.errors import FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.data import data_path
-from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedStep
+from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.plot import dots, svg
 from flame_ray.reproduction.render import csv_text, markdown
 from flame_ray.reproduction.results import FilledTable, Found, fill
@@ -100,24 +100,38 @@ class Carrier:
     def carry_out(self, plan: Plan) -> None:
         """All jobs that can be done. One that fails keeps its reason, and those that need it are left out."""
         for place, job in enumerate(plan.jobs.values(), start=1):
-            if self._store.is_done(job) or self._is_hopeless(job, plan):
-                continue
-            self._console.print(f"job {place} of {len(plan.jobs)}: {job.key}", markup=False, highlight=False)
-            try:
-                self._do(job)
+            if self._can_do(job, plan):
+                jobs = (job, *(each for each in plan.beside(job) if self._can_do(each, plan)))
+                names = ", ".join(each.key for each in jobs)
+                self._console.print(f"job {place} of {len(plan.jobs)}: {names}", markup=False, highlight=False, soft_wrap=True)
+                self._carry_out(jobs)
+
+    def _can_do(self, job: Job, plan: Plan) -> bool:
+        return not self._store.is_done(job) and not self._is_hopeless(job, plan)
+
+    def _carry_out(self, jobs: Sequence[Job]) -> None:
+        """By one call, which the jobs can share; if that fails, each by its own, so that a failure has its job."""
+        try:
+            self._do(jobs)
+            for job in jobs:
                 self._store.forget_failure(job.key)
-            except Interrupted as error:
-                raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
-            except FlameError as error:
-                self._store.fail(job.key, f"{job.key}: {error}")
-                self._console.print(f"{job.key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
+        except Interrupted as error:
+            raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
+        except FlameError as error:
+            if len(jobs) == 1:
+                self._store.fail(jobs[0].key, f"{jobs[0].key}: {error}")
+                self._console.print(f"{jobs[0].key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
+            for job in jobs if len(jobs) > 1 else ():
+                if not self._store.is_done(job):
+                    self._carry_out((job,))
 
     def _is_hopeless(self, job: Job, plan: Plan) -> bool:
         """Whether its data is absent, or a job that it needs is not done."""
         is_absent = not isinstance(job, PlannedStep) and job.suite in self._absent
         return is_absent or not all(self._store.is_done(plan.jobs[key]) for key in job.needs)
 
-    def _do(self, job: Job) -> None:
+    def _do(self, jobs: Sequence[Job]) -> None:
+        job = jobs[0]
         if isinstance(job, PlannedStep):
             self._write_pairs(job)
             train = self._commands.sft if job.command == "sft" else self._commands.run
@@ -127,13 +141,16 @@ class Carrier:
             labels, out = labelled_responses(job.config), self._store.agreement(job.key)
             self._commands.agreement(job.config, labels, "responses", out, self._console, self._tables)
             return
-        model = str(self._store.models / job.model) if job.is_made else job.model
-        config = job.config
-        if job.against:
-            reference = str(self._store.reference(job.against))
-            config = _with(config, "suites", alpaca=reference)
-        request = EvaluateRequest(model, (job.suite,), self._store.evaluation(job.key))
-        self._commands.evaluate(config, request, self._console, self._tables)
+        self._evaluate([each for each in jobs if isinstance(each, PlannedEvaluation)])
+
+    def _evaluate(self, jobs: Sequence[PlannedEvaluation]) -> None:
+        """Suites of one model, which share its samplers."""
+        model = str(self._store.models / jobs[0].model) if jobs[0].is_made else jobs[0].model
+        against = next((job.against for job in jobs if job.against), None)
+        folders = {job.suite: self._store.evaluation(job.key) for job in jobs}
+        references = self._store.reference(against) if against else None
+        request = EvaluateRequest(model, tuple(folders), apart=folders, references=references)
+        self._commands.evaluate(jobs[0].config, request, self._console, self._tables)
 
     def _write_pairs(self, step: PlannedStep) -> None:
         """The pairs that a step trains on. Written again, they are the same."""

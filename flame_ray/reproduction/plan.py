@@ -115,6 +115,17 @@ class Plan:
         found = (self._contrast(table, pair, each) for pair in table.contrasts for each in table.measures)
         return PlannedTable(table, cells, tuple(each for each in found if each))
 
+    def beside(self, job: Job) -> list[PlannedEvaluation]:
+        """The later evaluations of the same model that one call can make with this one: other suites, by the same settings."""
+        if not isinstance(job, PlannedEvaluation):
+            return []
+        jobs = list(self.jobs.values())
+        found = {job.suite: job}
+        for other in jobs[jobs.index(job) + 1 :]:
+            if isinstance(other, PlannedEvaluation) and (other.model, other.config) == (job.model, job.config):
+                found.setdefault(other.suite, other)
+        return list(found.values())[1:]
+
     def _contrast(self, table: Table, pair: Contrast, measure: Measure) -> PlannedContrast | None:
         """None where one of the two has no such figure, or no value for each prompt, or where the win rate compares them."""
         is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair

@@ -8,7 +8,7 @@ import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
-from flame_ray.commands.evaluate import Context, _asks_judge, _check_read, _maker, measured, suite_made_by
+from flame_ray.commands.evaluate import Context, EvaluateRequest, _asks_judge, _check_read, _maker, measured, suite_made_by
 from flame_ray.commands.evaluate_stages import EvaluationStages, digest, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
@@ -18,6 +18,7 @@ from flame_ray.elicitation.prompts import PromptMaker
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
 from flame_ray.errors import DataError, EngineError, FlameError, ModelError, StorageError
+from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
@@ -355,6 +356,18 @@ def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, **sections) -> str
     maker = PromptMaker(seeds, config, words, 1000) if seeds else None
     context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None, maker)  # type: ignore[arg-type]
     return digest(lasting(suite_made_by(Suite("mine", prompts, FactMeasure(), corpus="factbook"), context)))
+
+
+def test_references_are_those_of_the_win_rate_alone_and_each_suite_may_have_its_own_folder(tmp_path):
+    for name, output in (("own", "Peru is."), ("other", "Chile is.")):
+        (tmp_path / f"{name}.json").write_text(json.dumps([{"instruction": "Where is Lima?", "output": output}]))
+    config = parse_config({"suites": {"alpaca": str(tmp_path / "own.json")}, "factuality": {"corpus": "factbook"}}, "here")
+    suites = ("alpaca-eval", "alpaca-fact")
+    request = EvaluateRequest("m", suites, tmp_path, {"alpaca-fact": tmp_path / "facts"}, tmp_path / "other.json")
+    assert list(request.suite("alpaca-eval", config).references.values()) == ["Chile is."]
+    assert request.suite("alpaca-fact", config).prompts_P == make_suite("alpaca-fact", config).prompts_P
+    model = EvaluatedModel("runs/m", None, None, "0123456789")
+    assert [request.folder(name, model) for name in suites] == [tmp_path / "m-01234567", tmp_path / "facts/m-01234567"]
 
 
 def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it():

@@ -63,6 +63,20 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
 
 
+def test_the_suites_of_a_model_are_asked_in_one_call(request_of):
+    doubles = FakeCommands(FIGURES)
+    carry_out(request_of("3"), doubles)
+    assert doubles.calls == 7 * [("alpaca-eval", "factbook")]
+    assert [path.parent.name == "references" for _, path in doubles.compared] == [False, False] + 12 * [True]
+
+
+def test_a_suite_that_fails_beside_others_alone_has_no_figure(request_of):
+    doubles = FakeCommands(FIGURES, fails={"factbook": EngineError("a sampler", "none", "buy one")})
+    filled = carry_out(request_of("3"), doubles)
+    assert "expected a sampler" in filled.cell("SFT", "biography.fs").missing
+    assert filled.cell("SFT", "win over SFT + DPO").ours
+
+
 def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, tmp_path):
     doubles = FakeCommands(FIGURES)
     carry_out(request_of("3"), doubles)
