@@ -213,6 +213,7 @@ TABLES: Mapping[str, Table] = {
                 SHARED_SAMPLES,
                 "Each method trains for the same seconds, its reference pass included. DPO^flame is not the model of table 3.",
             ),
+            tuple((method, of.METHODS[0]) for method in of.METHODS[1:]),
         ),
     )
 }

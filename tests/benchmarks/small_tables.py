@@ -1,11 +1,11 @@
 """Keeps what each answer of the small tables is worth, seed by seed, and compares the systems over all seeds that are kept.
 
-    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0]
+    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0] [--seeds 1]
     python -m tests.benchmarks.small_tables show
 
-STORE is what `flame-ray reproduce directions --scale cpu --seeds 1` left; of another seed, what the same command left with
-`--set run.seed=8`, 9, ... (`--first-seed 1`, 2, ...). small_tables.jsonl has a line for each seed, system and measure. Seeds
-take an hour each here, so they need not be made in one go.
+STORE is what `flame-ray reproduce directions methods --scale cpu --seeds N` left. small_tables.jsonl has a line for each seed,
+system and measure. Seeds take half an hour to an hour each here, so they need not be made in one go: what is made with
+`--set run.seed=8` is `--first-seed 1`, and so on.
 """
 
 # ruff: noqa: T201
@@ -20,10 +20,10 @@ from flame_ray.reproduction.paired import ByPrompt, paired
 from flame_ray.reproduction.plan import Plan
 from flame_ray.reproduction.store import Store
 from flame_ray.reproduction.systems import SCALES
-from flame_ray.reproduction.tables import TABLES, Measure
+from flame_ray.reproduction.tables import TABLES, Measure, Table
 from flame_ray.types import Interval
 
-TABLE = TABLES["directions"]
+KEPT_TABLES = (TABLES["directions"], TABLES["methods"])
 KEPT = Path(__file__).with_suffix(".jsonl")
 Line = dict
 
@@ -38,27 +38,28 @@ class Values:
         return {line["seed"]: line["values"] for line in self.lines if (line["system"], line["measure"]) == (system, measure)}
 
 
-def kept_lines(store: Store, first_seed: int, commit: str) -> Iterator[Line]:
+def kept_lines(store: Store, seed: int, commit: str) -> Iterator[Line]:
     """A line for each measure of each system that the store has; a step's seed is 7 + `seed`."""
-    settings = (f"run.seed={7 + first_seed}",) if first_seed else ()
-    request = ReproduceRequest((TABLE.name,), "cpu", 1, Path("jobs"), Path(), Path(), settings=settings)
-    for cell in Plan(SCALES["cpu"], 1, request.load).add(TABLE).cells:
+    settings = (f"run.seed={7 + seed}",) if seed else ()
+    names = tuple(table.name for table in KEPT_TABLES)
+    plan = Plan(SCALES["cpu"], 1, ReproduceRequest(names, "cpu", 1, Path("jobs"), Path(), Path(), settings=settings).load)
+    for cell in (cell for table in KEPT_TABLES for cell in plan.add(table).cells):
         values = store.values(cell.keys[0], cell.measure.figure) if cell.keys else None
         if values:
             rounded = {prompt: round(value, 4) for prompt, value in sorted(values.items())}
-            about = {"seed": first_seed, "commit": commit, "system": cell.system, "measure": cell.measure.name}
+            about = {"seed": seed, "commit": commit, "system": cell.system, "measure": cell.measure.name}
             yield about | {"values": rounded}
 
 
-def rows(values: Values) -> Iterator[str]:
-    """The mean of each measure over seeds and prompts, then the paired differences beside the paper's direction."""
-    measures = TABLE.measures
+def rows(table: Table, values: Values) -> Iterator[str]:
+    """The mean of each measure over seeds and prompts, then the paired differences."""
+    measures = [measure for measure in table.measures if not measure.is_of_step]
     head = f"| | {' | '.join(measure.name for measure in measures)} |\n|---{'|---' * len(measures)}|"
     yield head
-    for system in TABLE.rows:
+    for system in table.rows:
         yield f"| {system.name} | {' | '.join(_mean(values.of(system.name, each.name), each) for each in measures)} |"
     yield f"\n{head}"
-    for first, second in TABLE.contrasts:
+    for first, second in table.contrasts:
         found = [_difference(values.of(first.name, each.name), values.of(second.name, each.name), each) for each in measures]
         yield f"| {first.name} - {second.name} | {' | '.join(found)} |"
 
@@ -76,7 +77,8 @@ def _told(found: Interval, measure: Measure) -> str:
     if found.mean is None or found.low is None or found.high is None:
         return ""
     mean, low, high = (measure.factor * each for each in (found.mean, found.low, found.high))
-    return f"{mean:.{measure.digits}f} [{low:.{measure.digits}f}, {high:.{measure.digits}f}]"
+    digits = 2 if measure.source == "biography" and measure.factor == measure.digits == 1 else measure.digits  # facts are few
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def main() -> None:
@@ -86,16 +88,24 @@ def main() -> None:
     keep.add_argument("store", type=Path)
     keep.add_argument("--commit", required=True)
     keep.add_argument("--first-seed", type=int, default=0)
+    keep.add_argument("--seeds", type=int, default=1)
     commands.add_parser("show")
     words = parser.parse_args()
     before = [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
     if words.command == "keep":
-        others = [line for line in before if line["seed"] != words.first_seed]
-        lines = [*others, *kept_lines(Store(words.store), words.first_seed, words.commit)]
+        seeds = range(words.first_seed, words.first_seed + words.seeds)
+        new = [line for seed in seeds for line in kept_lines(Store(words.store), seed, words.commit)]
+        replaced = {_named(line) for line in new}
+        lines = sorted([*new, *(line for line in before if _named(line) not in replaced)], key=_named)
         KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines))
     else:
-        print(f"seeds: {sorted({line['seed'] for line in before})}\n")
-        print("\n".join(rows(Values(tuple(before)))))
+        for table in KEPT_TABLES:
+            seeds = sorted({line["seed"] for line in before if line["system"] in {system.name for system in table.rows}})
+            print("\n".join((f"{table.name}, seeds {seeds}\n", *rows(table, Values(tuple(before))), "")))
+
+
+def _named(line: Line) -> tuple[int, str, str]:
+    return line["seed"], line["system"], line["measure"]
 
 
 if __name__ == "__main__":

@@ -164,6 +164,16 @@ def test_at_equal_seconds_dpo_flame_is_another_model_than_in_table_3():
     assert keys(plan, "methods", "DPO^flame").isdisjoint(keys(plan, "3", "SFT + DPO^flame"))
 
 
+def test_each_other_method_is_compared_with_dpo_flame_seed_by_seed():
+    planned = plan_of(seeds=3).add(TABLES["methods"])
+    others = [system.name for system in of.METHODS[1:]]
+    assert list(dict.fromkeys((each.first, each.second) for each in planned.contrasts)) == [
+        (name, "DPO^flame") for name in others
+    ]
+    assert {each.measure.name for each in planned.contrasts} >= {"win over SFT + DPO", "biography.fs", "biography.correct"}
+    assert all(len(set(each.keys)) == 3 for each in planned.contrasts)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_each_table_can_be_planned_at_each_scale(scale):
     assert plan_of(*TABLES, scale=scale).jobs
