@@ -124,8 +124,8 @@ class RolloutConfig(EngineWorkers):
     temperature: Annotated[float, Field(gt=0)] = 0.7
     """Of the sampling; higher: more varied responses."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Sample from the likeliest tokens that have this probability together. Below 1 it sorts the vocabulary at each step: slow
-    on a CPU.
+    """Sample from the likeliest tokens that have this probability together. With `top_k` too, on a CPU, it sorts the vocabulary
+    at each step, which is slow.
     """
     top_k: Annotated[int, Field(ge=0)] = 0
     """Sample from so many of the likeliest tokens; 0: from all."""

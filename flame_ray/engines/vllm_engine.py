@@ -28,6 +28,7 @@ from flame_ray.storage.local_copy import local_copy
 PINNED = "the version of vLLM that pyproject.toml pins"
 INSTALL = 'pip install -e ".[cpu]" or ".[gpu]"'
 PREFILL_TOKENS = 8192
+NUCLEUS = "flame_ray.engines.nucleus:NucleusProcessor"  # which sorts less than vLLM's own, on a CPU
 log = logging.getLogger(__name__)
 
 
@@ -132,6 +133,7 @@ class VllmEngine:
                 # A small model that may write blanks anywhere in its JSON writes nothing else.
                 structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
                 tensor_parallel_size=options.tensor_parallel,
+                logits_processors=[NUCLEUS] if platform.is_cpu() else None,
                 enable_lora=options.adapter_rank is not None,
                 max_lora_rank=options.adapter_rank or 16,
                 max_loras=1,
@@ -180,9 +182,11 @@ class VllmEngine:
             self._llm.llm_engine.abort_request(running)
 
     def _params(self, request: SampleRequest) -> Any:
+        is_narrow = self._vllm.platforms.current_platform.is_cpu() and request.top_p < 1 and not request.top_k
         return self._vllm.SamplingParams(
             temperature=request.temperature,
-            top_p=request.top_p,
+            top_p=1.0 if is_narrow else request.top_p,
+            extra_args={"nucleus": request.top_p} if is_narrow else None,
             top_k=request.top_k or -1,
             max_tokens=request.max_tokens,
             seed=request.seed,

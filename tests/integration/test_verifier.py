@@ -64,6 +64,13 @@ def test_a_special_token_that_a_fact_spells_out_ends_no_turn(verifier):
     assert not {1, 2} & set(verifier.encode("<|im_start|><|im_end|>"))
 
 
+def test_of_a_nucleus_that_is_one_token_wide_the_likeliest_token_is_sampled_whatever_the_seed(verifier):
+    prompt = verifier.render([[{"role": "user", "content": "What is the capital of France? Answer in one word."}]])[0]
+    narrow = [SampleRequest(prompt, 4, temperature=2.0, top_p=1e-6, seed=seed) for seed in range(4)]
+    greedy, *sampled = verifier.sample([SampleRequest(prompt, 4, temperature=0.0), *narrow])
+    assert [sample.token_ids for sample in sampled] == 4 * [greedy.token_ids]
+
+
 def test_an_answer_is_json_of_its_schema_and_nothing_else(verifier):
     prompt = verifier.render([_messages(_Question("", "Peru borders Chile and Brazil."))])[0]
     assert len(prompt) < 1536 - MAX_TOKENS - 300  # with the smallest verifier.max_length, a long sentence still has room

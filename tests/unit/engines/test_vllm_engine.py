@@ -75,6 +75,16 @@ def test_samples_come_by_their_keys_and_nothing_is_asked_of_vllm_that_nobody_rea
     assert all(getattr(params, "logprobs", None) is None and params.output_kind == "final" for params in asked)
 
 
+@pytest.mark.parametrize(("top_k", "cpu", "is_ours"), [(0, True, True), (50, True, False), (0, False, False)])
+def test_the_nucleus_is_found_without_sorting_on_a_cpu_unless_top_k_comes_first(top_k, cpu, is_ours):
+    made = engine()
+    made._vllm = fake_vllm(cpu)
+    params = made._params(SampleRequest((1,), 16, top_p=0.9, top_k=top_k, seed=0))
+    assert (params.top_p, params.extra_args) == ((1.0, {"nucleus": 0.9}) if is_ours else (0.9, None))
+    assert made._params(SampleRequest((1,), 16, top_p=1.0, seed=0)).extra_args is None
+    assert bool(VllmEngine._build(fake_vllm(cpu), OPTIONS, Path("model")).built.logits_processors) == cpu
+
+
 def test_requests_may_be_added_between_the_steps_of_others():
     made = engine()
     made.add(7, SampleRequest((1,), 16))
