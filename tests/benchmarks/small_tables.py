@@ -38,17 +38,20 @@ class Values:
         return {line["seed"]: line["values"] for line in self.lines if (line["system"], line["measure"]) == (system, measure)}
 
 
-def kept_lines(store: Store, seed: int, commit: str) -> Iterator[Line]:
-    """A line for each measure of each system that the store has; a step's seed is 7 + `seed`."""
-    settings = (f"run.seed={7 + seed}",) if seed else ()
+def kept_lines(store: Store, first: int, seeds: int, commit: str) -> Iterator[Line]:
+    """A line for each measure of each system and seed that the store has; the first step's seed is 7 + `first`."""
+    settings = (f"run.seed={7 + first}",) if first else ()
     names = tuple(table.name for table in KEPT_TABLES)
-    plan = Plan(SCALES["cpu"], 1, ReproduceRequest(names, "cpu", 1, Path("jobs"), Path(), Path(), settings=settings).load)
+    plan = Plan(
+        SCALES["cpu"], seeds, ReproduceRequest(names, "cpu", seeds, Path("jobs"), Path(), Path(), settings=settings).load
+    )
     for cell in (cell for table in KEPT_TABLES for cell in plan.add(table).cells):
-        values = store.values(cell.keys[0], cell.measure.figure) if cell.keys else None
-        if values:
-            rounded = {prompt: round(value, 4) for prompt, value in sorted(values.items())}
-            about = {"seed": seed, "commit": commit, "system": cell.system, "measure": cell.measure.name}
-            yield about | {"values": rounded}
+        for seed, key in enumerate(cell.keys, start=first):
+            values = store.values(key, cell.measure.figure)
+            if values:
+                rounded = {prompt: round(value, 4) for prompt, value in sorted(values.items())}
+                about = {"seed": seed, "commit": commit, "system": cell.system, "measure": cell.measure.name}
+                yield about | {"values": rounded}
 
 
 def rows(table: Table, values: Values) -> Iterator[str]:
@@ -93,8 +96,7 @@ def main() -> None:
     words = parser.parse_args()
     before = [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
     if words.command == "keep":
-        seeds = range(words.first_seed, words.first_seed + words.seeds)
-        new = [line for seed in seeds for line in kept_lines(Store(words.store), seed, words.commit)]
+        new = list(kept_lines(Store(words.store), words.first_seed, words.seeds, words.commit))
         replaced = {_named(line) for line in new}
         lines = sorted([*new, *(line for line in before if _named(line) not in replaced)], key=_named)
         KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines))
