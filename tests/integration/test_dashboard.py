@@ -80,8 +80,10 @@ def answers(address: str, query: str) -> list[dict[str, Any]]:
     try:
         with urllib.request.urlopen(f"http://{address}/api/v1/query?{words}", timeout=10) as found:
             return json.load(found)["data"]["result"]
-    except urllib.error.HTTPError:
-        raise
+    except urllib.error.HTTPError as error:
+        if error.code == 400:
+            raise
+        return []  # it starts
     except OSError:
         return []
 
