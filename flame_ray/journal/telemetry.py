@@ -1,6 +1,6 @@
 """Shows a run at Ray's Prometheus endpoint and to the trackers that it names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flame_ray.cluster.figures import HITS, MISSES, Figure, shown
@@ -170,7 +170,7 @@ def _value(result: RewardResult) -> float | None:
     return result.precision if isinstance(result, FactScore) else getattr(result, "value", None)
 
 
-def _numbers(tree: Mapping[str, Any], above: str = "") -> Any:
+def _numbers(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
     """The numbers of a tree with their paths, without intervals and how many values each has.
 
     >>> dict(_numbers({"round": 1, "evaluation": {"tokens": 4.5, "n": {"tokens": 9}}, "pairs": {"a": 2}}))

@@ -6,6 +6,7 @@ A resumed run goes on with the same curves, which its id names. A tracker that f
 import logging
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -22,13 +23,16 @@ PROJECT = "flame-ray"
 RUN_TAG = "flame_ray.run"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # tracker -> module; each is an extra too
 ENDS = {"complete": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}  # as MLflow says it
-LONGEST = 500  # characters of a setting that MLflow is given
+LONGEST, MOST_PARAMS = 500, 100  # characters of a setting that MLflow is given, and how many settings it takes at once
 
 
 class Tracker(Protocol):
     """`group`: `train`, whose step counts the learner's steps, or `round`, whose step is a round."""
 
-    errors: tuple[type[Exception], ...]  # what the library raises when it cannot reach its place
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the library raises when it cannot reach its place."""
+        ...
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None: ...
 
@@ -162,10 +166,11 @@ class MLflow:
 
     def __init__(self, run_id: str, settings: dict[str, Any]):
         from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param
         from mlflow.exceptions import MlflowException
 
         self.errors: tuple[type[Exception], ...] = (MlflowException, OSError)
-        self._client = MlflowClient()
+        self._client, self._metric = MlflowClient(), Metric
         experiment = self._client.get_experiment_by_name(PROJECT)
         id = experiment.experiment_id if experiment else self._client.create_experiment(PROJECT)
         found = self._client.search_runs([id], f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1)
@@ -174,12 +179,13 @@ class MLflow:
             self._client.update_run(self._id, status="RUNNING")
             return
         self._id = self._client.create_run(id, tags={RUN_TAG: run_id}, run_name=run_id).info.run_id
-        for name, value in _flat(settings):
-            self._client.log_param(self._id, name, value[:LONGEST])
+        params = [Param(name, value[:LONGEST]) for name, value in _flat(settings)]
+        for start in range(0, len(params), MOST_PARAMS):
+            self._client.log_batch(self._id, params=params[start : start + MOST_PARAMS])
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._client.log_metric(self._id, f"{group}/{name}", value, step=step)
+        now = int(1000 * time.time())
+        self._client.log_batch(self._id, [self._metric(f"{group}/{name}", value, now, step) for name, value in values.items()])
 
     def close(self, status: str) -> None:
         self._client.set_terminated(self._id, ENDS[status])
