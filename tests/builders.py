@@ -39,6 +39,7 @@ from flame_ray.types import (
     Sentence,
     SideFacts,
     Split,
+    StepReport,
     TrainingReport,
     Verdict,
     VerdictLabel,
@@ -248,6 +249,11 @@ def make_training_report(
     *, steps: int = 4, loss: float = 0.5, accuracy: float = 0.75, margin: float = 0.125, pairs: int = 1, tokens: int = 9
 ) -> TrainingReport:
     return TrainingReport(steps, pairs, tokens, loss, {"accuracy": accuracy, "margin": margin})
+
+
+def make_step_report(step: int = 1, *, loss: float = 0.5, gradient_norm: float | None = 2.0, **metrics: float) -> StepReport:
+    """Of ten tokens, in two seconds."""
+    return StepReport(step, loss, metrics or {"margin": 0.125}, 1e-3, 10, 2.0, gradient_norm)
 
 
 def make_interval(mean: float | None = 0.5, *, low: float | None = None, high: float | None = None, n: int = 1) -> Interval:

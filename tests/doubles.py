@@ -30,6 +30,7 @@ from flame_ray.types import (
     ScoredResponse,
     Selection,
     Sentence,
+    StepReport,
     Synced,
     TrainingReport,
     Verdict,
@@ -376,7 +377,7 @@ class FakePool:
         self.asked: list[tuple[str, Any]] = []
         self.futures: list[Future] = []
 
-    def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False) -> Future:
+    def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False, label: str = "") -> Future:
         self.asked.append((method, item))
         self.futures.append(future := Future())
         if self.answer is not None:
@@ -471,11 +472,33 @@ class FakeMetrics:
         self.stages: list[tuple[str, int, bool]] = []
         self.evaluations: list[Evaluation] = []
 
+        self.steps: list[tuple[int, int, StepReport, bool]] = []
+        self.others: list[tuple[str, Any]] = []  # what else it was told, by the method
+
     def stage(self, name, round, running):
         self.stages.append((name, round, running))
 
-    def evaluation(self, evaluation):
-        self.evaluations.append(evaluation)
+    def evaluation(self, evaluation, prompts="heldout"):
+        if prompts == "heldout":
+            self.evaluations.append(evaluation)
+
+    def step(self, round, number, report, is_new):
+        self.steps.append((round, number, report, is_new))
+
+    def sampled(self, group, behind):
+        self.others.append(("sampled", behind))
+
+    def scored(self, round, group):
+        self.others.append(("scored", group.prompt.id))
+
+    def paired(self, pairs):
+        self.others.append(("paired", pairs.counts))
+
+    def synced(self, synced):
+        self.others.append(("synced", synced))
+
+    def round(self, summary):
+        self.others.append(("round", summary["round"]))
 
 
 class FakeStages:

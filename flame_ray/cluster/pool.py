@@ -49,10 +49,15 @@ class Limits:
 
 
 class WorkerPool:
-    """`limits.min_workers` slots, `limits.workers` after `grow`. Each slot holds one worker at a time."""
+    """`limits.min_workers` slots, `limits.workers` after `grow`. Each slot holds one worker at a time.
 
-    def __init__(self, name: str, spawn: Spawn, limits: Limits, event_loop: EventLoop):
-        self.name, self.limits, self.deaths = name, limits, 0
+    `kind`: the class of the actors, with which the names of their tasks begin. `lost` counts the workers that were replaced,
+    `deaths` those of them that were not on a node about to go.
+    """
+
+    def __init__(self, name: str, spawn: Spawn, limits: Limits, event_loop: EventLoop, kind: str = ""):
+        self.name, self.limits, self.kind = name, limits, kind
+        self.lost = self.deaths = 0
         self._spawn, self._event_loop = spawn, event_loop
         self._queue = TaskQueue()
         self._serving: dict[int, Any] = {}
@@ -70,9 +75,17 @@ class WorkerPool:
         """The actors that serve now, in the order of their slots."""
         return [actor for _, actor in sorted(self._serving.items())]
 
-    def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False) -> Future:
-        """Queue one item. A worker takes items of the same method and context together, up to a weight of `limits.batch`."""
-        work = WorkItem(method, item, context, weight, urgent)
+    @property
+    def queued(self) -> int:
+        """How many items wait for a worker."""
+        return len(self._queue)
+
+    def submit(self, method: str, item: Any, *context: Any, weight: int = 1, urgent: bool = False, label: str = "") -> Future:
+        """Queue one item. A worker takes items of the same method and context together, up to a weight of `limits.batch`.
+
+        `label`: the round and the stage that it is for.
+        """
+        work = WorkItem(method, item, context, weight, urgent, label=label)
         self._event_loop.call(self._put, work)
         return work.future
 
@@ -126,7 +139,8 @@ class WorkerPool:
                 if not is_death(error):
                     return self._fail(cause_of(error))
                 useless_deaths = useless_deaths + 1 if self._results == results_before else 0
-                deaths, self.deaths = deaths + 1, self.deaths + 1
+                deaths, self.lost = deaths + 1, self.lost + 1
+                self.deaths += not isinstance(error, Drained)
                 log.warning("%s-%d is lost and is replaced: %s", self.name, slot, cause_of(error))
                 if useless_deaths >= self.limits.attempts:
                     return self._fail(self._keeps_dying(error, useless_deaths))
@@ -220,7 +234,8 @@ class WorkerPool:
 
     def _call(self, actor: Any, items: list[WorkItem], like: WorkItem, feed: tuple[int, int]) -> Any:
         """Call the actor with new items, if any; `like` is an item with the method and the context of the call."""
-        method = getattr(actor, like.method).options(num_returns="streaming")
+        name = {"name": f"{self.kind}.{like.method} {like.label}".strip()} if self.kind and like.label else {}
+        method = getattr(actor, like.method).options(num_returns="streaming", **name)
         return method.remote([item.payload for item in items], *like.context, *(feed if self.limits.refill else ()))
 
     def _refuse(self, held: dict[int, WorkItem], error: BaseException) -> None:

@@ -13,7 +13,10 @@ SUSPECT = 2  # after so many lost workers, an item is suspected to be the cause
 
 @dataclass(slots=True)
 class WorkItem:
-    """One item for a worker. `weight`: its part of a batch. `attempts`: how many workers were lost while they had it."""
+    """One item for a worker. `weight`: its part of a batch. `attempts`: how many workers were lost while they had it.
+
+    `label`: what it is for, in Ray's dashboard.
+    """
 
     method: str
     payload: Any
@@ -22,6 +25,7 @@ class WorkItem:
     urgent: bool = False
     future: Future = field(default_factory=Future)
     attempts: int = 0
+    label: str = ""
 
     def set_result(self, result: Any) -> None:
         with suppress(InvalidStateError):  # the caller has cancelled the future

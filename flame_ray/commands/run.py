@@ -16,12 +16,14 @@ from rich.console import Console
 
 from flame_ray.cluster.capacity import check_capacity, roles
 from flame_ray.cluster.connect import check_address, connected
+from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
+from flame_ray.controller.watch import watch
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
@@ -44,6 +46,7 @@ from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.shared_samples import SharedSamples, samples_key
 from flame_ray.journal.telemetry import Metrics
+from flame_ray.journal.trackers import check_trackers, tracking
 from flame_ray.learner.checkpoints import BEST, Checkpoints
 from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
@@ -100,7 +103,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
-        dashboard = stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
+        dashboard = stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
         check_capacity(config)
         scope = stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
@@ -115,11 +118,13 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
                 log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
-        journal = Journal(folder, name, screen, Metrics(name), checkpoints.trained(), chosen)
+        metrics = Metrics(name, stack.enter_context(tracking(config, folder, name)))
+        scope.event_loop.start(watch(workers, metrics.workers))
+        journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out
         classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         decode = _decoder(config, inputs.policy.folder)
-        stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode)
+        stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode, journal.stepped)
         with closing(screen.begin("resume")):
             made = _resumed(stages, folder, checkpoints)
         made = on_given_pairs(made, inputs.pairs) if inputs.pairs else made
@@ -161,6 +166,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     """Check the models, the prompts, the corpus and the disk before anything is placed."""
     if config.sft.sources:
         raise ConfigError("a job for `flame-ray run`", "sft.sources, answers to learn from", "use `flame-ray sft` for this job")
+    check_trackers(config.run.trackers)
     loaded = load_prompts(config.prompts)
     check_classifier(config.classify)
     _check_development(config, loaded)

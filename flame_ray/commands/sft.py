@@ -13,6 +13,7 @@ from rich.console import Console
 
 from flame_ray.cluster.capacity import check_capacity, sft_roles
 from flame_ray.cluster.connect import check_address, connected
+from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
@@ -27,6 +28,7 @@ from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.sft_journal import ROUND, SftJournal
 from flame_ray.journal.telemetry import Metrics
+from flame_ray.journal.trackers import check_trackers, tracking
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.demonstrations import load_demonstrations
@@ -73,16 +75,18 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
         with closing(screen.begin("check the job")):
             inputs = check_sft(config, folder, is_new=not resume)
-        stack.enter_context(connected(config.cluster, f"{name}-{os.getpid()}"))
+        stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
         for role in sft_roles(config):  # one after another
             check_capacity(config, only=(role,))
         if not resume:
             stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
             advise(advice)
-        journal = SftJournal(folder, name, screen, Metrics(name), checkpoints.trained() >= ROUND)
+        trackers = stack.enter_context(tracking(config, folder, name))
+        journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
         cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
-        made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, journal.advance)
+        watched = journal.advance, journal.stepped
+        made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, *watched)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
         journal.complete(report, inputs.demonstrations.left_out)
@@ -96,6 +100,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     if config.learner.loss != "nll":
         fix = "set learner.loss to nll in the job, or use `flame-ray run`"
         raise ConfigError("learner.loss nll, which learns from answers", config.learner.loss, fix)
+    check_trackers(config.run.trackers)
     demonstrations = load_demonstrations(config.sft.sources)
     check_classifier(config.classify)
     _check_seeds(config, demonstrations)

@@ -36,6 +36,10 @@ class RunConfig(Settings):
     """A round that abstains on a larger share of the development prompts is not the best."""
     save_merged: bool = False
     """Also write the whole model as safetensors after each round, beside the adapter."""
+    trackers: Changeable[tuple[Literal["tensorboard", "wandb", "mlflow"], ...]] = ()
+    """Where the curves of the run are shown too, by the libraries' own writers: the learner's steps, and all figures of each
+    round. Each needs its package: pip install 'flame-ray[tensorboard]', and so on.
+    """
     keep_checkpoints: Changeable[Positive | None] = None
     """Keep this many of the latest rounds; null: all."""
 

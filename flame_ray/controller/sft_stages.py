@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.config import Config
 from flame_ray.controller.shared_folder import check_shared
-from flame_ray.controller.stages import PooledModel
+from flame_ray.controller.stages import PooledModel, Stepped
 from flame_ray.controller.workers import Scope, start_judge, start_learner, start_samplers
 from flame_ray.elicitation.few_shot import STOP, FewShot
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt
@@ -21,6 +21,7 @@ from flame_ray.journal.sft_journal import ROUND
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.learner.durable import DurableLearner
+from flame_ray.learner.train_state import Progress
 from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rollout.pool import RolloutPool
@@ -47,6 +48,7 @@ class SftClusterStages(ExitStack):
     checkpoints: Checkpoints
     storage: Storage
     advance: Advance = field(default=lambda done, total: None)
+    stepped: Stepped = field(default=lambda round, report: None)
     _learner: DurableLearner | None = None
 
     def __post_init__(self) -> None:
@@ -101,8 +103,10 @@ class SftClusterStages(ExitStack):
             check_shared(self.storage, self._learner)
         return self._learner
 
-    def _stepped(self, done: int, total: int) -> None:
-        self.advance(done, total)
+    def _stepped(self, at: Progress) -> None:
+        self.advance(at.done, at.total)
+        if at.report is not None:
+            self.stepped(ROUND, at.report)
         raise_if_interrupted()
 
     def plan(self) -> SamplingPlan:

@@ -1,12 +1,15 @@
 """The stages of a round, carried out by the actors of a run."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 
 from flame_ray.advantages import choose_best, grade
+from flame_ray.cluster.figures import count_lookups
 from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
@@ -22,6 +25,7 @@ from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.data import graded_examples, pair_examples
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.learner.masks import Decode
+from flame_ray.learner.train_state import Progress
 from flame_ray.pairs import build_pairs, factual_first
 from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
@@ -43,6 +47,7 @@ from flame_ray.types import (
     ScoredGroup,
     ScoredResponse,
     Selection,
+    StepReport,
     Synced,
     TrainingReport,
 )
@@ -50,13 +55,15 @@ from flame_ray.weights import Answer, Canary, Push
 
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
+Stepped = Callable[[int, StepReport], None]  # the round, and its optimizer step
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 MOST_ASKED = 4096  # prompts that wait to be classified, at most
 
 
 class ClusterStages:
-    """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation.
+    """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation, `stepped`
+    with each optimizer step.
 
     `decode`: from the policy's token ids to their text, for a loss that counts sentences.
     """
@@ -69,9 +76,10 @@ class ClusterStages:
         checkpoints: Checkpoints,
         advance: Advance,
         decode: Decode | None = None,
+        stepped: Stepped = lambda round, report: None,
     ):
         self._workers, self._config, self._decode = workers, config, decode
-        self._classified, self._checkpoints, self._advance = classified, checkpoints, advance
+        self._classified, self._checkpoints, self._advance, self._note_step = classified, checkpoints, advance, stepped
         self._classifier = InstructionClassifier(config.classify, self._ask)
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
         choice = checkpoints.choice()
@@ -106,7 +114,10 @@ class ClusterStages:
         return self._classifier.classify(prompts_P)
 
     def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
-        return classify(prompts_P, PooledModel(self._workers.judge), self._classified, self._config.classify.threshold)
+        model = PooledModel(self._workers.judge)
+        found = classify(prompts_P, model, self._classified, self._config.classify.threshold)
+        count_lookups("classes", hits=len(prompts_P) - model.asked, misses=model.asked)
+        return found
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
         config = self._config.rollout
@@ -119,13 +130,16 @@ class ClusterStages:
 
     def score(self, groups_P: Iterable[Group], round: int) -> Iterator[ScoredGroup]:
         """The rewards of each group. A group is submitted as soon as it comes; the groups keep their order."""
-        for group, answers in bounded_map(self._submit, groups_P, MOST_PENDING, ordered=True):
+        for group, answers in bounded_map(partial(self._submit, round), groups_P, MOST_PENDING, ordered=True):
             yield _scored(group, answers.result())
 
-    def _submit(self, group: Group) -> Future:
+    def _submit(self, round: int, group: Group) -> Future:
         """The results, by name, of each reward that applies to the group's prompt."""
         applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
-        return gather({reward.name: pool.submit("score", self._as_seen(reward, group)) for reward, pool in applying.items()})
+        label = f"round {round} score"
+        return gather(
+            {reward.name: pool.submit("score", self._as_seen(reward, group), label=label) for reward, pool in applying.items()}
+        )
 
     def _as_seen(self, reward: type[Reward], group: Group) -> Group:
         """What a reward is given. A judge that compares gets the answer of an evaluation with that of round 0 beside it."""
@@ -158,8 +172,10 @@ class ClusterStages:
             self._workers.learner.interrupt(round)
             raise
 
-    def _stepped(self, round: int, done: int, total: int) -> None:
-        self._advance("train", round, done, total)
+    def _stepped(self, round: int, at: Progress) -> None:
+        self._advance("train", round, at.done, at.total)
+        if at.report is not None:
+            self._note_step(round, at.report)
         raise_if_interrupted()
 
     def save(self, round: int) -> None:
@@ -177,10 +193,15 @@ class ClusterStages:
         if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still
             self._earlier[0] = self._ask_canary(initial=True)
         canary = Canary(self._canary, self._ask_canary(), self._earlier, self._config.learner.canary_tolerance)
+        began = time.monotonic()
         agreement = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep, self._stored(round)))
+        seconds = time.monotonic() - began
         self._checkpoints.prune()
         log.info("round %d: weights verified on every rollout worker: %s", round, agreement)
-        return Synced(round, str(agreement))
+        if agreement is None:
+            return Synced(round, str(agreement), seconds=seconds)
+        slope = agreement.slope if math.isfinite(agreement.error) else None
+        return Synced(round, str(agreement), slope, agreement.gap, seconds)
 
     def _weights(self, round: int) -> Weights | P2PWeights:
         folder, backend = self._checkpoints.round(round), self._config.weights.backend
@@ -287,14 +308,16 @@ class ClusterStages:
 
 
 class PooledModel:
-    """The language model of a pool's actors; implements `prompts.classify.LanguageModel`."""
+    """The language model of a pool's actors; implements `prompts.classify.LanguageModel`. `asked` counts the chats."""
 
     def __init__(self, pool: WorkerPool):
         self._pool = pool
+        self.asked = 0
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> list[tuple[float, ...]]:
         def ask(chat: Sequence[Message]) -> Future:
-            return self._pool.submit("choose", chat, tuple(words))
+            self.asked += 1
+            return self._pool.submit("choose", chat, tuple(words), label="classify")
 
         return [answer.result() for _, answer in bounded_map(ask, chats, MOST_ASKED, ordered=True)]
 

@@ -221,7 +221,8 @@ def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any, re
         options = actor_options(_label(f"{name}-{slot}", life), role, shares_cores)
         return remote.options(**in_room(options, room, slot)).remote(*args)
 
-    pool = WorkerPool(name, spawn, replace(_limits(role, batch, config.cluster), refill=refill), scope.event_loop)
+    limits = replace(_limits(role, batch, config.cluster), refill=refill)
+    pool = WorkerPool(name, spawn, limits, scope.event_loop, actor.__name__)
     if config.pipeline.colocated:
         pool.wait_ready(scope.left_s)  # vLLM measures the free GPU memory when it starts, so engines start one after another
     return pool

@@ -105,7 +105,8 @@ class TrainingEngine(Protocol):
     """One rank of a model that trains. Every method is collective: all ranks call it, in the same order.
 
     `layout`: how sequences lie in the rows of the batches that it is given. `merged`: the current weights as a plain checkpoint
-    has them. `host_states`: moves the rank off its GPU and back.
+    has them. `host_states`: moves the rank off its GPU and back. `gradient_norm`: of the last step's whole gradient, before it
+    was cut; None: not known.
     """
 
     rank: int
@@ -113,6 +114,9 @@ class TrainingEngine(Protocol):
     layout: Callable[[Sequence[Continuation]], Batch]
     merged: "MergedWeights"
     host_states: "HostStates"
+
+    @property
+    def gradient_norm(self) -> float | None: ...
 
     def logps(self, batch: Batch, reference: bool = False) -> Tensor:
         """Log-probability of each sequence's response, [N] on the CPU.

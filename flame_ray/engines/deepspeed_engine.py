@@ -54,6 +54,7 @@ class DeepSpeedEngine:
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
         self.merged = MergedWeights(self.module, self._gather)
         self._state = ZeroState(self.engine, self.module)
+        self._plain_norm: Tensor | None = None
         self.forget_moments()  # DeepSpeed 0.19 takes an empty step at start in bfloat16 without ZeRO
         self._frozen = self._load_frozen()
         self._average = self._state.masters() if config.reference == "average" else {}
@@ -90,6 +91,7 @@ class DeepSpeedEngine:
             # DeepSpeed averages gradients over ranks: times `world` makes that a sum. It must not divide by the number of
             # micro-batches either (`scale_wrt_gas`): what remains is the sum that the objective asks for.
             self.engine.backward(loss * self.world, scale_wrt_gas=False)
+            self._note_plain_norm()
             self.engine.step()
             minimised += loss.detach()
             sums = {name: value + sums.get(name, 0) for name, value in reported.items()}
@@ -100,6 +102,17 @@ class DeepSpeedEngine:
                 "lower learner.lr, or set learner.dtype and model.dtype to float32",
             )
         return sums
+
+    @property
+    def gradient_norm(self) -> float | None:
+        norm = self.engine.get_global_grad_norm() if self.engine.zero_optimization() else self._plain_norm
+        return None if norm is None else float(norm)
+
+    def _note_plain_norm(self) -> None:
+        """Without ZeRO, DeepSpeed forgets the norm of what it cuts. After the last backward pass each rank has the whole."""
+        if not self.engine.zero_optimization() and self.engine.is_gradient_accumulation_boundary():
+            found = [each.grad for each in self.module.parameters() if each.grad is not None]
+            self._plain_norm = nn.utils.get_total_norm(found)
 
     def update_average(self, decay: float) -> None:
         now = self._state.masters()

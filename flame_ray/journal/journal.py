@@ -17,6 +17,7 @@ from flame_ray.evaluation.judgements import Judgements
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.sorted_groups import SortedGroups
+from flame_ray.journal.step_log import StepLog
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import RunningStage, Timeline
 from flame_ray.report import tables
@@ -34,6 +35,7 @@ from flame_ray.types import (
     ScoredGroup,
     ScoredResponse,
     Selection,
+    StepReport,
     Synced,
     TrainingReport,
 )
@@ -52,13 +54,18 @@ class Journal:
         self._shards, self._trained, self._chosen = Shards(run.storage), trained, chosen
         self._restarts: dict[int, int] = {}  # round -> the round whose weights the next one starts from
         self._timeline = Timeline(run, screen, metrics)
-        self._metrics = metrics
+        self._metrics, self._steps = metrics, StepLog(run.storage, metrics)
+        self._told = {entry["round"] for entry in run.read_lines("metrics.jsonl")}  # rounds that the trackers have
         self.left_out: Mapping[str, int] = {}  # of the prompts, by reason
         self._rounds: list[dict[str, Any]] = []
 
     @property
     def advance(self) -> Callable[[str, int, int, int | None], None]:
         return self._timeline.advance
+
+    @property
+    def stepped(self) -> Callable[[int, StepReport], None]:
+        return self._steps.add
 
     def wrap(self, stages: Stages, stream: bool = True) -> Stages:
         """The same stages, recorded. Without `stream`, a round is scored once all of it is sampled."""
@@ -82,7 +89,11 @@ class Journal:
     def report(self, report: RoundReport) -> None:
         """Add a finished round to the gauges, to metrics.jsonl and to summary.json."""
         self._metrics.evaluation(report.evaluation)
+        if report.selection is not None and report.development is not None:
+            self._metrics.evaluation(report.development, "dev")
         self._rounds.append(round_summary(report, self._timeline.seconds(report.round)))
+        if report.round not in self._told:
+            self._metrics.round(self._rounds[-1])
         self._run.write_lines("metrics.jsonl", self._rounds)
         self.write("running")
 
@@ -124,7 +135,9 @@ class Journal:
             groups_P = stage.counted(sample(left, round), len(prompts_P), len(done))
             for group in self._shards.store(round, "sampled", groups_P):
                 stage.add(responses=len(group.responses_G), tokens=sum(len(r.token_ids) for r in group.responses_G))
-                stage.add(**_stale(group, self._restarts.get(round - 1, round - 1)))
+                behind = _behind(group, self._restarts.get(round - 1, round - 1))
+                stage.add(**({"stale_groups": 1} if behind else {}))
+                self._metrics.sampled(group, abs(behind))
                 yield group
 
     def _score(
@@ -143,6 +156,7 @@ class Journal:
                 judgements.add(result for each in scored.scored_G for result in each.rewards.values())
                 checked = sum(FACTUALITY in each.rewards for each in scored.scored_G)
                 stage.add(judged=len(scored.scored_G), checked_for_facts=checked)
+                self._metrics.scored(round, scored)
                 yield scored
             if judgements.unread:
                 stage.add(unread_judgements=judgements.unread)
@@ -156,7 +170,8 @@ class Journal:
     def _pair(self, pair: Callable[..., PairSet], groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         if self._shards.has(round, "pairs"):
             self._drop_streams(round)
-            return self._shards.read_pairs(round)
+            self._metrics.paired(pairs := self._shards.read_pairs(round))
+            return pairs
         with SortedGroups(self._run.storage.local) as sorted_P:
             with self._timeline.stage("pair", round) as stage:
                 pairs = pair(sorted_P.passing(_without_waiting(groups_P, stage)), round)
@@ -167,6 +182,7 @@ class Journal:
         self._table(round, "graded", tables.GRADED, map(tables.graded_rows, _batches(pairs.graded_D)))
         self._shards.write_pairs(round, pairs)
         self._drop_streams(round)
+        self._metrics.paired(pairs)
         return pairs
 
     def _drop_streams(self, round: int) -> None:
@@ -197,10 +213,12 @@ class Journal:
 
     def _sync(self, sync: Callable[[int], Synced], round: int) -> Synced:
         if round <= self._trained:  # the samplers got the learner's weights when the run was resumed
+            self._metrics.synced(Synced(round))
             return Synced(round)
         with self._timeline.stage("sync", round) as stage:
             synced = sync(round)
             stage.note(f"version {synced.version}, verified on every rollout worker: {synced.check}")
+        self._metrics.synced(synced)
         return synced
 
     def _evaluate(
@@ -263,10 +281,9 @@ def _without_waiting(stream: Iterable[Item], stage: RunningStage) -> Iterator[It
         yield item
 
 
-def _stale(group: Group, newest: int) -> dict[str, int]:
-    """Counts a group that was sampled from other weights than those that its round starts from (see `pipeline.staleness`)."""
-    is_stale = any(response.weight_version != newest for response in group.responses_G)
-    return {"stale_groups": 1} if is_stale else {}
+def _behind(group: Group, newest: int) -> int:
+    """How many versions the group is from the weights that its round starts from (see `pipeline.staleness`)."""
+    return max((newest - response.weight_version for response in group.responses_G), key=abs, default=0)
 
 
 def _paired(pairs: PairSet) -> str:

@@ -137,6 +137,10 @@ class RunFolder:
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
+    def read_lines(self, name: str) -> list[Any]:
+        """The objects of such a file; none if there is no file."""
+        return [json.loads(line) for line in self.storage.read(name).splitlines()] if self.storage.exists(name) else []
+
     def write_lines(self, name: str, values: list[Any]) -> None:
         """One JSON object a line."""
         self.write_text(name, "".join(json.dumps(value, allow_nan=False) + "\n" for value in values))

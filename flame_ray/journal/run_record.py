@@ -11,12 +11,14 @@ import yaml
 from flame_ray.config.load import lasting
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
+from flame_ray.journal.step_log import read_steps
 from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question, RoundRecord, RunRecord, Side, StageTime
 from flame_ray.report.summary import EVALUATION_METRICS
 from flame_ray.types import Interval, Passage, Split, VerdictLabel
 
 PROMPTS = "rounds/0000/heldout_prompts.parquet"
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
+NO_CURVE = ("round", "step", "tokens", "seconds")  # of a step
 JUDGES = {
     "rubric": "points of 5, by rubric",
     "backtranslation": "log-likelihood of the instruction, nats a token",
@@ -59,6 +61,7 @@ class RunReader:
             best=summary.get("best_round"),
             error=summary.get("error"),
             audit=summary.get("audit"),
+            steps=_by_name(read_steps(self._run.storage)),
         )
 
     def questions(self) -> tuple[Question, ...]:
@@ -151,6 +154,12 @@ class RunReader:
 
     def _rows(self, round: int, table: str, *columns: str) -> list[dict[str, Any]]:
         return self._run.read_table(_table(round, table), list(columns))
+
+
+def _by_name(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
+    """The figures of all steps that a curve shows, in the order of the steps."""
+    names = dict.fromkeys(name for line in lines for name in line if name not in NO_CURVE)
+    return {name: tuple(line.get(name) for line in lines) for name in names}
 
 
 def _check_kind(run: RunFolder) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from flame_ray.errors import Interrupted
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
+from flame_ray.journal.step_log import StepLog
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.timeline import Timeline
 from flame_ray.prompts.classify import accuracy
@@ -18,7 +19,7 @@ from flame_ray.report.summary import sft_summary
 from flame_ray.report.tables import training_line
 from flame_ray.sft import Demonstrations, Prompts, SftReport, SftStages, SftTraining
 from flame_ray.shown import without_secrets
-from flame_ray.types import Group, Prompt, PromptSet
+from flame_ray.types import Group, Prompt, PromptSet, StepReport
 
 ROUND = 1  # checkpoints and shards are numbered by rounds, and there is one
 TABLE = f"rounds/{ROUND:04d}/demonstrations.parquet"
@@ -40,6 +41,7 @@ class SftJournal:
     def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: bool = False):
         self._run, self._id, self._trained = run, run_id, trained
         self._shards, self._timeline = Shards(run.storage), Timeline(run, screen, metrics)
+        self._steps = StepLog(run.storage, metrics)
 
     def wrap(self, stages: SftStages) -> SftStages:
         """The same stages, recorded. A stage that an earlier process has finished returns what it stored."""
@@ -53,6 +55,10 @@ class SftJournal:
     def advance(self, done: int, total: int) -> None:
         """How many steps of the training are done."""
         self._timeline.advance("train", ROUND, done, total)
+
+    @property
+    def stepped(self) -> Callable[[int, StepReport], None]:
+        return self._steps.add
 
     @contextmanager
     def recorded(self) -> Iterator[None]:

@@ -1,30 +1,183 @@
-"""Shows a run's round, stage and evaluation at Ray's Prometheus endpoint, tagged with the run id."""
+"""Shows a run at Ray's Prometheus endpoint and to the trackers that it names."""
 
-from ray.util.metrics import Gauge
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from flame_ray.report.summary import EVALUATION_METRICS
-from flame_ray.types import Evaluation
+from flame_ray.cluster.figures import HITS, MISSES, Figure, shown
+from flame_ray.journal.trackers import Trackers
+from flame_ray.report.summary import EVALUATION_METRICS, truncated_share
+from flame_ray.types import Evaluation, FactScore, Group, Missing, PairSet, RewardResult, ScoredGroup, StepReport, Synced
+
+EVALUATION = {  # name of the metric -> name of its figure, which ends in the unit
+    "factual_precision": "flame_factual_precision_ratio",
+    "correct_facts": "flame_correct_facts",
+    "relevant_facts": "flame_relevant_facts",
+    "erroneous_facts": "flame_erroneous_facts",
+    "f_at_k": "flame_f_at_k_ratio",
+    "abstention_rate": "flame_abstention_ratio",
+    "instruction_score": "flame_instruction_score",
+    "response_tokens": "flame_response_tokens",
+}
+FIGURES = (
+    Figure("flame_round", "The round that is running; 0 is before training"),
+    Figure("flame_stage", "1 while the stage is running, else 0", ("stage",)),
+    *(
+        Figure(figure, f"Mean over prompts that measure (heldout) or choose (dev): {EVALUATION_METRICS[name]}", ("prompts",))
+        for name, figure in EVALUATION.items()
+    ),
+    Figure("flame_sampled_responses_total", "Responses sampled for training"),
+    Figure("flame_sampled_tokens_total", "Their tokens"),
+    Figure("flame_truncated_responses_total", "Those that the token limit cut off"),
+    Figure("flame_staleness_versions", "Versions of the weights that the last group is behind"),
+    Figure("flame_reward_mean", "Mean reward of the round so far", ("reward", "source")),
+    Figure("flame_missing_rewards_total", "Rewards that failed", ("reward", "source")),
+    Figure("flame_pairs", "Pairs, or single responses, that the last round learns from", ("kind",)),
+    Figure("flame_dropped_pairs", "What the last round dropped", ("reason",)),
+    Figure("flame_pair_yield_ratio", "Pairs, or single responses, of the last round for each of its responses"),
+    Figure("flame_truncated_ratio", "The share of the last round's responses that the token limit cut off"),
+    Figure("flame_loss", "Mean loss of the last optimizer step"),
+    Figure("flame_loss_metric", "What else the loss tells of that step: its margin, its accuracy, ...", ("metric",)),
+    Figure("flame_gradient_norm", "The gradient's norm in that step, before it was cut"),
+    Figure("flame_learning_rate", "The rate of that step"),
+    Figure("flame_step_seconds", "The time of that step"),
+    Figure("flame_learner_steps_total", "Optimizer steps"),
+    Figure("flame_learner_tokens_total", "Response tokens of these steps"),
+    Figure("flame_weight_version", "The version of the weights that the samplers serve"),
+    Figure("flame_canary_slope_ratio", "How far the worst sampler moved for each nat of the learner's movement"),
+    Figure("flame_canary_gap_nats", "Mean distance of its log-probabilities from the learner's, a token"),
+    Figure("flame_weight_transfer_seconds", "The time of the last push of weights"),
+    Figure("flame_workers", "Workers that serve", ("role",)),
+    Figure("flame_queue_items", "Items that wait for a worker", ("role",)),
+    Figure("flame_worker_deaths_total", "Workers that died", ("role",)),
+    Figure("flame_worker_replacements_total", "Workers that were replaced, also because their node was about to go", ("role",)),
+)
+EXPORTED = (*FIGURES, HITS, MISSES)  # the last two are counted where the caches are
 
 
 class Metrics:
-    """Gauges of one run; Prometheus shows them as `ray_flame_<name>`."""
+    """The figures of one run. `make` is Ray's way of showing one; the unit tests have their own."""
 
-    def __init__(self, run_id: str):
-        tags = {"run": run_id}
-        self._round = Gauge("flame_round", "The round that is running; 0 is before training", ("run",))
-        self._stage = Gauge("flame_stage", "1 while the stage is running, else 0", ("run", "stage"))
-        self._evaluation = {
-            name: Gauge(f"flame_{name}", f"Held-out {name.replace('_', ' ')}", ("run",)) for name in EVALUATION_METRICS
-        }
-        for gauge in (self._round, self._stage, *self._evaluation.values()):
-            gauge.set_default_tags(tags)
+    def __init__(self, run_id: str, trackers: Trackers = Trackers(), make: Callable[[Figure, str], Any] = shown):  # noqa: B008
+        self._shown = {figure.name: make(figure, run_id) for figure in FIGURES}
+        self._trackers = trackers
+        self._means = _Means()
+        self._labels: dict[str, set[str]] = {}  # figure -> values of its tag that the last round showed
+        self._counted: dict[tuple[str, str], int] = {}  # (figure, role) -> what was counted so far
 
     def stage(self, name: str, round: int, running: bool) -> None:
-        self._round.set(round)
-        self._stage.set(float(running), {"stage": name})
+        self._set("flame_round", round)
+        self._set("flame_stage", float(running), stage=name)
 
-    def evaluation(self, evaluation: Evaluation) -> None:
-        for name, gauge in self._evaluation.items():
+    def evaluation(self, evaluation: Evaluation, prompts: str = "heldout") -> None:
+        for name, figure in EVALUATION.items():
             mean = getattr(evaluation, name).mean
             if mean is not None:
-                gauge.set(mean)
+                self._set(figure, mean, prompts=prompts)
+
+    def sampled(self, group: Group, behind: int) -> None:
+        """`behind`: so many versions of the weights."""
+        self._count("flame_sampled_responses_total", len(group.responses_G))
+        self._count("flame_sampled_tokens_total", sum(len(each.token_ids) for each in group.responses_G))
+        self._count("flame_truncated_responses_total", sum(each.truncated for each in group.responses_G))
+        self._set("flame_staleness_versions", behind)
+
+    def scored(self, round: int, group: ScoredGroup) -> None:
+        source = group.prompt.source or "unknown"
+        for reward, result in (each for scored in group.scored_G for each in scored.rewards.items()):
+            if isinstance(result, Missing):
+                self._count("flame_missing_rewards_total", 1, reward=reward, source=source)
+            elif (value := _value(result)) is not None:
+                self._set("flame_reward_mean", self._means.add(round, (reward, source), value), reward=reward, source=source)
+
+    def paired(self, pairs: PairSet) -> None:
+        counts = pairs.counts
+        self._set_all("flame_pairs", "kind", counts.by_kind)
+        self._set_all("flame_dropped_pairs", "reason", counts.dropped)
+        if counts.responses:
+            self._set("flame_pair_yield_ratio", sum(counts.by_kind.values()) / counts.responses)
+            self._set("flame_truncated_ratio", truncated_share(counts) or 0.0)
+
+    def step(self, round: int, number: int, report: StepReport, is_new: bool) -> None:
+        """`number`: of the step in the run. `is_new`: no earlier process has told the trackers of it."""
+        self._set("flame_loss", report.loss)
+        for name, value in report.metrics.items():
+            self._set("flame_loss_metric", value, metric=name)
+        if report.gradient_norm is not None:
+            self._set("flame_gradient_norm", report.gradient_norm)
+        self._set("flame_learning_rate", report.learning_rate)
+        self._set("flame_step_seconds", report.seconds)
+        self._count("flame_learner_steps_total", 1)
+        self._count("flame_learner_tokens_total", report.tokens)
+        if is_new:
+            self._trackers.log("train", number, report.figures | {"round": round})
+
+    def synced(self, synced: Synced) -> None:
+        found = {
+            "flame_weight_version": synced.version,
+            "flame_canary_slope_ratio": synced.slope,
+            "flame_canary_gap_nats": synced.gap,
+            "flame_weight_transfer_seconds": synced.seconds,
+        }
+        for name, value in found.items():
+            if value is not None:
+                self._set(name, value)
+
+    def round(self, summary: Mapping[str, Any]) -> None:
+        """The entry of summary.json of a round that no earlier process has told the trackers of."""
+        self._trackers.log("round", summary["round"], dict(_numbers(summary)))
+
+    def workers(self, role: str, serving: int, queued: int, deaths: int, replacements: int) -> None:
+        """How the workers of a role stand; `deaths` and `replacements` are of the whole process."""
+        self._set("flame_workers", serving, role=role)
+        self._set("flame_queue_items", queued, role=role)
+        for name, count in (("flame_worker_deaths_total", deaths), ("flame_worker_replacements_total", replacements)):
+            self._count(name, count - self._counted.get((name, role), 0), role=role)
+            self._counted[name, role] = count
+
+    def _set(self, name: str, value: float, **tags: str) -> None:
+        self._shown[name].set(float(value), tags)
+
+    def _count(self, name: str, value: float, **tags: str) -> None:
+        if value > 0:
+            self._shown[name].inc(float(value), tags)
+
+    def _set_all(self, name: str, tag: str, found: Mapping[str, float]) -> None:
+        """Those of the round before that this one has not are 0 now."""
+        values = dict.fromkeys(self._labels.get(name, ()), 0.0) | dict(found)
+        for label, value in values.items():
+            self._set(name, value, **{tag: label})
+        self._labels[name] = set(values)
+
+
+class _Means:
+    """Means of values by name, begun anew with each round."""
+
+    def __init__(self) -> None:
+        self._round = 0
+        self._sums: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def add(self, round: int, name: tuple[str, str], value: float) -> float:
+        """The mean of the name so far."""
+        if round != self._round:
+            self._round, self._sums = round, {}
+        total, count = self._sums.get(name, (0.0, 0))
+        self._sums[name] = total + value, count + 1
+        return (total + value) / (count + 1)
+
+
+def _value(result: RewardResult) -> float | None:
+    """None: a response that states nothing has no precision."""
+    return result.precision if isinstance(result, FactScore) else getattr(result, "value", None)
+
+
+def _numbers(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of a tree with their paths, without intervals and how many values each has.
+
+    >>> dict(_numbers({"round": 1, "evaluation": {"tokens": 4.5, "n": {"tokens": 9}}, "pairs": {"a": 2}}))
+    {'evaluation/tokens': 4.5, 'pairs/a': 2.0}
+    """
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and name not in ("n", "ci95"):
+            yield from _numbers(value, f"{above}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool) and name != "round":
+            yield f"{above}{name}", float(value)

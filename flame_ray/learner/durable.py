@@ -10,6 +10,7 @@ from flame_ray.errors import FlameError, LearnerDied
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.data import Example
 from flame_ray.learner.group import LearnerGroup, OnStep
+from flame_ray.learner.train_state import Progress
 from flame_ray.storage.local_copy import Folder
 from flame_ray.types import TrainingReport
 
@@ -22,12 +23,12 @@ class DurableLearner:
     """The calls of a `LearnerGroup`; each one survives a few deaths of a rank, and any number of moves to other nodes.
 
     `start(state, life)` places a group that resumes from a state's folder, or starts from the initial model (None).
-    `restarts` counts how often the group was placed again.
+    `restarts` counts how often the group was placed again, `deaths` how often because a rank died.
     """
 
     def __init__(self, start: Callable[[Folder | None, int], LearnerGroup], checkpoints: Checkpoints):
         self._start, self._checkpoints = start, checkpoints
-        self.restarts = self._deaths_in_a_row = 0
+        self.restarts = self.deaths = self._deaths_in_a_row = 0
         self._leaving: Set[str] = frozenset()
         self._avoided: Set[str] = frozenset()  # nodes that were draining already when the group was placed
         self._state = checkpoints.newest()
@@ -41,6 +42,11 @@ class DurableLearner:
             self._avoided = self._leaving
             self._placed = self._start(self._state, self.restarts)
         return self._placed
+
+    @property
+    def ranks(self) -> int:
+        """How many are placed now."""
+        return len(self._placed.actors) if self._placed else 0
 
     def leave(self, nodes: Set[str]) -> None:
         """The ids of the draining nodes: ranks there finish their unit of work, then move. Safe to call from any thread."""
@@ -80,9 +86,9 @@ class DurableLearner:
             self._placed = None
 
     def _train(self, group: LearnerGroup, examples_D: Sequence[Example], round: int, on_step: OnStep | None) -> TrainingReport:
-        def stepped(done: int, total: int) -> None:
+        def stepped(at: Progress) -> None:
             if on_step:
-                on_step(done, total)
+                on_step(at)
             if self._is_leaving():
                 group.save_state(self._next_step(round))
                 raise _moving()
@@ -120,6 +126,7 @@ class DurableLearner:
         before, self._state = self._state, self._checkpoints.newest()
         self._deaths_in_a_row = self._deaths_in_a_row if self._state == before else 0
         self._deaths_in_a_row += isinstance(error, LearnerDied)
+        self.deaths += isinstance(error, LearnerDied)
         self.restarts += 1
         if self._deaths_in_a_row >= ATTEMPTS:
             raise error

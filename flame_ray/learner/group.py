@@ -30,7 +30,7 @@ from flame_ray.storage.atomic import verify_manifest
 from flame_ray.storage.local_copy import Folder
 from flame_ray.types import TrainingReport
 
-OnStep = Callable[[int, int], None]  # (units of work done, in all; or seconds, where `learner.seconds` decides)
+OnStep = Callable[[Progress], None]  # after each unit of work
 OnCheckpoint = Callable[[int], Folder]  # optimizer steps done in the round -> the folder for its state
 CHUNK_BYTES = 256 * 2**20
 DEAD = (RayActorError, NodeDiedError, OutOfMemoryError)
@@ -55,7 +55,7 @@ class Timeouts:
 @dataclass(frozen=True, slots=True)
 class LearnerGroup:
     """`actors[r]` is rank r. `chunk_bytes`: how much of the weights is gathered and exported at a time. `keeps_room`: the room
-    outlives the group.
+    outlives the group. `kind`: the class of the ranks, with which the names of their tasks begin.
     """
 
     actors: tuple[Any, ...]
@@ -64,6 +64,7 @@ class LearnerGroup:
     room: PlacementGroup | None = None
     chunk_bytes: int = CHUNK_BYTES
     keeps_room: bool = False
+    kind: str = ""
 
     @classmethod
     def start(
@@ -99,7 +100,7 @@ class LearnerGroup:
             ).remote(model, config, rank, seed)
             for rank in range(config.workers)
         )
-        group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes, keeps_room)
+        group = cls(actors, timeouts, config.checkpoint_steps, room, chunk_bytes, keeps_room, actor.__name__)
         try:
             group._connect(resume_from, ends)
         except BaseException:
@@ -126,12 +127,13 @@ class LearnerGroup:
         state is not trained again: its report is returned. Raises EngineError if the state is inside another round.
         """
         examples = ray.put(tuple(examples_D))
-        at: Progress = self._all("begin", examples, round, waited=f"the learner to begin round {round}")[0]
+        label = f"round {round} train"
+        at: Progress = self._all("begin", examples, round, waited=f"the learner to begin round {round}", label=label)[0]
         while not at.ended:
             waited = f"the learner after {at.done} of {at.total} in round {round}"
-            at = self._all("advance", waited=waited, until_done=True)[0]
+            at = self._all("advance", waited=waited, until_done=True, label=label)[0]
             if on_step:
-                on_step(at.done, at.total)
+                on_step(at)
             if on_checkpoint and self.checkpoint_steps and at.step and at.step % self.checkpoint_steps == 0:
                 self.save_state(on_checkpoint(at.step))
         return self._all("finish", waited=f"the learner's report on round {round}")[0]
@@ -196,13 +198,18 @@ class LearnerGroup:
         if self.room is not None and not self.keeps_room:
             remove_placement_group(self.room)
 
-    def _call(self, method: str, *args: Any) -> list[ray.ObjectRef]:
-        return [getattr(actor, method).remote(*args) for actor in self.actors]
+    def _call(self, method: str, *args: Any, label: str = "") -> list[ray.ObjectRef]:
+        if not (self.kind and label):
+            return [getattr(actor, method).remote(*args) for actor in self.actors]
+        names = [f"{self.kind}.{method} {label} rank {rank}" for rank in range(len(self.actors))]
+        return [getattr(actor, method).options(name=name).remote(*args) for actor, name in zip(self.actors, names, strict=True)]
 
-    def _all(self, method: str, *args: Any, waited: str, limit_s: float | None = None, until_done: bool = False) -> list[Any]:
-        """`limit_s` None: that of one step."""
+    def _all(
+        self, method: str, *args: Any, waited: str, limit_s: float | None = None, until_done: bool = False, label: str = ""
+    ) -> list[Any]:
+        """`limit_s` None: that of one step. `label`: the round and the stage, for the tasks' names in Ray's dashboard."""
         limit_s = self.timeouts.step if limit_s is None else limit_s
-        return self._wait(self._call(method, *args), waited, limit_s, until_done)
+        return self._wait(self._call(method, *args, label=label), waited, limit_s, until_done)
 
     def _wait(self, calls: list[ray.ObjectRef], waited: str, limit_s: float, until_done: bool = False) -> list[Any]:
         """The answers of all ranks. With `until_done` a signal does not end the wait: no step or state is left half done."""

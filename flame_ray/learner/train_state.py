@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import EngineError, StorageError
-from flame_ray.types import TrainingReport
+from flame_ray.types import StepReport, TrainingReport
 
 TRAIN_STATE = "train_state.json"
 
@@ -15,13 +15,14 @@ TRAIN_STATE = "train_state.json"
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a round is: its optimizer steps so far, and `done` of `total` units of work or, where a limit of seconds decides,
-    whole seconds. `ended`: nothing of the round is left.
+    whole seconds. `ended`: nothing of the round is left. `report`: of the optimizer step that was the last unit of work.
     """
 
     step: int
     done: int
     total: int
     ended: bool
+    report: StepReport | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

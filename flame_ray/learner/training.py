@@ -25,7 +25,7 @@ from flame_ray.learner.train_state import Progress, TrainState, read_train_state
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.storage.local_copy import Folder, write_folder
-from flame_ray.types import TrainingReport
+from flame_ray.types import StepReport, TrainingReport
 
 REFERENCE = "reference.safetensors"
 
@@ -119,7 +119,7 @@ class Training:
         references = len(batches) if self._loss.needs_reference else 0
         turns = islice(self._turns(batches, round), self._state.step, None)
         while not self._state.finished:
-            self._state = self._step(next(turns), mean_weight)
+            self._state, report = self._step(next(turns), mean_weight)
             if self._state.finished:
                 self._state = self._state.with_report(len(examples_D))
                 self._reference = None
@@ -127,7 +127,7 @@ class Training:
                     self._engine.update_average(self._config.average_decay)
                 if self._config.reference != "initial":  # the next round has another objective; with "initial" it has the same
                     self._engine.forget_moments()
-            yield self._progress(self._state, references + self._state.step, references)
+            yield replace(self._progress(self._state, references + self._state.step, references), report=report)
 
     def _progress(self, state: TrainState, units: int, references: int) -> Progress:
         """With `units` of its work done, of which the round has `references` and as many as its steps."""
@@ -144,8 +144,8 @@ class Training:
         average = f"average to round {self._state.round}, decay {self._config.average_decay:g}"
         return names.get(self._config.reference, average)
 
-    def _step(self, batch: list[Example], mean_weight: float) -> TrainState:
-        """One optimizer step, on this rank's share of a global batch.
+    def _step(self, batch: list[Example], mean_weight: float) -> tuple[TrainState, StepReport]:
+        """One optimizer step, on this rank's share of a global batch: the state after it, and what it found.
 
         A batch counts by its weight: divided by its own, a few examples of little weight would count as much as many.
         """
@@ -157,7 +157,10 @@ class Training:
         rate = learning_rate(self._config, now.round, now.passed)
         sums = self._summed_over_ranks(self._engine.step(self._share(batch), objective, rate))
         tokens = sum(example.response_tokens for example in batch if example.weight)
-        return now.after_step(sums, weight, tokens, self._seconds_since(began))
+        means = {name: value / weight for name, value in sums.items()}
+        loss, seconds = means.pop("loss"), self._clock() - began
+        report = StepReport(now.step + 1, loss, means, rate, tokens, seconds, self._engine.gradient_norm)
+        return now.after_step(sums, weight, tokens, self._seconds_since(began)), report
 
     def _seconds_since(self, began: float) -> float:
         """By rank 0's clock, on all ranks alike; 0 where no limit of seconds makes them count."""

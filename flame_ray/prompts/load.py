@@ -110,7 +110,7 @@ class _Reader:
     def prompts(self) -> Iterator[Prompt]:
         source = self._source
         prompts = BUILT_IN[source.source]() if source.source in BUILT_IN else self._read()
-        prompts = tuple(_developing(prompt, source) for prompt in prompts)
+        prompts = tuple(replace(_developing(prompt, source), source=Path(source.source).stem) for prompt in prompts)
         left = {Split.TRAIN: source.limit, Split.DEV: source.dev_limit, Split.HELDOUT: source.heldout_limit}
         for split, limit in left.items():
             yield from [prompt for prompt in prompts if prompt.split == split][:limit]

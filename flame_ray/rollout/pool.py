@@ -33,4 +33,5 @@ class RolloutPool:
         return push.agreement
 
     def _submit(self, prompt: Prompt, plan: SamplingPlan, urgent: bool) -> Future:
-        return self.pool.submit("generate", prompt, plan, weight=plan.samples, urgent=urgent)
+        label = f"round {plan.round} {'evaluate' if urgent else 'sample'}"
+        return self.pool.submit("generate", prompt, plan, weight=plan.samples, urgent=urgent, label=label)

@@ -1,7 +1,8 @@
 """Reads and writes a run's folder on any filesystem that fsspec knows: a local path, `s3://`, `gs://`, `abfs://`, `memory://`.
 
 A name is relative to the folder ("rounds/0001/pairs.json.gz") and has one writer at a time (see `lease.py`). Files are complete
-or absent, and none is appended to, since object stores cannot. Every failure is a StorageError that names the path.
+or absent. Only `append` adds to one, and only on a disk, since object stores cannot. Every failure is a StorageError that
+names the path.
 """
 
 import glob
@@ -39,6 +40,13 @@ class Storage:
                 return
             with atomic_file(Path(path)) as temporary:
                 temporary.write_bytes(data)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Adds to a file on a disk. A kill may cut off the end of what is added."""
+        if not self.local:
+            raise ValueError(f"expected a folder on a disk; found {self.url}")
+        with self._doing("write", name) as path, open(path, "ab") as file:
+            file.write(data)
 
     @contextmanager
     def replacing(self, name: str) -> Iterator[Path]:

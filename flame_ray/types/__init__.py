@@ -13,6 +13,7 @@ from flame_ray.types.results import (
     MetricIntervals,
     RoundReport,
     Selection,
+    StepReport,
     Synced,
     TrainingReport,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Sentence",
     "SideFacts",
     "Split",
+    "StepReport",
     "Synced",
     "TrainingReport",
     "Verdict",

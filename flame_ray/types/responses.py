@@ -1,6 +1,6 @@
 """Prompts, and the responses to them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -25,6 +25,7 @@ class Prompt:
     split: Split = Split.TRAIN
     label: bool | None = None  # whether the prompt set says that it needs facts
     fact_based: bool | None = None  # whether the run decided that it needs facts
+    source: str = field(default="", compare=False)  # the set that it is from, for figures
 
 
 @dataclass(frozen=True, slots=True)

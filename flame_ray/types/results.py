@@ -27,6 +27,30 @@ class TrainingReport:
 
 
 @dataclass(frozen=True, slots=True)
+class StepReport:
+    """One optimizer step: means over its examples, before its update. `step` counts from 1 in the round.
+
+    >>> StepReport(step=1, loss=0.69, metrics={"margin": 0.0}, learning_rate=1e-6, tokens=512, seconds=2.5).figures["margin"]
+    0.0
+    """
+
+    step: int
+    loss: float
+    metrics: dict[str, float]  # of the loss, by name
+    learning_rate: float
+    tokens: int  # of the responses
+    seconds: float
+    gradient_norm: float | None = None  # before it is cut to `learner.grad_clip`; None: the engine does not tell
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What curves show, by name."""
+        norm = {} if self.gradient_norm is None else {"gradient_norm": self.gradient_norm}
+        rates = {"learning_rate": self.learning_rate, "tokens_per_second": self.tokens / self.seconds if self.seconds else 0.0}
+        return {"loss": self.loss, **self.metrics, **norm, **rates}
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0."""
 
@@ -89,10 +113,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The version of the weights that every sampler serves, and what the check of that found."""
+    """The version of the weights that every sampler serves, and what the check of that found.
+
+    `slope`, `gap`: the canary's worst (see `weights.Agreement`), where they could be taken. `seconds`: what the push took.
+    """
 
     version: int
     check: str = ""
+    slope: float | None = None
+    gap: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

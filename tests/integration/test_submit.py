@@ -12,7 +12,7 @@ from tests.integration.chaos.harness import assert_same_run
 from tests.integration.head import Head, free_ports, started_head
 from tests.integration.submitted import SubmittedRun
 
-GAUGES = ("ray_flame_round", "ray_flame_stage", "ray_flame_factual_precision")
+GAUGES = ("ray_flame_round", "ray_flame_stage", "ray_flame_factual_precision_ratio")
 
 
 @dataclass

@@ -46,7 +46,7 @@ class RunRecord:
     """One run. `planned`: its rounds by the settings. `seconds`: its wall time so far; None: not known yet.
 
     `about`: what it was made with, by name. `judge`: what the helpfulness score is, with its unit. `measure`: the same for two
-    runs exactly if one judge, one checker and one set of held-out prompts measured both.
+    runs exactly if one judge, one checker and one set of held-out prompts measured both. `steps`: of the learner, by name.
     """
 
     id: str
@@ -61,6 +61,7 @@ class RunRecord:
     best: int | None = None
     error: str | None = None
     audit: Mapping[str, Any] | None = None
+    steps: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
     @property
     def trained(self) -> tuple[RoundRecord, ...]:

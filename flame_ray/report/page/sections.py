@@ -13,6 +13,7 @@ from flame_ray.report.page.pair_yield import yields
 from flame_ray.report.page.paths import path_figure
 from flame_ray.report.page.plots import letter, series, told
 from flame_ray.report.page.records import RoundRecord, RunRecord
+from flame_ray.report.page.step_curves import step_charts
 from flame_ray.report.summary import EVALUATION_METRICS, interval_text, number
 
 STATUS = {
@@ -162,6 +163,8 @@ def _curves(runs: Sequence[RunRecord]) -> Iterator[Element]:
     if training := list(training_charts(runs)):
         yield el("h3", "Training; means over a round's pairs, of which a run keeps no interval")
         yield el("div", *training, class_="charts")
+    if steps := list(step_charts(runs)):
+        yield folded("Training, step by step, each before its update", el("div", *steps, class_="charts"))
 
 
 def _tables(run: RunRecord) -> Element:

@@ -45,6 +45,11 @@ class Worker:
                 gate()
             yield position, (self.name, self.version, os.getpid(), len(items))
 
+    def task(self, items):
+        """Says what it is called in Ray's dashboard."""
+        for position, _ in enumerate(items):
+            yield position, ray.get_runtime_context().get_task_name()
+
     def die_once(self, items, path):
         for position, item in enumerate(items):
             if item == "die" and not os.path.exists(path):
@@ -102,7 +107,7 @@ def pool_of(local_ray):
     def make(workers: int, batch: int = 100, seats: int = 0, **limits) -> WorkerPool:
         remote = ray.remote(num_cpus=0, resources={"seat": seats})(Worker)
         limits = Limits(workers, limits.pop("min_workers", workers), batch, **limits)
-        pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, event_loop))
+        pools.append(WorkerPool("test", lambda index, life: remote.remote(index, life), limits, event_loop, "Worker"))
         return pools[-1]
 
     yield make
@@ -113,6 +118,12 @@ def pool_of(local_ray):
 
 def results(futures):
     return [future.result(timeout=PATIENCE_S) for future in futures]
+
+
+def test_the_dashboard_shows_what_a_task_is_for(pool_of):
+    pool = pool_of(1)
+    assert pool.submit("task", 1, label="round 2 sample").result(timeout=PATIENCE_S) == "Worker.task round 2 sample"
+    assert pool.submit("task", 2).result(timeout=PATIENCE_S) == "Worker.task"
 
 
 def test_each_item_gets_its_own_result_with_its_context(pool_of):

@@ -31,8 +31,8 @@ def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_rou
         states.append(tmp_path / str(step))
         return states[-1]
 
-    def kill(done, units):
-        if done == units - 1:
+    def kill(at):
+        if at.done == at.total - 1:
             os.kill(victim, signal.SIGKILL)
 
     with pytest.raises(LearnerDied, match="learner rank died") as caught:

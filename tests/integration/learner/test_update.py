@@ -105,8 +105,12 @@ def test_weights_and_folders_of_a_trained_adapter_all_give_the_learner_s_own_log
     examples = make_examples(8)
     group = learner(workers=2, zero_stage=3, micro_batch_pairs=2)
     seen = []
-    group.train(examples, round=1, on_step=lambda done, units: seen.append((done, units)))
-    assert seen[-1] == (len(seen), len(seen))
+    group.train(examples, round=1, on_step=seen.append)
+    assert (seen[-1].done, seen[-1].total) == (len(seen), len(seen))
+    reports = [each.report for each in seen if each.report is not None]
+    assert [each.step for each in reports] == list(range(1, len(reports) + 1)) and all(
+        each.gradient_norm > 0 for each in reports
+    )
     learned, other = group.canary(examples[0].sequences)
     added, _ = group.canary(examples[0].sequences, added=True)
     before, _ = group.canary(examples[0].sequences, initial=True)

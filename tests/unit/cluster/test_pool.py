@@ -26,9 +26,11 @@ class Method:
 
     def __init__(self, call):
         self._call = call
+        self.names: list[str] = []  # of the tasks
 
-    def options(self, num_returns: str) -> "Method":
+    def options(self, num_returns: str, name: str = "") -> "Method":
         assert num_returns == "streaming"
+        self.names.append(name)
         return Method(self._stream)
 
     def remote(self, *args: Any) -> Any:
@@ -305,6 +307,14 @@ def test_an_item_that_brings_down_one_worker_after_another_is_refused_by_its_nam
     assert len(actors) == 3
 
 
+def test_a_task_is_named_after_its_actor_what_it_does_and_what_that_is_for(pool):
+    made, actors = pool()
+    made.kind = "Sampler"
+    assert answers([made.submit("echo", 1, label="round 2 sample")]) == [(1, 0)]
+    assert answers([made.submit("echo", 2)]) == [(2, 0)]
+    assert sorted(name for actor in actors for name in actor.echo.names) == ["", "Sampler.echo round 2 sample"]
+
+
 def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_items_are_done_elsewhere(pool):
     made, actors = pool()
     futures = burst(made, "wait", range(3))
@@ -315,7 +325,7 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     made.leave({"another node"})
     made.leave({"node 0"})
     assert answers(futures) == [(item, 1) for item in range(3)]
-    assert actors[0].killed and made.deaths == 1
+    assert actors[0].killed and (made.lost, made.deaths) == (1, 0)
 
 
 def test_a_worker_whose_node_is_about_to_go_just_as_it_answers_is_given_up_too(pool):
@@ -326,7 +336,7 @@ def test_a_worker_whose_node_is_about_to_go_just_as_it_answers_is_given_up_too(p
     until = time.monotonic() + 5
     while not actors[0].killed and time.monotonic() < until:
         time.sleep(0.01)
-    assert actors[0].killed and made.deaths == 1
+    assert actors[0].killed and (made.lost, made.deaths) == (1, 0)
 
 
 def test_a_worker_that_does_not_answer_in_time_is_given_up(pool):

@@ -20,6 +20,7 @@ from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, StoredModel
 from flame_ray.errors import EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.learner.checkpoints import Checkpoints, Choice
+from flame_ray.learner.train_state import Progress
 from flame_ray.prompts.classify import classification_messages
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
@@ -49,6 +50,7 @@ from tests.builders import (
     make_score,
     make_scored,
     make_scored_group,
+    make_step_report,
     make_training_report,
 )
 from tests.doubles import ByteTokens, FakePool
@@ -120,7 +122,7 @@ class FakeLearner:
     def train(self, examples_D, round, on_step) -> TrainingReport:
         self.during()
         self.learned.append(tuple(examples_D))
-        on_step(1, 2)
+        on_step(Progress(1, 1, 2, ended=False, report=make_step_report()))
         self.trained += 1
         return make_training_report(steps=2, pairs=len(examples_D))
 
@@ -146,12 +148,18 @@ class Bound:
         self.judge, self.factuality = FakePool(judge), FakePool(factuality)
         rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
         self.heard: list[tuple] = []
+        self.steps: list[tuple] = []
         self.folder = folder
         workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner)  # type: ignore[arg-type]
         config: Config = parse_config(settings | {"judge": {"backend": backend}}, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints
-        self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: self.heard.append(told), decode)
+        self.stages = ClusterStages(
+            workers, config, cache, checkpoints, self._hear, decode, lambda *told: self.steps.append(told)
+        )
+
+    def _hear(self, *told) -> None:
+        self.heard.append(told)
 
 
 @pytest.fixture
@@ -347,6 +355,7 @@ def test_the_learners_steps_are_heard_of(bound):
     made = bound()
     assert made.stages.train(pairs(), 2).examples == 1
     assert made.heard == [("train", 2, 1, 2)]
+    assert made.steps == [(2, make_step_report())]
 
 
 def test_a_learner_that_is_asked_to_stop_stores_where_it_stands(bound):
@@ -419,6 +428,7 @@ def test_the_samplers_are_brought_to_the_weights_after_training_with_the_canary_
     made.stages.train(pairs(), 2)
     synced = made.stages.sync(2)
     assert (synced.version, synced.check[:55]) == (2, "moved as the learner did (slope 1.00 +- 0.04 over 4 tok")
+    assert (synced.slope, synced.gap) == (1.0, 0.01) and synced.seconds is not None
     (push,) = made.rollouts.pushes
     canary = push._canary
     assert (push.version, push.weights) == (2, Chunks(("weights 1", "and more")))
@@ -648,6 +658,15 @@ def test_an_evaluation_may_be_longer_than_the_samples(bound):
     made.rollouts.groups = [group(FACTS, 0)]
     made.stages.evaluate([FACTS], 0)
     assert made.rollouts.asked[0][1].max_tokens == 40
+
+
+def test_what_is_remembered_of_the_classes_is_counted(bound, monkeypatch):
+    counted: list[tuple] = []
+    monkeypatch.setattr(stages_module, "count_lookups", lambda cache, hits, misses: counted.append((cache, hits, misses)))
+    made = bound()
+    for texts in (["Which?"], ["Which?", "Write."]):
+        made.stages.classify([Prompt(text, text) for text in texts], 1)
+    assert counted == [("classes", 0, 1), ("classes", 1, 1)]
 
 
 def test_a_prompt_is_classified_by_the_model_once_and_then_remembered(bound):

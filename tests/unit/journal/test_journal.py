@@ -22,8 +22,8 @@ from flame_ray.journal.shards import SHARD_RECORDS
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Prompt, Score, Split
-from tests.builders import make_graded, make_pair_set
+from flame_ray.types import Group, Prompt, Score, Split, Synced
+from tests.builders import make_graded, make_pair_set, make_step_report
 from tests.doubles import FakeClock
 
 TRAIN_P = (Prompt("train", "question", label=True),)
@@ -213,6 +213,29 @@ def test_the_gauges_show_each_stage_begin_and_end_and_each_evaluation(finished):
     assert sorted(each for *each, running in shown if running) == sorted(each for *each, running in shown if not running)
     assert shown[:2] == [("classify", 0, True), ("classify", 0, False)]
     assert [evaluation.factual_precision.mean for evaluation in finished.metrics.evaluations] == [0.0, 0.125]
+
+
+def test_what_each_stage_found_is_told_to_the_gauges_and_each_round_to_the_trackers(finished):
+    told = finished.metrics.others
+    assert [name for name, _ in told] == ["round", "sampled", "scored", "paired", "synced", "round"]
+    found = dict(told[1:])
+    assert (found["sampled"], found["scored"], found["round"]) == (0, "train", 1)
+    assert (found["paired"].dropped, found["synced"]) == ({"factuality: tie": 1}, Synced(1, "slope 1.00"))
+
+
+def test_a_resumed_run_tells_the_trackers_of_no_round_twice(recorded, fake_stages):
+    stages = fake_stages()
+    two_rounds: Config = parse_config({"run": {"rounds": 2}}, "here")
+    _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(stages.stages()), PROMPTS)
+    again = Journal(recorded.run, "mine", Screen(Console(file=io.StringIO())), recorded.metrics, trained=1)
+    _record(again, two_rounds, again.wrap(stages.stages()), PROMPTS)
+    assert [round for name, round in recorded.metrics.others if name == "round"] == [0, 1, 2]
+
+
+def test_a_step_of_the_learner_is_a_line_in_the_folder_of_the_run(recorded):
+    recorded.journal.stepped(1, make_step_report(1, loss=0.25))
+    assert json.loads(recorded.storage.read("steps.jsonl"))["loss"] == 0.25
+    assert recorded.metrics.steps == [(1, 1, make_step_report(1, loss=0.25), True)]
 
 
 def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):

@@ -177,3 +177,8 @@ def test_an_evaluation_is_told(folder, tmp_path):
     (tmp_path / folder).mkdir(exist_ok=True)
     (tmp_path / folder / "result.json").write_text("{}")
     refused(tmp_path, "which `flame-ray evaluate` wrote")
+
+
+def test_the_steps_of_the_learner_are_read_by_name_without_what_is_no_curve(small):
+    small.storage.write("steps.jsonl", b'{"round": 1, "step": 1, "loss": 0.7, "tokens": 9, "seconds": 1.0}\n{"round": 1, "st')
+    assert RunReader(small).record().steps == {"loss": (0.7,)}

@@ -10,6 +10,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineError, LearnerDied, StorageError
 from flame_ray.learner.checkpoints import Checkpoints, Choice
 from flame_ray.learner.durable import ATTEMPTS, DurableLearner
+from flame_ray.learner.train_state import Progress
 from flame_ray.storage.atomic import write_manifest
 from flame_ray.types import TrainingReport
 from tests.builders import make_training_report
@@ -33,7 +34,7 @@ class FakeGroup:
             self.steps += 1
             self._cluster.trained.append(f"{round}.{step + 1}")
             if on_step:
-                on_step(step + 1, STEPS)
+                on_step(Progress(step + 1, step + 1, STEPS, step + 1 == STEPS))
             if self._cluster.stores_steps:
                 self.save_state(on_checkpoint(step + 1))
         return make_training_report(steps=STEPS, pairs=len(examples_D))
@@ -109,13 +110,13 @@ def test_inside_a_round_there_are_never_more_than_two_states(cluster):
     """A state of a large model fills a good part of a disk, and nobody knows how many steps `learner.seconds` allows."""
     counts: list[int] = []
     steps = cluster.checkpoints.round(1) / "steps"
-    cluster.learner().train([], 1, lambda done, total: counts.append(len(list(steps.glob("*")))))
+    cluster.learner().train([], 1, lambda at: counts.append(len(list(steps.glob("*")))))
     assert counts == [0, 1, 2, 2]
 
 
 def test_every_step_is_reported(cluster):
     heard: list[tuple[int, int]] = []
-    cluster.learner().train([], 1, lambda done, total: heard.append((done, total)))
+    cluster.learner().train([], 1, lambda at: heard.append((at.done, at.total)))
     assert heard == [(step, STEPS) for step in range(1, STEPS + 1)]
 
 
@@ -163,7 +164,7 @@ def test_a_saved_step_resets_the_count(cluster):
     cluster.deaths = {f"step {step}": ATTEMPTS - 1 for step in every_step(1)}
     learner = cluster.learner()
     assert learner.train([], 1).steps == STEPS
-    assert learner.restarts == STEPS * (ATTEMPTS - 1) > ATTEMPTS
+    assert learner.restarts == learner.deaths == STEPS * (ATTEMPTS - 1) > ATTEMPTS
     assert cluster.trained == every_step(1)
 
 
@@ -260,7 +261,7 @@ def test_a_process_stops_even_if_its_state_cannot_be_saved(cluster, error, caplo
 
 def draining(cluster: FakeCluster, learner: DurableLearner, round: int, after: int, nodes: set[str]) -> TrainingReport:
     """Train a round in which the cluster says, after so many steps, which nodes are about to go."""
-    return learner.train([], round, lambda done, total: learner.leave(nodes) if done == after else None)
+    return learner.train([], round, lambda at: learner.leave(nodes) if at.done == after else None)
 
 
 def test_a_group_on_a_draining_node_saves_its_state_and_moves(cluster):

@@ -29,6 +29,7 @@ class CountingEngine:
     """
 
     rank, world, layout = 0, 1, staticmethod(left_padded)
+    gradient_norm = 0.25
 
     def __init__(self):
         self.weight, self.has_moments, self.average = 0, False, 0.0
@@ -101,7 +102,12 @@ def test_a_round_computes_the_reference_of_every_example_once_and_then_takes_its
     assert [(each.done, each.step) for each in followed] == [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2), (6, 3)]
     assert {each.total for each in followed} == {6} and [each.ended for each in followed] == [False] * 5 + [True]
     assert sorted(engine.referred) == list(range(10))
+    assert [each.report and each.report.step for each in followed] == [None, None, None, 1, 2, 3]
+    step = followed[-1].report
+    assert (step.loss, step.metrics["margin"]) == (pytest.approx(0.5981389), pytest.approx(0.1 * 2))
+    assert (step.learning_rate, step.gradient_norm) == (engine.rates[-1], 0.25)
     report = learner.finish()
+    assert sum(each.report.tokens for each in followed[3:]) == report.tokens
     assert (report.steps, report.examples, engine.weight) == (3, 10, 10)
     assert report.metrics == pytest.approx({"accuracy": 1.0, "margin": 0.1 * 2})  # beta (1 + 1), above the reference
     assert report.loss == pytest.approx(0.5981389)  # ln(1 + exp(-0.2))

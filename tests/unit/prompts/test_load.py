@@ -469,3 +469,9 @@ def test_json_that_is_no_list_of_objects_is_refused_without_pythons_words(tmp_pa
     (tmp_path / "a.json").write_text(content)
     message = fault(str(tmp_path / "a.json"))
     assert "one list of objects; found" in message and not any(word in message for word in ("NoneType", "int", "dict", "char "))
+
+
+def test_a_prompt_knows_the_set_that_it_is_from_by_its_name_without_folders(tmp_path):
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"prompt": "Which?"}) + "\n")
+    sources = PromptSource(source=str(tmp_path / "mine.jsonl")), PromptSource(source="open-ended")
+    assert {prompt.source for prompt in load_prompts(PromptsConfig(sources=sources)).prompts} == {"mine", "open-ended"}

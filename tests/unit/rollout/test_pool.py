@@ -22,8 +22,8 @@ class FakePool:
     answers: list[Future] = field(default_factory=list)
     updates: list[tuple] = field(default_factory=list)
 
-    def submit(self, method, item, *context, weight=1, urgent=False) -> Future:
-        self.submitted.append((method, item.id, context, weight, urgent))
+    def submit(self, method, item, *context, weight=1, urgent=False, label="") -> Future:
+        self.submitted.append((method, item.id, context, weight, urgent, label))
         self.answers.append(answer := Future())
         if not self.stuck:
             answer.set_result(Group(item, ()))
@@ -50,13 +50,13 @@ def prompts(count: int):
 def test_every_prompt_is_asked_for_once_with_the_plan_and_weighs_as_much_as_its_samples():
     pool = FakePool()
     assert [group.prompt.id for group in RolloutPool(pool).generate(prompts(3), PLAN)] == ["p0", "p1", "p2"]
-    assert pool.submitted == [("generate", f"p{i}", (PLAN,), 4, False) for i in range(3)]
+    assert pool.submitted == [("generate", f"p{i}", (PLAN,), 4, False, f"round {PLAN.round} sample") for i in range(3)]
 
 
 def test_an_evaluation_is_urgent():
     pool = FakePool()
     list(RolloutPool(pool).generate(prompts(1), PLAN, urgent=True))
-    assert pool.submitted == [("generate", "p0", (PLAN,), 4, True)]
+    assert pool.submitted == [("generate", "p0", (PLAN,), 4, True, f"round {PLAN.round} evaluate")]
 
 
 def test_no_more_prompts_are_under_way_than_keep_the_workers_busy():

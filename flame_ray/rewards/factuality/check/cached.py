@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flame_ray.cluster.figures import count_lookups
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import Claim, Verdict, VerdictLabel
@@ -36,6 +37,7 @@ class CachedChecker:
         keys = [_key(self.identity, claim) for claim in claims]
         known = {key: value for key, value in self._cache.get(keys).items() if _is_verdict(value)}
         missing = {key: claim for key, claim in zip(keys, claims, strict=True) if key not in known}
+        count_lookups("verdicts", hits=len(claims) - len(missing), misses=len(missing))
         verdicts = dict(zip(missing, self._checker.check(list(missing.values())) if missing else (), strict=True))
         new = {key: _to_json(missing[key], verdict) for key, verdict in verdicts.items()}
         self._cache.add({key: new[key] for key, verdict in verdicts.items() if verdict.label is not VerdictLabel.ERROR})

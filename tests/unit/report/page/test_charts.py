@@ -11,6 +11,7 @@ from flame_ray.report.page.markup import html
 from flame_ray.report.page.pair_yield import yields
 from flame_ray.report.page.paths import path_figure
 from flame_ray.report.page.records import StageTime
+from flame_ray.report.page.step_curves import step_charts
 from tests.builders import make_interval
 from tests.unit.report.page.runs import make_round, make_run
 
@@ -186,3 +187,29 @@ def test_seconds_of_a_stage_that_ran_twice_are_added():
 def test_a_run_that_has_only_begun_has_no_empty_axes():
     empty = make_run(make_round(0), stages=())
     assert "No stage has started yet." in html(timeline(empty)) and "No round has made pairs yet." in html(yields(empty))
+
+
+# The learner, step by step
+
+
+def test_each_figure_of_the_steps_has_a_line_for_each_run_that_knows_it():
+    mine = make_run(steps={"loss": (0.7, 0.6, 0.5), "gradient_norm": (2.0, None, 1.0)})
+    loss, norm = step_charts([mine, make_run(id="theirs", steps={"loss": (0.9, 0.8)})])
+    assert [each.get("class") for each in having(loss, "path")] == ["path s0", "path s1"]
+    assert [each.get("class") for each in having(norm, "path")] == ["path s0"]
+    assert having(norm, "path")[0].get("d").count("L") == 1  # the step without a norm is left out
+    (drawing,) = loss.iter("svg")
+    assert drawing.get("aria-label") == "Loss, by step. mine: 0.7 at first, 0.5 at last. theirs: 0.9 at first, 0.8 at last"
+    assert "step" in words(loss)
+
+
+def test_of_many_steps_a_line_has_as_many_points_as_can_be_seen_and_ends_at_the_last():
+    (figure,) = step_charts([make_run(steps={"loss": tuple(float(step) for step in range(10_000))})])
+    (line,) = having(figure, "path")
+    assert 100 < line.get("d").count("L") < 300
+    (drawing,) = figure.iter("svg")
+    assert drawing.get("aria-label").endswith("9999 at last")
+
+
+def test_a_run_without_steps_has_no_such_chart():
+    assert list(step_charts([make_run(), make_run(steps={"gradient_norm": (None, None)})])) == []
