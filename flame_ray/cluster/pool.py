@@ -99,7 +99,7 @@ class WorkerPool:
         self._event_loop.start(self._release()).result()
 
     def take_back(self) -> None:
-        """Start `min_workers` again after `release`; `grow` starts the others. All load the pool's weights before they serve."""
+        """Start `min_workers` again after `release`; `grow` starts the others. All load the pool's weights first."""
         self._event_loop.call(self._slots.take_back)
 
     def update(self, version: int, update_worker: UpdateWorker) -> None:

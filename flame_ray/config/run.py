@@ -73,7 +73,7 @@ class PipelineConfig(Settings):
     colocated: Changeable[bool] = False
     """Each GPU has one sampler, one judge and one rank of the learner, who take turns: give each of the three `gpus: 1`."""
     release_idle: Changeable[bool] = False
-    """End the workers that sample and score while the learner trains, so that an autoscaler can take their nodes away, and start
-    them again before the round's weights are sent. It pays where training takes much longer than nodes and engines need to
-    start. Verifiers stay.
+    """End the workers that sample and score while the learner trains, so that an autoscaler can take their nodes away, and
+    start them again before the round's weights are sent. It pays where training takes much longer than nodes and engines need
+    to start. Verifiers stay.
     """
