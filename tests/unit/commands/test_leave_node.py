@@ -2,6 +2,7 @@
 
 import pytest
 
+from flame_ray.cli import app
 from flame_ray.cluster.notices import Notice
 from flame_ray.commands import leave_node as module
 from flame_ray.commands.leave_node import NodeToLeave, RayNode, own_node, watch_node
@@ -44,3 +45,12 @@ def test_a_notice_of_the_cloud_drains_the_node_although_ray_first_refuses(monkey
         service.says(PREEMPTED, "TRUE")
         watch_node("gcp", NodeToLeave("a"), service.url)
     assert [node for _, node in told] == [NodeToLeave("a")] * 2
+
+
+def test_the_command_drains_the_node_that_it_names_within_the_seconds_that_it_gives(monkeypatch, capsys):
+    told: list[tuple[Notice, NodeToLeave]] = []
+    monkeypatch.setattr(module, "leave_node", lambda *given: told.append(given) or "a1b2")
+    words = ["leave-node", "--within", "60", "--reason", "a test", "--node-id", "a1b2", "--address", "10.0.0.1:6379"]
+    app(words, standalone_mode=False)
+    assert told == [(Notice("a test", 60.0), NodeToLeave("a1b2", "10.0.0.1:6379"))]
+    assert capsys.readouterr().out == "node a1b2 drains\n"
