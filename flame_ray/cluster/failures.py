@@ -35,6 +35,11 @@ def is_death(error: BaseException) -> bool:
     return isinstance(error, LOST) or (isinstance(error, RayTaskError) and isinstance(error.cause, LOST))
 
 
+def is_departure(error: BaseException) -> bool:
+    """Whether a worker was lost only because its node went, with notice (Ray calls that preempted)."""
+    return isinstance(error, Drained) or (isinstance(error, RayActorError) and error.preempted)
+
+
 def cause_of(error: BaseException) -> BaseException:
     """The exception that the actor itself raised. Its `__cause__` is Ray's exception, which holds the actor's trace."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, Exception):

@@ -2,7 +2,8 @@
 
 Items of work come from any thread, and each gets a future. An actor's method is called as `method(payloads, *context)` and
 yields `(position, result)` pairs in any order. When a worker dies, its unfinished items go to the others and a new worker
-takes its slot. A worker gets no items until it serves the pool's weight version.
+takes its slot. So do they when its node is told to go, which counts as a move and not as a death. A worker gets no items until
+it serves the pool's weight version.
 
 In a pool with `Limits.refill` a worker gets more items before all of its items are done, as `method(payloads, *context, first,
 left)`: positions count from `first`, results of earlier items come too, and the call ends once items of a weight of at most
@@ -11,6 +12,7 @@ left)`: positions count from `first`, results of earlier items come too, and the
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,10 +21,12 @@ from typing import Any
 import ray
 
 from flame_ray.cluster.event_loop import EventLoop, on_thread
-from flame_ray.cluster.failures import Drained, cause_of, is_death
+from flame_ray.cluster.failures import Drained, cause_of, is_death, is_departure
+from flame_ray.cluster.pool_errors import behind, incomplete, keeps_dying, unplaced, work_lost
+from flame_ray.cluster.slots import Slots
 from flame_ray.cluster.task_queue import TaskQueue, WorkItem
-from flame_ray.cluster.waiting import Waiting, room_in_words
-from flame_ray.errors import EngineError, PlacementError, WorkLost
+from flame_ray.cluster.waiting import Waiting
+from flame_ray.errors import PlacementError
 
 log = logging.getLogger(__name__)
 WATCH_S = 1.0
@@ -51,24 +55,26 @@ class Limits:
 class WorkerPool:
     """`limits.min_workers` slots, `limits.workers` after `grow`. Each slot holds one worker at a time.
 
-    `kind`: the class of the actors, with which the names of their tasks begin. `lost` counts the workers that were replaced,
-    `deaths` those of them that were not on a node about to go.
+    `kind`: the class of the actors, with which the names of their tasks begin. `deaths` counts the workers that were lost by
+    themselves, `moves` those whose node went with notice.
     """
 
     def __init__(self, name: str, spawn: Spawn, limits: Limits, event_loop: EventLoop, kind: str = ""):
         self.name, self.limits, self.kind = name, limits, kind
-        self.lost = self.deaths = 0
+        self.deaths = self.moves = 0
         self._spawn, self._event_loop = spawn, event_loop
         self._queue = TaskQueue()
         self._serving: dict[int, Any] = {}
         self._versions: dict[int, int] = {}  # slot -> the weight version that its worker serves
         self._nodes: dict[int, tuple[str, asyncio.Task]] = {}  # slot -> its worker's node, and the task that serves there
+        self._lives: Counter[int] = Counter()  # slot -> how many workers it has had
         self._version = 0
         self._update_worker: UpdateWorker | None = None
         self._results = 0
         self._failure: BaseException | None = None
         self._changed = asyncio.Condition()
-        self._slots = [event_loop.start(self._run_slot(slot)) for slot in range(limits.min_workers)]
+        self._slots, self._watching = Slots(self._run_slot, limits.min_workers), False
+        event_loop.call(self._slots.fill, limits.min_workers)
 
     @property
     def actors(self) -> list[Any]:
@@ -98,9 +104,15 @@ class WorkerPool:
 
     def grow(self) -> None:
         """Start the other workers, as the cluster has room. Call it only once every role has its `min_workers`."""
-        slots = range(len(self._slots), self.limits.workers)
-        self._slots += [self._event_loop.start(self._run_slot(slot)) for slot in slots]
-        self._event_loop.start(self._watch())
+        self._event_loop.call(self._grow)
+
+    def release(self) -> None:
+        """End all workers, which is no death, so that their nodes may go. Items that come or are unfinished take them back."""
+        self._event_loop.start(self._release()).result()
+
+    def take_back(self) -> None:
+        """Start `min_workers` again after `release`; `grow` starts the others. All load the pool's weights first."""
+        self._event_loop.call(self._slots.take_back)
 
     def update(self, version: int, update_worker: UpdateWorker) -> None:
         """Run `update_worker` on every worker before its next item, and on workers that join later when they start.
@@ -109,41 +121,52 @@ class WorkerPool:
         """
         self._event_loop.start(self._set_version(version, update_worker)).result()
         limit = self.limits.push_timeout_s + self.limits.start_timeout_s  # a worker that dies meanwhile is replaced first
-        waiting = Waiting(f"version {version} of the weights on every {self.name} worker", limit)
+        what = f"version {version} of the weights on every {self.name} worker"
+        waiting = Waiting(what, limit, for_room=len(self._serving) < self.limits.min_workers)
         if not self._wait(lambda: self._all_have(version), waiting):
-            raise self._behind(version)
+            raise behind(self.name, version, self._versions) if self._serving else self._unplaced()
 
     def leave(self, nodes: set[str]) -> None:
         """Replace the workers on these nodes, which are about to go. Other workers do their unfinished items."""
         self._event_loop.call(self._leave, nodes)
 
     def close(self) -> None:
-        for slot in self._slots:
-            slot.cancel()
+        self._event_loop.call(self._slots.cancel)
+
+    def _grow(self) -> None:
+        self._slots.fill(self.limits.workers)
+        if not self._watching:
+            self._watching = True
+            self._event_loop.start(self._watch())
+
+    async def _release(self) -> None:
+        await self._slots.release()
+        if self._queue:
+            self._slots.take_back()
 
     def _put(self, item: WorkItem) -> None:
         if self._failure is not None:
             item.set_exception(self._failure)
         else:
             self._queue.put(item)
+            self._slots.take_back()
 
     async def _run_slot(self, slot: int) -> None:
         """Start a worker, let it serve, and start another one when it is lost."""
-        deaths = useless_deaths = 0  # useless: without a result of any worker since the worker started
+        useless_deaths = 0  # in a row, without a result of any worker since the worker started
         while self._failure is None:
-            results_before, actor = self._results, self._spawn(slot, deaths)
+            results_before, actor = self._results, self._spawn(slot, self._lives[slot])
+            self._lives[slot] += 1
             try:
                 await actor.ready.remote()
                 await self._serve_until_drained(slot, actor)
             except Exception as error:  # any error of an actor; one that is no death ends the pool
                 if not is_death(error):
                     return self._fail(cause_of(error))
-                useless_deaths = useless_deaths + 1 if self._results == results_before else 0
-                deaths, self.lost = deaths + 1, self.lost + 1
-                self.deaths += not isinstance(error, Drained)
                 log.warning("%s-%d is lost and is replaced: %s", self.name, slot, cause_of(error))
+                useless_deaths = self._count(error, useless_deaths, self._results > results_before)
                 if useless_deaths >= self.limits.attempts:
-                    return self._fail(self._keeps_dying(error, useless_deaths))
+                    return self._fail(keeps_dying(self.name, error, useless_deaths))
             finally:
                 self._serving.pop(slot, None)
                 self._versions.pop(slot, None)
@@ -151,6 +174,14 @@ class WorkerPool:
                 ray.kill(actor)
                 self._notify()
             await asyncio.sleep(useless_deaths)  # seconds: Ray needs a moment to see that a node is dead
+
+    def _count(self, error: Exception, useless_deaths: int, was_useful: bool) -> int:
+        """Count a lost worker. Returns how many useless deaths of its slot there are now; a move is none."""
+        if is_departure(error):
+            self.moves += 1
+            return useless_deaths
+        self.deaths += 1
+        return 0 if was_useful else useless_deaths + 1
 
     async def _watch(self) -> None:
         """While no worker serves, as when all spot nodes are gone, say so; end the pool if items wait for one too long."""
@@ -225,7 +256,7 @@ class WorkerPool:
             raise
         except StopAsyncIteration:
             if _weight(held) > left:
-                self._refuse(held, self._incomplete(next(iter(held.values())), len(held)))
+                self._refuse(held, incomplete(self.name, next(iter(held.values())), len(held)))
         except Exception as error:  # any error of an actor; one that is no death is the answer to the items
             if not is_death(error):
                 return self._refuse(held, cause_of(error))
@@ -245,11 +276,11 @@ class WorkerPool:
 
     def _retry(self, items: Iterable[WorkItem], error: Exception) -> None:
         for item in reversed(list(items)):
-            item.attempts += 1
+            item.attempts += not is_departure(error)  # an item is not to blame for what happens to a node
             if item.attempts < self.limits.attempts:
                 self._requeue(item)
             else:
-                item.set_exception(self._work_lost(item, error))
+                item.set_exception(work_lost(self.name, item, error))
                 self._results += 1  # giving up an item is progress: the next worker gets another one
 
     def _requeue(self, item: WorkItem) -> None:
@@ -260,6 +291,7 @@ class WorkerPool:
 
     async def _set_version(self, version: int, update_worker: UpdateWorker) -> None:
         self._version, self._update_worker = version, update_worker
+        self._slots.take_back()
         self._queue.wake_all()
 
     def _all_have(self, version: int) -> bool:
@@ -297,35 +329,7 @@ class WorkerPool:
         return f"{self.name} workers ({len(self._serving)} of {self.limits.min_workers} serve)"
 
     def _unplaced(self) -> PlacementError:
-        return PlacementError(
-            f"{self.limits.min_workers} {self.name} workers that serve within {self.limits.start_timeout_s:g} s",
-            f"{len(self._serving)} ({room_in_words()})",
-            f"lower {self.name}.min_workers or what a worker asks for, raise cluster.start_timeout_s, or add nodes",
-        )
-
-    def _behind(self, version: int) -> EngineError:
-        return EngineError(
-            f"weight version {version} on every {self.name} worker",
-            f"versions {dict(sorted(self._versions.items()))} by worker",
-            "see the log of the worker that is behind",
-        )
-
-    def _keeps_dying(self, error: Exception, times: int) -> EngineError:
-        return EngineError(
-            f"a {self.name} worker that stays alive",
-            f"{times} deaths in a row without a result; the last: {cause_of(error)}",
-            "see its log in the Ray dashboard; the usual cause is that it ran out of memory",
-        )
-
-    def _work_lost(self, item: WorkItem, error: Exception) -> WorkLost:
-        return WorkLost(
-            f"a {self.name} worker that survives {item.method} of {_label(item.payload)}",
-            f"{item.attempts} workers were lost while they had it; the last: {cause_of(error)}",
-            "see their logs in the Ray dashboard, or leave the item out",
-        )
-
-    def _incomplete(self, item: WorkItem, missing: int) -> EngineError:
-        return EngineError(f"a result for every item of {self.name}.{item.method}", f"{missing} missing", "report this bug")
+        return unplaced(self.name, self.limits.min_workers, self.limits.start_timeout_s, len(self._serving))
 
 
 def _node_of(actor: Any) -> str:
@@ -339,8 +343,3 @@ def _weight(held: dict[int, WorkItem]) -> int:
 def _fail_all(items: Iterable[WorkItem], error: BaseException) -> None:
     for item in items:
         item.set_exception(error)
-
-
-def _label(payload: Any) -> str:
-    prompt = getattr(payload, "prompt", payload)
-    return f"prompt {prompt.id}" if hasattr(prompt, "id") else f"{payload!r:.80}"

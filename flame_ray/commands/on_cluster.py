@@ -22,6 +22,12 @@ Address = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(help="A run: its id, or its folder.")]
+ControlStore = Annotated[
+    str | None, typer.Option("--address", help="Ray's control store, such as 10.0.0.1:6379; else RAY_ADDRESS, or the Ray here.")
+]
+NodeId = Annotated[
+    str | None, typer.Option("--node-id", help="The node by its id in Ray; if left out, the one on this machine.")
+]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -77,6 +83,40 @@ def stop(run: Run, address: Address = None) -> None:
     from flame_ray.commands.jobs import stop as end
 
     end(run, _server(run, address), standard_output())
+
+
+@app.command(rich_help_panel=PANEL)
+def watch_node(
+    cloud: Annotated[str, typer.Argument(help="The cloud that this node is on: aws or gcp.")],
+    node_id: NodeId = None,
+    address: ControlStore = None,
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", help="The URL of the metadata service, if it is not where the cloud has it.")
+    ] = None,
+) -> None:
+    """Wait until the cloud says that this node is about to go, then drain it, so that its workers move in time."""
+    from flame_ray.commands.leave_node import NodeToLeave
+    from flame_ray.commands.leave_node import watch_node as watch
+
+    watch(cloud, NodeToLeave(node_id, address), metadata)
+
+
+@app.command(rich_help_panel=PANEL)
+def leave_node(
+    within: Annotated[
+        float | None, typer.Option("--within", min=0, help="Seconds until the node goes, if that is known.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for Ray's log.")] = "told to go by flame-ray leave-node",
+    node_id: NodeId = None,
+    address: ControlStore = None,
+) -> None:
+    """Drain this node: its workers move to others, and no new ones come. Ray ends here once the node is idle."""
+    from flame_ray.cluster.notices import Notice
+    from flame_ray.commands.leave_node import NodeToLeave
+    from flame_ray.commands.leave_node import leave_node as leave
+
+    left = leave(Notice(reason, within), NodeToLeave(node_id, address))
+    standard_output().print(f"node {left} drains", highlight=False)
 
 
 def _server(run: str, address: str | None) -> "JobServer | None":

@@ -76,3 +76,8 @@ class PipelineConfig(Settings):
     """1: sample the next round while this one trains, with weights one version behind; 0: one after the other."""
     colocated: Changeable[bool] = False
     """Each GPU has one sampler, one judge and one rank of the learner, who take turns: give each of the three `gpus: 1`."""
+    release_idle: Changeable[bool] = False
+    """End the workers that sample and score while the learner trains, so that an autoscaler can take their nodes away, and
+    start them again before the round's weights are sent. It pays where training takes much longer than nodes and engines need
+    to start. Verifiers stay.
+    """

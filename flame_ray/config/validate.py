@@ -16,6 +16,8 @@ def problems(config: "Config") -> Iterator[str]:
     yield from _file_problems(config)
     yield from _folder_problems(config)
     yield from _transfer_problems(config)
+    if config.pipeline.release_idle:
+        yield from _releasing_problems(config)
     if config.pipeline.colocated:
         yield from _colocation_problems(config)
         yield from _sharing_problems(config)
@@ -66,6 +68,15 @@ def _transfer_problems(config: "Config") -> Iterator[str]:
         yield "weights.backend ipc needs pipeline.colocated true: it only reaches samplers on the learner's own GPUs"
     if backend == "nccl" and config.pipeline.colocated:
         yield "weights.backend nccl needs pipeline.colocated false: NCCL cannot join two processes on one GPU; use ipc"
+
+
+def _releasing_problems(config: "Config") -> Iterator[str]:
+    if config.pipeline.staleness:
+        yield "pipeline.release_idle needs pipeline.staleness 0: with 1 the samplers work while the learner trains"
+    if config.pipeline.colocated:
+        yield "pipeline.release_idle needs pipeline.colocated false: samplers keep their places on the learner's own GPUs"
+    if config.weights.backend == "nccl":
+        yield "pipeline.release_idle needs a weights.backend other than nccl: samplers that start again load from storage"
 
 
 def _colocation_problems(config: "Config") -> Iterator[str]:

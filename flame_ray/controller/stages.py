@@ -15,6 +15,7 @@ from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map, gather
 from flame_ray.config import Config
 from flame_ray.controller.gpu_sharing import share_gpus
+from flame_ray.controller.idle_pools import IdlePools
 from flame_ray.controller.p2p_weights import P2PWeights
 from flame_ray.controller.workers import Workers
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, StoredModel, Weights
@@ -82,6 +83,8 @@ class ClusterStages:
         self._classified, self._checkpoints, self._advance, self._note_step = classified, checkpoints, advance, stepped
         self._classifier = InstructionClassifier(config.classify, self._ask)
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
+        pools = (workers.rollouts.pool, *workers.rewards.values()) if config.pipeline.release_idle else ()
+        self._idle = IdlePools(pools)
         choice = checkpoints.choice()
         # The round whose weights the next one starts from, after a round that was rolled back or skipped.
         self._restarts = {choice.round: choice.restart} if choice else {}
@@ -161,6 +164,7 @@ class ClusterStages:
         log.warning("round %d is skipped, as it has no pairs to train on (%s); the weights stay", round, reasons)
 
     def train(self, pairs: PairSet, round: int) -> TrainingReport:
+        self._idle.release()
         self.choose_canary(pairs)
         start = self._restarts.get(round - 1, round - 1)
         if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
@@ -192,10 +196,12 @@ class ClusterStages:
             raise EngineError("a canary", "none", "call `train` or `choose_canary` before `sync`")
         if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still
             self._earlier[0] = self._ask_canary(initial=True)
+        self._idle.take_back()
         canary = Canary(self._canary, self._ask_canary(), self._earlier, self._config.learner.canary_tolerance)
         began = time.monotonic()
         agreement = self._gpus.push(Push(self._weights(round), round, canary, self._gpus.asleep, self._stored(round)))
         seconds = time.monotonic() - began
+        self._idle.grow()
         self._checkpoints.prune()
         log.info("round %d: weights verified on every rollout worker: %s", round, agreement)
         if agreement is None:

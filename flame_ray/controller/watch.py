@@ -19,6 +19,6 @@ async def watch(workers: Workers, show: Show, pause_s: float = PAUSE_S) -> None:
 def tell(workers: Workers, show: Show) -> None:
     pools = {pool.name: pool for pool in (workers.rollouts.pool, workers.judge, *workers.rewards.values())}
     for name, pool in pools.items():
-        show(name, len(pool.actors), pool.queued, pool.deaths, pool.lost)
+        show(name, len(pool.actors), pool.queued, pool.deaths, pool.deaths + pool.moves)
     learner = workers.learner
     show("learner", learner.ranks, 0, learner.deaths, learner.restarts)

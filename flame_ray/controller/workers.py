@@ -1,6 +1,7 @@
 """Starts the actors of a run, and waits until enough of each kind serve."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +11,14 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from flame_ray.cluster.capacity import draining_nodes
 from flame_ray.cluster.event_loop import EventLoop, on_thread
 from flame_ray.cluster.failures import cause_of
 from flame_ray.cluster.pool import Limits, WorkerPool
+from flame_ray.cluster.restarted import RestartedByRay
 from flame_ray.cluster.waiting import Waiting, room_in_words
 from flame_ray.config import ClusterConfig, Config, EngineWorkers, JudgeConfig, VerifierConfig
 from flame_ray.config import Workers as Role
@@ -41,6 +43,7 @@ from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder
 from flame_ray.storage.shared_paths import told
 
+log = logging.getLogger(__name__)
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
 DRAIN_POLL_S = 5.0  # a spot node gives 30 to 120 seconds of notice
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": ""}  # Ray shows every GPU to an actor that asks for none
@@ -83,6 +86,7 @@ class Scope(ExitStack):
         super().__init__()
         self.config, self.actors, self.event_loop = config, actors, EventLoop()
         self.room: PlacementGroup | None = None
+        self.verifiers: tuple[Any, ...] = ()
         self.callback(self._free_room)  # comes after the end of all who are in it
         self.callback(self.event_loop.close)
         self._start_ends = time.monotonic() + config.cluster.start_timeout_s
@@ -161,14 +165,17 @@ def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: Durable
         pool.wait_ready(scope.left_s)
     for pool in pools:
         pool.grow()
-    scope.event_loop.start(_leave_draining_nodes((*pools, *learner)))
+    scope.event_loop.start(_leave_draining_nodes((*pools, *learner, RestartedByRay(scope.verifiers))))
 
 
-async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner, ...]) -> None:
+async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner | RestartedByRay, ...]) -> None:
     while True:
-        nodes = await on_thread(draining_nodes)
-        for each in workers:
-            each.leave(nodes)
+        try:
+            nodes = await on_thread(draining_nodes)
+            for each in workers:
+                await on_thread(each.leave, nodes)
+        except RayError as error:
+            log.warning("Ray does not say which nodes are about to go; asking again in %g s: %s", DRAIN_POLL_S, error)
         await asyncio.sleep(DRAIN_POLL_S)
 
 
@@ -306,6 +313,7 @@ def _start_needed_verifiers(scope: Scope, policy: ModelRef | None = None) -> tup
     for verifier in verifiers:
         scope.callback(ray.kill, verifier)
     wait_for_verifiers(verifiers, scope.left_s)
+    scope.verifiers = verifiers
     return verifiers
 
 

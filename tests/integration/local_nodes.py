@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FakeMultiNodeProvider
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
+
+AGENTS, AGENTS_S = 2, 40.0
 
 
 class LocalNodes(FakeMultiNodeProvider):
@@ -29,12 +32,17 @@ class LocalNodes(FakeMultiNodeProvider):
     ) -> None:
         with self.lock:
             node_id = self._next_hex_node_id()
-            self._nodes[node_id] = {"tags": dict(tags), "node": self._start(node_id, tags, dict(resources), labels)}
+            process = self._start(node_id, tags, dict(resources), labels)
+            self._nodes[node_id] = {"tags": dict(tags), "node": process}
+        if not _has_agents(self._folder(node_id), process):
+            process.terminate()  # its raylet has given up, and the autoscaler asks for another node
+
+    def _folder(self, node_id: str) -> Path:
+        return Path(f"/tmp/fr{self._gcs_address.rpartition(':')[2]}.{int(node_id[-5:])}")
 
     def _start(self, node_id: str, tags: dict, resources: dict[str, float], labels: dict[str, str]) -> subprocess.Popen:
-        port = self._gcs_address.rpartition(":")[2]
         command = [Path(sys.executable).parent / "ray", "start", "--block", f"--address={self._gcs_address}"]
-        command += [f"--temp-dir=/tmp/fr{port}.{int(node_id[-5:])}", "--min-worker-port=0", "--max-worker-port=0"]
+        command += [f"--temp-dir={self._folder(node_id)}", "--min-worker-port=0", "--max-worker-port=0"]
         command += ["--dashboard-agent-listen-port=0", f"--num-cpus={resources.pop('CPU', 0)}"]
         command += [f"--num-gpus={resources.pop('GPU', 0)}", f"--object-store-memory={resources.pop('object_store_memory')}"]
         command += [f"--resources={json.dumps(resources)}"]
@@ -45,3 +53,13 @@ class LocalNodes(FakeMultiNodeProvider):
 
     def _terminate_node(self, node: dict[str, Any]) -> None:
         node["node"].terminate()
+
+
+def _has_agents(folder: Path, node: subprocess.Popen) -> bool:
+    """Ray gives a node's agents some 20 seconds to start. On a busy machine several nodes at a time need longer."""
+    deadline = time.monotonic() + AGENTS_S
+    while len([*folder.glob("session_2*/*_agent_port_*")]) < AGENTS:
+        if node.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

@@ -10,12 +10,19 @@ from ray.exceptions import (
     ObjectLostError,
     OutOfMemoryError,
     OwnerDiedError,
+    RayActorError,
     RayTaskError,
     WorkerCrashedError,
 )
 
-from flame_ray.cluster.failures import Drained, cause_of, is_death
+from flame_ray.cluster.failures import Drained, cause_of, is_death, is_departure
 from flame_ray.errors import EngineDied, EngineError, LearnerDied, ModelError
+
+
+def test_a_worker_whose_node_goes_with_notice_is_told_from_one_that_dies():
+    left = Drained("its node is about to go"), RayActorError(preempted=True)
+    died = ActorDiedError(), NodeDiedError("its node is gone"), TimeoutError(), KeyError("a bug")
+    assert [is_departure(error) for error in (*left, *died)] == [True, True, False, False, False, False]
 
 
 def of_an_actor(cause: Exception) -> RayTaskError:

@@ -7,10 +7,11 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayActorError
 
 from flame_ray.cluster import pool as pool_module
 from flame_ray.cluster.event_loop import EventLoop
@@ -45,6 +46,13 @@ async def _ready(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """An item during which a worker's node goes, with notice, in so many lives."""
+
+    lives: int
+
+
 class FakeActor:
     """Answers at once, last item first, and dies of an item that is deadly to it; `seen` are the shares that it was given."""
 
@@ -70,6 +78,8 @@ class FakeActor:
             await asyncio.sleep(0)
             if item == "deadly" or (item == "deadly once" and not self.life):
                 raise ActorDiedError
+            if isinstance(item, Leaving) and self.life < item.lives:
+                raise RayActorError(preempted=True)
             yield position, (item, self.version)
 
     async def _refuse(self, items: list):
@@ -157,6 +167,13 @@ def burst(pool: WorkerPool, method: str, items: Iterable, *context: Any, weight:
     futures = [pool.submit(method, item, *context, weight=weight) for item in items]
     here.set()
     return futures
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, f"not within {PATIENCE_S:g} s"
+        time.sleep(0.01)
 
 
 def answers(futures: list[Future]) -> list:
@@ -325,7 +342,7 @@ def test_a_worker_on_a_node_that_is_about_to_go_is_given_up_at_once_and_its_item
     made.leave({"another node"})
     made.leave({"node 0"})
     assert answers(futures) == [(item, 1) for item in range(3)]
-    assert actors[0].killed and (made.lost, made.deaths) == (1, 0)
+    assert actors[0].killed and (made.moves, made.deaths) == (1, 0)
 
 
 def test_a_worker_whose_node_is_about_to_go_just_as_it_answers_is_given_up_too(pool):
@@ -336,7 +353,77 @@ def test_a_worker_whose_node_is_about_to_go_just_as_it_answers_is_given_up_too(p
     until = time.monotonic() + 5
     while not actors[0].killed and time.monotonic() < until:
         time.sleep(0.01)
-    assert actors[0].killed and (made.lost, made.deaths) == (1, 0)
+    assert actors[0].killed and (made.moves, made.deaths) == (1, 0)
+
+
+def test_nodes_that_go_one_after_another_are_no_fault_of_an_item_or_of_a_worker(pool):
+    made, actors = pool(attempts=3)
+    item = Leaving(lives=7)
+    assert answers(burst(made, "echo", (1, item))) == [(1, 0), (item, 0)]
+    assert (made.moves, made.deaths, actors[-1].life) == (7, 0, 7)
+    assert all(len(items) == 2 for actor in actors for items, _ in actor.seen), "a suspect would have been alone"
+
+
+def test_workers_that_are_released_end_which_is_no_death_and_others_come_with_new_names(pool):
+    made, actors = pool(workers=2)
+    made.wait_ready()
+    made.release()
+    assert [actor.killed for actor in actors] == [True, True] and made.actors == []
+    made.take_back()
+    made.wait_ready()
+    assert [(actor.index, actor.life) for actor in actors[2:]] == [(0, 1), (1, 1)]
+    assert answers([made.submit("echo", 1)]) == [(1, 0)]
+    assert (made.deaths, made.moves) == (0, 0)
+
+
+def test_only_the_least_number_is_taken_back_until_the_pool_may_grow_again(pool):
+    made, actors = pool(workers=3, least=1)
+    made.wait_ready()
+    made.grow()
+    wait_until(lambda: len(made.actors) == 3)
+    made.release()
+    made.take_back()
+    made.wait_ready()
+    assert (len(actors), len(made.actors)) == (4, 1)
+    made.grow()
+    wait_until(lambda: len(made.actors) == 3)
+    assert sorted((actor.index, actor.life) for actor in actors[3:]) == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_worker_that_is_taken_back_is_brought_to_the_version_of_the_pool_before_its_first_item(pool):
+    made, actors = pool()
+    made.wait_ready()
+    made.update(1, update)
+    made.release()
+    assert answers([made.submit("echo", 1)]) == [(1, 1)], "an item takes a worker back by itself"
+    made.release()
+    made.update(2, update)
+    assert answers([made.submit("echo", 2)]) == [(2, 1)]
+    assert [actor.version for actor in actors] == [1, 1, 1], "the third skips the weights that nobody needs any more"
+
+
+def test_a_worker_that_is_released_while_it_works_or_starts_loses_nothing(pool):
+    made, actors = pool(workers=2, starting=1)
+    futures = burst(made, "wait", range(3))
+    wait_until(lambda: actors and actors[0].seen)
+    made.release()
+    assert answers(futures) == [(item, 1) for item in range(3)]
+    assert [actor.killed for actor in actors[:2]] == [True, True] and made.deaths == 0
+
+
+def test_a_pool_that_was_never_released_takes_nobody_back(pool):
+    made, actors = pool()
+    made.wait_ready()
+    made.take_back()
+    assert answers([made.submit("echo", 1)]) == [(1, 0)] and len(actors) == 1
+
+
+def test_released_workers_for_which_no_room_comes_back_are_missed_by_the_push(pool):
+    made, _ = pool(lives=1, push_timeout_s=0.1)
+    made.wait_ready()
+    made.release()
+    with pytest.raises(PlacementError, match=r"1 rollout workers that serve within 0\.3 s; found 0 "):
+        made.update(1, update)
 
 
 def test_a_worker_that_does_not_answer_in_time_is_given_up(pool):

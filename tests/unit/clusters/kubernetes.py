@@ -95,6 +95,18 @@ class SecretVariable(Secret):
     name: Text
 
 
+class Exec(Kubernetes):
+    command: list[Text]
+
+
+class Handler(Kubernetes):
+    exec: Exec
+
+
+class Lifecycle(Kubernetes):
+    pre_stop: Handler
+
+
 class Container(Kubernetes):
     name: Text
     image: Text
@@ -102,6 +114,7 @@ class Container(Kubernetes):
     command: list[Text] = []
     env: list[SecretVariable] = []
     security_context: ContainerSecurity
+    lifecycle: Lifecycle | None = None
     resources: Resources
     ports: list[ContainerPort] = []
     volume_mounts: list[VolumeMount]

@@ -7,9 +7,11 @@ import shlex
 import subprocess
 
 import pytest
+import typer
 from pydantic import ValidationError
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
+from flame_ray.cli import app
 from tests.unit.clusters.kubernetes import FILES, FOLDER, KINDS, Selector, cluster_spec, manifests, of_kind, pods
 from tests.unit.clusters.launches import ray_cluster
 
@@ -99,6 +101,18 @@ def test_on_gke_samplers_alone_are_on_spot_nodes():
     selected = {group for group, pod in pods("rayjob.yaml").items() if pod.node_selector.get(spot) == "true"}
     tolerated = {group for group, pod in pods("rayjob.yaml").items() if spot in {each.key for each in pod.tolerations}}
     assert selected == tolerated == {"rollout"}
+
+
+@of_each_cluster
+@pytest.mark.parametrize("group", ["rollout", "cpu"])
+def test_a_pod_that_stops_tells_ray_first_and_leaves_its_workers_time_to_move(name, group):
+    pod = pods(name)[group]
+    shell, option, script = pod.containers[0].lifecycle.pre_stop.exec.command
+    leave, sleep = (shlex.split(part) for part in script.split(";"))
+    assert (shell, option, leave[:1], leave[2:4]) == ("bash", "-c", ["timeout"], ["flame-ray", "leave-node"])
+    given = typer.main.get_command(app).commands["leave-node"].make_context("leave-node", leave[4:]).params
+    assert given["within"] == pod.termination_grace_period_seconds
+    assert int(leave[1]) + int(sleep[1]) < pod.termination_grace_period_seconds
 
 
 @of_each_cluster

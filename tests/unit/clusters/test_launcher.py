@@ -1,5 +1,6 @@
 """Ray's launcher starts each node with the labels and resources of its type: the shipped commands run in a real shell."""
 
+import fcntl
 import json
 import subprocess
 from pathlib import Path
@@ -28,8 +29,8 @@ class Shell:
         self._home = home
 
     def run(self, cmd: str, environment_variables: dict | None = None, **ignored) -> str:
-        if "ray start" in cmd:
-            command = _with_environment_variables(cmd, environment_variables or {})
+        if "ray start" in cmd or "watch-node" in cmd:
+            command = _with_environment_variables(cmd, environment_variables or {}) + "\nwait"  # for the watch, which goes on
             subprocess.run(["bash", "-c", command], env={"HOME": str(self._home), "PATH": "/usr/bin:/bin"}, check=True)
         return ""
 
@@ -79,6 +80,10 @@ def home(tmp_path) -> Path:
     ray.parent.mkdir(parents=True)
     ray.write_text('#!/bin/bash\nenv > "$HOME/environment"\necho "$*" > "$HOME/arguments"\n')
     ray.chmod(0o755)
+    watch = ray.with_name("flame-ray")
+    watch.write_text('#!/bin/bash\necho "$*" "$RAY_AUTH_MODE" "$RAY_ADDRESS" >> "$HOME/watches"\n')
+    watch.chmod(0o755)
+    (tmp_path / ".ray").mkdir()  # the token is in it
     return tmp_path
 
 
@@ -117,6 +122,16 @@ def test_a_worker_of_a_cloud_starts_with_the_labels_and_the_resources_of_its_typ
     assert json.loads(started["RAY_OVERRIDE_LABELS"]) == {"flame-ray/role": kind}
     assert json.loads(started["RAY_OVERRIDE_RESOURCES"]) == cluster(name).get_node_resources(kind)
     assert (started["RAY_NODE_TYPE_NAME"], started["RAY_CLOUD_INSTANCE_ID"], started["RAY_AUTH_MODE"]) == (kind, "i-1", "token")
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_a_worker_of_a_cloud_watches_for_the_notices_of_that_cloud_but_not_twice(home, name):
+    with (home / ".ray" / "watch-node.lock").open("w") as one:
+        fcntl.flock(one, fcntl.LOCK_EX)  # as another watch has it
+        start_worker(name, "rollout", home)
+        assert not (home / "watches").exists()
+    start_worker(name, "rollout", home)
+    assert (home / "watches").read_text().splitlines() == [f"watch-node {name.partition('.')[0]} token 10.0.0.1:6379"]
 
 
 @pytest.mark.parametrize("name", LAUNCHED)

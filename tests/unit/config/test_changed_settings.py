@@ -85,7 +85,7 @@ ROLE = ("workers", "min_workers", "node_labels", "cpus", "gpus", "threads")
 ENGINE = ("max_sequences", "kv_cache_gib", "gpu_memory", "enforce_eager", "tensor_parallel")
 CHANGEABLE = {
     *("run.id", "run.root", "run.samples", "run.trackers", "run.keep_checkpoints", "pipeline.colocated"),
-    "factuality.cache",
+    *("pipeline.release_idle", "factuality.cache"),
     "rollout.batch_sequences",
     *(f"{role}.{name}" for role in ("rollout", "factuality", "verifier", "judge", "learner") for name in ROLE),
     *(f"{role}.{name}" for role in ("rollout", "verifier", "judge") for name in ENGINE),

@@ -12,6 +12,7 @@ SHARES = {
     "learner": {"gpus": 1, "workers": 2},
     "pipeline": {"colocated": True},
 }
+RELEASES = {"pipeline": {"release_idle": True}}
 FILE = {"pairs": {"file": "pairs.jsonl"}, "run": {"rounds": 1}}
 
 
@@ -39,6 +40,7 @@ def device(backend: str) -> dict:
         [FILE, {"learner": {"loss": "fdpo"}}],
         [device("nccl"), {"rollout": {"gpus": 2, "tensor_parallel": 2}, "learner": {"gpus": 1}}],
         [device("nccl"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1, "lora": None}, "run": {"save_merged": False}}],
+        [RELEASES, device("checkpoint"), {"rollout": {"gpus": 1, "min_workers": 1, "workers": 3}, "learner": {"gpus": 1}}],
     ],
     ids=[
         "shared",
@@ -50,6 +52,7 @@ def device(backend: str) -> dict:
         "pairs of a file",
         "nccl",
         "nccl, all parameters",
+        "released",
     ],
 )
 def test_settings_that_fit_are_accepted(changes):
@@ -82,6 +85,12 @@ def test_settings_that_fit_are_accepted(changes):
         ([SHARES, {"judge": {"node_labels": {"pool": "a"}}}], r"the same node_labels .* \(given \{\}, \{pool: a\}"),
         ([SHARES, {"rollout": {"tensor_parallel": 2}}], r"rollout\.tensor_parallel 1"),
         ([SHARES, {"rollout": {"gpu_memory": 0.8}}], r"of at most 1 together, .* \(given 0\.8 and 0\.3\)"),
+        ([RELEASES, {"pipeline": {"staleness": 1}}], r"pipeline\.release_idle needs pipeline\.staleness 0"),
+        ([RELEASES, SHARES], r"pipeline\.release_idle needs pipeline\.colocated false"),
+        (
+            [RELEASES, device("nccl"), {"rollout": {"gpus": 1}, "learner": {"gpus": 1}}],
+            r"pipeline\.release_idle needs a weights\.backend other than nccl",
+        ),
         ([{"weights": {"chunk_mib": 0}}], r"weights\.chunk_mib"),
     ],
 )

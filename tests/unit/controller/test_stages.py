@@ -358,6 +358,51 @@ def test_the_learners_steps_are_heard_of(bound):
     assert made.steps == [(2, make_step_report())]
 
 
+class CountedPool:
+    """Says what is done to it, beside what the learner is doing."""
+
+    def __init__(self, name: str, events: list[str]):
+        self.name, self._events = name, events
+
+    def __getattr__(self, action: str):
+        return lambda: self._events.append(f"{self.name} {action}")
+
+
+def watched(made: Bound, **pipeline: bool) -> list[str]:
+    """What happens in a round from its training to its push."""
+    events: list[str] = []
+    pools = {name: CountedPool(name, events) for name in ("rollout", "judge", "factuality")}
+    made.rollouts.pool = pools["rollout"]
+    workers: Any = Workers(
+        made.rollouts, pools["judge"], {JudgeActor: pools["judge"], FactualityActor: pools["factuality"]}, made.learner
+    )
+    config = parse_config({"pipeline": pipeline}, "here")
+    stages = ClusterStages(workers, config, Cache(made.folder / "c.jsonl"), made.checkpoints, lambda *told: None)
+    train, push = made.learner.train, made.rollouts.push
+    made.learner.train = lambda *args: events.append("train") or train(*args)
+    made.rollouts.push = lambda *args: events.append("push") or push(*args)
+    stages.train(pairs(), 1)
+    stages.save(1)
+    stages.sync(1)
+    return events
+
+
+def test_idle_workers_are_released_before_training_and_back_for_the_push_each_pool_with_its_least_first(bound):
+    each = ("rollout", "judge", "factuality")
+    assert watched(bound(), release_idle=True) == [
+        *(f"{name} release" for name in each),
+        "train",
+        *(f"{name} take_back" for name in each),
+        "push",
+        *(f"{name} wait_ready" for name in each),
+        *(f"{name} grow" for name in each),
+    ]
+
+
+def test_workers_stay_while_the_learner_trains_where_nobody_asked_to_release_them(bound):
+    assert watched(bound()) == ["train", "push"]
+
+
 def test_a_learner_that_is_asked_to_stop_stores_where_it_stands(bound):
     made = bound()
 

@@ -1,13 +1,16 @@
 """What an actor is called, and what it asks for; starting them is tested on a real Ray, in tests/integration."""
 
+import asyncio
 import os
 import threading
 
 import pytest
+from ray.exceptions import RayError
 
 from flame_ray.cluster.capacity import Request, requests
 from flame_ray.config import Config, Workers
 from flame_ray.config.load import parse_config
+from flame_ray.controller import workers
 from flame_ray.controller.workers import (
     Scope,
     _engine_options,
@@ -102,6 +105,30 @@ def test_a_start_that_fails_leaves_no_thread_behind(tmp_path):
     with pytest.raises(ModelError, match=r"factuality\.checker_model"), Scope(config) as scope:
         start_workers(scope, ModelRef("model"), ModelRef("model"), Checkpoints(tmp_path / "checkpoints"))
     assert set(threading.enumerate()) <= before
+
+
+class Left(Exception):
+    """Ends the watch for nodes that go."""
+
+
+class Leaver:
+    def leave(self, nodes: set[str]) -> None:
+        raise Left(nodes)
+
+
+def test_a_ray_that_once_does_not_say_which_nodes_go_is_asked_again(monkeypatch):
+    answers = [RayError("no answer"), {"a node"}]
+
+    def draining() -> set[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, RayError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(workers, "draining_nodes", draining)
+    monkeypatch.setattr(workers, "DRAIN_POLL_S", 0.0)
+    with pytest.raises(Left, match="a node"):
+        asyncio.run(workers._leave_draining_nodes((Leaver(),)))  # type: ignore[arg-type]
 
 
 def test_what_an_actor_asks_for_is_what_the_requests_of_its_job_say():
