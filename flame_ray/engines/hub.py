@@ -15,6 +15,7 @@ SMALL = ("*.json", "*.jinja", "tokenizer*", "*.txt")  # a model's settings, toke
 WEIGHTS = "*.safetensors"
 DUPLICATES = ("consolidated*", "*/*.safetensors")  # the same weights again in another form, or those of other models
 CODE = "*.py"
+CARD = "README.md"  # says the license
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def look_up(name: str, revision: str | None, code: bool) -> Listing:
 
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
-        folder = _download(name, info.sha, [*SMALL, *([CODE] if code else [])])
+        folder = _download(name, info.sha, [*SMALL, CARD, *([CODE] if code else [])])
         return Listing(folder.name, folder, {each.rfilename: each.size or 0 for each in info.siblings or ()})
     except (HFValidationError, RevisionNotFoundError) as error:
         raise _missing(name, error) from error
