@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from flame_ray.engines.hub import CARD
+from flame_ray.engines.hub import CARD, is_id
 from flame_ray.engines.model_files import check_whole, is_weights
 from flame_ray.engines.origin import LINEAGE
 from flame_ray.errors import ConfigError, StorageError
@@ -167,13 +167,8 @@ def _visible(private: bool) -> str:
 
 
 def _check_repo(repo: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise ConfigError("a repo's name on the hub, such as owner/name", f"{repo!r}: {error}", "correct it") from error
+    if not is_id(repo):
+        raise ConfigError("a repo's name on the hub, such as owner/name", repr(repo), "use letters, digits, `-`, `_` and `.`")
 
 
 @contextmanager

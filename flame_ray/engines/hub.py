@@ -27,6 +27,18 @@ class Listing:
     sizes: dict[str, int]
 
 
+def is_id(name: str) -> bool:
+    """Whether it may name a model on the hub: an id becomes part of the paths of its cache."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
 @cache
 def look_up(name: str, revision: str | None, code: bool) -> Listing:
     """The commit of a branch or tag (None: main), and the small files of the model at it, with its Python files if `code`.
