@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def build_once(folder: Path, build: Callable[[Path], None], manifest: str = MANIFEST) -> Path:
-    """The folder, which `build` fills if it is missing or damaged. Raises StorageError where it cannot be written, or is strange."""
+    """The folder, which `build` fills if it is missing or damaged. Raises StorageError where it cannot be used."""
     _refuse_strange(folder.absolute())
     if _is_intact(folder, manifest):
         return folder

@@ -49,7 +49,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer
 
 model, pairs, out = sys.argv[1:]
-config = DPOConfig(out, max_steps=1, per_device_train_batch_size=2, use_cpu=True, bf16=False, report_to="none", save_strategy="no")
+config = DPOConfig(out, max_steps=1, per_device_train_batch_size=2, use_cpu=True, bf16=False, report_to="none")
 trainer = DPOTrainer(
     AutoModelForCausalLM.from_pretrained(model, dtype="float32"),
     args=config,
@@ -102,7 +102,9 @@ def test_each_model_of_a_run_has_a_card_a_lineage_and_a_base_that_others_find(ti
         card, lineage = ModelCard.load(folder / "README.md"), json.loads((folder / "lineage.json").read_text())
         assert (card.data.base_model, card.data.license) == (UPSTREAM, "apache-2.0")
         assert (lineage["run"], lineage["round"]) == ("tiny", round)
-        assert lineage["heldout"][0]["value"]["n"] and lineage["command"].startswith(("flame-ray run", "python -m flame_ray run"))
+        assert lineage["heldout"][0]["value"]["n"] and lineage["command"].startswith(
+            ("flame-ray run", "python -m flame_ray run")
+        )
         assert [each["round"] for each in lineage["ancestors"]] == list(range(1, round))[-1:]
         assert str(Path.home()) not in (folder / "README.md").read_text().replace(str(tiny_run.folder.parent), "")
 
@@ -110,7 +112,9 @@ def test_each_model_of_a_run_has_a_card_a_lineage_and_a_base_that_others_find(ti
 def test_a_runs_adapter_answers_in_plain_vllm_as_in_the_run(tiny_run: FinishedRun, model):
     adapter = tiny_run.folder / ADAPTER
     assert json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"] == UPSTREAM
-    texts = {row["prompt_id"]: row["text"] for row in tiny_run.table("0000/heldout_prompts.parquet") if row["split"] == "heldout"}
+    texts = {
+        row["prompt_id"]: row["text"] for row in tiny_run.table("0000/heldout_prompts.parquet") if row["split"] == "heldout"
+    }
     expected = [(texts[row["prompt_id"]], row["text"]) for row in tiny_run.table("0002/heldout_responses.parquet")][:ANSWERS]
     variables = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1"}
     prompts = json.dumps([prompt for prompt, _ in expected])

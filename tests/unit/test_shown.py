@@ -105,4 +105,6 @@ def test_nothing_that_a_terminal_obeys_is_left_in_any_line(text):
     console.print(text)
     record = logging.LogRecord("n", 30, "p", 1, "%s", (text,), None)
     for line in (str(DataError(text, text, text)), ShownFormatter("%(message)s").format(record), console.file.getvalue()):
-        assert not [char for char in line if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char in BIDI_CONTROLS]
+        assert not [
+            char for char in line if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char in BIDI_CONTROLS
+        ]
