@@ -18,7 +18,7 @@ from flame_ray import __version__
 from flame_ray.cluster.connect import prepare_ray
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import last_words, require_lasting
-from flame_ray.commands import completion, on_cluster
+from flame_ray.commands import completion, on_cluster, to_the_hub
 from flame_ray.commands.options import (
     BadLine,
     Checker,
@@ -43,6 +43,7 @@ from flame_ray.shown import ShownFormatter, shown
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(on_cluster.app)
+app.add_typer(to_the_hub.app)
 
 
 def _print_version(asked: bool) -> None:

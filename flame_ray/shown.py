@@ -1,10 +1,12 @@
-"""Text as a person may see it: secrets in URLs are hidden, and nothing in it acts on the screen."""
+"""Text as a person may see it: secrets are hidden, and nothing in it acts on the screen."""
 
 import json
 import logging
+import os
 import re
 import unicodedata
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 # Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
@@ -23,24 +25,46 @@ KINDS |= {type(None): "null", date: "a date", datetime: "a date"}
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
 _TOKEN = re.compile(r"(https?://)[^\s/@:\"'<>]+@")
 _QUERY = re.compile(r"([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)[\w-]*|sig|key)=)[^&#\s\"'<>]+", re.I)
+# Tokens of the hub, of GitHub and of others, by their beginnings, and what follows a scheme of HTTP's `Authorization`.
+_BEGINNINGS = ("hf_", "ghp_", "gho_", "ghs_", "github_pat_", "sk-", "xox", "Bearer ", "Basic ")
+_SHAPE = re.compile(
+    r"\b(hf_|ghp_|gho_|ghs_)[A-Za-z0-9]{30,}|\b(github_pat_|sk-|xox[abprs]-)[\w-]{20,}"
+    r"|\b(Bearer |Authorization: Basic )[\w.~+/=-]{16,}"
+)
+# Variables whose values are secrets: HF_TOKEN, AWS_SECRET_ACCESS_KEY, WANDB_API_KEY. A path to a secret is none.
+_VARIABLE = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|STORAGE_KEY|CONNECTION_STRING)$", re.I
+)
+_LEAST = 8  # characters of a variable's value that is looked for: a shorter one may be a word
 
 
 def without_secrets(text: str) -> str:
-    """The text, with the password of each URL in it hidden.
+    """The text, with the password of each URL in it hidden, and tokens, and the values of this process's secret variables.
 
     >>> without_secrets("s3://me:pass@host/runs and redis://:pass@host, https://host/a?sig=x&b=1, abfs://box@host")
     's3://me:***@host/runs and redis://:***@host, https://host/a?sig=***&b=1, abfs://box@host'
     """
+    for value in secret_values():
+        text = text.replace(value, HIDDEN)
+    if any(beginning in text for beginning in _BEGINNINGS):
+        text = _SHAPE.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", text)
     if "://" not in text:
         return text
     text = _TOKEN.sub(rf"\1{HIDDEN}@", _PASSWORD.sub(rf"\1:{HIDDEN}@", text))
     return _QUERY.sub(rf"\1{HIDDEN}", text)
 
 
+@cache
+def secret_values() -> tuple[str, ...]:
+    """Of the variables that this process was started with; the longest first, as one may hold another."""
+    found = {value.strip() for name, value in os.environ.items() if _VARIABLE.search(name)}
+    return tuple(sorted((value for value in found if len(value) >= _LEAST), key=len, reverse=True))
+
+
 def hide_secrets(tree: Any) -> Any:
     """The same for every text in a tree of dictionaries, lists and tuples."""
     if isinstance(tree, dict):
-        return {key: hide_secrets(value) for key, value in tree.items()}
+        return {hide_secrets(key): hide_secrets(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return [hide_secrets(value) for value in tree]
     return without_secrets(tree) if isinstance(tree, str) else tree

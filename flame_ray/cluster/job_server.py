@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -61,7 +61,7 @@ class Order:
     submission: str
     entrypoint: str
     working_dir: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     metadata: Mapping[str, str]
 
 

@@ -39,6 +39,7 @@ from flame_ray.engines.models import (
     look_up,
     text_of_tokens,
 )
+from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
@@ -112,7 +113,8 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         check_shared(folder.storage, workers.learner, workers.rollouts)
         if not resume:
             stack.enter_context(take_lease(folder))
-            folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
+            origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
+            folder.create(config, describe_environment(ray.cluster_resources()) | origin)
             advise(advice)
             if shared and shared.take_over(folder.storage):
                 log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)

@@ -6,7 +6,7 @@ Whatever can be known to fail is found before anything is placed or written.
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import ray
 from rich.console import Console
@@ -23,6 +23,7 @@ from flame_ray.elicitation.prompts import check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, fingerprint, look_up
+from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -80,7 +81,8 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             check_capacity(config, only=(role,))
         if not resume:
             stack.enter_context(take_lease(folder))
-            folder.create(config, describe_environment(ray.cluster_resources()) | {"models": inputs.models})
+            origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
+            folder.create(config, describe_environment(ray.cluster_resources()) | origin)
             advise(advice)
         trackers = stack.enter_context(tracking(config, folder, name))
         journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)

@@ -15,6 +15,7 @@ SMALL = ("*.json", "*.jinja", "tokenizer*", "*.txt")  # a model's settings, toke
 WEIGHTS = "*.safetensors"
 DUPLICATES = ("consolidated*", "*/*.safetensors")  # the same weights again in another form, or those of other models
 CODE = "*.py"
+CARD = "README.md"  # says the license
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,18 @@ class Listing:
     commit: str
     folder: Path
     sizes: dict[str, int]
+
+
+def is_id(name: str) -> bool:
+    """Whether it may name a model on the hub: an id becomes part of the paths of its cache."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 @cache
@@ -38,7 +51,7 @@ def look_up(name: str, revision: str | None, code: bool) -> Listing:
 
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
-        folder = _download(name, info.sha, [*SMALL, *([CODE] if code else [])])
+        folder = _download(name, info.sha, [*SMALL, CARD, *([CODE] if code else [])])
         return Listing(folder.name, folder, {each.rfilename: each.size or 0 for each in info.siblings or ()})
     except (HFValidationError, RevisionNotFoundError) as error:
         raise _missing(name, error) from error

@@ -88,12 +88,18 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
         return ModelRef(name, told(name), None, config.trust_remote_code, setting, template)
     hub_id, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
-        expected = f"`{SMOLLM2}`, a folder, or a hub id such as owner/name"
-        raise ModelError(expected, f"{setting}: {name}", "check the path for a typing error")
+        raise _no_model(setting, name)
     revision = revision or (config.revision if name == config.policy else None) or ""
+    if COMMIT.fullmatch(revision) and not hub.is_id(hub_id):  # of any other revision the hub is asked, which checks the id
+        raise _no_model(setting, name)
     if not COMMIT.fullmatch(revision):
         revision = hub.look_up(hub_id, revision or None, config.trust_remote_code).commit
     return ModelRef(hub_id, None, revision, config.trust_remote_code, setting, template)
+
+
+def _no_model(setting: str, name: str) -> ModelError:
+    expected = f"`{SMOLLM2}`, a folder, or a hub id such as owner/name"
+    return ModelError(expected, f"{setting}: {name}", "check the path for a typing error")
 
 
 def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> KnownModel:

@@ -15,18 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
-from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, resolve
+from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import ConfigError, ModelError
 
 EAGER_COLUMNS = 256
-CARD = f"""---
-base_model: {UPSTREAM}
-library_name: peft
----
-This adapter was trained on `{SMOLLM2}`, flame-ray's copy of `{UPSTREAM}`. The copy's weights were rounded to four bits
-(Q4_1), then stored in bfloat16. On the weights that `{UPSTREAM}` has, the adapter loads too, but the answers are
-not those that were evaluated.
-"""
 
 
 def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:
@@ -75,8 +67,6 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path, ba
     config.inference_mode = training
     if base.chat_template is not None:  # the base model may have none
         write_tokenizer(folder, base)
-    if base.name == SMOLLM2:
-        (folder / "README.md").write_text(CARD, encoding="utf-8")
 
 
 def write_model(model: nn.Module, weights: dict[str, Tensor], folder: Path, ref: ModelRef) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from flame_ray.evaluation.judgements import Judgements
+from flame_ray.journal.lineage import write_cards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.sorted_groups import SortedGroups
@@ -87,7 +88,7 @@ class Journal:
         )
 
     def report(self, report: RoundReport) -> None:
-        """Add a finished round to the gauges, to metrics.jsonl and to summary.json."""
+        """Add a finished round to the gauges, to metrics.jsonl, to summary.json, and to the cards of its models."""
         self._metrics.evaluation(report.evaluation)
         if report.selection is not None and report.development is not None:
             self._metrics.evaluation(report.development, "dev")
@@ -96,6 +97,7 @@ class Journal:
             self._metrics.round(self._rounds[-1])
         self._run.write_lines("metrics.jsonl", self._rounds)
         self.write("running")
+        write_cards(self._run, report.round)
 
     def write(self, status: str, error: str | None = None) -> None:
         """Write summary.json. A status other than `running` ends the timeline."""

@@ -102,7 +102,7 @@ class RunFolder:
         Raises StorageError if another process has made the run since `check_new`.
         """
         self._refuse_existing(CONFIG)
-        self.write_json(ENVIRONMENT, hide_secrets({"format": FORMAT} | environment))
+        self.write_json(ENVIRONMENT, {"format": FORMAT} | environment)
         self.write_text(CONFIG, yaml.safe_dump(hide_secrets(config.model_dump(mode="json")), sort_keys=False))
 
     def models(self) -> dict[str, str]:
@@ -135,15 +135,16 @@ class RunFolder:
         return json.loads(self.storage.read(name)) if self.storage.exists(name) else otherwise
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write_text(name, json.dumps(value, indent=1, allow_nan=False) + "\n")
+        """Without secrets: a note or an error may hold the URL of a bucket, with its password."""
+        self.write_text(name, json.dumps(hide_secrets(value), indent=1, allow_nan=False) + "\n")
 
     def read_lines(self, name: str) -> list[Any]:
         """The objects of such a file; none if there is no file."""
         return [json.loads(line) for line in self.storage.read(name).splitlines()] if self.storage.exists(name) else []
 
     def write_lines(self, name: str, values: list[Any]) -> None:
-        """One JSON object a line."""
-        self.write_text(name, "".join(json.dumps(value, allow_nan=False) + "\n" for value in values))
+        """One JSON object a line, without secrets."""
+        self.write_text(name, "".join(json.dumps(hide_secrets(value), allow_nan=False) + "\n" for value in values))
 
     def write_text(self, name: str, text: str) -> None:
         self.storage.write(name, text.encode())

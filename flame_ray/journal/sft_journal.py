@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from flame_ray.errors import Interrupted
+from flame_ray.journal.lineage import write_cards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.step_log import StepLog
@@ -73,9 +74,10 @@ class SftJournal:
             raise
 
     def complete(self, report: SftReport, left_out: dict[str, int]) -> None:
-        """`left_out`: of the sources, by reason."""
+        """`left_out`: of the sources, by reason. The model gets its card."""
         timings = {"timings": self._timeline.seconds(ROUND)}
         self._write("complete", sft_summary(report, left_out) | timings)
+        write_cards(self._run, ROUND)
 
     def _write(self, status: str, more: dict[str, Any]) -> None:
         seconds = round(self._timeline.wall_seconds(), 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import StorageError
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import MANIFEST, verify_manifest
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
@@ -41,7 +42,7 @@ class Checkpoints:
         self._run = Storage(str(self._root.parent))
 
     def round(self, round: int) -> Folder:
-        return self._root / _name(round)
+        return self._root / round_name(round)
 
     def state(self, round: int) -> Folder:
         return self.round(round) / "state"
@@ -53,7 +54,7 @@ class Checkpoints:
 
     def trained(self) -> int:
         """The last round that is trained to its end; 0 if there is none."""
-        return max((number for number in self._rounds() if self._is_complete(f"{_name(number)}/state")), default=0)
+        return max((number for number in self._rounds() if self._is_complete(f"{round_name(number)}/state")), default=0)
 
     def choice(self) -> Choice | None:
         """The last choice of the best round; None if there is none yet."""
@@ -70,10 +71,10 @@ class Checkpoints:
     def deliver(self, round: int, about: dict[str, Any]) -> None:
         """Put what the round has saved for other tools into `best/`, then `best.json` with `about` and their names."""
         self._run.remove(f"{BEST}/{BEST}.json")
-        models = [name for name in MODELS if self._storage.exists(f"{_name(round)}/{name}")]
+        models = [name for name in MODELS if self._storage.exists(f"{round_name(round)}/{name}")]
         for name in models:
-            self._run.copy_folder(f"{self._root.name}/{_name(round)}/{name}", f"{BEST}/{name}")
-        content = json.dumps({"round": round, "models": models, **about}, indent=1, allow_nan=False)
+            self._run.copy_folder(f"{self._root.name}/{round_name(round)}/{name}", f"{BEST}/{name}")
+        content = json.dumps(hide_secrets({"round": round, "models": models, **about}), indent=1, allow_nan=False)
         self._run.write(f"{BEST}/{BEST}.json", content.encode())
 
     def newest(self) -> Folder | None:
@@ -91,12 +92,12 @@ class Checkpoints:
         """Remove the states inside a round but the newest, which is enough to resume from."""
         for step in self._steps(round)[:-1]:
             with suppress(StorageError):
-                self._storage.remove(f"{_name(round)}/steps/{step}")
+                self._storage.remove(f"{round_name(round)}/steps/{step}")
 
     def finished(self, round: int) -> None:
         """The round's state is complete: remove the states inside it, which it replaces."""
         with suppress(StorageError):
-            self._storage.remove(f"{_name(round)}/steps")
+            self._storage.remove(f"{round_name(round)}/steps")
 
     def prune(self) -> None:
         """Remove all but the last `keep` rounds and the best. Wait until all samplers have the newest weights: some read its
@@ -106,7 +107,7 @@ class Checkpoints:
         if self._keep:
             for old in self._rounds()[: -self._keep]:
                 if choice is None or old not in (choice.best, choice.restart):
-                    self._storage.remove(_name(old))
+                    self._storage.remove(round_name(old))
 
     def _rounds(self) -> list[int]:
         found = {name.partition("/")[0] for name in self._storage.names()}
@@ -119,7 +120,7 @@ class Checkpoints:
 
     def _steps(self, round: int) -> list[str]:
         """Names of the complete states inside a round, in order."""
-        folder = f"{_name(round)}/steps"
+        folder = f"{round_name(round)}/steps"
         found = {name.removeprefix(f"{folder}/").partition("/")[0] for name in self._storage.names(folder)}
         return sorted(step for step in found if STEP.fullmatch(step) and self._is_complete(f"{folder}/{step}"))
 
@@ -128,5 +129,5 @@ class Checkpoints:
         return self._storage.exists(name if self._storage.local else f"{name}/{MANIFEST}")
 
 
-def _name(round: int) -> str:
+def round_name(round: int) -> str:
     return f"round-{round:04d}"

@@ -7,6 +7,7 @@ writing, since reading an index of 20 million passages at each start would take 
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def build_once(folder: Path, build: Callable[[Path], None], manifest: str = MANIFEST) -> Path:
-    """The folder, which `build` fills if it is missing or damaged. Raises StorageError where it cannot be written."""
+    """The folder, which `build` fills if it is missing or damaged. Raises StorageError where it cannot be used."""
+    _refuse_strange(folder.absolute())
     if _is_intact(folder, manifest):
         return folder
     with storage_errors(folder, setting=SETTING):
@@ -35,6 +37,23 @@ def build_once(folder: Path, build: Callable[[Path], None], manifest: str = MANI
                 write_manifest(temporary, manifest)
             _note_verified(folder)
     return folder
+
+
+def _refuse_strange(folder: Path) -> None:
+    """In a folder such as /tmp anyone may make a cache of this name, and change it after its checksums were compared."""
+    for path in (folder, *folder.parents):
+        if not os.path.lexists(path) or not path.parent.stat().st_mode & stat.S_IWOTH:
+            continue
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_uid not in (0, os.getuid()):
+            raise _strange(path, f"a link, of uid {found.st_uid}" if stat.S_ISLNK(found.st_mode) else f"of uid {found.st_uid}")
+    if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH:
+        raise _strange(folder, f"{stat.filemode(folder.stat().st_mode)}, which anyone may write to")
+
+
+def _strange(path: Path, found: str) -> StorageError:
+    fix = f"remove it if it is yours, or set {SETTING} to a folder of your own"
+    return StorageError(f"{path} to be a folder that this user (uid {os.getuid()}) or root made", found, fix)
 
 
 def _is_intact(folder: Path, manifest: str) -> bool:

@@ -4,6 +4,7 @@ A suffix of a name gives its shape: P prompts, G responses to a prompt, S senten
 """
 
 from flame_ray.types.facts import Claim, Decomposition, Fact, LabelledClaim, Passage, Sentence, Verdict, VerdictLabel
+from flame_ray.types.lineage import Ancestor, BaseModel, Lineage, Measured, Origin, Where
 from flame_ray.types.pairs import Graded, Pair, PairCounts, PairSet, SideFacts
 from flame_ray.types.responses import Group, Prompt, PromptSet, Response, ResponseId, Split
 from flame_ray.types.results import (
@@ -36,6 +37,8 @@ __all__ = [
     "INSTRUCTION",
     "TERNARY",
     "WEIGHTED",
+    "Ancestor",
+    "BaseModel",
     "CheckedSentence",
     "Claim",
     "Decomposition",
@@ -47,8 +50,11 @@ __all__ = [
     "HeldOut",
     "Interval",
     "LabelledClaim",
+    "Lineage",
+    "Measured",
     "MetricIntervals",
     "Missing",
+    "Origin",
     "Pair",
     "PairCounts",
     "PairSet",
@@ -71,4 +77,5 @@ __all__ = [
     "TrainingReport",
     "Verdict",
     "VerdictLabel",
+    "Where",
 ]

@@ -52,8 +52,8 @@ def once(metrics: Metrics, folder: Path) -> None:
 
 def workers() -> Any:
     """As a run has them, a sampler of which died."""
-    pool = SimpleNamespace(name="rollout", actors=["a"], queued=3, deaths=1, lost=1)
-    judge = SimpleNamespace(name="judge", actors=["a"], queued=0, deaths=0, lost=0)
+    pool = SimpleNamespace(name="rollout", actors=["a"], queued=3, deaths=1, moves=0)
+    judge = SimpleNamespace(name="judge", actors=["a"], queued=0, deaths=0, moves=0)
     learner = SimpleNamespace(ranks=2, deaths=0, restarts=0)
     return Workers(SimpleNamespace(pool=pool), judge, {}, learner)  # type: ignore[arg-type]
 

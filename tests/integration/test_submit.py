@@ -12,6 +12,7 @@ from tests.integration.chaos.harness import assert_same_run
 from tests.integration.head import Head, free_ports, started_head
 from tests.integration.submitted import SubmittedRun
 
+PLANTED = "hf_" + "Q" * 34  # of nobody; the run needs nothing of the hub
 GAUGES = ("ray_flame_round", "ray_flame_stage", "ray_flame_factual_precision_ratio")
 
 
@@ -44,7 +45,8 @@ def submitted(head, model, tmp_path_factory) -> WatchedRun:
 
     A worker of each kind is killed while it works.
     """
-    run = WatchedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head)
+    environment = {"HF_TOKEN": PLANTED}
+    run = WatchedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head, environment=environment)
     run.start()
     run.kill("ray::JudgeActor.score")
     run.wait_for(lambda: "score 1" in run.under_way(), "the scores of round 1")
@@ -74,6 +76,12 @@ def test_a_person_can_tell_the_actors_in_the_dashboard(submitted):
 
 def test_the_gauges_are_in_rays_prometheus_endpoint(submitted):
     assert 'run="submitted"' in submitted.seen_gauges
+
+
+def test_the_token_that_a_job_carries_is_in_no_log_of_it_and_in_no_file_of_the_run(submitted):
+    assert PLANTED not in submitted.printed
+    files = [path for path in submitted.folder.rglob("*") if path.is_file() and path.suffix != ".safetensors"]
+    assert len(files) > 10 and [path.name for path in files if PLANTED.encode() in path.read_bytes()] == []
 
 
 def test_the_head_refuses_a_caller_without_the_token(head):

@@ -13,7 +13,7 @@ from flame_ray.errors import DataError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.console import PlainConsole
 from flame_ray.report.progress import Screen
-from flame_ray.shown import ShownFormatter, hide_secrets, shown, without_secrets
+from flame_ray.shown import BIDI_CONTROLS, ShownFormatter, hide_secrets, shown, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 CLEAR = "a\x1b[2J\x07\rb"  # clears a terminal
@@ -86,3 +86,25 @@ def test_a_runs_settings_and_environment_hold_no_password(tmp_path):
     folder.create(config, {"command": ["run", URL]})
     assert all("hunter2" not in folder.storage.read(name).decode() for name in folder.storage.names())
     folder.check_resumable(config)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b]8;;https://host/\x1b\\a link\x1b]8;;\x1b\\",
+        "\x1b]52;c;cm0gLXJmIH4=\x07 into the clipboard",
+        "\x9b2J a clear of one sign",
+        "\u202ekcatta\u202c \u2066 \u200f",
+        "\x1bPq a picture \x1b\\",
+        "progress\rflame-ray: all is well",
+    ],
+    ids=["a link", "the clipboard", "C1", "reordered", "a picture", "over the line"],
+)
+def test_nothing_that_a_terminal_obeys_is_left_in_any_line(text):
+    console = PlainConsole(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    console.print(text)
+    record = logging.LogRecord("n", 30, "p", 1, "%s", (text,), None)
+    for line in (str(DataError(text, text, text)), ShownFormatter("%(message)s").format(record), console.file.getvalue()):
+        assert not [
+            char for char in line if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char in BIDI_CONTROLS
+        ]

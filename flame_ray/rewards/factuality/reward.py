@@ -14,6 +14,7 @@ from flame_ray.rewards.factuality.check import Checker
 from flame_ray.rewards.factuality.decompose.base import Decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.relevance import is_relevant
+from flame_ray.shown import without_secrets
 from flame_ray.types import (
     Claim,
     Fact,
@@ -109,7 +110,7 @@ class _Claimed:
 
 def _failed(task: Task, error: Exception, passages: tuple[Passage, ...]) -> Missing:
     log.error("the factuality reward of %s failed", task.response.id, exc_info=error)
-    return Missing(task.response.id, f"{type(error).__name__}: {error}", passages)
+    return Missing(task.response.id, without_secrets(f"{type(error).__name__}: {error}"), passages)
 
 
 @dataclass(frozen=True, slots=True)

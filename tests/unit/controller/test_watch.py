@@ -12,12 +12,12 @@ from flame_ray.rewards.judge.actor import JudgeActor
 
 
 def pool(name: str, serving: int = 1, **figures: int) -> Any:
-    return SimpleNamespace(**{"name": name, "actors": [name] * serving, "queued": 0, "deaths": 0, "lost": 0} | figures)
+    return SimpleNamespace(**{"name": name, "actors": [name] * serving, "queued": 0, "deaths": 0, "moves": 0} | figures)
 
 
 def test_each_role_is_told_of_once_in_a_while_with_what_waits_for_it_and_whom_it_lost():
     judge, factuality = pool("judge"), pool("factuality", queued=4)
-    rollouts = SimpleNamespace(pool=pool("rollout", serving=2, deaths=1, lost=2))
+    rollouts = SimpleNamespace(pool=pool("rollout", serving=2, deaths=1, moves=1))
     learner = SimpleNamespace(ranks=2, deaths=0, restarts=1)
     workers: Any = Workers(rollouts, judge, {JudgeActor: judge, FactualityActor: factuality}, learner)  # type: ignore[arg-type]
     told: list[tuple] = []

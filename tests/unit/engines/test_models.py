@@ -69,6 +69,15 @@ def test_a_hub_id_that_cannot_be_one_is_refused(monkeypatch):
         resolve_model("owner/na me", ModelConfig())
 
 
+@pytest.mark.parametrize(
+    "name", ["owner/..", "../x/y", "owner/na\x00me", "own er/name", "owner/.git", "-/-", f"owner/{'x' * 99}"]
+)
+def test_a_hub_id_that_would_lead_out_of_the_cache_is_refused_though_its_commit_is_known(name):
+    """Of a commit that is pinned nobody asks the hub, whose client would check the id."""
+    with pytest.raises(ModelError, match="a hub id such as owner/name"):
+        reference(f"{name}@{'a' * 40}")
+
+
 HEADER = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
 WHOLE = len(HEADER).to_bytes(8, "little") + HEADER + bytes(8)
 

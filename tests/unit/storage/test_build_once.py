@@ -104,3 +104,34 @@ def test_of_processes_that_start_at_once_one_builds_and_the_others_wait(tmp_path
         folders = pool.map(_build, [tmp_path / "index"] * PROCESSES, chunksize=1)
     assert set(folders) == {tmp_path / "index"}
     assert (tmp_path / "built").read_text() == "once\n"
+
+
+@pytest.mark.parametrize("strange", ["a link", "another user's", "another user's folder above", "open to all"])
+def test_a_cache_that_another_may_have_made_in_a_shared_folder_is_refused(tmp_path, builder, monkeypatch, strange):
+    """As /tmp: anyone may make something there, and nobody may remove what another has made."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    folder = shared / "cache" / "index"
+    if strange == "a link":
+        build_once(tmp_path / "elsewhere" / "index", builder)
+        (shared / "cache").symlink_to(tmp_path / "elsewhere")
+    else:
+        build_once(folder, builder)
+    if strange == "open to all":
+        folder.chmod(0o777)
+    elif strange.startswith("another user's"):
+        os.chown(shared / "cache", 12345, -1) if os.getuid() == 0 else monkeypatch.setattr(os, "getuid", lambda: 12345)
+    if strange == "another user's":
+        (shared / "cache").chmod(0o1777)
+    with pytest.raises(StorageError, match=r"that this user \(uid \d+\) or root made; found .*set FLAME_RAY_CACHE"):
+        build_once(folder, builder)
+    assert builder.times == 1
+
+
+def test_a_cache_of_ones_own_in_a_shared_folder_is_used(tmp_path, builder):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    for _ in range(2):
+        build_once(tmp_path / "shared" / "cache" / "index", builder)
+    assert builder.times == 1
