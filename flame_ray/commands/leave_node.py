@@ -52,13 +52,13 @@ def _has_left(notice: Notice, node: NodeToLeave) -> bool:
 def leave_node(notice: Notice, node: NodeToLeave) -> str:
     """Drain the node and return its id. Raises PlacementError."""
     from ray import _raylet as raylet  # type: ignore[attr-defined]
-    from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+    from ray.core.generated.autoscaler_pb2 import DrainNodeReason  # type: ignore[attr-defined]
     from ray.exceptions import RayError
 
     address = _control_store(node.address)
     deadline_ms = int((time.time() + notice.within_s) * 1000) if notice.within_s is not None else 0  # 0: none is known
     try:
-        gcs = raylet.GcsClient(address=address)
+        gcs = raylet.GcsClient(address=address)  # type: ignore[attr-defined]
         left = node.id or own_node(nodes_of(gcs), *_names_of_this_machine())
         reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
         accepted, why = gcs.drain_node(left, reason, notice.reason, deadline_ms)
@@ -73,7 +73,7 @@ def leave_node(notice: Notice, node: NodeToLeave) -> str:
 
 def nodes_of(gcs: Any) -> list[RayNode]:
     """The nodes that are alive, but for the head: a head that drains takes no job with it in time."""
-    from ray.core.generated.gcs_pb2 import GcsNodeInfo
+    from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
 
     alive = [info for info in gcs.get_all_node_info(timeout=ANSWER_S).values() if info.state == GcsNodeInfo.ALIVE]
     workers = [info for info in alive if not info.is_head_node]

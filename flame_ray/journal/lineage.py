@@ -101,8 +101,8 @@ def _start(entries: Sequence[Mapping[str, Any]], round: int) -> int:
 
 def _measured(entry: Mapping[str, Any]) -> Iterator[Measured]:
     evaluation, change = entry.get("evaluation"), entry.get("change")
-    for name in EVALUATION_METRICS if evaluation else ():
-        if name in evaluation:
+    for name in EVALUATION_METRICS:
+        if evaluation and name in evaluation:
             yield Measured(name, _interval(evaluation, name), _interval(change, name) if change else None)
 
 
