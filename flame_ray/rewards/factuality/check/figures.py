@@ -259,6 +259,8 @@ def _digits(match: re.Match[str], is_money: bool) -> Figure:
 
 def _readings(digits: str) -> tuple[str, float | None]:
     """The digits as Python writes them, and what else they may mean: a comma or a point stands before decimals or thousands."""
+    if digits.isdecimal():
+        return digits, None
     if re.fullmatch(r"\d+,(?:\d{1,2}|\d{4,})", digits):
         return digits.replace(",", "."), None  # `1,8260`
     if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):
