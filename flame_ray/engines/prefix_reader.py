@@ -2,7 +2,8 @@
 
 It has the blocks of the fine-tuned checker's model, with an adapter and a head of its own. One sequence holds the prefix and
 then the continuations; each continuation sees the prefix and itself, and its positions go on after the prefix's. So the prefix,
-which is often longer than a continuation, is read once for all of them.
+which is often longer than a continuation, is read once for all of them. Continuations that begin alike, as most statements on
+one title do, share the tokens that they begin with.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,18 +59,18 @@ class PrefixClassifier(nn.Module):
 
         `read` are the keys and values of the prefix by block, if it has been read before.
         """
-        positions_T, seen_TT, last_N = layout(len(prefix), [len(each) for each in continuations])
-        ids_T = torch.tensor([*prefix, *(token for each in continuations for token in each)])
+        laid = layout(len(prefix), continuations)
+        ids_T = torch.tensor([*prefix, *laid.tokens])
         start = 0 if read is None else len(prefix)
         states = self.blocks(
             input_ids=ids_T[None, start:],
-            position_ids=positions_T[None, start:],
-            attention_mask=seen_TT[None, None, start:],
+            position_ids=laid.positions_T[None, start:],
+            attention_mask=laid.seen_TT[None, None, start:],
             past_key_values=None if read is None else DynamicCache(read),
             use_cache=read is not None,
             output_hidden_states=True,
         ).hidden_states
-        last_N = last_N - start
+        last_N = laid.last_N - start
         last = torch.stack([states[block][0, last_N].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
@@ -93,12 +94,14 @@ class PrefixReader:
 
     def logits_of(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
         """Float32 [N, outputs] of N continuations of a prefix, all as token ids."""
-        parts = [np.zeros((0, self._model.head.out_features), np.float32)]
+        logits = np.zeros((len(continuations), self._model.head.out_features), np.float32)
+        order = sorted(range(len(continuations)), key=lambda place: tuple(continuations[place]))  # so that beginnings meet
         with torch.inference_mode(), short_floats():
             read = [(keys.to(dtype), values.to(dtype)) for keys, values, dtype in self._read(tuple(prefix))]
-            for start in range(0, len(continuations), MOST_TOGETHER):
-                parts.append(self._model(prefix, continuations[start : start + MOST_TOGETHER], read).float().numpy())
-        return np.concatenate(parts)
+            for start in range(0, len(order), MOST_TOGETHER):
+                places = order[start : start + MOST_TOGETHER]
+                logits[places] = self._model(prefix, [continuations[place] for place in places], read).float().numpy()
+        return logits
 
     def _read_prefix(self, prefix: tuple[int, ...]) -> list[tuple[Tensor, Tensor, torch.dtype]]:
         """By block, the keys and values of a prefix in at most 16 bits, and the dtype that they had."""
@@ -127,18 +130,37 @@ def save_reader(model: PrefixClassifier, kind: ReaderKind, folder: Path) -> None
     save_file(tensors, folder / kind.weights, {"model": kind.model})
 
 
-def layout(prefix: int, continuations: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Positions [T], who sees whom [T, T], and the places [N] of the last tokens, for a prefix and N continuations of lengths.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A prefix and N continuations as one sequence of T tokens."""
 
-    >>> positions_T, seen_TT, last_N = layout(2, [1, 2])
-    >>> positions_T.tolist(), last_N.tolist()
-    ([0, 1, 2, 2, 3], [2, 4])
-    >>> seen_TT.int().tolist()
-    [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]]
+    tokens: tuple[int, ...]  # those after the prefix
+    positions_T: Tensor
+    seen_TT: Tensor  # who sees whom
+    last_N: Tensor  # the place of each continuation's last token
+
+
+def layout(prefix: int, continuations: Sequence[Sequence[int]]) -> Layout:
+    """The layout of a prefix of so many tokens, and of continuations, which are trees of tokens: each branch sees its stem.
+
+    >>> laid = layout(2, [[5, 6], [5, 7]])
+    >>> laid.tokens, laid.positions_T.tolist(), laid.last_N.tolist()
+    ((5, 6, 7), [0, 1, 2, 3, 3], [3, 4])
+    >>> laid.seen_TT.int().tolist()
+    [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 0, 1]]
     """
-    lengths = torch.tensor([prefix, *continuations])
-    segments_T = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    positions = [*range(prefix), *(prefix + place for length in continuations for place in range(length))]
-    seen_TT = torch.ones(len(positions), len(positions), dtype=torch.bool).tril()
-    seen_TT &= (segments_T == segments_T[:, None]) | (segments_T == 0)
-    return torch.tensor(positions), seen_TT, lengths.cumsum(0)[1:] - 1
+    places: dict[tuple[int, int], int] = {}  # of a token, by the place of the token before it and its id
+    last = []
+    for tokens in continuations:
+        place = prefix - 1
+        for token in tokens:
+            place = places.setdefault((place, token), prefix + len(places))
+        last.append(place)
+    positions = list(range(prefix))
+    seen = np.tri(prefix + len(places), dtype=bool)
+    for place, (before, _) in enumerate(places, prefix):
+        positions.append(positions[before] + 1)
+        seen[place] = seen[before]
+        seen[place, place] = True
+    tokens_after = tuple(token for _, token in places)
+    return Layout(tokens_after, torch.tensor(positions), torch.from_numpy(seen), torch.tensor(last, dtype=torch.long))

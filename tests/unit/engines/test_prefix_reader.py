@@ -1,14 +1,16 @@
 """The model that reads records: a statement is judged alike alone and beside others, and weights come back from their file."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from flame_ray.config.reward_training import RecordTrainingConfig
-from flame_ray.engines.finetuned import DTYPE, short_floats
+from flame_ray.engines.finetuned import DTYPE, READ_AFTER, short_floats
 from flame_ray.engines.preference_reader import PREFERENCES
 from flame_ray.engines.preference_reader import encode as compared
-from flame_ray.engines.prefix_reader import load_reader, save_reader
+from flame_ray.engines.prefix_reader import layout, load_reader, save_reader
 from flame_ray.engines.record_reader import RECORDS, RecordReader, encode
 from flame_ray.errors import ModelError
 from flame_ray.reward_training.record_training import Judged, set_thresholds, start_from, train_reader
@@ -74,6 +76,42 @@ def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_ti
     first, again = reader.logits(record, STATEMENTS), reader.logits(record, STATEMENTS[:1])
     np.testing.assert_allclose(first, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
     np.testing.assert_allclose(again, first[:1], atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
+
+
+def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_tokens_of_its_own(tmp_path, untrained):
+    tokenizer, model = untrained
+    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    alike = [f"Statement: Peru is bordered by {name}." for name in ("Chile", "Brazil", "Chile", "Chile and Brazil")]
+    record, statements = encode(tokenizer, "Peru\nCapital, name: Lima", [*alike, *STATEMENTS, "Statement: Peru"])
+    laid = layout(len(record), statements)
+    assert len(laid.tokens) == len({tuple(each[:end]) for each in statements for end in range(1, len(each) + 1)})
+    exact = copy.deepcopy(model).float()  # in bfloat16 another order of the same sums may move a logit by hundredths
+    with torch.inference_mode():
+        shared, apart = exact(record, statements), in_tokens_of_its_own(exact, record, statements)
+    torch.testing.assert_close(shared, apart, atol=1e-5, rtol=1e-5)
+    save_reader(model, RECORDS, tmp_path)
+    reader = RecordReader(tmp_path)
+    logits = reader.logits_of(record, statements * 11)  # more than one sequence
+    expected = np.tile(reader.logits_of(record, statements), (11, 1))
+    np.testing.assert_allclose(logits, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
+
+
+def in_tokens_of_its_own(model, prefix, continuations):
+    """The logits of a layout in which no two continuations share a token."""
+    lengths = torch.tensor([len(prefix), *map(len, continuations)])
+    segments = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    positions = [*range(len(prefix)), *(len(prefix) + place for each in continuations for place in range(len(each)))]
+    seen = torch.ones(len(positions), len(positions), dtype=torch.bool).tril()
+    seen &= (segments == segments[:, None]) | (segments == 0)
+    states = model.blocks(
+        input_ids=torch.tensor([[*prefix, *(token for each in continuations for token in each)]]),
+        position_ids=torch.tensor([positions]),
+        attention_mask=seen[None, None],
+        use_cache=False,
+        output_hidden_states=True,
+    ).hidden_states
+    last = torch.stack([states[block][0, lengths.cumsum(0)[1:] - 1].float() for block in READ_AFTER], dim=1)
+    return model.head((last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)).flatten(1))
 
 
 def test_a_folder_without_the_weights_is_refused(tmp_path):
