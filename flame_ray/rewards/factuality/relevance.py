@@ -6,6 +6,8 @@ anything about its subject.
 """
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 
 import Stemmer
 
@@ -106,23 +108,46 @@ def is_relevant(prompt: str, fact: str) -> bool:
     >>> is_relevant("Is Peru landlocked, or does it touch an ocean?", "Peru is landlocked")
     True
     """
-    prompt, fact = fold(prompt), fold(fact)
-    names = SUBJECT.findall(prompt)
-    if all(words.search(text) for words, text in zip(_TOPICS["capital"], (prompt, fact), strict=True)):
+    asked, fact = _asked(prompt), fold(fact)
+    if asked.capital and _TOPICS["capital"][1].search(fact):
         called = CAPITAL.search(fact)
-        if called and re.search(NAME, _without(names, called[1])):
+        if called and re.search(NAME, asked.without_names(called[1])):
             return True
-    prompt, fact = _without(names, prompt), _without(names, fact)
-    repeats = not YES_OR_NO.search(prompt) and not _content(fact) - _content(prompt)
-    asked = [stated for words, stated in _TOPICS.values() if words.search(prompt)]
-    if not asked:
+    if not asked.stated:
         return True
-    return not repeats and any(stated.search(fact) for stated in asked)
+    fact = asked.without_names(fact)
+    return any(stated.search(fact) for stated in asked.stated) and (asked.yes_or_no or not _content(fact) <= asked.content)
 
 
-def _without(names: list[str], text: str) -> str:
-    return re.sub(r"\b(" + "|".join(map(re.escape, names)) + r")\b", " ", text) if names else text
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an instruction asks for."""
+
+    capital: bool
+    yes_or_no: bool
+    stated: tuple[re.Pattern[str], ...]  # how a fact states one of its topics
+    content: frozenset[str]
+    names: re.Pattern[str] | None  # of what it asks about
+
+    def without_names(self, text: str) -> str:
+        return self.names.sub(" ", text) if self.names else text
 
 
-def _content(text: str) -> set[str]:
-    return {_stem(word.lower()) for word in WORD.findall(text)} - _EMPTY_STEMS
+@lru_cache(maxsize=1024)
+def _asked(prompt: str) -> _Asked:
+    """Cached, because a prompt has many facts."""
+    prompt = fold(prompt)
+    names = SUBJECT.findall(prompt)
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b") if names else None
+    rest = pattern.sub(" ", prompt) if pattern else prompt
+    return _Asked(
+        capital=_TOPICS["capital"][0].search(prompt) is not None,
+        yes_or_no=YES_OR_NO.search(rest) is not None,
+        stated=tuple(stated for words, stated in _TOPICS.values() if words.search(rest)),
+        content=_content(rest),
+        names=pattern,
+    )
+
+
+def _content(text: str) -> frozenset[str]:
+    return frozenset(_stem(word.lower()) for word in WORD.findall(text)) - _EMPTY_STEMS

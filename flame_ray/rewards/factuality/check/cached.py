@@ -6,13 +6,14 @@ of the deciding passage, not its id. A verdict on which the checker failed is no
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from flame_ray.cluster.figures import count_lookups
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.storage.cache import Cache, cache_dir, node_file
-from flame_ray.types import Claim, Verdict, VerdictLabel
+from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 
 LABELS = frozenset(map(str, VerdictLabel))
 
@@ -46,12 +47,18 @@ class CachedChecker:
 
 def _key(identity: str, claim: Claim) -> str:
     """Hashes each text with its length before it, so that no two lists of texts look the same."""
-    texts = (identity, claim.fact.text, *(text for passage in claim.passages_K for text in (passage.title, passage.text)))
-    digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()
+    return hashlib.sha256(_sized(identity, claim.fact.text) + _evidence(claim.passages_K)).hexdigest()
+
+
+@lru_cache(maxsize=128)
+def _evidence(passages_K: tuple[Passage, ...]) -> bytes:
+    """Cached, because all facts of a prompt share their evidence."""
+    return _sized(*(text for passage in passages_K for text in (passage.title, passage.text)))
+
+
+def _sized(*texts: str) -> bytes:
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return b"".join(len(data).to_bytes(8, "big") + data for data in encoded)
 
 
 def _to_json(claim: Claim, verdict: Verdict) -> list[Any]:

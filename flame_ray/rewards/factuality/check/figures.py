@@ -6,6 +6,7 @@ figures of different kinds are not alike (`20 %` and `20 dollars`). A bound is n
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
@@ -79,7 +80,8 @@ BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST}))\s+(?:about\s
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
 MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)
 FIGURE = re.compile(
-    rf"""\b(?P<century>\d{{1,2}})(?:st|nd|rd|th)[- ]century\b
+    rf"""(?=[\dtfsenz])(?:  # how every figure begins: most letters need no other look
+    \b(?P<century>\d{{1,2}})(?:st|nd|rd|th)[- ]century\b
     |\b(?P<decade>\d{{3}}0|\d0)['’]?s\b
     |\b(?P<nth>\d+)(?:st|nd|rd|th)\b
     |(?<![\w-])(?P<rank>{"|".join(RANKS.split())}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
@@ -87,11 +89,13 @@ FIGURE = re.compile(
         (?:(?P<letter>[KkMmBbT]|mn|mio|bn|tn)(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
         (?:[ -]?(?P<of>{_UNIT})(?:es|s)?(?![\w/²]))?
     |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?
-        (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?""",
+        (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?)""",
     re.VERBOSE | re.IGNORECASE,
 )
-# A quick look, because most clauses have no figure.
 MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED))})\b", re.IGNORECASE)
+WORD = re.compile(r"\w+")
+NUMBER_WORDS = frozenset((*COUNTS, *RANKED))
+DIGIT = re.compile(r"[0-9]")
 RANGE = re.compile(r"^(?:\s?[-–—]\s?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
 BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
@@ -139,10 +143,30 @@ def figures(clause: str) -> tuple[list[Figure], str]:
     >>> [(figure.low, figure.high) for figure in figures("scores between 80% and 90%")[0]]
     [(80.0, 90.0)]
     """
-    if not MAY_HAVE_FIGURES.search(clause):
+    if not _may_have_figures(clause):
         return [], clause
-    clause = re.sub(r"\b(?:1st|2nd)\b(?![- ]century)", lambda match: ORDINALS[match[0]], clause)
+    if "1st" in clause or "2nd" in clause:
+        clause = re.sub(r"\b(?:1st|2nd)\b(?![- ]century)", lambda match: ORDINALS[match[0]], clause)
     matches = list(FIGURE.finditer(clause))
+    return _figures(matches, clause), _without(matches, clause)
+
+
+def _may_have_figures(clause: str) -> bool:
+    """A quick look, because most clauses have no figure. The set is for ASCII, in which a letter has one small form."""
+    if not clause.isascii():
+        return MAY_HAVE_FIGURES.search(clause) is not None
+    return DIGIT.search(clause) is not None or not NUMBER_WORDS.isdisjoint(WORD.findall(clause.lower()))
+
+
+def _without(matches: Sequence[re.Match[str]], clause: str) -> str:
+    parts, end = [], 0
+    for match in matches:
+        parts += (clause[end : match.start()], _unit_word(match))
+        end = match.end()
+    return "".join((*parts, clause[end:]))
+
+
+def _figures(matches: Sequence[re.Match[str]], clause: str) -> list[Figure]:
     found: list[Figure] = []
     for at, match in enumerate(matches):
         figure = _figure(match, clause[: match.start()])
@@ -150,7 +174,7 @@ def figures(clause: str) -> tuple[list[Figure], str]:
             found[-1] = joined
         else:
             found.append(figure)
-    return found, FIGURE.sub(_unit_word, clause)
+    return found
 
 
 def _unit_word(match: re.Match[str]) -> str:
@@ -182,7 +206,7 @@ def _figure(match: re.Match[str], before: str) -> Figure:
         start += 1900 if start < 100 and not AGE.search(before) else 0
         return Figure(start, start + 9)
     if match["nth"] or match["rank"]:
-        rank = float(match["nth"] or RANKED[match["rank"].lower()])
+        rank = float(match["nth"] or RANKED[_small(match["rank"])])
         return Figure(rank, rank, kind="rank")
     money = MONEY.search(before)
     figure = _digits(match, money is not None) if match["digits"] else _word(match)
@@ -208,10 +232,15 @@ def _bounded(figure: Figure, before: str) -> Figure:
 
 
 def _word(match: re.Match[str]) -> Figure:
-    tens, _, digit = match["word"].lower().partition("-")
+    tens, _, digit = _small(match["word"]).partition("-")
     unit = (match["unit"] or "").lower()
     value = (COUNTS[tens] + DIGITS.get(digit, 0.0)) * (SCALES | UNITS).get(unit, 1.0)
     return Figure(value, value)
+
+
+def _small(word: str) -> str:
+    """The word in small letters, of which `re.IGNORECASE` takes a dotless `ı` for an `i`, too."""
+    return word.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def _digits(match: re.Match[str], is_money: bool) -> Figure:
@@ -230,6 +259,8 @@ def _digits(match: re.Match[str], is_money: bool) -> Figure:
 
 def _readings(digits: str) -> tuple[str, float | None]:
     """The digits as Python writes them, and what else they may mean: a comma or a point stands before decimals or thousands."""
+    if digits.isdecimal():
+        return digits, None
     if re.fullmatch(r"\d+,(?:\d{1,2}|\d{4,})", digits):
         return digits.replace(",", "."), None  # `1,8260`
     if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):

@@ -8,9 +8,17 @@ it accepts a fact whose subject and object are exchanged.
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from typing import NamedTuple
 
-from flame_ray.rewards.factuality.check.lexical_features import OPPOSITES, TextFeatures, Window, claim_features, windows_of
+from flame_ray.rewards.factuality.check.lexical_features import (
+    OPPOSITES,
+    TextFeatures,
+    Window,
+    Windows,
+    claim_features,
+    windows_of,
+)
 from flame_ray.types import Claim, Verdict, VerdictLabel
 
 
@@ -65,6 +73,7 @@ COEFFICIENTS = Features(
 THRESHOLD = 0.5
 VERSION = 4  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
 TWIN = 0.8  # share of plain words from which a window with a conflict says the same with an edit
+ROUNDING = 1e-9  # what a bound may be too low by, as its sums are in another order
 SAME_TOPIC = 0.5  # share of plain words from which a conflicting window contradicts the claim
 
 
@@ -101,22 +110,57 @@ class LexicalChecker:
         return Verdict(fact, VerdictLabel.NOT_FOUND, score, None), on_record
 
 
-def best_window(claim: str, windows: Sequence[Window]) -> tuple[Features | None, Window | None]:
+def best_window(claim: str, windows: Windows) -> tuple[Features | None, Window | None]:
     """The features and the window that support the claim best, of the windows that share more than the title with it."""
     text = claim_features(claim)
-    best, found, decided = -math.inf, None, None
-    for window in windows:
-        if (text.stems - window.title).isdisjoint(window.own) and not text.numbers:
-            continue
-        features = _compare(text, window)
+    best, at = -math.inf, -1
+    found: Features | None = None
+    for bound, place in _bounded(text, windows):
+        if bound < best:
+            break
+        features = _compare(text, windows.all[place])
         logit = _logit(features)
-        if logit > best:
-            best, found, decided = logit, features, window
-    return found, decided
+        if logit > best or (logit == best and place < at):
+            best, at, found = logit, place, features
+    return found, windows.all[at] if found else None
+
+
+def _bounded(claim: TextFeatures, windows: Windows) -> list[tuple[float, int]]:
+    """For each window that may decide, what its logit is at most, and its place; the highest first.
+
+    It takes less time than the logit, and most windows share too little to be the best. A claim with figures is compared with
+    all windows.
+    """
+    shared, plain = windows.shared(claim.stems), claim.stems - claim.names - claim.subject
+    totals: dict[frozenset[str], float] = {}
+    bounds = []
+    for place in range(len(windows.all)) if claim.numbers else shared:
+        window = windows.all[place]
+        if window.title not in totals:
+            totals[window.title] = math.fsum(claim.weights[stem] for stem in plain - window.title)
+        stems: Sequence[str] = shared.get(place, ())
+        got, total = sum(claim.weights[stem] for stem in stems if stem in plain), totals[window.title]
+        bounds.append((_bound(claim, window, len(stems), got / total if total else 1.0), place))
+    return sorted(bounds, key=lambda each: (-each[0], each[1]))
+
+
+def _bound(claim: TextFeatures, window: Window, matched: int, share: float) -> float:
+    """The features of which a window profits, and without most of those that count against it."""
+    weight, missed = COEFFICIENTS, claim.names - window.own - window.title
+    bound = INTERCEPT + ROUNDING + weight.plain * share + weight.matched * math.log1p(matched)
+    if missed:
+        on_record = 0.0 if window.is_prose else weight.names_missed_on_record
+        bound += min(3, len(missed)) * (weight.names_missed + on_record)
+        bound += min(3, len(missed - window.passage)) * weight.names_absent
+    if claim.numbers and not window.numbers:
+        bound += min(2, sum(number.figure.kind != "rank" for number in claim.numbers)) * weight.numbers_missed
+    if window.is_prose:
+        bound += weight.prose + weight.prose_length * _prose_length(claim)
+    return bound + weight.verbatim if claim.words in window.words else bound
 
 
 def _logit(features: Features) -> float:
-    return INTERCEPT + sum(weight * value for weight, value in zip(COEFFICIENTS, features, strict=True))
+    return INTERCEPT + sum(map(mul, COEFFICIENTS, features))
 
 
 def _score(features: Features) -> float:
@@ -137,7 +181,7 @@ def _compare(claim: TextFeatures, window: Window) -> Features:
     reversed_, denial = _is_reversed(missed - names, window), float(claim.denies != window.denies)
     subject_missed = len(claim.subject & missed) / len(claim.subject) if claim.subject else 0.0
     share = plain_got / plain_total if plain_total else 1.0
-    alike = not names and claim.subject <= window.own | window.title | window.passage and (share >= TWIN or reversed_)
+    alike = not names and claim.subject & missed <= window.passage and (share >= TWIN or reversed_)
     return Features(
         plain=share,
         no_plain=float(plain_total > 0 and plain_got == 0),
@@ -151,13 +195,17 @@ def _compare(claim: TextFeatures, window: Window) -> Features:
         verbatim=float(not denial and claim.words in window.words),
         twin=float(bool(alike and window.is_prose and (numbers_missed or reversed_ or denial))),
         reversed=reversed_,
-        value_missed=float(bool(claim.value) and claim.value.isdisjoint(window.own | window.passage | window.title)),
+        value_missed=float(bool(claim.value) and all(map(claim.value.isdisjoint, (window.own, window.passage, window.title)))),
         denial=denial,
         plain_absent=math.fsum(claim.weights[stem] for stem in plain - window.passage) / plain_total if plain_total else 0.0,
         matched=math.log1p(len(claim.stems - missed - window.title)),
         prose=float(window.is_prose),
-        prose_length=window.is_prose * max(0.0, math.log((len(claim.stems) + len(claim.numbers) or 1) / 5)),
+        prose_length=window.is_prose * _prose_length(claim),
     )
+
+
+def _prose_length(claim: TextFeatures) -> float:
+    return max(0.0, math.log((len(claim.stems) + len(claim.numbers) or 1) / 5))
 
 
 def _is_reversed(missed: frozenset[str], window: Window) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
+from typing import NamedTuple
 
 import Stemmer
 
@@ -110,35 +111,71 @@ def _features(text: str, label: str = "") -> TextFeatures:
     weights: dict[str, float] = {}
     numbers: list[Number] = []
     denies, opening = False, True
-    binding = _features(label).stems - _LIGHT_STEMS if label else frozenset()
+    binding = _binding(label)
     normal = _normal(text)
-    for clause in CLAUSE.split(normal):
-        found, rest = figures(clause)
-        tokens = TOKEN.findall(rest)
-        words = [token.lower() for token in tokens]
-        around = frozenset(_stem(word) for word in words if word not in STOP) - _LIGHT_STEMS | binding
-        numbers += [Number(figure, around) for figure in found]
-        for before, token, word in zip(["", *tokens], tokens, words, strict=False):
-            if word in NEGATIONS:
-                denies = True
-            elif word in JOINED or (word in STOP and word not in OF_NAMES):
+    for part in CLAUSE.split(normal):
+        clause = _clause(part)
+        denies = denies or clause.denies
+        numbers += [Number(figure, clause.around | binding) for figure in clause.figures]
+        for word in clause.words:
+            if word is None:
                 opening = opening and not subject
-            elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
-                stem = _stem(word)
-                is_name = token[0].isupper()
-                if is_name:
-                    (subject if opening else names).add(stem)
-                opening = opening and is_name
-                weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
+                continue
+            if word.is_name:
+                (subject if opening else names).add(word.stem)
+            opening = opening and word.is_name
+            weights[word.stem] = word.weight
         opening = opening and not subject
     return TextFeatures(
         frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies, _in_order(normal)
     )
 
 
+@lru_cache(maxsize=4096)
+def _binding(label: str) -> frozenset[str]:
+    return _features(label).stems - _LIGHT_STEMS if label else frozenset()
+
+
+class _Word(NamedTuple):
+    """A word with content."""
+
+    stem: str
+    is_name: bool
+    weight: float
+
+
+class _Clause(NamedTuple):
+    """What a clause adds to the features of its text. None stands for words of function, at which a name at the start ends."""
+
+    figures: tuple[Figure, ...]
+    around: frozenset[str]  # stems that tie its figures to it
+    words: tuple[_Word | None, ...]
+    denies: bool
+
+
+@lru_cache(maxsize=8192)
+def _clause(text: str) -> _Clause:
+    """Cached, because a clause stands in several windows: in its line, its sentence, the item, and among neighbours."""
+    found, rest = figures(text)
+    tokens = TOKEN.findall(rest)
+    lower = [token.lower() for token in tokens]
+    around = frozenset(_stem(word) for word in lower if word not in STOP) - _LIGHT_STEMS if found else frozenset()
+    words: list[_Word | None] = []
+    for before, token, word in zip(["", *tokens], tokens, lower, strict=False):
+        if word in NEGATIONS:
+            continue
+        if word in JOINED or (word in STOP and word not in OF_NAMES):
+            words.append(None)
+        elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
+            words.append(_Word(_stem(word), token[0].isupper(), 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0))
+    return _Clause(tuple(found), around, tuple(words), not NEGATIONS.isdisjoint(lower))
+
+
 def _in_order(normal: str) -> str:
-    words = re.findall(r"[^\W_]+", normal.lower())
-    return f" {' '.join(words)} "
+    return f" {' '.join(IN_ORDER.findall(normal.lower()))} "
+
+
+IN_ORDER = re.compile(r"[^\W_]+")
 
 
 def _is_letter(token: str, before: str) -> bool:
@@ -170,9 +207,29 @@ LABEL = re.compile(r"^([A-Z][^.:;]{1,80}): ")
 SENTENCE_END = re.compile(r"(?<=[;!?])\s+|(?<=[^\W\d_][^\W_]\.)\s+(?=[A-Z\"“(])")
 
 
+class Windows:
+    """All windows of some passages, found by what they have beside the title."""
+
+    def __init__(self, passages_K: tuple[Passage, ...]):
+        self.all = tuple(window for passage in passages_K for window in _windows(passage))
+        self._by_stem: dict[str, list[int]] = {}
+        for place, window in enumerate(self.all):
+            for stem in window.own - window.title:
+                self._by_stem.setdefault(stem, []).append(place)
+
+    def shared(self, stems: frozenset[str]) -> dict[int, list[str]]:
+        """By the place of a window, those of the stems that it has and its title has not; only of windows that have any."""
+        found: dict[int, list[str]] = {}
+        for stem in stems:
+            for place in self._by_stem.get(stem, ()):
+                found.setdefault(place, []).append(stem)
+        return found
+
+
 @lru_cache(maxsize=64)
-def windows_of(passages_K: tuple[Passage, ...]) -> tuple[Window, ...]:
-    return tuple(window for passage in passages_K for window in _windows(passage))
+def windows_of(passages_K: tuple[Passage, ...]) -> Windows:
+    """Cached, because all facts of a prompt share their evidence."""
+    return Windows(passages_K)
 
 
 @lru_cache(maxsize=16384)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.types import Claim, Passage
@@ -88,12 +89,17 @@ SEEN = 0.3  # the weight of a shared word that the fields above have, too
 LENGTH = 0.02  # what each word of an added line costs
 
 
+_SPELT_OUT = {short: name.lower() for short, name in ORGANISATIONS.items()}
+_SHORT = {short: re.compile(rf"\b{re.escape(short)}\b") for short in ORGANISATIONS if len(short) > 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line beside the main fields, with the stems of its words."""
+    """A line beside the main fields, with the stems and the number of its words."""
 
     text: str
     stems: frozenset[str]
+    words: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +119,26 @@ class Record:
         return "\n".join((*above, f"Statement: {fact.rstrip('.')}."))
 
     def _memberships(self, fact: str) -> list[str]:
-        named = [
-            short
-            for short in self.member_of
-            if ORGANISATIONS[short].lower() in fact.lower() or (len(short) > 1 and re.search(rf"\b{re.escape(short)}\b", fact))
-        ]
+        lower = fact.lower()
+        named = [short for short in self.member_of if _SPELT_OUT[short] in lower or _is_named(short, fact)]
         if not named:
             return []
         yes, no = ([short for short in named if self.member_of[short] is member] for member in (True, False))
         return [f"Member of: {_spelt_out(yes)}; not a member of: {_spelt_out(no)}"]
 
     def _added_line(self, fact: str) -> list[str]:
-        wanted = content(fact) - content(self.title)
-        best = max(self.others, key=lambda line: self._shared(wanted, line), default=None)
-        return [best.text] if best and self._shared(wanted, best) > ENOUGH else []
+        wanted = content(fact) - _stems(self.title)
+        shares = [line for line in self.others if not wanted.isdisjoint(line.stems)]  # the others weigh nothing
+        best = max(((self._shared(wanted, line), line) for line in shares), key=itemgetter(0), default=None)
+        return [best[1].text] if best and best[0] > ENOUGH else []
 
-    def _shared(self, wanted: frozenset[str] | set[str], line: Line) -> float:
+    def _shared(self, wanted: frozenset[str], line: Line) -> float:
         shared = sorted(wanted & line.stems)
-        return sum(self.weights[stem] * (SEEN if stem in self.stems else 1) for stem in shared) / (
-            1 + LENGTH * len(line.text.split())
-        )
+        return sum(self.weights[stem] * (SEEN if stem in self.stems else 1) for stem in shared) / (1 + LENGTH * line.words)
+
+
+def _is_named(short: str, fact: str) -> bool:
+    return short in fact and short in _SHORT and _SHORT[short].search(fact) is not None
 
 
 def _spelt_out(organisations: Sequence[str]) -> str:
@@ -144,18 +150,29 @@ def record_for(claim: Claim) -> Record | None:
 
     Of several titles, the one that the fact names, or else the one with most passages.
     """
-    titles = {passage.title for passage in claim.passages_K if _field_lines(passage) >= FEWEST}
-    records = [passage for passage in claim.passages_K if passage.title in titles and _field_lines(passage)]
-    if 2 * len(records) <= len(claim.passages_K):
+    by_title = _records_among(claim.passages_K)
+    if not by_title:
         return None
-    counts = Counter(passage.title for passage in records)
-    title = max(counts, key=lambda title: (title in claim.fact.text, counts[title]))
-    return _record(tuple(passage for passage in records if passage.title == title))
+    return _record(by_title[max(by_title, key=lambda title: (title in claim.fact.text, len(by_title[title])))])
+
+
+@lru_cache(maxsize=256)
+def _records_among(passages_K: tuple[Passage, ...]) -> Mapping[str, tuple[Passage, ...]]:
+    """The passages of records by their title; none if most of the evidence is prose."""
+    titles = {passage.title for passage in passages_K if _field_lines(passage) >= FEWEST}
+    by_title: dict[str, list[Passage]] = {}
+    for passage in passages_K:
+        if passage.title in titles and _field_lines(passage):
+            by_title.setdefault(passage.title, []).append(passage)
+    if 2 * sum(map(len, by_title.values())) <= len(passages_K):
+        return {}
+    return {title: tuple(passages) for title, passages in by_title.items()}
 
 
 def nearest_passage(claim: Claim) -> str | None:
     """The id of the passage that shares most words with the fact, the title's aside; None if none shares any."""
-    shared = [len((_stems(passage.text) & _stems(claim.fact.text)) - _stems(passage.title)) for passage in claim.passages_K]
+    said = _stems(claim.fact.text)
+    shared = [len((_stems(passage.text) & said) - _stems(passage.title)) for passage in claim.passages_K]
     most = max(shared, default=0)
     return claim.passages_K[shared.index(most)].id if most else None
 
@@ -204,7 +221,8 @@ def _lines(field: str, value: str) -> Sequence[Line]:
         texts = [whole]
     else:
         texts = [f"{field}: {' '.join(part.split()[:PART])}" for part in re.split(r"(?<=[.;]) ", value)]
-    return [Line(text, frozenset(content(text))) for text in texts if len(text.split()) <= EXTRA_WORDS]
+    sized = ((text, len(text.split())) for text in texts)
+    return [Line(text, content(text), words) for text, words in sized if words <= EXTRA_WORDS]
 
 
 def _members(value: str) -> Mapping[str, bool]:

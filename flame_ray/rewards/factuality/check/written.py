@@ -36,6 +36,10 @@ MONEY = (
     (re.compile(r"\bEUR\s?(?=\d)"), "€"),
     (re.compile(r"\bGBP\s?(?=\d)"), "£"),
 )
+# Every date has one of these, and every code of money; without them, the longer patterns need not be tried.
+DIGIT = re.compile(r"[0-9]")
+MAY_HAVE_DATES = re.compile(r"\d[-/.]\d|Jan|Feb|Mar|Apr|May|Ju[nl]|Aug|Sep|Oct|Nov|Dec")
+MAY_HAVE_MONEY = re.compile(r"US|EUR|GBP")
 # A bound denies nothing, although it has the word `no`.
 BOUNDS = (
     (re.compile(r"\b(?:no|not) (?:more|greater|higher|later) than\b", re.IGNORECASE), "at most"),
@@ -49,13 +53,15 @@ def in_one_form(text: str) -> str:
     >>> in_one_form("born on 1967-01-15, with 16 181 others"), in_one_form("on the 15th of Jan. 1967")
     ('born on January 15, 1967, with 16,181 others', 'on January 15, 1967')
     """
-    if not any(map(str.isdigit, text)):
+    if not (DIGIT.search(text) if text.isascii() else any(map(str.isdigit, text))):
         return text
     text = _WEEKDAY.sub("", text)
-    for code, sign in MONEY:
-        text = code.sub(sign, text)
-    for pattern, order in DATES:
-        text = pattern.sub(partial(_date, order=order), text)
+    if MAY_HAVE_MONEY.search(text):
+        for code, sign in MONEY:
+            text = code.sub(sign, text)
+    if MAY_HAVE_DATES.search(text):
+        for pattern, order in DATES:
+            text = pattern.sub(partial(_date, order=order), text)
     if "than" in text:
         for pattern, instead in BOUNDS:
             text = pattern.sub(instead, text)

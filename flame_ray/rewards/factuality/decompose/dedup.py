@@ -1,6 +1,7 @@
 """The content of a fact: the stems of its words that evidence could refute. Facts with the same content are duplicates."""
 
 import re
+from functools import lru_cache
 
 import Stemmer
 
@@ -41,8 +42,12 @@ def content(text: str) -> frozenset[str]:
     ['capit', 'cuzco', 'not', 'peru']
     """
     words = re.findall(r"\d[\d.,]*\d|\w+(?:['’]\w+)?", text.lower())
-    stems = (_stem(re.sub(r"['’]s$", "", word)) for word in words)
-    return frozenset(stem for stem in stems if stem not in _EMPTY_STEMS or stem in NEGATIONS)
+    return frozenset(stem for stem in map(_stem_of, words) if stem not in _EMPTY_STEMS or stem in NEGATIONS)
+
+
+@lru_cache(maxsize=65536)
+def _stem_of(word: str) -> str:
+    return _stem(word[:-2] if word.endswith(("'s", "’s")) else word)
 
 
 class SeenFacts:

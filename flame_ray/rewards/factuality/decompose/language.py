@@ -24,10 +24,8 @@ def refuse_other_languages(text: str) -> None:
     Traceback (most recent call last):
     ValueError: decompose: expected a response in English, found one in CJK script; use decompose=llm
     """
-    letters = [char for char in text if char.isalpha()]
-    other = [
-        char for char in letters if not unicodedata.name(char, "LATIN").startswith(("LATIN", "MATHEMATICAL", "FULLWIDTH LATIN"))
-    ]
+    letters = [] if text.isascii() else [char for char in text if char.isalpha()]
+    other = [char for char in letters if not unicodedata.name(char, "LATIN").startswith(LATIN)]
     found = ""
     if len(letters) > 1 and 2 * len(other) > len(letters):
         found = f"one in {unicodedata.name(other[0]).split()[0]} script"

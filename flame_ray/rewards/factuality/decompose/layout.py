@@ -45,6 +45,8 @@ THOUGHT_BEGINS = re.compile(rf"(?:<{_THINK}>|\[THINK\]|◁think▷).*$", re.DOTA
 
 def _answer(text: str) -> str:
     """The text without the model's thought; a thought that never ends leaves nothing after it."""
+    if not any(mark in text for mark in "<[◁"):
+        return text
     return THOUGHT_BEGINS.sub("", THOUGHT_ENDS.sub("", THOUGHT.sub("", text)))
 
 
@@ -63,6 +65,8 @@ CITATION = re.compile(
     rf"|\s?\[{_AUTHORS},? {_YEAR}(?:, pp?\. ?[\d–-]+)?\]|\s?\[\d{{1,3}}, pp?\. ?[\d–-]+\]"
     rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
 )
+# Every citation has one of these; without one, the longer pattern need not be tried.
+MAY_CITE = re.compile(r"[\[(【\u00b9\u00b2\u00b3\u2070\u2074-\u2079]|https?://")
 LINK = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]+)\]\((?:<[^>]*>|[^)\s]*)(?: \"[^\"]*\")?\)")
 REFERENCES = re.compile(
     r"^(?:\W*\d*\W*)?(?:references?|sources?|bibliography|works cited|citations?|further reading|see also"
@@ -81,8 +85,9 @@ REFERENCE = re.compile(
 def _without_citations(text: str) -> str:
     """`Lima is the capital.[1]` -> `Lima is the capital.`; lines that are references go."""
     kept = [line for line in text.split("\n") if not REFERENCE.match(line.lstrip(" -*•>\t"))]
-    without = CITATION.sub("", "\n".join(kept))
-    return LINK.sub(lambda found: found[1] or "", without)
+    without = "\n".join(kept)
+    without = CITATION.sub("", without) if MAY_CITE.search(without) else without
+    return LINK.sub(lambda found: found[1] or "", without) if "[" in without else without
 
 
 def _without_references(lines_: Iterator[Line]) -> Iterator[Line]:
@@ -122,11 +127,14 @@ BULLETS = re.compile(r"^([ \t]*)(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a
 # `1) Lima is ... 2) It was ...` on one line
 NUMBERED = re.compile(r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))\(?(\d{1,2})[.)] (?=[A-Z*\"“])", re.MULTILINE)
 
+NUMBER = re.compile(r"\d[.)] ")
+
 
 def _as_markdown(text: str) -> str:
     """The text with its HTML, its bullets and its numbers within a line as Markdown."""
-    for pattern, instead in HTML:
-        text = pattern.sub(instead, text)
+    if any(mark in text for mark in "<&\u00a0"):
+        for pattern, instead in HTML:
+            text = pattern.sub(instead, text)
     text = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", text)
     text = BULLETS.sub(r"\1- ", text)
     return "\n".join(_numbered_apart(line) for line in text.split("\n"))
@@ -134,7 +142,7 @@ def _as_markdown(text: str) -> str:
 
 def _numbered_apart(line: str) -> str:
     """A line with several numbers that count from one, as one line each."""
-    found = list(NUMBERED.finditer(line))
+    found = list(NUMBERED.finditer(line)) if NUMBER.search(line) else []
     if len(found) < 2 or [int(match[1]) for match in found] != list(range(1, len(found) + 1)):
         return line
     ends = [*(match.start() for match in found[1:]), len(line)]

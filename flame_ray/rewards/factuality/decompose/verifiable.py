@@ -71,6 +71,7 @@ TWO_VERBS = re.compile(
     r"\b(?:is|are|was|were)\b(?:(?!\b(?:that|which|who|whose|what|where|when|how|why|and|but|or|as|if|than|because"
     r"|while|there|it|he|they|she|since|although)\b|[,;:.]).)*?\b(?:is|are|was|were)\b"
 )
+BE = re.compile(r"\b(?:is|are|was|were)\b")
 
 
 def says_something(statement: str, topic: Topic) -> bool:
@@ -93,9 +94,13 @@ def says_something(statement: str, topic: Topic) -> bool:
 def _is_a_sentence(statement: str) -> bool:
     """A rule of thumb: a verb after a subject, no pair of words that cannot meet, and mostly letters of the Latin script."""
     bare = re.sub(r"[(\[\"“][^)\]\"”]*[)\]\"”]", "", statement)
-    if not _has_verb(statement) or BROKEN.search(bare) or TWO_VERBS.match(bare) or LONGEST_WORD.search(bare):
+    if not _has_verb(statement) or BROKEN.search(bare) or _has_two_verbs(bare) or LONGEST_WORD.search(bare):
         return False
     return sum(char.isascii() or (char.isalpha() and ord(char) < 0x250) for char in statement) >= 0.8 * len(statement)
+
+
+def _has_two_verbs(statement: str) -> bool:
+    return len(BE.findall(statement)) > 1 and TWO_VERBS.match(statement) is not None
 
 
 def _is_untold(statement: str, topic: Topic) -> bool:

@@ -1,13 +1,17 @@
 """Which facts answer an instruction: by topic, by what they add to it, and as a reader says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from flame_ray.rewards.factuality.relevance import is_relevant
+from flame_ray.rewards.factuality.relevance import _TOPICS, NAME, SUBJECT, YES_OR_NO, _content, is_relevant
+from flame_ray.rewards.factuality.relevance import CAPITAL as CAPITAL_IS
+from flame_ray.rewards.factuality.text import fold
 
 LABELLED = Path(__file__).parents[3] / "benchmarks" / "relevance.jsonl"
+FACTS = LABELLED.with_name("country_facts.jsonl")
 BORDERS = "Where is Peru, and which countries, if any, share a land border with it? Answer in two sentences."
 BELIEFS = "What do people in Fiji speak and believe? Name the main languages and religions in two sentences."
 ECONOMY = "Which crops, natural resources and industries matter to the economy of Fiji? Answer in two sentences."
@@ -84,3 +88,32 @@ def test_it_agrees_with_a_reader_on_most_facts_that_it_was_not_written_on():
     rows = [row for line in LABELLED.read_text(encoding="utf-8").splitlines() if (row := json.loads(line))["part"] == "test"]
     right = [is_relevant(row["prompt"], row["fact"]) == row["relevant"] for row in rows]
     assert len(right) == 147 and sum(right) >= 120
+
+
+def test_what_is_kept_of_a_prompt_changes_no_answer():
+    rows = [json.loads(line) for line in FACTS.read_text(encoding="utf-8").splitlines()][::3]
+    pairs = [(row["prompt"], row["claim"]) for row in rows]
+    prompts = [prompt for prompt, _ in pairs[::40]]
+    crossed = [(prompt, fact) for prompt in ("", "Tell me about Peru.", *prompts) for _, fact in pairs[::40]]
+    for prompt, fact in (*pairs, *crossed, (CAPITAL, ""), (COAST, "They do")):
+        assert is_relevant(prompt, fact) == plain_relevance(prompt, fact), (prompt, fact)
+
+
+def plain_relevance(prompt, fact):
+    """Reads the prompt anew for each fact."""
+    prompt, fact = fold(prompt), fold(fact)
+    names = SUBJECT.findall(prompt)
+    if all(words.search(text) for words, text in zip(_TOPICS["capital"], (prompt, fact), strict=True)):
+        called = CAPITAL_IS.search(fact)
+        if called and re.search(NAME, without(names, called[1])):
+            return True
+    prompt, fact = without(names, prompt), without(names, fact)
+    repeats = not YES_OR_NO.search(prompt) and not _content(fact) - _content(prompt)
+    asked = [stated for words, stated in _TOPICS.values() if words.search(prompt)]
+    if not asked:
+        return True
+    return not repeats and any(stated.search(fact) for stated in asked)
+
+
+def without(names, text):
+    return re.sub(r"\b(" + "|".join(map(re.escape, names)) + r")\b", " ", text) if names else text

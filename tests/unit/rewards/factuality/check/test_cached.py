@@ -1,10 +1,11 @@
 """Verdicts on disk: each is asked for once."""
 
+import hashlib
 import sqlite3
 
 import pytest
 
-from flame_ray.rewards.factuality.check.cached import CachedChecker
+from flame_ray.rewards.factuality.check.cached import CachedChecker, _key
 from flame_ray.types import Passage, VerdictLabel
 from tests.builders import make_claim
 from tests.doubles import FakeChecker
@@ -92,3 +93,12 @@ def test_a_row_that_holds_no_verdict_is_asked_about_again(path):
         connection.execute("UPDATE answers SET value = replace(value, 'supported', 'supportef')")
     assert asked(path, claim("a")) == ["a"]
     assert asked(path, claim("a")) == []
+
+
+def test_a_key_is_the_hash_of_each_text_after_its_length():
+    for passages in ((), (PERU,), (PERU, KENYA), (Passage("x", "", "S\u00e3o \ud800"),)):
+        digest = hashlib.sha256()
+        for text in ("me", "a fact", *(text for passage in passages for text in (passage.title, passage.text))):
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+        assert _key("me", make_claim("a fact", *passages)) == digest.hexdigest()

@@ -95,3 +95,8 @@ def test_what_is_left_is_the_text_without_its_figures():
 )
 def test_evidence_must_lie_in_the_range_of_the_claim(claim, evidence, borne_out):
     assert figure(claim).supported_by(figure(evidence)) is borne_out
+
+
+def test_a_number_word_with_a_letter_that_only_folds_to_another_is_that_number():
+    found, _ = figures("f\u0131ve, \u017feven and th\u0131rty-f\u0130ve, the s\u0131xth")
+    assert [figure.low for figure in found] == [5, 7, 35, 6]

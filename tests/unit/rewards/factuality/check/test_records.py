@@ -1,8 +1,26 @@
 """What the model that reads records sees of a record, and of a fact."""
 
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
-from flame_ray.rewards.factuality.check.records import nearest_passage, record_for
+from flame_ray.rewards.factuality.check.records import (
+    ENOUGH,
+    FEWEST,
+    LENGTH,
+    LINE,
+    ORGANISATIONS,
+    SEEN,
+    _record,
+    _spelt_out,
+    nearest_passage,
+    record_for,
+)
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.types import Claim, Fact, Passage
 
 GEOGRAPHY = Passage(
@@ -104,3 +122,50 @@ def test_the_nearest_passage_shares_most_words_beside_the_title():
     claim = Claim(Fact("Lima is the capital of Peru", 0), (GEOGRAPHY, GOVERNMENT))
     assert nearest_passage(claim) == "pe/government/0"
     assert nearest_passage(Claim(Fact("Peru sings", 0), (GEOGRAPHY, GOVERNMENT))) is None
+
+
+def test_records_and_statements_are_those_of_loops_over_all_lines_and_passages():
+    facts = Path(__file__).parents[4] / "benchmarks" / "country_facts.jsonl"
+    said = [json.loads(line)["claim"] for line in facts.read_text(encoding="utf-8").splitlines()]
+    passages = tuple(load_corpus("factbook"))
+    for title in ("Luxembourg", "Peru", "Haiti", "Norway"):
+        of_title = tuple(passage for passage in passages if passage.title == title)
+        named = [fact for fact in said if title in fact][:40]
+        for fact in (*named, "It is in the EU, NATO and the C", "Kenya has debt, inflation and unemployment", ""):
+            for evidence in (of_title[:12], (*of_title[:9], KENYA, PROSE), (PROSE, KENYA), (PROSE,), ()):
+                found = record(fact, *evidence)
+                assert found == plain_record(fact, evidence)
+                assert found is None or found.statement(fact) == plain_statement(found, fact)
+
+
+def plain_record(fact, passages):
+    def lines(passage):
+        return len(LINE.findall(passage.text)) if passage.title else 0
+
+    titles = {passage.title for passage in passages if lines(passage) >= FEWEST}
+    records = [passage for passage in passages if passage.title in titles and lines(passage)]
+    if 2 * len(records) <= len(passages):
+        return None
+    counts = Counter(passage.title for passage in records)
+    title = max(counts, key=lambda title: (title in fact, counts[title]))
+    return _record(tuple(passage for passage in records if passage.title == title))
+
+
+def plain_statement(record, fact):
+    named = [
+        short
+        for short in record.member_of
+        if ORGANISATIONS[short].lower() in fact.lower() or (len(short) > 1 and re.search(rf"\b{re.escape(short)}\b", fact))
+    ]
+    yes, no = ([short for short in named if record.member_of[short] is member] for member in (True, False))
+    above = [f"Member of: {_spelt_out(yes)}; not a member of: {_spelt_out(no)}"] if named else []
+    wanted = content(fact) - content(record.title)
+
+    def shared(line):
+        stems = sorted(wanted & line.stems)
+        weight = sum(record.weights[stem] * (SEEN if stem in record.stems else 1) for stem in stems)
+        return weight / (1 + LENGTH * len(line.text.split()))
+
+    best = max(record.others, key=shared, default=None)
+    above += [best.text] if best and shared(best) > ENOUGH else []
+    return "\n".join((*above, f"Statement: {fact.rstrip('.')}."))

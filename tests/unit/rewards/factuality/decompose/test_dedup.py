@@ -1,6 +1,10 @@
 """Which facts are duplicates."""
 
-from flame_ray.rewards.factuality.decompose.dedup import SeenFacts, content
+import json
+import re
+from pathlib import Path
+
+from flame_ray.rewards.factuality.decompose.dedup import _EMPTY_STEMS, NEGATIONS, SeenFacts, _stem, content
 
 
 def test_content_is_what_evidence_could_refute():
@@ -25,3 +29,12 @@ def test_a_fact_that_adds_only_a_slight_word_to_an_earlier_one_is_a_duplicate():
         "Fiji is a tropical island nation in the Atlantic Ocean",
     )
     assert [seen.add(content(text)) for text in texts] == [True, False, False, True, True]
+
+
+def test_the_content_of_a_text_is_that_of_each_word_stemmed_anew():
+    facts = Path(__file__).parents[4] / "benchmarks" / "country_facts.jsonl"
+    said = [json.loads(line)["claim"] for line in facts.read_text(encoding="utf-8").splitlines()]
+    for text in (*said[::5], "", "'s", "Peru’s s's 1,8's people's's"):
+        words = re.findall(r"\d[\d.,]*\d|\w+(?:['’]\w+)?", text.lower())
+        stems = [_stem(re.sub(r"['’]s$", "", word)) for word in words]
+        assert content(text) == frozenset(stem for stem in stems if stem not in _EMPTY_STEMS or stem in NEGATIONS)
