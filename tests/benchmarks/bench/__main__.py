@@ -1,0 +1,65 @@
+"""Measures flame-ray beside its peers on the same work, and prints the table: `make bench`.
+
+    python -m tests.benchmarks.bench [--only ROW ...] [--quick] [--turns 3] [--out runs/bench]
+
+The sides of a row take turns in one run, each in a process of its own. --quick does little work, once: it shows that all rows
+run, and its figures mean nothing. The table, its JSON and the logs go to a folder of their own below --out.
+"""
+
+# ruff: noqa: T201
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.benchmarks.bench import machine, render
+from tests.benchmarks.bench.process import PEERS, REPOSITORY, Starter
+from tests.benchmarks.bench.samples import Result, Row
+from tests.benchmarks.bench.table import ROWS
+from tests.benchmarks.bench.turns import Start, measure
+from tests.benchmarks.bench.work import make_work
+
+LEAST_TURNS = 3  # for a median with a spread
+
+
+def measured(rows: Sequence[Row], turns: int, start: Start, busy: Callable[[], float]) -> list[Result]:
+    """The rows one after the other, each printed when it is done."""
+    results = []
+    print(render.HEAD, flush=True)
+    for row in rows:
+        before = busy()
+        result = replace(measure(row, row.turns or turns, start), busy_before=before)
+        results.append(replace(result, busy_after=busy()))
+        print(render.markdown(results[-1]), flush=True)
+    return results
+
+
+def words() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=sorted(ROWS), metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--turns", type=int, default=LEAST_TURNS)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = words()
+    turns = 1 if asked.quick else max(LEAST_TURNS, asked.turns)
+    out = (asked.out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")).resolve()
+    work = make_work(out / "work", asked.quick)
+    about = machine.describe(PEERS, REPOSITORY)
+    rows = [ROWS[name](work) for name in asked.only or ROWS]
+    results = measured(rows, turns, Starter(work.to_json(), out / "logs"), machine.busy)
+    table = "\n".join((render.HEAD, *(render.markdown(result) for result in results), "", render.notes(results)))
+    (out / "bench.md").write_text(table + "\n")
+    (out / "bench.json").write_text(render.as_json(results, about, os.getloadavg(), asked.quick))
+    print(f"\n{render.notes(results)}\n\n{out / 'bench.md'}, bench.json")
+    if asked.quick:
+        print("--quick: these figures show only that the rows run")
+
+
+if __name__ == "__main__":
+    main()
