@@ -19,7 +19,7 @@ from tests.benchmarks.bench.work import Work
 
 HERE, THERE = Side("here", "ours"), Side("there", "theirs", is_peer=True)
 PAIR = Row("row", "a row", "the same on both sides", (HERE, THERE), (Goal("there: a pair", per="here: a pair", limit=3.0),))
-MACHINE = Machine("EPYC", ("avx2",), 2, 24.0, "Linux", "3.11", {"torch": "2.13"}, {"trl": "1.16"}, "abc", {}, (0.0, 0.0, 0.0))
+MACHINE = Machine("EPYC", ("avx2",), 2, 24.0, "Linux", "3.11", {"torch": "2.13"}, {"trl": "1.16"}, "abc", (0.0, 0.0, 0.0))
 
 
 class FakeSide:
@@ -98,6 +98,12 @@ def test_sides_take_turns_each_time_in_the_other_direction():
         ("there: a pair", (4.0, 5.0, 6.0)),
     ]
     assert sorted(calls[6:]) == ["here closed", "there closed"]
+
+
+def test_sides_that_are_not_compared_have_the_machine_to_themselves():
+    calls: list[str] = []
+    measure(replace(PAIR, apart=True), 2, starting(calls, here=[1.0, 2.0], there=[4.0, 5.0]))
+    assert calls == ["here 0", "here 1", "here closed", "there 0", "there 1", "there closed"]
 
 
 def test_a_side_that_does_not_start_is_a_reason_and_not_the_end():
@@ -198,9 +204,11 @@ def test_the_reason_of_a_side_that_ends_is_the_last_line_of_its_log(tmp_path, ki
 
 def test_a_side_that_hangs_is_given_up_and_ended(tmp_path):
     side = starter(tmp_path, turn_s=0.2)(counting("hangs", "0"))
-    with pytest.raises(SideFailed, match="nothing after 0 s"):
-        side.turn(0)
-    side.close(end_s=0.2)
+    try:
+        with pytest.raises(SideFailed, match="nothing after 0 s"):
+            side.turn(0)
+    finally:
+        side.close(end_s=0.2)
     assert side.ended
 
 

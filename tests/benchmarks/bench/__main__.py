@@ -9,6 +9,8 @@ run, and its figures mean nothing. The table, its JSON and the logs go to a fold
 # ruff: noqa: T201
 import argparse
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,6 +48,7 @@ def words() -> argparse.Namespace:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: the sides are ended with it"))
     asked = words()
     turns = 1 if asked.quick else max(LEAST_TURNS, asked.turns)
     out = (asked.out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")).resolve()

@@ -29,7 +29,6 @@ class Machine:
     versions: dict[str, str]
     peer_versions: dict[str, str]
     commit: str
-    environment: dict[str, str]  # variables that set numbers of threads
     load: tuple[float, float, float]
 
 
@@ -47,7 +46,6 @@ def describe(peers: Path, repository: Path) -> Machine:
         versions=_installed(PACKAGES),
         peer_versions=_versions_of(peers, PEER_PACKAGES),
         commit=_commit(repository),
-        environment={name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")},
         load=os.getloadavg(),
     )
 

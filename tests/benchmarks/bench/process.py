@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -46,11 +47,16 @@ class SideProcess:
     def __init__(self, words: list[str], log: Path, limits: Starter):
         self.command = " ".join(["python", "-m", words[2], *words[4:]])
         self._log, self._turn_s = log, limits.turn_s
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        environment.pop("RAY_ADDRESS", None)  # each side that needs Ray starts its own
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=REPOSITORY, env=environment, bufsize=0
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=REPOSITORY,
+                env=_environment(),
+                bufsize=0,
+                start_new_session=True,  # so that what it starts can be ended with it
             )
         try:
             self._answer(limits.start_s)
@@ -71,9 +77,10 @@ class SideProcess:
         """The end of its input ends a side, and with it what it started; one that does not end is stopped."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()
-        for stop in (lambda: None, self._process.terminate, self._process.kill):
-            stop()
-            with suppress(subprocess.TimeoutExpired):
+        for stop in (None, signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                if stop is not None:
+                    os.killpg(self._process.pid, stop)
                 self._process.wait(end_s)
                 break
         self._process.stdout.close()
@@ -95,3 +102,9 @@ class SideProcess:
         """The last line of the log, where Python names the error."""
         lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1].strip()[:300] if lines else "it ended without a word"
+
+
+def _environment() -> dict[str, str]:
+    """Each side has all cores, and starts the Ray that it needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS") and name != "RAY_ADDRESS"}
+    return {**kept, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}

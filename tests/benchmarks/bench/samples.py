@@ -88,7 +88,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """A row before it is measured. `work`: what each side does and does not. `turns`: None for as many as are asked for."""
+    """A row before it is measured. `work`: what each side does and does not. `turns`: None for as many as are asked for.
+
+    `apart`: no two sides are compared, so each has the machine to itself for all its turns.
+    """
 
     name: str
     title: str
@@ -96,6 +99,7 @@ class Row:
     sides: tuple[Side, ...]
     goals: tuple[Goal, ...] = ()
     turns: int | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)

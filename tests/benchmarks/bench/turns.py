@@ -1,7 +1,7 @@
 """Measures a row: its sides take turns, so that what changes on the machine meets all of them alike."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -31,20 +31,25 @@ def measure(row: Row, turns: int, start: Start) -> Result:
     """Every side does the work once a turn. One that fails leaves the others to go on, and its reason to the table."""
     failures: list[str] = []
     found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for sides in [(side,) for side in row.sides] if row.apart else [row.sides]:
+        for name, command, measured in _by_turns(sides, turns, start, failures):
+            for key, each in measured.items():
+                found[f"{name}: {key}", each.unit, command].append(each.value)
+    samples = tuple(Samples(name, unit, tuple(values), command) for (name, unit, command), values in found.items())
+    return Result(row, samples, tuple(failures))
+
+
+def _by_turns(sides: Sequence[Side], turns: int, start: Start, failures: list[str]) -> Iterator[tuple[str, str, Turn]]:
+    """The name and the command of a side, and what it measured in a turn."""
     with ExitStack() as stack:
-        running = _started(row.sides, start, failures, stack)
+        running = _started(sides, start, failures, stack)
         for number in range(turns):
-            for name in _order(list(running), number):
+            for name, side in _order(list(running.items()), number):
                 try:
-                    measured = running[name].turn(number)
+                    yield name, side.command, side.turn(number)
                 except SideFailed as error:
                     failures.append(f"{name}, turn {number + 1} of {turns}: {error}")
                     del running[name]
-                    continue
-                for key, each in measured.items():
-                    found[f"{name}: {key}", each.unit, running[name].command].append(each.value)
-    samples = tuple(Samples(name, unit, tuple(values), command) for (name, unit, command), values in found.items())
-    return Result(row, samples, tuple(failures))
 
 
 def _started(sides: Sequence[Side], start: Start, failures: list[str], stack: ExitStack) -> dict[str, RunningSide]:
@@ -60,6 +65,6 @@ def _started(sides: Sequence[Side], start: Start, failures: list[str], stack: Ex
     return running
 
 
-def _order(names: list[str], turn: int) -> list[str]:
+def _order(sides: list[tuple[str, RunningSide]], turn: int) -> list[tuple[str, RunningSide]]:
     """Each turn in the other direction, so that none is always the first."""
-    return names[::-1] if turn % 2 else names
+    return sides[::-1] if turn % 2 else sides

@@ -17,10 +17,8 @@ ROOM = 8192  # tokens of a step, as flame-ray gives it
 def main() -> None:
     channel, work, top_p = Channel(), Work.given(), float(sys.argv[2])
     os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_OMP_THREADS_BIND="nobind", VLLM_NO_USAGE_STATS="1")
-    import torch
     from vllm import LLM, SamplingParams
 
-    torch.set_num_threads(work.threads)
     engine = LLM(
         model=work.model,
         dtype=work.dtype,
@@ -41,7 +39,7 @@ def main() -> None:
 
     def turn(number: int) -> Turn:
         common = {"temperature": TEMPERATURE, "top_p": top_p, "max_tokens": TOKENS}
-        seeds = range(number * len(requests), (number + 1) * len(requests))
+        seeds = range((number + 1) * len(requests), (number + 2) * len(requests))
         start = time.perf_counter()
         found = engine.generate(requests, [SamplingParams(**common, seed=seed) for seed in seeds], use_tqdm=False)
         took = time.perf_counter() - start

@@ -32,6 +32,7 @@ def row(work: Work) -> Row:
             Goal(f"{last:,}: index, a passage", per=f"{first:,}: index, a passage", limit=LINEAR, at_most=True),
             Goal(f"{last:,}: search", per=f"{first:,}: search", limit=LINEAR * last / first, at_most=True),
         ),
+        apart=True,
     )
 
 

@@ -20,7 +20,7 @@ def row(work: Work) -> Row:
         f"sampler: {SAMPLED} to {SAMPLED * most} prompts x {SAMPLES} samples of at most {TOKENS} tokens, by one worker behind "
         "its pool; a few prompts leave places of the engine empty, so that more are cheaper. Controller: a round of "
         f"{CONTROLLED} to {CONTROLLED * most} prompts by `tests/benchmarks/pairing.py`, whose engines are doubles, in a "
-        "process of its own each: CPU time, and the most memory above what the prompts took.",
+        "process of its own each: CPU time, and the most memory of that process.",
         (Side(SAMPLER, __name__, (SAMPLER,)), Side(CONTROLLER, __name__, (CONTROLLER,))),
         (
             Goal(f"{SAMPLER}: x{most}", per=f"{SAMPLER}: x1", limit=LINEAR, at_most=True),

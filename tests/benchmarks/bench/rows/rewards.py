@@ -26,6 +26,7 @@ def row(work: Work) -> Row:
         "before. Cached: the same responses again, with evidence in memory and a model's verdicts on disk. A judge remembers "
         "nothing.",
         (*checkers, *judges),
+        apart=True,
     )
 
 

@@ -10,6 +10,7 @@ from tests.benchmarks.bench.samples import Goal, Row, Side, Turn
 from tests.benchmarks.bench.work import KV_CACHE_GIB, LORA_ALPHA, LORA_RANK, MAX_LENGTH, MAX_SEQUENCES, SEED, Work
 
 if TYPE_CHECKING:
+    from flame_ray.engines.base import Weights
     from flame_ray.learner.group import LearnerGroup
 
 ADAPTER = "adapter"
@@ -20,13 +21,15 @@ def row(work: Work) -> Row:
     return Row(
         "transfer",
         "weights from the learner to a sampler, SmolLM2-135M",
-        "whole weights, merged with an adapter: gathered, put into Ray's object store, and loaded by the engine. The adapter: "
-        "written to a folder, and swapped in. One learner and one sampler on one machine; without the canary that follows.",
+        "whole weights, merged with an adapter: gathered, put into Ray's object store, and loaded by the engine. The "
+        "adapter: written to a folder, and swapped in. Until the sampler has computed a token with them. One learner and one "
+        "sampler on one machine; without the canary that follows in a run.",
         (*(Side(dtype, __name__, (dtype,)) for dtype in dtypes), Side(ADAPTER, __name__, (ADAPTER,))),
         (
             Goal("float32: push", limit=0.7, at_most=True),
             Goal(f"{ADAPTER}: push", limit=0.1, at_most=True),
         ),
+        apart=True,
     )
 
 
@@ -85,7 +88,7 @@ def _whole(learner: "LearnerGroup", sampler: Any, folder: Path, version: int) ->
     weights = Chunks(learner.export())
     ray.wait(list(weights.references), num_returns=len(weights.references), fetch_local=False)
     exported = time.perf_counter()
-    ray.get(sampler.load_weights.remote(weights, version))
+    _loaded(sampler, weights, version)
     end = time.perf_counter()
     size = sum(array.nbytes for chunk in ray.get(list(weights.references)) for array in chunk.arrays.values())
     return {
@@ -97,14 +100,12 @@ def _whole(learner: "LearnerGroup", sampler: Any, folder: Path, version: int) ->
 
 
 def _adapter(learner: "LearnerGroup", sampler: Any, folder: Path, version: int) -> Turn:
-    import ray
-
     from flame_ray.engines.base import AdapterFolder
 
     start = time.perf_counter()
     learner.save(folder)
     saved = time.perf_counter()
-    ray.get(sampler.load_weights.remote(AdapterFolder(str(folder)), version))
+    _loaded(sampler, AdapterFolder(str(folder)), version)
     end = time.perf_counter()
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return {
@@ -113,6 +114,16 @@ def _adapter(learner: "LearnerGroup", sampler: Any, folder: Path, version: int) 
         "load": seconds(end - saved),
         "size": mebibytes(size),
     }
+
+
+def _loaded(sampler: Any, weights: "Weights", version: int) -> None:
+    """Until a token is computed with them: vLLM reads an adapter when it is first used."""
+    import ray
+
+    from flame_ray.engines.base import Continuation
+
+    ray.get(sampler.load_weights.remote(weights, version))
+    ray.get(sampler.canary.remote((Continuation((1, 2), (3,)),)))
 
 
 if __name__ == "__main__":
