@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.bench import render
-from tests.benchmarks.bench.__main__ import measured
+from tests.benchmarks.bench.__main__ import measured, write
 from tests.benchmarks.bench.machine import IDLE, Machine, describe, warning
 from tests.benchmarks.bench.process import REPOSITORY, Starter
 from tests.benchmarks.bench.rows.loop import of_round
@@ -120,13 +120,22 @@ def test_a_side_that_fails_later_keeps_its_samples_and_the_others_go_on():
     assert calls.count("here closed") == calls.count("there closed") == 1
 
 
-def test_rows_are_measured_as_often_as_they_say_and_remember_what_others_did(capsys):
+def test_rows_are_measured_as_often_as_they_say_and_remember_what_others_did():
     busy = iter([0.0, 0.9, 0.5, 0.0])
     rows = [PAIR, replace(PAIR, name="other", turns=1)]
-    found = measured(rows, 2, starting([], here=[1.0, 2.0], there=[3.0, 4.0]), lambda: next(busy))
+    found = list(measured(rows, 2, starting([], here=[1.0, 2.0], there=[3.0, 4.0]), lambda: next(busy)))
     assert [each.samples[0].n for each in found] == [2, 1]
     assert [(each.busy_before, each.busy_after) for each in found] == [(0.0, 0.9), (0.5, 0.0)]
-    assert capsys.readouterr().out.count("**doubtful**") == 2
+    assert all("**doubtful**" in render.markdown(each) for each in found)
+
+
+def test_what_is_written_is_there_after_each_row(tmp_path):
+    found = [result(samples("here: a pair", 1.0), row=replace(PAIR, name=name)) for name in ("one", "two")]
+    for done in (1, 2):
+        write(tmp_path, found[:done], MACHINE, is_quick=False)
+        rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
+        assert [row["name"] for row in rows] == ["one", "two"][:done]
+        assert (tmp_path / "bench.md").read_text().count("here: a pair") == done
 
 
 def test_only_a_machine_with_other_work_gives_a_warning():

@@ -11,10 +11,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.benchmarks.bench import machine, render
 from tests.benchmarks.bench.process import PEERS, REPOSITORY, Starter
@@ -26,16 +27,19 @@ from tests.benchmarks.bench.work import make_work
 LEAST_TURNS = 3  # for a median with a spread
 
 
-def measured(rows: Sequence[Row], turns: int, start: Start, busy: Callable[[], float]) -> list[Result]:
-    """The rows one after the other, each printed when it is done."""
-    results = []
-    print(render.HEAD, flush=True)
+def measured(rows: Sequence[Row], turns: int, start: Start, busy: Callable[[], float]) -> Iterator[Result]:
+    """The rows one after the other, with what others did on the machine before and after each."""
     for row in rows:
         before = busy()
         result = replace(measure(row, row.turns or turns, start), busy_before=before)
-        results.append(replace(result, busy_after=busy()))
-        print(render.markdown(results[-1]), flush=True)
-    return results
+        yield replace(result, busy_after=busy())
+
+
+def write(out: Path, results: Sequence[Result], about: machine.Machine, is_quick: bool) -> None:
+    """After each row, so that a bench that is stopped keeps what it has."""
+    table = "\n".join((render.HEAD, *(render.markdown(result) for result in results), "", render.notes(results)))
+    (out / "bench.md").write_text(table + "\n")
+    (out / "bench.json").write_text(render.as_json(results, about, os.getloadavg(), is_quick))
 
 
 def words() -> argparse.Namespace:
@@ -52,13 +56,17 @@ def main() -> None:
     asked = words()
     turns = 1 if asked.quick else max(LEAST_TURNS, asked.turns)
     out = (asked.out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")).resolve()
-    work = make_work(out / "work", asked.quick)
+    out.mkdir(parents=True)
     about = machine.describe(PEERS, REPOSITORY)
-    rows = [ROWS[name](work) for name in asked.only or ROWS]
-    results = measured(rows, turns, Starter(work.to_json(), out / "logs"), machine.busy)
-    table = "\n".join((render.HEAD, *(render.markdown(result) for result in results), "", render.notes(results)))
-    (out / "bench.md").write_text(table + "\n")
-    (out / "bench.json").write_text(render.as_json(results, about, os.getloadavg(), asked.quick))
+    with TemporaryDirectory(prefix="work-", dir=out) as folder:
+        work = make_work(Path(folder), asked.quick)
+        rows = [ROWS[name](work) for name in asked.only or ROWS]
+        print(render.HEAD, flush=True)
+        results: list[Result] = []
+        for result in measured(rows, turns, Starter(work.to_json(), out / "logs"), machine.busy):
+            print(render.markdown(result), flush=True)
+            results.append(result)
+            write(out, results, about, asked.quick)
     print(f"\n{render.notes(results)}\n\n{out / 'bench.md'}, bench.json")
     if asked.quick:
         print("--quick: these figures show only that the rows run")

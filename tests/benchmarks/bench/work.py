@@ -50,7 +50,6 @@ def make_work(folder: Path, quick: bool) -> Work:
     from flame_ray.config.model import cpu_dtype
     from flame_ray.engines.models import SMOLLM2, resolve_model
 
-    folder.mkdir(parents=True)
     model = resolve_model(SMOLLM2, ModelConfig())
     work = Work(str(folder), str(model), cpu_dtype(), 16 if quick else 64, len(os.sched_getaffinity(0)), quick)
     *texts, last = _factbook_prompts()
