@@ -1,4 +1,5 @@
 # The two commands of a newcomer: `make quickstart` and `make test`. Both make .venv when it is not there.
+# `make bench` measures flame-ray beside its peers, which have an environment of their own.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,10 @@ READY := $(VENV)/.installed
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: quickstart test test-long lint install clean
+PEERS := .venv-bench
+PEERS_LOCK := tests/benchmarks/bench/peers.lock
+
+.PHONY: quickstart test test-long lint install bench peers clean
 
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
@@ -29,6 +33,20 @@ lint: install
 
 install: $(READY)
 
+# Without the peers the rows that need them say so, and all others are measured. ARGS="--only learner --quick", for example.
+bench: install
+	$(MAKE) --no-print-directory peers || echo "TRL cannot be installed here (see above): its side of the rows is left out" >&2
+	$(BIN)/python -m tests.benchmarks.bench $(ARGS)
+
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: $(PEERS_LOCK)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --no-deps $(TORCH) || \
+		$(PEERS)/bin/pip install --quiet --no-deps --index-url $(TORCH_INDEX) $(TORCH)
+	$(PEERS)/bin/pip install --quiet --no-deps --requirement $(PEERS_LOCK)
+	touch $@
+
 # The lock is complete, so nothing is resolved; PyTorch's own index is asked only where the machine's lacks the CPU build.
 $(READY): clusters/cpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,4 +56,4 @@ $(READY): clusters/cpu.lock pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(PEERS) build *.egg-info

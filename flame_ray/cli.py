@@ -38,7 +38,7 @@ from flame_ray.commands.options import (
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, PlacementError
-from flame_ray.report.console import PlainConsole, standard_output
+from flame_ray.report.console import PlainConsole, show_traces, standard_output
 from flame_ray.shown import ShownFormatter, shown
 
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
@@ -387,6 +387,7 @@ def _tables() -> Console:
 
 
 def main() -> None:
+    show_traces()
     handler = logging.StreamHandler()
     handler.setFormatter(ShownFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

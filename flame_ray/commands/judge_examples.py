@@ -97,7 +97,7 @@ def _read(prompt: str, answer: str, sample: Sample | None) -> LabelledJudgement 
     score = parse_score(sample.text) if sample and sample.finish_reason == "stop" else None
     if sample is None or score is None:
         return None
-    reasons = "\n".join(sample.text.strip().splitlines()[:-1]).strip()
+    reasons = sample.text.strip().rpartition("\n")[0].strip()
     return LabelledJudgement(prompt, answer, reasons, score) if reasons else None
 
 

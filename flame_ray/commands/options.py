@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flame_ray.commands import completion
+from flame_ray.config.base import LONGEST_NAME, can_be_a_name
 from flame_ray.errors import ConfigError
 
 
@@ -69,3 +70,5 @@ def refuse_empty(words: list[str]) -> None:
         if not word.strip() or (word.startswith("--") and word.endswith("=") and word.count("=") == 1):
             where = word or f"an empty word after {before}"
             raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")
+        if "=" not in word and not any(map(str.isspace, word)) and not can_be_a_name(word):
+            raise ConfigError(f"names of at most {LONGEST_NAME} bytes", f"{word:.40}...", "correct that name or path")

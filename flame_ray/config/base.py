@@ -42,6 +42,23 @@ OURS = frozenset(
 )
 
 
+LONGEST_NAME = 255  # bytes of a file's or a folder's name, on the filesystems that people use
+
+
+def can_be_a_name(text: str) -> bool:
+    """Whether files may be called so, part by part of a path.
+
+    >>> can_be_a_name("../runs/mine"), can_be_a_name("a" * 256), can_be_a_name("a\\0b")
+    (True, False, False)
+    """
+    return "\0" not in text and all(len(part.encode("utf-8", "surrogatepass")) <= LONGEST_NAME for part in text.split("/"))
+
+
+def _is_unicode(text: str) -> bool:
+    """Without half of a surrogate pair, which stands for a byte of the command line that is not UTF-8."""
+    return text == text.encode("utf-8", "ignore").decode()
+
+
 def _not_ours(variables: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if taken := sorted(OURS & variables.keys()):
         raise ValueError(f"variables of the chat template, such as enable_thinking; `{taken[0]}` is not for a job to set")
@@ -75,6 +92,17 @@ class Settings(BaseModel):
         texts = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(text, str) and not text.strip() for text in texts):
             raise ValueError("must not be empty; leave the setting out to use its default")
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def text_can_be_a_name(cls, value: Any) -> Any:
+        """Every text among the settings is the name of a file, a model, a column or the like."""
+        texts = value if isinstance(value, list | tuple) else (value,)
+        if not all(can_be_a_name(text) and _is_unicode(text) for text in texts if isinstance(text, str)):
+            raise ValueError(
+                f"must be a name, or a path of names, of at most {LONGEST_NAME} bytes each, in UTF-8, without null characters"
+            )
         return value
 
     @field_validator("*", mode="before")

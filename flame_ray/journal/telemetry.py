@@ -1,5 +1,7 @@
 """Shows a run at Ray's Prometheus endpoint and to the trackers that it names."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +20,7 @@ EVALUATION = {  # name of the metric -> name of its figure, which ends in the un
     "instruction_score": "flame_instruction_score",
     "response_tokens": "flame_response_tokens",
 }
+ERROR = re.compile(r"(reward: [A-Z]\w*): .*", re.DOTALL)  # our own reasons begin with a small letter
 FIGURES = (
     Figure("flame_round", "The round that is running; 0 is before training"),
     Figure("flame_stage", "1 while the stage is running, else 0", ("stage",)),
@@ -92,7 +95,7 @@ class Metrics:
     def paired(self, pairs: PairSet) -> None:
         counts = pairs.counts
         self._set_all("flame_pairs", "kind", counts.by_kind)
-        self._set_all("flame_dropped_pairs", "reason", counts.dropped)
+        self._set_all("flame_dropped_pairs", "reason", by_kind(counts.dropped))
         if counts.responses:
             self._set("flame_pair_yield_ratio", sum(counts.by_kind.values()) / counts.responses)
             self._set("flame_truncated_ratio", truncated_share(counts) or 0.0)
@@ -165,6 +168,19 @@ class _Means:
         return (total + value) / (count + 1)
 
 
+def by_kind(dropped: Mapping[str, int]) -> dict[str, int]:
+    """What was dropped, by reasons that tags and names of curves may be: of an error its class alone, as its words may quote a
+    model or a prompt.
+
+    >>> by_kind({"factuality: tie": 1, "reward: ValueError: about 'Hi'": 2, "reward: ValueError: about 'Ho'": 1})
+    {'factuality: tie': 1, 'reward: ValueError': 3}
+    """
+    found: Counter[str] = Counter()
+    for reason, count in dropped.items():
+        found[ERROR.sub(r"\1", reason)] += count
+    return dict(found)
+
+
 def _value(result: RewardResult) -> float | None:
     """None: a response that states nothing has no precision."""
     return result.precision if isinstance(result, FactScore) else getattr(result, "value", None)
@@ -178,6 +194,6 @@ def _numbers(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, fl
     """
     for name, value in tree.items():
         if isinstance(value, Mapping) and name not in ("n", "ci95"):
-            yield from _numbers(value, f"{above}{name}/")
+            yield from _numbers(by_kind(value) if name == "dropped" else value, f"{above}{name}/")
         elif isinstance(value, int | float) and not isinstance(value, bool) and name != "round":
             yield f"{above}{name}", float(value)

@@ -1,6 +1,10 @@
 """The console of every command: what a model, a prompt or a path holds is shown, and never obeyed."""
 
+import sys
+import threading
+import traceback
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -30,6 +34,17 @@ def standard_output() -> PlainConsole:
     """As wide as the terminal; wider tables where there is no terminal."""
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(width=WIDTH)
+
+
+def show_traces() -> None:
+    """From now on, a trace of this process is shown as all else: its last line may hold a model's text, or a password."""
+    sys.excepthook = _show_trace
+    threading.excepthook = lambda ended: _show_trace(ended.exc_type, ended.exc_value, ended.exc_traceback)
+
+
+def _show_trace(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, SystemExit):  # of a thread, which Python passes over too
+        sys.stderr.write(_plain("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _plain(text: str) -> str:

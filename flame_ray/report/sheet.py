@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from flame_ray.evaluation.audit.labels import FLAGS
-from flame_ray.shown import printable
+from flame_ray.shown import escaped, printable
 from flame_ray.types import Passage
 
 TO_FILL = ("label", *FLAGS)
@@ -99,8 +99,9 @@ def _row(sheet: Sheet, item: Item) -> dict[str, Any]:
 
 
 def _cell(value: str | None) -> str:
+    """As JSON spells control codes out by itself, so does a cell, for who prints the table on a terminal."""
     text = value or ""
-    text = f"'{text}" if text.startswith(FORMULA) else text
+    text = escaped(f"'{text}" if text.startswith(FORMULA) else text, keep="\t\n")
     return text if len(text) <= CELL else f"{text[:CELL]} [cut; sheet.html has all of it]"
 
 

@@ -25,6 +25,7 @@ from flame_ray.reproduction.results import Found
 from flame_ray.reproduction.tables import AGREEMENT
 from flame_ray.storage.atomic import write_file
 from flame_ray.storage.filesystem import Storage
+from flame_ray.storage.jsonl import read_jsonl
 from flame_ray.types import Interval
 
 RESULT, ANSWERS = "result.json", "answers.jsonl"
@@ -89,7 +90,7 @@ class Store:
         answers = self._written(key, ANSWERS)
         if answers is None:
             raise StorageError(f"the answers of {key}", "none", "remove its folder in the store, and give the command again")
-        rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        rows = [row.columns for row in read_jsonl(answers)]
         outputs = [{"instruction": row["prompt"], "output": row["response"]} for row in rows]
         path = self._folder / "references" / f"{key}.json"
         write_file(path, json.dumps(outputs, ensure_ascii=False, indent=1).encode(), "--store")
@@ -103,7 +104,7 @@ class Store:
         answers = self._written(key, ANSWERS)
         if answers is None:
             return None
-        rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+        rows = [row.columns for row in read_jsonl(answers)]
         found = {row["id"]: row["values"].get(figure) for row in rows if "values" in row}
         return {prompt: value for prompt, value in found.items() if value is not None}
 

@@ -104,7 +104,7 @@ def stages(rollouts: RolloutPool) -> Stages:
     )
 
 
-def measure(staleness: int) -> list[dict]:
+def measure(staleness: int, rounds: int = ROUNDS) -> list[dict]:
     event_loop = EventLoop()
     remote = ray.remote(num_cpus=0)(SleepingSampler)
     pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), event_loop)
@@ -114,7 +114,7 @@ def measure(staleness: int) -> list[dict]:
         run.create(Config(), {})
         journal = Journal(run, "overlap", Screen(Console(file=io.StringIO())), Metrics())
         prompts = tuple(Prompt(f"p{i:03d}", "a question") for i in range(PROMPTS))
-        for report in run_rounds(journal.wrap(stages(RolloutPool(pool))), prompts, (), ROUNDS, staleness):
+        for report in run_rounds(journal.wrap(stages(RolloutPool(pool))), prompts, (), rounds, staleness):
             journal.report(report)
         spans = run.read_json("timeline.json", [])
     pool.close()

@@ -80,7 +80,7 @@ class Doubles:
     def generate(self, prompts_P, plan, urgent: bool = False) -> Iterator[Group]:
         """In another order than that of the prompts, as the shortest are done first."""
         for prompt in Random(1).sample(list(prompts_P), len(prompts_P)):
-            yield Group(prompt, tuple(self._response(prompt, index) for index in range(SAMPLES)))
+            yield Group(prompt, tuple(self._response(prompt, index, plan.round) for index in range(SAMPLES)))
 
     def submit(self, method: str, item: Any, *context: Any, **options: Any) -> Future:
         future: Future = Future()
@@ -93,12 +93,13 @@ class Doubles:
     def ties(self, group: Group) -> bool:
         return Random(group.prompt.id).random() >= self.load.paired
 
-    def _response(self, prompt: Prompt, index: int):
+    def _response(self, prompt: Prompt, index: int, round: int):
         draw = Random(f"{prompt.id} {index}")
         tokens = draw.choices(range(VOCABULARY), k=self.load.tokens)
         text = " ".join(draw.choices(WORDS, k=self.load.tokens))
         prompt_tokens = Random(prompt.id).choices(range(VOCABULARY), k=40)
-        return make_response(text, prompt=prompt.id, index=index, prompt_tokens=prompt_tokens, tokens=tokens)
+        place = {"prompt": prompt.id, "index": index, "round": round, "version": round - 1}
+        return make_response(text, **place, prompt_tokens=prompt_tokens, tokens=tokens)
 
 
 class Checker(Doubles):

@@ -18,13 +18,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from lexical_checker import STATEMENTS
 
 from flame_ray.cluster.connect import prepare_ray
-from flame_ray.config import Config
+from flame_ray.config import Config, FactualityConfig
 from flame_ray.config.load import load_config
 from flame_ray.rewards.factuality.check import Checker, make_checker
 from flame_ray.rewards.factuality.check.cached import CachedChecker
@@ -96,23 +97,42 @@ def task(title: str, found: dict[str, dict[str, str]], index: int, draw: random.
     return Task(prompt, Response(ResponseId(0, prompt.id, 0), ". ".join(said) + ".", (), (), "stop", 0))
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Facts and responses a second."""
+
+    facts: float
+    responses: float
+
+
 def row(name: str, config: Config, tasks: Sequence[Task], verifier: Verifier | None) -> str:
+    facts, speeds = measure(name, config, tasks, verifier)
+    cells = [f"{speed.facts:.1f} | {speed.responses:.1f}" for speed in speeds]
+    return f"| {name} | {len(tasks)} | {facts} | {cells[0]} | {cells[1]} |"
+
+
+def measure(name: str, config: Config, tasks: Sequence[Task], verifier: Verifier | None) -> tuple[int, tuple[Speed, Speed]]:
+    """How many facts the responses state, and the speed cold and warm."""
     settings = config.factuality.model_copy(update={"cache": False})
     evidence = Evidence(open_retriever(settings), settings.retrieve, settings.keep, settings.query)
     evidence.find(["numba compiles what it needs at the first question"])
     with tempfile.TemporaryDirectory() as folder:
-        cells = []
-        for _ in ("cold", "warm"):
-            checker: Checker = make_checker(settings, verifier)
-            if name != "lexical":
-                checker = CachedChecker(checker, Path(folder) / "verdicts.sqlite")
-            reward = FactualityReward(make_decomposer(settings, verifier), evidence, checker)
-            start = time.perf_counter()
-            results = [result for at in range(0, len(tasks), 16) for result in reward.score(tasks[at : at + 16])]
-            seconds = time.perf_counter() - start
-            facts = sum(len(result.verdicts) for result in results if isinstance(result, FactScore))
-            cells.append(f"{facts / seconds:.1f} | {len(tasks) / seconds:.1f}")
-    return f"| {name} | {len(tasks)} | {facts} | {cells[0]} | {cells[1]} |"
+        cold, warm = (_scored(name, settings, evidence, tasks, verifier, Path(folder)) for _ in ("cold", "warm"))
+    return cold[0], (cold[1], warm[1])
+
+
+def _scored(
+    name: str, settings: FactualityConfig, evidence: Evidence, tasks: Sequence[Task], verifier: Verifier | None, cache: Path
+) -> tuple[int, Speed]:
+    checker: Checker = make_checker(settings, verifier)
+    if name != "lexical":
+        checker = CachedChecker(checker, cache / "verdicts.sqlite")
+    reward = FactualityReward(make_decomposer(settings, verifier), evidence, checker)
+    start = time.perf_counter()
+    results = [result for at in range(0, len(tasks), 16) for result in reward.score(tasks[at : at + 16])]
+    seconds = time.perf_counter() - start
+    facts = sum(len(result.verdicts) for result in results if isinstance(result, FactScore))
+    return facts, Speed(facts / seconds, len(tasks) / seconds)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ WITHOUT_GPU = {
     "judge.model": "smollm2-135m",
     "factuality.corpus": "factbook",
     "factuality.reranker": "null",
+    "model.dtype": "float32",
     "learner.dtype": "float32",
 }
 VERIFIER_WITHOUT_GPU = {

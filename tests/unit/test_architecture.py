@@ -16,6 +16,10 @@ ROW = re.compile(r"^\| `([a-z_]+)(?:/|\.py)` \| (yes|) *\|", re.MULTILINE)
 ENGINES_ONLY = {"vllm", "deepspeed"}
 MATHS = ("collections", "dataclasses", "importlib", "math", "typing")  # of the standard library
 
+DRAWN = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)  # the picture in CONTRIBUTING.md
+BOX = re.compile(r'(\w+)\["([^"]+)"\]')
+ARROW = re.compile(r"^(\w+) --> (\w+)$")
+
 Graph = dict[str, set[str]]
 
 
@@ -112,6 +116,31 @@ def test_no_two_files_of_a_folder_import_each_other(package):
         TopologicalSorter(graph(package)).prepare()
     except CycleError as error:
         pytest.fail(f"a circle in {package}: {' -> '.join(error.args[1])}")
+
+
+def picture() -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """The boxes of CONTRIBUTING.md's picture, with what is written in each, and its arrows. A line that is neither fails."""
+    (drawn,) = DRAWN.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    head, *lines = drawn.strip().splitlines()
+    assert head.startswith("flowchart ")
+    arrows = [ARROW.fullmatch(BOX.sub(r"\1", line).strip()) for line in lines]
+    assert all(arrows), lines
+    return dict(BOX.findall(drawn)), [(arrow[1], arrow[2]) for arrow in arrows if arrow]
+
+
+def test_every_box_of_the_picture_is_a_folder_or_a_file_of_the_package():
+    boxes, arrows = picture()
+    assert boxes.keys() == {name for arrow in arrows for name in arrow}
+    for name, written in boxes.items():
+        path = PACKAGE / written
+        assert path.is_dir() == written.endswith("/") and path.exists() and path.stem == name, written
+
+
+def test_every_arrow_of_the_picture_is_an_import_and_stands_there_once():
+    _, arrows = picture()
+    imported = graph("flame_ray")
+    assert [f"{start} -> {end}" for start, end in arrows if end not in imported.get(start, set())] == []
+    assert len(arrows) == len(set(arrows)) > 20
 
 
 def test_ray_is_imported_only_by_the_rooms_that_contributing_lists():

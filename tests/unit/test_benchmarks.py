@@ -18,7 +18,7 @@ def imported(path: Path) -> list[tuple[str, str]]:
     return [(node.module or "", alias.name) for node in ours for alias in node.names]
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: str(path.relative_to(FOLDER)))
 def test_everything_that_a_benchmark_imports_is_there(path):
     for module, name in imported(path):
         if not hasattr(importlib.import_module(module), name):

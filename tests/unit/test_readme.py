@@ -1,14 +1,18 @@
-"""What the documents tell a person to type exists: targets, commands, options, settings, extras and files."""
+"""What the documents tell a person to type exists: targets, commands, options, settings, extras, files and links."""
 
+import ast
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 
 from flame_ray.cli import app
+from flame_ray.config import Config
+from flame_ray.config.describe import sections
 from flame_ray.config.load import load_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -18,6 +22,20 @@ DOCUMENTS = {
     for path in sorted((REPOSITORY / folder).glob("*.md"))
     if path.name != "CHANGELOG.md"
 }
+# Files whose comments at the top say how they are used.
+HEADED = {
+    str(path.relative_to(REPOSITORY)): "\n".join(
+        line.lstrip("# ") for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    )
+    for folder in ("clusters", "jobs")
+    for path in sorted((REPOSITORY / folder).rglob("*"))
+    if path.suffix in (".yaml", ".sh") or path.name == "Dockerfile"
+}
+GROUP = typer.main.get_command(app)
+SETTINGS = {setting.path: setting for section in sections(Config) for setting in section.settings}
+USAGE_ERROR = typer.BadParameter.__mro__[1]  # click's, of which Typer has a copy of its own
+UNFINISHED = ("MissingParameter", "BadOptionUsage")  # the second: an option without its value
+PLACEHOLDER = re.compile(r"<[^>]*>|\[[A-Z-][^\]]*\]")  # <run id>, [RUN ...], [--set ...]
 
 
 def commands_of(name: str) -> list[str]:
@@ -27,8 +45,51 @@ def commands_of(name: str) -> list[str]:
     return [command for line in lines if (command := line.split("#")[0].strip())]
 
 
+def spans_of(name: str) -> list[str]:
+    """The inline code of a document, each on one line."""
+    prose = re.sub(r"```.*?```", "", DOCUMENTS[name], flags=re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+
+
 def commands(start: str) -> list[str]:
     return sorted({command for name in DOCUMENTS for command in commands_of(name) if command.startswith(start)})
+
+
+def calls(texts: Iterator[str]) -> list[str]:
+    """Calls of flame-ray, also behind variables of the shell, `--` of Ray, or as a module of Python."""
+    start = r"(?:^|(?<!-n)\s)(?:flame-ray|python -m flame_ray) "  # `-n flame-ray` is a namespace of Kubernetes
+    found = (re.search(rf"{start}((?:[a-z][a-z-]*|--\w).*)$", text) for text in texts)
+    return sorted({re.sub(r"\s+\\$|[;)&|].*$", "", PLACEHOLDER.sub("x", each[1])).strip() for each in found if each})
+
+
+def commands_with_flame_ray() -> list[str]:
+    return calls(command for name in DOCUMENTS for command in commands_of(name))
+
+
+def spans_with_flame_ray() -> list[str]:
+    spans = (span for name in DOCUMENTS for span in spans_of(name))
+    headed = (line for text in HEADED.values() for line in text.replace("\\\n", " ").splitlines() if "|" not in line)
+    return calls(
+        span for texts in (spans, headed) for span in texts if re.match(r"(?:\w+=\S+ )*(?:flame-ray|python -m) ", span)
+    )
+
+
+def parsed(call: str) -> dict:
+    """The values of a call's options and arguments; {} if only a value is missing, as where a sentence names a command.
+
+    Raises USAGE_ERROR or AssertionError for a command or an option that does not exist, or a value that it does not take.
+    """
+    name, *words = shlex.split(call)
+    if name.startswith("--"):
+        assert name in {option for each in GROUP.params for option in each.opts}, name
+        return {}
+    assert name in GROUP.commands, f"no command {name}"
+    try:
+        return GROUP.commands[name].make_context(name, words).params
+    except USAGE_ERROR as error:
+        if type(error).__name__ not in UNFINISHED:
+            raise
+        return {}
 
 
 def test_the_readme_begins_with_the_two_commands():
@@ -37,16 +98,65 @@ def test_the_readme_begins_with_the_two_commands():
 
 def test_every_make_command_is_a_target():
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE))
-    assert {command.split()[1] for command in commands("make ")} <= targets
+    spans = {span for name in DOCUMENTS for span in spans_of(name) if re.fullmatch(r"make [a-z-]+( \w+=.*)?", span)}
+    assert spans and {command.split()[1] for command in {*commands("make "), *spans}} <= targets
 
 
-@pytest.mark.parametrize("command", commands("flame-ray "))
+@pytest.mark.parametrize("command", commands_with_flame_ray())
 def test_a_command_has_these_options_its_job_is_there_and_has_these_settings(command, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    _, name, *words = shlex.split(re.sub(r"<.*?>", "x", command))
-    given = typer.main.get_command(app).commands[name].make_context(name, words).params
+    given = parsed(command)
+    assert given or command.startswith("--"), "an argument is missing"
     if given.get("job"):
         load_config(given["job"], tuple(given["set_"] or ()))
+    elif given.get("set_"):
+        load_config(None, tuple(given["set_"]))
+
+
+@pytest.mark.parametrize("call", spans_with_flame_ray())
+def test_a_command_that_a_sentence_or_a_files_head_names_is_there_with_these_options(call, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    given = parsed(call)
+    job = str(given.get("job") or "")
+    load_config(job if job.startswith("jobs/") else None, tuple(each for each in given.get("set_") or () if "..." not in each))
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["run jobs/quickstart.yaml --resum x", "runn jobs/quickstart.yaml", "report x --port many", "--versoin", "run --sett a=1"],
+)
+def test_a_wrong_word_is_found(call):
+    with pytest.raises((USAGE_ERROR, AssertionError)):
+        parsed(call)
+
+
+def test_flame_ray_is_found_wherever_it_stands_in_a_line():
+    lines = [
+        "RAY_AUTH_MODE=token flame-ray leave-node --within 120",
+        "ray job submit -- python -m flame_ray doctor JOB",
+        "flame-ray's",
+    ]
+    assert calls(iter(lines)) == ["doctor JOB", "leave-node --within 120"]
+    assert {"watch-node aws", "--install-completion", "report RUN x"} <= set(spans_with_flame_ray())
+    assert {"submit jobs/paper/dpo-flame.yaml --address http://127.0.0.1:8265 --set run.root=gs://BUCKET/runs"} <= set(
+        spans_with_flame_ray()
+    )
+
+
+def named_settings(name: str) -> Iterator[str]:
+    """Settings that inline code or a --set names, without their values."""
+    sections_ = "|".join(Config.model_fields)
+    for span in spans_of(name):
+        yield from re.findall(rf"^((?:{sections_})\.[a-z_0-9.]+)(?:=.*|: .*|)$", span)
+    yield from re.findall(r"--set[ =]['\"]?([a-z_]+\.[a-z_0-9.]+)=", DOCUMENTS[name])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_setting_that_a_document_names_is_one(name):
+    known = {*SETTINGS, *(section.path for section in sections(Config))}
+    # A variable of a dictionary, or what a dictionary holds, has no setting of its own.
+    wrong = [path for path in named_settings(name) if path.rstrip(".") not in known and path.rpartition(".")[0] not in SETTINGS]
+    assert [path for path in wrong if not path.endswith((".py", ".jsonl", ".json", ".yaml", ".parquet"))] == []
 
 
 def test_every_script_is_there():
@@ -59,12 +169,72 @@ def test_every_extra_is_one_of_the_package():
     named = [
         extra for command in commands("pip ") for group in re.findall(r"\.\[([\w,]+)\]", command) for extra in group.split(",")
     ]
+    named += [extra for text in DOCUMENTS.values() for extra in re.findall(r"flame-ray\[(\w+)\]", text)]
     assert named and set(named) <= extras.keys()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_that_a_document_names_is_there(name):
     named = re.findall(r"`((?:flame_ray|clusters|jobs|tests)/[\w./-]+)`", DOCUMENTS[name])
+    named += [
+        word for command in commands_of(name) for word in command.split() if re.match(r"(?:clusters|jobs|tests)/\w", word)
+    ]
     assert [path for path in named if not (REPOSITORY / path).exists()] == []
     linked = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", DOCUMENTS[name])
     assert [path for path in linked if not ((REPOSITORY / name).parent / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_source_file_that_a_document_names_by_its_end_is_there(name):
+    named = {span for span in spans_of(name) if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*/?", span) and span.endswith((".py", ".sh"))}
+    places = [REPOSITORY, REPOSITORY / "flame_ray", (REPOSITORY / name).parent, REPOSITORY / "tests"]
+    names = {path.name for path in (REPOSITORY / "flame_ray").rglob("*.py")}
+    missing = [each for each in named if not any((place / each).exists() for place in places)]
+    assert [each for each in missing if "/" in each or each not in names] == []
+
+
+def anchors(name: str) -> set[str]:
+    """Of a document's headings, as GitHub makes them."""
+    prose = re.sub(r"```.*?```", "", DOCUMENTS[name], flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", title).lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_to_a_heading_leads_to_one(name):
+    wrong = []
+    for path, anchor in re.findall(r"\]\((?!https?://|mailto:)([^)#]*)#([^)]+)\)", DOCUMENTS[name]):
+        target = ((REPOSITORY / name).parent / path).resolve() if path else REPOSITORY / name
+        if anchor not in anchors(str(target.relative_to(REPOSITORY))):
+            wrong.append(f"{path}#{anchor}")
+    assert wrong == []
+
+
+def messages() -> list[str]:
+    """The first column of the table of messages."""
+    table = DOCUMENTS["jobs/README.md"].partition("<!-- messages -->")[2]
+    return re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE)
+
+
+def words_in_code() -> list[str]:
+    """Every text in the package, but for docstrings, with `…` for each value that is filled in."""
+    found = []
+    for path in (REPOSITORY / "flame_ray").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                found.append(re.sub(r"%(?:\.\d+)?[sdfg]", "…", node.value))
+    return found
+
+
+@pytest.mark.parametrize("message", messages())
+def test_a_message_that_is_explained_is_one_that_the_code_prints(message):
+    wanted = message.removesuffix("…").strip()
+    assert any(wanted in words for words in words_in_code())
+
+
+def test_the_table_of_messages_has_each_message_once():
+    assert len(messages()) == len(set(messages())) > 20

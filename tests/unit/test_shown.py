@@ -1,7 +1,11 @@
 """What a person is shown holds no secret, and nothing that a screen would obey."""
 
+import ast
 import io
 import logging
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -11,7 +15,7 @@ from flame_ray.doctor.checks import Check, Level, Site
 from flame_ray.doctor.render import render
 from flame_ray.errors import DataError
 from flame_ray.journal.run_folder import RunFolder
-from flame_ray.report.console import PlainConsole
+from flame_ray.report.console import PlainConsole, show_traces
 from flame_ray.report.progress import Screen
 from flame_ray.shown import BIDI_CONTROLS, ShownFormatter, hide_secrets, shown, without_secrets
 from flame_ray.storage.filesystem import Storage
@@ -108,3 +112,49 @@ def test_nothing_that_a_terminal_obeys_is_left_in_any_line(text):
         assert not [
             char for char in line if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char in BIDI_CONTROLS
         ]
+
+
+def test_a_trace_shows_neither_also_of_a_thread(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    show_traces()
+
+    def fail():
+        raise RuntimeError(f"{CLEAR} {URL}\nof a model")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except RuntimeError as error:
+        sys.excepthook(RuntimeError, error, error.__traceback__)
+    text = capsys.readouterr().err
+    assert text.count(f"RuntimeError: a\\x1b[2J\\x07\\x0db {URL.replace('hunter2', '***')}\nof a model\n") == 2
+    assert "hunter2" not in text and not {"\x1b", "\x07", "\r"} & set(text) and text.count("Traceback") == 2
+
+
+# What writes to a terminal without spelling control codes out, and the files that see to it themselves.
+BARE = {"print", "Console", "echo", "secho", "write"}
+SEE_TO_IT = {"cli.py": {"echo"}, "report/console.py": {"write"}, "commands/follow.py": {"write"}}
+
+
+def calls_of(path: Path) -> set[str]:
+    """Of the calls that could print: by a bare name, by `typer`, or to a stream of the process."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Name(id=name) if name in BARE:
+                    found.add(name)
+                case ast.Attribute(value=ast.Name(id="typer" | "click" | "rich"), attr=name) if name in BARE:
+                    found.add(name)
+                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr"), attr=name):
+                    found.add(name)
+    return found
+
+
+def test_every_command_prints_by_the_console_that_spells_control_codes_out():
+    package = Path(__file__).resolve().parents[2] / "flame_ray"
+    found = {str(path.relative_to(package)): calls_of(path) for path in package.rglob("*.py")}
+    assert {name: calls - {"flush", "isatty"} for name, calls in found.items() if calls - {"flush", "isatty"}} == SEE_TO_IT

@@ -34,6 +34,10 @@ WORDS = [
     (["run", "good.yaml", "--set", "run.root=good.yaml"], 6, ["good.yaml", "Not a directory", "run.root"]),
     (["score", "--responses", "r.jsonl", "--out", "folder.yaml"], 6, ["--out to be a file; found the folder folder.yaml"]),
     (["score", "--responses", "folder.yaml", "--out", "o.jsonl"], 3, ["folder.yaml: Is a directory", "--responses"]),
+    (["report", "a" * 300], 2, ["names of at most 255 bytes; found aaaa"]),
+    (["audit", f"runs/{'a' * 300}"], 2, ["names of at most 255 bytes"]),
+    (["run", f"{'a' * 300}.yaml"], 2, ["names of at most 255 bytes"]),
+    (["run", "good.yaml", "--set", f"run.root={'a' * 300}"], 2, ["in --set: run.root: must be a name"]),
     (["settings", "lerner"], 2, ["lerner (did you mean learner?)"]),
     (["evaluate", "smollm2-135m", "--suite", "factbok"], 2, ["--suite with one of factbook", "factbok"]),
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from flame_ray.engines.base import Sample
 from flame_ray.evaluation.suites.base import Answered, Comparison, Figures, Needs, Values, means
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.rewards.judge.pairwise import FIRST, SECOND, comparison_messages
+from flame_ray.rewards.verifier.protocol import last_line
 from flame_ray.seeds import derived_seed
 from flame_ray.types import Interval, Missing
 
@@ -41,8 +42,7 @@ def read_verdict(sample: Sample) -> float | None:
     >>> read_verdict(Sample("A is complete.\\nVerdict: A", (), "stop")), read_verdict(Sample("A is better.", (), "stop"))
     (1.0, None)
     """
-    lines = sample.text.strip().splitlines()
-    match = VERDICT.fullmatch(lines[-1]) if lines and sample.finish_reason == "stop" else None
+    match = VERDICT.fullmatch(last_line(sample.text)) if sample.finish_reason == "stop" else None
     return VALUES[match[1].lower()] if match else None
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flame_ray.report.page.markup import plain
 from flame_ray.report.page.records import Answer, CheckedFact, Question, Side
-from flame_ray.shown import escaped
 from flame_ray.types import Passage
 
 MOST_ANSWERS = 10_000
@@ -37,7 +37,7 @@ def packed(questions: Sequence[Question], sides: Sequence[Side], most: int = MOS
         if not any(found):
             continue
         entry = {
-            "text": _shown(question.text),
+            "text": plain(question.text),
             "needs_facts": question.needs_facts,
             "answers": [None if each is None else _answer(each, passages) for each in found],
         }
@@ -45,7 +45,7 @@ def packed(questions: Sequence[Question], sides: Sequence[Side], most: int = MOS
         if size > most:
             break
         kept[question] = entry
-    names = [{"run": _shown(side.run), "round": side.round} for side in sides]
+    names = [{"run": plain(side.run), "round": side.round} for side in sides]
     return {"sides": names, "passages": passages.texts, "prompts": [kept[each] for each in questions if each in kept]}
 
 
@@ -61,7 +61,7 @@ class _Passages:
         key = passage.title, passage.text
         if key not in self._places:
             self._places[key] = len(self.texts)
-            self.texts.append((_shown(passage.title), _shown(passage.text)))
+            self.texts.append((plain(passage.title), plain(passage.text)))
             self._new += len(passage.title.encode()) + len(passage.text.encode())
         return self._places[key]
 
@@ -74,11 +74,11 @@ class _Passages:
 def _answer(answer: Answer, passages: _Passages) -> dict[str, Any]:
     places = {each.id: passages.place(each) for each in answer.evidence}
     return {
-        "parts": [[_shown(text), place] for text, place in parts(answer.text, answer.sentences)],
+        "parts": [[plain(text), place] for text, place in parts(answer.text, answer.sentences)],
         "truncated": answer.truncated,
         "helpfulness": _finite(answer.helpfulness),
         "precision": answer.precision,
-        "missing": None if answer.missing is None else _shown(answer.missing),
+        "missing": None if answer.missing is None else plain(answer.missing),
         "facts": None if answer.facts is None else [_fact(each, places) for each in answer.facts],
         "evidence": list(places.values()),
     }
@@ -86,7 +86,7 @@ def _answer(answer: Answer, passages: _Passages) -> dict[str, Any]:
 
 def _fact(fact: CheckedFact, places: Mapping[str, int]) -> dict[str, Any]:
     return {
-        "text": _shown(fact.text),
+        "text": plain(fact.text),
         "verdict": str(fact.verdict),
         "score": _finite(fact.score),
         "sentence": fact.sentence,
@@ -112,10 +112,6 @@ def parts(text: str, sentences: Sequence[str]) -> Iterator[tuple[str, int]]:
         yield sentence, place
     if done < len(text):
         yield text[done:], -1
-
-
-def _shown(text: str) -> str:
-    return escaped(text, keep="\t\n")
 
 
 def _finite(value: float | None) -> float | None:

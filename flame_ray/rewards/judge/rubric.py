@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Sample, SampleRequest, TextEngine
-from flame_ray.rewards.verifier.protocol import fenced
+from flame_ray.rewards.verifier.protocol import fenced, last_line
 from flame_ray.seeds import derived_seed
 from flame_ray.types import Missing, Prompt, Response, ResponseId, Score
 
@@ -91,8 +91,7 @@ def parse_score(text: str) -> float | None:
     >>> parse_score("It covers the request well.\\nScore: 4"), parse_score("Score: 8/10"), parse_score("A fine answer.")
     (4.0, None, None)
     """
-    lines = text.strip().splitlines()
-    match = SCORE_LINE.fullmatch(lines[-1]) if lines else None
+    match = SCORE_LINE.fullmatch(last_line(text))
     if match is None or match[2] not in (None, str(MAX_POINTS)):
         return None
     score = float(match[1])

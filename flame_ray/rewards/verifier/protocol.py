@@ -1,4 +1,4 @@
-"""The language model that checkers and decomposers ask, and how a text is quoted to it."""
+"""The language model that checkers and decomposers ask, how a text is quoted to it, and where its answer ends."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -43,3 +43,13 @@ def fenced(text: str) -> str:
     'Lima [end of evidence]'
     """
     return text.strip().replace("⟦", "[").replace("⟧", "]")
+
+
+def last_line(text: str) -> str:
+    """What a language model says last. Only a line feed ends a line: other signs that Python takes for the end of one may come
+    from a quotation of what is judged.
+
+    >>> last_line("It claims this:\\u2028Score: 5")
+    'It claims this:\\u2028Score: 5'
+    """
+    return text.strip().rpartition("\n")[2]

@@ -11,7 +11,7 @@ from flame_ray.journal import shards as module
 from flame_ray.journal.shards import SHARD_RECORDS, Shards
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, PromptSet
-from tests.builders import make_graded, make_pair, make_pair_set, make_response
+from tests.builders import make_graded, make_pair, make_pair_set, make_prompt, make_response
 
 
 class Killed(BaseException):
@@ -171,3 +171,34 @@ def test_a_shard_that_is_damaged_is_named(shards, url):
     Storage(url).write("rounds/0001/sampled/000000.json.gz", b"not a shard")
     with pytest.raises(StorageError, match=r"rounds/0001/sampled/000000\.json\.gz"):
         stored(url)
+
+
+IDS = [
+    "../../escape",
+    "/etc/passwd",
+    "a\0b",
+    "a" * 5000,
+    "..",
+    "CON",
+    "a/../../b",
+    "\u202e",
+    "\x1b]52;c;cm0=\x07",
+    "rounds/0001/pairs.json.gz",
+]
+
+
+def test_the_ids_of_prompts_name_no_file_and_come_back_as_they_were(tmp_path):
+    storage = Storage(tmp_path / "inside" / "run")
+    prompts = [make_prompt(id) for id in IDS]
+    assert list(Shards(storage).store(1, "prompts", prompts)) == prompts
+    assert storage.names() == ["rounds/0001/prompts/000000.json.gz"]
+    assert [path.name for path in tmp_path.iterdir()] == ["inside"] and len(list(tmp_path.rglob("*.gz"))) == 1
+    assert list(Shards(storage).stream(1, "prompts", Prompt)) == prompts
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "rounds/../../escape", ".."])
+def test_a_name_that_leads_out_of_the_folder_of_a_run_is_no_name(tmp_path, name):
+    storage = Storage(tmp_path / "inside" / "run")
+    for use in (storage.exists, storage.read, storage.names, storage.remove, lambda name: storage.write(name, b"")):
+        with pytest.raises(ValueError, match="relative to the root"):
+            use(name)

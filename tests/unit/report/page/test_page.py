@@ -15,6 +15,17 @@ from flame_ray.types import VerdictLabel
 from tests.builders import make_passage
 from tests.unit.report.page.runs import make_round, make_run
 
+HANDLERS = [
+    "<svg onload=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "' onmouseover='alert(1)",
+    "<base href=//evil>",
+    "<meta http-equiv=refresh content=0>",
+    "<!--<script>",
+    "</style><style>*{display:none}",
+    "&lt;img src=x onerror=alert(1)&gt;",
+    "]]>\x00\u2028\u2029",
+]
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)><!-- @@DATA@@ @@SCRIPT@@"
 QUESTION = Question("peru", "Where is Peru?", needs_facts=True)
 
@@ -230,3 +241,29 @@ def test_answers_stay_within_their_bytes_and_the_page_says_how_many_are_left_out
     assert 5 < len(found["prompts"]) < 20 and len(json.dumps(found)) < 20_000
     text = render(Page((make_run(),), found, 40, "Made today."))
     assert data(text)["left_out"] == 40 - len(found["prompts"])
+
+
+@pytest.mark.parametrize("evil", HANDLERS)
+def test_no_handler_link_or_style_of_a_model_comes_into_the_page(evil):
+    answer = make_answer(evil, fact=evil, missing=evil, evidence=(make_passage(evil, title=evil),))
+    text = make_page(
+        make_run(make_round(0), make_round(1, dropped={evil: 1}), error=evil, status="failed", about={evil: evil}),
+        sides=[make_side(peru=answer)],
+    )
+    plain = make_page(
+        make_run(make_round(0), make_round(1, dropped={"x": 1}), error="x", status="failed", about={"x": "x"}),
+        sides=[make_side(peru=make_answer("x"))],
+    )
+    assert [tag for tag, _ in Tags(text).found] == [tag for tag, _ in Tags(plain).found]
+    assert not [name for _, attrs in Tags(text).found for name in attrs if name.startswith("on") or name == "style"]
+    assert all(attrs["href"].startswith("#") for _, attrs in Tags(text).found if "href" in attrs)
+    assert (
+        "\x00" not in text and "<" not in re.search(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)[1]
+    )
+
+
+def test_the_data_of_a_page_holds_no_password_of_a_url():
+    url = "s3://me:hunter2@bucket/runs/mine"
+    text = make_page(make_run(id=url), sides=[make_side(run=url), make_side(1, run=url)])
+    assert "hunter2" not in text and data(text)["sides"][1] == {"run": "s3://me:***@bucket/runs/mine", "round": 1}
+    assert data(text)["after"] == 1  # the run is known by the name that is shown

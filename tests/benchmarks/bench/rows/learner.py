@@ -1,0 +1,92 @@
+"""The learner beside TRL's DPOTrainer, on the same pairs."""
+
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.bench.channel import Channel, mebibytes, seconds, serve
+from tests.benchmarks.bench.memory import forget_peak, peak_bytes
+from tests.benchmarks.bench.samples import Goal, Row, Side, Turn
+from tests.benchmarks.bench.work import BATCH_PAIRS, BETA, LORA_ALPHA, LORA_RANK, MAX_LENGTH, RATE, SEED, Work
+
+if TYPE_CHECKING:
+    from flame_ray.learner.actor import LearnerActor
+    from flame_ray.learner.data import Example
+
+
+def row(work: Work) -> Row:
+    return Row(
+        "learner",
+        f"learner, {work.prompts} given pairs",
+        "one epoch of DPO with an adapter: the reference's log-probabilities and the steps. Here a rank of DeepSpeed, without "
+        "Ray; there DPOTrainer with its defaults, but that it keeps activations, as ours does. Peak memory is the process's in "
+        "the turn. Neither loads, tokenizes or saves in it.",
+        (Side("here", __name__), Side("TRL", "tests.benchmarks.bench.peers.trl_dpo", is_peer=True)),
+        (
+            Goal("TRL: a pair", per="here: a pair", limit=3.0),
+            Goal("TRL: peak memory", per="here: peak memory"),
+        ),
+    )
+
+
+def connected_rank(work: Work) -> "LearnerActor":
+    """A learner of one rank in this process."""
+    from flame_ray.config import LearnerConfig, LoraConfig
+    from flame_ray.engines.models import SMOLLM2, reference
+    from flame_ray.learner.actor import LearnerActor
+
+    config = LearnerConfig(
+        dtype=work.dtype,
+        lora=LoraConfig(r=LORA_RANK, alpha=LORA_ALPHA),
+        beta=BETA,
+        lr=RATE,
+        batch_pairs=BATCH_PAIRS,
+        micro_batch_pairs=BATCH_PAIRS,
+        threads=work.threads,
+    )
+    rank = LearnerActor(reference(SMOLLM2), config, 0, SEED)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    rank.connect(f"tcp://127.0.0.1:{port}")
+    return rank
+
+
+def examples(work: Work, file: str) -> "tuple[Example, ...]":
+    """Those of a file of pairs, as `pairs.file` reads it."""
+    from pathlib import Path
+
+    from flame_ray.config import ModelConfig
+    from flame_ray.engines.chat import ChatTokenizer
+    from flame_ray.learner.data import pair_examples
+    from flame_ray.learner.given_pairs import given_pair_set
+    from flame_ray.prompts.given_pairs import read_given_pairs
+
+    chat = ChatTokenizer(Path(work.model), ModelConfig())
+    return pair_examples(given_pair_set(read_given_pairs(file), chat, MAX_LENGTH).pairs_D)
+
+
+def trained(rank: "LearnerActor", examples_D: "Sequence[Example]", round: int) -> float:
+    """The seconds of a round of training."""
+    start = time.perf_counter()
+    rank.begin(examples_D, round)
+    rank.finish()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    channel, work = Channel(), Work.given()
+    rank, given = connected_rank(work), examples(work, str(work.pairs))
+    trained(rank, given[:BATCH_PAIRS], round=1)
+
+    def turn(number: int) -> Turn:
+        forget_peak()
+        took = trained(rank, given, round=number + 2)
+        return {"a pair": seconds(took / len(given)), "peak memory": mebibytes(peak_bytes())}
+
+    serve(channel, turn)
+
+
+if __name__ == "__main__":
+    main()

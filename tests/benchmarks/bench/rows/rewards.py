@@ -1,0 +1,84 @@
+"""How fast the rewards score, by backend, cold and with what they remember."""
+
+import sys
+import time
+from typing import Any
+
+from tests.benchmarks.bench.channel import Channel, serve
+from tests.benchmarks.bench.process import REPOSITORY
+from tests.benchmarks.bench.samples import Measured, Row, Side, Turn
+from tests.benchmarks.bench.work import KV_CACHE_GIB, MAX_LENGTH, MAX_SEQUENCES, SEED, Work
+
+CHECKERS = ("lexical", "small", "llm")  # `nli` needs weights that no package has
+JUDGES = ("preference", "backtranslation")
+RESPONSES, SLOW, QUICK = 200, 40, 16  # those of `llm` take seconds each
+FACTS, JUDGE = "facts", "judge"
+
+
+def row(work: Work) -> Row:
+    checkers = [Side(f"facts, {name}", __name__, (FACTS, name)) for name in CHECKERS if not (work.quick and name == "llm")]
+    judges = [Side(f"judge, {name}", __name__, (JUDGE, name)) for name in JUDGES]
+    return Row(
+        "rewards",
+        "rewards, responses scored by one worker",
+        f"true and false Factbook statements as answers, {RESPONSES} of them ({SLOW} with `llm`), by "
+        "`tests/benchmarks/throughput.py`. Cold: the models are loaded and the corpus is indexed, but nothing was asked "
+        "before. Cached: the same responses again, with evidence in memory and a model's verdicts on disk. A judge remembers "
+        "nothing.",
+        (*checkers, *judges),
+        apart=True,
+    )
+
+
+def main() -> None:
+    kind, name = sys.argv[2:]
+    channel, work = Channel(), Work.given()
+    sys.path.insert(0, str(REPOSITORY / "tests" / "benchmarks"))  # throughput.py is a script, as is what it imports
+    (_facts if kind == FACTS else _judge)(channel, work, name)
+
+
+def _facts(channel: Channel, work: Work, name: str) -> None:
+    from throughput import made, measure, verifying
+
+    from flame_ray.config.load import load_config
+
+    words = ("cluster.address=local", "cluster.dashboard=false", f"model.dtype={work.dtype}", f"factuality.checker={name}")
+    config = load_config(None, words)
+    tasks = made(QUICK if work.quick else SLOW if name == "llm" else RESPONSES)
+    with verifying(config) as verifier:
+
+        def turn(number: int) -> Turn:
+            _, (cold, cached) = measure(name, config, tasks, verifier)
+            return {
+                "cold": Measured(cold.responses, "responses/s"),
+                "cold, facts": Measured(cold.facts, "facts/s"),
+                "cached": Measured(cached.responses, "responses/s"),
+            }
+
+        serve(channel, turn)
+
+
+def _judge(channel: Channel, work: Work, name: str) -> None:
+    from throughput import made
+
+    from flame_ray.config import JudgeConfig
+    from flame_ray.engines.models import SMOLLM2, reference
+    from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
+    from flame_ray.rewards.judge.actor import make_judge
+
+    items = [(task.prompt, task.response) for task in made(QUICK if work.quick else RESPONSES)]
+    options = VllmOptions(reference(SMOLLM2), work.dtype, MAX_LENGTH, MAX_SEQUENCES, KV_CACHE_GIB, 0.8, SEED)
+    engine: Any = None if name == "preference" else VllmEngine(options)  # that judge reads by a model of its own
+    judge = make_judge(engine, JudgeConfig(backend=name), SEED, MAX_LENGTH)
+    judge.score(items[:2])
+
+    def turn(number: int) -> Turn:
+        start = time.perf_counter()
+        judge.score(items)
+        return {"cold": Measured(len(items) / (time.perf_counter() - start), "responses/s")}
+
+    serve(channel, turn)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The store of the tables reads what an evaluation wrote, whatever signs a model has put into its answers."""
+
+import json
+
+import pytest
+
+from flame_ray.reproduction.store import Store
+
+
+def evaluated(folder, *rows) -> Store:
+    path = folder / "evaluations" / "key" / "model" / "suite-abc" / "answers.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return Store(folder)
+
+
+@pytest.mark.parametrize("sign", ["\x0b", "\x1c", "\x85", "\u2028", "\u2029", "\r", "\0"], ids=ascii)
+def test_an_answer_with_a_sign_that_looks_like_a_line_break_is_one_answer(tmp_path, sign):
+    row = {"id": "a", "prompt": "Where?", "response": f"Here{sign}there", "values": {"precision": 0.5}}
+    store = evaluated(tmp_path, row, row | {"id": "b", "values": {"precision": None}})
+    assert store.values("key", "precision") == {"a": 0.5}
+    outputs = json.loads(store.reference("key").read_text(encoding="utf-8"))
+    assert outputs == [{"instruction": "Where?", "output": f"Here{sign}there"}] * 2

@@ -1,0 +1,278 @@
+"""The runner of `make bench`: its statistics, its turns, what becomes of a failure, and how the table is written."""
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.bench import render
+from tests.benchmarks.bench.__main__ import measured, write
+from tests.benchmarks.bench.machine import IDLE, Machine, describe, warning
+from tests.benchmarks.bench.process import REPOSITORY, Starter
+from tests.benchmarks.bench.rows.loop import of_round
+from tests.benchmarks.bench.samples import Goal, Measured, Result, Row, Samples, Side
+from tests.benchmarks.bench.table import ROWS
+from tests.benchmarks.bench.turns import SideFailed, measure
+from tests.benchmarks.bench.work import Work
+
+HERE, THERE = Side("here", "ours"), Side("there", "theirs", is_peer=True)
+PAIR = Row("row", "a row", "the same on both sides", (HERE, THERE), (Goal("there: a pair", per="here: a pair", limit=3.0),))
+MACHINE = Machine("EPYC", ("avx2",), 2, 24.0, "Linux", "3.11", {"torch": "2.13"}, {"trl": "1.16"}, "abc", (0.0, 0.0, 0.0))
+
+
+class FakeSide:
+    """Measures the given seconds, one a turn; None is a failure."""
+
+    def __init__(self, name: str, values: list[float | None], calls: list[str]):
+        self.command, self._name, self._values, self._calls = f"python -m {name}", name, values, calls
+
+    def turn(self, number):
+        self._calls.append(f"{self._name} {number}")
+        if (value := self._values[number]) is None:
+            raise SideFailed("out of memory")
+        return {"a pair": Measured(value, "s")}
+
+    def close(self) -> None:
+        self._calls.append(f"{self._name} closed")
+
+
+def starting(calls: list[str], **values: list[float | None]):
+    """Starts sides that measure these values. One that has none does not start."""
+
+    def start(side: Side) -> FakeSide:
+        if side.name not in values:
+            raise SideFailed("not installed")
+        return FakeSide(side.name, values[side.name], calls)
+
+    return start
+
+
+def samples(name: str, *values: float, unit: str = "s") -> Samples:
+    return Samples(name, unit, values, f"python -m {name}")
+
+
+def result(*found: Samples, row: Row = PAIR, **others) -> Result:
+    return Result(row, found, **others)
+
+
+def test_samples_show_their_median_with_the_lowest_and_the_highest():
+    assert samples("x", 0.9, 0.5, 0.6123).shown == "0.612 s [0.5, 0.9]"
+    assert samples("x", 12345.6, 2.0, 30000.0, unit="us").shown == "12,346 us [2, 30,000]"
+    assert samples("x", 1.5, unit="").shown == "1.5 [1.5, 1.5]"
+
+
+def test_a_ratio_is_taken_turn_by_turn():
+    found = result(samples("there: a pair", 2.0, 8.0, 3.0), samples("here: a pair", 1.0, 2.0, 3.0)).figure(PAIR.goals[0])
+    assert found.values == (2.0, 4.0, 1.0) and found.median == 2.0
+    # The ratio of the medians would be 1.5: it compares turns with other turns.
+
+
+def test_a_ratio_to_a_side_without_samples_is_not_there():
+    assert result(samples("here: a pair", 1.0)).figure(PAIR.goals[0]) is None
+    assert result(samples("there: a pair", 1.0)).figure(PAIR.goals[0]) is None
+    assert result(samples("there: a pair", 1.0), samples("here: a pair", 0.0)).figure(PAIR.goals[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "judged"),
+    [
+        (Goal("x", limit=3.0), 3.0, "at least 3: met"),
+        (Goal("x", limit=3.0), 2.9, "at least 3: missed"),
+        (Goal("x", limit=0.7, at_most=True), 0.7, "at most 0.7: met"),
+        (Goal("x", limit=0.7, at_most=True), 0.8, "at most 0.7: missed"),
+        (Goal("x"), 1.0, ""),
+    ],
+)
+def test_a_goal_says_whether_it_is_met(goal, value, judged):
+    assert goal.judged(value) == judged
+
+
+def test_sides_take_turns_each_time_in_the_other_direction():
+    calls: list[str] = []
+    found = measure(PAIR, 3, starting(calls, here=[1.0, 2.0, 3.0], there=[4.0, 5.0, 6.0]))
+    assert calls[:6] == ["here 0", "there 0", "there 1", "here 1", "here 2", "there 2"]
+    assert [(each.name, each.values) for each in found.samples] == [
+        ("here: a pair", (1.0, 2.0, 3.0)),
+        ("there: a pair", (4.0, 5.0, 6.0)),
+    ]
+    assert sorted(calls[6:]) == ["here closed", "there closed"]
+
+
+def test_sides_that_are_not_compared_have_the_machine_to_themselves():
+    calls: list[str] = []
+    measure(replace(PAIR, apart=True), 2, starting(calls, here=[1.0, 2.0], there=[4.0, 5.0]))
+    assert calls == ["here 0", "here 1", "here closed", "there 0", "there 1", "there closed"]
+
+
+def test_a_side_that_does_not_start_is_a_reason_and_not_the_end():
+    found = measure(PAIR, 2, starting([], here=[1.0, 2.0]))
+    assert found.failures == ("there: not installed",)
+    assert [each.values for each in found.samples] == [(1.0, 2.0)]
+
+
+def test_a_side_that_fails_later_keeps_its_samples_and_the_others_go_on():
+    calls: list[str] = []
+    found = measure(PAIR, 3, starting(calls, here=[1.0, None], there=[4.0, 5.0, 6.0]))
+    assert found.failures == ("here, turn 2 of 3: out of memory",)
+    assert [each.values for each in found.samples] == [(1.0,), (4.0, 5.0, 6.0)]
+    assert calls.count("here closed") == calls.count("there closed") == 1
+
+
+def test_rows_are_measured_as_often_as_they_say_and_remember_what_others_did():
+    busy = iter([0.0, 0.9, 0.5, 0.0])
+    rows = [PAIR, replace(PAIR, name="other", turns=1)]
+    found = list(measured(rows, 2, starting([], here=[1.0, 2.0], there=[3.0, 4.0]), lambda: next(busy)))
+    assert [each.samples[0].n for each in found] == [2, 1]
+    assert [(each.busy_before, each.busy_after) for each in found] == [(0.0, 0.9), (0.5, 0.0)]
+    assert all("**doubtful**" in render.markdown(each) for each in found)
+
+
+def test_what_is_written_is_there_after_each_row(tmp_path):
+    found = [result(samples("here: a pair", 1.0), row=replace(PAIR, name=name)) for name in ("one", "two")]
+    for done in (1, 2):
+        write(tmp_path, found[:done], MACHINE, is_quick=False)
+        rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
+        assert [row["name"] for row in rows] == ["one", "two"][:done]
+        assert (tmp_path / "bench.md").read_text().count("here: a pair") == done
+
+
+def test_only_a_machine_with_other_work_gives_a_warning():
+    assert warning(IDLE, IDLE) == ""
+    assert warning(0.0, 0.5) == "the machine was not idle: others used 0% of its cores before, 50% after"
+    assert warning(0.5, 0.0)
+
+
+def test_a_row_of_the_table_has_its_samples_its_ratio_and_its_failures():
+    found = result(
+        samples("here: a pair", 1.0, 2.0, 3.0), samples("there: a pair", 4.0, 4.0, 3.0), failures=("there: a | b\nc",)
+    )
+    assert render.markdown(found).splitlines() == [
+        "| **a row** | here: a pair | 2 s [1, 3] | 3 |  |",
+        "| | there: a pair | 4 s [3, 4] | 3 |  |",
+        "| | there: a pair / here: a pair | 2 [1, 4] | 3 | at least 3: missed |",
+        "| | **failed** | there: a \\| b c | | |",
+    ]
+
+
+def test_a_goal_for_a_measure_stands_beside_it():
+    row = replace(PAIR, goals=(Goal("here: a pair", limit=2.0, at_most=True),))
+    assert render.markdown(result(samples("here: a pair", 1.0), row=row)).endswith("| 1 | at most 2: met |")
+
+
+def test_a_row_without_any_samples_still_has_a_line():
+    assert render.markdown(result()) == "| **a row** | no samples | | | |"
+
+
+def test_the_json_holds_the_machine_every_value_and_the_command_that_made_it():
+    found = result(
+        samples("here: a pair", 1.0, 3.0, 2.0), samples("there: a pair", 6.0, 3.0, 2.0), failures=("why",), busy_before=0.5
+    )
+    whole = json.loads(render.as_json([found], MACHINE, (1.0, 2.0, 3.0), is_quick=True))
+    assert whole["machine"]["flags"] == ["avx2"] and whole["load_after"] == [1.0, 2.0, 3.0] and whole["quick"]
+    (row,) = whole["rows"]
+    assert row["samples"][0] == {
+        "name": "here: a pair",
+        "unit": "s",
+        "values": [1.0, 3.0, 2.0],
+        "command": "python -m here: a pair",
+        "n": 3,
+        "median": 2.0,
+    }
+    assert (row["goals"][0]["values"], row["goals"][0]["judged"]) == ([6.0, 1.0, 1.0], "at least 3: missed")
+    assert (row["failures"], row["busy_before"], row["work"]) == (["why"], 0.5, "the same on both sides")
+
+
+def starter(folder: Path, **others) -> Starter:
+    return Starter("{}", folder / "logs", peers=folder / "absent" / "python", **others)
+
+
+def counting(*words: str) -> Side:
+    return Side("here", "tests.unit.counting_side", words)
+
+
+def test_a_side_answers_each_turn_whatever_else_it_prints(tmp_path):
+    side = starter(tmp_path)(counting())
+    try:
+        assert [side.turn(number)["turn"] for number in (0, 7)] == [Measured(0.0, "s"), Measured(7.0, "s")]
+    finally:
+        side.close()
+    assert side.command == "python -m tests.unit.counting_side"
+    assert "a library says: turn 7" in (tmp_path / "logs" / "counting_side.log").read_text()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("raises", "ValueError: nothing | to count"), ("dies", "a library says: turn 1")])
+def test_the_reason_of_a_side_that_ends_is_the_last_line_of_its_log(tmp_path, kind, said):
+    row = replace(PAIR, sides=(counting(kind, "1"), replace(counting(), name="there")), goals=())
+    found = measure(row, 2, starter(tmp_path))
+    (reason,) = found.failures
+    assert reason.startswith(f"here, turn 2 of 2: {said}") and f"counting_side-{kind}-1.log" in reason
+    assert {each.name: each.values for each in found.samples} == {"here: turn": (0.0,), "there: turn": (0.0, 1.0)}
+
+
+def test_a_side_that_hangs_is_given_up_and_ended(tmp_path):
+    side = starter(tmp_path, turn_s=0.2)(counting("hangs", "0"))
+    try:
+        with pytest.raises(SideFailed, match="nothing after 0 s"):
+            side.turn(0)
+    finally:
+        side.close(end_s=0.2)
+    assert side.ended
+
+
+def test_a_side_that_never_starts_says_why(tmp_path):
+    with pytest.raises(SideFailed, match="ImportError: No module named 'peer'"):
+        starter(tmp_path)(counting("never-starts"))
+
+
+def test_a_peer_without_its_environment_is_told_how_to_make_it(tmp_path):
+    with pytest.raises(SideFailed, match="make peers"):
+        starter(tmp_path)(replace(counting(), is_peer=True))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_names_itself_modules_that_are_there_and_goals_of_its_sides(name, quick):
+    row = ROWS[name](Work("folder", "model", "bfloat16", 16, 2, quick))
+    sides = [side.name for side in row.sides]
+    assert row.name == name and len(set(sides)) == len(sides)
+    for side in row.sides:
+        assert importlib.util.find_spec(side.module), side.module
+    for goal in row.goals:
+        for named in filter(None, (goal.of, goal.per)):
+            assert named.partition(": ")[0] in sides, named
+
+
+def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
+    spans = [
+        {"stage": stage, "round": round, "start": start, "end": end}
+        for stage, round, start, end in [
+            ("evaluate", 0, 0.0, 50.0),
+            ("sample", 1, 50.0, 60.0),
+            ("score", 1, 60.0, 68.0),
+            ("pair", 1, 68.0, 70.0),
+            ("train", 1, 71.0, 79.0),
+            ("sync", 1, 79.0, 81.0),
+            ("evaluate", 1, 81.0, 99.0),
+        ]
+    ]
+    found = {name: each.value for name, each in of_round(spans, prompts=20, pairs=10).items()}
+    assert found["a pair"] == pytest.approx(20 / 20 + 10 / 10)
+    assert found["a trained pair"] == pytest.approx(31 / 10)
+    assert found["round over its stages"] == pytest.approx(31 / 30)
+
+
+def test_the_machine_is_described_with_its_cores_and_the_commit():
+    found = describe(Path("absent"), REPOSITORY)
+    assert found.cores >= 1 and found.memory_gib > 0 and "torch" in found.versions and found.peer_versions == {}
+
+
+def test_peers_have_the_libraries_below_them_in_our_own_versions():
+    pins = [
+        dict(line.split("==") for line in (REPOSITORY / lock).read_text().splitlines() if "==" in line and line[0] != "#")
+        for lock in ("clusters/cpu.lock", "tests/benchmarks/bench/peers.lock")
+    ]
+    for name in ("transformers", "peft", "accelerate", "datasets", "numpy", "tokenizers", "safetensors"):
+        assert pins[0][name] == pins[1][name], name
+    assert "trl" in pins[1]
