@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -96,7 +97,7 @@ COUNTRIES = ("Peru", "Kenya", "Japan", "Cuba", "Chile", "Norway", "Egypt", "Indi
 def test_a_job_ends_well_with_less_of_everything(file, tmp_path):
     _write_data(tmp_path)
     line = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# flame-ray")
-    line = line.replace("<run id>", "smollm2-135m").replace(str(file.relative_to(REPOSITORY)), str(file))
+    line = re.sub("<run id>|allenai/[^ ]+", "smollm2-135m", line).replace(str(file.relative_to(REPOSITORY)), str(file))
     command, *words = shlex.split(line)
     words += ["--out", "found.json"] if command == "agreement" else []
     settings = HERE | LESS[command]
