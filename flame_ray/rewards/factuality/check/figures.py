@@ -159,7 +159,8 @@ def _may_have_figures(clause: str) -> bool:
 
 
 def _without(matches: Sequence[re.Match[str]], clause: str) -> str:
-    parts, end = [], 0
+    parts: list[str] = []
+    end = 0
     for match in matches:
         parts += (clause[end : match.start()], _unit_word(match))
         end = match.end()
