@@ -17,6 +17,7 @@ from flame_ray.errors import PlacementError
 from tests.integration.gate import PATIENCE_S, Gate, wait_for
 from tests.unit.cluster.metadata import PREEMPTED, metadata_service
 
+pytestmark = pytest.mark.long  # Ray gives up a node that takes 30 s to start, as one may beside the tests with engines
 STORE = 80 * 2**20
 GOES = Notice("a test says so", 600.0)
 
