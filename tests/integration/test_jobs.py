@@ -68,7 +68,10 @@ LESS = {
     "train-checker": {},
     "agreement": {"factuality.corpus": "factbook"},
 }
+SEEDS = {name: SFT[name] for name in ("sft.sources", "sft.elicit.shots", "sft.elicit.similarity")}
 OF_FILE = {
+    "few-shot.yaml": SEEDS,
+    "pilot-few-shot.yaml": SEEDS,
     "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
     "train-checker.yaml": {
         "train_checker.labels": "[claims.jsonl]",
