@@ -37,13 +37,12 @@ class NucleusProcessor(LogitsProcessor):
 
 def keep_nucleus(logits_BV: torch.Tensor, p_B: torch.Tensor, width: int = WIDTH) -> torch.Tensor:
     """Logits [B, V] with -inf for each token whose likelier ones have a probability of p [B] together (Holtzman et al. 2020,
-    arXiv 1904.09751). The likeliest token always stays. Rows whose nucleus is wider than `width` are sorted.
+    arXiv 1904.09751). As p > 0, the likeliest token stays. Rows whose nucleus is wider than `width` are sorted.
     """
     largest_BW, tokens_BW = logits_BV.topk(min(width, logits_BV.shape[1]), dim=1)
     probabilities_BW = (largest_BW - logits_BV.logsumexp(dim=1, keepdim=True)).exp()
     sums_BW = probabilities_BW.cumsum(dim=1)
     outside_BW = sums_BW - probabilities_BW >= p_B[:, None]
-    outside_BW[:, 0] = False
     kept_BV = torch.full_like(logits_BV, -torch.inf)
     kept_BV.scatter_(1, tokens_BW, largest_BW.masked_fill(outside_BW, -torch.inf))
     too_wide_B = (sums_BW[:, -1] < p_B) & (largest_BW.shape[1] < logits_BV.shape[1])

@@ -104,7 +104,8 @@ def main() -> None:
     if asked.what == "read":
         return read_back(asked.out, [Path(each) for each in asked.given])
     named = dict(each.split("=", 1) for each in asked.given)
-    read = {name: [json.loads(line) for line in Path(path).read_text().splitlines()] for name, path in named.items()}
+    # By line feeds alone: an answer may hold other signs that end a line.
+    read = {name: [json.loads(line) for line in Path(path).read_text().split("\n") if line] for name, path in named.items()}
     draw_sheet(asked.out, read, asked.facts, asked.corpus)
 
 

@@ -79,6 +79,13 @@ def test_aws_without_a_token_is_no_notice_and_no_silence(aws, service, status):
         aws.notice()
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_question_of_aws_that_fails_while_there_is_no_other_notice_is_an_error(aws, service, status):
+    service.says(ACTION, "", status)
+    with pytest.raises(MetadataError, match=f"instance-action answers with the status {status}"):
+        aws.notice()
+
+
 def test_a_question_that_fails_does_not_hide_the_answer_to_another(aws, service):
     service.says(ACTION, "", 500)
     service.says(REBALANCE, {"noticeTime": "2026-11-30T08:19:00Z"})
