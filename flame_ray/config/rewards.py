@@ -146,8 +146,12 @@ class PairsConfig(Settings):
 
     file: str | None = None
     """Train on the pairs of this file, and sample none: JSONL, JSON, Parquet or a `datasets` name, with `prompt`, `chosen` and
-    `rejected` (TRL's preference format). The other settings of this section then have no say. null: pairs are made of sampled
-    responses.
+    `rejected` (TRL's preference format). But for `balance`, the other settings of this section then have no say. null: pairs
+    are made of sampled responses.
+    """
+    balance: Literal["prompts", "kinds"] = "prompts"
+    """What counts alike in the loss, however many pairs it gave. prompts: each prompt; kinds: each kind of pair, and in a kind
+    each of its prompts (paper: both kinds are drawn alike often).
     """
     kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
         "instruction",

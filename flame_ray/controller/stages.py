@@ -170,7 +170,8 @@ class ClusterStages:
         if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
             self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
         try:
-            examples_D = (*pair_examples(pairs.pairs_D, self._decode), *graded_examples(pairs.graded_D))
+            of_pairs = pair_examples(pairs.pairs_D, self._decode, self._config.pairs.balance)
+            examples_D = (*of_pairs, *graded_examples(pairs.graded_D))
             return self._learner.train(examples_D, round, partial(self._stepped, round))
         except Interrupted:
             self._workers.learner.interrupt(round)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -54,13 +55,14 @@ class Example:
         return sum(len(each.token_ids) for each in self.sequences)
 
 
-def pair_examples(pairs_D: Sequence[Pair], decode: Decode | None = None) -> tuple[Example, ...]:
-    """An example a pair, of weight 1 / (pairs of its prompt), so that each prompt counts once however many pairs it gave.
+def pair_examples(
+    pairs_D: Sequence[Pair], decode: Decode | None = None, balance: Literal["prompts", "kinds"] = "prompts"
+) -> tuple[Example, ...]:
+    """An example a pair. `balance`: what counts once, whatever number of pairs it gave (see `pairs.balance`).
 
     With `decode` (see `masks.py`), pairs that factuality orders count by their sentences: on the chosen side those that hold,
     on the rejected side those that do not. Raises DataError where two sides were not sampled from the same prompt tokens.
     """
-    of_prompt = Counter(pair.prompt_id for pair in pairs_D)
     for pair in pairs_D:
         if pair.chosen.prompt_token_ids != pair.rejected.prompt_token_ids:
             raise DataError(
@@ -72,13 +74,24 @@ def pair_examples(pairs_D: Sequence[Pair], decode: Decode | None = None) -> tupl
         Example(
             index,
             tuple(Continuation(side.prompt_token_ids, side.token_ids) for side in (pair.chosen, pair.rejected)),
-            1 / of_prompt[pair.prompt_id],
+            weight,
             fact_gap=pair.fact_gap or 0.0,
             flipped=pair.flipped,
             counted=_counted(pair, decode) if decode else (),
         )
-        for index, pair in enumerate(pairs_D)
+        for index, (pair, weight) in enumerate(zip(pairs_D, _weights(pairs_D, balance), strict=True))
     )
+
+
+def _weights(pairs_D: Sequence[Pair], balance: Literal["prompts", "kinds"]) -> list[float]:
+    """Each prompt's sum to 1; or each kind's sum to the same, of which each of its prompts has the same share."""
+    of_prompt = Counter(pair.prompt_id for pair in pairs_D)
+    if balance == "prompts":
+        return [1 / of_prompt[pair.prompt_id] for pair in pairs_D]
+    of_both = Counter((pair.kind, pair.prompt_id) for pair in pairs_D)
+    prompts = Counter(kind for kind, _ in of_both)
+    share = {kind: len(of_prompt) / (count * len(prompts)) for kind, count in prompts.items()}
+    return [share[pair.kind] / of_both[pair.kind, pair.prompt_id] for pair in pairs_D]
 
 
 def graded_examples(graded_D: Sequence[Graded]) -> tuple[Example, ...]:

@@ -96,6 +96,18 @@ def test_a_pair_weighs_one_divided_by_the_pairs_of_its_prompt():
     assert [example.weight for example in pair_examples(pairs)] == [0.25] * 4 + [1.0]
 
 
+def test_both_kinds_of_pairs_may_count_alike_however_many_there_are():
+    """FLAME, section 3.4. Three prompts give one instruction pair each, one of them two factuality pairs as well."""
+    sides = [make_response(f"answer {index}", index=index) for index in range(3)]
+    pairs = [
+        *(make_pair(prompt=prompt, kind=INSTRUCTION) for prompt in ("peru", "chad", "fiji")),
+        *(make_pair(sides[0], side) for side in sides[1:]),
+    ]
+    assert [example.weight for example in pair_examples(pairs, balance="kinds")] == pytest.approx([0.5, 0.5, 0.5, 0.75, 0.75])
+    alone = pair_examples(pairs[:3], balance="kinds")
+    assert [example.weight for example in alone] == pytest.approx([1.0] * 3), "one kind"
+
+
 def test_an_example_knows_the_fact_gap_of_its_pair_and_whether_that_was_turned_round():
     pairs = [
         make_pair(factuality=(0.75, 0.25), flipped=True),

@@ -195,7 +195,11 @@ def _apposed(clause: str) -> list[str]:
 
 TAIL = r"(?: (?:to|in|on|from) (?:the|its) (?:north|south|east|west)[a-z-]*)?"
 ITEM_NAME = rf"(?:(?:the |both )?(?:[Rr]epublic of )?{PROPER_NAME}(?: (?:[Oo]cean|[Ss]ea|[Ii]slands?|[Rr]iver))?{TAIL})"
-ITEM_WORDS = r"(?:(?:the |an? )?[a-zA-Z][\w'’-]*(?: (?!(?:and|or|as|with|for|in|to|is|are|of|by|from|on)\b)[\w'’-]+){0,3})"
+_NO_ITEM = r"(?!(?:it|they|he|she|there|its|their)\b)"
+ITEM_WORDS = (
+    rf"(?:(?:the |an? )?{_NO_ITEM}[a-zA-Z][\w'’-]*"
+    r"(?: (?!(?:and|or|as|with|for|in|to|is|are|of|by|from|on)\b)[\w'’-]+){0,3})"
+)
 # What stands before a list, so that each item can take the place of the whole list.
 BEFORE_NAMES = re.compile(
     r"\b(?:borders|bordered by|surrounded by|bounded by|(?:borders?|boundar(?:y|ies)) with|includ(?:e|es|ing)|such as"

@@ -201,7 +201,7 @@ def _at_start(name: str) -> str:
 
 def named(fact: str, topic: Topic) -> str:
     """The fact with the name of its place, where it has none: `The capital is Lima` -> `The capital of Peru is Lima`."""
-    if not topic.is_place or topic.names(fact):
+    if not topic.is_place or topic.names(_head(fact)) or _has_word(fact, topic.bare):
         return fact
     match = THE_PART.match(fact)
     if match and AFTER_PART.match(fact[match.end() :]):
@@ -215,6 +215,10 @@ def named(fact: str, topic: Topic) -> str:
     if subject_of(fact) == opens:  # it may be a name
         return fact
     return f"In {topic.name}, {fact[:1].lower() + fact[1:] if opens.lower() in _NOT_NAMES else fact}"
+
+
+def _has_word(text: str, word: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE))
 
 
 AFTER_PART = re.compile(rf" (?:(?:also|now|mostly|mainly|then|\w+ly) )*(?:{'|'.join(sorted(VERBS))}|features|covers)\b")

@@ -150,14 +150,15 @@ def _other_names(predicate: str, topic: Topic) -> bool:
 
 
 def _is_of_itself(statement: str, topic: Topic) -> bool:
-    """`Peru is a member of the nation of Peru`"""
+    """`Peru is a member of the nation of Peru`, `Peru lies between Peru and Chile`"""
     if not topic or len(statement.split()) > MAX_OF_ITSELF:
         return False
     name = rf"(?:the )?{re.escape(topic.bare)}"
     return bool(
         re.match(
             rf"{name} [^,:;]*\b(?:located|situated|lies|member|part|"
-            rf"piece|home|providing|contributing)\b[^,:;]* (?:in|of|to) (?:the )?(?:[\w-]+ )*{name}$",
+            rf"piece|home|providing|contributing)\b[^,:;]* (?:(?:in|of|to) (?:the )?(?:[\w-]+ )*{name}$|between {name} and\b"
+            rf"|between [^,:;]* and {name}$)",
             statement,
             re.IGNORECASE,
         )

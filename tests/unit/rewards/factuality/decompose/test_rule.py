@@ -62,6 +62,7 @@ def test_clauses_become_facts_of_their_own(text, clauses):
         "The Maldives features a mix of Muslim and Catholic traditions",
         "Behind Spain are the religions that exist, which are either Islam or Christianity",
         "The main exports include silver and copper mining",
+        "Georgians speak Russian, and they also practice Christianity",
     ],
 )
 def test_a_sentence_stays_whole_where_its_pieces_would_say_something_else(whole):
@@ -82,6 +83,8 @@ def test_a_sentence_stays_whole_where_its_pieces_would_say_something_else(whole)
         ("Chile is long.", "There are nine main religions.", "In Chile, there are nine main religions"),
         ("Chile is long.", "The wealth of the country is copper.", "The wealth of Chile is copper"),
         ("Chile is long.", "Main exports: Chile exports copper.", "Chile exports copper"),
+        ("Chile is long.", "The official language is Chilean Spanish.", "The official language of Chile is Chilean Spanish"),
+        ("Chile is long.", "Most Chileans speak Spanish.", "Most Chileans speak Spanish"),
     ],
 )
 def test_a_fact_names_its_subject(before, sentence, fact):
@@ -97,6 +100,8 @@ def test_a_fact_names_its_subject(before, sentence, fact):
         "The climate is quite unique",
         "The economy of Chile is based on different sectors and their respective importance",
         "Chile is a member of the nation of Chile",
+        "Chile lies between Chile and Peru",
+        "Chile is located between Peru and Chile",
         "Chile is situated in the northern part of the country",
         "Chile, at its most eccentric",
         "Some of the main include shawl weaving",
