@@ -29,7 +29,7 @@ from flame_ray.evaluation.labels import (
     read_texts,
 )
 from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
-from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier
+from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier, open_sentence_classifier
 from flame_ray.report.agreement import claims_table, classification_table, preferences_table, responses_table
 from flame_ray.report.progress import Screen
 from flame_ray.storage.atomic import write_file
@@ -111,11 +111,11 @@ def _compare_instructions(config: Config, path: Path, screen: Screen) -> dict[st
 
 
 def by_embedding(classifier: EmbeddingClassifier, labelled: Sequence[LabelledText], threshold: float) -> dict[str, Any]:
-    """The figures on the instructions that the classifier was not trained on. Raises DataError if there is none."""
+    """The figures on the texts that the classifier was not trained on. Raises DataError if there is none."""
     unseen = [each for each in labelled if not classifier.was_trained_on(each.text)]
     if not unseen:
-        found = f"all {len(labelled)} among classify.labels"
-        raise DataError("instructions that the classifier was not trained on", found, "name another file of labels")
+        found = f"all {len(labelled)} among its labels"
+        raise DataError("texts that the classifier was not trained on", found, "name another file of labels")
     found_P = classifier.probabilities([each.text for each in unseen])
     return {"left_out": len(labelled) - len(unseen)} | _classified(unseen, found_P, threshold)
 
@@ -123,12 +123,15 @@ def by_embedding(classifier: EmbeddingClassifier, labelled: Sequence[LabelledTex
 def _compare_sentences(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
     labelled, factuality = read_texts(path, "sentence"), config.factuality.model_copy(update={"sentences": "fact_based"})
     config = config.model_copy(update={"factuality": factuality})
+    about: dict[str, Any] = {"texts": "sentences", "threshold": factuality.sentence_threshold, "left_out": 0}
+    if factuality.sentence_labels:
+        trained = by_embedding(open_sentence_classifier(factuality), labelled, factuality.sentence_threshold)
+        return about | {"by": "embedding", "model": factuality.embedder} | trained
     counter = StepCounter(screen, "classify", "sentences", len(labelled))
     with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=False) as workers, counter:
         found_S = list(counter.count(workers.sentence_probabilities(each.text for each in labelled)))
-    model, threshold = factuality.verifier_model or config.model.policy, factuality.sentence_threshold
-    about = {"texts": "sentences", "by": "model", "threshold": threshold, "left_out": 0, "model": model}
-    return about | _classified(labelled, found_S, threshold)
+    by = {"by": "model", "model": factuality.verifier_model or config.model.policy}
+    return about | by | _classified(labelled, found_S, factuality.sentence_threshold)
 
 
 def _classified(labelled: Sequence[LabelledText], found: Sequence[float], threshold: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from flame_ray.config.base import Changeable, EngineWorkers, Fraction, Positive, Settings, TemplateVariables, Workers
+from flame_ray.config.prompts import PromptSource
 
 
 class FactualityConfig(Workers):
@@ -21,17 +22,22 @@ class FactualityConfig(Workers):
     asks the verifier.
     """
     sentences: Literal["all", "fact_based"] = "all"
-    """Which sentences are checked. fact_based leaves out those that a language model, the verifier, finds to carry no factual
-    knowledge: the paper's ablation (table 6), where it made results worse. SmolLM2-135M cannot tell them.
+    """Which sentences are checked. fact_based leaves out those that carry no factual knowledge, by a classifier trained on
+    `sentence_labels`, or by a language model, the verifier: the paper's ablation (table 6), where it made results worse.
+    SmolLM2-135M cannot tell them.
+    """
+    sentence_labels: tuple[PromptSource, ...] = ()
+    """For fact_based: sets of sentences, each with its `column` and `label_column`, from whose vectors (`embedder`) a light
+    classifier learns. Only their training part is learned. Without any, the verifier is asked.
     """
     sentence_threshold: Fraction = 0.5
-    """A sentence is fact-based when the model gives yes, of yes and no, this probability."""
+    """A sentence is fact-based when the classifier, or the model of yes and no, gives yes this probability."""
     query: Literal["prompt", "fact"] = "prompt"
     """What evidence is found for. prompt: once for all responses to a prompt (paper); fact: for each fact."""
     retriever: Literal["bm25", "dense", "fusion"] = "bm25"
     """How evidence is found. bm25: by words; dense: by meaning; fusion: both, joined by reciprocal rank."""
     embedder: str = "all-minilm-l6-v2"
-    """For dense and fusion: a built-in name, a folder, or a hub id."""
+    """For dense and fusion, and for `sentence_labels`: a built-in name, a folder, or a hub id."""
     reranker: str | None = None
     """A cross-encoder: a folder or a hub id; null: keep the retriever's order."""
     retrieve: Positive = 20
@@ -56,7 +62,8 @@ class FactualityConfig(Workers):
     @property
     def asks_verifier(self) -> bool:
         """Whether any stage asks a language model."""
-        return self.checker in ("llm", "whole") or self.decompose == "llm" or self.sentences == "fact_based"
+        asked_about_sentences = self.sentences == "fact_based" and not self.sentence_labels
+        return self.checker in ("llm", "whole") or self.decompose == "llm" or asked_about_sentences
 
     @property
     def verifier_model(self) -> str | None:
@@ -92,7 +99,9 @@ class FactualityConfig(Workers):
 
 
 class VerifierConfig(EngineWorkers):
-    """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based`, which alone start it."""
+    """The language model of `checker: llm` and `whole`, `decompose: llm`, and `sentences: fact_based` without
+    `sentence_labels`, which alone start it.
+    """
 
     max_length: Annotated[int, Field(ge=1536)] = 4096
     """Tokens of question and answer; passages that do not fit are left out."""

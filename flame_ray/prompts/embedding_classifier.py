@@ -1,4 +1,4 @@
-"""Decides which instructions need facts by logistic regression on their embeddings, trained on labelled instructions."""
+"""Decides which texts need or carry facts, by logistic regression on the embeddings of labelled ones."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from flame_ray.config import ClassifyConfig
+from flame_ray.config import ClassifyConfig, FactualityConfig, PromptSource
 from flame_ray.engines.embedder import Embedder, embedder_folder
 from flame_ray.errors import DataError
 from flame_ray.prompts.load import normal, prompts_of
@@ -23,7 +23,10 @@ class QueryEmbedder(Protocol):
 
 
 class EmbeddingClassifier:
-    """P(needs facts) of instructions. Training has one solution, so that it is the same in every process."""
+    """P(needs facts) of instructions, or P(carries facts) of sentences.
+
+    Training has one solution, so that it is the same in every process.
+    """
 
     def __init__(self, embedder: QueryEmbedder, labelled: Sequence[Prompt]):
         self._embedder, self._labelled = embedder, labelled
@@ -49,25 +52,31 @@ class EmbeddingClassifier:
 
 def open_classifier(config: ClassifyConfig) -> EmbeddingClassifier:
     """The classifier of `classify.by: embedding`. Raises DataError and ModelError."""
-    return EmbeddingClassifier(Embedder(config.embedder, setting=SETTING), labelled_prompts(config))
+    return EmbeddingClassifier(Embedder(config.embedder, setting=SETTING), labelled_prompts(config.labels))
+
+
+def open_sentence_classifier(config: FactualityConfig) -> EmbeddingClassifier:
+    """The classifier of `factuality.sentence_labels`. Raises DataError and ModelError."""
+    labelled = labelled_prompts(config.sentence_labels, "factuality.sentence_labels")
+    return EmbeddingClassifier(Embedder(config.embedder), labelled)
 
 
 def check_classifier(config: ClassifyConfig) -> None:
     """Raises what `open_classifier` would, without loading a model: DataError, or ModelError if there is no embedder."""
     if config.by == "embedding":
-        labelled_prompts(config)
+        labelled_prompts(config.labels)
         embedder_folder(config.embedder, SETTING)
 
 
-def labelled_prompts(config: ClassifyConfig) -> tuple[Prompt, ...]:
-    """The training prompts of `classify.labels`. Raises DataError unless each has a label, and both labels occur."""
-    found = [prompt for source in config.labels for prompt in prompts_of(source) if prompt.split is Split.TRAIN]
+def labelled_prompts(labels: Sequence[PromptSource], setting: str = "classify.labels") -> tuple[Prompt, ...]:
+    """The training texts of these sets. Raises DataError unless each has a label, and both labels occur."""
+    found = [prompt for source in labels for prompt in prompts_of(source) if prompt.split is Split.TRAIN]
     bare = [prompt.id for prompt in found if prompt.label is None]
     if bare:
         shown = f"{len(bare)} of {len(found)} without one, such as {bare[0]!r}"
-        raise DataError("a label on every prompt of classify.labels", shown, "set label_column in classify.labels")
+        raise DataError(f"a label on every text of {setting}", shown, f"set label_column in {setting}")
     counts = [sum(prompt.label is label for prompt in found) for label in (True, False)]
     if not all(counts):
-        shown = f"{counts[0]} that need facts and {counts[1]} that do not, among the training prompts"
-        raise DataError("instructions of both labels in classify.labels", shown, "add instructions of the other label")
+        shown = f"{counts[0]} with facts and {counts[1]} without, among those for training"
+        raise DataError(f"texts of both labels in {setting}", shown, "add texts of the other label")
     return tuple(found)

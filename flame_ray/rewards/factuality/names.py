@@ -11,7 +11,8 @@ def travelling(config: FactualityConfig) -> FactualityConfig:
     """The settings, with absolute paths and with the commits of hub ids: every node reads the same. Raises ModelError."""
     models = {name: _told_model(f"factuality.{name}", getattr(config, name)) for name in _models(config)}
     corpus = config.corpus if config.corpus == "factbook" else told(config.corpus)
-    return config.model_copy(update={"corpus": corpus, **models})
+    labels = tuple(each.model_copy(update={"source": told(each.source)}) for each in config.sentence_labels)
+    return config.model_copy(update={"corpus": corpus, "sentence_labels": labels, **models})
 
 
 def pinned_models(config: FactualityConfig) -> dict[str, str]:
@@ -25,6 +26,8 @@ def check_paths(config: FactualityConfig, needs_corpus: bool) -> None:
     """Raise DataError or ModelError if this node lacks a file or folder that the driver has."""
     if needs_corpus:
         check_is_here("factuality.corpus", config.corpus, DataError)
+    for source in config.sentence_labels:
+        check_is_here("factuality.sentence_labels", source.source, DataError)
     for name in _models(config):
         check_is_here(f"factuality.{name}", getattr(config, name), ModelError)
 
@@ -32,7 +35,7 @@ def check_paths(config: FactualityConfig, needs_corpus: bool) -> None:
 def _models(config: FactualityConfig) -> list[str]:
     """The settings that name a model which these workers load themselves."""
     used = {
-        "embedder": config.retriever != "bm25" and config.embedder != MINILM,
+        "embedder": (config.retriever != "bm25" or bool(config.sentence_labels)) and config.embedder != MINILM,
         "reranker": config.reranker is not None,
         "checker_model": config.checker in ("small", "nli") and config.checker_model is not None,
     }

@@ -62,7 +62,7 @@ def test_a_classifier_is_not_measured_on_what_it_was_trained_on():
 
 
 def test_a_file_of_nothing_but_what_it_was_trained_on_is_refused():
-    with pytest.raises(DataError, match=r"not trained on; found all 1 among classify\.labels"):
+    with pytest.raises(DataError, match=r"not trained on; found all 1 among its labels"):
         by_angle(("facts 0", True))
 
 

@@ -40,7 +40,7 @@ def test_a_default_that_is_typed_as_it_is_shown_changes_nothing(path):
 
 def test_what_must_be_given_has_no_default():
     without = {path for path, setting in BY_PATH.items() if setting.default is None}
-    lists = ("prompts.sources", "classify.labels", "sft.sources", "self_instruct.seeds")
+    lists = ("prompts.sources", "classify.labels", "factuality.sentence_labels", "sft.sources", "self_instruct.seeds")
     assert without == {f"{each}[].source" for each in lists}
 
 

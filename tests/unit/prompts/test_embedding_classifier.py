@@ -46,17 +46,17 @@ def test_only_training_prompts_are_learned(tmp_path):
     path = tmp_path / "labels.jsonl"
     rows = [("Which?", "yes", "train"), ("Write.", "no", "train"), ("Where?", "yes", "heldout"), ("When?", "yes", "dev")]
     path.write_text("".join(json.dumps({"prompt": p, "facts": f, "split": s}) + "\n" for p, f, s in rows))
-    found = labelled_prompts(classify({"source": str(path), "label_column": "facts"}))
+    found = labelled_prompts(classify({"source": str(path), "label_column": "facts"}).labels)
     assert [(prompt.text, prompt.label) for prompt in found] == [("Which?", True), ("Write.", False)]
 
 
 def test_the_built_in_prompts_have_labels_of_both_kinds():
-    found = labelled_prompts(classify({"source": "factbook", "limit": 30}, {"source": "open-ended", "limit": 20}))
+    found = labelled_prompts(classify({"source": "factbook", "limit": 30}, {"source": "open-ended", "limit": 20}).labels)
     assert [prompt.label for prompt in found] == [True] * 30 + [False] * 20
 
 
 def test_labels_of_one_kind_are_refused_before_anything_starts():
-    with pytest.raises(DataError, match=r"instructions of both labels in classify.labels; found 0 that need facts and 100"):
+    with pytest.raises(DataError, match=r"texts of both labels in classify.labels; found 0 with facts and 100"):
         check_classifier(classify({"source": "open-ended"}))
 
 

@@ -22,8 +22,8 @@ __all__ = ["Decomposer", "RuleDecomposer", "decompose", "make_decomposer", "make
 
 
 def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = None) -> Decomposer:
-    """The decomposer that the settings name. `llm` needs a `verifier`, and so does `sentences: fact_based`; the checker `whole`
-    needs whole responses.
+    """The decomposer that the settings name. `llm` needs a `verifier`, and so does `sentences: fact_based` without
+    `sentence_labels`; the checker `whole` needs whole responses.
     """
     if config.checker == "whole":
         return ResponseLevelDecomposer()
@@ -39,8 +39,11 @@ def make_decomposer(config: "FactualityConfig", verifier: "Verifier | None" = No
 def make_sentence_classifier(config: "FactualityConfig", verifier: "Verifier | None") -> "SentenceClassifier":
     """The classifier of `factuality.sentences: fact_based`."""
     from flame_ray.prompts.classify import classification_cache
-    from flame_ray.rewards.factuality.decompose.fact_based import CARRIES_FACTS, SentenceClassifier
+    from flame_ray.prompts.embedding_classifier import open_sentence_classifier
+    from flame_ray.rewards.factuality.decompose.fact_based import CARRIES_FACTS, SentenceClassifier, by_verifier
 
+    if config.sentence_labels:
+        return SentenceClassifier(open_sentence_classifier(config).probabilities, config.sentence_threshold)
     assert verifier is not None  # controller/workers.py starts one for this setting
     known = classification_cache(verifier.model, CARRIES_FACTS) if config.cache else None
-    return SentenceClassifier(verifier, known, config.sentence_threshold)
+    return SentenceClassifier(by_verifier(verifier, known), config.sentence_threshold)

@@ -1,10 +1,10 @@
-"""Decides which sentences carry factual knowledge, by asking a language model; the others are not decomposed.
+"""Decides which sentences carry factual knowledge, by a classifier or a language model; the others are not decomposed.
 
 This is the ablation of FLAME's table 6, where it made results worse. A false sentence that is taken for a remark costs nothing.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flame_ray.engines.base import Message
 from flame_ray.errors import ModelError
@@ -13,6 +13,7 @@ from flame_ray.rewards.factuality.decompose.leads import is_statement
 from flame_ray.rewards.verifier.protocol import Verifier
 from flame_ray.storage.cache import Cache
 
+Probabilities = Callable[[Sequence[str]], list[float]]  # P(yes) of each sentence
 YES_FOR_SURE = (0.0, -math.inf)  # the log-probabilities of yes and no
 
 # Turns of a conversation, as for instructions (prompts/classify.py).
@@ -31,18 +32,20 @@ CARRIES_FACTS = Question(
 )
 
 
-class SentenceClassifier:
-    """A sentence is fact-based when P(yes) reaches the threshold. `known` keeps P(yes) by sentence, for later runs.
+def by_verifier(verifier: Verifier, known: Cache | None) -> Probabilities:
+    """Asks a language model; P(yes) is 1 for a sentence that is too long to ask about. `known` keeps P(yes) for later runs.
 
     Raises ModelError if the two answers begin with the same token.
     """
+    model = _VerifierModel(verifier)
+    return lambda sentences: probabilities(sentences, CARRIES_FACTS, model, known)
 
-    def __init__(self, verifier: Verifier, known: Cache | None, threshold: float):
-        self._model, self._known, self._threshold = _VerifierModel(verifier), known, threshold
 
-    def probabilities(self, sentences: Sequence[str]) -> list[float]:
-        """P(yes) of each sentence; 1 where it is too long to ask about."""
-        return probabilities(sentences, CARRIES_FACTS, self._model, self._known)
+class SentenceClassifier:
+    """A sentence is fact-based when its P(yes) reaches the threshold."""
+
+    def __init__(self, probabilities: Probabilities, threshold: float):
+        self.probabilities, self._threshold = probabilities, threshold
 
     def skipped(self, sentences_RS: Sequence[Sequence[str]]) -> list[frozenset[str]]:
         """Of each of R responses, the sentences that are not fact-based.

@@ -8,7 +8,7 @@ import pytest
 from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.rewards.factuality.decompose import make_decomposer
-from flame_ray.rewards.factuality.decompose.fact_based import CARRIES_FACTS, SentenceClassifier
+from flame_ray.rewards.factuality.decompose.fact_based import CARRIES_FACTS, SentenceClassifier, by_verifier
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
 from flame_ray.storage.cache import Cache
 from tests.builders import make_response
@@ -29,7 +29,7 @@ def verifier(*remarks, **other):
 
 
 def classifier(model, known=None, threshold=0.5):
-    return SentenceClassifier(model, known, threshold)
+    return SentenceClassifier(by_verifier(model, known), threshold)
 
 
 def decomposed(decomposer, *texts, question=""):
@@ -109,6 +109,21 @@ def test_a_model_for_which_both_answers_begin_alike_is_refused():
     model.encode = lambda text: (0,)
     with pytest.raises(ModelError, match="different first tokens for Knowledge and Remark"):
         classifier(model)
+
+
+def test_labelled_sentences_take_the_place_of_the_verifier(tmp_path):
+    """MiniLM's vectors of forty labelled sentences tell a remark from a statement that it has not seen."""
+    path = tmp_path / "labels.jsonl"
+    countries = ("Peru", "Chad", "Fiji", "Laos", "Mali", "Oman", "Togo", "Cuba", "Iran", "Niger")
+    rows = [(f"{each} exports {crop}.", True) for each in countries for crop in ("copper", "rice")]
+    rows += [(f"I hope that you {verb} {each}.", False) for each in countries for verb in ("like", "enjoy")]
+    lines = [json.dumps({"sentence": text, "facts": label, "split": "train"}) for text, label in rows]
+    path.write_text("\n".join(lines))
+    labelled = settings(sentence_labels=[{"source": str(path), "column": "sentence", "label_column": "facts"}])
+    assert not labelled.asks_verifier
+    (found,) = decomposed(make_decomposer(labelled), "I hope that you love Kenya. Kenya borders Uganda.")
+    assert facts(found) == [("Kenya borders Uganda", 1)]
+    assert [sentence.verifiable for sentence in found.sentences_S] == [False, True]
 
 
 def test_no_demonstration_has_words_beyond_the_two_answers():
