@@ -13,7 +13,7 @@ from flame_ray.prompts.load import normal, prompts_of
 from flame_ray.types import Prompt, Split
 
 PENALTY = 0.1  # of the squared weights; a unit vector's components are small, so that a penalty of 1 would hold them near 0
-SETTING = "classify.embedder"
+SETTING, LABELS = "classify.embedder", "classify.labels"
 
 
 class QueryEmbedder(Protocol):
@@ -61,13 +61,14 @@ def check_classifier(config: ClassifyConfig) -> None:
 
 def labelled_prompts(config: ClassifyConfig) -> tuple[Prompt, ...]:
     """The training prompts of `classify.labels`. Raises DataError unless each has a label, and both labels occur."""
-    found = [prompt for source in config.labels for prompt in prompts_of(source) if prompt.split is Split.TRAIN]
+    read = (prompt for source in config.labels for prompt in prompts_of(source, LABELS))
+    found = [prompt for prompt in read if prompt.split is Split.TRAIN]
     bare = [prompt.id for prompt in found if prompt.label is None]
     if bare:
         shown = f"{len(bare)} of {len(found)} without one, such as {bare[0]!r}"
-        raise DataError("a label on every prompt of classify.labels", shown, "set label_column in classify.labels")
+        raise DataError(f"a label on every prompt of {LABELS}", shown, f"set label_column in {LABELS}")
     counts = [sum(prompt.label is label for prompt in found) for label in (True, False)]
     if not all(counts):
         shown = f"{counts[0]} that need facts and {counts[1]} that do not, among the training prompts"
-        raise DataError("instructions of both labels in classify.labels", shown, "add instructions of the other label")
+        raise DataError(f"instructions of both labels in {LABELS}", shown, "add instructions of the other label")
     return tuple(found)
