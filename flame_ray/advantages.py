@@ -14,7 +14,7 @@ from dataclasses import replace
 from statistics import fmean, pstdev
 
 from flame_ray.config import PairsConfig
-from flame_ray.pairs import build_pairs, compact_graded
+from flame_ray.pairs import NO_FACTS, build_pairs, compact_graded
 from flame_ray.types import FACTUALITY, TERNARY, FactScore, Graded, Missing, PairSet, Response, ScoredGroup, ScoredResponse
 
 
@@ -43,6 +43,8 @@ def grade(groups_P: Iterable[ScoredGroup], config: PairsConfig) -> PairSet:
             counts.update(scored.response.truncated for scored in group.scored_G)
             if group.prompt.fact_based:
                 yield from _graded(list(_rewarded(group, config, dropped)), dropped)
+            else:
+                dropped[f"{TERNARY}: {NO_FACTS}"] += 1
 
     graded_D = sorted(compact_graded(graded()), key=lambda each: each.prompt_id)
     return PairSet((), dict(sorted(dropped.items())), counts.total(), counts[True], tuple(graded_D))

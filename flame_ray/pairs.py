@@ -1,9 +1,9 @@
 """Turns scored responses into preference pairs (FLAME, section 4.3).
 
 A kind of pair has the name of the reward that orders it: `instruction` by RM_IF, `factuality` by RM_fact, `weighted` by
-RM_IF + w RM_fact. For each kind, a prompt gives the response with the highest score as chosen and the one with the lowest as
-rejected, or a reason why not; factuality may give several pairs, up to every two responses over a gap (table 7). A response
-that the token limit cut off is never chosen.
+RM_IF + w RM_fact where a prompt needs facts. For each kind, a prompt gives the response with the highest score as chosen and
+the one with the lowest as rejected, or a reason why not; factuality may give several pairs, up to every two responses over a
+gap (table 7). A response that the token limit cut off is never chosen.
 """
 
 import itertools
@@ -33,6 +33,7 @@ from flame_ray.types import (
 Rank = tuple[float, float]  # the score, and what decides between equal scores
 Ranked = tuple[Rank, ScoredResponse]
 Filter = Callable[[ScoredResponse, ScoredResponse, PairsConfig], str | None]  # chosen and rejected -> why they are no pair
+NO_FACTS = "prompt needs no facts"
 ROUNDING = 1e-9  # 10/10 - 9/10 must count as a gap of 0.1
 
 
@@ -100,13 +101,16 @@ def _all_pairs(groups_P: Iterable[ScoredGroup], config: PairsConfig, dropped: Co
     rules = _rules(config)
     for group in groups_P:
         usable_G = _usable(group.scored_G, config, dropped)
-        for kind, rule in rules.items():
-            if not _applies(kind, group):
-                continue
-            made, reason = _pairs(kind, rule, usable_G, config)
+        applying = {kind: rule for kind, rule in rules.items() if _applies(kind, group)}
+        is_alone = set(rules) == {FACTUALITY}  # beside another kind, no such pair is expected of a prompt that needs no facts
+        if is_alone and not group.prompt.fact_based:
+            dropped[f"{FACTUALITY}: {NO_FACTS}"] += 1
+        for kind, rule in applying.items():
+            orders = _orders(kind, group)
+            made, reason = _pairs(orders, rule, usable_G, config)
             yield from made
             if reason:
-                dropped[f"{kind}: {reason}"] += 1
+                dropped[f"{orders}: {reason}"] += 1
 
 
 def compact(pairs_D: Iterable[Pair]) -> Iterator[Pair]:
@@ -167,6 +171,12 @@ def _applies(kind: str, group: ScoredGroup) -> bool:
         return False
     reward = INSTRUCTION if kind == WEIGHTED else kind
     return all(reward in scored.rewards for scored in group.scored_G)
+
+
+def _orders(kind: str, group: ScoredGroup) -> str:
+    """What orders the pairs of a prompt: a weighted sum is the judge's score alone where no facts are checked."""
+    is_checked = any(FACTUALITY in scored.rewards for scored in group.scored_G)
+    return INSTRUCTION if kind == WEIGHTED and not is_checked else kind
 
 
 def _usable(scored_G: Sequence[ScoredResponse], config: PairsConfig, dropped: Counter[str]) -> list[ScoredResponse]:
@@ -268,11 +278,9 @@ def _rank(reward: str, scored: ScoredResponse, config: PairsConfig) -> Rank | No
 
 
 def _weighted_rank(scored: ScoredResponse, config: PairsConfig) -> Rank | None:
-    """RM_IF + w RM_fact (FLAME, table 7); RM_IF alone where the prompt needs no facts. None if a reward that it needs is."""
+    """RM_IF + w RM_fact (FLAME, table 7). None if one of them is."""
     judged, checked = _rank(INSTRUCTION, scored, config), _rank(FACTUALITY, scored, config)
-    if FACTUALITY not in scored.rewards or judged is None:
-        return judged
-    return None if checked is None else (judged[0] + config.fact_weight * checked[0], checked[1])
+    return None if judged is None or checked is None else (judged[0] + config.fact_weight * checked[0], checked[1])
 
 
 def _fact_rank(score: FactScore, config: PairsConfig) -> Rank | None:

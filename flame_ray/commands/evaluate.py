@@ -40,6 +40,7 @@ from flame_ray.engines.models import (
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
+from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
 from flame_ray.evaluation.suites.lengths import length_values, lengths
 from flame_ray.evaluation.suites.pairwise import reasoned_messages
@@ -191,7 +192,8 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
         "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
     }
     if suite.measure.needs == "facts":
-        counting = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
+        counting: dict[str, Any] = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
+        counting |= {"as_safe": True} if suite.measure == FactMeasure(as_safe=True) else {}
         made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
     if suite.measure.needs == "comparison":
         how = {
@@ -262,7 +264,8 @@ def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config
         if isinstance(suite, HarnessSuite):
             check_installed()
             continue
-        check_prompts(model.base.folder, suite.prompts_P, config.model, config.suites.max_tokens)
+        limits = "suites.max_length", "suites.max_tokens"
+        check_prompts(model.base.folder, suite.prompts_P, config.model, config.suites.max_tokens, settings=limits)
         if suite.only_fact_based:
             check_classifier(config.classify)
         if suite.corpus is not None:

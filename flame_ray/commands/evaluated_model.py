@@ -4,8 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from flame_ray.cluster.submitted import require_lasting
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import parse_config
@@ -44,7 +42,7 @@ def find_model(name: str, config: Config) -> tuple[EvaluatedModel, Config]:
     if run is None:
         base = look_up(name, config.model, "MODEL")
         return EvaluatedModel(name, base, None, fingerprint(base.folder)), config
-    began = parse_config(yaml.safe_load(run.storage.read(CONFIG)), run.storage.at(CONFIG))
+    began = parse_config(run.settings(), run.storage.at(CONFIG))
     fields = ("policy", "revision", "dtype", "trust_remote_code", "chat_template", "chat_template_kwargs")
     kept = {field: getattr(began.model, field) for field in fields}
     config = config.model_copy(update={"model": config.model.model_copy(update=kept)})

@@ -1,7 +1,7 @@
 """`flame-ray reproduce`: tables of the FLAME paper, ours beside the paper's, from one store that all of them share.
 
 Jobs run one after another. What the store has is not done again, and what was begun is resumed. What fails leaves its rows
-without figures and with the reason.
+without figures and with the reason, and the command ends with an error once the tables are printed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from flame_ray.commands.run import run
 from flame_ray.commands.sft import sft
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
-from flame_ray.errors import FlameError, Interrupted
+from flame_ray.errors import ConfigError, FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.data import data_path
 from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep
@@ -33,6 +33,7 @@ from flame_ray.reproduction.tables import AGREEMENT, tables_named
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
+AFTER_FAILURE = "correct what each says, and give the same command again: what is done is kept"
 FIGURE = "figure-1"
 LABELLED = "python tests/benchmarks/convert.py factscore makes it of FActScore's labelled answers"
 Train = Callable[[Config, Console, str | None], Any]  # settings, where to print, and the id of the run to resume
@@ -70,7 +71,10 @@ class Commands:
 def reproduce(
     request: ReproduceRequest, console: Console, tables: Console, commands: Commands | None = None
 ) -> list[FilledTable]:
-    """The tables, which are also written and printed. Raises Interrupted, and leaves what is done in the store."""
+    """The tables, which are also written and printed. Raises Interrupted, and leaves what is done in the store.
+
+    Raises the first failure after that, with all others in its words, if it was to start jobs and a figure is missing.
+    """
     chosen = list(dict.fromkeys(table for name in request.tables for table in tables_named(name)))
     check_out_folder(request.out)
     check_out_folder(request.store)
@@ -78,15 +82,19 @@ def reproduce(
     plan = Plan(scale, request.seeds, request.load)
     planned = [plan.add(table) for table in chosen]
     absent = absent_data(plan)
+    reasons = {suite: str(error) for suite, error in absent.items()}
+    failed: dict[str, FlameError] = {}
     if not request.only_print:
         with interruptible(AFTER_INTERRUPT):
-            Carrier(store, commands or Commands(), absent, console, tables).carry_out(plan)
+            failed = Carrier(store, commands or Commands(), reasons, console, tables).carry_out(plan)
 
     def find(key: str) -> Found:
-        return found_in(store, plan, key, absent)
+        return found_in(store, plan, key, reasons)
 
     filled = [fill(each, find, store.values) for each in planned]
     write_tables(filled, scale, request.out, tables)
+    if not request.only_print:
+        raise_failures(failed, absent, filled)
     return filled
 
 
@@ -96,15 +104,17 @@ class Carrier:
     def __init__(self, store: Store, commands: Commands, absent: Mapping[str, str], console: Console, tables: Console):
         self._store, self._commands, self._absent = store, commands, absent
         self._console, self._tables = console, tables
+        self._failed: dict[str, FlameError] = {}
 
-    def carry_out(self, plan: Plan) -> None:
-        """All jobs that can be done. One that fails keeps its reason, and those that need it are left out."""
+    def carry_out(self, plan: Plan) -> dict[str, FlameError]:
+        """Does all jobs that can be done, and returns the failures by the jobs' keys. What needs such a job is left out."""
         for place, job in enumerate(plan.jobs.values(), start=1):
             if self._can_do(job, plan):
                 jobs = (job, *(each for each in plan.beside(job) if self._can_do(each, plan)))
                 names = ", ".join(each.key for each in jobs)
                 self._console.print(f"job {place} of {len(plan.jobs)}: {names}", markup=False, highlight=False, soft_wrap=True)
                 self._carry_out(jobs)
+        return self._failed
 
     def _can_do(self, job: Job, plan: Plan) -> bool:
         return not self._store.is_done(job) and not self._is_hopeless(job, plan)
@@ -119,6 +129,7 @@ class Carrier:
             raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
         except FlameError as error:
             if len(jobs) == 1:
+                self._failed[jobs[0].key] = error
                 self._store.fail(jobs[0].key, f"{jobs[0].key}: {error}")
                 self._console.print(f"{jobs[0].key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
             for job in jobs if len(jobs) > 1 else ():
@@ -167,7 +178,7 @@ class Carrier:
         return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
 
 
-def absent_data(plan: Plan) -> dict[str, str]:
+def absent_data(plan: Plan) -> dict[str, FlameError]:
     """Of the suites that the plan asks, those whose data is not there, and which setting names it."""
     asked = {job.suite: job.config for job in plan.jobs.values() if not isinstance(job, PlannedStep)}
     absent = {}
@@ -175,8 +186,22 @@ def absent_data(plan: Plan) -> dict[str, str]:
         try:
             labelled_responses(config) if suite == AGREEMENT else make_suite(suite, config)
         except FlameError as error:
-            absent[suite] = str(error)
+            absent[suite] = error
     return absent
+
+
+def raise_failures(failed: Mapping[str, FlameError], absent: Mapping[str, FlameError], filled: Sequence[FilledTable]) -> None:
+    """Raises the first failure, with all of them in its words: of a job, or of data that a setting names and that is not there.
+
+    Data that no setting names leaves its columns out, and is a failure where nothing else is in a table.
+    """
+    bare = {cell.missing for each in filled if not any(cell.ours for cell in each.cells) for cell in each.cells}
+    named = {suite: error for suite, error in absent.items() if not isinstance(error, ConfigError) or str(error) in bare}
+    errors = {**failed, **named}
+    if errors:
+        found = "; ".join(f"{name}: {error}" for name, error in errors.items()).rstrip(".")
+        expected = "every job of the tables to succeed, on data that is there"
+        raise type(next(iter(errors.values())))(expected, f"{len(errors)} that did not: {found}", AFTER_FAILURE)
 
 
 def labelled_responses(config: Config) -> Path:

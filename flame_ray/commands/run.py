@@ -203,9 +203,10 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
     if config.pairs.file is None:
         return None
     measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
-    given, chat = read_given_pairs(config.pairs.file), ChatTokenizer(policy.folder, config.model)
+    by_factuality = config.learner.loss == "fdpo"
+    given, chat = read_given_pairs(config.pairs.file, by_factuality), ChatTokenizer(policy.folder, config.model)
     pairs = given_pair_set(given, chat, config.model.max_length, measuring)
-    pairs = factual_first(pairs) if config.learner.loss == "fdpo" else pairs
+    pairs = factual_first(pairs) if by_factuality else pairs
     if not pairs.pairs_D:
         found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
         raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")

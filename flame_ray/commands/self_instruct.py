@@ -42,7 +42,8 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     settings, seeds = config.self_instruct, load_seeds(config.self_instruct)
     policy = look_up(config.model.policy, config.model)
     maker, screen = InstructionMaker(seeds, settings, config.run.seed), Screen(console)
-    check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens)
+    limits = "model.max_length", "self_instruct.max_tokens"
+    check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens, settings=limits)
     log = out.with_name(f"{out.name}.batches.jsonl")
     with ScoreFile(log, _made_by(config, policy, seeds), number="batch") as file:
         progress = Progress(maker, file, settings.instructions, settings.patience)

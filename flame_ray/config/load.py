@@ -1,6 +1,7 @@
 """Reads a job file into a `Config`, and says which settings differ between two of them."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def parse_config(tree: dict, where: str, overrides: tuple[str, ...] = ()) -> Con
         help_ = f"flame-ray settings {section}" if section in Config.model_fields else "flame-ray settings"
         raise ConfigError(
             "settings that there are, with values that they take",
-            f"in {_origin(where, overrides, found)}: {'; '.join(_named(found))}",
+            f"in {_origin(where, overrides, found, tree)}: {'; '.join(_named(found))}",
             f"correct each; `{help_}` lists the settings",
         ) from error
 
@@ -55,11 +56,21 @@ def _named(found: dict[str, str]) -> Iterator[str]:
     return (f"{path}: {fault}" if path else fault for path, fault in found.items())
 
 
-def _origin(where: str, overrides: tuple[str, ...], found: Iterable[str]) -> str:
-    """Where the faults at some paths are: in the files, in --set, or in both."""
+def _origin(where: str, overrides: tuple[str, ...], found: Mapping[str, str], tree: dict) -> str:
+    """Where the settings are whose faults were found, by their paths: in the files, in --set, or in both."""
     keys = [f"{override.partition('=')[0]}." for override in overrides]
-    typed = [any(key.startswith(f"{path}.") or f"{path}.".startswith(key) for key in keys) for path in found]
+    paths = [each for path, fault in found.items() for each in _at_fault(path, fault, tree)]
+    typed = [any(key.startswith(f"{path}.") or f"{path}.".startswith(key) for key in keys) for path in paths]
     return "--set" if all(typed) or not where else f"{where} and --set" if any(typed) else where
+
+
+def _at_fault(path: str, fault: str, tree: dict) -> list[str]:
+    """Of a section, or of several (""), the settings that are given and that the fault names; else the path itself."""
+    start = f"{path}." if path else ""
+    given = {part for leaf in _leaves(tree) if leaf.startswith(start) for part in _prefixes(leaf.removeprefix(start))}
+    names = (part for part in sorted(given) if path or "." in part)  # among words, a section has no name of its own
+    named = [part for part in names if re.search(rf"(?<![\w.]){re.escape(part)}(?!\.?\w)", fault)]
+    return [f"{start}{part}" for part in named] or [path]
 
 
 def changed_settings(before: Config, after: Config) -> list[str]:

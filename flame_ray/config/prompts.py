@@ -35,6 +35,14 @@ class PromptSource(Settings):
     heldout_limit: Positive | None = None
     """The most held-out prompts; null: all."""
 
+    @model_validator(mode="after")
+    def settings_are_read(self) -> "PromptSource":
+        of_rows = ("column", "input_column", "label_column", "heldout_fraction")
+        unread = [name for name in of_rows if getattr(self, name) != type(self).model_fields[name].default]
+        if unread and self.source in ("factbook", "open-ended"):
+            raise ValueError(f"{self.source} has columns, labels and splits of its own: leave {', '.join(unread)} out")
+        return self
+
 
 class PromptsConfig(Settings):
     """The sets that a run draws its prompts from."""

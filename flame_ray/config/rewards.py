@@ -167,8 +167,8 @@ class PairsConfig(Settings):
         "factuality",
     )
     """Which pairs are made. instruction: ordered by the judge's score; factuality: by factuality, of prompts that need facts;
-    weighted: by the judge's score + fact_weight x factuality, and by the judge's score alone where a prompt needs no facts
-    (paper's table 7).
+    weighted: by the judge's score + fact_weight x factuality (paper's table 7); a prompt that needs no facts gives an
+    instruction pair.
     """
     fact_weight: Annotated[float, Field(gt=0)] = 5.0
     """How much factuality counts in weighted pairs, in units of the judge's score; paper: 5."""

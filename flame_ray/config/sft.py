@@ -2,11 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flame_ray.config.base import Fraction, Positive, Settings
 
 Answers = Literal["human", "elicited", "both"]
+READ = {  # settings of a source that some forms read, and others would pass over
+    "table": {"prompt_column", "answer_column", "input_column", "label_column"},
+    "chat": {"chat_column", "label_column"},
+    "trees": {"language"},
+}
 
 
 class DemonstrationSource(Settings):
@@ -41,6 +46,13 @@ class DemonstrationSource(Settings):
     """true: the answers are seed data, which may be classified, answered by the model itself, and shown as examples. false:
     they are learned as they are, as examples of judging are.
     """
+
+    @model_validator(mode="after")
+    def settings_are_read(self) -> "DemonstrationSource":
+        others = sorted(set().union(*READ.values()) - READ[self.form])
+        if unread := [name for name in others if getattr(self, name) != type(self).model_fields[name].default]:
+            raise ValueError(f"form {self.form} does not read {', '.join(unread)}: leave that out, or name another form")
+        return self
 
 
 class ElicitConfig(Settings):

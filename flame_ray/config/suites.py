@@ -8,7 +8,7 @@ from flame_ray.config.base import Fraction, Positive, Settings
 
 
 class SuitesConfig(Settings):
-    """Only the suite `factbook` has its data in the package. Each path here is a file or folder of public data."""
+    """The suite `factbook` has its data in the package. Each path here is a file or folder of public data."""
 
     limit: Positive | None = None
     """Prompts of each suite, the same ones every time; null: all."""
@@ -26,7 +26,9 @@ class SuitesConfig(Settings):
     longfact: str | None = None
     """A folder of JSONL files, or one file, with a column `prompt`."""
     alpaca: str | None = None
-    """AlpacaEval's outputs of the model to compare with: JSON with `instruction` and `output`."""
+    """AlpacaEval's outputs of the model to compare with: JSON with `instruction` and `output`. questions: 100 built-in held-out
+    prompts, without outputs.
+    """
     fava: str | None = None
     """A file of prompts: text, one a line; or JSON or JSONL with a column `prompt`."""
     truthfulqa: str | None = None

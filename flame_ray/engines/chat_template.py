@@ -1,4 +1,4 @@
-"""The chat template of a model: which one, with which variables, and what it makes of a chat."""
+"""The chat template of a model: which one, with which variables, what it makes of a chat, and how it ends an answer."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.config import ModelConfig
+from flame_ray.engines.model_files import SETTINGS, read_settings
 from flame_ray.errors import ModelError
 from flame_ray.storage.text_files import reason
 
@@ -41,6 +42,23 @@ def render_chat(tokenizer: Any, chat: Sequence[Mapping[str, str]], variables: Va
     except (TemplateError, TypeError) as error:  # the second: it joins what does not go together
         fix = "correct it, or use another model"
         raise ModelError("a chat template that takes a user's turn and an answer", f"one that says: {error}", fix) from error
+
+
+def end_ids(tokenizer: Any, folder: Path) -> frozenset[int]:
+    """The tokens at which a sampler stops: the tokenizer's own, and those that the model's settings list."""
+    files = [folder / name for name in SETTINGS]
+    listed = [read_settings(file).get("eos_token_id") for file in files if file.is_file()]
+    ids = [tokenizer.eos_token_id, *(id for each in listed for id in (each if isinstance(each, list) else [each]))]
+    return frozenset(id for id in ids if isinstance(id, int))
+
+
+def turn_end(tokenizer: Any, folder: Path, variables: Variables) -> int | None:
+    """The token with which the template ends an answer and at which a sampler stops; the tokenizer's own if it writes none."""
+    chat = [{"role": role, "content": "Hi"} for role in ("user", "assistant")]
+    opened, whole = render_chat(tokenizer, chat[:1], variables), render_chat(tokenizer, chat, variables, opens=False)
+    start = next((place for place, (a, b) in enumerate(zip(opened, whole, strict=False)) if a != b), len(opened))
+    ends = end_ids(tokenizer, folder)
+    return next((id for id in whole[start:] if id in ends), tokenizer.eos_token_id)
 
 
 def model_with(fingerprint: str, variables: Variables) -> str:

@@ -3,7 +3,6 @@
 Any sequence-classification model with safetensors works, by hub id or folder. The model's own code is never run.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from flame_ray.config import ModelConfig
+from flame_ray.engines.model_files import read_settings
 from flame_ray.engines.models import resolve_model
 from flame_ray.errors import ModelError
 
@@ -82,10 +82,7 @@ def _load(folder: Path, max_length: int | None) -> Any:
 
 def _labels(folder: Path) -> tuple[str, ...]:
     """The model's labels. A model without a trained head is refused: transformers would only warn and add a random one."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError("a model's config.json", f"{folder}: {error}", "save the model again") from error
+    config = read_settings(folder / "config.json")
     kinds = config.get("architectures") or []
     if not any(kind.endswith(HEAD) for kind in kinds):
         fix = "name a cross-encoder: an embedding model has no head that compares two texts"

@@ -1,11 +1,15 @@
-"""Which files of a model hold its weights, and whether they are whole: read from names and headers alone."""
+"""Which files of a model hold its weights, whether they are whole, and what its settings are: without loading weights."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from flame_ray.errors import ModelError
+from flame_ray.shown import kind_of
+from flame_ray.storage.text_files import reason
 
+SETTINGS = ("config.json", "generation_config.json")
 HEADER_BYTES, MOST_HEADER = 8, 100_000_000  # the length of a header comes before it; the format's own limit
 
 
@@ -36,6 +40,25 @@ def check_whole(folder: Path) -> None:
         if wanted is None or size < wanted:
             found = f"{file} of {size} bytes" + (f", of which its header names {wanted}" if wanted else ", without a header")
             raise ModelError("files of weights that are whole", found, "download or save that file again")
+
+
+def check_settings(folder: Path) -> None:
+    """Raise ModelError for a damaged file of settings. Samplers pass over a damaged second one, and then stop elsewhere."""
+    for name in SETTINGS:
+        if (folder / name).is_file():
+            read_settings(folder / name)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a model. Raises ModelError, naming the file."""
+    expected, fix = f"a model's {path.name}", "save the model anew"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(expected, f"{path}: {reason(error)}", fix) from error
+    if not isinstance(found, dict):
+        raise ModelError(expected, f"{path}: {kind_of(found)}", fix)
+    return found
 
 
 def _size_by_header(file: Path) -> int | None:

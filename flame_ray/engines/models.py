@@ -16,7 +16,7 @@ from typing import Any
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub
 from flame_ray.engines.chat_template import Variables, chat_template, check_variables, render_chat
-from flame_ray.engines.model_files import check_names, check_whole, is_weights
+from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, read_settings
 from flame_ray.errors import ModelError
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -147,19 +147,23 @@ def _check_trained(setting: str, folder: str | None, weights: str, command: str)
 
 
 def check_prompts(
-    folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int, places: Mapping[str, str] = EVERYWHERE
+    folder: Path,
+    prompts: Sequence[Prompt],
+    config: ModelConfig,
+    max_tokens: int,
+    places: Mapping[str, str] = EVERYWHERE,
+    settings: tuple[str, str] = ("model.max_length", "rollout.max_tokens and evaluation.max_tokens"),
 ) -> None:
     """Raise ModelError for a model without a chat template, and for prompts that leave no room for a response.
 
-    `places`: where a prompt comes from, by its id.
+    `places`: where a prompt comes from, by its id. `settings`: what sets the length of both together, and of the response.
     """
     if overlong := overlong_prompts(folder, prompts, config, max_tokens):
         limit = f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens"
         raise ModelError(
-            f"{limit} (model.max_length {config.max_length}, less {max_tokens} for the response)",
+            f"{limit} ({settings[0]} {config.max_length}, less {max_tokens} for the response)",
             f"{len(overlong)} of {len(prompts)} that are longer: {named_prompts(overlong, places)}",
-            "raise model.max_length, lower rollout.max_tokens and evaluation.max_tokens, shorten them, or leave them out (in a "
-            "run: prompts.overlong=leave_out)",
+            f"raise {settings[0]}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
         )
 
 
@@ -233,9 +237,10 @@ def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
     """The tokenizer of a model that can chat. Raises ModelError."""
     from transformers import AutoTokenizer
 
+    check_settings(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the tokenizers library raises nothing narrower for a damaged file
         raise ModelError(f"a tokenizer in {folder}", str(error), "save the tokenizer beside the weights") from error
     tokenizer.chat_template = tokenizer.chat_template or chat_template(config)
     if not tokenizer.chat_template:
@@ -272,28 +277,22 @@ def fingerprint(folder: Path) -> str:
 
 
 def _positions(folder: Path) -> int:
-    return int(_settings(folder).get("max_position_embeddings", 2**31))
+    return int(_settings(folder).get("max_position_embeddings") or 2**31)
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    return _read_settings(folder / "config.json")
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise ModelError(f"a model's {path.name}", f"{path}: {error}", "save the model anew") from error
+    return read_settings(folder / "config.json")
 
 
 def _checked_folder(folder: Path) -> Path:
     files = [path.name for path in folder.iterdir()]
     check_names(files, str(folder))
     for index in folder.glob("*.safetensors.index.json"):
-        missing = set(_read_settings(index).get("weight_map", {}).values()) - set(files)
+        missing = set(read_settings(index).get("weight_map", {}).values()) - set(files)
         if missing:
             fix = "save the model again, or download the rest of it"
             raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
+    check_settings(folder)
     check_whole(folder)
     return folder
 

@@ -42,10 +42,10 @@ def load_model(ref: ModelRef, dtype: str) -> PreTrainedModel:
         return _without_dropout(model)
     except OSError as error:
         raise ModelError(
-            "a causal model in safetensors at model.policy", f"{path}: {error}", "name a folder or hub id with safetensors"
+            f"a causal model in safetensors at {ref.setting}", f"{path}: {error}", "name a folder or hub id with safetensors"
         ) from error
     except ValueError as error:  # an architecture that is not known, is not causal, or has no SDPA
-        expected = "a causal model at model.policy that transformers can load with its SDPA attention"
+        expected = f"a causal model at {ref.setting} that transformers can load with its SDPA attention"
         raise ModelError(expected, f"{path}: {error}", "name a model of another architecture") from error
 
 

@@ -20,7 +20,7 @@ from flame_ray.engines.base import (
     StoredModel,
     Weights,
 )
-from flame_ray.engines.chat_template import Variables, check_variables, render_chat
+from flame_ray.engines.chat_template import Variables, check_variables, end_ids, render_chat
 from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
 from flame_ray.storage.local_copy import local_copy
@@ -102,6 +102,7 @@ class VllmEngine:
             )
         check_variables(self._tokenizer, options.variables, f"the chat_template_kwargs of {options.model.setting}")
         self._special = special_tokens(self._tokenizer)
+        self._ends = sorted(end_ids(self._tokenizer, folder))  # vLLM reads one of the two files that list them
         self._adapter: Any = None
         self._last_step = ""
         self.weight_version, self.ranks = 0, self._llm.llm_engine.vllm_config.parallel_config.world_size
@@ -191,6 +192,7 @@ class VllmEngine:
             max_tokens=request.max_tokens,
             seed=request.seed,
             stop=list(request.stop) or None,
+            stop_token_ids=self._ends,
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
             structured_outputs=self._json(request.json_schema),
         )

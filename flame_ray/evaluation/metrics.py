@@ -45,7 +45,10 @@ def _instruction_score(scored: ScoredResponse, config: EvaluationConfig) -> floa
 
 
 def _f_at_k(score: FactScore, config: EvaluationConfig) -> float | None:
-    """0 for a response that abstains, because it tells nothing; none where the checker failed on every fact."""
+    """0 for a response that abstains, because it tells nothing; none where the checker failed on every fact.
+
+    All facts count, as in precision: SAFE (arXiv 2403.18802) leaves those out that do not answer the prompt.
+    """
     if score.counted:
         return f_at(config.recall_at, config.recall_weight, score.supported, score.counted)
     return 0.0 if score.abstained else None

@@ -20,9 +20,10 @@ from flame_ray.cluster.submitted import job_metadata, require_lasting
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.errors import ConfigError, StorageError
-from flame_ray.shown import hide_secrets
+from flame_ray.shown import hide_secrets, kind_of
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
+from flame_ray.storage.text_files import reason
 
 RESERVE_BYTES = 256 * 2**20
 CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
@@ -76,7 +77,7 @@ class RunFolder:
     def check_resumable(self, config: Config) -> None:
         """Raises ConfigError, naming the settings, if others made the run; StorageError if it is complete or too old."""
         self.check_format()
-        stored = parse_config(yaml.safe_load(self.storage.read(CONFIG)), self.storage.at(CONFIG))
+        stored = parse_config(self.settings(), self.storage.at(CONFIG))
         if changed := changed_settings(stored, config):
             raise ConfigError(
                 f"the settings that made the run, {self.storage.at(CONFIG)}",
@@ -130,9 +131,25 @@ class RunFolder:
         """The content of summary.json, or {} if there is none."""
         return self.read_json(SUMMARY, {})
 
+    def settings(self) -> dict[str, Any]:
+        """The content of config.yaml. Raises StorageError if it is damaged."""
+        found = self._parsed(CONFIG, yaml.safe_load)
+        if not isinstance(found, dict):
+            raise self._damaged(CONFIG, kind_of(found))
+        return found
+
     def read_json(self, name: str, otherwise: Any) -> Any:
-        """The content of a JSON file, or `otherwise` if there is none."""
-        return json.loads(self.storage.read(name)) if self.storage.exists(name) else otherwise
+        """The content of a JSON file, or `otherwise` if there is none. Raises StorageError if it is damaged."""
+        return self._parsed(name, json.loads) if self.storage.exists(name) else otherwise
+
+    def _parsed(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+        try:
+            return parse(self.storage.read(name))
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            raise self._damaged(name, reason(error).partition("\n")[0]) from error
+
+    def _damaged(self, name: str, why: str) -> StorageError:
+        return StorageError(f"a run's {name}", f"{self.storage.at(name)}: {why}", "restore that file, or give another run")
 
     def write_json(self, name: str, value: Any) -> None:
         """Without secrets: a note or an error may hold the URL of a bucket, with its password."""

@@ -32,7 +32,7 @@ def decoded(token_ids: Sequence[int], decode: Decode) -> DecodedText:
             continue
         spans += [(len(text), len(text) + len(piece))] * (end - begin)
         text += piece
-        before, begin = begin, end
+        before, begin = begin if piece else before, end  # after a token without text, a blank would be the first one again
     return DecodedText(text, tuple(spans))
 
 

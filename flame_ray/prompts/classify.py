@@ -129,7 +129,7 @@ def decide_by_label(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
     bare = [prompt.id for prompt in prompts if prompt.label is None]
     if bare:
         found = f"{len(bare)} of {len(prompts)} without one, such as {bare[0]!r}"
-        fix = "set label_column in prompts.sources, or classify.by: model"
+        fix = "set label_column in prompts.sources (of `flame-ray sft`: in sft.sources), or classify.by: model"
         raise DataError("a label on every prompt, as classify.by is label", found, fix)
     return tuple(replace(prompt, fact_based=prompt.label) for prompt in prompts)
 

@@ -13,7 +13,7 @@ from flame_ray.prompts.load import normal, prompts_of
 from flame_ray.types import Prompt, Split
 
 PENALTY = 0.1  # of the squared weights; a unit vector's components are small, so that a penalty of 1 would hold them near 0
-SETTING = "classify.embedder"
+SETTING, LABELS = "classify.embedder", "classify.labels"
 
 
 class QueryEmbedder(Protocol):
@@ -68,9 +68,9 @@ def check_classifier(config: ClassifyConfig) -> None:
         embedder_folder(config.embedder, SETTING)
 
 
-def labelled_prompts(labels: Sequence[PromptSource], setting: str = "classify.labels") -> tuple[Prompt, ...]:
+def labelled_prompts(labels: Sequence[PromptSource], setting: str = LABELS) -> tuple[Prompt, ...]:
     """The training texts of these sets. Raises DataError unless each has a label, and both labels occur."""
-    found = [prompt for source in labels for prompt in prompts_of(source) if prompt.split is Split.TRAIN]
+    found = [prompt for source in labels for prompt in prompts_of(source, setting) if prompt.split is Split.TRAIN]
     bare = [prompt.id for prompt in found if prompt.label is None]
     if bare:
         shown = f"{len(bare)} of {len(found)} without one, such as {bare[0]!r}"

@@ -45,8 +45,10 @@ class GivenPairs:
     left_out: dict[str, int]
 
 
-def read_given_pairs(name: str) -> GivenPairs:
+def read_given_pairs(name: str, by_factuality: bool = False) -> GivenPairs:
     """The pairs of a JSONL, JSON or Parquet file, or of a `datasets` name. Raises DataError, naming the row.
+
+    `by_factuality`: the loss compares how factual both sides are, so that pairs which all do not say so are refused.
 
     A row that is no preference is counted: one without a side, with two equal ones, with sides that answer different prompts,
     or with several turns before its answers.
@@ -58,6 +60,10 @@ def read_given_pairs(name: str) -> GivenPairs:
     if not kept:
         reasons = ", ".join(f"{count} {reason}" for reason, count in (+left_out).items())
         raise DataError(f"at least one pair in {name}", reasons or "no rows", f"name a file of preferences in {SETTING}")
+    if by_factuality and all(None in pair.factuality for pair in kept.values()):
+        columns = " and ".join(f"`{side}_factuality`" for side in SIDES)
+        found, fix = f"none in {len(kept)} pairs of {name}", "add both columns, or set learner.loss to dpo"
+        raise DataError(f"numbers in {columns}, which learner.loss fdpo compares", found, fix)
     return GivenPairs(tuple(reversed(kept.values())), dict(+left_out))
 
 
@@ -76,7 +82,7 @@ def _pair(row: Row, left_out: Counter[str]) -> GivenPair | None:
         left_out["a tie"] += 1
         return None
     kind = row.text("kind").strip() if row.columns.get("kind") is not None else GIVEN
-    return GivenPair(prompt, answers[0], answers[1], kind, _numbers(row, "score"), _numbers(row, "factuality"))
+    return GivenPair(prompt, answers[0], answers[1], kind, _numbers(row, "score"), _factuality(row))
 
 
 def _check_columns(row: Row) -> None:
@@ -128,6 +134,14 @@ def _turns(row: Row, column: str, role: str) -> list[Turn]:
 def _is_blank(side: list[Turn]) -> bool:
     content = side[-1].content if side else None
     return content is None or (isinstance(content, str) and not content.strip())
+
+
+def _factuality(row: Row) -> tuple[float | None, float | None]:
+    found = _numbers(row, "factuality")
+    for side, value in zip(SIDES, found, strict=True):
+        if value is not None and not 0 <= value <= 1:
+            raise row.unusable(f"a number from 0 to 1, or null, in the column `{side}_factuality`", value)
+    return found
 
 
 def _numbers(row: Row, of: str) -> tuple[float | None, float | None]:

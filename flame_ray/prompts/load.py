@@ -62,9 +62,9 @@ def check_splits(prompts: tuple[Prompt, ...], left_out: str = "") -> None:
         raise DataError("at least one held-out prompt", found, "raise heldout_fraction, or add prompts with split heldout")
 
 
-def prompts_of(source: PromptSource) -> tuple[Prompt, ...]:
-    """The prompts of one source, within its limits. Raises DataError, naming file and line."""
-    return tuple(_Reader(source).prompts())
+def prompts_of(source: PromptSource, setting: str) -> tuple[Prompt, ...]:
+    """The prompts of one source of `setting`, within its limits. Raises DataError, naming file and line."""
+    return tuple(_Reader(source, setting).prompts())
 
 
 def draw(prompts: tuple[Prompt, ...], count: int, seed: int, round: int) -> tuple[Prompt, ...]:
@@ -100,10 +100,10 @@ def _shares(sizes: Counter, count: int) -> Counter:
 
 
 class _Reader:
-    """Reads one source. `places` and `left_out` are those of `LoadedPrompts`."""
+    """Reads one source, which `setting` names. `places` and `left_out` are those of `LoadedPrompts`."""
 
-    def __init__(self, source: PromptSource):
-        self._source = source
+    def __init__(self, source: PromptSource, setting: str = SETTING):
+        self._source, self._setting = source, setting
         self.places: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -117,9 +117,9 @@ class _Reader:
 
     def _read(self) -> tuple[Prompt, ...]:
         name = self._source.source
-        prompts = tuple(self._parse(row) for row in read_rows(name, SETTING, tuple(BUILT_IN)))
+        prompts = tuple(self._parse(row) for row in read_rows(name, self._setting, tuple(BUILT_IN)))
         if not prompts:
-            raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {SETTING}")
+            raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {self._setting}")
         for reason, count in (+self.left_out).items():
             log.warning("%s: %d of %d prompts without their %s", name, count, len(prompts), reason)
         return _without_repeats(prompts, name)
@@ -127,7 +127,7 @@ class _Reader:
     def _parse(self, row: Row) -> Prompt:
         source, text, label = self._source, self._text(row), None
         if source.label_column is not None:
-            _require(row, source.label_column, "label_column")
+            self._require(row, source.label_column, "label_column")
             label = word_of(row, source.label_column, LABELS)
         by_text = split_of(normal(text), source.heldout_fraction)
         split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
@@ -137,7 +137,7 @@ class _Reader:
 
     def _text(self, row: Row) -> str:
         """The instruction, with the text that it is about."""
-        source, column = self._source, _prompt_column(row, self._source.column)
+        source, column = self._source, self._prompt_column(row)
         value = row.columns[column]
         chat = chat_of(value)
         text = value if chat is None else first_request(row, chat, column, self.left_out)
@@ -148,21 +148,20 @@ class _Reader:
                 "correct or remove that row",
             )
         count_beside(row, (column,), self.left_out)
-        input = input_of(row, source.input_column, (column,), f"{source.source} in {SETTING}")
+        input = input_of(row, source.input_column, (column,), f"{source.source} in {self._setting}")
         return joined(text, input) if input else text
 
+    def _prompt_column(self, row: Row) -> str:
+        """The column with the prompt. Where the default one is not there, a column of chats stands in for it."""
+        named = self._source.column
+        if named not in row.columns and named == COLUMN:
+            named = next((name for name in CHATS if chat_of(row.columns.get(name)) is not None), named)
+        self._require(row, named, "column")
+        return named
 
-def _prompt_column(row: Row, named: str) -> str:
-    """The column with the prompt. Where the default one is not there, a column of chats stands in for it."""
-    if named not in row.columns and named == COLUMN:
-        named = next((name for name in CHATS if chat_of(row.columns.get(name)) is not None), named)
-    _require(row, named, "column")
-    return named
-
-
-def _require(row: Row, name: str, setting: str) -> None:
-    if name not in row.columns:
-        raise no_column(row, name, f"name an existing column in {SETTING}: {setting}")
+    def _require(self, row: Row, name: str, setting: str) -> None:
+        if name not in row.columns:
+            raise no_column(row, name, f"name an existing column in {self._setting}: {setting}")
 
 
 def _developing(prompt: Prompt, source: PromptSource) -> Prompt:

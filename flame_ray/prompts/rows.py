@@ -61,7 +61,7 @@ def _dataset_rows(name: str, built_in: tuple[str, ...]) -> Iterator[Row]:
 
     try:
         rows: Any = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, no split `train`, or a script
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:  # the last: damaged files
         fix = f"name {_one_of(built_in)}a .jsonl or .parquet file, or a data set that this machine can load"
         raise DataError(f"a data set {name!r} with a split `train`", str(error), fix) from error
     return (Row(f"{name}: row {number}", number, dict(row)) for number, row in enumerate(rows, start=1))

@@ -17,6 +17,7 @@ from flame_ray.prompts.near_duplicates import InstructionPool
 from flame_ray.seeds import derived_seed
 from flame_ray.types import Prompt, Response, Split
 
+SETTING = "self_instruct.seeds"
 NUMBERED = re.compile(r"^[\s*#]*(\d+)\s*[.):][\s*]*(.*)$")  # an item of a list, with or without Markdown
 # What a model of text can neither see nor make.
 NOT_TEXT = re.compile(
@@ -138,12 +139,13 @@ def _is_of_another_script(text: str) -> bool:
 
 def load_seeds(config: SelfInstructConfig) -> tuple[str, ...]:
     """The training prompts of `self_instruct.seeds`, each on one line, and none twice. Raises DataError if there is none."""
-    prompts = [prompt for source in config.seeds for prompt in prompts_of(source) if prompt.split is Split.TRAIN]
+    read = (prompt for source in config.seeds for prompt in prompts_of(source, SETTING))
+    prompts = [prompt for prompt in read if prompt.split is Split.TRAIN]
     seeds = {normal(prompt.text): " ".join(prompt.text.split()) for prompt in reversed(prompts)}
     found = tuple(reversed(seeds.values()))
     if not any(len(text.split()) <= config.max_words for text in found):
         shown = f"{len(found)} seeds, none of them of at most {config.max_words} words (self_instruct.max_words)"
-        raise DataError("instructions to start from in self_instruct.seeds", shown, "name a set of instructions")
+        raise DataError(f"instructions to start from in {SETTING}", shown, "name a set of instructions")
     return found
 
 

@@ -148,4 +148,4 @@ def _message(row: Row, columns: Mapping[str, Any]) -> Message:
 
 def _no_tree(row: Row, expected: str) -> DataError:
     found = f"{row.where}: the columns {', '.join(row.columns) or 'none'}"
-    return DataError(expected, found, f"set `form` of this source in sft.sources to table or chat, or {FIX}")
+    return DataError(expected, found, f"name a file of message trees, or {FIX}; in sft.sources, `form` may be table or chat")

@@ -109,7 +109,7 @@ PAIRS_ALL = _then(
 )
 PAIRS_WEIGHTED = _then(SFT, "one weighted reward", "dpo-flame.yaml", "pairs.kinds=[weighted]")
 
-# Beyond the paper: other ways to learn from the same prompts and rewards, in the same seconds.
+# Beyond the paper: other ways to learn from the same samples and verdicts, in the same seconds.
 METHODS = (
     _then(SFT, "DPO^flame", "methods.yaml"),
     _then(SFT, "F-DPO", "methods.yaml", "learner.loss=fdpo"),

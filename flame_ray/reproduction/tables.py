@@ -149,7 +149,7 @@ TABLES: Mapping[str, Table] = {
             (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
             (FACT_PAIRS, _win(of.DPO), BIOGRAPHY[0]),
             of.DPO,
-            (SHARED_SAMPLES,),
+            (SHARED_SAMPLES, "Fact pairs are those of prompts that need facts, whatever orders them."),
         ),
         Table(
             "8",
@@ -205,13 +205,18 @@ TABLES: Mapping[str, Table] = {
         ),
         Table(
             "methods",
-            "Other losses on the same prompts and rewards, at equal seconds",
+            "Other losses on the same prompts, samples and verdicts, at equal seconds",
             of.METHODS,
             (_win(of.DPO), *BIOGRAPHY, _length("biography"), STEPS, SECONDS),
             of.DPO,
             (
                 SHARED_SAMPLES,
                 "Each method trains for the same seconds, its reference pass included. DPO^flame is not the model of table 3.",
+                "GRPO's reward is ternary on the same verdicts: the mean over an answer's facts of +1 for each true one and "
+                "-1 for each false one, and 0 if it abstains. Neither relevance nor the judge has a part in it, and only "
+                "prompts that need facts give it examples.",
+                "DPO^flame, F-DPO and Mask-DPO also keep chosen answers likely, by the `learner.nll_weight` of dpo.yaml: "
+                "1 at the small scale, 0 at the paper's.",
             ),
             tuple((method, of.METHODS[0]) for method in of.METHODS[1:]),
         ),

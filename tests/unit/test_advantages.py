@@ -102,10 +102,10 @@ def test_a_truncated_response_counts_in_its_group_and_is_never_reinforced():
 
 
 @pytest.mark.parametrize("fact_based", [False, None])
-def test_a_prompt_that_needs_no_facts_gives_nothing_and_only_its_responses_are_counted(fact_based):
+def test_a_prompt_that_needs_no_facts_gives_nothing_and_is_counted(fact_based):
     prompt = make_prompt("poem", fact_based=fact_based)
     found = graded(said(0, [SUPPORTED], prompt="poem"), said(1, [CONTRADICTED], prompt="poem"), prompt=prompt)
-    assert found == PairSet((), {}, responses=2)
+    assert found == PairSet((), {"ternary: prompt needs no facts": 1}, responses=2)
 
 
 def test_groups_in_any_order_give_the_same_responses_in_the_order_of_their_prompts():
@@ -159,6 +159,8 @@ def test_of_a_prompt_that_needs_facts_the_best_by_each_reward_is_chosen_and_of_a
     poem = make_prompt("peru", fact_based=False)
     assert chosen(best(*scored, prompt=poem)) == [(INSTRUCTION, 1, 3.0)]
     assert chosen(best(*scored, kinds=["factuality"])) == [(FACTUALITY, 0, 1.0)]
+    only_facts = best(*scored, prompt=poem, kinds=["factuality"])
+    assert (only_facts.graded_D, only_facts.dropped) == ((), {"factuality: prompt needs no facts": 1})
 
 
 def test_the_best_of_equally_true_responses_is_the_one_that_states_more():

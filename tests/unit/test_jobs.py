@@ -1,6 +1,5 @@
 """Every job file loads, holds the settings that it always held, and opens with the command that runs it."""
 
-import json
 import shlex
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import yaml
 
 from flame_ray.config import Config
 from flame_ray.config.load import load_config, parse_config
+from flame_ray.evaluation.suites import make_suite
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
@@ -207,7 +207,28 @@ def test_a_paper_job_can_be_resized_from_the_command_line(path):
     assert (config.learner.workers, config.rollout.workers) == (8, 4)
 
 
-def test_the_questions_of_two_cores_are_built_in_prompts_that_no_run_trains_on():
-    asked = {row["instruction"] for row in json.loads((JOBS_FOLDER / "cpu" / "questions.json").read_text(encoding="utf-8"))}
+def test_the_questions_of_two_cores_are_built_in_prompts_that_no_run_trains_on(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # which has no jobs
+    suite = make_suite("alpaca-eval", load_config(JOBS_FOLDER / "cpu" / "evaluate.yaml"))
+    asked = {prompt.text for prompt in suite.prompts_P}
     held_out = [{p.text for p in make() if p.split is Split.HELDOUT} for make in (open_ended_prompts, factbook_prompts)]
     assert held_out[0] <= asked <= held_out[0] | held_out[1] and len(asked) == 100
+
+
+def test_the_notes_on_methods_say_what_its_job_files_set():
+    weights = [load_config(JOBS_FOLDER / scale / "methods.yaml").learner.nll_weight for scale in ("cpu", "paper")]
+    notes = " ".join(TABLES["methods"].notes)
+    assert weights == [1, 0] and "1 at the small scale, 0 at the paper's" in notes
+    assert "Neither relevance nor the judge has a part" in notes and "same prompts and rewards" not in TABLES["methods"].title
+
+
+@pytest.mark.parametrize("path", **names(SCALED_JOBS))
+def test_a_job_of_a_scale_means_the_same_from_any_folder(path):
+    """`flame-ray reproduce --jobs FOLDER` starts anywhere, and a relative path starts from the working directory."""
+    texts = _texts(load_config(path).model_dump(mode="json"))
+    assert not [text for text in texts if (JOBS_FOLDER.parent / text).is_file() or (path.parent / text).is_file()]
+
+
+def _texts(tree) -> list[str]:
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [tree] if isinstance(tree, str) else [text for each in inner for text in _texts(each)]

@@ -88,10 +88,10 @@ def test_the_weight_of_factuality_is_a_setting(weight, chosen):
     assert only(pairs_of(group, WEIGHTED.model_copy(update={"fact_weight": weight}))).chosen.id.index == chosen
 
 
-def test_where_a_prompt_needs_no_facts_the_judge_alone_orders_the_weighted_pair():
+def test_where_a_prompt_needs_no_facts_the_judge_alone_orders_the_pair_which_counts_as_one_for_instructions():
     group = [make_scored(make_response(f"poem {i}", prompt="poem", index=i), judge=judge) for i, judge in enumerate((2.0, 3.0))]
     pair = only(pairs_of(group, WEIGHTED, POEM))
-    assert (pair.kind, pair.chosen_score, pair.rejected_score) == ("weighted", 3.0, 2.0)
+    assert (pair.kind, pair.chosen_score, pair.rejected_score) == ("instruction", 3.0, 2.0)
 
 
 def test_a_response_without_both_rewards_is_in_no_weighted_pair():

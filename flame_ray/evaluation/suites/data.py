@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.prompts.instructions import joined
 from flame_ray.prompts.split import stable_fraction
+from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
 from flame_ray.storage.text_files import parse_json, read_text
 from flame_ray.types import Prompt
@@ -54,8 +56,13 @@ def instruction_of(row: Row, column: str) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text that are not blank, without blanks around them. Raises DataError."""
-    return [line.strip() for line in read_text(path, TEXT, FIX).splitlines() if line.strip()]
+    """The lines of a text that are not blank, without blanks around them. Raises DataError, naming a line that is JSON."""
+    lines = [line.strip() for line in read_text(path, TEXT, FIX).splitlines()]
+    for number, line in enumerate(lines, start=1):
+        if _is_json(line):
+            fix = "write the texts alone, one a line; where prompts may be JSON, call the file .json or .jsonl"
+            raise DataError("a text a line", f"{path}:{number}: JSON, {as_json(line)}", fix)
+    return [line for line in lines if line]
 
 
 def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[Prompt, ...]:
@@ -68,6 +75,18 @@ def make_prompts(suite: str, texts: Iterable[str], limit: int | None) -> tuple[P
         raise DataError(f"prompts for the suite {suite}", "none in its data", "correct the file that its setting names")
     kept = set(sorted(ids)[:limit])
     return tuple(Prompt(id, text, fact_based=True) for id, text in ids.items() if id in kept)
+
+
+def _is_json(line: str) -> bool:
+    """Whether a line is a list or an object, or where one that takes several lines begins.
+
+    >>> [_is_json(line) for line in ('{"name": "Ada"},', "[", "[Ada] Lovelace", "1")]
+    [True, True, False, False]
+    """
+    try:
+        return line in ("[", "{") or isinstance(json.loads(line.removesuffix(",")), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _read_json(path: Path) -> Iterator[Row]:

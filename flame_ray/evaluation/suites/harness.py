@@ -25,6 +25,7 @@ from flame_ray.storage.text_files import read_text
 Rows = list[dict[str, Any]]
 MMLU = "the folders test and dev are in data.tar of github.com/hendrycks/test (MIT)"
 GSM8K = "test.jsonl is in github.com/openai/grade-school-math (MIT)"
+RESULT = "####"
 LETTERS = "ABCD"
 PLACES = {letter: at for at, letter in enumerate(LETTERS)} | {str(at): at for at in range(len(LETTERS))}
 MOST_MALFORMED = 0.1  # of a file's rows: more are an error, fewer are left out and counted
@@ -110,19 +111,37 @@ def gsm8k(config: Config) -> HarnessSuite:
     """Word problems (Cobbe et al. 2021, arXiv 2110.14168), with the eight demonstrations of lm-eval's task gsm8k_cot."""
     path = data_path("gsm8k", config.suites.gsm8k, GSM8K)
     rows = _limited(read_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
-    docs = [{"question": row.text("question"), "answer": row.text("answer")} for row in rows]
+    docs = [{"question": row.text("question"), "answer": _solved(row)} for row in rows]
     return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_figures)
+
+
+def _solved(row: Row) -> str:
+    """The answer to a word problem. The task takes what follows the last mark for its result."""
+    answer = row.text("answer")
+    if not answer.rpartition(RESULT)[1] or not answer.rpartition(RESULT)[2].strip():
+        raise row.unusable(f"an answer that ends in `{RESULT}` and the result", answer)
+    return answer
 
 
 def _multiple_choice(row: Row) -> dict[str, Any]:
     """The benchmark's file has answers and labels as one object; the task reads two lists."""
-    doc: dict[str, Any] = {"question": row.text("question")}
-    for name in ("mc1_targets", "mc2_targets"):
-        targets = row.columns.get(name)
-        if not isinstance(targets, dict) or set(targets.values()) != {0, 1}:
-            raise row.unusable(f"true (1) and false (0) answers in `{name}`", targets)
-        doc[name] = {"choices": list(targets), "labels": list(targets.values())}
-    return doc
+    return {
+        "question": row.text("question"),
+        "mc1_targets": _targets(row, "mc1_targets", 1),
+        "mc2_targets": _targets(row, "mc2_targets"),
+    }
+
+
+def _targets(row: Row, name: str, most_true: int | None = None) -> dict[str, list[Any]]:
+    """The answers with their labels, the true ones first: the task takes the first of mc1_targets for the true one."""
+    targets = row.columns.get(name)
+    known = targets if isinstance(targets, dict) and all(label in (0, 1) for label in targets.values()) else {}
+    choices = sorted(known, key=lambda choice: -known[choice])
+    true = sum(known.values())
+    if not 0 < true < len(known) or true > (most_true or true):
+        expected = "one true (1) answer, and false (0) ones," if most_true else "true (1) and false (0) answers"
+        raise row.unusable(f"{expected} in `{name}`", targets)
+    return {"choices": choices, "labels": [int(known[choice]) for choice in choices]}
 
 
 def _mmlu_docs(file: Path) -> tuple[Rows, int]:

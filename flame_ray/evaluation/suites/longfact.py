@@ -17,4 +17,4 @@ def longfact(config: Config) -> Suite:
         raise DataError("JSONL files in the folder that suites.longfact names", f"none in {path}", PUBLIC)
     texts = [instruction_of(row, "prompt") for file in files for row in read_rows(file)]
     prompts_P = make_prompts("longfact", texts, config.suites.limit)
-    return Suite("longfact", prompts_P, FactMeasure(), corpus=config.factuality.corpus)
+    return Suite("longfact", prompts_P, FactMeasure(as_safe=True), corpus=config.factuality.corpus)

@@ -8,7 +8,8 @@ from scipy.stats import binomtest
 def f_at(k: int, weight: float, supported: int, facts: int) -> float:
     """F-beta of precision and recall at K; `weight` is beta, and recall at K is `supported / k`, at most 1.
 
-    With beta 1 this is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5). A response cannot raise it by saying less.
+    With beta 1 this is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5), which there counts only facts that answer the
+    prompt: whoever calls decides which facts count. A response cannot raise it by saying less.
 
     >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
     (1.0, 0.5, 0.556)

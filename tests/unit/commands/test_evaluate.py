@@ -350,12 +350,12 @@ def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(un
         assert result.figures["win_rate"].n == 19
 
 
-def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, **sections) -> str:
+def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
     known = KnownModel(ModelRef("judge"), None, {})  # type: ignore[arg-type]
     config = parse_config(sections, "here")
     maker = PromptMaker(seeds, config, words, 1000) if seeds else None
     context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None, maker)  # type: ignore[arg-type]
-    return digest(lasting(suite_made_by(Suite("mine", prompts, FactMeasure(), corpus="factbook"), context)))
+    return digest(lasting(suite_made_by(Suite("mine", prompts, measure, corpus="factbook"), context)))
 
 
 def test_references_are_those_of_the_win_rate_alone_and_each_suite_may_have_its_own_folder(tmp_path):
@@ -374,7 +374,7 @@ def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it
     same = made_by()
     assert made_by(factuality={"workers": 2}, rollout={"workers": 3}, cluster={"address": "local"}) == same
     assert made_by(prompts=tuple(PROMPTS[:2])) != same
-    assert made_by(model="other") != same
+    assert made_by(model="other") != same and made_by(measure=FactMeasure(as_safe=True)) != same
     few_shot = [
         made_by(seeds=SEEDS, **TWO),
         made_by(seeds=SEEDS[:2], **TWO),

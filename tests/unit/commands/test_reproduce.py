@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flame_ray.cli import ScaleName
 from flame_ray.commands.reproduce import Commands, ReproduceRequest, reproduce
-from flame_ray.errors import EngineError, Interrupted
+from flame_ray.errors import DataError, EngineError, Interrupted
 from flame_ray.reproduction.store import NOT_DONE
 from flame_ray.reproduction.systems import SCALES
 from tests.doubles import FakeCommands
@@ -72,7 +72,9 @@ def test_the_suites_of_a_model_are_asked_in_one_call(request_of):
 
 def test_a_suite_that_fails_beside_others_alone_has_no_figure(request_of):
     doubles = FakeCommands(FIGURES, fails={"factbook": EngineError("a sampler", "none", "buy one")})
-    filled = carry_out(request_of("3"), doubles)
+    with pytest.raises(EngineError, match=r"every job of the tables to succeed.*; found 7 that did not: factbook-"):
+        carry_out(request_of("3"), doubles)
+    filled = carry_out(request_of("3", only_print=True), doubles)
     assert "expected a sampler" in filled.cell("SFT", "biography.fs").missing
     assert filled.cell("SFT", "win over SFT + DPO").ours
 
@@ -119,7 +121,9 @@ def test_what_was_begun_is_resumed(request_of):
 
 def test_a_step_that_failed_gives_its_rows_no_figure_but_a_reason_and_others_go_on(request_of):
     doubles = FakeCommands(FIGURES, fails={"run": EngineError("a sampler", "none", "buy one")})
-    filled = carry_out(request_of("3"), doubles)
+    with pytest.raises(EngineError, match=r"found 5 that did not: run-.*expected a sampler; found none.*same command again"):
+        carry_out(request_of("3"), doubles)
+    filled = carry_out(request_of("3", only_print=True), doubles)
     cell = filled.cell("SFT + DPO^flame", "biography.fs")
     assert cell.ours is None and "expected a sampler; found none" in cell.missing
     assert filled.cell("SFT", "biography.fs").ours.interval.mean == 50.0
@@ -132,6 +136,12 @@ def test_a_suite_without_data_is_missing_and_the_setting_that_names_it_is_said(r
     filled = carry_out(request_of("3"), doubles)
     assert "suites.fava" in filled.cell("SFT", "fava.fs").missing
     assert {suite for suite, _ in doubles.compared} == {"factbook", "alpaca-eval"}
+
+
+def test_data_that_a_setting_names_and_that_is_not_there_is_a_failure_after_the_tables(request_of, tmp_path):
+    with pytest.raises(DataError, match=r"found 1 that did not: fava: .*suites\.fava names; found nothing at nowhere"):
+        carry_out(request_of("3", settings=("suites.fava=nowhere.txt",)), FakeCommands(FIGURES))
+    assert "| SFT | 75.0 [0.0, 100.0] n 4; paper 27.1 | 50.0 " in (tmp_path / "out" / "3.md").read_text()
 
 
 def test_table_10_measures_rewards_on_labelled_responses_once_for_each_number_of_passages(request_of, tmp_path):
@@ -152,6 +162,12 @@ def test_table_10_without_labelled_responses_says_which_setting_names_them(reque
     doubles = FakeCommands(FIGURES)
     filled = carry_out(request_of("10", settings=settings, only_print=True), doubles)
     assert "suites.labelled" in filled.cell("7B sentences, 5 supports", "tau").missing and doubles.done == []
+
+
+def test_a_table_that_has_nothing_without_its_data_fails_and_is_printed(flame, request_of, tmp_path):
+    done = flame("reproduce", "10", "--scale", "cpu", "--jobs", request_of("10").jobs, folder=tmp_path)
+    assert done.returncode == 2 and "agreement: expected suites.labelled" in done.stderr
+    assert "| 7B sentences, 5 supports | missing; paper 0.20 |" in done.stdout
 
 
 def test_only_print_starts_nothing_and_shows_what_is_there(request_of, tmp_path):

@@ -406,6 +406,36 @@ def test_a_mistyped_override_is_refused_by_its_path(job):
     assert f"found in {path}: rollout.top_p: " in refusal(path, ("rollout.samples=8",))
 
 
+@pytest.mark.parametrize(
+    ("section", "source", "told"),
+    [
+        ("sft", {"form": "trees", "label_column": "facts"}, "form trees does not read label_column"),
+        ("sft", {"form": "chat", "prompt_column": "q", "language": "de"}, "form chat does not read language, prompt_column"),
+        ("sft", {"chat_column": "turns"}, "form table does not read chat_column"),
+        ("prompts", {"source": "factbook", "label_column": "facts"}, "factbook has columns, labels and splits of its own"),
+        ("prompts", {"source": "open-ended", "heldout_fraction": 0.5}, "leave heldout_fraction out"),
+    ],
+)
+def test_a_setting_of_a_source_that_nothing_would_read_is_refused(job, section, source, told):
+    assert told in refusal(job({section: {"sources": [{"source": "mine.jsonl"} | source]}}))
+
+
+@pytest.mark.parametrize(
+    ("file", "overrides", "places"),
+    [
+        ({}, ("pairs.file=a.jsonl", "learner.loss=mask_dpo", "run.rounds=1"), "--set"),
+        ({"pairs": {"file": "a.jsonl"}, "run": {"rounds": 1}}, ("learner.loss=mask_dpo",), "{path} and --set"),
+        ({"pairs": {"file": "a.jsonl"}, "run": {"rounds": 1}, "learner": {"loss": "mask_dpo"}}, ("learner.lr=0.1",), "{path}"),
+        ({"learner": {"nll_weight": 1.0}}, ("learner.loss=grpo", "learner.reference=round"), "{path} and --set"),
+        ({"learner": {"nll_weight": 1.0, "loss": "grpo", "reference": "round"}}, ("learner.lr=0.1",), "{path}"),
+    ],
+    ids=["both typed", "one of each", "both in the file", "one of each in a section", "both in the file's section"],
+)
+def test_settings_that_do_not_go_together_are_found_where_they_were_given(job, file, overrides, places):
+    path = job(file)
+    assert f"found in {places.format(path=path)}: " in refusal(path, overrides)
+
+
 def test_an_override_is_checked_against_the_rest_of_the_file(job):
     assert "learner: " in refusal(job({"learner": {"workers": 2, "batch_pairs": 8}}), ("learner.batch_pairs=7",))
 

@@ -98,3 +98,10 @@ def test_the_pairs_of_a_file_are_counted_and_a_bad_row_is_named(tmp_path):
     (check,) = data.find_given_pairs(config)
     assert check.level is Level.PROBLEM and "pairs.jsonl:1" in check.found
     assert data.find_given_pairs(job()) == []
+
+
+def test_the_doctor_asks_for_the_factuality_of_given_pairs_where_the_loss_compares_it(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"prompt": "Where?", "chosen": "Here.", "rejected": "There."}\n')
+    (check,) = data.find_given_pairs(job(pairs={"file": str(path)}, run={"rounds": 1}, learner={"loss": "fdpo"}))
+    assert check.level is Level.PROBLEM and "chosen_factuality" in check.expected

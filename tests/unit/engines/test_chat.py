@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from flame_ray.config import ModelConfig
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.chat_template import PLAIN_TEMPLATE
+from flame_ray.engines.chat_template import PLAIN_TEMPLATE, end_ids
 from flame_ray.engines.models import reference
 from flame_ray.errors import ModelError
 from tests.builders import make_weights
@@ -25,7 +25,7 @@ BARE = "{% for m in messages %}{{ m.role }} : {{ m.content }} {% endfor %}" + OP
 def model(tmp_path):
     """Writes a tokenizer of whole words into a folder."""
 
-    def make(template=ENDED, eos="</s>", ends=None):
+    def make(template=ENDED, eos="</s>", ends=None, file="generation_config.json"):
         words = Tokenizer(WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="<unk>"))
         words.pre_tokenizer = WhitespaceSplit()
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", bos_token="<s>", eos_token=eos)
@@ -33,7 +33,7 @@ def model(tmp_path):
         tokenizer.chat_template = template
         tokenizer.save_pretrained(tmp_path)
         if ends is not None:
-            (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+            (tmp_path / file).write_text(json.dumps({"eos_token_id": ends}))
         return tmp_path
 
     return make
@@ -48,6 +48,38 @@ def test_of_several_end_of_text_tokens_an_answer_ends_with_the_one_that_the_temp
     chat = ChatTokenizer(model(ends=ends), ModelConfig())
     assert chat.prompt("Where") == ids("user : Where <|end|> assistant :")
     assert chat.answer(" Here\n") == ids("Here <|end|>")
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_the_end_of_text_tokens_are_those_of_either_file_of_the_model(model, file):
+    folder = model(ends=[3, 1], file=file)
+    assert ChatTokenizer(folder, ModelConfig()).answer("Here") == ids("Here <|end|>")
+    assert end_ids(AutoTokenizer.from_pretrained(folder), folder) == {1, 2, 3}
+
+
+def test_an_answer_ends_as_in_the_template_also_where_the_opened_turn_begins_with_more(model):
+    thinks = ENDED.replace("assistant : {% endif %}", "assistant : system {% endif %}")
+    assert ChatTokenizer(model(thinks, ends=[2, 3]), ModelConfig()).answer("Here") == ids("Here <|end|>")
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"eos_token_id": [2,', b"[2, 3]", b"\xff", b"[" * 10**5], ids=["cut off", "a list", "no text", "too deep"]
+)
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_damaged_settings_of_a_model_are_named(model, file, content):
+    folder = model()
+    (folder / file).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"expected a model's {file}; found .*{file}: "):
+        ChatTokenizer(folder, ModelConfig())
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
+def test_a_tokenizer_that_is_cut_off_is_named(model, file):
+    folder = model()
+    content = (folder / file).read_bytes()
+    (folder / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=f"expected a tokenizer in {folder}"):
+        ChatTokenizer(folder, ModelConfig())
 
 
 def test_a_template_that_ends_no_turn_gets_the_tokenizers_own_end_of_text(model):

@@ -5,6 +5,8 @@ import json
 from contextlib import nullcontext
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from flame_ray.config import LearnerConfig, LoraConfig, ModelConfig
 from flame_ray.engines import models
@@ -37,6 +39,13 @@ def test_a_folder_with_config_and_safetensors_is_itself(folder):
 def test_a_folder_without_config_json_is_refused(folder):
     (folder / "config.json").unlink()
     with pytest.raises(ModelError, match=r"config\.json; found none in .*model.*save_pretrained"):
+        resolve_model(str(folder), ModelConfig())
+
+
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_a_folder_with_damaged_settings_is_refused_before_a_sampler_passes_over_them(folder, file):
+    (folder / file).write_text('{"eos_token_id": [2,')
+    with pytest.raises(ModelError, match=rf"a model's {file}; found .*{file}: .* in column \d+\. To fix: save the model anew"):
         resolve_model(str(folder), ModelConfig())
 
 
@@ -240,6 +249,8 @@ def test_a_model_without_a_chat_template_is_refused(folder, add_tokenizer):
 def test_ids_above_the_tokenizers_vocabulary_as_padded_models_may_sample_them_have_no_text(folder, add_tokenizer):
     add_tokenizer(folder)
     assert text_of_tokens(folder, ModelConfig())([3, 900, 3]) == "word word"
+    tokenizer, stream = Tokenizer.from_file(str(folder / "tokenizer.json")), DecodeStream(skip_special_tokens=True)
+    assert [stream.step(tokenizer, id) for id in (3, 900, 3)] == ["word", None, " word"]  # as vLLM decodes what it samples
 
 
 def test_token_ids_become_text_as_samplers_give_it_without_special_tokens(folder, add_tokenizer):

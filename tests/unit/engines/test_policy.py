@@ -11,6 +11,8 @@ from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.base import Continuation
+from flame_ray.engines.batch import left_padded
 from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
 from flame_ray.engines.packing import check_layout, sharing_prompts
@@ -66,6 +68,23 @@ def test_a_model_drops_nothing_of_itself_in_training(saved):
     for seed in range(3):
         torch.manual_seed(seed)
         assert model.train()(IDS).logits.equal(evaluated)
+
+
+def test_ids_beyond_the_tokenizer_are_learned_as_any_others(tmp_path):
+    """An embedding is often larger than the tokenizer, here of one word, and samplers may draw its last ids."""
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **SMALL["llama"])).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(Tokenizer(WordLevel({"a": 0}, unk_token="a")).to_str())
+    model = load_policy(reference(str(tmp_path)), LearnerConfig(lora=None, dtype="float32"))
+    batch = left_padded([Continuation((1, 2), (3, 59, 4)), Continuation((1, 2), (5,))])
+    likely, unlikely = summed_logps(model, batch)
+    logps = model(torch.tensor([[1, 2, 3, 59, 4]])).logits.log_softmax(-1)[0]
+    assert likely.item() == pytest.approx((logps[1, 3] + logps[2, 59] + logps[3, 4]).item(), abs=1e-5)
+    (unlikely - likely).backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    after = summed_logps(model, batch)
+    assert model.get_input_embeddings().weight.grad[59].abs().sum() > 0
+    assert (after[0] - after[1]).item() > (likely - unlikely).item()
 
 
 def test_an_adapter_drops_what_the_settings_say(saved):

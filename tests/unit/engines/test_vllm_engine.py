@@ -51,7 +51,7 @@ def engine(options: VllmOptions = OPTIONS) -> VllmEngine:
     """As its constructor leaves it, but for the library."""
     made = VllmEngine.__new__(VllmEngine)
     made._options, made._vllm, made._adapter = options, fake_vllm(cpu=True), None
-    made._llm = made._vllm.LLM()
+    made._llm, made._ends = made._vllm.LLM(), [2, 7]
     return made
 
 
@@ -73,6 +73,13 @@ def test_samples_come_by_their_keys_and_nothing_is_asked_of_vllm_that_nobody_rea
     asked = made._llm.llm_engine.asked
     assert [params.seed for params in asked] == [0, 1, 2]
     assert all(getattr(params, "logprobs", None) is None and params.output_kind == "final" for params in asked)
+
+
+def test_every_request_stops_at_each_end_of_text_token_of_the_model():
+    made = engine()
+    dict(made.sample([SampleRequest((1, 2), 16, stop=("\n",), seed=0)]))
+    (params,) = made._llm.llm_engine.asked
+    assert (params.stop_token_ids, params.stop) == ([2, 7], ["\n"])
 
 
 @pytest.mark.parametrize(("top_k", "cpu", "is_ours"), [(0, True, True), (50, True, False), (0, False, False)])

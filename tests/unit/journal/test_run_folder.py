@@ -166,6 +166,17 @@ def test_what_json_cannot_say_is_refused_and_leaves_the_old_file_whole(run):
     assert run.summary() == {"round": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("config.yaml", b"run: ["), ("config.yaml", b"- a"), ("config.yaml", b"\xff"), ("summary.json", b'{"status": "comp')],
+    ids=["cut off", "a list", "no text", "cut off"],
+)
+def test_a_damaged_file_of_a_run_is_refused_by_its_path(run, path, name, content):
+    (path / name).write_bytes(content)
+    with pytest.raises(StorageError, match=rf"a run's {name}; found .*{name}: "):
+        run.settings() if name == "config.yaml" else run.summary()
+
+
 def test_a_summary_that_is_not_there_yet_is_empty(run):
     assert run.summary() == {}
     assert run.read_json("timeline.json", []) == []

@@ -36,6 +36,13 @@ def test_a_tokenizer_that_drops_the_first_blank_loses_none_within_the_text():
     assert (text.text, text.spans_T) == ("Lima is big", ((0, 4), (4, 7), (7, 11)))
 
 
+def test_a_token_without_text_takes_no_blank_from_the_next_one():
+    """As ids beyond the tokenizer, which a model with a larger embedding may sample."""
+    tokens = ByteTokens("<end>", " Lima", "<end>", "<end>", " is", " big")
+    text = decoded(tokens.ids, lambda ids: tokens.decode(ids).removeprefix(" "))
+    assert (text.text, text.spans_T) == ("Lima is big", ((0, 0), (0, 4), (4, 4), (4, 4), (4, 7), (7, 11)))
+
+
 def test_a_sentence_is_found_without_its_markup_and_with_the_marks_that_end_it():
     text = "Sure! **Peru** borders\n Chile.) It has _ports_."
     assert found(text, "Sure!", "Peru borders Chile", "It has ports.") == [

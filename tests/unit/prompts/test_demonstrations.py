@@ -161,7 +161,7 @@ def test_one_id_for_two_instructions_is_refused(file):
         ([chat(ASKED, ("tool", "42"))], {"form": "chat"}, ("a user's message, then the assistant's answer", "'user, tool'")),
         ([chat(ASKED, ("assistant", ["In Peru."]))], {"form": "chat"}, ("messages with text in their content", '["In Peru."]')),
         ([{"messages": ["Hi", "Hello."]}], {"form": "chat"}, ("messages with role and content", "'Hi'")),
-        ([ROW], {"form": "trees"}, ("missing: message_id", "set `form` of this source in sft.sources")),
+        ([ROW], {"form": "trees"}, ("missing: message_id", "in sft.sources, `form` may be table or chat")),
         ([ROW], {"label_column": "facts"}, ("a column `facts`", "with the columns prompt, answer")),
         ([ROW | {"facts": "perhaps"}], {"label_column": "facts"}, ("one of true, yes, 1", "seeds.jsonl:1: 'perhaps'")),
         ([], {}, ("demonstrations in", "no rows")),

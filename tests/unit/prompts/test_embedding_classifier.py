@@ -67,6 +67,11 @@ def test_a_set_without_labels_is_refused_and_the_setting_is_named(tmp_path):
         check_classifier(classify({"source": str(path)}))
 
 
+def test_labels_that_are_not_there_are_named_by_their_setting(tmp_path):
+    with pytest.raises(DataError, match=r"correct the path in classify\.labels"):
+        check_classifier(classify({"source": str(tmp_path / "none.jsonl"), "label_column": "facts"}))
+
+
 def test_an_embedder_that_is_not_there_is_named_by_its_setting(tmp_path):
     sources = ({"source": "factbook", "limit": 5}, {"source": "open-ended"})
     with pytest.raises(ModelError, match=r"classify\.embedder"):

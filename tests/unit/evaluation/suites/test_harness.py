@@ -91,6 +91,33 @@ def test_multiple_choice_answers_become_lists(tmp_path):
         make_suite("truthfulqa-mc", Config.model_validate({"suites": {"truthfulqa": str(tmp_path)}}))
 
 
+def test_the_true_answer_comes_first_where_the_task_looks_for_it(tmp_path):
+    row = {"question": "What?", "mc1_targets": {"You die": 0, "Nothing": 1}, "mc2_targets": {"A": 1, "B": 0, "C": 1}}
+    (tmp_path / "mc_task.json").write_text(json.dumps([row]))
+    suite = make_suite("truthfulqa-mc", Config.model_validate({"suites": {"truthfulqa": str(tmp_path)}}))
+    (doc,) = suite.tasks[0].splits["validation"]
+    assert doc["mc1_targets"] == {"choices": ["Nothing", "You die"], "labels": [1, 0]}
+    assert doc["mc2_targets"] == {"choices": ["A", "C", "B"], "labels": [1, 1, 0]}
+
+
+@pytest.mark.parametrize(
+    "targets", [{"A": 1, "B": 1, "C": 0}, {"A": 1}, {"A": 0, "B": 0}, {"A": 2, "B": 0}, {"A": [1], "B": 0}, {}, None]
+)
+def test_a_question_without_one_true_answer_and_a_false_one_is_refused_by_its_row(tmp_path, targets):
+    row = {"question": "What?", "mc1_targets": targets, "mc2_targets": {"A": 1, "B": 0}}
+    (tmp_path / "mc_task.json").write_text(json.dumps([row]))
+    with pytest.raises(DataError, match=r"one true \(1\) answer, .* `mc1_targets`; found .*mc_task\.json: row 1"):
+        make_suite("truthfulqa-mc", Config.model_validate({"suites": {"truthfulqa": str(tmp_path)}}))
+
+
+@pytest.mark.parametrize("answer", ["18 ducks.", "18 ducks.\n#### ", "#### 9\n####"])
+def test_a_word_problem_without_a_marked_result_is_refused_by_its_line(tmp_path, answer):
+    rows = [{"question": "How many?", "answer": "9 + 9 = 18\n#### 18"}, {"question": "And now?", "answer": answer}]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    with pytest.raises(DataError, match=r"an answer that ends in `####` and the result; found .*test\.jsonl:2"):
+        make_suite("gsm8k", Config.model_validate({"suites": {"gsm8k": str(tmp_path)}}))
+
+
 def test_mc3_is_the_share_of_true_answers_above_every_false_one():
     assert mc3([-1.0, -5.0, -2.0, -3.0], [1, 1, 0, 0]) == 0.5
     assert mc3([-2.0, -2.0], [1, 0]) == 0.0  # equal is not above
