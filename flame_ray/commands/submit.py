@@ -17,7 +17,7 @@ from flame_ray.doctor.render import render
 from flame_ray.doctor.submission import examine_submission
 from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
-from flame_ray.journal.run_folder import RunFolder, run_id
+from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
 from flame_ray.shown import without_secrets
 from flame_ray.storage.filesystem import Storage
@@ -94,6 +94,7 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
 def _folder(config: Config, resume: str | None) -> str:
     """Of a run that is resumed, its settings are compared with the job's where its folder can be seen from here."""
     if resume is None:
+        check_not_hidden(config)
         return f"{config.run.root.rstrip('/')}/{run_id(config)}"
     if not resume.strip("./ "):
         fix = "give the id of a run under run.root, or a run's folder"

@@ -80,7 +80,7 @@ def differences(before: dict, after: dict) -> list[str]:
 def lasting(tree: dict) -> dict[str, Any]:
     """By their paths, the settings that decide what is computed: all but those that a resumed run may change."""
     free = set(changeable_paths())
-    return {path: value for path, value in _leaves(tree).items() if free.isdisjoint(_prefixes(path))}
+    return {path: value for path, value in leaves(tree).items() if free.isdisjoint(_prefixes(path))}
 
 
 def changeable_paths(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -99,11 +99,12 @@ def _prefixes(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
+def leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """The values of a tree by their paths, such as `rollout.samples`."""
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return leaves
+        found.update(leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found
 
 
 def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:
