@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -44,7 +45,7 @@ def without_secrets(text: str) -> str:
     >>> without_secrets("s3://me:pass@host/runs and redis://:pass@host, https://host/a?sig=x&b=1, abfs://box@host")
     's3://me:***@host/runs and redis://:***@host, https://host/a?sig=***&b=1, abfs://box@host'
     """
-    for value in secret_values():
+    for value in secret_variables():
         text = text.replace(value, HIDDEN)
     if any(beginning in text for beginning in _BEGINNINGS):
         text = _SHAPE.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", text)
@@ -55,10 +56,31 @@ def without_secrets(text: str) -> str:
 
 
 @cache
-def secret_values() -> tuple[str, ...]:
-    """Of the variables that this process was started with; the longest first, as one may hold another."""
-    found = {value.strip() for name, value in os.environ.items() if _VARIABLE.search(name)}
-    return tuple(sorted((value for value in found if len(value) >= _LEAST), key=len, reverse=True))
+def secret_variables() -> Mapping[str, str]:
+    """By their values, the variables that this process was started with; the longest first, as one may hold another."""
+    found = {value.strip(): name for name, value in os.environ.items() if _VARIABLE.search(name)}
+    return {value: found[value] for value in sorted(found, key=len, reverse=True) if len(value) >= _LEAST}
+
+
+def why_hidden(tree: Any) -> str:
+    """What would be hidden in a tree, in a user's words; "" if nothing would.
+
+    >>> why_hidden(["s3://me:pass@host/runs"]), why_hidden({"a": "s3://host/runs"})
+    ('a password or a token', '')
+    """
+    texts = list(_texts(tree))
+    for value, name in secret_variables().items():
+        if any(value in text for text in texts):
+            return f"the value of the variable {name}"
+    return "a password or a token" if any(without_secrets(text) != text for text in texts) else ""
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list | tuple):
+        for part in tree.items() if isinstance(tree, dict) else tree:
+            yield from _texts(part)
 
 
 def hide_secrets(tree: Any) -> Any:

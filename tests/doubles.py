@@ -349,15 +349,15 @@ class FakeJobClient:
     def list_jobs(self) -> list[FakeJob]:
         return self.jobs
 
-    def get_job_info(self, job_id: str) -> FakeJob:
+    def _job(self, job_id: str) -> FakeJob:
         return next(each for each in self.jobs if each.submission_id == job_id)
 
     def get_job_logs(self, job_id: str) -> str:
-        return "".join(each for each in self.get_job_info(job_id).pieces if isinstance(each, str))
+        return "".join(each for each in self._job(job_id).pieces if isinstance(each, str))
 
     async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
         """From the beginning; an error comes once."""
-        job = self.get_job_info(job_id)
+        job = self._job(job_id)
         for place, piece in enumerate(list(job.pieces)):
             if isinstance(piece, Exception):
                 del job.pieces[place]
@@ -365,7 +365,7 @@ class FakeJobClient:
             yield piece
 
     def stop_job(self, job_id: str) -> bool:
-        self.stopped(self.get_job_info(job_id))
+        self.stopped(self._job(job_id))
         return True
 
 

@@ -166,8 +166,8 @@ def _prompts(heldout: int, hostile: bool) -> list[Prompt]:
     return prompts
 
 
-def add_audit(run: RunFolder) -> None:
-    """As `flame-ray audit --labels` leaves it."""
+def make_audit() -> dict:
+    """As `flame-ray audit --labels` finds it in the run `mine`."""
 
     def finding(value: float | None, n: int = 88) -> dict:
         interval = [None, None] if value is None else [value - 0.05, value + 0.06]
@@ -183,4 +183,9 @@ def add_audit(run: RunFolder) -> None:
     agreement = [{"readers": ["anna", "ben <b>"], "column": "supported", "n": 80, "share": 0.98, "kappa": 0.95}]
     readers = [{"name": name, "file": f"{name}.jsonl", "sha256": "0", "labels": 88} for name in ("anna", "ben <b>")]
     found = {"run": "mine", "sheet": "s1", "readers": readers, "rounds": rounds, "agreement": agreement, "notes": [HOSTILE]}
-    run.write_json("summary.json", run.summary() | {"audit": json.loads(json.dumps(found))})
+    return json.loads(json.dumps(found))
+
+
+def add_audit(run: RunFolder) -> None:
+    """As the command leaves it."""
+    run.write_json("summary.json", run.summary() | {"audit": make_audit()})

@@ -3,13 +3,16 @@
 import logging
 import os
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from flame_ray.cluster.connect import ANSWER_S, check_answer
+from flame_ray.cluster.streams import start_thread
 from flame_ray.errors import ConfigError, PlacementError, StorageError
 
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")  # in Ray's own order
@@ -18,6 +21,8 @@ STOP_WAIT = "RAY_JOB_STOP_WAIT_TIME_S"  # Ray kills a job that has not ended so 
 ENDS = ("SUCCEEDED", "FAILED", "STOPPED")
 GROUP = "ray.io/node-group"  # the label of a node that a cluster launcher or KubeRay has started
 MOST_NODES = 10_000
+CONNECT_S, LIMIT_S = 30.0, 120.0  # for the first answer, and for each later one; a package may take longer to arrive
+Answer = TypeVar("Answer")
 
 
 class JobClient(Protocol):
@@ -28,8 +33,6 @@ class JobClient(Protocol):
     ) -> str: ...
 
     def list_jobs(self) -> Sequence[Any]: ...
-
-    def get_job_info(self, job_id: str) -> Any: ...
 
     def get_job_logs(self, job_id: str) -> str: ...
 
@@ -74,10 +77,10 @@ class Nodes:
 
 
 class JobServer:
-    """Raises PlacementError, with the address, when the job server does not answer or refuses."""
+    """Raises PlacementError, with the address, when the job server refuses, or does not answer within `limit_s`."""
 
-    def __init__(self, client: JobClient, address: str):
-        self.client, self.address = client, address
+    def __init__(self, client: JobClient, address: str, limit_s: float = LIMIT_S):
+        self.client, self.address, self._limit_s = client, address, limit_s
 
     def submit(self, order: Order) -> None:
         with asking(self.address):
@@ -90,23 +93,25 @@ class JobServer:
 
     def submissions(self, run: str, recorded: Collection[str] = ()) -> list[Submission]:
         """The jobs that were a run, the newest last. `recorded`: their ids by the run's own record."""
-        with asking(self.address):
-            jobs = [_submission(each) for each in self.client.list_jobs() if each.submission_id]
+        jobs = self._jobs()
         found = (each for each in jobs if each.metadata.get("run_id") == run or each.id == run or each.id in recorded)
         return sorted(found, key=lambda each: each.started)
 
     def look(self, submission: str) -> Submission:
-        with asking(self.address):
-            return _submission(self.client.get_job_info(submission))
+        """Raises StorageError for a job that the head does not know any more."""
+        found = next((each for each in self._jobs() if each.id == submission), None)
+        if found is None:
+            fix = "resume the run as a new job: flame-ray submit JOB --resume RUN"
+            gone = "none: a head that was started again has forgotten its jobs, which ended with it"
+            raise StorageError(f"the job {submission} at {self.address}", gone, fix)
+        return found
 
     def log(self, submission: str) -> str:
-        with asking(self.address):
-            return self.client.get_job_logs(submission)
+        return self._answer(self.client.get_job_logs, submission)
 
     def stop(self, submission: str) -> None:
         """Asks for the end of a job; Ray then sends SIGTERM to its processes."""
-        with asking(self.address):
-            self.client.stop_job(submission)
+        self._answer(self.client.stop_job, submission)
 
     @property
     def ray_version(self) -> str:
@@ -116,9 +121,24 @@ class JobServer:
     def nodes(self) -> Nodes:
         from ray.util.state import list_nodes
 
-        with asking(self.address):
-            found = list_nodes(address=self.address, detail=True, limit=MOST_NODES, raise_on_missing_output=False)
+        ask = partial(list_nodes, address=self.address, detail=True, limit=MOST_NODES, raise_on_missing_output=False)
+        found = self._answer(ask)
         return nodes_of([(each.resources_total or {}, each.labels or {}) for each in found if each.state == "ALIVE"])
+
+    def _jobs(self) -> list[Submission]:
+        return [_submission(each) for each in self._answer(self.client.list_jobs) if each.submission_id]
+
+    def _answer(self, ask: Callable[..., Answer], *words: str) -> Answer:
+        with asking(self.address):
+            return within(self._limit_s, ask, *words)
+
+
+def within(limit_s: float, ask: Callable[..., Answer], *words: Any) -> Answer:
+    """The answer. Ray's client itself waits for ever, as where a tunnel is up and nobody at its end."""
+    asked = start_thread(ask, *words)
+    if asked not in wait([asked], limit_s).done:
+        raise TimeoutError(f"no answer within {limit_s:g} s")
+    return asked.result()
 
 
 def nodes_of(found: Sequence[tuple[Mapping[str, float], Mapping[str, str]]]) -> Nodes:
@@ -146,7 +166,7 @@ def connect(option: str | None) -> JobServer:
 
         for noisy in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
-        client = JobSubmissionClient(address)
+        client = within(CONNECT_S, JobSubmissionClient, address)
     return JobServer(client, address)
 
 

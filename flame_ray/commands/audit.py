@@ -22,13 +22,14 @@ from flame_ray.evaluation.audit.readers import Agreement, agreements
 from flame_ray.evaluation.clusters import ClusterBootstrap
 from flame_ray.journal.held_out import HeldOutTables
 from flame_ray.journal.run_folder import CONFIG, SUMMARY, RunFolder, find_run
+from flame_ray.journal.telemetry import audit_text
 from flame_ray.report.audit import print_audit, round_findings
 from flame_ray.report.sheet import Item, Sheet, sheet_files
 from flame_ray.rewards.factuality.corpus import read_corpus
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import Passage, VerdictLabel
 
-KEYS, RESULT = "audit/keys", "audit/result.json"
+KEYS, RESULT, FIGURES = "audit/keys", "audit/result.json", "audit/audit.prom"
 AUDITED = "the run to audit"
 BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
 
@@ -111,7 +112,10 @@ def _subjects(item: Item) -> list[str]:
 
 
 def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
-    """The findings, which are stored in audit/result.json and summary.json, and printed. Raises DataError for bad labels."""
+    """The findings, which are printed, and stored: in audit/, also for Prometheus, and in summary.json.
+
+    Raises DataError for bad labels.
+    """
     folder = find_run(run, AUDITED)
     held_out = HeldOutTables(folder)
     sheet, key = _key(folder, held_out.run_id, paths[0])
@@ -121,6 +125,7 @@ def read_back(run: str, paths: list[Path], tables: Console) -> dict[str, Any]:
     about = [_about(reader, path) for reader, path in zip(readers, paths, strict=True)]
     found = {"run": held_out.run_id, "sheet": sheet, "readers": about} | _findings(held_out, folder.summary(), key, readers)
     folder.write_json(RESULT, found)
+    folder.write_text(FIGURES, audit_text(found))
     folder.write_json(SUMMARY, folder.summary() | {"audit": found})
     print_audit(tables, found)
     _say(tables, f"written to {folder.storage.at(RESULT)}")

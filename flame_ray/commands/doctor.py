@@ -32,8 +32,10 @@ from flame_ray.doctor.package import find_package
 from flame_ray.doctor.probe import find_auth, find_site, find_versions
 from flame_ray.doctor.render import render
 from flame_ray.engines.models import check_checker_model, check_judge_model
-from flame_ray.errors import DataError, ModelError
+from flame_ray.errors import ConfigError, DataError, ModelError
 from flame_ray.evaluation.labels import read_claims, read_preferences
+from flame_ray.journal.run_folder import check_not_hidden
+from flame_ray.journal.trackers import check_trackers
 from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus
 
 
@@ -51,7 +53,7 @@ def examine(config: Config) -> tuple[list[Check], Plan | None, Site]:
     found = _examine_sft(config, shapes, site) if config.sft.sources else _examine_run(config, shapes, site)
     on_gpu = any(role.gpus for role in roles(config).values())
     checks = [*find_versions(on_gpu, site), site_check, *check_engine_gpus(config), *found.needs]
-    checks += [*find_room(config, found.plan), *model_checks, *found.data, *_check_training(config)]
+    checks += [*find_room(config, found.plan), *model_checks, *_check_refused(config), *found.data, *_check_training(config)]
     checks += [find_package(config), find_auth(cluster_address(config.cluster))]
     return checks, found.plan, site
 
@@ -107,19 +109,23 @@ def _find_models(config: Config) -> tuple[list[Check], dict[str, ModelShape | No
     served = {"rollout": policy, "judge": shapes["judge"], "verifier": shapes["verifier"] or policy}
     engines = ((name, role) for name, role in roles(config).items() if isinstance(role, EngineWorkers))
     split = (check_tensor_parallel(name, role, served[name]) for name, role in engines)
-    return [*checks, *chain.from_iterable(split), *_check_trained(config)], shapes
+    return [*checks, *chain.from_iterable(split)], shapes
 
 
-def _check_trained(config: Config) -> list[Check]:
-    """A problem for each reward model whose folder lacks its weights."""
+def _check_refused(config: Config) -> list[Check]:
+    """A problem for each setting that a run refuses at its start: what its folder would hide, and what is not installed or
+    not there.
+    """
     checks = []
     for name, check in (
+        ("secrets", partial(check_not_hidden, config)),
+        ("run.trackers", partial(check_trackers, config.run.trackers)),
         ("factuality.checker_model", partial(check_checker_model, config.factuality)),
         ("judge.preferences", partial(check_judge_model, config.judge)),
     ):
         try:
             check()
-        except ModelError as error:
+        except (ConfigError, ModelError) as error:
             checks.append(refused(name, error))
     return checks
 

@@ -11,7 +11,7 @@ from flame_ray.cluster.submitted import told_exit_code
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.run_status import has_record, read_status
-from flame_ray.shown import escaped, without_secrets
+from flame_ray.shown import HIDDEN, escaped, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 DETACHED = 130  # as a shell says of Ctrl-C
@@ -63,8 +63,8 @@ def _recorded(folder: str | None) -> int | None:
 
 
 def seen_folder(path: str | None) -> RunFolder | None:
-    """A run's folder by its path or URL, if it can be seen from here and has a run's record."""
-    if path is None:
+    """A run's folder by its path or URL, if it can be seen from here and has a run's record. A hidden password opens none."""
+    if path is None or HIDDEN in path:
         return None
     try:
         folder = RunFolder(Storage(path))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from flame_ray.cluster.job_log import TRIES
 from flame_ray.cluster.job_server import JobServer, Submission, newest
-from flame_ray.commands.follow import exit_code_of, follow_run, seen_folder, show_log
-from flame_ray.errors import ConfigError, FlameError, Interrupted, StorageError
+from flame_ray.commands.follow import DETACHED, exit_code_of, follow_run, seen_folder, show_log
+from flame_ray.errors import ConfigError, FlameError, Interrupted, PlacementError, StorageError
 from flame_ray.journal.run_folder import RunFolder, find_run
 from flame_ray.journal.run_status import RunStatus, State, has_record, read_status
 from flame_ray.storage.lease import Owner
@@ -89,8 +90,11 @@ def logs(name: str, server: JobServer, follow: bool, console: Console) -> int:
     return 0
 
 
-def stop(name: str, server: JobServer | None, console: Console, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Stop a run and wait until it has ended by its own record. Raises StorageError if it was killed instead."""
+def stop(name: str, server: JobServer | None, console: Console, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Stop a run and wait until it has ended by its own record. Raises StorageError if it was killed instead.
+
+    Returns the exit code: 0, or 130 after Ctrl-C, which ends only the wait.
+    """
     target = find(name, "the run to stop", server)
     job = next((each for each in reversed(target.jobs()) if not each.has_ended), None)
     found = target.status()
@@ -103,8 +107,14 @@ def stop(name: str, server: JobServer | None, console: Console, sleep: Callable[
         raise StorageError(f"a run {target.run} that goes on", "no record and no job of it", fix)
     else:
         _say_end(found, console)
-        return
-    _wait(target, job, console, sleep)
+        return 0
+    try:
+        _wait(target, job, console, sleep)
+    except KeyboardInterrupt:
+        line = f"\n{target.run} is told to stop, and stores its state without this command. See: flame-ray status {target.run}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        return DETACHED
+    return 0
 
 
 def _signal(owner: Owner, target: Target) -> None:
@@ -117,10 +127,19 @@ def _signal(owner: Owner, target: Target) -> None:
 
 
 def _wait(target: Target, job: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
-    """Until the job, if it is one, and the run have ended; a line every 30 s says that they have not."""
+    """Until the job, if it is one, and the run have ended; a line every 30 s says that they have not.
+
+    Raises PlacementError if the head is silent for too long.
+    """
     started = said = time.monotonic()
+    failures = 0
     while True:
-        job = target.server.look(job.id) if job and target.server else None
+        try:
+            job, failures = target.server.look(job.id) if job and target.server else None, 0
+        except PlacementError:
+            failures += 1
+            if failures == TRIES:
+                raise
         found = target.status()
         if (job is None or job.has_ended) and not (found and found.state is State.RUNNING):
             break

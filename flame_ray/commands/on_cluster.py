@@ -82,7 +82,7 @@ def stop(run: Run, address: Address = None) -> None:
     """Stop a run, here or on a cluster, and wait until it has stored its state. Fails if it was killed before that."""
     from flame_ray.commands.jobs import stop as end
 
-    end(run, _server(run, address), standard_output())
+    raise typer.Exit(end(run, _server(run, address), standard_output()))
 
 
 @app.command(rich_help_panel=PANEL)

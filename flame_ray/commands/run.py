@@ -43,7 +43,7 @@ from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
-from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, run_id
+from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, check_not_hidden, run_id
 from flame_ray.journal.shards import Shards
 from flame_ray.journal.shared_samples import SharedSamples, samples_key
 from flame_ray.journal.telemetry import Metrics
@@ -139,12 +139,17 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
 
 
 def locate_run(config: Config, resume: str | None) -> tuple[Config, str]:
-    """The run's folder, and the settings with its root. Raises ConfigError if that root does not suit the settings."""
+    """The run's folder, and the settings with its root.
+
+    Raises ConfigError if that root does not suit the settings, or if a new run's folder could not hold them as they are.
+    """
     if resume is not None and not resume.strip("./ "):
         fix = "give the id of a run under run.root, or a run's folder; leave --resume out to start a new run"
         raise ConfigError("--resume with a run's id or folder", repr(resume), fix)
     if resume is None or "/" not in resume:
         require_lasting("run.root", config.run.root, ROOT)
+        if resume is None:
+            check_not_hidden(config)
         return config, f"{config.run.root.rstrip('/')}/{resume or run_id(config)}"
     require_lasting("--resume", resume, "--resume /shared/path/RUN, or s3://bucket/path/RUN")
     path = resume.rstrip("/")

@@ -17,7 +17,7 @@ from flame_ray.doctor.render import render
 from flame_ray.doctor.submission import examine_submission
 from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
-from flame_ray.journal.run_folder import RunFolder, run_id
+from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
 from flame_ray.shown import without_secrets
 from flame_ray.storage.filesystem import Storage
@@ -62,7 +62,7 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
         environment={STOP_WAIT: str(stop_wait_s(config))} | environment,
         metadata=metadata(run, files[0]),
     )
-    server.submit(order)
+    _send(order, run, server)
     _say_sent(console, run, order, server)
     return follow_run(server, order.submission, run.id, run.folder, console) if request.follow else 0
 
@@ -94,6 +94,7 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
 def _folder(config: Config, resume: str | None) -> str:
     """Of a run that is resumed, its settings are compared with the job's where its folder can be seen from here."""
     if resume is None:
+        check_not_hidden(config)
         return f"{config.run.root.rstrip('/')}/{run_id(config)}"
     if not resume.strip("./ "):
         fix = "give the id of a run under run.root, or a run's folder"
@@ -146,6 +147,20 @@ def free_submission(run: str, server: JobServer) -> str:
     used = {each.id for each in taken}
     numbered = (f"{run}-{count}" if count > 1 else run for count in range(1, len(used) + 2))
     return next(each for each in numbered if each not in used)
+
+
+def _send(order: Order, run: PlannedRun, server: JobServer) -> None:
+    """An order that arrived is not an error because its answer was lost. Raises PlacementError if nobody knows."""
+    try:
+        server.submit(order)
+    except PlacementError as error:
+        try:
+            arrived = order.submission in {each.id for each in server.submissions(run.id)}
+        except PlacementError as silent:
+            fix = f"once it answers, `flame-ray status {run.id}` says whether the job is there"
+            raise PlacementError(f"an answer from {server.address} to the job of {run.id}", silent.found, fix) from error
+        if not arrived:
+            raise
 
 
 def _say_sent(console: Console, run: PlannedRun, order: Order, server: JobServer) -> None:

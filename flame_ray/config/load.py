@@ -67,7 +67,7 @@ def _origin(where: str, overrides: tuple[str, ...], found: Mapping[str, str], tr
 def _at_fault(path: str, fault: str, tree: dict) -> list[str]:
     """Of a section, or of several (""), the settings that are given and that the fault names; else the path itself."""
     start = f"{path}." if path else ""
-    given = {part for leaf in _leaves(tree) if leaf.startswith(start) for part in _prefixes(leaf.removeprefix(start))}
+    given = {part for leaf in leaves(tree) if leaf.startswith(start) for part in _prefixes(leaf.removeprefix(start))}
     names = (part for part in sorted(given) if path or "." in part)  # among words, a section has no name of its own
     named = [part for part in names if re.search(rf"(?<![\w.]){re.escape(part)}(?!\.?\w)", fault)]
     return [f"{start}{part}" for part in named] or [path]
@@ -91,7 +91,7 @@ def differences(before: dict, after: dict) -> list[str]:
 def lasting(tree: dict) -> dict[str, Any]:
     """By their paths, the settings that decide what is computed: all but those that a resumed run may change."""
     free = set(changeable_paths())
-    return {path: value for path, value in _leaves(tree).items() if free.isdisjoint(_prefixes(path))}
+    return {path: value for path, value in leaves(tree).items() if free.isdisjoint(_prefixes(path))}
 
 
 def changeable_paths(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -110,11 +110,12 @@ def _prefixes(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
+def leaves(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """The values of a tree by their paths, such as `rollout.samples`."""
+    found: dict[str, Any] = {}
     for key, value in tree.items():
-        leaves.update(_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return leaves
+        found.update(leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found
 
 
 def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:

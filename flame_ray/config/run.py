@@ -38,7 +38,7 @@ class RunConfig(Settings):
     """Also write the whole model as safetensors after each round, beside the adapter."""
     trackers: Changeable[tuple[Literal["tensorboard", "wandb", "mlflow"], ...]] = ()
     """Where the curves of the run are shown too, by the libraries' own writers: the learner's steps, and all figures of each
-    round. Each needs its package: pip install 'flame-ray[tensorboard]', and so on.
+    round. Each needs its package where the run is started: pip install -e ".[tensorboard]", and so on.
     """
     keep_checkpoints: Changeable[Positive | None] = None
     """Keep this many of the latest rounds; null: all."""

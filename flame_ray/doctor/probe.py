@@ -6,12 +6,9 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
-from typing import TypeVar
 
 import psutil
 import ray
@@ -19,6 +16,7 @@ import ray
 from flame_ray.cluster.autoscaler import look
 from flame_ray.cluster.capacity import capacity, fixed_nodes
 from flame_ray.cluster.connect import LOCAL, check_address, cluster_address, connected
+from flame_ray.cluster.job_server import within
 from flame_ray.cluster.token import has_token, readable_by_others, token_path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site, counted
@@ -28,7 +26,6 @@ from flame_ray.journal.environment import TESTED, installed_versions
 ACCELERATOR_GB = {"T4": 16, "A10G": 24, "L4": 24, "A100-40G": 40, "L40S": 48, "A100-80G": 80, "H100": 80, "H200": 141}
 JOIN_TIMEOUT_S = 30.0
 PYTHONS = ((3, 11), (3, 12))  # those of pyproject.toml, the tested one first
-Result = TypeVar("Result")
 
 
 def find_site(config: Config) -> tuple[Site, Check]:
@@ -42,27 +39,13 @@ def find_site(config: Config) -> tuple[Site, Check]:
         fix = f"to see the cluster: ray job submit --address {address} --working-dir . -- python -m flame_ray doctor JOB"
         return this_machine(), Check(Level.WARNING, "Ray", "a cluster to ask", error.found, fix)
     try:
-        site = _with_timeout(JOIN_TIMEOUT_S, lambda: _describe_cluster(config))
+        site = within(JOIN_TIMEOUT_S, _describe_cluster, config)
     except Exception as error:  # any error of Ray is reported as what was found
         found = error.found if isinstance(error, FlameError) else f"{type(error).__name__}: {error}"
         fix = "start it, correct the address, or use cluster.address=local; below: this machine"
         return this_machine(), Check(Level.PROBLEM, "Ray", f"a cluster at {address}", found, fix)
     found = f"{site.name}; autoscaler: {site.scaling}" if site.scaling else site.name
     return site, Check(Level.OK, "Ray", f"a cluster at {address}", found)
-
-
-def _with_timeout(seconds: float, call: Callable[[], Result]) -> Result:
-    """The call's result. Raises TimeoutError after so many seconds, and leaves the call's thread running."""
-    future: Future[Result] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # raised by `result` below
-            future.set_exception(error)
-
-    Thread(target=work, daemon=True).start()
-    return future.result(timeout=seconds)
 
 
 def _describe_cluster(config: Config) -> Site:

@@ -18,9 +18,9 @@ import yaml
 
 from flame_ray.cluster.submitted import job_metadata, require_lasting
 from flame_ray.config import Config, RunConfig
-from flame_ray.config.load import changed_settings, parse_config
+from flame_ray.config.load import changed_settings, leaves, parse_config
 from flame_ray.errors import ConfigError, StorageError
-from flame_ray.shown import hide_secrets, kind_of
+from flame_ray.shown import hide_secrets, kind_of, why_hidden
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 from flame_ray.storage.text_files import reason
@@ -28,12 +28,24 @@ from flame_ray.storage.text_files import reason
 RESERVE_BYTES = 256 * 2**20
 CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
 SUBMISSIONS = "submissions.json"  # ids of the jobs that were this run; there is none of a run that was not submitted
+PLACES = {"run.root", "run.samples", "cluster.address"}  # URLs, perhaps with passwords; a resume takes those of its command
 FORMAT = 5  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
 
 def run_id(config: Config) -> str:
     """run.id, or an id made of run.name and the time."""
     return config.run.id or f"{config.run.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def check_not_hidden(config: Config) -> None:
+    """Raises ConfigError for a setting that the run's folder would hold as `***`, so that no later command could read it."""
+    for setting, value in leaves(config.model_dump(mode="json")).items():
+        if setting not in PLACES and (why := why_hidden([setting, value])):
+            raise ConfigError(
+                "settings without secrets, which are hidden in the run's folder",
+                f"{setting}, which holds {why}",
+                "give it another value, or start the run without that variable",
+            )
 
 
 def find_run(name: str, purpose: str) -> "RunFolder":

@@ -1,5 +1,6 @@
-"""Shows a run at Ray's Prometheus endpoint and to the trackers that it names."""
+"""Shows a run at Ray's Prometheus endpoint and to the trackers that it names, and its audit to Prometheus by a file."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +55,9 @@ FIGURES = (
     Figure("flame_worker_deaths_total", "Workers that died", ("role",)),
     Figure("flame_worker_replacements_total", "Workers that were replaced, also because their node was about to go", ("role",)),
 )
-EXPORTED = (*FIGURES, HITS, MISSES)  # the last two are counted where the caches are
+AUDIT = Figure("flame_audit_ratio", "What people found in the last audit of a run that has ended", ("finding", "round"))
+FOUND = ("own", "precision", "debiased", "sensitivity", "specificity")  # in audit/result.json, of each round
+EXPORTED = (*FIGURES, HITS, MISSES, AUDIT)  # the caches count HITS and MISSES; AUDIT is in a file
 
 
 class Metrics:
@@ -150,6 +153,22 @@ class Metrics:
         for label, value in values.items():
             self._set(name, value, **{tag: label})
         self._labels[name] = set(values)
+
+
+def audit_text(audit: Mapping[str, Any]) -> str:
+    """An audit in Prometheus' text format. No process of the run is left to show it, so something else must read a file.
+
+    >>> print(audit_text({"run": "mine", "rounds": [{"round": 2, "precision": {"value": 0.5}}]}).splitlines()[-1])
+    ray_flame_audit_ratio{run="mine",finding="precision",round="2"} 0.5
+    """
+    lines = [f"# HELP ray_{AUDIT.name} {AUDIT.help}", f"# TYPE ray_{AUDIT.name} gauge"]
+    for each in audit["rounds"]:
+        for finding in FOUND:
+            if (value := (each.get(finding) or {}).get("value")) is not None:
+                tags = {"run": audit["run"], "finding": finding, "round": str(each["round"])}
+                shown = ",".join(f"{name}={json.dumps(tag, ensure_ascii=False)}" for name, tag in tags.items())
+                lines.append(f"ray_{AUDIT.name}{{{shown}}} {value}")
+    return "\n".join(lines) + "\n"
 
 
 class _Means:

@@ -22,6 +22,11 @@ log = logging.getLogger(__name__)
 PROJECT = "flame-ray"
 RUN_TAG = "flame_ray.run"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # tracker -> module; each is an extra too
+TESTED = {  # as in pyproject.toml
+    "tensorboard": "tensorboard==2.21.0",
+    "wandb": "wandb==0.31.0",
+    "mlflow": "mlflow-skinny==3.17.2",
+}
 ENDS = {"complete": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}  # as MLflow says it
 LONGEST, MOST_PARAMS = 500, 100  # characters of a setting that MLflow is given, and how many settings it takes at once
 
@@ -72,7 +77,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """Raises ConfigError for a tracker whose package is not installed."""
     for name in names:
         if find_spec(PACKAGES[name]) is None:
-            fix = f"pip install 'flame-ray[{name}]' where the run is started, or leave it out of run.trackers"
+            fix = f"pip install {TESTED[name]} (tested) where the run is started, or leave it out of run.trackers"
             raise ConfigError(f"the package {PACKAGES[name]}, for run.trackers", "that it is not installed", fix)
 
 

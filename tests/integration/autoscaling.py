@@ -11,11 +11,12 @@ from typing import Any
 import ray
 import yaml
 
-from tests.integration.head import Head, free_ports, started_head
+from tests.integration.head import Head, free_block, free_ports, started_head
 
 HEAD, HEAD_ID = "ray.head.default", "f" * 51 + "00000"  # names that the provider has built in
 PROVIDER = Path(__file__).with_name("local_nodes.py")
 NODE_OBJECT_STORE = 10**9  # bytes: each node has its own, although all are on one machine
+MOST_PORTS = 256  # of all nodes that ever come
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,6 @@ def autoscaling_head(folder: Path, *types: NodeType, idle_s: float = 60.0) -> It
     environment = {
         "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_FAKE_CLUSTER": "1",
-        "RAY_raylet_start_wait_time_s": "300",  # on a busy machine, a node needs more than Ray's 30 s
         "RAY_enable_autoscaler_v2": "1",
         "RAY_CLOUD_INSTANCE_ID": HEAD_ID,
         "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_ID,
@@ -61,6 +61,7 @@ def _config(types: tuple[NodeType, ...], idle_s: float, gcs_address: str) -> dic
         "module": f"{PROVIDER.stem}.LocalNodes",
         "gcs_address": gcs_address,
         "head_node_id": HEAD_ID,
+        "first_port": free_block(MOST_PORTS),
         "launch_multiple": True,
         "disable_node_updaters": True,
         "disable_launch_config_check": True,

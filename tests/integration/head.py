@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,13 @@ from tests.integration.chaos.faults import below
 from tests.integration.chaos.harness import SESSION_S
 
 BIN = Path(sys.executable).parent
+PORTS = range(11_000, 32_000)  # below those that the system gives to whoever asks for any
+PATIENT = {  # with a node that is slow because the machine is busy; one that is gone is found as soon as ever
+    "RAY_raylet_start_wait_time_s": "300",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_worker_register_timeout_seconds": "300",
+    "RAY_health_check_timeout_ms": "60000",
+}
 ENDS = {"SUCCEEDED", "FAILED", "STOPPED"}
 
 
@@ -92,12 +101,16 @@ def wait_until(what: Callable[[], Any], limit_s: float, otherwise: Callable[[], 
 
 @contextmanager
 def started_head(folder: Path, *options: str, gcs: int, environment: Mapping[str, str] | None = None) -> Iterator[Head]:
-    """A head for the block. `options` are those of `ray start`; all that it started ends with it, never by `ray stop`."""
-    dashboard, agent, metrics = free_ports(3)
+    """A head for the block. `options` are those of `ray start`; all that it started ends with it, never by `ray stop`.
+
+    Ray aborts a node whose agents have not told their ports within 15 s of its start, unless they are given.
+    """
+    dashboard, agent, metrics, grpc, runtime_env = free_ports(5)
     token = folder / "token"
     token.write_text("0123456789abcdef" * 4)
     token.chmod(0o600)
     variables = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_USAGE_STATS_ENABLED": "0"}
+    variables |= PATIENT
     variables["PATH"] = f"{BIN}:{variables['PATH']}"  # as in an activated environment: a job's `python` is found there
     variables.pop("RAY_ADDRESS", None)
     variables |= environment or {}
@@ -105,6 +118,7 @@ def started_head(folder: Path, *options: str, gcs: int, environment: Mapping[str
     process = subprocess.Popen(
         [BIN / "ray", "start", "--head", "--block", f"--port={gcs}", f"--dashboard-port={dashboard}", 
          "--dashboard-host=127.0.0.1", f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}",
+         f"--dashboard-agent-grpc-port={grpc}", f"--runtime-env-agent-port={runtime_env}",
          f"--temp-dir=/tmp/fr{gcs}", *options],
         env=variables, stdout=(folder / "head.log").open("w"), stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
@@ -117,13 +131,21 @@ def started_head(folder: Path, *options: str, gcs: int, environment: Mapping[str
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports that the system gives to nobody else before they are used."""
+    return list(islice((port for port in random.sample(PORTS, len(PORTS)) if _is_free(port)), count))
+
+
+def free_block(size: int) -> int:
+    """The first of so many free ports in a row."""
+    starts = random.sample(PORTS[:-size], len(PORTS) - size)
+    return next(start for start in starts if all(map(_is_free, range(start, start + size))))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried, suppress(OSError):
+        tried.bind(("", port))
+        return True
+    return False
 
 
 def _serves_jobs(head: Head) -> bool:

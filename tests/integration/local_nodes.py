@@ -4,14 +4,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from ray.autoscaler._private.fake_multi_node.node_provider import FakeMultiNodeProvider
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
 
-AGENTS, AGENTS_S = 2, 40.0
+# Ray aborts a node whose agents have not told their ports within 15 s of its start, unless they are given.
+PORTS = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port", "metrics-export-port")
 
 
 class LocalNodes(FakeMultiNodeProvider):
@@ -32,18 +32,16 @@ class LocalNodes(FakeMultiNodeProvider):
     ) -> None:
         with self.lock:
             node_id = self._next_hex_node_id()
-            process = self._start(node_id, tags, dict(resources), labels)
-            self._nodes[node_id] = {"tags": dict(tags), "node": process}
-        if not _has_agents(self._folder(node_id), process):
-            process.terminate()  # its raylet has given up, and the autoscaler asks for another node
-
-    def _folder(self, node_id: str) -> Path:
-        return Path(f"/tmp/fr{self._gcs_address.rpartition(':')[2]}.{int(node_id[-5:])}")
+            self._nodes[node_id] = {"tags": dict(tags), "node": self._start(node_id, tags, dict(resources), labels)}
 
     def _start(self, node_id: str, tags: dict, resources: dict[str, float], labels: dict[str, str]) -> subprocess.Popen:
+        number = int(node_id[-5:])
+        first = self.provider_config["first_port"] + len(PORTS) * number
         command = [Path(sys.executable).parent / "ray", "start", "--block", f"--address={self._gcs_address}"]
-        command += [f"--temp-dir={self._folder(node_id)}", "--min-worker-port=0", "--max-worker-port=0"]
-        command += ["--dashboard-agent-listen-port=0", f"--num-cpus={resources.pop('CPU', 0)}"]
+        command += [f"--temp-dir=/tmp/fr{self._gcs_address.rpartition(':')[2]}.{number}"]
+        command += ["--min-worker-port=0", "--max-worker-port=0"]
+        command += [f"--{name}={first + place}" for place, name in enumerate(PORTS)]
+        command += [f"--num-cpus={resources.pop('CPU', 0)}"]
         command += [f"--num-gpus={resources.pop('GPU', 0)}", f"--object-store-memory={resources.pop('object_store_memory')}"]
         command += [f"--resources={json.dumps(resources)}"]
         command += [f"--labels={','.join(f'{key}={value}' for key, value in labels.items())}"] if labels else []
@@ -53,13 +51,3 @@ class LocalNodes(FakeMultiNodeProvider):
 
     def _terminate_node(self, node: dict[str, Any]) -> None:
         node["node"].terminate()
-
-
-def _has_agents(folder: Path, node: subprocess.Popen) -> bool:
-    """Ray gives a node's agents some 20 seconds to start. On a busy machine several nodes at a time need longer."""
-    deadline = time.monotonic() + AGENTS_S
-    while len([*folder.glob("session_2*/*_agent_port_*")]) < AGENTS:
-        if node.poll() is not None or time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

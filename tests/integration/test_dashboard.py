@@ -1,23 +1,27 @@
-"""Every query of the Grafana dashboard has an answer, from a real Prometheus that scrapes a real Ray with a run of doubles."""
+"""Every query of the Grafana dashboard has an answer, from a real Prometheus that scrapes a real Ray and an audit."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flame_ray.journal.telemetry import audit_text
 from tests.integration.doubled_run import RUN
 from tests.integration.head import Head, free_ports, started_head, wait_until
 from tests.integration.runs import REPOSITORY
+from tests.shown_runs import make_audit
 
 PROMETHEUS = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
 DASHBOARDS = REPOSITORY / "clusters" / "dashboards"
@@ -54,11 +58,29 @@ def head(tmp_path_factory) -> Iterator[Head]:
         yield made
 
 
+class Audits(BaseHTTPRequestHandler):
+    """Shows the file of an audit, as the node exporter does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(audit_text(make_audit() | {"run": RUN}).encode())
+
+
 @pytest.fixture(scope="module")
-def prometheus(head, tmp_path_factory) -> Iterator[str]:
-    """The address of one with the file of clusters/, which reads more often and the folder of this head."""
+def exporter() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Audits) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def prometheus(head, exporter, tmp_path_factory) -> Iterator[str]:
+    """The address of one with the file of clusters/, which reads more often, this exporter, and the folder of this head."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_ports(1)[0]
     text = (DASHBOARDS / "prometheus.yml").read_text().replace("/tmp/ray/", f"/tmp/fr{head.gcs}/")
+    text = text.replace('["127.0.0.1:9100"]', f'["{exporter}"]')
     (folder / "prometheus.yml").write_text(text.replace("scrape_interval: 10s", "scrape_interval: 1s"))
     address = f"127.0.0.1:{port}"
     words = [str(PROMETHEUS), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
@@ -101,7 +123,9 @@ def test_every_query_of_the_dashboard_has_an_answer(prometheus):
 
 
 def test_the_choice_of_runs_finds_the_run(prometheus):
-    words = urllib.parse.urlencode({"match[]": "ray_flame_round"})
+    variables = json.loads((DASHBOARDS / "flame-ray.json").read_text())["templating"]["list"]
+    query = next(each["definition"] for each in variables if each["name"] == "run")
+    words = urllib.parse.urlencode({"match[]": query.removeprefix("label_values(").removesuffix(", run)")})
     with urllib.request.urlopen(f"http://{prometheus}/api/v1/label/run/values?{words}", timeout=10) as found:
         assert json.load(found)["data"] == [RUN]
 

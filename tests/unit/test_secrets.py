@@ -3,12 +3,15 @@
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from flame_ray.cluster.job_server import Order
-from flame_ray.commands.run import _record
+from flame_ray.commands.doctor import _check_refused
+from flame_ray.commands.follow import seen_folder
+from flame_ray.commands.run import _record, locate_run
 from flame_ray.commands.submit import SubmitRequest, plan
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.doctor.checks import Check, Level, Site
@@ -23,7 +26,7 @@ from flame_ray.report.console import PlainConsole
 from flame_ray.report.page.markup import plain
 from flame_ray.report.progress import Screen
 from flame_ray.sft import Elicited, SftReport, SftTraining
-from flame_ray.shown import ShownFormatter, hide_secrets, secret_values, without_secrets
+from flame_ray.shown import ShownFormatter, hide_secrets, secret_variables, without_secrets
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Prompt, Split
 from tests.builders import make_training_report
@@ -45,10 +48,10 @@ SECRETS = (VALUE, HUB_TOKEN, OTHER_TOKEN, "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "hunt
 def environment(monkeypatch):
     """Variables are read once in a process."""
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", VALUE)
-    secret_values.cache_clear()
+    secret_variables.cache_clear()
     yield
     monkeypatch.undo()
-    secret_values.cache_clear()
+    secret_variables.cache_clear()
 
 
 @pytest.fixture(params=PLANTED.values(), ids=PLANTED.keys())
@@ -137,6 +140,63 @@ def test_a_submission_with_it_in_the_command_is_refused_without_repeating_it(tmp
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
+NAME = "smollm2-135m"  # that of a model, which somebody has for a password too
+HIDDEN_SETTINGS = [
+    ("model.policy", {"model": {"policy": NAME}}),
+    ("model.policy", {"model": {"policy": f"/models/{NAME}"}}),
+    ("prompts.sources", {"prompts": {"sources": [{"source": f"{NAME}.jsonl"}]}}),
+    ("run.name", {"run": {"name": f"my-{NAME}"}}),
+    ("run.id", {"run": {"id": NAME}}),
+    ("rollout.node_labels.type", {"rollout": {"node_labels": {"type": f"!{NAME}"}}}),
+]
+
+
+@pytest.fixture
+def common(monkeypatch) -> None:
+    monkeypatch.setenv("ANY_PASSWORD", NAME)
+    secret_variables.cache_clear()
+
+
+@pytest.mark.parametrize(("setting", "sections"), HIDDEN_SETTINGS)
+def test_a_new_run_is_refused_whose_folder_would_hide_a_setting(common, setting, sections):
+    config = parse_config({"model": {"policy": "other"}} | sections, "here")
+    with pytest.raises(ConfigError) as caught:
+        locate_run(config, None)
+    assert caught.value.found == f"{setting}, which holds the value of the variable ANY_PASSWORD"
+
+
+def test_the_doctor_and_submit_refuse_it_too(common, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.yaml").write_text(f"model: {{policy: {NAME}}}\nrun: {{root: {tmp_path}/runs}}\n")
+    request = SubmitRequest(Path("job.yaml"))
+    with pytest.raises(ConfigError, match=r"model\.policy, which holds the value of the variable ANY_PASSWORD"):
+        plan(load_config(request.job), request)
+    assert [check.level for check in _check_refused(load_config(request.job))] == [Level.PROBLEM]
+    assert not _check_refused(parse_config({"model": {"policy": "other"}}, "here"))
+
+
+def test_a_run_that_began_without_the_variable_is_resumed_with_it(common, tmp_path):
+    folder, config = RunFolder(Storage(tmp_path / "run")), parse_config({"model": {"policy": NAME}}, "here")
+    secret_variables.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ANY_PASSWORD")
+        folder.create(config, {})
+    secret_variables.cache_clear()
+    locate_run(config, "run")
+    folder.check_resumable(config)
+
+
+def test_a_password_in_a_place_that_a_resume_names_again_is_hidden_and_not_refused():
+    places = {"run": {"root": PLANTED["a password"], "samples": VALUE}, "cluster": {"address": "redis://:hunter2hunter2@host"}}
+    assert locate_run(parse_config(places, "here"), None)
+
+
+def test_a_folder_whose_password_the_job_server_was_not_told_is_not_looked_for(tmp_path):
+    for name, seen in (("me:***@bucket", False), ("bucket", True)):
+        RunFolder(Storage(tmp_path / name)).create(parse_config({}, "here"), {})
+        assert (seen_folder(str(tmp_path / name)) is not None) == seen
+
+
 def test_the_variables_of_a_submission_are_in_no_text_of_it(monkeypatch):
     order = Order("mine", "python -m flame_ray run job.yaml", "/here", {"HF_TOKEN": HUB_TOKEN}, {"run_id": "mine"})
     assert HUB_TOKEN not in json.dumps([order.entrypoint, order.metadata, order.submission])
@@ -164,11 +224,11 @@ def test_words_that_only_look_like_a_secret_stay(text):
 def test_a_path_to_a_secret_a_short_value_and_a_count_are_no_secrets(monkeypatch):
     for name, value in {"RAY_AUTH_TOKEN_PATH": "/home/me/token", "A_PASSWORD": "short", "MAX_TOKENS": "12345678"}.items():
         monkeypatch.setenv(name, value)
-    secret_values.cache_clear()
-    assert secret_values() == (VALUE,)
+    secret_variables.cache_clear()
+    assert tuple(secret_variables()) == (VALUE,)
 
 
 def test_the_longer_of_two_values_is_hidden_first(monkeypatch):
     monkeypatch.setenv("A_TOKEN", VALUE + "and more")
-    secret_values.cache_clear()
+    secret_variables.cache_clear()
     assert hide_secrets({"a": VALUE + "and more"}) == {"a": "***"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.integration.chaos.harness import ChaosRun, assert_same_run
+from tests.integration.chaos.harness import REPORTS, ChaosRun, assert_same_run
 
+RELEASED = ("ray::RolloutActor", "ray::JudgeActor", "ray::FactualityActor")
 pytestmark = pytest.mark.long
 
 
@@ -41,6 +42,18 @@ def test_an_adapter_that_is_swapped_in_place_is_what_the_next_round_samples_from
     assert chaos.finish() == 0, chaos.printed
     assert texts(chaos, 1) == texts(calm, 1), "before the first push there is nothing to add"
     assert {row["weight_version"] for row in chaos.table("0002/responses.parquet")} == {1}
+
+
+def test_workers_that_are_released_while_the_learner_trains_come_back_and_do_what_they_would_have_done(chaos, calm):
+    chaos.settings = {"pipeline.release_idle": "true"}
+    chaos.start()
+    chaos.wait_for(lambda: all(map(chaos.processes, RELEASED)), "a worker of each role")
+    learner = chaos.catch("ray::LearnerActor.advance")
+    chaos.wait_for(lambda: not any(map(chaos.processes, RELEASED)), "a training without them")
+    learner.resume()
+    assert chaos.finish() == 0, chaos.printed
+    assert not [report for report in REPORTS.values() if chaos.reported(report)], "a release is no loss"
+    assert_same_run(chaos, calm)
 
 
 def texts(run: ChaosRun, round: int) -> list[str]:

@@ -18,12 +18,14 @@ from flame_ray.commands.leave_node import NodeToLeave, leave_node
 from flame_ray.controller.idle_pools import IdlePools
 from flame_ray.controller.workers import _leave_draining_nodes
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0  # a node needs minutes where others compute
 LEAST, MOST, ITEMS = 1, 3, 30
 
 
 class Sampler:
-    """Says where it does an item, and from what version of the weights; it waits for a file that an item names."""
+    """Says where it does an item, and from what version of the weights. An item is a folder, and how many nodes must have left
+    their names there before it is done.
+    """
 
     def __init__(self) -> None:
         self.version = 0
@@ -35,11 +37,9 @@ class Sampler:
         self.version = version
 
     def sample(self, items):
-        for position, gate in enumerate(items):
-            if gate:
-                Path(gate, "reached").write_text(_node())
-                wait_for(Path(gate, "opened").exists)
-            time.sleep(0.1)  # or one worker would do all before another looks
+        for position, (folder, enough) in enumerate(items):
+            Path(folder, _node()).touch()
+            wait_for(lambda names=Path(folder), least=enough: len(list(names.iterdir())) >= least)
             yield position, (_node(), self.version)
 
 
@@ -56,14 +56,15 @@ def nodes() -> set[str]:
     return {node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
 
 
-def sampled(pool: WorkerPool) -> tuple[set[str], set[int]]:
-    """On which nodes items are done, and from which versions of the weights."""
-    answers = [pool.submit("sample", None) for _ in range(ITEMS)]
+def sampled(pool: WorkerPool, folder: Path, workers: int) -> tuple[set[str], set[int]]:
+    """On which nodes items are done, and from which versions of the weights, once so many workers have one at the same time."""
+    folder.mkdir()
+    answers = [pool.submit("sample", (folder, workers)) for _ in range(ITEMS)]
     places, versions = zip(*(answer.result(PATIENCE_S) for answer in answers), strict=True)
     return set(places), set(versions)
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     ray.init(log_to_driver=False)
     found: dict[str, object] = {"nodes before": len(nodes())}
     event_loop, remote = EventLoop(), ray.remote(num_cpus=1)(Sampler)
@@ -72,10 +73,10 @@ def main(folder: str) -> None:
     event_loop.start(_leave_draining_nodes((pool,)))
 
     pool.wait_ready()
-    found["nodes at first"] = len(sampled(pool)[0])
+    found["nodes at first"] = len(sampled(pool, folder / "first", LEAST)[0])
     pool.grow()
     wait_for(lambda: len(pool.actors) == MOST)
-    found["nodes that sample"] = len(sampled(pool)[0])
+    found["nodes that sample"] = len(sampled(pool, folder / "grown", MOST)[0])
 
     idle = IdlePools([pool])
     idle.release()
@@ -89,21 +90,22 @@ def main(folder: str) -> None:
     pool.update(1, load)
     idle.grow()
     wait_for(lambda: len(pool.actors) == MOST)
-    places, versions = sampled(pool)
+    places, versions = sampled(pool, folder / "back", MOST)
     found |= {"nodes after": len(places), "versions after": sorted(versions)}
 
-    held = pool.submit("sample", folder)
-    reached = Path(folder, "reached")
-    wait_for(lambda: reached.exists() and reached.read_text())
-    doomed = reached.read_text()
-    others = [pool.submit("sample", None) for _ in range(ITEMS)]
+    held_by = folder / "held"
+    held_by.mkdir()
+    held = pool.submit("sample", (held_by, 2))  # its worker cannot finish it alone
+    wait_for(lambda: list(held_by.iterdir()))
+    (doomed,) = (each.name for each in held_by.iterdir())
+    others = [pool.submit("sample", (folder / "back", 1)) for _ in range(ITEMS)]
     leave_node(Notice("a test", PATIENCE_S), NodeToLeave(doomed))
     wait_for(lambda: pool.moves)
-    Path(folder, "opened").touch()
     answers = [answer.result(PATIENCE_S) for answer in (held, *others)]
     wait_for(lambda: doomed not in nodes() and len(pool.actors) == MOST)
     found |= {"answers under the drain": len(answers), "versions under the drain": sorted({each for _, each in answers})}
-    found |= {"drained node samples": doomed in sampled(pool)[0], "moves": pool.moves, "deaths": pool.deaths}
+    places, _ = sampled(pool, folder / "drained", MOST)
+    found |= {"drained node samples": doomed in places, "moves": pool.moves, "deaths": pool.deaths}
     sys.stdout.write(f"FOUND {json.dumps(found)}\n")
     pool.close()
     event_loop.close()
@@ -114,4 +116,4 @@ def _node() -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))

@@ -29,7 +29,7 @@ LABELS = {
 }
 PLACED = {f"{role}.node_labels": json.dumps(labels) for role, labels in LABELS.items()}
 LIMIT_S = 40  # one reminder comes before it
-HANGS_S = LIMIT_S + 30 + 120  # four drivers load their packages at the same time
+HANGS_S = 600  # four drivers load their packages at the same time, perhaps on a busy machine
 # An actor for each role, with the options that its real one gets, says on what node it is.
 WHERE = """
 import json, sys

@@ -1,9 +1,13 @@
 """What a job server is asked, where it is, and what is said when it does not answer."""
 
+import socket
+import threading
+
 import pytest
 import requests
 from ray.exceptions import AuthenticationError
 
+from flame_ray.cluster import job_server
 from flame_ray.cluster.job_server import (
     VARIABLES,
     JobServer,
@@ -13,6 +17,7 @@ from flame_ray.cluster.job_server import (
     connect,
     newest,
     nodes_of,
+    within,
 )
 from flame_ray.errors import ConfigError, PlacementError, StorageError
 from tests.doubles import FakeJob, FakeJobClient
@@ -43,6 +48,42 @@ def test_without_an_address_the_message_says_how_to_give_one():
 def test_an_address_where_nothing_listens_is_refused_with_what_it_should_be(address):
     with pytest.raises(PlacementError, match=f"the job server of a Ray cluster at {address}.*such as http://10"):
         connect(address)
+
+
+def test_an_answer_that_never_comes_ends_the_wait_and_an_error_comes_through():
+    def fail():
+        raise ConnectionError("no")
+
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
+        within(0.05, threading.Event().wait)
+    with pytest.raises(ConnectionError, match="no"):
+        within(5, fail)
+    assert within(5, lambda: 7) == 7
+
+
+def test_a_head_that_takes_a_call_and_says_nothing_is_given_up(monkeypatch):
+    monkeypatch.setattr(job_server, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(PlacementError, match=f"at {address}; found TimeoutError: no answer within"):
+            connect(address)
+
+
+@pytest.mark.parametrize("call", ["submissions", "look", "log", "stop"])
+def test_a_head_that_falls_silent_later_is_given_up_too(call):
+    class Silent(FakeJobClient):
+        def list_jobs(self):
+            threading.Event().wait()
+
+        get_job_logs = stop_job = lambda self, job_id: threading.Event().wait()
+
+    with pytest.raises(PlacementError, match="no answer within"):
+        getattr(JobServer(Silent(), AT, limit_s=0.05), call)("mine")
+
+
+def test_a_job_that_a_new_head_does_not_know_is_told_apart_from_a_head_that_is_away():
+    with pytest.raises(StorageError, match=f"the job mine at {AT}; found none: a head that was started again.*--resume"):
+        JobServer(FakeJobClient(FakeJob("other")), AT).look("mine")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_each_query_asks_the_source_that_is_chosen_above():
 
 
 def test_prometheus_finds_the_nodes_where_ray_writes_them():
-    (files,) = [each for job in read("prometheus.yml")["scrape_configs"] for each in job["file_sd_configs"]]
+    (files,) = [each for job in read("prometheus.yml")["scrape_configs"] for each in job.get("file_sd_configs", ())]
     rays = yaml.safe_load(templates.PROMETHEUS_YML_TEMPLATE.format(prom_metrics_service_discovery_file_path="/tmp/ray/FILE"))
     name = metrics_head.PROMETHEUS_SERVICE_DISCOVERY_FILE
     assert files["files"] == [rays["scrape_configs"][0]["file_sd_configs"][0]["files"][0].replace("FILE", name)]

@@ -1,4 +1,4 @@
-"""The image has the lock's packages and nothing of the builder's, and runs as the user that the pods name."""
+"""The image has the locks' packages and nothing of the builder's, and runs as the user that the pods name."""
 
 import re
 
@@ -19,16 +19,16 @@ def test_the_base_is_an_exact_release_of_a_python_that_the_lock_is_for():
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", base)
 
 
-def test_the_image_installs_the_lock_and_then_flame_ray_alone():
+def test_the_image_installs_the_locks_and_then_flame_ray_alone():
     installs = [words for words in steps("RUN") if "pip install" in words]
-    assert "--no-deps -r /tmp/gpu.lock" in installs[0]
+    assert "--no-deps -r /tmp/gpu.lock -r /tmp/trackers.lock" in installs[0]
     assert "--no-deps --no-build-isolation -e ." in installs[1]
 
 
-def test_the_image_holds_the_lock_the_package_and_the_jobs_and_nothing_else():
+def test_the_image_holds_the_locks_the_package_and_the_jobs_and_nothing_else():
     copied = [source for words in steps("COPY") for source in words.split()[:-1] if not source.startswith("--")]
     package = {"pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], "flame_ray", "jobs"}
-    assert set(copied) == package | {"clusters/gpu.lock"} and len(copied) == len(set(copied))
+    assert set(copied) == package | {"clusters/gpu.lock", "clusters/trackers.lock"} and len(copied) == len(set(copied))
     assert not steps("ADD") and not steps("ARG")
 
 

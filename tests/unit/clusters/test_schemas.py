@@ -1,57 +1,79 @@
-"""The operators' own schemas accept the manifests. They are not shipped here: FLAME_RAY_CRDS names a folder with these files.
-
-helm show crds kuberay/kuberay-operator --version 1.6.2 > FOLDER/kuberay.yaml
-helm show crds prometheus-community/kube-prometheus-stack > FOLDER/prometheus.yaml
-"""
+"""The operators' schemas accept the manifests: what is kept of them, and the whole where FLAME_RAY_CRDS names its folder."""
 
 import copy
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
-from tests.unit.clusters.kubernetes import manifests
+from tests.unit.clusters.schemas import KEPT, MANIFESTS, derived, document, reached, schema
 
+SCHEMAS = json.loads(KEPT.read_text(encoding="utf-8"))
 FOLDER = os.environ.get("FLAME_RAY_CRDS")
-MANIFESTS = {"RayCluster": "raycluster.yaml", "RayJob": "rayjob.yaml", "PodMonitor": "podmonitor.yaml"}
-
-pytestmark = pytest.mark.skipif(not FOLDER, reason="FLAME_RAY_CRDS names no folder with the operators' schemas")
+whole = pytest.mark.skipif(not FOLDER, reason="FLAME_RAY_CRDS names no folder with the operators' schemas")
 
 
-def schema(kind: str) -> dict[str, Any]:
-    """The schema of a kind in the version that its manifest names, which also refuses keys that it does not know."""
-    version = manifests(MANIFESTS[kind])[0]["apiVersion"].rpartition("/")[2]
-    files = sorted(Path(FOLDER or "").glob("*.yaml"))
-    documents = [each for path in files for each in yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader) if each]
-    found = [each["spec"]["versions"] for each in documents if each["spec"]["names"]["kind"] == kind]
-    assert found, f"no schema of {kind} in {FOLDER}"
-    (named,) = [each for each in found[0] if each["name"] == version]
-    return strict(named["schema"]["openAPIV3Schema"])
-
-
-def strict(tree: Any) -> Any:
-    if isinstance(tree, list):
-        return [strict(each) for each in tree]
-    if not isinstance(tree, dict):
-        return tree
-    known = isinstance(tree.get("properties"), dict) and not tree.get("x-kubernetes-preserve-unknown-fields")
-    closed = {key: strict(value) for key, value in tree.items()}
-    return closed | ({"additionalProperties": False} if known and "additionalProperties" not in tree else {})
+def faults(tree: dict[str, Any], kind: str) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(tree).iter_errors(document(kind))]
 
 
 @pytest.mark.parametrize("kind", MANIFESTS)
-def test_the_operators_schema_accepts_the_manifest_and_refuses_a_key_that_it_does_not_know(kind):
-    validator = Draft202012Validator(schema(kind))
-    (document,) = manifests(MANIFESTS[kind])
-    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(without_metadata(document))] == []
-    wrong = copy.deepcopy(without_metadata(document))
-    wrong["spec"]["selektor"] = {}
-    assert not validator.is_valid(wrong)
+def test_the_operators_schema_accepts_the_manifest(kind):
+    assert faults(SCHEMAS[kind], kind) == []
 
 
-def without_metadata(document: dict[str, Any]) -> dict[str, Any]:
-    """Its schema is Kubernetes' own, and stands in no operator's."""
-    return document | {"metadata": {}}
+def changed(kind: str, *path: Any, value: Any) -> dict[str, Any]:
+    """The manifest with another value at a path."""
+    found = tree = copy.deepcopy(document(kind))
+    *above, last = path
+    for key in above:
+        tree = tree[key]
+    tree[last] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("RayCluster", ("spec", "selektor"), {}),
+        ("RayCluster", ("spec", "workerGroupSpecs", 0, "replicas"), "one"),
+        ("RayCluster", ("spec", "autoscalerOptions", "upscalingMode"), "Fast"),
+        ("RayCluster", ("spec", "headGroupSpec", "template", "spec", "container"), []),
+        ("RayCluster", ("spec", "headGroupSpec", "rayStartParams", "num-cpus"), 0),
+        ("RayJob", ("spec", "submissionMode"), 1),
+        ("RayJob", ("spec", "rayClusterSpec", "gcsFaultTolerance"), {}),
+        ("PodMonitor", ("spec", "podMetricsEndpoints", 0, "interval"), "often"),
+        ("PodMonitor", ("spec", "selector", "matchLabels", "a"), True),
+    ],
+)
+def test_a_wrong_name_or_value_is_refused(kind, path, value):
+    assert not Draft202012Validator(SCHEMAS[kind]).is_valid(changed(kind, *path, value=value))
+
+
+def test_a_field_that_is_new_in_a_manifest_asks_for_its_facts():
+    assert not Draft202012Validator(SCHEMAS["RayCluster"]).is_valid(changed("RayCluster", "spec", "suspend", value=True))
+
+
+def test_words_and_fields_that_nobody_uses_are_left_out():
+    text, unused = {"type": "string", "description": "words"}, {"type": "object", "properties": {"a": {}}}
+    tree = {"type": "object", "description": "words", "required": ["used"], "properties": {"used": text, "unused": unused}}
+    assert reached({"type": "array", "items": tree}, [[{"used": "x"}]])["items"] == {
+        "type": "object",
+        "required": ["used"],
+        "properties": {"used": {"type": "string"}},
+        "additionalProperties": False,
+    }
+
+
+@whole
+@pytest.mark.parametrize("kind", MANIFESTS)
+def test_the_whole_schema_accepts_the_manifest(kind):
+    assert faults(schema(kind, Path(FOLDER or "")), kind) == []
+
+
+@whole
+def test_what_is_kept_is_what_the_whole_schemas_say():
+    assert derived(Path(FOLDER or "")) == SCHEMAS

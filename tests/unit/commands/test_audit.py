@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from flame_ray.types import VerdictLabel
 from tests.builders import make_verdict
@@ -89,6 +90,19 @@ def test_the_key_has_round_verdict_and_response_of_each_row(sheet):
     assert all(row["response_id"] == f"{row['round']}/{row['prompt_id']}/0" for row in key["rows"])
     assert {row["verdict"] for row in key["rows"]} == {"supported", "contradicted"}
     assert (key["run"], key["settings"]["seed"]) == ("mine", 0)
+
+
+def test_the_figures_of_an_audit_are_a_file_for_prometheus(audit, sheet, run, tmp_path):
+    audit("--labels", fill(sheet, tmp_path / "anna.jsonl"))
+    (figure,) = text_string_to_metric_families((run.storage.local / "audit" / "audit.prom").read_text())
+    assert (figure.name, figure.type) == ("ray_flame_audit_ratio", "gauge")
+    shown = {tuple(sample.labels.values()): sample.value for sample in figure.samples}
+    expected = {
+        ("mine", finding, str(each["round"])): each[finding]["value"]
+        for each in result(run)["rounds"]
+        for finding in ("own", "precision", "debiased", "sensitivity", "specificity")
+    }
+    assert shown == expected and shown["mine", "precision", "2"] == 0.75
 
 
 def test_labels_tell_what_the_rounds_are_worth(audit, sheet, run, tmp_path):

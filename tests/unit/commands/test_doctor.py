@@ -5,8 +5,9 @@ import json
 import pytest
 import ray
 
-from flame_ray.commands.doctor import _check_training, examine
+from flame_ray.commands.doctor import _check_refused, _check_training, examine
 from flame_ray.doctor.checks import Level
+from flame_ray.journal.trackers import PACKAGES, TESTED
 from tests.unit.doctor.samples import job, write_model
 
 
@@ -34,6 +35,13 @@ def test_a_folder_without_the_weights_of_the_judge_is_a_problem(folder):
     found = {check.name: check for check in examine(settings)[0]}
     assert "preferences.safetensors" in found["judge.preferences"].expected
     assert "factuality.checker_model" not in found
+
+
+def test_a_tracker_that_is_not_installed_is_a_problem_with_the_version_that_was_tested(monkeypatch):
+    assert _check_refused(job()) == []
+    monkeypatch.setitem(PACKAGES, "wandb", "flame_ray_has_no_such_package")
+    (check,) = _check_refused(job(run={"trackers": ["wandb"]}))
+    assert (check.level, check.name) == (Level.PROBLEM, "run.trackers") and f"pip install {TESTED['wandb']}" in check.fix
 
 
 ROWS = {

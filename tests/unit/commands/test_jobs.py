@@ -12,6 +12,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from flame_ray.cluster.job_log import TRIES
 from flame_ray.cluster.job_server import JobServer
 from flame_ray.commands import jobs
 from flame_ray.config import Config
@@ -105,6 +106,42 @@ def test_a_stop_whose_run_was_killed_is_an_error(run, console):
     job = FakeJob("raysubmit_1")
     with pytest.raises(StorageError, match=r"whose process was killed before it wrote how it ended.*--resume mine"):
         jobs.stop(run.storage.url, server(job, stopped=partial(end, run, None)), console)
+
+
+class Flaky(FakeJobClient):
+    """After the stop, some of its answers are lost on their way."""
+
+    lost = 0
+
+    def list_jobs(self):
+        if self.jobs[0].message == "stopping" and self.lost:
+            self.lost -= 1
+            raise ConnectionError("reset")
+        return super().list_jobs()
+
+
+def test_a_stop_waits_over_answers_that_are_lost_and_gives_up_a_head_that_stays_away(run, console):
+    def stopping(job: FakeJob) -> None:
+        job.message = "stopping"
+
+    client = Flaky(FakeJob("raysubmit_1"), stopped=stopping)
+    client.lost = TRIES - 1
+    stopped = partial(jobs.stop, run.storage.url, JobServer(client, "http://head:8265"), console)
+    assert stopped(lambda seconds: None if client.lost else end(run, "interrupted", client.jobs[0])) == 0
+    client.jobs[0].status, client.jobs[0].message, client.lost = "RUNNING", None, TRIES + 1
+    with pytest.raises(PlacementError, match="ConnectionError: reset"):
+        stopped(lambda seconds: None)
+    assert client.lost == 1
+
+
+def test_ctrl_c_ends_the_wait_for_a_stop_and_says_that_the_run_goes_on_to_its_end(run, console):
+    def press(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    assert jobs.stop(run.storage.url, server(FakeJob("raysubmit_1")), console, press) == 130
+    assert (
+        "mine is told to stop, and stores its state without this command. See: flame-ray status mine" in console.file.getvalue()
+    )
 
 
 def test_a_stop_of_a_run_whose_folder_cannot_be_seen_believes_the_last_line_of_its_log(run, console):

@@ -12,7 +12,7 @@ from flame_ray.commands import follow
 from flame_ray.commands.submit import SubmitRequest, free_submission, plan, submit
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
-from flame_ray.errors import ConfigError, StorageError
+from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.storage.filesystem import Storage
 from tests.doubles import FakeJob, FakeJobClient
@@ -132,6 +132,41 @@ def test_a_variable_that_is_not_set_is_refused_and_no_value_is_shown(job, name):
     with pytest.raises(ConfigError, match="--env with names of variables") as caught:
         sent(Server(), SubmitRequest(job, environment=(name,)))
     assert "hush" not in str(caught.value)
+
+
+class Lossy(FakeJobClient):
+    """Loses the answer to a submission, and perhaps the submission."""
+
+    def __init__(self, arrives: bool, answers: bool = True):
+        super().__init__()
+        self.arrives, self.answers = arrives, answers
+
+    def submit_job(self, **order):
+        super().submit_job(**order)
+        self.jobs += [FakeJob(order["submission_id"], "SUCCEEDED", 0)] if self.arrives else []
+        raise ConnectionError("reset")
+
+    def list_jobs(self):
+        if self.sent and not self.answers:
+            raise ConnectionError("away")
+        return super().list_jobs()
+
+
+def test_a_job_that_arrived_is_followed_although_the_answer_to_it_was_lost(job):
+    server = Server()
+    server.client = Lossy(arrives=True)
+    code, order, printed = sent(server, SubmitRequest(job))
+    assert code == 0 and f"{order['submission_id']} has ended: SUCCEEDED" in printed
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"), [(True, "found ConnectionError: reset"), (False, r"flame-ray status mine-\d+-\d+` says whether")]
+)
+def test_a_job_that_may_not_have_arrived_is_an_error_that_says_how_to_find_out(job, answers, said):
+    server = Server()
+    server.client = Lossy(arrives=False, answers=answers)
+    with pytest.raises(PlacementError, match=said):
+        sent(server, SubmitRequest(job))
 
 
 def test_nothing_is_sent_if_a_check_finds_a_problem(job):

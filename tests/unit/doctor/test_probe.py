@@ -1,7 +1,6 @@
 """What the doctor sees: a cluster that does not answer, this machine, Ray's token, and the installed packages."""
 
 import re
-import threading
 import tomllib
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from flame_ray.config import Config
 from flame_ray.doctor.checks import Check, Level, Site
-from flame_ray.doctor.probe import PYTHONS, _softened, _with_timeout, check_auth, check_versions, find_auth, find_site
+from flame_ray.doctor.probe import PYTHONS, _softened, check_auth, check_versions, find_auth, find_site
 from flame_ray.journal.environment import TESTED
 from tests.unit.doctor.samples import HERE, job, levels
 
@@ -27,17 +26,6 @@ def test_a_job_server_cannot_be_asked_and_the_way_to_ask_is_told(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
     _, check = find_site(Config())
     assert check.level is Level.WARNING and "ray job submit" in check.fix
-
-
-def test_a_wait_ends_and_an_error_comes_through():
-    def fail():
-        raise ConnectionError("no")
-
-    with pytest.raises(TimeoutError):
-        _with_timeout(0.05, threading.Event().wait)
-    with pytest.raises(ConnectionError, match="no"):
-        _with_timeout(5, fail)
-    assert _with_timeout(5, lambda: 7) == 7
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from flame_ray.journal.telemetry import EVALUATION, EXPORTED, FIGURES, Metrics
+from flame_ray.journal.telemetry import EVALUATION, EXPORTED, FIGURES, Metrics, audit_text
 from flame_ray.journal.trackers import Trackers
 from flame_ray.report.summary import EVALUATION_METRICS
 from flame_ray.types import Synced, VerdictLabel
@@ -175,6 +176,13 @@ def test_a_push_is_shown_as_far_as_it_is_known(shown):
     assert shown["flame_weight_version"] == 2
     assert shown["flame_canary_slope_ratio"] == 0.99
     assert (shown["flame_canary_gap_nats"], shown["flame_weight_transfer_seconds"]) == (0.04, 3.5)
+
+
+def test_a_finding_without_a_value_is_not_shown_and_a_name_ends_no_line():
+    rounds = [{"round": 0, "own": {"value": None}, "debiased": None}, {"round": 2, "own": {"value": 0.25}}]
+    (figure,) = text_string_to_metric_families(audit_text({"run": 'a"b\\c\nd', "rounds": rounds}))
+    (sample,) = figure.samples
+    assert (sample.labels, sample.value) == ({"run": 'a"b\\c\nd', "finding": "own", "round": "2"}, 0.25)
 
 
 def test_a_round_is_told_to_the_trackers_by_its_numbers(shown):

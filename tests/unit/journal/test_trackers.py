@@ -1,4 +1,4 @@
-"""Where a run's curves are shown too. Tests of a library need it: `pip install 'flame-ray[tensorboard,wandb,mlflow]'`."""
+"""Where a run's curves are shown too. Tests of a library need it: `pip install --no-deps -r clusters/trackers.lock`."""
 
 import importlib.util
 import logging
@@ -9,7 +9,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, Interrupted
 from flame_ray.journal import trackers as trackers_module
 from flame_ray.journal.run_folder import RunFolder
-from flame_ray.journal.trackers import PACKAGES, Trackers, check_trackers, tracking
+from flame_ray.journal.trackers import PACKAGES, TESTED, Trackers, check_trackers, tracking
 from flame_ray.storage.filesystem import Storage
 
 SECRET = "opensesame"
@@ -65,7 +65,7 @@ def follow(name: str, folder: RunFolder, *points: tuple[int, float]) -> None:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_tracker_without_its_package_is_refused_with_the_command_that_installs_it(name, monkeypatch):
     monkeypatch.setitem(PACKAGES, name, "flame_ray_has_no_such_package")
-    with pytest.raises(ConfigError, match=rf"run\.trackers.*pip install 'flame-ray\[{name}\]'"):
+    with pytest.raises(ConfigError, match=rf"run\.trackers.*pip install {TESTED[name]} \(tested\)"):
         check_trackers([name])
 
 
