@@ -15,13 +15,16 @@ PEERS_LOCK := tests/benchmarks/bench/peers.lock
 quickstart: install
 	$(BIN)/flame-ray run jobs/quickstart.yaml $(ARGS)
 
-# The tests without engines (vLLM, DeepSpeed) take what time is left beside those with them, which often wait for a process to
-# start. Their report comes last.
+# Three at a time, because each of them waits: those with engines (vLLM, DeepSpeed) for processes, those of Ray alone for nodes. All
+# others take what time is left. The reports of the last two come last.
 RAY_ALONE := tests/integration/cluster
+# Empty is unset: otherwise each of the many processes that tests start compiles the package again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
-	nice -n 5 $(BIN)/python -m pytest tests/unit $(RAY_ALONE) > $(VENV)/beside.log 2>&1 & beside=$$!; \
+	nice -n 5 $(BIN)/python -m pytest tests/unit > $(VENV)/unit.log 2>&1 & unit=$$!; \
+	$(BIN)/python -m pytest $(RAY_ALONE) > $(VENV)/ray.log 2>&1 & ray=$$!; \
 	$(BIN)/python -m pytest tests/integration --ignore=$(RAY_ALONE); engines=$$?; \
-	wait $$beside; beside=$$?; cat $(VENV)/beside.log; exit $$((engines + beside))
+	wait $$ray; ray=$$?; wait $$unit; unit=$$?; cat $(VENV)/ray.log $(VENV)/unit.log; exit $$((engines + ray + unit))
 
 test-long: install
 	$(BIN)/python -m pytest -m long --timeout 1800

@@ -16,6 +16,7 @@ os.environ.update(
     OMP_WAIT_POLICY="PASSIVE",  # many processes share few cores here: a thread that spins takes time from the others
     RAY_memory_monitor_refresh_ms="0",  # each Ray would end its workers for the memory that other tests take
     RAY_worker_niceness="0",  # Ray's 15 would let an engine wait for every other process
+    RAY_prestart_worker_first_driver="0",  # a worker for each CPU, which no actor of a run takes
 )
 os.environ.pop("RAY_ADDRESS", None)
 prepare_ray(ClusterConfig(address="local"))

@@ -55,6 +55,12 @@ def local_ray():
     ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def joined(local_ray) -> list[str]:
+    """The words with which a command joins that Ray and need not start one of its own."""
+    return ["--set", f"cluster.address={local_ray.get_runtime_context().gcs_address}"]
+
+
 @pytest.fixture(scope="module")
 def no_ray() -> None:
     """This process is in no Ray, so that a test can start its own."""

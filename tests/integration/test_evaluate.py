@@ -22,8 +22,9 @@ def only(folder: Path, name: str) -> Path:
     return found
 
 
-def test_a_runs_last_model_answers_as_it_did_in_the_run_and_a_second_call_starts_nothing(tiny_run, tmp_path, flame):
-    command = [sys.executable, "-m", "flame_ray", *words_of(tiny_run)]
+def test_a_runs_last_model_answers_as_it_did_in_the_run_and_a_second_call_starts_nothing(tiny_run, joined, tmp_path, flame):
+    words = [*words_of(tiny_run), *joined]
+    command = [sys.executable, "-m", "flame_ray", *words]
     done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in only(tmp_path, "answers.jsonl").read_text().splitlines()]
@@ -38,10 +39,10 @@ def test_a_runs_last_model_answers_as_it_did_in_the_run_and_a_second_call_starts
     assert found["figures"]["tokens"]["mean"] == sum(row["tokens"] for row in rows) / LIMIT
     assert found["settings"]["answers"]["dtype"] == "float32" and found["packages"]["ray"]
 
-    again = flame(*words_of(tiny_run), folder=tmp_path)
+    again = flame(*words, folder=tmp_path)
     assert again.returncode == 0 and "start" not in again.stderr, again.stderr
     assert again.stdout.splitlines()[-4:] == done.stdout.splitlines()[-4:]
     shutil.rmtree(tmp_path / "evaluations")  # the cache still has the work
-    anew = flame(*words_of(tiny_run), folder=tmp_path)
+    anew = flame(*words, folder=tmp_path)
     assert anew.returncode == 0 and "start" not in anew.stderr, anew.stderr
     assert json.loads(only(tmp_path, "result.json").read_text())["figures"] == found["figures"]

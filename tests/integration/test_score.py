@@ -20,7 +20,7 @@ SETTINGS = ["--set", "cluster.dashboard=false", "--set", "cluster.object_store_g
 
 
 def flame_alone(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """In a process of its own, which may start a Ray."""
+    """In a process of its own, which may start or join a Ray."""
     command = [*COMMAND, *words, *SETTINGS]
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
 
@@ -72,16 +72,17 @@ def responses(tmp_path_factory) -> Path:
     return path
 
 
-def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(responses, flame):
+def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(responses, joined, flame):
     out = responses.with_name("scores.jsonl")
     words = ["score", "--responses", responses.name, "--corpus", "factbook", "--out", out.name]
+    resumed = [*words, *joined]
     killed_once_it_holds(out, 12, responses.parent, words)
     before = records(out)
     assert 12 <= len(before) < LINES - 1
     with out.open("a") as file:
         file.write('{"line": 13, "pro')  # what a power cut leaves
 
-    done = flame_alone(responses.parent, *words)
+    done = flame_alone(responses.parent, *resumed)
     assert done.returncode == 0, done.stderr
     assert f"{out.name} holds the scores up to line {before[-1]['line']}" in done.stderr
     after = records(out)
@@ -90,7 +91,7 @@ def test_a_killed_scoring_goes_on_and_every_line_has_one_record_in_its_order(res
     assert [record["model"] for record in after] == [f"m{record['line']}" for record in after]
     assert f"{len(after) - len(before)} scored at" in done.stderr
     check_records(after)
-    check_nothing_is_done_twice(responses, out, lambda *more: flame(*words, *SETTINGS, *more, folder=responses.parent))
+    check_nothing_is_done_twice(responses, out, lambda *more: flame(*resumed, *SETTINGS, *more, folder=responses.parent))
 
 
 def check_records(found: list[dict]) -> None:
@@ -114,7 +115,7 @@ def check_nothing_is_done_twice(responses: Path, out: Path, score: Callable[...,
     assert out.read_bytes() == before
 
 
-def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_path, flame):
+def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_path, joined, flame):
     evidence = ["Peru:", "Capital, name: Lima", "Land boundaries, border countries: Chile 168 km, Brazil 2,659 km"]
     said = {
         "The capital of Peru is Lima": True,
@@ -130,9 +131,8 @@ def test_agreement_on_claims_is_printed_and_written_and_a_bad_line_is_named(tmp_
         line |= {"evidence": None, "prompt": "Which countries border Peru?"}
     labels = tmp_path / "labels.jsonl"
     labels.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = flame_alone(
-        tmp_path, "agreement", "--labels", "labels.jsonl", "--kind", "claims", "--corpus", "factbook", "--out", "a.json"
-    )
+    words = ["agreement", "--labels", "labels.jsonl", "--kind", "claims", "--corpus", "factbook", "--out", "a.json"]
+    done = flame_alone(tmp_path, *words, *joined)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)

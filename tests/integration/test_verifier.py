@@ -16,11 +16,12 @@ from flame_ray.errors import EngineError, ModelError, PlacementError
 from flame_ray.rewards.factuality.check.llm import LlmChecker
 from flame_ray.rewards.factuality.decompose.llm import MAX_TOKENS, SCHEMA, LlmDecomposer, _messages, _Question
 from flame_ray.rewards.verifier.actor import VerifierActor
-from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, About, RemoteVerifier
+from flame_ray.rewards.verifier.client import CHUNK, OUTSTANDING, RemoteVerifier
 from flame_ray.types import VerdictLabel
 from tests.builders import make_claim, make_passage, make_response
 from tests.integration.chaos.faults import caught, title_of
 from tests.integration.gate import wait_for
+from tests.integration.stub_verifier import Stub
 
 OPTIONS = {"name": "verifier-0", "num_cpus": 0.5, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "2"}}}
 PASSAGES = (
@@ -104,34 +105,6 @@ def test_a_verifier_that_is_killed_in_the_middle_of_a_call_answers_all_the_same(
 
 
 # How questions are spread over actors: without a model
-
-
-class Stub:
-    """A verifier that multiplies; `options` say what goes wrong with it."""
-
-    def __init__(self, options):
-        self.options, self.calls = options, []
-
-    def about(self):
-        if gate := self.options.get("late"):
-            gate()
-        return About("stub", 100)
-
-    def choices(self, prompts, token_ids):
-        self.calls.append(len(prompts))
-        if error := self.options.get("error"):
-            raise error
-        if (path := self.options.get("dies_once")) and not os.path.exists(path):
-            open(path, "w").close()
-            os._exit(1)
-        if self.options.get("dies"):
-            os._exit(1)
-        if gate := self.options.get("held"):
-            gate()
-        return [(prompt[0] * token_ids[0],) for prompt in prompts]
-
-    def seen(self):
-        return self.calls
 
 
 @pytest.fixture

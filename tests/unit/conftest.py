@@ -2,10 +2,11 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from rich.console import Console
 
 from flame_ray.config.load import parse_config
@@ -34,6 +35,14 @@ TEMPLATE = "{% for m in messages %}[BEGIN] {{ m['content'] }} {% endfor %}{% if 
 def computes_in_bfloat16(monkeypatch) -> None:
     """The same settings on every machine: `dtype: auto` depends on the CPU."""
     monkeypatch.setattr("flame_ray.config.model.cpu_dtype", lambda: "bfloat16")
+
+
+@pytest.fixture(autouse=True)
+def forgets_files_in_memory() -> Iterator[None]:
+    """The filesystem in memory is one for all tests, and at each look goes through every file in it."""
+    yield
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture

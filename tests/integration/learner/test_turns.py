@@ -11,6 +11,7 @@ import torch
 from flame_ray.config import LoraConfig
 from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.errors import EngineError
+from tests.integration.learner.fake_worker import FakeWorker
 
 STEPS = {"micro_batch_pairs": 1, "checkpoint_steps": 1}
 LORA = LoraConfig(r=3, alpha=6)
@@ -70,19 +71,6 @@ def test_rounds_are_the_same_with_an_offload_between_them(
 def test_what_deepspeed_cannot_move_is_refused(learner):
     with pytest.raises(EngineError, match=r"learner\.zero_stage 1 or more"):
         learner(zero_stage=0).offload()
-
-
-class FakeWorker:
-    """A rollout worker that is led through an update."""
-
-    def __init__(self):
-        self.steps: list[tuple[str, dict]] = []
-
-    def transfer(self, step, arguments):
-        self.steps.append((step, arguments))
-
-    def told(self):
-        return self.steps
 
 
 class FakeTrainer:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import fsspec
 import pytest
 from rich.console import Console
 
@@ -135,6 +136,10 @@ class Run:
         lines = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
         return files | {"summary.json": _timeless(summary), "metrics.jsonl": _timeless(lines)}
 
+    def forget(self) -> None:
+        """Where many runs are made: the filesystem in memory is one for all, and looks through every file in it."""
+        fsspec.filesystem("memory").rm(self.storage.url, recursive=True)
+
     def again(self) -> list[str]:
         """The works that should be done once and were done more often."""
         return sorted(unit for unit, times in self.done.items() if unit.split()[0] in ONCE for _ in range(times - 1))
@@ -182,6 +187,7 @@ def test_a_process_that_dies_before_any_moment_of_a_run_costs_at_most_the_one_wo
             assert len(run.again()) <= 1, moments[moment]
         else:  # what was done before it was stored
             assert run.again() == [], moments[moment]
+        run.forget()
 
 
 class OnGivenPairs(FakeStages):
@@ -200,6 +206,7 @@ def test_a_run_on_given_pairs_samples_nothing_and_comes_out_the_same_wherever_it
         assert run.process(moment)[0] is None
         assert run.process()[0] == reports, life.spent[moment]
         assert run.contents() == whole.contents(), life.spent[moment]
+        run.forget()
 
 
 def test_a_run_that_dies_again_and_again_comes_out_the_same(new_run, undisturbed):
