@@ -7,9 +7,11 @@ import hashlib
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ MANIFEST = "flame_ray_manifest.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")  # as architectures call their number
 MOST_NAMED = 10  # prompts, in an error about their length
+UNUSED = ("sklearn", "scipy")  # for speculative decoding, objects in pictures, and sound
 EVERYWHERE: Mapping[str, str] = {}
 DEFAULT = ModelConfig()
 CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
@@ -229,15 +232,38 @@ def check_attention_heads(folder: Path, ranks: int, role: str = "rollout") -> No
         )
 
 
+@contextmanager
+def lean_imports(modules: dict[str, Any] = sys.modules) -> Iterator[None]:
+    """Within it no import finds libraries that transformers and vLLM load for functions that nothing here calls.
+
+    They would take each process more than a second. Python refuses to import a name that `modules` has as None. What was
+    imported within it goes on without them; all else may import them later.
+    """
+    hidden = [name for name in UNUSED if name not in modules]
+    modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del modules[name]
+
+
 def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
-    """The tokenizer of a model that can chat. Raises ModelError."""
-    from transformers import AutoTokenizer
+    """The tokenizer of a model that can chat, loaded once while its files stay; not to be changed. Raises ModelError."""
+    files = ((path.name, path.stat().st_mtime_ns) for path in folder.glob("*") if path.is_file())
+    return _loaded_tokenizer(folder, config.trust_remote_code, chat_template(config), tuple(sorted(files)))
+
+
+@lru_cache(maxsize=2)  # the policy's and the judge's: a run's checks need them several times
+def _loaded_tokenizer(folder: Path, trust_remote_code: bool, template: str | None, files: tuple[tuple[str, int], ...]) -> Any:
+    with lean_imports():
+        from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"a tokenizer in {folder}", str(error), "save the tokenizer beside the weights") from error
-    tokenizer.chat_template = tokenizer.chat_template or chat_template(config)
+    tokenizer.chat_template = tokenizer.chat_template or template
     if not tokenizer.chat_template:
         fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)

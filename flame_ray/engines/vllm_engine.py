@@ -21,7 +21,7 @@ from flame_ray.engines.base import (
     Weights,
 )
 from flame_ray.engines.chat_template import Variables, check_variables, render_chat
-from flame_ray.engines.models import ModelRef, resolve
+from flame_ray.engines.models import ModelRef, lean_imports, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
 from flame_ray.storage.local_copy import local_copy
 
@@ -89,6 +89,8 @@ class VllmEngine:
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         check_gpu(vllm.platforms.current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        with lean_imports():
+            vllm.LLM  # noqa: B018  (imports most of vllm)
         self._options = options
         self._vllm = vllm
         self._llm = self._build(vllm, options, folder)

@@ -15,7 +15,7 @@ from flame_ray.cluster.node import naming_node
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
 from flame_ray.engines.batch import TrainingEngine
-from flame_ray.engines.models import ModelRef, resolve
+from flame_ray.engines.models import ModelRef, lean_imports, resolve
 from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example
@@ -56,7 +56,8 @@ class LearnerActor:
         `ranks_here`: how many ranks share this machine's cores. Raises StorageError if the state is damaged.
         """
         torch.set_num_threads(self._config.own_threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
-        from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
+        with lean_imports():
+            from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
 
         with local_copy(resume_from) as state:
             start = derived_seed(self._seed, "adapter")

@@ -64,8 +64,11 @@ def make_checker(config: FactualityConfig, verifier: Verifier | None = None) -> 
 
 
 def _finetuned(config: FactualityConfig) -> Checker:
-    from flame_ray.engines.finetuned import FinetunedModel
-    from flame_ray.engines.record_reader import RECORDS, RecordReader
+    from flame_ray.engines.models import lean_imports
+
+    with lean_imports():
+        from flame_ray.engines.finetuned import FinetunedModel
+        from flame_ray.engines.record_reader import RECORDS, RecordReader
     from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 
     folder = Path(config.checker_model).expanduser() if config.checker_model else SHIPPED
