@@ -62,6 +62,7 @@ from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, on_given_pairs, run_rounds
+from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
 from flame_ray.types import HeldOut, PairSet, Prompt, RoundReport, Split
@@ -104,11 +105,13 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
+            classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         dashboard = stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
         check_capacity(config)
         scope = stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
-            workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints)
+            asks = _asks_judge(config, classified, inputs.prompts.prompts)
+            workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints, asks)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
         check_shared(folder.storage, workers.learner, workers.rollouts)
         if not resume:
@@ -124,7 +127,6 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         scope.event_loop.start(watch(workers, metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out
-        classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         decode = _decoder(config, inputs.policy.folder)
         stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode, journal.stepped)
         with closing(screen.begin("resume")):
@@ -201,6 +203,15 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         folder.check_room(RESERVE_BYTES)
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
     return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+
+
+def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:
+    """Whether the judge's model is to classify a prompt that it has not classified before. Where engines share GPUs it is to be
+    there in any case: an engine measures the free memory when it starts.
+    """
+    texts = {prompt.text for prompt in prompts_P}
+    is_missing = config.classify.by == "model" and len(classified.get(tuple(texts))) < len(texts)
+    return is_missing or config.pipeline.colocated
 
 
 def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> PairSet | None:

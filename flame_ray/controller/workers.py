@@ -104,10 +104,12 @@ class Scope(ExitStack):
             remove_placement_group(self.room)
 
 
-def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints) -> Workers:
+def start_workers(
+    scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints, asks_judge: bool = True
+) -> Workers:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
-    Raises PlacementError if some do not serve in time.
+    `asks_judge`: whether prompts are to be classified by the judge's model. Raises PlacementError if some do not serve in time.
     """
     config, actors = scope.config, scope.actors
     rollout_options = _engine_options(config, policy, config.rollout, receives_weights=True)
@@ -117,7 +119,7 @@ def start_workers(scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpo
     refill = config.rollout.refill
     rollouts = _start_pool(scope, "rollout", config.rollout.batch, actors.rollout, rollout_options, refill=refill)
     factuality = _start_factuality_pool(scope, True, verifiers)
-    judge = _start_judge_pool(scope, judge_model)
+    judge = _start_judge_pool(scope, judge_model, asks_judge)
     learner = learner or _start_learner(scope, policy, checkpoints)
     _finish_start(scope, (rollouts, factuality, judge), learner)
     rewards = {JudgeActor: judge, FactualityActor: factuality}
@@ -249,11 +251,11 @@ def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...
     return _start_pool(scope, "factuality", FACTUALITY_BATCH, scope.actors.factuality, *args)
 
 
-def _start_judge_pool(scope: Scope, model: ModelRef) -> WorkerPool:
+def _start_judge_pool(scope: Scope, model: ModelRef, is_asked: bool = True) -> WorkerPool:
     config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
     judge = config.judge.model_copy(update={"preferences": config.judge.preferences and told(config.judge.preferences)})
-    return _start_pool(scope, "judge", JUDGE_BATCH, scope.actors.judge, options, judge, config.run.seed)
+    return _start_pool(scope, "judge", JUDGE_BATCH, scope.actors.judge, options, judge, config.run.seed, is_asked)
 
 
 def _label(name: str, life: int) -> str:

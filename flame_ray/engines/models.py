@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -234,15 +234,21 @@ def check_attention_heads(folder: Path, ranks: int, role: str = "rollout") -> No
 
 
 def load_tokenizer(folder: Path, config: ModelConfig) -> Any:
-    """The tokenizer of a model that can chat. Raises ModelError."""
+    """The tokenizer of a model that can chat, loaded once while its files stay; not to be changed. Raises ModelError."""
+    files = ((path.name, path.stat().st_mtime_ns) for path in folder.glob("*") if path.is_file())
+    return _loaded_tokenizer(folder, config.trust_remote_code, chat_template(config), tuple(sorted(files)))
+
+
+@lru_cache(maxsize=2)  # the policy's and the judge's: a run's checks need them several times
+def _loaded_tokenizer(folder: Path, trust_remote_code: bool, template: str | None, files: tuple[tuple[str, int], ...]) -> Any:
     from transformers import AutoTokenizer
 
     check_settings(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=config.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except Exception as error:  # the tokenizers library raises nothing narrower for a damaged file
         raise ModelError(f"a tokenizer in {folder}", str(error), "save the tokenizer beside the weights") from error
-    tokenizer.chat_template = tokenizer.chat_template or chat_template(config)
+    tokenizer.chat_template = tokenizer.chat_template or template
     if not tokenizer.chat_template:
         fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)

@@ -22,7 +22,6 @@ from vllm.distributed.weight_transfer.ipc_engine import IPCWeightTransferEngine
 from vllm.distributed.weight_transfer.nccl_engine import NCCLWeightTransferEngine
 from vllm.model_executor.model_loader.reload import finalize_layerwise_reload, initialize_layerwise_reload
 
-from flame_ray.engines.merging import merged_tensors
 from flame_ray.engines.weight_chunks import to_tensors
 
 
@@ -125,6 +124,8 @@ def _load(model: Any, chunk: Any) -> None:
 
 def _named(chunk: Any) -> Iterator[tuple[str, torch.Tensor]]:
     if isinstance(chunk, AdaptedModel):
+        from flame_ray.engines.merging import merged_tensors  # it imports PEFT, which few samplers need
+
         return merged_tensors(_read(Path(chunk.model)), Path(chunk.adapter), getattr(torch, chunk.dtype))
     return _read(Path(chunk)) if isinstance(chunk, str) else to_tensors(chunk)
 

@@ -7,7 +7,6 @@ no fact counts as an abstention and enters no precision.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from flame_ray.config import EvaluationConfig
 from flame_ray.rewards.factuality.scores import f_at
@@ -105,6 +104,8 @@ def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interv
     """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
     if len(values) < 2:
         return Interval(float(values[0]) if values else None, None, None, len(values))
+    from scipy.stats import bootstrap  # slow to import, and no start needs it
+
     rng = derived_seed(seed, "bootstrap")
     found = bootstrap(
         (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=rng

@@ -126,6 +126,7 @@ def test_rows_are_measured_as_often_as_they_say_and_remember_what_others_did():
     found = list(measured(rows, 2, starting([], here=[1.0, 2.0], there=[3.0, 4.0]), lambda: next(busy)))
     assert [each.samples[0].n for each in found] == [2, 1]
     assert [(each.busy_before, each.busy_after) for each in found] == [(0.0, 0.9), (0.5, 0.0)]
+    assert all(each.took_s > 0 for each in found)
     assert all("**doubtful**" in render.markdown(each) for each in found)
 
 
@@ -167,7 +168,11 @@ def test_a_row_without_any_samples_still_has_a_line():
 
 def test_the_json_holds_the_machine_every_value_and_the_command_that_made_it():
     found = result(
-        samples("here: a pair", 1.0, 3.0, 2.0), samples("there: a pair", 6.0, 3.0, 2.0), failures=("why",), busy_before=0.5
+        samples("here: a pair", 1.0, 3.0, 2.0),
+        samples("there: a pair", 6.0, 3.0, 2.0),
+        failures=("why",),
+        busy_before=0.5,
+        took_s=12.34,
     )
     whole = json.loads(render.as_json([found], MACHINE, (1.0, 2.0, 3.0), is_quick=True))
     assert whole["machine"]["flags"] == ["avx2"] and whole["load_after"] == [1.0, 2.0, 3.0] and whole["quick"]
@@ -182,6 +187,11 @@ def test_the_json_holds_the_machine_every_value_and_the_command_that_made_it():
     }
     assert (row["goals"][0]["values"], row["goals"][0]["judged"]) == ([6.0, 1.0, 1.0], "at least 3: missed")
     assert (row["failures"], row["busy_before"], row["work"]) == (["why"], 0.5, "the same on both sides")
+    assert row["took_s"] == 12.3
+
+
+def test_the_notes_say_what_a_row_does_and_how_long_it_took():
+    assert render.notes([result(took_s=12.34)]) == "- **a row** (`row`, 12 s): the same on both sides"
 
 
 def starter(folder: Path, **others) -> Starter:

@@ -2,8 +2,6 @@
 
 import math
 
-from scipy.stats import binomtest
-
 
 def f_at(k: int, weight: float, supported: int, facts: int) -> float:
     """F-beta of precision and recall at K; `weight` is beta, and recall at K is `supported / k`, at most 1.
@@ -33,5 +31,7 @@ def wilson(supported: int, facts: int, confidence: float = 0.95) -> tuple[float,
     >>> [round(bound, 3) for bound in wilson(8, 10)]
     [0.49, 0.943]
     """
+    from scipy.stats import binomtest  # slow to import, and no start needs it
+
     interval = binomtest(supported, facts).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

@@ -3,7 +3,7 @@
 It has a text engine of its own and owns its chat template; `controller/workers.py` makes it a Ray actor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -33,23 +33,35 @@ class Judge(Protocol):
 
 
 class JudgeActor:
-    """Implements `Reward`."""
+    """Implements `Reward`. `is_asked`: also as a language model, by `choose` or `write`, so that its engine starts with it.
+
+    The engine of a judge that has a model of its own starts only when it is asked.
+    """
 
     name: ClassVar[str] = INSTRUCTION
 
-    def __init__(self, options: VllmOptions, config: JudgeConfig, seed: int):
+    def __init__(
+        self,
+        options: VllmOptions,
+        config: JudgeConfig,
+        seed: int,
+        is_asked: bool = True,
+        build: Callable[[VllmOptions], TextEngine] = VllmEngine,
+    ):
         self._options, self._config, self._seed = options, config, seed
+        self._is_asked, self._build = is_asked, build
 
     @cached_property
     def _engine(self) -> TextEngine:
         with naming_node():
-            return VllmEngine(self._options)
+            return self._build(self._options)
 
     @cached_property
     def _judge(self) -> Judge:
-        engine = self._engine  # whose errors name the node already
-        with naming_node():
-            return make_judge(engine, self._config, self._seed, self._options.max_length)
+        if self._config.backend == "preference":
+            with naming_node():
+                return _preference_judge(self._config)
+        return make_judge(self._engine, self._config, self._seed, self._options.max_length)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:
@@ -57,8 +69,10 @@ class JudgeActor:
 
     def ready(self) -> int:
         """The weight version, which is always 0: a judge's weights never change. Raises what keeps it from judging."""
+        if self._is_asked:
+            self._engine  # noqa: B018
         self._judge  # noqa: B018
-        return self._engine.weight_version
+        return 0
 
     def sleep(self, level: int) -> None:
         """Release the GPU; see `TextEngine.sleep`."""
@@ -111,8 +125,12 @@ def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: i
         case "pairwise":
             return PairwiseJudge(engine, max_length)
         case "preference":
-            from flame_ray.engines.preference_reader import PreferenceReader
+            return _preference_judge(config)
 
-            check_is_here("judge.preferences", config.preferences or "", ModelError)
-            folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
-            return PreferenceJudge(PreferenceReader(folder))
+
+def _preference_judge(config: JudgeConfig) -> PreferenceJudge:
+    from flame_ray.engines.preference_reader import PreferenceReader
+
+    check_is_here("judge.preferences", config.preferences or "", ModelError)
+    folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
+    return PreferenceJudge(PreferenceReader(folder))

@@ -11,6 +11,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,9 +31,9 @@ LEAST_TURNS = 3  # for a median with a spread
 def measured(rows: Sequence[Row], turns: int, start: Start, busy: Callable[[], float]) -> Iterator[Result]:
     """The rows one after the other, with what others did on the machine before and after each."""
     for row in rows:
-        before = busy()
-        result = replace(measure(row, row.turns or turns, start), busy_before=before)
-        yield replace(result, busy_after=busy())
+        before, began = busy(), time.monotonic()
+        result = measure(row, row.turns or turns, start)
+        yield replace(result, took_s=time.monotonic() - began, busy_before=before, busy_after=busy())
 
 
 def write(out: Path, results: Sequence[Result], about: machine.Machine, is_quick: bool) -> None:
@@ -67,7 +68,7 @@ def main() -> None:
             print(render.markdown(result), flush=True)
             results.append(result)
             write(out, results, about, asked.quick)
-    print(f"\n{render.notes(results)}\n\n{out / 'bench.md'}, bench.json")
+    print(f"\n{render.notes(results)}\n\n{sum(each.took_s for each in results) / 60:.0f} min; {out / 'bench.md'}, bench.json")
     if asked.quick:
         print("--quick: these figures show only that the rows run")
 

@@ -26,7 +26,7 @@ def markdown(result: Result) -> str:
 
 def notes(results: Iterable[Result]) -> str:
     """What each side of the rows does, below the table."""
-    return "\n".join(f"- **{each.row.title}** (`{each.row.name}`): {each.row.work}" for each in results)
+    return "\n".join(f"- **{each.row.title}** (`{each.row.name}`, {each.took_s:.0f} s): {each.row.work}" for each in results)
 
 
 def as_json(results: Sequence[Result], machine: Machine, load_after: Sequence[float], is_quick: bool) -> str:
@@ -50,6 +50,7 @@ def _row(result: Result) -> dict:
         "failures": list(result.failures),
         "busy_before": result.busy_before,
         "busy_after": result.busy_after,
+        "took_s": round(result.took_s, 1),
     }
 
 

@@ -111,6 +111,7 @@ class Result:
     failures: tuple[str, ...] = ()
     busy_before: float = 0.0  # the share of the cores that others used just before the row, and just after it
     busy_after: float = 0.0
+    took_s: float = 0.0
 
     def figure(self, goal: Goal) -> Samples | None:
         """The values of a goal's measure or ratio, turn by turn; None if there are none."""

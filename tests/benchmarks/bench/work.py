@@ -11,6 +11,7 @@ BATCH_PAIRS, LORA_RANK, LORA_ALPHA, BETA, RATE = 8, 16, 32, 0.1, 1e-4
 MAX_LENGTH, MAX_SEQUENCES, KV_CACHE_GIB = 512, 96, 1.0
 SEED = 7
 PASSAGES = 400  # of the Factbook, from which the answers of the pairs are cut
+PROMPTS, QUICK_PROMPTS, MOST_PAIRS = 48, 16, 32
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Work:
     def pairs(self) -> Path:
         return Path(self.folder) / "pairs.jsonl"
 
+    @property
+    def pair_count(self) -> int:
+        return min(self.prompts, MOST_PAIRS)
+
 
 def make_work(folder: Path, quick: bool) -> Work:
     """Write the prompts and the pairs, of the same seed each time."""
@@ -51,11 +56,12 @@ def make_work(folder: Path, quick: bool) -> Work:
     from flame_ray.engines.models import SMOLLM2, resolve_model
 
     model = resolve_model(SMOLLM2, ModelConfig())
-    work = Work(str(folder), str(model), cpu_dtype(), 16 if quick else 64, len(os.sched_getaffinity(0)), quick)
+    prompts = QUICK_PROMPTS if quick else PROMPTS
+    work = Work(str(folder), str(model), cpu_dtype(), prompts, len(os.sched_getaffinity(0)), quick)
     *texts, last = _factbook_prompts()
     write_rows(folder / "prompts.jsonl", ({"prompt": text} for text in texts))
     write_rows(folder / "run_prompts.jsonl", _for_a_run(texts[: work.prompts], last))
-    write_rows(folder / "pairs.jsonl", made_pairs(model, texts[: work.prompts], TOKENS))
+    write_rows(folder / "pairs.jsonl", made_pairs(model, texts[: work.pair_count], TOKENS))
     return work
 
 
@@ -75,7 +81,7 @@ def made_pairs(model: Path, texts: list[str], longest: int) -> Iterator[dict]:
     def side() -> list[dict[str, str]]:
         length = draw.randint(longest // 4, longest)
         start = draw.randrange(len(stream) - length)
-        return [{"role": "assistant", "content": tokenizer.decode(stream[start : start + length])}]
+        return [{"role": "assistant", "content": tokenizer.decode(stream[start : start + length]).strip()}]
 
     for text in texts:
         yield {"prompt": [{"role": "user", "content": text}], "chosen": side(), "rejected": side()}

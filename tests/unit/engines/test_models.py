@@ -18,6 +18,7 @@ from flame_ray.engines.models import (
     check_prompts,
     check_trainable,
     fingerprint,
+    load_tokenizer,
     look_up,
     reference,
     resolve,
@@ -296,3 +297,12 @@ def test_an_engine_that_cannot_be_split_so_is_refused_with_what_would_do(folder)
     (folder / "config.json").write_text('{"num_attention_heads": 9}')
     with pytest.raises(ModelError, match=r"tensor_parallel that divides the model's 9 attention heads.*one of 1, 3, 9"):
         check_attention_heads(folder, 2)
+
+
+def test_a_tokenizer_is_loaded_once_while_its_files_and_the_template_stay(folder, add_tokenizer):
+    add_tokenizer(folder)
+    first = load_tokenizer(folder, ModelConfig())
+    assert load_tokenizer(folder, ModelConfig()) is first
+    assert load_tokenizer(folder, ModelConfig(chat_template="plain")) is not first
+    (folder / "tokenizer_config.json").write_text((folder / "tokenizer_config.json").read_text() + "\n")
+    assert load_tokenizer(folder, ModelConfig()) is not first

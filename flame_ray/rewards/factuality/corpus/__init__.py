@@ -24,7 +24,7 @@ from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import Passage
 
 FORMAT = 1  # raise it when the same source gives other passages than before
-CHECKED, CHECKED_REMOTE = 100_000, 100  # passages that `check_corpus` reads
+CHECKED, CHECKED_OTHERS = 100_000, 100  # passages that `check_corpus` reads: of a file here, of the hub or the built-in one
 HASHED_BYTES = 64 * 2**20  # a file up to this size is known by the hash of its content
 
 
@@ -35,8 +35,8 @@ def load_corpus(source: str, title_column: str = "title", text_column: str = "te
 
 def check_corpus(source: str, title_column: str = "title", text_column: str = "text") -> None:
     """Reads the start of a corpus, and raises DataError if it is bad. A bad row further on is found when it is indexed."""
-    is_here = source == "factbook" or Path(source).expanduser().exists()
-    for _ in islice(read_corpus(source, title_column, text_column), CHECKED if is_here else CHECKED_REMOTE):
+    is_file_here = source != "factbook" and Path(source).expanduser().exists()
+    for _ in islice(read_corpus(source, title_column, text_column), CHECKED if is_file_here else CHECKED_OTHERS):
         pass
 
 

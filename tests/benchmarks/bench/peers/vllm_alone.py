@@ -17,6 +17,7 @@ ROOM = 8192  # tokens of a step, as flame-ray gives it
 def main() -> None:
     channel, work, top_p = Channel(), Work.given(), float(sys.argv[2])
     os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_OMP_THREADS_BIND="nobind", VLLM_NO_USAGE_STATS="1")
+    os.environ.update(OMP_NUM_THREADS=str(work.threads), VLLM_LOGGING_LEVEL="ERROR")
     from vllm import LLM, SamplingParams
 
     engine = LLM(
@@ -34,13 +35,14 @@ def main() -> None:
     )
     chats = [[{"role": "user", "content": text}] for text in work.prompt_texts()[: work.prompts]]
     render = engine.get_tokenizer().apply_chat_template
-    rendered = [render(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
-    requests = [{"prompt_token_ids": tokens} for tokens in rendered for _ in range(SAMPLES)]
 
     def turn(number: int) -> Turn:
         common = {"temperature": TEMPERATURE, "top_p": top_p, "max_tokens": TOKENS}
-        seeds = range((number + 1) * len(requests), (number + 2) * len(requests))
+        first = (number + 1) * SAMPLES * len(chats)
+        seeds = range(first, first + SAMPLES * len(chats))
         start = time.perf_counter()
+        rendered = [render(chat, add_generation_prompt=True, return_dict=False) for chat in chats]
+        requests = [{"prompt_token_ids": tokens} for tokens in rendered for _ in range(SAMPLES)]
         found = engine.generate(requests, [SamplingParams(**common, seed=seed) for seed in seeds], use_tqdm=False)
         took = time.perf_counter() - start
         return {"tokens": Measured(sum(len(each.outputs[0].token_ids) for each in found) / took, "tokens/s")}

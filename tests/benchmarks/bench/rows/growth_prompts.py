@@ -7,7 +7,7 @@ from tests.benchmarks.bench.samples import Goal, Measured, Row, Side, Turn
 from tests.benchmarks.bench.work import SAMPLES, TOKENS, Work
 
 TIMES, QUICK_TIMES = (1, 4, 16, 64), (1, 4)
-SAMPLED, CONTROLLED = 8, 250  # prompts, times 1
+SAMPLED, CONTROLLED = 4, 125  # prompts, times 1
 SAMPLER, CONTROLLER = "sampler", "controller"
 LINEAR, FLAT = 1.1, 1.2  # a tenth and a fifth for noise
 

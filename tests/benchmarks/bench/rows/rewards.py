@@ -11,7 +11,7 @@ from tests.benchmarks.bench.work import KV_CACHE_GIB, MAX_LENGTH, MAX_SEQUENCES,
 
 CHECKERS = ("lexical", "small", "llm")  # `nli` needs weights that no package has
 JUDGES = ("preference", "backtranslation")
-RESPONSES, SLOW, QUICK = 200, 40, 16  # those of `llm` take seconds each
+RESPONSES, SLOW, QUICK = 100, 5, 16  # those of `llm` take seconds each
 FACTS, JUDGE = "facts", "judge"
 
 

@@ -33,6 +33,8 @@ def main() -> None:
         values = settings(work, name) | {"evaluation.max_tokens": 1}
         return {"first token": seconds(until_stored(command(values), Path(work.folder) / "runs" / name))}
 
+    if not work.quick:
+        turn(-1)  # the first one reads all libraries from the disk
     serve(channel, turn)
 
 

@@ -50,6 +50,19 @@ def test_a_folder_without_weights_of_the_judge_is_refused_by_name(tmp_path):
         make_judge(FakeEngine(), JudgeConfig(backend="preference", preferences=str(tmp_path)), 7, 1000)
 
 
+@pytest.mark.parametrize(("is_asked", "at_start"), [(True, 1), (False, 0)])
+def test_the_engine_of_a_judge_with_a_model_of_its_own_starts_with_it_only_if_it_is_asked_too(is_asked, at_start):
+    built = []
+    options = VllmOptions("/model", "float32", 1000, 8, 1.0, 0.8, seed=0)
+    judge = JudgeActor(
+        options, JudgeConfig(backend="preference"), 7, is_asked, lambda given: built.append(given) or ChoosingEngine()
+    )
+    judge._judge = None  # its own model
+    assert judge.ready() == 0 and built == [options] * at_start
+    assert len(list(judge.choose([[{"role": "user", "content": "Which?"}]], ["yes"]))) == 1
+    assert built == [options]
+
+
 def test_scores_come_back_in_groups_and_in_order():
     left = iter([-2.0, -4.0, -0.5])
     groups = [make_group(make_response("a", index=0), make_response("b", index=1)), make_group(make_response("c", index=2))]
