@@ -74,7 +74,7 @@ def test_the_only_answer_needs_no_rank_and_the_language_is_a_choice():
     [
         ([whole("a", message("In Peru.")), flat("b", None, "Hi", "prompter")], "trees.jsonl:2: the columns message_id"),
         ([flat("b", None, "Hi", "prompter"), whole("a", message("In Peru."))], r"trees.jsonl:2: the columns message_tree_id"),
-        ([{"prompt": "Where?", "answer": "Here."}], r"missing: message_id, parent_id, text, role, lang.*set `form`"),
+        ([{"prompt": "Where?", "answer": "Here."}], r"missing: message_id, parent_id, text, role, lang.*`form` may be"),
         ([{"message_tree_id": "a", "prompt": "Where?"}], "trees.jsonl:1: the columns"),
         (
             [{"message_tree_id": "a", "prompt": message("Where?", "prompter")}],
