@@ -46,6 +46,14 @@ def test_an_address_where_nothing_listens_is_refused_with_what_it_should_be(addr
 
 
 @pytest.mark.parametrize(
+    "address", ["notaurl", "a/b/c", "http://", "://head:8265", "10.0.0.1", "http://my head:8265", "head:port"]
+)
+def test_what_can_be_no_address_is_refused_as_that_and_not_as_a_cluster_that_is_away(address):
+    with pytest.raises(ConfigError, match=r"the address of a cluster, a URL or a host with a port; found .*correct --address"):
+        connect(address)
+
+
+@pytest.mark.parametrize(
     ("error", "said"),
     [
         (AuthenticationError("Authentication required"), "a token that the head at .*RAY_AUTH_MODE=token"),
