@@ -1,9 +1,10 @@
 #!/bin/bash
 # A run as a batch job of Slurm. From a login node, in the folder of flame-ray, which every node must see, with its .venv
-# (python3.11 -m venv .venv, then the first lines of clusters/gpu.lock say what to install):
+# (python3.11 -m venv .venv, then the first lines of clusters/gpu.lock say what to install; for nodes without a GPU, those of
+# clusters/cpu.lock, whose vLLM is another build):
 #   sbatch clusters/slurm.sh jobs/paper/dpo-flame.yaml /shared/runs                       # one node with eight GPUs
 #   sbatch --nodes=2 --gpus-per-node=4 clusters/slurm.sh jobs/paper/dpo-flame.yaml /shared/runs
-#   sbatch --gpus-per-node=0 clusters/slurm.sh jobs/quickstart.yaml /shared/runs --set run.rounds=1
+#   sbatch --gpus-per-node=0 clusters/slurm.sh jobs/quickstart.yaml /shared/runs --set run.rounds=1      # by cpu.lock
 #   tail -f flame-ray-JOBID.log
 #   scancel --batch --signal=TERM JOBID          # stop it cleanly, to be started again; plain `scancel JOBID` ends it
 # The words after the job file and the folder of runs go to `flame-ray run`. The run's id is slurm-JOBID.
@@ -11,11 +12,13 @@
 # resumes the run. After scancel, resume it with another job: FLAME_RAY_RUN=slurm-JOBID sbatch clusters/slurm.sh ... as before.
 # All nodes of a Slurm job are alike, so they have no labels, and each takes every role.
 # Ray's token is in ~/.ray/auth_token, so home must be the same on all nodes. A token does not encrypt: keep the nodes' network
-# closed. Ray takes the ports 6379 and above, so no other Ray may run on the nodes: --exclusive sees to that.
+# closed. Ray takes the ports 6379 and above, so no other Ray may run on the nodes: --exclusive sees to that. It does not give
+# the job their memory, of which Slurm may have a small default for each job: --mem=0 asks for all of it.
 # Tested with stand-ins of Slurm and Ray. It has not been started on a real Slurm yet.
 #SBATCH --job-name=flame-ray
 #SBATCH --nodes=1
 #SBATCH --exclusive
+#SBATCH --mem=0
 #SBATCH --gpus-per-node=8
 #SBATCH --time=1-00:00:00
 #SBATCH --signal=B:TERM@600

@@ -22,6 +22,7 @@ from flame_ray.commands import completion, on_cluster, to_the_hub
 from flame_ray.commands.options import (
     BadLine,
     Checker,
+    Commands,
     Corpus,
     Decompose,
     Format,
@@ -41,7 +42,7 @@ from flame_ray.errors import ConfigError, FlameError, PlacementError
 from flame_ray.report.console import PlainConsole, show_traces, standard_output
 from flame_ray.shown import ShownFormatter, shown
 
-app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(cls=Commands, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(on_cluster.app)
 app.add_typer(to_the_hub.app)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import wait
@@ -157,6 +158,7 @@ def connect(option: str | None) -> JobServer:
     if (address := address_given(option)) is None:
         fix = f"give the address of the dashboard of the cluster's head, such as --address {EXAMPLE}"
         raise ConfigError("the address of a cluster", f"no --address, and no {' or '.join(VARIABLES)}", fix)
+    _check_form(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     _check_open(address)
@@ -168,6 +170,13 @@ def connect(option: str | None) -> JobServer:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         client = within(CONNECT_S, JobSubmissionClient, address)
     return JobServer(client, address)
+
+
+def _check_form(address: str) -> None:
+    """Raises ConfigError for what can be no address of Ray's: neither a URL with a host, nor a host with a port, nor `auto`."""
+    if not re.fullmatch(r"[A-Za-z][\w+.-]*://[^\s/?#]\S*|[^\s/]*[^\s:/]:\d+/?|auto", address):
+        fix = f"correct --address, {' or '.join(VARIABLES)}: it is that of the dashboard, such as {EXAMPLE}"
+        raise ConfigError("the address of a cluster, a URL or a host with a port", repr(address), fix)
 
 
 def _check_open(address: str) -> None:

@@ -1,10 +1,13 @@
 """The arguments and options that commands share, and the words that options take."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from flame_ray.commands import completion
 from flame_ray.config.base import LONGEST_NAME, can_be_a_name
@@ -36,6 +39,9 @@ Decompose = Annotated[str | None, typer.Option("--decompose", help="Short for --
 Workers = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
 
 
+NUMBERS = {"int_parsing": "a whole number", "float_parsing": "a number"}  # by the names that pydantic gives to their faults
+
+
 class Format(StrEnum):
     JSONL = "jsonl"
     TABLE = "table"
@@ -62,6 +68,35 @@ class Kind(StrEnum):
     PREFERENCES = "preferences"
     INSTRUCTIONS = "instructions"
     SENTENCES = "sentences"
+
+
+class Commands(TyperGroup):
+    """All commands. A value that an option does not take is refused in the words of every other message, not in Python's."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            raise bad_value(error) from error
+
+
+def bad_value(error: typer.BadParameter) -> ConfigError:
+    """What is wrong with the value of an option or an argument."""
+    name = error.param.opts[0] if error.param and error.param.opts else "an option"
+    fix = f"correct it; `{error.ctx.command_path if error.ctx else 'flame-ray'} --help` says more"
+    if isinstance(cause := error.__cause__, ValidationError) and (takes := _takes(cause.errors()[0])):
+        return ConfigError(f"{name} with {takes}", str(cause.errors()[0]["input"]), fix)
+    return ConfigError(f"a value that {name} takes", error.message.rstrip("."), fix)
+
+
+def _takes(fault: Mapping[str, Any]) -> str:
+    """What an option takes, by pydantic's description of what is wrong with its value; "" where that is not known."""
+    limits = fault.get("ctx", {})
+    for key, words in (("ge", "of at least"), ("le", "of at most")):
+        if key in limits:
+            return f"a number {words} {limits[key]:g}"
+    choices = fault["msg"].partition(" is not one of ")[2].rstrip(".").replace("'", "")
+    return f"one of {choices}" if choices else NUMBERS.get(fault["type"], "")
 
 
 def refuse_empty(words: list[str]) -> None:

@@ -17,6 +17,7 @@ from flame_ray.engines.origin import LINEAGE
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.journal.lineage import described, lineage_of
 from flame_ray.journal.run_folder import RunFolder, find_run
+from flame_ray.journal.run_status import check_record
 from flame_ray.learner.checkpoints import BEST, MODELS, Checkpoints
 from flame_ray.storage.local_copy import Folder, folder_of, local_copy
 from flame_ray.types import Lineage, Where
@@ -61,6 +62,7 @@ def push(request: PushRequest, console: Console, hub: Hub | None = None) -> None
     """A second call replaces what the first uploaded. Raises a FlameError before anything is sent, or if the hub refuses."""
     _check_repo(request.repo)
     run = find_run(request.run, "the run whose model is pushed")
+    check_record(run)
     round, folder, kind = saved_model(run, request)
     lineage = lineage_of(run, round)
     hub = hub or connected()

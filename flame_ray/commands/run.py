@@ -176,6 +176,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if config.sft.sources:
         raise ConfigError("a job for `flame-ray run`", "sft.sources, answers to learn from", "use `flame-ray sft` for this job")
     check_trackers(config.run.trackers)
+    folder.check_place(is_new)
     loaded = load_prompts(config.prompts)
     check_classifier(config.classify)
     _check_development(config, loaded)
@@ -198,9 +199,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     loaded = fitting(loaded, policy.folder, config)
     _check_development(config, loaded)
     if is_new:
-        folder.check_new(RESERVE_BYTES + checkpoint_room(config, policy))
-    else:
-        folder.check_room(RESERVE_BYTES)
+        folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
     return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
 

@@ -103,6 +103,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
         fix = "set learner.loss to nll in the job, or use `flame-ray run`"
         raise ConfigError("learner.loss nll, which learns from answers", config.learner.loss, fix)
     check_trackers(config.run.trackers)
+    folder.check_place(is_new)
     demonstrations = load_demonstrations(config.sft.sources)
     check_classifier(config.classify)
     _check_seeds(config, demonstrations)
@@ -118,9 +119,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     _check_elicitation(config, policy)
     once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
     if is_new:
-        folder.check_new(RESERVE_BYTES + checkpoint_room(once, policy))
-    else:
-        folder.check_room(RESERVE_BYTES)
+        folder.check_room(RESERVE_BYTES + checkpoint_room(once, policy))
     return SftInputs(policy, judge, demonstrations)
 
 

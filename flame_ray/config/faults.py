@@ -48,7 +48,9 @@ def known_paths(model: type[BaseModel]) -> list[str]:
 
 
 def did_you_mean(path: str, model: type[BaseModel]) -> str:
-    """` (did you mean ...?)`, or nothing where no name is like this one."""
+    """` (did you mean ...?)`, or nothing where no name is like this one, or where it is one itself."""
+    if path in known_paths(model):
+        return ""
     close = nearest(re.sub(r"\.\d+(?=\.|$)", "[]", path), known_paths(model)) or _by_meaning(path, model)
     return f" (did you mean {', '.join(close[:-2])}{', ' * (len(close) > 2)}{' or '.join(close[-2:])}?)" if close else ""
 
@@ -121,6 +123,8 @@ def _made_up(kind: Any) -> str:
 
 def _hint(place: Place, given: Any) -> str:
     """YAML reads some texts as something else."""
+    if given is None:
+        return "; YAML reads an empty value so"
     if not _takes_text(place.kind):
         return ""
     if isinstance(given, bool):

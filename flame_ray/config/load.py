@@ -188,6 +188,10 @@ def _apply(tree: dict, override: str) -> None:
     if not equals or not sections:
         found = f"{override}{did_you_mean(key, Config)}"
         raise ConfigError("--set section.key=value", found, "name the section, as in --set rollout.workers=2")
+    if not value.strip():
+        raise ConfigError(
+            "--set section.key=value", f"no value in {override}", "give one; null stands for none, '' for an empty text"
+        )
     for section in sections:
         node = tree[section] = {} if tree.get(section) is None else tree[section]
         if not isinstance(node, dict):

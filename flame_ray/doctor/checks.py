@@ -52,7 +52,7 @@ def refused(name: str, error: FlameError) -> Check:
 
 def unreached(setting: str, name: str, error: Exception) -> Check:
     """The hub did not answer, or does not know the name."""
-    found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    found = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), 'no reason given')}"
     fix = "check the id, HF_TOKEN and the network, or give a local folder or file"
     return Check(Level.PROBLEM, setting, f"{name} on the hub or in its cache", found, fix)
 

@@ -15,6 +15,7 @@ from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import BUILT_IN, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.corpus.files import parse_name
 from flame_ray.types import Split
 
 SMALL_CORPUS = 64 * 2**20  # bytes; a larger corpus is not read here
@@ -102,7 +103,8 @@ def find_corpus(config: Config) -> tuple[Check, int]:
     """The check, and the corpus's size in bytes."""
     source, path = config.factuality.corpus, Path(config.factuality.corpus)
     if _is_remote(source, ("factbook",)):
-        return find_data_set("corpus", source), 0
+        name = parse_name(source)
+        return find_data_set("corpus", name.path, name.revision), 0
     size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
     if size > SMALL_CORPUS:
         fix = "check its columns (factuality.title_column, text_column) before a long run"
@@ -115,11 +117,11 @@ def find_corpus(config: Config) -> tuple[Check, int]:
     return Check(Level.OK, "corpus", f"passages in {source}", f"{len(passages)} passages, {in_units(bytes_)}"), bytes_
 
 
-def find_data_set(name: str, source: str) -> Check:
+def find_data_set(name: str, source: str, revision: str | None = None) -> Check:
     from huggingface_hub import HfApi
 
     try:
-        HfApi().dataset_info(source, timeout=HUB_TIMEOUT_S)
+        HfApi().dataset_info(source, revision=revision, timeout=HUB_TIMEOUT_S)
     except Exception as error:  # the hub's client raises the errors of several HTTP libraries
         return unreached(name, source, error)
     found = "on the hub; its columns are checked when the run loads it"

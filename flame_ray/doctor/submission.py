@@ -14,6 +14,7 @@ from flame_ray.doctor.checks import Check, Level, Site, counted
 from flame_ray.doctor.package import check_package, package_files, package_limit
 from flame_ray.doctor.probe import find_auth
 from flame_ray.journal.environment import TESTED
+from flame_ray.storage.filesystem import missing_driver
 
 OF_ONE_MACHINE = ("/tmp", "/var/tmp", "/dev/shm", "/run")
 SHARED = "a folder that every node mounts, or s3://bucket/runs"
@@ -54,7 +55,13 @@ def check_version(found: str) -> Check:
 
 
 def check_root(root: str, nodes: Nodes) -> Check:
-    """Of an absolute path or a URL: whether other nodes can see it. The run itself tries that at its start."""
+    """Of an absolute path or a URL: whether other nodes can see it. The run itself tries that at its start.
+
+    What the nodes have installed is not known here; they have a driver, most likely, if this machine has it.
+    """
+    if missing := missing_driver(root):
+        fix = "see that each node has it, as clusters/README.md says under `Where the run folder is`, or correct run.root"
+        return Check(Level.WARNING, "run.root", f"a driver for {root} on every node", f"none on this machine: {missing}", fix)
     path, several = root.removeprefix("file://").removeprefix("local://"), len(nodes.resources) > 1 or nodes.may_grow
     is_local = any(PurePosixPath(path).is_relative_to(each) for each in OF_ONE_MACHINE)
     level = Level.WARNING if is_local and several else Level.OK

@@ -69,10 +69,11 @@ class RunFolder:
         """An absolute path or a URL, since learner ranks run in another working folder."""
         return folder_of(self.storage) / "checkpoints"
 
-    def check_new(self, needed_bytes: float) -> None:
-        """Raises StorageError if the folder exists, or if the disk has not enough room."""
-        self._refuse_existing("")
-        self.check_room(needed_bytes)
+    def check_place(self, is_new: bool) -> None:
+        """Raises StorageError if a new run's folder exists, or if nothing can be written there: known before any model is."""
+        if is_new:
+            self._refuse_existing("")
+        self.check_room(RESERVE_BYTES)
 
     def check_room(self, needed_bytes: float) -> None:
         """Raises StorageError if nothing can be written, or if the disk has not enough room."""

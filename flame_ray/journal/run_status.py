@@ -54,11 +54,16 @@ def has_record(folder: RunFolder) -> bool:
     return folder.storage.exists(CONFIG)
 
 
-def read_status(folder: RunFolder, clock: Clock | None = None) -> RunStatus:
+def check_record(folder: RunFolder) -> None:
     """Raises StorageError where no run is."""
     if not has_record(folder):
         fix = "give a run's id or folder; a run that has just begun has none until its actors are ready"
         raise StorageError("the folder of a run", f"no {folder.storage.at(CONFIG)}", fix)
+
+
+def read_status(folder: RunFolder, clock: Clock | None = None) -> RunStatus:
+    """Raises StorageError where no run is."""
+    check_record(folder)
     owner, summary = live_owner(folder.storage, clock), folder.summary()
     config: dict[str, Any] = yaml.safe_load(folder.storage.read(CONFIG))
     spans = [Span(**each) for each in folder.read_json(TIMELINE, [])]

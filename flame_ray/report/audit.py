@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.evaluation.audit.estimate import RoundAudit
+from flame_ray.report.summary import interval_text, number
 from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.shown import printable
 from flame_ray.types import Interval
@@ -89,7 +90,7 @@ def _agreement_table(agreement: Sequence[dict[str, Any]]) -> Table:
     for heading in ("readers", "column", "facts", "same", "Cohen's kappa"):
         table.add_column(heading, justify="left" if heading in ("readers", "column") else "right")
     for each in agreement:
-        figures = [f"{each[name]:.3f}" if each[name] is not None else "-" for name in ("share", "kappa")]
+        figures = [number(each[name]) if each[name] is not None else "-" for name in ("share", "kappa")]
         readers = Text(" and ".join(map(printable, each["readers"])))
         table.add_row(readers, COLUMNS[each["column"]], str(each["n"]), *figures)
     return table
@@ -104,7 +105,5 @@ def _plain(value: Any) -> Any:
 def finding_text(found: dict[str, Any] | None, name: str) -> str:
     if found is None or found["value"] is None:
         return "-"
-    form = "{:+.3f}" if name in SIGNED else "{:.2f}" if name == "relevant_correct" else "{:.3f}"
-    low, high = found["ci95"]
-    bounds = "" if low is None else f" [{form.format(low)}, {form.format(high)}]"
-    return form.format(found["value"]) + bounds + (f" (n {found['n']})" if name in COUNTED else "")
+    text = interval_text(Interval(found["value"], *found["ci95"], found["n"]), "+" if name in SIGNED else "")
+    return text + (f" (n {found['n']})" if name in COUNTED else "")

@@ -191,10 +191,21 @@ class Storage:
                 yield path
             except (OSError, StorageError):
                 raise
+            except NotImplementedError as error:
+                raise OSError(f"the driver of {self._fs.protocol} cannot {verb} there") from error
             except Exception as error:  # drivers have errors of their own, such as botocore's NoCredentialsError
                 if self.local:
                     raise
                 raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def missing_driver(url: str) -> str | None:
+    """What fsspec says of a URL that nothing here can open; None where its driver is installed, and for a path."""
+    try:
+        fsspec.get_filesystem_class(url.partition("://")[0].rpartition("::")[2] if "://" in url else "file")
+    except (ImportError, ValueError) as error:
+        return str(error).rstrip(".")
+    return None
 
 
 def _open(url: str | Path) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -170,6 +170,28 @@ def test_prompts_are_ordered_by_their_change(page):
     assert falls == sorted(falls) and falls[0] < 0
 
 
+def test_a_wide_screen_shows_five_rounds_at_once_and_all_filters_in_one_row(page):
+    assert page.get(
+        "[...document.querySelectorAll('#tables > * > div > .scroll')].every((e) => e.scrollWidth <= e.clientWidth)"
+    )
+    assert (
+        page.get("new Set([...document.querySelectorAll('#controls > *')].map((e) => e.getBoundingClientRect().bottom)).size")
+        == 1
+    )
+    for section in ("figure", "pairs"):
+        assert page.get(f"document.querySelector('#{section} .beside > :last-child').getBoundingClientRect().left") > 600
+
+
+def test_a_phone_shows_the_newest_round_of_each_table_and_no_name_of_a_row_in_more_than_three_lines(page, address):
+    page.open(address, width=390, height=844)
+    seen = "(e) => e.querySelector('thead th:nth-child(2)').getBoundingClientRect().right <= 390"
+    assert page.get(f"[...document.querySelectorAll('#tables > * > div table, #audit table')].every({seen})")
+    high = page.get(
+        "Math.max(...[...document.querySelectorAll('#tables tbody th')].map((e) => e.getBoundingClientRect().height))"
+    )
+    assert high < 85  # three lines and their padding
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_wider_than_a_phone_and_no_text_fades_into_its_background(dark, page, address):
     page.open(address, width=390, height=844, dark=dark)

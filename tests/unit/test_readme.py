@@ -14,6 +14,7 @@ from flame_ray.cli import app
 from flame_ray.config import Config
 from flame_ray.config.describe import sections
 from flame_ray.config.load import load_config
+from tests.shown_runs import make_shown_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = {
@@ -119,6 +120,59 @@ def test_a_command_that_a_sentence_or_a_files_head_names_is_there_with_these_opt
     given = parsed(call)
     job = str(given.get("job") or "")
     load_config(job if job.startswith("jobs/") else None, tuple(each for each in given.get("set_") or () if "..." not in each))
+
+
+ALONE = {"--version", "audit", "index", "judge-examples", "pairs", "report", "reproduce", "settings", "status", "stop"}
+NEEDS_MORE = {
+    "--live",
+    "--labels anna.jsonl",
+    "--over",
+    "--address",
+    "--ranked",
+    "--whole-records",
+}  # or, the last, other settings
+
+
+def calls_that_need_nothing() -> list[str]:
+    """What starts no engine, and asks no cluster and no network."""
+    found = {*commands_with_flame_ray(), *spans_with_flame_ray()}
+    whole = [each for each in found if each == "--version" or (each.split()[0] in ALONE and parsed(each))]
+    fit = [each for each in whole if not any(word in each for word in NEEDS_MORE)]
+    return sorted(each for each in fit if not each.startswith("reproduce") or "--only-print" in each)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with job files, two runs, and small files of the names that the documents use."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "jobs").symlink_to(REPOSITORY / "jobs")
+    for name in "xy":
+        make_shown_run(folder / "runs", name, rounds=1, heldout=12, hostile=False)
+    (folder / "corpus.jsonl").write_text('{"title": "Peru", "text": "Lima is its capital."}\n')
+    (folder / "grades.jsonl").write_text('{"prompt": "Where?", "response": "Here.", "rationale": "It is.", "score": 4}\n')
+    return folder
+
+
+@pytest.mark.parametrize("call", calls_that_need_nothing())
+def test_a_command_that_needs_no_cluster_does_what_a_document_says(call, flame, place, monkeypatch):
+    monkeypatch.setenv("FLAME_RAY_CACHE", str(place / "cache"))
+    words = shlex.split(call.replace("RUN", "x", 1).replace("x x", "x y"))
+    done = flame(*words, folder=place)
+    assert done.returncode == 0 and done.stdout + done.stderr, done.stderr
+    if "--out" in words:
+        assert (place / words[words.index("--out") + 1]).stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", sorted(GROUP.commands))
+def test_every_command_has_a_page_of_help_that_names_its_options(name, flame, tmp_path):
+    done = flame(name, "--help", folder=tmp_path)
+    options = [option for each in GROUP.commands[name].params for option in each.opts if option.startswith("--")]
+    assert done.returncode == 0 and [each for each in options if each not in done.stdout] == []
+
+
+def test_the_commands_that_are_tried_are_those_that_a_newcomer_meets_first():
+    firsts = {each.split()[0] for each in calls_that_need_nothing()}
+    assert firsts == ALONE
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from flame_ray.report.page.plots import Size, frame, letter, line, series, svg, 
 from flame_ray.report.page.records import RunRecord
 from flame_ray.types import Interval
 
-SIZE = Size(width=340, height=220, left=48, right=20, top=30, bottom=40)
+SIZE = Size(width=340, height=226, left=48, right=20, top=36, bottom=40)
 APART = 5.0  # pixels between the marks of two runs in one round, so that their intervals can be told apart
-LETTER, COLUMNS = 11.0, 8  # pixels of a run's letter, each in one of so many columns
+LETTER, COLUMNS = 15.0, 8  # pixels of a run's letter, each in one of so many columns
 UNITS = {
     "factual_precision": ("Factual precision", "share of facts"),
     "correct_facts": ("Correct facts", "facts a response"),

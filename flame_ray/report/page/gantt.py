@@ -25,11 +25,10 @@ def timeline(run: RunRecord) -> Element:
     for value in ticks(x.low, x.high):
         parts += [line(f"M{x.at(value):.1f} {TOP}V{bottom}", "grid"), text(x.at(value), bottom + 16, f"{value:g}")]
     parts += [part for each in run.stages for part in _bar(each, TOP + ROW * names.index(each.stage), x, divisor)]
-    parts.append(text((x.start + x.end) / 2, bottom + 34, f"{unit} of run time; the numbers are rounds", class_="name"))
-    drawn = svg(WIDTH, bottom + 42, f"When each stage of {run.id} ran; the table below has the seconds", parts)
-    return el(
-        "div", el("div", drawn, class_="scroll wide", tabindex="0", role="region", aria_label="Timeline"), _table(run, names)
-    )
+    drawn = svg(WIDTH, bottom + 24, f"When each stage of {run.id} ran; the table below has the seconds", parts)
+    caption = el("p", f"{unit} of run time; the numbers are rounds".capitalize(), class_="caption")
+    region = el("div", drawn, class_="scroll wide", tabindex="0", role="region", aria_label="Timeline")
+    return el("div", caption, region, _table(run, names))
 
 
 def _unit(seconds: float) -> tuple[float, str]:
@@ -53,7 +52,7 @@ def _bar(stage: StageTime, top: float, x: Axis, divisor: float) -> Iterator[Elem
 
 
 def _table(run: RunRecord, names: list[str]) -> Element:
-    rounds = sorted({each.round for each in run.stages})
+    rounds = sorted({each.round for each in run.stages}, reverse=True)
     seconds: dict[tuple[str, int], float] = {}
     ended: dict[tuple[str, int], str] = {}
     for each in run.stages:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from flame_ray.report.axes import Axis, ticks
-from flame_ray.report.page.markup import el, folded, table
+from flame_ray.report.page.markup import el, table
 from flame_ray.report.page.plots import line, series, svg, text
 from flame_ray.report.page.records import RoundRecord, RunRecord
 from flame_ray.rewards.factuality.scores import wilson
@@ -20,7 +20,7 @@ def yields(run: RunRecord) -> Element:
     kinds = list(dict.fromkeys(kind for each in rounds for kind, count in (each.pairs or {}).items() if count))
     legend = el("ul", (el("li", el("span", class_=f"swatch {series(place)}"), kind) for place, kind in enumerate(kinds)))
     legend.set("class", "legend")
-    return el("div", legend, _bars(run, rounds, kinds), _table(run, rounds))
+    return el("div", el("div", legend, _bars(run, rounds, kinds)), _table(run, rounds[::-1]), class_="beside")
 
 
 def _bars(run: RunRecord, rounds: Sequence[RoundRecord], kinds: Sequence[str]) -> Element:
@@ -30,9 +30,9 @@ def _bars(run: RunRecord, rounds: Sequence[RoundRecord], kinds: Sequence[str]) -
     parts = [part for row, each in enumerate(rounds) for part in _bar(each, kinds, TOP + ROW * row, x)]
     parts += [line(f"M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}", "axis")]
     parts += [text(x.at(value), bottom + 16, f"{value:g}") for value in ticks(x.low, x.high) if value == int(value)]
-    parts.append(text((x.start + x.end) / 2, bottom + 34, "pairs, or single responses, that a round trains on", class_="name"))
+    parts.append(text((x.start + x.end) / 2, bottom + 38, "pairs, or single responses, that a round trains on", class_="name"))
     counts = ", ".join(f"round {each.round} {_total(each)}" for each in rounds)
-    return svg(WIDTH, bottom + 42, f"Pairs of {run.id} by round: {counts}", parts)
+    return svg(WIDTH, bottom + 46, f"Pairs of {run.id} by round: {counts}", parts)
 
 
 def _bar(round: RoundRecord, kinds: Sequence[str], top: float, x: Axis) -> Iterator[Element]:
@@ -58,7 +58,7 @@ def _table(run: RunRecord, rounds: Sequence[RoundRecord]) -> Element:
     ]
     caption = f"Pairs of {run.id}, and what was dropped; shares with their 95 % Wilson interval"
     heading = ("", *(f"round {each.round}" for each in rounds))
-    return folded("As a table, with what was dropped", table(caption, heading, rows))
+    return table(caption, heading, rows)
 
 
 def _total(round: RoundRecord) -> str:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from flame_ray.report.axes import Axis, axis_of, radius, ticks
-from flame_ray.report.page.markup import el, folded, table
+from flame_ray.report.page.markup import el, table
 from flame_ray.report.page.plots import Size, flat, frame, letter, line, series, svg, text, told, upright
 from flame_ray.report.page.records import RoundRecord, RunRecord
 from flame_ray.types import Interval
 
 FACTUAL, HELPFUL, LENGTH = "factual_precision", "instruction_score", "response_tokens"
-SIZE = Size(width=500, height=420, left=58, right=16, top=34, bottom=48)
+SIZE = Size(width=500, height=428, left=58, right=16, top=42, bottom=48)
+LETTER, LINE = 9.0, 13.0  # pixels of a letter of a name, and of its line
+SIDES = ((1, -1), (-1, -1), (1, 1), (-1, 1), (1, 0), (-1, 0), (0, -1), (0, 1))  # of a dot: to the right, and down
 HEADING = ("run", "round", "factual precision", "helpfulness", "tokens")
 
 
@@ -27,6 +29,31 @@ class Dot:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of the drawing, in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def shared(self, other: "Box") -> float:
+        """The area that both cover.
+
+        >>> Box(0, 0, 4, 4).shared(Box(3, 2, 9, 9)), Box(0, 0, 4, 4).shared(Box(5, 0, 9, 4))
+        (2, 0)
+        """
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(wide, 0) * max(high, 0)
+
+    def outside(self) -> float:
+        """The area that is not between the axes."""
+        axes = Box(SIZE.left, SIZE.top, SIZE.width - SIZE.right, SIZE.height - SIZE.bottom)
+        return (self.right - self.left) * (self.bottom - self.top) - self.shared(axes)
+
+
 def path_figure(runs: Sequence[tuple[int, RunRecord]]) -> Element:
     """The figure of runs that one judge and one checker measured, each with its place on the page."""
     judge = runs[0][1].judge
@@ -39,10 +66,14 @@ def path_figure(runs: Sequence[tuple[int, RunRecord]]) -> Element:
     names = ("factual precision (share of facts supported)", f"helpfulness ({judge})")
     parts = list(frame(SIZE, x, y, ticks(x.low, x.high), names))
     longest = max(_mean(each.heldout.get(LENGTH)) for each in rounds)
-    for place, run, found in shown:
-        parts += _path(run, _dots(found, x, y, longest, letter(place) if len(runs) > 1 else ""), x, y, series(place))
-    label = "Helpfulness against factuality, a path for each run through its rounds; the table below has the values"
-    return el("div", svg(SIZE.width, SIZE.height, label, parts), _table(shown, judge))
+    paths = {place: _dots(found, x, y, longest, letter(place) if len(runs) > 1 else "") for place, _, found in shown}
+    for place, run, _ in shown:
+        parts += _path(run, paths[place], x, y, series(place))
+    classes = [f"label {series(place)}" for place, dots in paths.items() for _ in dots]
+    named = [dot for dots in paths.values() for dot in dots.values()]
+    parts += [text(*at, dot.name, class_=class_) for dot, at, class_ in zip(named, _labels(named), classes, strict=True)]
+    label = "Helpfulness against factuality, a path for each run through its rounds; the table beside it has the values"
+    return el("div", svg(SIZE.width, SIZE.height, label, parts), _table(shown, judge), class_="beside")
 
 
 def _values(round: RoundRecord) -> bool:
@@ -81,7 +112,24 @@ def _path(run: RunRecord, dots: dict[int, Dot], x: Axis, y: Axis, class_: str) -
         yield el("circle", el("title", words), cx=dot.x, cy=dot.y, r=dot.size, class_=f"dot {class_}")
         if number == run.best:
             yield el("circle", cx=dot.x, cy=dot.y, r=dot.size + 3.5, class_=f"best {class_}")
-        yield text(dot.x + dot.size + 4, dot.y - dot.size - 1, dot.name, "start", f"label {class_}")
+
+
+def _labels(dots: Sequence[Dot]) -> list[tuple[float, float]]:
+    """Where the name of each dot stands: on the side where it covers least of the dots and of the names before it."""
+    covered = [Box(dot.x - dot.size, dot.y - dot.size, dot.x + dot.size, dot.y + dot.size) for dot in dots]
+    places = []
+    for dot in dots:
+        boxes = [_beside(dot, *side) for side in SIDES]
+        best = min(boxes, key=lambda box: sum(map(box.shared, covered)) + box.outside())
+        covered.append(best)
+        places.append(((best.left + best.right) / 2, best.bottom - 2))
+    return places
+
+
+def _beside(dot: Dot, right: int, down: int) -> Box:
+    wide, high = LETTER * len(dot.name) / 2, LINE / 2
+    x, y = dot.x + right * (dot.size + wide + 3), dot.y + down * (dot.size + high + (0 if right else 3))
+    return Box(x - wide, y - high, x + wide, y + high)
 
 
 def _arrow(before: Dot, after: Dot, class_: str) -> Iterator[Element]:
@@ -99,4 +147,4 @@ def _table(shown: Sequence[tuple[int, RunRecord, Sequence[RoundRecord]]], judge:
         for each in found
     ]
     caption = f"The figure as a table; mean [95 % bootstrap interval over prompts] (n prompts). Helpfulness: {judge}"
-    return folded("As a table", table(caption, HEADING, rows))
+    return table(caption, HEADING, rows)

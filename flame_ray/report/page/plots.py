@@ -10,6 +10,7 @@ from flame_ray.report.summary import interval_text
 from flame_ray.types import Interval
 
 COLOURS = 6  # of series, in page.css; the dashes of their lines differ too
+CLEAR = 18  # pixels from the top of an axis, where its highest value may stand, up to its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def frame(size: Size, x: Axis, y: Axis, x_ticks: Sequence[float], names: tuple[s
     for value in x_ticks:
         yield text(x.at(value), y.start + 16, f"{value:g}")
     yield text((x.start + x.end) / 2, size.height - 6, names[0], class_="name")
-    yield text(size.left - 40, size.top - 10, names[1], "start", "name")
+    yield text(size.left - 40, size.top - CLEAR, names[1], "start", "name")
 
 
 def upright(at: float, value: Interval, y: Axis, class_: str) -> Iterator[Element]:

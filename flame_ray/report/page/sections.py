@@ -171,27 +171,33 @@ def _tables(run: RunRecord) -> Element:
     """All metrics of a run, and how many values each has."""
     if not run.rounds:
         return el("p", "No round was evaluated yet.")
-    rows: list[list[str]] = []
+    rows: list[list[Element | str]] = []
+    rounds = run.rounds[::-1]
     for name, heading in EVALUATION_METRICS.items():
-        rows.append([heading, *(told(each.heldout.get(name)) for each in run.rounds)])
-        if any(each.change for each in run.rounds):
-            rows.append([f"{heading}: change from round 0", *(_change(each.change, name) for each in run.rounds)])
+        rows.append([heading, *(told(each.heldout.get(name)) for each in rounds)])
+        if any(each.change for each in rounds):
+            rows.append([_changed(heading, "change from round 0"), *(_change(each.change, name) for each in rounds)])
     caption = (
-        f"{run.id}: held-out prompts; mean [95 % bootstrap interval over prompts] (n values). Changes are paired by prompt"
+        f"{run.id}: held-out prompts; mean [95 % bootstrap interval over prompts] (n values). Changes are paired by prompt. "
+        "The newest round stands first"
     )
-    return el("div", table(caption, _heading(run.rounds), rows), _others(run))
+    return el("div", table(caption, _heading(rounds), rows), _others(run))
+
+
+def _changed(what: str, words: str) -> Element:
+    """The name of a row below that of what changes, which a screen reader says again."""
+    return el("span", el("span", f"{what}: ", class_="unseen"), words, class_="change")
 
 
 def _others(run: RunRecord) -> Iterator[Element]:
     """The tables of the development prompts and of the trainings, if there are any."""
-    if any(each.development for each in run.rounds):
-        found = (
-            [words, *(told(each.development.get(name)) for each in run.rounds)] for name, words in EVALUATION_METRICS.items()
-        )
+    rounds = run.rounds[::-1]
+    if any(each.development for each in rounds):
+        found = ([words, *(told(each.development.get(name)) for each in rounds)] for name, words in EVALUATION_METRICS.items())
         caption = f"{run.id}: development prompts; mean [95 % bootstrap interval over prompts] (n values)"
-        yield folded("Development prompts", table(caption, _heading(run.rounds), found))
+        yield folded("Development prompts", table(caption, _heading(rounds), found))
     if names := list(dict.fromkeys(name for each in run.trained for name in each.training)):
-        trained = [each for each in run.trained if each.training]
+        trained = [each for each in run.trained[::-1] if each.training]
         figures = (
             [name, *(f"{each.training[name]:.4g}" if name in each.training else "-" for each in trained)] for name in names
         )
@@ -216,10 +222,12 @@ def _audit(run: RunRecord) -> Element:
         more = " draws some for people to label, and shows what the precision above is worth."
         return el("p", "Nobody has read facts of this run yet. ", command, more)
     readers = ", ".join(f"{each['name']} ({each['labels']} labels)" for each in audit["readers"])
-    rounds = audit["rounds"]
-    rows = [["facts read (of prompts)", *(f"{each['facts']} ({each['prompts']})" for each in rounds)]]
+    rounds = audit["rounds"][::-1]
+    rows: list[list[Element | str]] = [
+        ["facts read (of prompts)", *(f"{each['facts']} ({each['prompts']})" for each in rounds)]
+    ]
     rows += [
-        [_words(name), *(finding_text(each.get(name), name) for each in rounds)]
+        [_name(name), *(finding_text(each.get(name), name) for each in rounds)]
         for name in ROWS
         if any(each.get(name) and each[name]["value"] is not None for each in rounds)
     ]
@@ -229,15 +237,11 @@ def _audit(run: RunRecord) -> Element:
     return el("div", found, _agreement(audit["agreement"]), notes)
 
 
-def _words(name: str) -> str:
-    """A change is named with what changes.
-
-    >>> _words("debiased_change")
-    'precision, verdicts corrected by people: change from the first round'
-    """
-    if not name.endswith("change"):
-        return ROWS[name]
-    return f"{ROWS[name.removesuffix('change').rstrip('_') or 'precision']}: {ROWS[name].strip()}"
+def _name(finding: str) -> Element | str:
+    """Of a row; a change is named with what changes."""
+    if not finding.endswith("change"):
+        return ROWS[finding]
+    return _changed(ROWS[finding.removesuffix("change").rstrip("_") or "precision"], ROWS[finding].strip())
 
 
 def _agreement(agreement: Sequence[Mapping[str, Any]]) -> Element | None:
@@ -248,7 +252,7 @@ def _agreement(agreement: Sequence[Mapping[str, Any]]) -> Element | None:
             " and ".join(each["readers"]),
             COLUMNS[each["column"]],
             str(each["n"]),
-            *("-" if each[name] is None else f"{each[name]:.3f}" for name in ("share", "kappa")),
+            *("-" if each[name] is None else number(each[name]) for name in ("share", "kappa")),
         ]
         for each in agreement
     ]

@@ -87,6 +87,14 @@ def test_a_job_that_a_new_head_does_not_know_is_told_apart_from_a_head_that_is_a
 
 
 @pytest.mark.parametrize(
+    "address", ["notaurl", "a/b/c", "http://", "://head:8265", "10.0.0.1", "http://my head:8265", "head:port"]
+)
+def test_what_can_be_no_address_is_refused_as_that_and_not_as_a_cluster_that_is_away(address):
+    with pytest.raises(ConfigError, match=r"the address of a cluster, a URL or a host with a port; found .*correct --address"):
+        connect(address)
+
+
+@pytest.mark.parametrize(
     ("error", "said"),
     [
         (AuthenticationError("Authentication required"), "a token that the head at .*RAY_AUTH_MODE=token"),

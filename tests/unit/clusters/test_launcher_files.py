@@ -1,16 +1,18 @@
 """Ray's launcher accepts its three files, which install the lock, bring nodes when asked for, and open nothing to the world."""
 
 import copy
+import re
 
 import pytest
 import yaml
 from jsonschema import ValidationError as RaySchemaError
+from packaging.version import Version
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from flame_ray.config.load import load_config
 from tests.unit.clusters.kubernetes import cluster_spec, pods
 from tests.unit.clusters.launches import LAUNCHED, REPOSITORY
-from tests.unit.clusters.test_locks import PROJECT
+from tests.unit.clusters.test_locks import PROJECT, lock
 
 ON_PREMISES = "on-premises.yaml"
 FILES = (*LAUNCHED, ON_PREMISES)
@@ -142,12 +144,36 @@ def test_the_clouds_and_the_hosts_differ_in_what_they_are_and_not_in_what_runs_o
         keys = ("file_mounts", "setup_commands", "worker_start_ray_commands", "head_start_ray_commands")
         return {key: shipped(name)[key] for key in keys}
 
-    gcp = runs("gcp.yaml")
+    aws, gcp, hosts = runs("aws.yaml"), runs("gcp.yaml"), runs(ON_PREMISES)
     gcp["worker_start_ray_commands"][-1] = gcp["worker_start_ray_commands"][-1].replace("watch-node gcp", "watch-node aws")
-    assert runs("aws.yaml") == gcp
-    hosts = runs(ON_PREMISES)
-    assert hosts["file_mounts"] == runs("aws.yaml")["file_mounts"]
-    assert [each for each in runs("aws.yaml")["setup_commands"] if "apt-get" not in each] == hosts["setup_commands"]
+    for each in (aws, gcp):
+        each["setup_commands"] = [command for command in each["setup_commands"] if "--constraint" not in command]
+    assert aws == gcp
+    assert hosts["file_mounts"] == aws["file_mounts"]
+    assert [each for each in aws["setup_commands"] if "apt-get" not in each] == hosts["setup_commands"]
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "client"), [("aws.yaml", "s3fs", "boto3"), ("gcp.yaml", "gcsfs", "google-api-python-client")]
+)
+def test_every_node_of_a_cloud_installs_the_driver_of_its_buckets_beside_the_locks_versions(name, driver, client):
+    """With the packages that Ray itself needs on the head, in one call, so that pip finds versions that suit both."""
+    config, readme = launched(name), (REPOSITORY / "clusters" / "README.md").read_text(encoding="utf-8")
+    (of_head,), (of_workers,) = (
+        [each for each in config[f"{kind}_setup_commands"] if "--constraint" in each] for kind in ("head", "worker")
+    )
+    assert of_head == of_workers and f'"{client}>=' in of_head
+    assert "--constraint ~/flame-ray/clusters/gpu.lock " in of_head and not [
+        each for each in config["head_setup_commands"] if client in each and each != of_head
+    ]
+    (version,) = re.findall(rf"{driver}==(\S+)", of_head)
+    text = (REPOSITORY / "clusters" / name).read_text(encoding="utf-8")
+    assert set(re.findall(rf"{driver}==([\d.]+\d)", readme + text)) == {version}
+
+
+def test_the_driver_of_s3_takes_the_fsspec_of_the_lock():
+    (version,) = set(re.findall(r"s3fs==(\S+)", str(shipped("aws.yaml")["setup_commands"])))
+    assert lock("gpu.lock")["fsspec"] == lock("cpu.lock")["fsspec"] == Version(version)  # s3fs asks for its own release
 
 
 # AWS
@@ -161,7 +187,10 @@ def test_every_aws_node_names_its_own_security_group_because_rays_opens_ssh_to_t
 def test_no_aws_node_takes_rays_old_image_or_its_role_with_full_rights():
     nodes = node_configs("aws.yaml")
     assert all(node["ImageId"] not in ("", "latest_dlami") for node in nodes.values())
-    assert nodes["head"]["IamInstanceProfile"]
+    profiles = {kind: node["IamInstanceProfile"]["Name"] for kind, node in nodes.items()}
+    assert (
+        profiles.pop("head") not in profiles.values() and len(set(profiles.values())) == 1
+    )  # the workers' may only use the bucket
     assert all(node["MetadataOptions"]["HttpTokens"] == "required" for node in nodes.values())
 
 
@@ -179,10 +208,21 @@ def test_every_gcp_node_names_its_own_network_because_the_default_one_opens_ssh_
         assert [each["subnetwork"].rpartition("/")[2] for each in node["networkInterfaces"]] == ["flame-ray"]
 
 
-def test_the_gcp_head_alone_has_an_account_and_not_rays_with_wide_rights():
-    accounts = {kind: node.get("serviceAccounts", []) for kind, node in node_configs("gcp.yaml").items()}
-    assert [account["email"].partition("@")[0] for account in accounts.pop("head")] == ["flame-ray-head"]
-    assert not any(accounts.values())
+def test_every_gcp_node_has_an_account_the_heads_its_own_and_none_has_rays_with_wide_rights():
+    accounts = {
+        kind: [each["email"].partition("@")[0] for each in node["serviceAccounts"]]
+        for kind, node in node_configs("gcp.yaml").items()
+    }
+    assert accounts.pop("head") == ["flame-ray-head"] and all(each == ["flame-ray-worker"] for each in accounts.values())
+
+
+@of_each_cloud
+def test_every_name_to_fill_in_is_explained_at_the_top(name):
+    text = (REPOSITORY / "clusters" / name).read_text(encoding="utf-8")
+    top, _, rest = text.partition("\n\n")
+    names = set(re.findall(r"[\w-]*REPLACE-ME", rest))
+    assert names and names <= set(re.findall(r"^#   ([\w-]+-REPLACE-ME) ", top, flags=re.MULTILINE))
+    assert "BUCKET" in top
 
 
 def test_every_gcp_disk_is_deleted_with_its_node():

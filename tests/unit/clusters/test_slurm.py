@@ -119,8 +119,13 @@ def test_shellcheck_has_nothing_to_say():
 
 def test_the_script_has_its_nodes_alone_and_is_told_before_its_time_is_over():
     asked = options()
-    assert {"--exclusive", "--requeue"} <= asked.keys()
+    assert {"--exclusive", "--requeue"} <= asked.keys() and asked["--mem"] == "0"
     assert asked["--signal"] == "B:TERM@600" and asked["--open-mode"] == "append"
+
+
+def test_the_script_names_the_lock_of_nodes_without_a_gpu_beside_the_call_for_them():
+    (call,) = [line for line in SCRIPT.read_text().splitlines() if "--gpus-per-node=0" in line]
+    assert "cpu.lock" in call and "`clusters/cpu.lock`" in (REPOSITORY / "clusters" / "README.md").read_text()
 
 
 def test_one_node_is_the_head_and_runs_the_job_on_it(batch):

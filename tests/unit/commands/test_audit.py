@@ -119,7 +119,7 @@ def test_labels_tell_what_the_rounds_are_worth(audit, sheet, run, tmp_path):
     assert (first["specificity"]["value"], last["specificity"]["value"]) == (1.0, 0.0)
     assert first["own"]["value"] == 0.0 and last["own"]["value"] == 0.25  # what summary.json says
     assert first["sound"]["value"] == 0.5
-    for words in ("precision, by people", "0.750 [0.500, 1.000]", "+0.250 [+0.000, +0.500]", "read by anna"):
+    for words in ("precision, by people", "0.75 [0.50, 1.00]", "+0.25 [0.00, 0.50]", "read by anna"):
         assert words in done.stdout
 
 

@@ -66,6 +66,12 @@ def test_nothing_else_that_lies_in_the_folder_is_uploaded(tmp_path, hub):
     assert files(hub) == FILES and not any(b"hush" in data for data in hub.repos[REPO][0].values())
 
 
+def test_a_run_that_does_not_exist_is_refused_with_its_folder_and_nothing_is_asked(tmp_path, hub):
+    with pytest.raises(StorageError, match=r"the folder of a run; found no .*/nope/config\.yaml"):
+        pushed(tmp_path, hub, run="nope")
+    assert hub.repos == {}
+
+
 @pytest.mark.parametrize("file", ["tokenizer.json", "adapter_model.safetensors"])
 def test_a_link_among_the_files_of_a_model_is_refused(tmp_path, hub, file):
     make_saved_run(tmp_path)

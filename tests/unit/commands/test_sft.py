@@ -93,6 +93,12 @@ def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that
         check_sft(job(), new, is_new=True)
 
 
+def test_a_root_that_is_a_file_is_told_before_the_model_is_looked_for(job, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/run.*Not a directory"):
+        check_sft(job(model={"policy": "./none"}), RunFolder(Storage(tmp_path / "file" / "run")), is_new=True)
+
+
 @pytest.mark.parametrize(
     ("sft", "by", "roles"),
     [

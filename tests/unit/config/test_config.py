@@ -131,7 +131,7 @@ def test_no_section_takes_a_setting_that_it_does_not_know(section):
     [
         ({"rollout": {"samples": "four"}}, "rollout.samples", "four"),
         ({"rollout": {"samples": 4.5}}, "rollout.samples", "4.5"),
-        ({"run": {"rounds": None}}, "run.rounds", "null"),
+        ({"run": {"rounds": None}}, "run.rounds", "null; YAML reads an empty value so"),
         ({"run": {"name": "two words"}}, "run.name", "two words"),
         ({"run": {"name": "../escape"}}, "run.name", "../escape"),
         ({"run": {"id": ""}}, "run.id", "''"),

@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from huggingface_hub import HfApi
 
 from flame_ray.doctor import data
-from flame_ray.doctor.checks import Level
+from flame_ray.doctor.checks import Level, unreached
 from flame_ray.doctor.data import _is_remote, find_corpus, find_prompts
 from tests.unit.doctor.samples import job
 
@@ -38,6 +39,24 @@ def test_labels_of_a_light_classifier_are_read_too():
 def test_a_data_set_that_is_not_reached_is_a_problem_that_names_it():
     (check,) = find_prompts(job(prompts={"sources": [{"source": "factbook"}, {"source": "flame-ray/no-such-set"}]}))
     assert (check.level, check.name) == (Level.PROBLEM, "prompts flame-ray/no-such-set")
+
+
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        ("wikimedia/wikipedia:20231101.en", ("wikimedia/wikipedia", None)),
+        ("owner/set:part@v2", ("owner/set", "v2")),
+        ("owner/set", ("owner/set", None)),
+    ],
+)
+def test_a_corpus_on_the_hub_is_looked_up_by_the_name_that_the_loader_takes(source, asked, monkeypatch):
+    seen = []
+    monkeypatch.setattr(HfApi, "dataset_info", lambda self, name, revision, timeout: seen.append((name, revision)))
+    assert find_corpus(job(factuality={"corpus": source}))[0].level is Level.OK and seen == [asked]
+
+
+def test_an_error_of_the_hub_without_words_is_a_problem_too():
+    assert unreached("corpus", "owner/set", TimeoutError()).found == "TimeoutError: no reason given"
 
 
 def test_a_corpus_is_read_if_it_is_small_and_weighed_if_it_is_not(tmp_path, monkeypatch):

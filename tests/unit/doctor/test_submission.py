@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from flame_ray.cluster.job_server import JobServer, Nodes
@@ -65,11 +66,21 @@ def test_everything_that_is_checked_has_a_line():
         ("file:///tmp/runs", Nodes((NODE,), True), Level.WARNING),
         ("/tmp/runs", Nodes((NODE,), False), Level.OK),
         ("/tmpfs/runs", Nodes((NODE, NODE), False), Level.OK),
-        ("s3://bucket/tmp", Nodes((NODE, NODE), False), Level.OK),
+        ("memory://bucket/tmp", Nodes((NODE, NODE), False), Level.OK),
     ],
 )
 def test_a_root_that_only_one_machine_has_is_a_warning_if_there_are_several(root, nodes, level):
     assert check_root(root, nodes).level is level
+
+
+@pytest.mark.parametrize(
+    ("root", "words"), [("absent://bucket/runs", "Install no_such_package"), ("s4://bucket/runs", "Protocol not known: s4")]
+)
+def test_a_url_whose_driver_is_not_here_is_a_warning_that_says_what_to_install(root, words):
+    fsspec.register_implementation("absent", "no_such_package.FileSystem", clobber=True, errtxt="Install no_such_package")
+    check = check_root(root, Nodes((NODE,), False))
+    assert check.level is Level.WARNING and words in check.found and "each node" in check.fix
+    assert check_root("memory://bucket/runs", Nodes((NODE,), False)).level is Level.OK
 
 
 def test_a_head_of_another_ray_is_a_warning():

@@ -51,7 +51,7 @@ def test_settings_other_than_the_defaults_are_read_back_as_they_were(path):
 
 def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
     with pytest.raises(StorageError, match=r"mine, which exists already.*run\.id.*--resume"):
-        run.check_new(0)
+        run.check_place(is_new=True)
     before = {file: file.read_bytes() for file in path.iterdir()}
     with pytest.raises(StorageError, match="mine, which exists already"):  # made by another process since the check
         RunFolder(Storage(path)).create(settings(run={"seed": 7}), {"machine": "another"})
@@ -59,20 +59,20 @@ def test_an_existing_run_id_is_refused_and_left_as_it_is(run, path):
 
 
 def test_a_new_run_id_with_room_passes_and_makes_nothing(path, tmp_path):
-    RunFolder(Storage(path)).check_new(1)
+    RunFolder(Storage(path)).check_place(is_new=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_without_room_is_refused_with_both_sizes(path):
     with pytest.raises(StorageError) as caught:
-        RunFolder(Storage(path)).check_new(2**60)
+        RunFolder(Storage(path)).check_room(2**60)
     assert caught.value.expected == f"{2**30:.1f} GiB free for {path}"
     assert caught.value.found.endswith("GiB on its disk")
     assert "run.root" in caught.value.fix and "run.save_merged" in caught.value.fix
 
 
 def test_an_object_store_has_room():
-    RunFolder(Storage(f"memory://{uuid.uuid4().hex}")).check_new(2**60)
+    RunFolder(Storage(f"memory://{uuid.uuid4().hex}")).check_room(2**60)
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_that_names_it(tmp_path):

@@ -55,17 +55,17 @@ def test_each_round_is_a_column_with_people_beside_the_run(found):
     text = printed(found)
     assert text.index("round 0") < text.index("round 2")
     assert row(text, "facts read")[1:] == ["2 (2)", "2 (2)"]
-    assert row(text, "the run's own precision")[1] == "0.250 [0.125, 0.500]"
+    assert row(text, "the run's own precision")[1] == "0.25 [0.12, 0.50]"
     left_out = [cell.split()[0] for cell in row(text, "left out by the checker")[1:]]
-    assert left_out == ["0.000", "0.500"]  # 0 and 2 of 4
-    assert row(text, "precision, by people")[1] == "0.500 [0.000, 1.000]"
+    assert left_out == ["0.00", "0.50"]  # 0 and 2 of 4
+    assert row(text, "precision, by people")[1] == "0.50 [0.00, 1.00]"
     assert row(text, "supported facts that the checker finds")[1].endswith("(n 1)")
     assert "read by anna" in text
 
 
 def test_changes_have_a_sign_and_the_first_round_has_none(found):
     changes = [line for line in printed(found).splitlines() if "change from the first round" in line]
-    assert [row(line, "change")[1:] for line in changes] == [["-", "+0.500 [+0.000, +1.000]"]] * 2
+    assert [row(line, "change")[1:] for line in changes] == [["-", "+0.50 [0.00, 1.00]"]] * 2
 
 
 def test_what_nobody_labelled_has_no_row(found):
@@ -81,7 +81,7 @@ def test_one_reader_has_no_table_of_agreement_and_two_have(found):
         {"readers": ["anna", "ben"], "column": "label", "share": None, "kappa": None, "n": 0},
     ]
     text = printed(found | {"readers": [{"name": "anna"}, {"name": "ben"}], "agreement": agreement})
-    assert row(text, "supported or not") == ["anna and ben", "supported or not", "40", "0.975", "0.950"]
+    assert row(text, "supported or not") == ["anna and ben", "supported or not", "40", "0.97", "0.95"]
     assert row(text, "│ label ")[2:] == ["0", "-", "-"]
 
 

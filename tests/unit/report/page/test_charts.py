@@ -5,12 +5,17 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from flame_ray.report.axes import Axis
+from flame_ray.report.page.curves import SIZE as SMALL
 from flame_ray.report.page.curves import chart, metric_charts, training_charts
 from flame_ray.report.page.gantt import timeline
 from flame_ray.report.page.markup import html
 from flame_ray.report.page.pair_yield import yields
+from flame_ray.report.page.paths import SIZE as FIGURE
 from flame_ray.report.page.paths import path_figure
+from flame_ray.report.page.plots import frame
 from flame_ray.report.page.records import StageTime
+from flame_ray.report.page.sections import _tables
 from flame_ray.report.page.step_curves import step_charts
 from tests.builders import make_interval
 from tests.unit.report.page.runs import make_round, make_run
@@ -39,6 +44,27 @@ def test_the_axes_are_named_with_what_they_count():
     figure = path_figure([(0, make_run(judge="log-odds to be preferred"))])
     assert "factual precision (share of facts supported)" in words(figure)
     assert "helpfulness (log-odds to be preferred)" in words(figure)
+
+
+def boxes(figure: Element) -> list[tuple[float, float]]:
+    """The middles of the names of the dots."""
+    return [(float(each.get("x")), float(each.get("y"))) for each in having(figure, "label")]
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.02, 0.1])
+def test_names_of_dots_that_crowd_do_not_cover_each_other(apart):
+    runs = [make_run(*(make_round(each, 0.3 + apart * (each + run)) for each in range(3)), id=str(run)) for run in range(2)]
+    found = boxes(path_figure(list(enumerate(runs))))
+    assert len(found) == 6
+    assert all(abs(a[0] - b[0]) >= 18 or abs(a[1] - b[1]) >= 12 for at, a in enumerate(found) for b in found[:at]), found
+
+
+def test_the_name_of_an_axis_stands_clear_of_the_highest_value_on_it():
+    for size in (FIGURE, SMALL):
+        y = Axis(0.0, 1.0, size.height - size.bottom, size.top)
+        parts = list(frame(size, Axis(0.0, 1.0, size.left, size.width - size.right), y, [0.0], ("round", "share")))
+        highest, name = (next(each for each in parts if each.text == words) for words in ("1", "share"))
+        assert float(name.get("y")) >= 14 and float(highest.get("y")) - float(name.get("y")) >= 20
 
 
 def test_a_dot_has_more_area_for_longer_answers():
@@ -107,7 +133,8 @@ def test_marks_of_two_runs_in_one_round_do_not_cover_each_other():
 
 def test_the_letters_of_two_runs_do_not_cover_each_other():
     (first, *_) = metric_charts([make_run(), make_run(id="theirs")])
-    assert len({each.get("x") for each in having(first, "label")}) == 2
+    places = sorted(float(each.get("x")) for each in having(first, "label"))
+    assert len(places) == 2 and places[1] - places[0] >= 15
 
 
 def test_scores_of_two_judges_have_charts_of_their_own():
@@ -177,6 +204,26 @@ def test_how_a_stage_ended_is_told_by_more_than_a_colour(ended):
     found = timeline(make_run(stages=(StageTime("train", 1, 0.0, 9.0, ended),)))
     assert having(found, ended) and any("✗" in text or "…" in text for text in words(found))
     assert f"9.0 ({ended})" in html(found)
+
+
+def test_the_words_below_the_timeline_do_not_scroll_away_with_it():
+    found = timeline(make_run())
+    (region,) = having(found, "scroll")[:1]
+    assert "rounds" in html(found).partition("<svg")[0] and not any("round" in text for text in words(region))
+
+
+def test_the_newest_round_stands_first_in_every_table():
+    rounds = [make_round(0), make_round(1, pairs={"instruction": 6}), make_round(2, pairs={"instruction": 4})]
+    run = make_run(*rounds, stages=[StageTime("train", each, each, each + 1.0, "ok") for each in (1, 2)])
+    for text in (html(yields(run)), html(timeline(run)), html(_tables(run))):
+        assert 0 < text.index('scope="col">round 2</th>') < text.index('scope="col">round 1</th>')
+    assert "<td>4</td><td>6</td>" in html(yields(run))
+
+
+def test_a_change_is_named_shortly_below_what_changes_and_whole_for_a_screen_reader():
+    changed = make_round(1, change={"f_at_k": make_interval(0.1, low=0.0, high=0.2, n=9)})
+    text = html(_tables(make_run(make_round(0), changed)))
+    assert '<span class="unseen">F@K: </span>change from round 0</span></th><td>+0.10 [0.00, 0.20] (n 9)</td>' in text
 
 
 def test_seconds_of_a_stage_that_ran_twice_are_added():

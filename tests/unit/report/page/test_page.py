@@ -183,8 +183,8 @@ def test_a_change_that_people_found_is_named_with_what_changes():
     finding = {"value": 0.5, "ci95": [0.4, 0.6], "n": 9}
     rounds = [{"round": 0, "facts": 1, "prompts": 1, "precision": finding, "change": finding, "debiased_change": finding}]
     text = make_page(make_run(audit={"readers": [], "rounds": rounds, "agreement": [], "notes": []}))
-    assert "precision, by people: change from the first round</th><td>+0.500 [+0.400, +0.600]" in text
-    assert "precision, verdicts corrected by people: change from the first round" in text
+    assert "by people: </span>change from the first round</span></th><td>+0.50 [0.40, 0.60]" in text
+    assert "precision, verdicts corrected by people: </span>change from the first round" in text
 
 
 # Answers
