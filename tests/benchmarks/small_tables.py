@@ -1,6 +1,6 @@
 """Keeps what each answer of the small tables is worth, seed by seed, and compares the systems over all seeds that are kept.
 
-    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0] [--seeds 1]
+    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0] [--seeds 1] [--tables directions methods]
     python -m tests.benchmarks.small_tables show
 
 STORE is what `flame-ray reproduce directions methods --scale cpu --seeds N` left. small_tables.jsonl has a line for each seed,
@@ -23,7 +23,7 @@ from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES, Measure, Table
 from flame_ray.types import Interval
 
-KEPT_TABLES = (TABLES["directions"], TABLES["methods"])
+NAMES = ("directions", "methods")
 KEPT = Path(__file__).with_suffix(".jsonl")
 Line = dict
 
@@ -38,14 +38,13 @@ class Values:
         return {line["seed"]: line["values"] for line in self.lines if (line["system"], line["measure"]) == (system, measure)}
 
 
-def kept_lines(store: Store, first: int, seeds: int, commit: str) -> Iterator[Line]:
-    """A line for each measure of each system and seed that the store has; the first step's seed is 7 + `first`."""
+def kept_lines(store: Store, names: tuple[str, ...], first: int, seeds: int, commit: str) -> Iterator[Line]:
+    """A line for each measure of each row and seed that the store has; the first step's seed is 7 + `first`."""
     settings = (f"run.seed={7 + first}",) if first else ()
-    names = tuple(table.name for table in KEPT_TABLES)
     plan = Plan(
         SCALES["cpu"], seeds, ReproduceRequest(names, "cpu", seeds, Path("jobs"), Path(), Path(), settings=settings).load
     )
-    for cell in (cell for table in KEPT_TABLES for cell in plan.add(table).cells):
+    for cell in (cell for name in names for cell in plan.add(TABLES[name]).cells):
         for seed, key in enumerate(cell.keys, start=first):
             values = store.values(key, cell.measure.figure)
             if values:
@@ -92,16 +91,17 @@ def main() -> None:
     keep.add_argument("--commit", required=True)
     keep.add_argument("--first-seed", type=int, default=0)
     keep.add_argument("--seeds", type=int, default=1)
+    keep.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     commands.add_parser("show")
     words = parser.parse_args()
     before = [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
     if words.command == "keep":
-        new = list(kept_lines(Store(words.store), words.first_seed, words.seeds, words.commit))
+        new = list(kept_lines(Store(words.store), tuple(words.tables), words.first_seed, words.seeds, words.commit))
         replaced = {_named(line) for line in new}
         lines = sorted([*new, *(line for line in before if _named(line) not in replaced)], key=_named)
         KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines))
     else:
-        for table in KEPT_TABLES:
+        for table in (TABLES[name] for name in NAMES):
             seeds = sorted({line["seed"] for line in before if line["system"] in {system.name for system in table.rows}})
             print("\n".join((f"{table.name}, seeds {seeds}\n", *rows(table, Values(tuple(before))), "")))
 
