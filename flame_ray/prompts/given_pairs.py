@@ -62,8 +62,8 @@ def read_given_pairs(name: str, by_factuality: bool = False) -> GivenPairs:
         raise DataError(f"at least one pair in {name}", reasons or "no rows", f"name a file of preferences in {SETTING}")
     if by_factuality and all(None in pair.factuality for pair in kept.values()):
         columns = " and ".join(f"`{side}_factuality`" for side in SIDES)
-        found, fix = f"none in {len(kept)} pairs of {name}", "add both columns, or set learner.loss to dpo"
-        raise DataError(f"numbers in {columns}, which learner.loss fdpo compares", found, fix)
+        shown, fix = f"none in {len(kept)} pairs of {name}", "add both columns, or set learner.loss to dpo"
+        raise DataError(f"numbers in {columns}, which learner.loss fdpo compares", shown, fix)
     return GivenPairs(tuple(reversed(kept.values())), dict(+left_out))
 
 

@@ -105,5 +105,6 @@ def _plain(value: Any) -> Any:
 def finding_text(found: dict[str, Any] | None, name: str) -> str:
     if found is None or found["value"] is None:
         return "-"
-    text = interval_text(Interval(found["value"], *found["ci95"], found["n"]), "+" if name in SIGNED else "")
+    low, high = found["ci95"]
+    text = interval_text(Interval(found["value"], low, high, found["n"]), "+" if name in SIGNED else "")
     return text + (f" (n {found['n']})" if name in COUNTED else "")

@@ -1,6 +1,6 @@
 """Keeps what each answer of the small tables is worth, seed by seed, and compares the systems over all seeds that are kept.
 
-    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0] [--seeds 1] [--tables directions methods]
+    python -m tests.benchmarks.small_tables keep STORE --commit COMMIT [--first-seed 0] [--seeds 1] [--tables methods]
     python -m tests.benchmarks.small_tables show
 
 STORE is what `flame-ray reproduce directions methods --scale cpu --seeds N` left. small_tables.jsonl has a line for each seed,
