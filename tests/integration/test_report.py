@@ -179,7 +179,11 @@ def test_a_wide_screen_shows_five_rounds_at_once_and_all_filters_in_one_row(page
         == 1
     )
     for section in ("figure", "pairs"):
-        assert page.get(f"document.querySelector('#{section} .beside > :last-child').getBoundingClientRect().left") > 600
+        chart, table = (
+            page.get(f"document.querySelector('#{section} .beside > :{which}-child').getBoundingClientRect().toJSON()")
+            for which in ("first", "last")
+        )
+        assert table["left"] >= chart["right"] and table["top"] < chart["bottom"]
 
 
 def test_a_phone_shows_the_newest_round_of_each_table_and_no_name_of_a_row_in_more_than_three_lines(page, address):
