@@ -22,7 +22,7 @@ from tests.integration.chaos.faults import below
 from tests.integration.chaos.harness import SESSION_S
 
 BIN = Path(sys.executable).parent
-PORTS = range(11_000, 32_000)  # below those that the system gives to whoever asks for any
+PORTS = range(20_000, 32_000)  # above those of Ray's workers, below those that the system gives to whoever asks for any
 PATIENT = {  # with a node that is slow because the machine is busy; one that is gone is found as soon as ever
     "RAY_raylet_start_wait_time_s": "300",
     "RAY_agent_register_timeout_ms": "300000",
