@@ -124,7 +124,12 @@ def started_head(folder: Path, *options: str, gcs: int, environment: Mapping[str
     )  # fmt: skip
     head = Head(process, variables, gcs, f"http://127.0.0.1:{dashboard}", f"http://127.0.0.1:{metrics}/metrics")
     try:
-        wait_until(lambda: _serves_jobs(head), SESSION_S, lambda: f"no jobs API:\n{(folder / 'head.log').read_text()}")
+        health = f"http://127.0.0.1:{agent}/api/local_raylet_healthz"  # of the agent, which starts the jobs' drivers
+        wait_until(
+            lambda: _serves_jobs(head) and head.get(health),
+            SESSION_S,
+            lambda: f"no jobs API:\n{(folder / 'head.log').read_text()}",
+        )
         yield head
     finally:
         _end(process)
