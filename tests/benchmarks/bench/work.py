@@ -91,7 +91,7 @@ def _factbook_prompts() -> list[str]:
     from flame_ray.config.prompts import PromptSource
     from flame_ray.prompts.load import prompts_of
 
-    return [prompt.text for prompt in prompts_of(PromptSource(source="factbook"))]
+    return [prompt.text for prompt in prompts_of(PromptSource(source="factbook"), "prompts.sources")]
 
 
 def _for_a_run(texts: Sequence[str], held_out: str) -> Iterator[dict]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import os
 import stat
 import subprocess
@@ -204,13 +205,20 @@ def test_a_name_that_is_no_repo_is_refused_before_anything_is_read(tmp_path, hub
         ({"round": "../../x"}, r"--round with the number of a trained round"),
         ({"round": "0"}, r"--round with the number of a trained round"),
         ({"merged": True}, r"merged of round 2; found none.*save_merged"),
-        ({"run": "nothing"}, r"a run that has trained a round; found none"),
+        ({"run": "nothing"}, r"the folder of a run; found no .*nothing"),
     ],
 )
 def test_what_a_run_does_not_have_is_refused(tmp_path, hub, asked, said):
     make_saved_run(tmp_path)
     with pytest.raises(FlameError, match=said):
         pushed(tmp_path, hub, **asked)
+
+
+def test_a_run_that_has_trained_no_round_has_nothing_to_push(tmp_path, hub):
+    make_saved_run(tmp_path)
+    shutil.rmtree(tmp_path / "mine/checkpoints")
+    with pytest.raises(FlameError, match="a run that has trained a round; found none"):
+        pushed(tmp_path, hub)
 
 
 def test_a_best_round_that_is_the_initial_model_is_not_pushed(tmp_path, hub):

@@ -166,7 +166,7 @@ def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, t
 
 def test_a_light_classifier_needs_instructions_of_both_labels(job, tmp_path):
     classify = {"by": "embedding", "labels": [{"source": "open-ended"}]}
-    with pytest.raises(DataError, match=r"instructions of both labels in classify\.labels"):
+    with pytest.raises(DataError, match=r"texts of both labels in classify\.labels"):
         _check(job(classify=classify), new(tmp_path), is_new=True)
     classify["labels"].append({"source": "factbook", "limit": 10})
     _check(job(classify=classify), new(tmp_path), is_new=True)

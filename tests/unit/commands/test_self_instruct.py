@@ -98,7 +98,7 @@ def test_what_is_made_depends_on_the_seeds_the_model_and_the_settings_but_not_on
 def test_the_file_is_one_that_prompts_are_read_from(tmp_path):
     path = tmp_path / "made.jsonl"
     _write(path, ["Name a river.", "Erzähle etwas."])
-    prompts = prompts_of(PromptSource(source=str(path)))
+    prompts = prompts_of(PromptSource(source=str(path)), "prompts.sources")
     assert {(prompt.id, prompt.text) for prompt in prompts} == {
         ("self-instruct/000001", "Name a river."), ("self-instruct/000002", "Erzähle etwas."),
     }  # fmt: skip
