@@ -2,8 +2,8 @@
 
 import io
 import json
-import shutil
 import os
+import shutil
 import stat
 import subprocess
 import sys
