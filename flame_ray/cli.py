@@ -1,7 +1,6 @@
 """The command line: the signature of each command, whose work is in `commands/`.
 
-A failure that a user can act on is one message on stderr, with the exit code of its kind. Anything else is a bug and shows
-its trace.
+A failure that a user can mend is one message on stderr, with the exit code of its kind. All else is a bug and shows its trace.
 """
 
 import json
