@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from flame_ray.errors import ConfigError, DataError
@@ -21,7 +20,7 @@ from flame_ray.evaluation.audit.labels import Reader, read_labels, reader_names,
 from flame_ray.evaluation.audit.readers import Agreement, agreements
 from flame_ray.evaluation.clusters import ClusterBootstrap
 from flame_ray.journal.held_out import HeldOutTables
-from flame_ray.journal.run_folder import CONFIG, SUMMARY, RunFolder, find_run
+from flame_ray.journal.run_folder import SUMMARY, RunFolder, find_run
 from flame_ray.journal.telemetry import audit_text
 from flame_ray.report.audit import print_audit, round_findings
 from flame_ray.report.sheet import Item, Sheet, sheet_files
@@ -66,7 +65,7 @@ def draw_sheet(run: str, request: DrawRequest, tables: Console) -> str:
     facts = {f"{sheet}-{number:0{len(str(len(drawn)))}}": fact for number, fact in enumerate(drawn, start=1)}
     items = [held_out.item(id, fact) for id, fact in facts.items()]
     if request.whole_records:
-        items = with_records(items, yaml.safe_load(folder.storage.read(CONFIG))["factuality"])
+        items = with_records(items, folder.settings()["factuality"])
     key = about | {"rows": [{"id": id} | asdict(fact) for id, fact in facts.items()]}
     _write_once(folder, sheet_files(Sheet(sheet, held_out.run_id, tuple(items))), f"audit/{sheet}")
     _write_once(folder, {f"{sheet}.json": json.dumps(key, indent=1, ensure_ascii=False) + "\n"}, KEYS)

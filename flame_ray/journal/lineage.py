@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flame_ray.config.load import lasting
 from flame_ray.engines.hub import CARD
 from flame_ray.engines.origin import HUB_ID, LINEAGE
@@ -48,7 +46,7 @@ def lineage_of(run: RunFolder, round: int) -> Lineage:
     if entry is None or not run.storage.exists(CONFIG):
         fix = "give a run's folder, and a round that is measured"
         raise StorageError(f"round {round} in {run.storage.at(SUMMARY)}", "no such round", fix)
-    config, made = yaml.safe_load(run.storage.read(CONFIG)), run.read_json(ENVIRONMENT, {})
+    config, made = run.settings(), run.read_json(ENVIRONMENT, {})
     origin, name = origin_in(made, config), run.summary()["run_id"]
     settings = hashlib.sha256(json.dumps(hide_secrets(lasting(config)), sort_keys=True).encode()).hexdigest()
     start = _start(entries, round)

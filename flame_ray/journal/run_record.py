@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from flame_ray.config.load import lasting
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
@@ -34,7 +32,7 @@ class RunReader:
     def __init__(self, run: RunFolder):
         self._run = run
         _check_kind(run)
-        self._config: dict[str, Any] = yaml.safe_load(run.storage.read(CONFIG))
+        self._config = run.settings()
 
     @property
     def url(self) -> str:
@@ -169,7 +167,7 @@ def _check_kind(run: RunFolder) -> None:
             f"{run.storage.url}, which `flame-ray evaluate` wrote" if _is_evaluation(run) else f"no {run.storage.at(CONFIG)}"
         )
         raise StorageError(expected, found, fix)
-    if yaml.safe_load(run.storage.read(CONFIG)).get("sft", {}).get("sources"):
+    if run.settings().get("sft", {}).get("sources"):
         raise StorageError(expected, f"{run.storage.url}, which `flame-ray sft` wrote; its summary.json has its figures", fix)
 
 

@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-
-import yaml
 
 from flame_ray.errors import FlameError, Interrupted, StorageError
 from flame_ray.journal.run_folder import CONFIG, TIMELINE, RunFolder
@@ -65,7 +62,7 @@ def read_status(folder: RunFolder, clock: Clock | None = None) -> RunStatus:
     """Raises StorageError where no run is."""
     check_record(folder)
     owner, summary = live_owner(folder.storage, clock), folder.summary()
-    config: dict[str, Any] = yaml.safe_load(folder.storage.read(CONFIG))
+    config = folder.settings()
     spans = [Span(**each) for each in folder.read_json(TIMELINE, [])]
     return RunStatus(
         id=folder.storage.url.rpartition("/")[2],

@@ -14,8 +14,12 @@ import yaml
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.errors import ConfigError, StorageError
+from flame_ray.journal.lineage import lineage_of
 from flame_ray.journal.run_folder import FORMAT, RunFolder, run_id
+from flame_ray.journal.run_record import RunReader
+from flame_ray.journal.run_status import read_status
 from flame_ray.storage.filesystem import Storage
+from tests.saved_runs import make_saved_run
 
 
 @pytest.fixture
@@ -222,6 +226,14 @@ def test_columns_of_a_table_are_read_and_a_table_that_was_not_written_has_no_row
     write(run, "t.parquet", [{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     assert run.read_table("t.parquet", ["b"]) == [{"b": 2}, {"b": 4}]
     assert run.read_table("u.parquet", ["b"]) == []
+
+
+@pytest.mark.parametrize("read", [read_status, RunReader, lambda run: lineage_of(run, 1)], ids=["status", "report", "card"])
+def test_whoever_reads_the_settings_of_a_run_says_that_they_are_damaged(tmp_path, read):
+    saved = make_saved_run(tmp_path)
+    saved.write_text("config.yaml", "run: [")
+    with pytest.raises(StorageError, match=r"a run's config\.yaml; found .*mine/config\.yaml"):
+        read(saved)
 
 
 @pytest.mark.parametrize("damage", [b"PAR1 no more", b""])
