@@ -36,6 +36,7 @@ from flame_ray.errors import ConfigError, DataError, ModelError
 from flame_ray.evaluation.labels import read_claims, read_preferences
 from flame_ray.journal.run_folder import check_not_hidden
 from flame_ray.journal.trackers import check_trackers
+from flame_ray.prompts.embedding_classifier import check_sentence_labels
 from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus
 
 
@@ -121,11 +122,12 @@ def _check_refused(config: Config) -> list[Check]:
         ("secrets", partial(check_not_hidden, config)),
         ("run.trackers", partial(check_trackers, config.run.trackers)),
         ("factuality.checker_model", partial(check_checker_model, config.factuality)),
+        ("factuality.sentence_labels", partial(check_sentence_labels, config.factuality)),
         ("judge.preferences", partial(check_judge_model, config.judge)),
     ):
         try:
             check()
-        except (ConfigError, ModelError) as error:
+        except (ConfigError, DataError, ModelError) as error:
             checks.append(refused(name, error))
     return checks
 

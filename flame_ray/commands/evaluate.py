@@ -46,7 +46,7 @@ from flame_ray.evaluation.suites.lengths import length_values, lengths
 from flame_ray.evaluation.suites.pairwise import reasoned_messages
 from flame_ray.journal.environment import installed_versions
 from flame_ray.prompts.demonstrations import load_demonstrations
-from flame_ray.prompts.embedding_classifier import check_classifier
+from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
@@ -271,6 +271,7 @@ def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config
         if suite.corpus is not None:
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)
+            check_sentence_labels(config.factuality)
 
 
 def _plain(name: str) -> str:

@@ -53,7 +53,7 @@ from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
-from flame_ray.prompts.embedding_classifier import check_classifier
+from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, load_prompts
@@ -179,6 +179,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     folder.check_place(is_new)
     loaded = load_prompts(config.prompts)
     check_classifier(config.classify)
+    check_sentence_labels(config.factuality)
     _check_development(config, loaded)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = look_up(config.model.policy, config.model)

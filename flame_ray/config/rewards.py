@@ -92,6 +92,12 @@ class FactualityConfig(Workers):
         return self
 
     @model_validator(mode="after")
+    def sentence_labels_are_read(self) -> "FactualityConfig":
+        if self.sentence_labels and self.sentences != "fact_based":
+            raise ValueError("factuality.sentence_labels has no say unless factuality.sentences is fact_based")
+        return self
+
+    @model_validator(mode="after")
     def checker_has_its_model(self) -> "FactualityConfig":
         if self.checker == "nli" and self.checker_model is None:
             raise ValueError("factuality.checker nli needs factuality.checker_model: a cross-encoder's folder or hub id")

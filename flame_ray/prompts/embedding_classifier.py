@@ -13,7 +13,7 @@ from flame_ray.prompts.load import normal, prompts_of
 from flame_ray.types import Prompt, Split
 
 PENALTY = 0.1  # of the squared weights; a unit vector's components are small, so that a penalty of 1 would hold them near 0
-SETTING, LABELS = "classify.embedder", "classify.labels"
+SETTING, LABELS, SENTENCE_LABELS = "classify.embedder", "classify.labels", "factuality.sentence_labels"
 
 
 class QueryEmbedder(Protocol):
@@ -57,8 +57,7 @@ def open_classifier(config: ClassifyConfig) -> EmbeddingClassifier:
 
 def open_sentence_classifier(config: FactualityConfig) -> EmbeddingClassifier:
     """The classifier of `factuality.sentence_labels`. Raises DataError and ModelError."""
-    labelled = labelled_prompts(config.sentence_labels, "factuality.sentence_labels")
-    return EmbeddingClassifier(Embedder(config.embedder), labelled)
+    return EmbeddingClassifier(Embedder(config.embedder), labelled_prompts(config.sentence_labels, SENTENCE_LABELS))
 
 
 def check_classifier(config: ClassifyConfig) -> None:
@@ -66,6 +65,13 @@ def check_classifier(config: ClassifyConfig) -> None:
     if config.by == "embedding":
         labelled_prompts(config.labels)
         embedder_folder(config.embedder, SETTING)
+
+
+def check_sentence_labels(config: FactualityConfig) -> None:
+    """Raises what `open_sentence_classifier` would, without loading a model; nothing where the settings name no labels."""
+    if config.sentence_labels:
+        labelled_prompts(config.sentence_labels, SENTENCE_LABELS)
+        embedder_folder(config.embedder)
 
 
 def labelled_prompts(labels: Sequence[PromptSource], setting: str = LABELS) -> tuple[Prompt, ...]:

@@ -22,7 +22,7 @@ def test_paths_travel_in_full_and_built_in_names_as_they_are(tmp_path, monkeypat
     assert (told.corpus, told.checker_model, told.reranker) == tuple(
         str(tmp_path / x) for x in ("facts.jsonl", "checker", "encoder")
     )
-    labelled = FactualityConfig(sentence_labels=({"source": "labels.jsonl"},))
+    labelled = FactualityConfig(sentences="fact_based", sentence_labels=({"source": "labels.jsonl"},))
     assert travelling(labelled).sentence_labels[0].source == str(tmp_path / "labels.jsonl")
     plain = FactualityConfig(retriever="dense")
     assert travelling(plain) == plain
@@ -40,8 +40,16 @@ def test_a_hub_id_travels_with_its_commit():
         ({"checker": "small", "checker_model": "/no/such"}, ModelError, "factuality.checker_model"),
         ({"reranker": "/no/such"}, ModelError, "factuality.reranker"),
         ({"retriever": "fusion", "embedder": "/no/such"}, ModelError, "factuality.embedder"),
-        ({"sentence_labels": ({"source": "/no/such.jsonl"},)}, DataError, "factuality.sentence_labels"),
-        ({"sentence_labels": ({"source": "labels"},), "embedder": "/no/such"}, ModelError, "factuality.embedder"),
+        (
+            {"sentences": "fact_based", "sentence_labels": ({"source": "/no/such.jsonl"},)},
+            DataError,
+            "factuality.sentence_labels",
+        ),
+        (
+            {"sentences": "fact_based", "sentence_labels": ({"source": "labels"},), "embedder": "/no/such"},
+            ModelError,
+            "factuality.embedder",
+        ),
     ],
 )
 def test_a_worker_whose_node_lacks_a_path_says_which_setting_and_which_node(settings, kind, setting):

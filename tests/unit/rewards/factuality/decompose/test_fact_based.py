@@ -6,7 +6,8 @@ import math
 import pytest
 
 from flame_ray.config.load import parse_config
-from flame_ray.errors import ConfigError, ModelError
+from flame_ray.errors import ConfigError, DataError, ModelError
+from flame_ray.prompts.embedding_classifier import check_sentence_labels
 from flame_ray.rewards.factuality.decompose import make_decomposer
 from flame_ray.rewards.factuality.decompose.fact_based import CARRIES_FACTS, SentenceClassifier, by_verifier
 from flame_ray.rewards.factuality.decompose.llm import LlmDecomposer
@@ -124,6 +125,21 @@ def test_labelled_sentences_take_the_place_of_the_verifier(tmp_path):
     (found,) = decomposed(make_decomposer(labelled), "I hope that you love Kenya. Kenya borders Uganda.")
     assert facts(found) == [("Kenya borders Uganda", 1)]
     assert [sentence.verifiable for sentence in found.sentences_S] == [False, True]
+
+
+def test_labels_of_sentences_that_nothing_would_read_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"factuality\.sentence_labels has no say unless factuality\.sentences is fact_based"):
+        settings(sentences="all", sentence_labels=[{"source": "mine.jsonl"}])
+
+
+def test_labels_of_sentences_are_read_before_a_run(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"sentence": "Peru exports gold.", "facts": true, "split": "train"}\n')
+    named = {"source": str(path), "column": "sentence", "label_column": "facts"}
+    with pytest.raises(DataError, match=r"both labels in factuality\.sentence_labels; found 1 with facts and 0 without"):
+        check_sentence_labels(settings(sentence_labels=[named]))
+    with pytest.raises(DataError, match=r"in factuality\.sentence_labels: column"):
+        check_sentence_labels(settings(sentence_labels=[named | {"column": "text"}]))
 
 
 def test_no_demonstration_has_words_beyond_the_two_answers():
