@@ -57,7 +57,7 @@ def instruction_of(row: Row, column: str) -> str:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text that are not blank, without blanks around them. Raises DataError, naming a line that is JSON."""
-    lines = [line.strip() for line in read_text(path, TEXT, FIX).splitlines()]
+    lines = [line.strip() for line in read_text(path, TEXT, FIX).split("\n")]
     for number, line in enumerate(lines, start=1):
         if _is_json(line):
             fix = "write the texts alone, one a line; where prompts may be JSON, call the file .json or .jsonl"

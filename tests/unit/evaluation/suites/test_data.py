@@ -70,6 +70,11 @@ def test_biographies_are_asked_for_in_factscores_words(tmp_path):
     assert [prompt.text for prompt in suite.prompts_P] == ["Tell me a bio of Ada Lovelace.", "Tell me a bio of Alan Turing."]
 
 
+def test_a_line_ends_at_a_line_feed_alone(tmp_path):
+    (tmp_path / "names.txt").write_bytes("Ada\u2028Lovelace\r\n\n Alan Turing \n".encode())
+    assert read_lines(tmp_path / "names.txt") == ["Ada\u2028Lovelace", "Alan Turing"]
+
+
 @pytest.mark.parametrize("suite", ["biography", "fava"])
 @pytest.mark.parametrize(
     "content", ['Ada\n{"name": "Ada"}\n', 'Ada\n[{"name": "Ada"}]', 'Ada\n[\n{"name": "Ada"},\n{"name": "Bo"}\n]']
