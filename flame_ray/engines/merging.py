@@ -165,13 +165,14 @@ def exact_sums(model: nn.Module) -> Iterator[None]:
     """
     found = [module for module in model.modules() if isinstance(module, LoraLayer)]
     layers: list[Any] = [layer for layer in found if ADAPTER in layer.lora_A and hasattr(layer.base_layer, "weight")]
+    before = [layer.forward for layer in layers]
     for layer in layers:
         layer.forward = partial(_exact_forward, layer)  # in the instance, before the class's own
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.forward
+        for layer, forward in zip(layers, before, strict=True):
+            layer.forward = forward
 
 
 def _exact_forward(layer: Any, inputs: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ PROBES = (  # ids that every vocabulary has; the first two share a prompt
 )
 # Columns at which attention takes as long as the rest of a pass, for a model as narrow as SmolLM2-135M. Only the number of rows
 # depends on it.
-COSTLY_COLUMNS = 4000
+COSTLY_COLUMNS = 1000
 
 
 def packed(sequences: Sequence[Continuation]) -> Batch:

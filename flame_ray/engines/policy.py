@@ -14,17 +14,23 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.lora_linear import add_adapters_in_place
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
 from flame_ray.engines.models import ModelRef, resolve
+from flame_ray.engines.short_attention import kernel_for_short_rows
 from flame_ray.errors import ConfigError, ModelError
 
-EAGER_COLUMNS = 256
+SHORT_COLUMNS = {"bfloat16": 640, "float32": 384}  # of rows for which plain products are faster than SDPA on a CPU
 
 
 def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:
     """The module to train: the model's own parameters, or a new adapter over them."""
     model: Any = load_model(ref, config.dtype)
-    return _checkpointing(model if config.lora is None else _adapted(model, config.lora), config)
+    if config.lora is not None:
+        model = _adapted(model, config.lora)
+        if config.zero_stage < 3:
+            add_adapters_in_place(model)
+    return _checkpointing(model, config)
 
 
 def load_model(ref: ModelRef, dtype: str) -> PreTrainedModel:
@@ -94,12 +100,13 @@ def read_model(folder: Path) -> Callable[[str], Tensor]:
 
 
 def suit_attention(model: nn.Module, columns: int) -> None:
-    """Choose the attention kernel for a CPU: up to a few hundred columns, plain matrix products take half the time of SDPA.
+    """Choose the attention kernel for a CPU: plain matrix products for short rows, and SDPA beyond.
 
-    Beyond that they are no faster, and need memory for columns x columns scores.
+    There they are no faster, and need memory for columns x columns scores.
     """
     base = base_model(model)
-    wanted = "eager" if columns <= EAGER_COLUMNS else "sdpa"
+    limit = SHORT_COLUMNS[str(base.dtype).removeprefix("torch.")]
+    wanted = kernel_for_short_rows(type(base)) if columns <= limit else "sdpa"
     if base.config._attn_implementation != wanted:
         base.set_attn_implementation(wanted)
 

@@ -1,0 +1,77 @@
+"""Attention over rows of a few hundred columns on a CPU, in fewer passes over memory than transformers' own.
+
+A CPU has no fast kernel for the backward pass of attention with a mask. Plain matrix products take most of their time for the
+scores [heads, T, T], which are written and read again for each small operation. Here the scale and the mask come with the
+product, the softmax stays in the model's dtype, and heads that share a key share a product, so that no key is repeated.
+"""
+
+import inspect
+import sys
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+from transformers.models.llama.modeling_llama import eager_attention_forward
+
+NAME = "flame_ray_short"
+AttentionMaskInterface.register(NAME, eager_mask)
+
+
+@cache
+def kernel_for_short_rows(family: type[nn.Module]) -> str:
+    """The name by which transformers finds `attend`, for models whose own attention is Llama's word for word; else "eager"."""
+    own = getattr(sys.modules[family.__module__], "eager_attention_forward", None)
+    is_plain = own is not None and inspect.getsource(own) == inspect.getsource(eager_attention_forward)
+    return NAME if is_plain else "eager"
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Query [U, H, T, D], key and value [U, K, T, D], where H is a multiple of K, and an additive mask [U or 1, 1, T, T]:
+    [U, T, H, D].
+    """
+    found = Attention.apply(query, key, value, attention_mask, scaling)
+    return found.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+class Attention(torch.autograd.Function):
+    """softmax(scale Q K^T + mask) V, head by head. The backward pass computes the softmax again, so that none is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+        heads_to_a_key = query.shape[1] // key.shape[1]
+        columns, width = query.shape[2:]
+        q = query.reshape(-1, heads_to_a_key * columns, width)
+        k, v = (each.reshape(-1, columns, width) for each in (key, value))
+        ctx.save_for_backward(q, k, v, mask)
+        ctx.scale, ctx.of_query, ctx.of_key = scale, query.shape, key.shape
+        return (_weights(q, k, mask, scale) @ v).view(query.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """Of P = softmax(S): dS = P (dP - the sum of P dP over a row)."""
+        q, k, v, mask = ctx.saved_tensors
+        weights, grad = _weights(q, k, mask, ctx.scale), grads[0].reshape(q.shape)
+        of_scores = torch._softmax_backward_data(grad @ v.mT, weights, -1, weights.dtype)
+        q_grad, k_grad = (of_scores @ k).mul_(ctx.scale), (of_scores.mT @ q).mul_(ctx.scale)
+        return q_grad.view(ctx.of_query), k_grad.view(ctx.of_key), (weights.mT @ grad).view(ctx.of_key), None, None
+
+
+def _weights(q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """[B, S T, T] of q [B, S T, D] and k [B, T, D]. B: rows x key heads; the S heads of a key lie one below another."""
+    rows, columns = mask.shape[0], mask.shape[-1]
+    scores = mask.expand(rows, len(q) // rows * (q.shape[1] // columns), columns, columns).reshape(len(q), -1, columns)
+    return scores.baddbmm_(q, k.mT, alpha=scale).softmax(-1)
