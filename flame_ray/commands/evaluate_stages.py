@@ -26,7 +26,7 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.chat_template import model_with
-from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
+from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel
 from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, reasoned_messages
@@ -144,7 +144,7 @@ class EvaluationStages:
         return found
 
     def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
-        known = classification_cache(model_with(fingerprint(self._judge.folder), self._config.judge_variables))
+        known = classification_cache(self._judge.identity(self._config.judge_variables))
         return classify(prompts_P, self, known, self._config.classify.threshold)
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
@@ -260,7 +260,7 @@ def few_shot_prompts(maker: PromptMaker, prompts_P: Sequence[Prompt]) -> list[Pr
 def answers_made_by(config: Config, model: EvaluatedModel, maker: PromptMaker | None = None) -> MadeBy:
     """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
-    asked = model_with(model.fingerprint, config.model.chat_template_kwargs)
+    asked = model_with(model.fingerprint, config.model.chat_template_kwargs, model.base.ref.chat_template)
     made_by = {"version": __version__, "fingerprint": asked, "dtype": config.model.dtype, "answers": of_suites}
     return made_by | ({"few_shot": maker.made_by()} if maker else {})
 
@@ -270,7 +270,7 @@ def judged_by(config: Config, judge: KnownModel) -> MadeBy:
     folder = Path(config.judge.preferences or "").expanduser() / JUDGE_WEIGHTS
     return {
         "version": __version__,
-        "judge_weights": model_with(fingerprint(judge.folder), config.judge_variables),
+        "judge_weights": judge.identity(config.judge_variables),
         "preferences": sha256_of(folder) if config.judge.preferences else None,
         "dtype": config.model.dtype,
         "max_length": config.suites.max_length,

@@ -8,8 +8,16 @@ import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
-from flame_ray.commands.evaluate import Context, EvaluateRequest, _asks_judge, _check_read, _maker, measured, suite_made_by
-from flame_ray.commands.evaluate_stages import EvaluationStages, digest, judged_by
+from flame_ray.commands.evaluate import (
+    Context,
+    EvaluateRequest,
+    _asks_judge,
+    _check_read,
+    _maker,
+    measured,
+    suite_made_by,
+)
+from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, digest, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
@@ -177,6 +185,23 @@ def test_answers_to_chats_and_after_other_examples_or_passages_are_others(stages
     again = FakePools(continues)
     stages(again, seeds=SEEDS, **TWO).answers([lima])
     assert asked(again.answering) == []
+
+
+@pytest.mark.parametrize("elicit", [{"similarity": "dense"}, {"passages": 1}])
+def test_examples_and_passages_are_those_of_the_content_of_the_models_that_find_them(folder, tmp_path, elicit):
+    named = {"embedder": str(folder)}
+    sections = {
+        "sft": {"elicit": {"shots": 2} | named | elicit},
+        "factuality": {"retriever": "dense", "corpus": "factbook"} | named,
+    }
+
+    def found():
+        return PromptMaker(SEEDS, parse_config(sections, "here"), words, 1000).made_by()
+
+    before = found()
+    assert found() == before
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert found() != before
 
 
 def test_a_prompt_without_room_for_an_answer_is_named(stages):
@@ -350,11 +375,11 @@ def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(un
         assert result.figures["win_rate"].n == 19
 
 
-def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
+def made_by(fingerprint="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
     known = KnownModel(ModelRef("judge"), None, {})  # type: ignore[arg-type]
     config = parse_config(sections, "here")
     maker = PromptMaker(seeds, config, words, 1000) if seeds else None
-    context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None, maker)  # type: ignore[arg-type]
+    context = Context(config, EvaluatedModel("m", known, None, fingerprint), known, None, None, None, maker)  # type: ignore[arg-type]
     return digest(lasting(suite_made_by(Suite("mine", prompts, measure, corpus="factbook"), context)))
 
 
@@ -374,7 +399,7 @@ def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it
     same = made_by()
     assert made_by(factuality={"workers": 2}, rollout={"workers": 3}, cluster={"address": "local"}) == same
     assert made_by(prompts=tuple(PROMPTS[:2])) != same
-    assert made_by(model="other") != same and made_by(measure=FactMeasure(as_safe=True)) != same
+    assert made_by(fingerprint="other") != same and made_by(measure=FactMeasure(as_safe=True)) != same
     few_shot = [
         made_by(seeds=SEEDS, **TWO),
         made_by(seeds=SEEDS[:2], **TWO),
@@ -432,6 +457,20 @@ def test_a_judges_verdicts_are_those_of_its_templates_variables(folder):
     known = KnownModel(ModelRef("judge"), folder, {})
     plain, silent = ({}, {"judge": {"chat_template_kwargs": {"enable_thinking": False}}})
     assert judged_by(parse_config(plain, "here"), known) != judged_by(parse_config(silent, "here"), known)
+
+
+def test_answers_verdicts_and_classes_are_those_of_the_chat_templates_text(folder, tmp_path, stages):
+    template = tmp_path / "chat.jinja"
+    config = parse_config({"model": {"policy": str(folder), "chat_template": str(template)}}, "here")
+    asking, found = {"judge": lambda method, chat: (-1.0, -3.0)}, []
+    for text in ("{{ messages }}", "{{ messages }}", "{{ messages }}!"):
+        template.write_text(text)
+        model, _ = find_model(str(folder), config)
+        pools = FakePools(**asking)
+        EvaluationStages(config, model, model.base, pools, Screen(Console(file=io.StringIO()))).fact_based(PROMPTS)
+        found.append((answers_made_by(config, model), judged_by(config, model.base), len(pools.judging.asked)))
+    assert [asked for *_, asked in found] == [3, 0, 3]
+    assert found[0][:2] == found[1][:2] and found[0][0] != found[2][0] and found[0][1] != found[2][1]
 
 
 def test_a_run_is_served_with_the_chat_template_that_it_was_trained_with(run, folder):
