@@ -28,6 +28,7 @@ from flame_ray.config import Config, PipelineConfig, WeightsConfig
 from flame_ray.config.load import lasting
 from flame_ray.elicitation.prompts import PromptMaker, check_sources
 from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import (
     KnownModel,
     check_chat,
@@ -36,6 +37,7 @@ from flame_ray.engines.models import (
     check_prompts,
     load_tokenizer,
     look_up,
+    prompt_limit,
 )
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.suites import make_suite
@@ -50,6 +52,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier, check_sente
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.rewards.judge.rubric import rubric_messages
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
@@ -94,6 +97,8 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     model, config = find_model(request.model, _serving(config))
     judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
+    if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
+        _check_room(judge, config)
     maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     screen = Screen(console)
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
@@ -272,6 +277,26 @@ def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)
             check_sentence_labels(config.factuality)
+
+
+def _check_room(judge: KnownModel, config: Config) -> None:
+    """Raise ConfigError where answers of suites.max_tokens do not fit the judge: and only short ones would count."""
+    if config.suites.compare == "ask":
+        chat, answers = reasoned_messages("", "", ""), 2
+    elif config.judge.backend == "rubric":
+        chat, answers = rubric_messages("", ""), 1
+    else:
+        return
+    question = len(render_chat(load_tokenizer(judge.folder, config.model), chat, config.judge_variables))
+    needed = question + answers * config.suites.max_tokens + config.judge.max_tokens
+    if (most := prompt_limit(judge.folder, config.model, 0)) < needed:
+        words = "two answers" if answers == 2 else "an answer"
+        raise ConfigError(
+            f"room for {words} of suites.max_tokens {config.suites.max_tokens} in what the judge reads: at least {needed} "
+            f"tokens with its question ({question}) and judge.max_tokens {config.judge.max_tokens}",
+            f"{most} (suites.max_length {config.suites.max_length}, or fewer if its model has fewer positions)",
+            "raise suites.max_length, lower suites.max_tokens, or name another judge.model",
+        )
 
 
 def _plain(name: str) -> str:

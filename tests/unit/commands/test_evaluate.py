@@ -13,7 +13,9 @@ from flame_ray.commands.evaluate import (
     EvaluateRequest,
     _asks_judge,
     _check_read,
+    _check_room,
     _maker,
+    _serving,
     measured,
     suite_made_by,
 )
@@ -25,7 +27,7 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.elicitation.prompts import PromptMaker
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
-from flame_ray.errors import DataError, EngineError, FlameError, ModelError, StorageError
+from flame_ray.errors import ConfigError, DataError, EngineError, FlameError, ModelError, StorageError
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
@@ -373,6 +375,33 @@ def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(un
     else:
         _check_read(suite, result, Config(), tmp_path)
         assert result.figures["win_rate"].n == 19
+
+
+@pytest.mark.parametrize(
+    ("suites", "judge", "fits"),
+    [
+        ({"max_tokens": 1000, "max_length": 2048}, {}, False),
+        ({"max_tokens": 1000, "max_length": 2500}, {}, True),
+        ({"max_tokens": 900, "max_length": 2500}, {"max_tokens": 900}, False),
+        ({"max_tokens": 900, "max_length": 2048, "compare": "score"}, {"backend": "rubric"}, True),
+        ({"max_tokens": 1950, "max_length": 2048, "compare": "score"}, {"backend": "rubric"}, False),
+        ({"max_tokens": 1950, "max_length": 2048, "compare": "score"}, {"backend": "preference"}, True),
+    ],
+)
+def test_a_job_whose_answers_cannot_fit_the_judge_is_named_before_anything_is_placed(
+    folder, add_tokenizer, suites, judge, fits
+):
+    add_tokenizer(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 4096}))
+    config = _serving(parse_config({"suites": suites, "judge": judge}, "here"))
+    known = KnownModel(ModelRef("judge"), folder, {})
+    if fits:
+        _check_room(known, config)
+    else:
+        with pytest.raises(
+            ConfigError, match=r"suites\.max_tokens \d+ in what the judge reads.*found 2\d\d\d.*suites\.max_length"
+        ):
+            _check_room(known, config)
 
 
 def made_by(fingerprint="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
