@@ -215,7 +215,10 @@ class EvaluationStages:
             results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
             yield from ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
 
-        kept = Kept("scores", Comparison, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
+        made_by = self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")}
+        if self._config.judge.backend == "rubric":
+            made_by["counts"] = "unread"  # without which earlier versions kept them
+        kept = Kept("scores", Comparison, made_by)
         return self._complete("judge answers", kept, groups, _judged_texts, judge)
 
     def _judged_by(self) -> MadeBy:
@@ -298,8 +301,10 @@ def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
     """Whether the first scores higher; a judge that failed on either has said nothing."""
     if isinstance(result, Score) and isinstance(other, Score):
         win = 0.5 if result.value == other.value else float(result.value > other.value)
-        return Comparison((win,), (result.value, other.value))
-    return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
+        read, unread = len(result.samples) + len(other.samples), result.unread + other.unread
+        return Comparison((win,), (result.value, other.value), read, unread)
+    failed = [each for each in (result, other) if isinstance(each, Missing)]
+    return Missing(result.response_id, failed[0].reason, unread=sum(each.unread for each in failed))
 
 
 def _one_empty(answer: str, reference: str) -> Comparison:

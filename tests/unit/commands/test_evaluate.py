@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from flame_ray.commands.evaluate import (
     _asks_judge,
     _check_read,
     _check_room,
+    _judgements,
     _maker,
     _serving,
     measured,
@@ -33,6 +35,7 @@ from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
 from flame_ray.report.progress import Screen
+from flame_ray.rewards.judge.rubric import UNREAD as UNREAD_SCORE
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Missing, VerdictLabel
 from tests.builders import (
@@ -300,11 +303,33 @@ def test_a_judge_that_only_scores_compares_by_its_scores(stages):
     responses = [make_response("better"), make_response("worse"), make_response("strange")]
     pools = FakePools(judge=score)
     better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
-    assert (better, worse) == (Comparison((1.0,), (2.0, 0.5)), Comparison((0.0,), (-1.0, 0.5)))
+    assert (better, worse) == (Comparison((1.0,), (2.0, 0.5), read=2), Comparison((0.0,), (-1.0, 0.5), read=2))
     assert strange.reason == "judge: no finite score"
     again = FakePools(judge=score)
     stages(again, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
     assert [group.prompt.id for _, group in again.judging.asked] == ["c"]  # a failure is tried again
+
+
+def test_judgements_without_a_score_are_counted_though_others_of_their_answers_have_one(stages, caplog):
+    def score(method, group):
+        unread = {"a": 1, "c": 3}.get(group.prompt.id, 0)
+        own = replace(make_missing(UNREAD_SCORE) if unread == 3 else make_score(samples=(4.0,) * (3 - unread)), unread=unread)
+        return own, make_score(2.0, samples=(2.0, 2.0, 2.0))
+
+    rubric = {"suites": {"compare": "score"}, "judge": {"backend": "rubric"}}
+    responses = [make_response("good")] * 3
+    found = stages(FakePools(judge=score), **rubric).comparisons(PROMPTS, responses, REFERENCES)
+    assert [(each.read, each.unread) for each in found[:2]] == [(5, 1), (6, 0)] and found[2].unread == 3
+    again = stages(FakePools(judge=score), **rubric).comparisons(PROMPTS[:2], responses[:2], REFERENCES)
+    assert again == found[:2], "what is kept is counted too"
+    rows = [Answered(prompt, each, comparison=one) for prompt, each, one in zip(PROMPTS, responses, found, strict=True)]
+    suite = Suite("mine", tuple(PROMPTS), WinRate(REFERENCES))
+    assert measured(suite, rows, Config()).noted == {"judgements of 15 without a score that can be read": 4}
+    assert not measured(suite, rows[1:2], Config()).noted
+    _judgements(rows[1:2]).warn("mine")
+    assert caplog.text == ""
+    _judgements(rows).warn("mine")
+    assert "mine: no score could be read in 4 of 15 judgements" in caplog.text
 
 
 def test_texts_are_weighed_and_continued_once_and_in_order(stages):
