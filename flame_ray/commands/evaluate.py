@@ -28,6 +28,7 @@ from flame_ray.config import Config, PipelineConfig, WeightsConfig
 from flame_ray.config.load import lasting
 from flame_ray.elicitation.prompts import PromptMaker, check_sources
 from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import (
     KnownModel,
     check_chat,
@@ -36,10 +37,12 @@ from flame_ray.engines.models import (
     check_prompts,
     load_tokenizer,
     look_up,
+    prompt_limit,
 )
 from flame_ray.errors import ConfigError, ModelError
+from flame_ray.evaluation.judgements import Judgements
 from flame_ray.evaluation.suites import make_suite
-from flame_ray.evaluation.suites.base import Answered, Suite, SuiteResult
+from flame_ray.evaluation.suites.base import Answered, Comparison, Suite, SuiteResult
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.harness import HarnessSuite, all_docs, questions
 from flame_ray.evaluation.suites.lengths import length_values, lengths
@@ -48,12 +51,14 @@ from flame_ray.journal.environment import installed_versions
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels
 from flame_ray.report.progress import Screen
-from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
+from flame_ray.report.suites import answer_row, result_content, result_note, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.rewards.judge.rubric import rubric_messages
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
+CUT = "contexts without their beginning, as they are longer than suites.max_length"
 RESULT, ANSWERS = "result.json", "answers.jsonl"
 
 
@@ -94,6 +99,8 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     model, config = find_model(request.model, _serving(config))
     judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
     _check(suites, model, config)
+    if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
+        _check_room(judge, config)
     maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     screen = Screen(console)
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
@@ -130,7 +137,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)
     lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     write_file(folder / ANSWERS, lines.encode(), "--out")
-    if note := missing_note(result):
+    if note := result_note(result):
         context.console.print(note, highlight=False, markup=False, soft_wrap=True)
     if isinstance(suite, Suite):
         _check_read(suite, result, context.config, folder)
@@ -143,6 +150,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
 def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
     """The result, and the rows of the table of answers."""
     answered_P, measure, config = _answered(suite, context.stages), suite.measure, context.config
+    _judgements(answered_P).warn(suite.name)
     rows = [
         answer_row(each, measure.columns(each, config), {**measure.values(each, config), **length_values(each)})
         for each in answered_P
@@ -153,9 +161,10 @@ def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[st
 def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
     """The same for a suite that lm-eval runs."""
     tokenizer = load_tokenizer(context.model.base.folder, context.config.model)
-    samples = run_harness(suite, context.stages, tokenizer, context.config.suites.max_length)
+    samples, cut = run_harness(suite, context.stages, tokenizer, context.config.suites.max_length)
     missing = {MALFORMED: suite.malformed} if suite.malformed else {}
-    result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing)
+    noted = {CUT: cut} if cut else {}
+    result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing, noted)
     return result, list(sample_rows(samples))
 
 
@@ -175,7 +184,18 @@ def measured(suite: Suite, answered_P: Sequence[Answered], config: Config) -> Su
     """The figures of the suite's measure, and those of length; answers that could not be scored are counted."""
     missing = Counter(reason for each in answered_P if (reason := each.missing))
     figures = {**suite.measure.figures(answered_P, config), **lengths(answered_P, config)}
-    return SuiteResult(suite.name, len(answered_P), figures, dict(missing))
+    found = _judgements(answered_P)
+    noted = (
+        {f"judgements of {found.read + found.unread} without a score that can be read": found.unread} if found.unread else {}
+    )
+    return SuiteResult(suite.name, len(answered_P), figures, dict(missing), noted)
+
+
+def _judgements(answered_P: Sequence[Answered]) -> Judgements:
+    """Those of a judge that scores, whether or not their answers could be compared."""
+    compared = [each.comparison for each in answered_P if each.comparison is not None]
+    read = sum(each.read for each in compared if isinstance(each, Comparison))
+    return Judgements(read, sum(each.unread for each in compared))
 
 
 def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
@@ -189,7 +209,7 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
             "references": digest(suite.references),
         },
         "answers": answers_made_by(config, context.model, context.maker),
-        "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
+        "statistics": _statistics(config),
     }
     if suite.measure.needs == "facts":
         counting: dict[str, Any] = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
@@ -211,9 +231,14 @@ def _harness_made_by(suite: HarnessSuite, context: Context) -> dict[str, Any]:
         "version": __version__,
         "suite": {"name": suite.name, "questions": digest(all_docs(suite))},
         "answers": answers_made_by(config, context.model),
-        "statistics": {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap},
+        "statistics": _statistics(config),
         "lm_eval": version("lm-eval"),
     }
+
+
+def _statistics(config: Config) -> dict[str, Any]:
+    """`format` rises when a result says more, or computes its intervals otherwise: they are then made anew of what is kept."""
+    return {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap, "format": 2}
 
 
 def _check_read(suite: Suite, result: SuiteResult, config: Config, folder: Path) -> None:
@@ -272,6 +297,26 @@ def _check(suites: Sequence[Suite | HarnessSuite], model: EvaluatedModel, config
             check_corpus(suite.corpus, config.factuality.title_column, config.factuality.text_column)
             check_checker_model(config.factuality)
             check_sentence_labels(config.factuality)
+
+
+def _check_room(judge: KnownModel, config: Config) -> None:
+    """Raise ConfigError where answers of suites.max_tokens do not fit the judge: and only short ones would count."""
+    if config.suites.compare == "ask":
+        chat, answers = reasoned_messages("", "", ""), 2
+    elif config.judge.backend == "rubric":
+        chat, answers = rubric_messages("", ""), 1
+    else:
+        return
+    question = len(render_chat(load_tokenizer(judge.folder, config.model), chat, config.judge_variables))
+    needed = question + answers * config.suites.max_tokens + config.judge.max_tokens
+    if (most := prompt_limit(judge.folder, config.model, 0)) < needed:
+        words = "two answers" if answers == 2 else "an answer"
+        raise ConfigError(
+            f"room for {words} of suites.max_tokens {config.suites.max_tokens} in what the judge reads: at least {needed} "
+            f"tokens with its question ({question}) and judge.max_tokens {config.judge.max_tokens}",
+            f"{most} (suites.max_length {config.suites.max_length}, or fewer if its model has fewer positions)",
+            "raise suites.max_length, lower suites.max_tokens, or name another judge.model",
+        )
 
 
 def _plain(name: str) -> str:

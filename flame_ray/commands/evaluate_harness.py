@@ -29,8 +29,11 @@ def check_installed() -> None:
         raise ConfigError("lm-eval, for this suite", str(error), "pip install 'flame-ray[evaluate]'") from error
 
 
-def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, max_length: int) -> list[Sample]:
-    """What lm-eval finds for each question of the suite. `max_length`: the most tokens that the samplers read."""
+def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, max_length: int) -> tuple[list[Sample], int]:
+    """What lm-eval finds for each question of the suite, and how many contexts were too long and lost their beginning.
+
+    `max_length`: the most tokens that the samplers read.
+    """
     import datasets
     from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
@@ -44,8 +47,9 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
         for task in loaded["tasks"].values():
             task.set_fewshot_seed(seed=0)
         asked = {task.name: list(task.asked) for task in suite.tasks if task.asked is not None}
-        found = evaluate(make_model(stages, tokenizer, max_length), loaded, samples=asked or None, bootstrap_iters=0)
-    return [_sample(task, each) for task, samples in found["samples"].items() for each in samples]
+        model = make_model(stages, tokenizer, max_length)
+        found = evaluate(model, loaded, samples=asked or None, bootstrap_iters=0)
+    return [_sample(task, each) for task, samples in found["samples"].items() for each in samples], len(model.cut)
 
 
 def _task_file(folder: Path, task: HarnessTask) -> Path:
@@ -88,12 +92,19 @@ def make_model(stages: EvaluationStages, tokenizer: Any, max_length: int) -> Any
         eot_token_id = tokenizer.eos_token_id
         prefix_token_id = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.cut: set[tuple[int, ...]] = set()  # contexts that were too long: the choices of a question share one
+
         def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
             return tokenizer.encode(string, add_special_tokens=add_special_tokens is not False)
 
         def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> list[tuple[float, bool]]:
             """Whether a continuation is greedy is not known: no metric of our tasks reads it."""
-            asked = [_fitting(context, continuation, max_length - 1) for _, context, continuation in requests]
+            asked = [
+                Continuation(self._fitting(context, max_length - 1 - len(continuation)), tuple(continuation))
+                for _, context, continuation in requests
+            ]
             return [(sum(logprobs), False) for logprobs in stages.weighed(asked)]
 
         def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
@@ -104,16 +115,16 @@ def make_model(stages: EvaluationStages, tokenizer: Any, max_length: int) -> Any
 
         def _request(self, context: str, options: Mapping[str, Any]) -> SampleRequest:
             max_tokens = options.get("max_gen_toks", MAX_GENERATED)
-            ids = self.tok_encode(context)[-(max_length - max_tokens) :]
-            return SampleRequest(tuple(ids), max_tokens, stop=tuple(options["until"]))
+            ids = self._fitting(self.tok_encode(context), max_length - max_tokens)
+            return SampleRequest(ids, max_tokens, stop=tuple(options["until"]))
+
+        def _fitting(self, context: Sequence[int], room: int) -> tuple[int, ...]:
+            """A context that is too long loses its beginning, as in lm-eval's own models, and is counted."""
+            if len(context) > room:
+                self.cut.add(tuple(context))
+            return tuple(context[max(0, len(context) - room) :])
 
     return SamplersModel()
-
-
-def _fitting(context: Sequence[int], continuation: Sequence[int], most: int) -> Continuation:
-    """A context that is too long loses its beginning, as in lm-eval's own models."""
-    room = most - len(continuation)
-    return Continuation(tuple(context[max(0, len(context) - room) :]), tuple(continuation))
 
 
 def sample_rows(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
 from flame_ray.engines.chat_template import model_with
-from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel, fingerprint
+from flame_ray.engines.models import JUDGE_WEIGHTS, KnownModel
 from flame_ray.errors import DataError
 from flame_ray.evaluation.suites.base import Comparison
 from flame_ray.evaluation.suites.pairwise import compared, reasoned_messages
@@ -144,7 +144,7 @@ class EvaluationStages:
         return found
 
     def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
-        known = classification_cache(model_with(fingerprint(self._judge.folder), self._config.judge_variables))
+        known = classification_cache(self._judge.identity(self._config.judge_variables))
         return classify(prompts_P, self, known, self._config.classify.threshold)
 
     def choose(self, chats: Iterable[Sequence[Message]], words: Sequence[str]) -> Sequence[tuple[float, ...]]:
@@ -215,7 +215,10 @@ class EvaluationStages:
             results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
             yield from ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
 
-        kept = Kept("scores", Comparison, self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")})
+        made_by = self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")}
+        if self._config.judge.backend == "rubric":
+            made_by["counts"] = "unread"  # without which earlier versions kept them
+        kept = Kept("scores", Comparison, made_by)
         return self._complete("judge answers", kept, groups, _judged_texts, judge)
 
     def _judged_by(self) -> MadeBy:
@@ -260,7 +263,7 @@ def few_shot_prompts(maker: PromptMaker, prompts_P: Sequence[Prompt]) -> list[Pr
 def answers_made_by(config: Config, model: EvaluatedModel, maker: PromptMaker | None = None) -> MadeBy:
     """What an answer depends on, beside its prompt. A name of a section that may change, such as `weights`, would not count."""
     of_suites = {name: getattr(config.suites, name) for name in ("max_tokens", "max_length")}
-    asked = model_with(model.fingerprint, config.model.chat_template_kwargs)
+    asked = model_with(model.fingerprint, config.model.chat_template_kwargs, model.base.ref.chat_template)
     made_by = {"version": __version__, "fingerprint": asked, "dtype": config.model.dtype, "answers": of_suites}
     return made_by | ({"few_shot": maker.made_by()} if maker else {})
 
@@ -270,7 +273,7 @@ def judged_by(config: Config, judge: KnownModel) -> MadeBy:
     folder = Path(config.judge.preferences or "").expanduser() / JUDGE_WEIGHTS
     return {
         "version": __version__,
-        "judge_weights": model_with(fingerprint(judge.folder), config.judge_variables),
+        "judge_weights": judge.identity(config.judge_variables),
         "preferences": sha256_of(folder) if config.judge.preferences else None,
         "dtype": config.model.dtype,
         "max_length": config.suites.max_length,
@@ -298,8 +301,10 @@ def _better(result: RewardResult, other: RewardResult) -> Comparison | Missing:
     """Whether the first scores higher; a judge that failed on either has said nothing."""
     if isinstance(result, Score) and isinstance(other, Score):
         win = 0.5 if result.value == other.value else float(result.value > other.value)
-        return Comparison((win,), (result.value, other.value))
-    return Missing(result.response_id, next(each.reason for each in (result, other) if isinstance(each, Missing)))
+        read, unread = len(result.samples) + len(other.samples), result.unread + other.unread
+        return Comparison((win,), (result.value, other.value), read, unread)
+    failed = [each for each in (result, other) if isinstance(each, Missing)]
+    return Missing(result.response_id, failed[0].reason, unread=sum(each.unread for each in failed))
 
 
 def _one_empty(answer: str, reference: str) -> Comparison:

@@ -14,8 +14,7 @@ from flame_ray.config import Config
 from flame_ray.controller.stages import PooledModel
 from flame_ray.controller.workers import JUDGE_BATCH, Scope, start_judge
 from flame_ray.engines.base import Message, Sample
-from flame_ray.engines.chat_template import model_with
-from flame_ray.engines.models import KnownModel, check_chat, check_judge_model, fingerprint, look_up
+from flame_ray.engines.models import KnownModel, check_chat, check_judge_model, look_up
 from flame_ray.errors import WorkLost
 from flame_ray.prompts.classify import NEEDS_FACTS, classification_cache, probabilities
 from flame_ray.report.progress import Screen
@@ -54,7 +53,7 @@ def instruction_classifier(
 ) -> Iterator[Callable[[Sequence[str]], list[float]]]:
     """While the block lasts, the probability by the judge's model that each instruction needs facts."""
     model = judge_model(config)
-    known = classification_cache(model_with(fingerprint(model.folder), config.judge_variables))
+    known = classification_cache(model.identity(config.judge_variables))
     with _judges(config, model, after_interrupt, screen) as pool:
         yield lambda texts: probabilities(texts, NEEDS_FACTS, PooledModel(pool), known)
 

@@ -19,6 +19,7 @@ from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
+from flame_ray.commands.score import facts_contents
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
@@ -27,15 +28,15 @@ from flame_ray.controller.watch import watch
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.chat_template import model_with
+from flame_ray.engines.embedder import embedder_identity
 from flame_ray.engines.models import (
+    JUDGE_WEIGHTS,
     KnownModel,
     check_attention_heads,
     check_chat,
     check_checker_model,
     check_judge_model,
     check_trainable,
-    fingerprint,
     look_up,
     text_of_tokens,
 )
@@ -53,7 +54,7 @@ from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
-from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels
+from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, load_prompts
@@ -62,6 +63,7 @@ from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, on_given_pairs, run_rounds
+from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
@@ -105,7 +107,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
-            classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
+            classified = classification_cache(inputs.judge.identity(config.judge_variables))
         dashboard = stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
         check_capacity(config)
         scope = stack.enter_context(Scope(config))
@@ -266,9 +268,22 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
     require_lasting("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
     factuality = config.factuality
     corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
-    models = [fingerprint(model.folder) for model in (inputs.policy, inputs.judge)]
+    models = [inputs.policy.identity(config.model.chat_template_kwargs), inputs.judge.identity(config.judge_variables)]
     contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts]]
+    if others := _other_contents(config):
+        contents.append(others)
     return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)
+
+
+def _other_contents(config: Config) -> dict[str, str]:
+    """What tells the content of what the settings only name, beside the policy, the judge, the prompts and the corpus."""
+    contents = facts_contents(config)
+    if config.judge.backend == "preference" and config.judge.preferences:
+        contents["judge.preferences"] = sha256_of(Path(config.judge.preferences).expanduser() / JUDGE_WEIGHTS)
+    if config.classify.by == "embedding":
+        embedder = config.classify.embedder
+        contents["classify"] = f"{labels_digest(config.classify.labels)} {embedder_identity(embedder)}"
+    return contents
 
 
 def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:

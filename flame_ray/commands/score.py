@@ -18,11 +18,13 @@ from flame_ray.cluster.connect import check_address
 from flame_ray.commands.out import check_out_file
 from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
-from flame_ray.engines.models import check_checker_model, fingerprint
+from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import ConfigError, DataError
+from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, labels_digest
 from flame_ray.report.facts import record_table
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
+from flame_ray.rewards.factuality.names import model_contents, verifier_content
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.shown import printable
@@ -153,11 +155,21 @@ def facts_made_by(config: Config) -> dict[str, Any]:
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),
     }
-    if factuality.checker in ("small", "nli") and (folder := Path(factuality.checker_model or "").expanduser()).is_dir():
-        made_by["checker_weights"] = fingerprint(folder)  # not `weights`, a section that a resume may change
+    if contents := facts_contents(config):
+        made_by["contents"] = contents  # not under the name of a section that a resume may change, such as `weights`
     if factuality.asks_verifier:
         made_by |= {"verifier": config.verifier.model_dump(mode="json"), "model": config.model.model_dump(mode="json")}
     return made_by
+
+
+def facts_contents(config: Config) -> dict[str, str]:
+    """What tells the content of the models and labels that the factuality reward reads, beside its corpus."""
+    contents = model_contents(config.factuality)
+    if config.factuality.asks_verifier:
+        contents["verifier"] = verifier_content(config)
+    if labels := config.factuality.sentence_labels:
+        contents["sentence_labels"] = labels_digest(labels, SENTENCE_LABELS)
+    return contents
 
 
 def _examine(path: Path, strict: bool) -> tuple[str, int]:

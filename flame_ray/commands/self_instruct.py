@@ -23,7 +23,7 @@ from flame_ray.commands.out import check_out_file
 from flame_ray.commands.score_file import ScoreFile
 from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_samplers
-from flame_ray.engines.models import KnownModel, check_prompts, fingerprint, look_up
+from flame_ray.engines.models import KnownModel, check_prompts, look_up
 from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
 from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
@@ -135,7 +135,7 @@ def _made_by(config: Config, policy: KnownModel, seeds: Sequence[str]) -> dict[s
         "flame_ray": {"version": __version__},
         "seeds": {"sha256": hashlib.sha256("\n".join(seeds).encode()).hexdigest()},
         "settings": config.self_instruct.model_dump(mode="json", exclude={"seeds", "instructions", "patience"}),
-        "model": config.model.model_dump(mode="json") | {"fingerprint": fingerprint(policy.folder)},
+        "model": config.model.model_dump(mode="json") | {"fingerprint": policy.identity({})},
         "rollout": config.rollout.model_dump(mode="json", include={"temperature", "top_p", "top_k"}),
         "run": {"seed": config.run.seed},
     }

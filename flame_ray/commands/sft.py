@@ -21,8 +21,7 @@ from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.elicitation.prompts import check_sources
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.chat_template import model_with
-from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, fingerprint, look_up
+from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.journal.environment import describe_environment
@@ -86,7 +85,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             advise(advice)
         trackers = stack.enter_context(tracking(config, folder, name))
         journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
-        cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
+        cache = classification_cache(inputs.judge.identity(config.judge_variables))
         watched = journal.advance, journal.stepped
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, *watched)
         with journal.recorded(), made as stages:

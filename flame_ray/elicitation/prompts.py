@@ -11,10 +11,11 @@ from typing import Any
 from flame_ray.config import Config
 from flame_ray.elicitation.few_shot import FewShot, can_be_shown, fitted_prompt
 from flame_ray.elicitation.similar import Scores, by_meaning, by_words, distinct, nearest
-from flame_ray.engines.embedder import Embedder, embedder_folder
+from flame_ray.engines.embedder import MINILM, Embedder, embedder_folder
 from flame_ray.errors import DataError
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.evidence import Evidence
+from flame_ray.rewards.factuality.names import model_content, model_contents
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
 from flame_ray.sft import Demonstration
 from flame_ray.types import Passage, Prompt
@@ -63,7 +64,14 @@ class PromptMaker:
             factuality = self._factuality
             made_by["corpus"] = signature(factuality.corpus, factuality.title_column, factuality.text_column)
             made_by["retrieval"] = {name: getattr(factuality, name) for name in RETRIEVAL}
-        return made_by
+        return made_by | ({"contents": contents} if (contents := self._contents()) else {})
+
+    def _contents(self) -> dict[str, str]:
+        """What tells the content of the models that find seeds and passages; that of a built-in one never changes."""
+        contents = model_contents(self._factuality, RETRIEVAL) if self._elicit.passages else {}
+        if self._elicit.similarity == "dense" and self._elicit.embedder != MINILM:
+            contents["sft.elicit.embedder"] = model_content(self._elicit.embedder, "sft.elicit.embedder")
+        return contents
 
     def _few_shot(self, prompt: Prompt, passages_K: Sequence[Passage]) -> FewShot | None:
         shown = nearest(prompt.text, self._pool, self._scores, self._elicit.shots)

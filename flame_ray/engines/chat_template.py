@@ -1,5 +1,6 @@
 """The chat template of a model: which one, with which variables, what it makes of a chat, and how it ends an answer."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -61,9 +62,16 @@ def turn_end(tokenizer: Any, folder: Path, variables: Variables) -> int | None:
     return next((id for id in whole[start:] if id in ends), tokenizer.eos_token_id)
 
 
-def model_with(fingerprint: str, variables: Variables) -> str:
-    """Identifies a model as it is asked: another variable of its template may give another answer."""
-    return f"{fingerprint} {json.dumps(dict(variables), sort_keys=True)}" if variables else fingerprint
+def model_with(fingerprint: str, variables: Variables, template: str | None = None) -> str:
+    """Identifies a model as it is asked: another template or variable of it may give another answer.
+
+    `template`: the text of the one that the settings name, if they name one.
+
+    >>> model_with("1f", {}), model_with("1f", {"think": False}), len(model_with("1f", {}, "{{ messages }}"))
+    ('1f', '1f {"think": false}', 67)
+    """
+    told = [json.dumps(dict(variables), sort_keys=True)] if variables else []
+    return " ".join([fingerprint, *told, *([hashlib.sha256(template.encode()).hexdigest()] if template else [])])
 
 
 def check_variables(tokenizer: Any, variables: Variables, setting: str) -> None:

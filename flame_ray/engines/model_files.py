@@ -10,6 +10,15 @@ from flame_ray.shown import kind_of
 from flame_ray.storage.text_files import reason
 
 SETTINGS = ("config.json", "generation_config.json")
+LOADED = (
+    "*.json",
+    "*.jinja",
+    "*.model",
+    "*.tiktoken",
+    "*.py",
+    "vocab.txt",
+    "merges.txt",
+)  # settings, tokenizer, template, code
 HEADER_BYTES, MOST_HEADER = 8, 100_000_000  # the length of a header comes before it; the format's own limit
 
 
@@ -20,6 +29,16 @@ def is_weights(file: str) -> bool:
     [True, False, False]
     """
     return file.endswith(".safetensors") and "/" not in file and not file.startswith("consolidated")
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """The files of a model beside its weights that decide what it answers, in the order of their names.
+
+    Templates and modules may be in folders of their own; what is hidden, such as .git, is no part of the model.
+    """
+    found = {path for pattern in LOADED for below in (pattern, f"*/{pattern}") for path in folder.glob(below)}
+    hidden = {path for path in found if path.parent != folder and path.parent.name.startswith(".")}
+    return sorted(path for path in found - hidden if path.is_file())
 
 
 def check_names(files: Iterable[str], where: str) -> None:

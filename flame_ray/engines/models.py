@@ -15,9 +15,10 @@ from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub
-from flame_ray.engines.chat_template import Variables, chat_template, check_variables, render_chat
-from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, read_settings
+from flame_ray.engines.chat_template import Variables, chat_template, check_variables, model_with, render_chat
+from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
 from flame_ray.errors import ModelError
+from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
 from flame_ray.storage.shared_paths import check_is_here, told
@@ -75,6 +76,10 @@ class KnownModel:
     def weight_bytes(self) -> int:
         return sum(size for file, size in self.sizes.items() if is_weights(file))
 
+    def identity(self, variables: Variables) -> str:
+        """Tells the model, as it is asked in chats with these variables of its template, from any other."""
+        return model_with(fingerprint(self.folder), variables, self.ref.chat_template)
+
 
 def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.policy") -> ModelRef:
     """How other nodes are told of a model. A branch or tag of a hub id becomes its commit, so that all take the same weights.
@@ -119,7 +124,7 @@ def resolve(ref: ModelRef) -> Path:
         check_is_here(f"the folder of {ref.setting}", ref.path, ModelError)
         return _checked_folder(Path(ref.path))
     if ref.name == SMOLLM2:
-        return _built_in(cache_dir() / "models" / SMOLLM2)
+        return _built_in(_place_of_built_in())
     return _checked_folder(hub.fetch(ref.name, ref.revision, ref.trust_remote_code))
 
 
@@ -270,16 +275,23 @@ def text_of_tokens(folder: Path, config: ModelConfig) -> Callable[[Sequence[int]
 
 
 def fingerprint(folder: Path) -> str:
-    """Identifies a model's content by its manifest or its commit, or else by the names, sizes and times of its weight files."""
+    """Identifies a model's content: the built-in one's by its manifest, one of the hub by its commit, and a folder's by the
+    names, sizes and times of its weight files and the content of the other files that are loaded.
+    """
     manifest = folder / MANIFEST
-    if manifest.is_file():
+    if manifest.is_file() and folder == _place_of_built_in():  # a copy has the manifest too, and may have been edited
         return hashlib.sha256(manifest.read_bytes()).hexdigest()
     if (
         folder.parent.name == "snapshots"
     ):  # of the hub's cache, in models--owner--name: the same on every node, with or without weights
         return hashlib.sha256(f"{folder.parent.parent.name} {folder.name}".encode()).hexdigest()
     files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors"))
-    return hashlib.sha256(json.dumps([str(folder.resolve()), files]).encode()).hexdigest()
+    others = [(path.relative_to(folder).as_posix(), sha256_of(path)) for path in loaded_files(folder)]
+    return hashlib.sha256(json.dumps([str(folder.resolve()), files, others]).encode()).hexdigest()
+
+
+def _place_of_built_in() -> Path:
+    return cache_dir() / "models" / SMOLLM2
 
 
 def _positions(folder: Path) -> int:

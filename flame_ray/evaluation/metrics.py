@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from flame_ray.config import EvaluationConfig
-from flame_ray.rewards.factuality.scores import f_at
+from flame_ray.rewards.factuality.scores import f_at, wilson
 from flame_ray.seeds import derived_seed
 from flame_ray.types import (
     FACTUALITY,
@@ -64,6 +64,8 @@ METRICS: dict[str, Value] = {  # by the names of the fields of `MetricIntervals`
     "response_tokens": lambda scored, config: len(scored.response.token_ids),
 }
 
+SHARES = frozenset({"abstention_rate"})  # those whose values are 0 or 1
+
 
 def evaluate_responses(
     prompts_P: Sequence[Prompt], scored_P: Sequence[ScoredResponse], config: EvaluationConfig, seed: int
@@ -72,7 +74,10 @@ def evaluate_responses(
     values = {name: [value(scored, config) for scored in scored_P] for name, value in METRICS.items()}
     known = {name: [each for each in found if each is not None] for name, found in values.items()}
     return Evaluation(
-        **{name: bootstrap_mean(found, config.bootstrap, seed) for name, found in known.items()},
+        **{
+            name: (share_mean if name in SHARES else bootstrap_mean)(found, config.bootstrap, seed)
+            for name, found in known.items()
+        },
         prompts=len(prompts_P),
         missing=sum(isinstance(result, Missing) for scored in scored_P for result in scored.rewards.values()),
     )
@@ -111,3 +116,17 @@ def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interv
         (np.asarray(values, dtype=float),), np.mean, n_resamples=resamples, method="percentile", batch=200, rng=rng
     ).confidence_interval
     return Interval(float(np.mean(values)), float(found.low), float(found.high), len(values))
+
+
+def share_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
+    """The same for values that are 0 or 1, or ties between them. Where all are 0, or all 1, a resample always gives the same:
+    there the interval is Wilson's.
+
+    >>> found = share_mean([0.0, 0.0, 0.0], resamples=100, seed=0)
+    >>> found.mean, found.low, round(found.high, 2)
+    (0.0, 0.0, 0.56)
+    """
+    found = bootstrap_mean(values, resamples, seed)
+    if found.low is None or found.mean not in (0.0, 1.0):
+        return found
+    return Interval(found.mean, *wilson(int(found.mean) * found.n, found.n), found.n)

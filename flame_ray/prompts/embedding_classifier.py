@@ -1,5 +1,7 @@
 """Decides which texts need or carry facts, by logistic regression on the embeddings of labelled ones."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -72,6 +74,12 @@ def check_sentence_labels(config: FactualityConfig) -> None:
     if config.sentence_labels:
         labelled_prompts(config.sentence_labels, SENTENCE_LABELS)
         embedder_folder(config.embedder)
+
+
+def labels_digest(labels: Sequence[PromptSource], setting: str = LABELS) -> str:
+    """Changes whenever the texts or labels that a classifier learns from do. Raises DataError."""
+    learned = json.dumps([(prompt.text, prompt.label) for prompt in labelled_prompts(labels, setting)])
+    return hashlib.sha256(learned.encode()).hexdigest()
 
 
 def labelled_prompts(labels: Sequence[PromptSource], setting: str = LABELS) -> tuple[Prompt, ...]:

@@ -1,6 +1,6 @@
 """Shows the results of `flame-ray evaluate`: a table on the screen, and the files of a suite's folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -22,29 +22,33 @@ def suites_table(model: str, results: Sequence[SuiteResult]) -> Table:
             is_last = place == len(result.figures) - 1
             suite = f"{result.suite} ({result.prompts})" if place == 0 else ""
             table.add_row(suite, name, _cell(interval), str(interval.n), end_section=is_last)
-    notes = [note for result in results if (note := missing_note(result))]
+    notes = [note for result in results if (note := result_note(result))]
     table.caption = Text("; ".join(notes)) if notes else None
     return table
 
 
-def missing_note(result: SuiteResult) -> str:
-    """How many answers could not be scored, and why; an empty text if there are none."""
-    if not result.missing:
-        return ""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.missing.items(), key=lambda each: -each[1]))
-    return printable(f"{result.suite} ({result.prompts} prompts): not scored and left out: {reasons}")
+def result_note(result: SuiteResult) -> str:
+    """How many answers could not be scored, and why, and what else was counted; an empty text if there is nothing."""
+    missing = [f"not scored and left out: {_counts(result.missing)}"] if result.missing else []
+    noted = [_counts(result.noted)] if result.noted else []
+    return printable(f"{result.suite} ({result.prompts} prompts): {'; '.join(missing + noted)}") if missing or noted else ""
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(counted.items(), key=lambda each: -each[1]))
 
 
 def result_content(result: SuiteResult, about: dict[str, Any]) -> dict[str, Any]:
     """The content of result.json."""
     figures = {name: interval_summary(interval) for name, interval in result.figures.items()}
-    return {"suite": result.suite, "prompts": result.prompts, "missing": result.missing or {}, "figures": figures} | about
+    counted = {"missing": result.missing or {}, "noted": result.noted or {}}
+    return {"suite": result.suite, "prompts": result.prompts, **counted, "figures": figures} | about
 
 
 def result_of_content(content: dict[str, Any]) -> SuiteResult:
     """The result that such a content describes."""
     figures = {name: _interval(each) for name, each in content["figures"].items()}
-    return SuiteResult(content["suite"], content["prompts"], figures, content["missing"])
+    return SuiteResult(content["suite"], content["prompts"], figures, content["missing"], content.get("noted", {}))
 
 
 def _interval(content: dict[str, Any]) -> Interval:

@@ -1,4 +1,4 @@
-"""The sets of ../shared/data as files for `flame-ray agreement`: JSON lines on stdout.
+"""The sets of ../shared/data as files for `flame-ray agreement`, or of prompts: JSON lines on stdout.
 
     python tests/benchmarks/convert.py wice > wice.jsonl
     flame-ray agreement --labels wice.jsonl --kind claims
@@ -22,6 +22,8 @@
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
     factscore-oracle  the same, with the facts that people called supported as evidence: what decomposition and checking
                       would be worth if retrieval never failed. It flatters: the evidence holds just what the response says
+    people            prompts for `prompts.sources`: a biography of each of FActScore's 500 other people, but of none whom the
+                      suite `biography` asks about
 
 Nothing is copied into the project: the data stays where it is. `--data FOLDER` says where, if not in ../shared/data.
 """
@@ -137,6 +139,21 @@ def sentences(data: Path) -> Iterator[Line]:
         yield {"sentence": row["sentence"], "label": row["checkworthy"] == "yes"}
 
 
+def people(data: Path) -> Iterator[Line]:
+    from flame_ray.evaluation.suites.biography import biography_prompt
+    from flame_ray.evaluation.suites.data import read_lines
+    from flame_ray.prompts.load import normal
+
+    asked = {normal(name) for name in read_lines(data / "factscore_labeled" / "prompt_entities.txt")}
+    names = read_lines(data / "openfactcheck" / "entities_unlabelled_500.txt")
+    others = {normal(name): name for name in names if normal(name) not in asked}
+    tested = sum(normal(name) in asked for name in names)
+    said = f"{tested} whom the suite biography asks about, {len(names) - tested - len(others)} repeated"
+    print(f"left out of {len(names)} names: {said}", file=sys.stderr)
+    for name in others.values():
+        yield {"prompt": biography_prompt(name)}
+
+
 LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "wice": wice,
     "wice-cited": wice_cited,
@@ -150,6 +167,7 @@ LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "policy-pairs": policy_pairs,
     "instructions": instructions,
     "sentences": sentences,
+    "people": people,
 }
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import convert
+
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -23,3 +25,16 @@ def test_everything_that_a_benchmark_imports_is_there(path):
     for module, name in imported(path):
         if not hasattr(importlib.import_module(module), name):
             importlib.import_module(f"{module}.{name}")
+
+
+def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(tmp_path, capsys):
+    files = {
+        "factscore_labeled/prompt_entities.txt": "Ada Lovelace\nAlan  Turing\n",
+        "openfactcheck/entities_unlabelled_500.txt": "Grace Hopper\nalan turing \n\nEmmy Noether\nGrace Hopper\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    found = [line["prompt"] for line in convert.people(tmp_path)]
+    assert found == ["Tell me a bio of Grace Hopper.", "Tell me a bio of Emmy Noether."]
+    assert capsys.readouterr().err == "left out of 4 names: 1 whom the suite biography asks about, 1 repeated\n"

@@ -232,3 +232,11 @@ def test_a_job_of_a_scale_means_the_same_from_any_folder(path):
 def _texts(tree) -> list[str]:
     inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     return [tree] if isinstance(tree, str) else [text for each in inner for text in _texts(each)]
+
+
+def test_two_answers_fit_the_judge_of_the_papers_win_rates():
+    config = load_config(JOBS_FOLDER / "paper/evaluate.yaml")
+    question = 512  # more than the judge's own words and an instruction
+    assert (
+        2 * config.suites.max_tokens + config.judge.max_tokens + question <= config.suites.max_length == 4096
+    )  # as OLMo-2 reads

@@ -1,11 +1,11 @@
 """What a suite is: prompts, and a measure that turns their answers into figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from flame_ray.config import Config
-from flame_ray.evaluation.metrics import bootstrap_mean
+from flame_ray.evaluation.metrics import bootstrap_mean, share_mean
 from flame_ray.types import FactScore, Interval, Missing, Prompt, Response
 
 Figures = Mapping[str, Interval]
@@ -26,6 +26,8 @@ class Comparison:
 
     orders: tuple[float, ...]
     scores: tuple[float, float] | None = None
+    read: int = 0  # judgements that the scores are made of
+    unread: int = 0  # further ones of which no score could be read
 
     @property
     def value(self) -> float:
@@ -65,11 +67,12 @@ class Measure(Protocol):
         ...
 
 
-def means(values_P: Sequence[Values], config: Config) -> dict[str, Interval]:
-    """Each value's mean over the answers that have it."""
+def means(values_P: Sequence[Values], config: Config, shares: Collection[str] = ()) -> dict[str, Interval]:
+    """Each value's mean over the answers that have it. `shares`: the names of those that are 0 or 1, or ties between them."""
     names = dict.fromkeys(name for values in values_P for name in values)
     known = {name: [value for values in values_P if (value := values.get(name)) is not None] for name in names}
-    return {name: bootstrap_mean(found, config.evaluation.bootstrap, config.run.seed) for name, found in known.items()}
+    resamples, seed = config.evaluation.bootstrap, config.run.seed
+    return {name: (share_mean if name in shares else bootstrap_mean)(found, resamples, seed) for name, found in known.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """The figures of a model on a suite. `missing` counts by their reasons the answers that could not be scored.
+    """The figures of a model on a suite. `missing` counts by their reasons the answers that could not be scored; `noted`, by
+    what happened, what else the figures rest on less than they seem to.
 
     >>> SuiteResult("factbook", 2, {"precision": Interval(mean=0.5, low=0.0, high=1.0, n=2)}).figures["precision"].n
     2
@@ -101,3 +105,4 @@ class SuiteResult:
     prompts: int
     figures: Figures
     missing: Mapping[str, int] | None = None
+    noted: Mapping[str, int] | None = None

@@ -1,8 +1,12 @@
 """Tells the workers of other nodes which corpus and which models the settings name."""
 
-from flame_ray.config import FactualityConfig, ModelConfig
+from collections.abc import Iterable
+from pathlib import Path
+
+from flame_ray.config import Config, FactualityConfig, ModelConfig
+from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.embedder import MINILM
-from flame_ray.engines.models import reference
+from flame_ray.engines.models import DEFAULT, fingerprint, reference
 from flame_ray.errors import DataError, ModelError
 from flame_ray.storage.shared_paths import check_is_here, told
 
@@ -20,6 +24,21 @@ def pinned_models(config: FactualityConfig) -> dict[str, str]:
     names = [*_models(config), *(["checker_model"] if config.verifier_model else [])]
     settings = {f"factuality.{name}": getattr(config, name) for name in names}
     return {setting: reference(name, ModelConfig(), setting).pinned for setting, name in settings.items()}
+
+
+def model_contents(
+    config: FactualityConfig, names: Iterable[str] = ("embedder", "reranker", "checker_model")
+) -> dict[str, str]:
+    """By setting, what tells the content of the models that these workers load themselves. Raises ModelError."""
+    return {name: model_content(getattr(config, name), f"factuality.{name}") for name in _models(config) if name in names}
+
+
+def verifier_content(config: Config) -> str:
+    """What tells the content of the model that the verifier serves, with its chat template. Raises ModelError."""
+    named = config.factuality.verifier_model
+    setting = "factuality.checker_model" if named else "model.policy"
+    template = reference(named or config.model.policy, config.model, setting).chat_template
+    return model_with(model_content(named or config.model.policy, setting, config.model), {}, template)
 
 
 def check_paths(config: FactualityConfig, needs_corpus: bool) -> None:
@@ -40,6 +59,12 @@ def _models(config: FactualityConfig) -> list[str]:
         "checker_model": config.checker in ("small", "nli") and config.checker_model is not None,
     }
     return [name for name, is_used in used.items() if is_used]
+
+
+def model_content(name: str, setting: str, model: ModelConfig = DEFAULT) -> str:
+    """A folder's fingerprint, or the commit of a hub id."""
+    folder = Path(name).expanduser()
+    return fingerprint(folder) if folder.is_dir() else reference(name, model, setting).pinned
 
 
 def _told_model(setting: str, name: str) -> str:

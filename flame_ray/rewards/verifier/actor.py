@@ -38,7 +38,8 @@ class VerifierActor:
         """What the verifier serves. The answer, or what keeps it from serving, comes once that is known."""
         self._engine  # noqa: B018
         options = self._options
-        return About(model_with(fingerprint(resolve(options.model)), options.variables), options.max_length)
+        identity = model_with(fingerprint(resolve(options.model)), options.variables, options.model.chat_template)
+        return About(identity, options.max_length)
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         with _exit_if_engine_dies():

@@ -2,14 +2,26 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
-from flame_ray.commands.evaluate import Context, EvaluateRequest, _asks_judge, _check_read, _maker, measured, suite_made_by
-from flame_ray.commands.evaluate_stages import EvaluationStages, digest, judged_by
+from flame_ray.commands.evaluate import (
+    Context,
+    EvaluateRequest,
+    _asks_judge,
+    _check_read,
+    _check_room,
+    _judgements,
+    _maker,
+    _serving,
+    measured,
+    suite_made_by,
+)
+from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, digest, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
@@ -17,12 +29,13 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.elicitation.prompts import PromptMaker
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.engines.models import KnownModel, ModelRef
-from flame_ray.errors import DataError, EngineError, FlameError, ModelError, StorageError
+from flame_ray.errors import ConfigError, DataError, EngineError, FlameError, ModelError, StorageError
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
 from flame_ray.report.progress import Screen
+from flame_ray.rewards.judge.rubric import UNREAD as UNREAD_SCORE
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.types import Missing, VerdictLabel
 from tests.builders import (
@@ -179,6 +192,23 @@ def test_answers_to_chats_and_after_other_examples_or_passages_are_others(stages
     assert asked(again.answering) == []
 
 
+@pytest.mark.parametrize("elicit", [{"similarity": "dense"}, {"passages": 1}])
+def test_examples_and_passages_are_those_of_the_content_of_the_models_that_find_them(folder, tmp_path, elicit):
+    named = {"embedder": str(folder)}
+    sections = {
+        "sft": {"elicit": {"shots": 2} | named | elicit},
+        "factuality": {"retriever": "dense", "corpus": "factbook"} | named,
+    }
+
+    def found():
+        return PromptMaker(SEEDS, parse_config(sections, "here"), words, 1000).made_by()
+
+    before = found()
+    assert found() == before
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    assert found() != before
+
+
 def test_a_prompt_without_room_for_an_answer_is_named(stages):
     long = make_prompt("long", "word " * 30)
     with pytest.raises(DataError, match=r"prompt `long`: 'word word.*suites\.max_length"):
@@ -273,11 +303,33 @@ def test_a_judge_that_only_scores_compares_by_its_scores(stages):
     responses = [make_response("better"), make_response("worse"), make_response("strange")]
     pools = FakePools(judge=score)
     better, worse, strange = stages(pools, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
-    assert (better, worse) == (Comparison((1.0,), (2.0, 0.5)), Comparison((0.0,), (-1.0, 0.5)))
+    assert (better, worse) == (Comparison((1.0,), (2.0, 0.5), read=2), Comparison((0.0,), (-1.0, 0.5), read=2))
     assert strange.reason == "judge: no finite score"
     again = FakePools(judge=score)
     stages(again, suites={"compare": "score"}).comparisons(PROMPTS, responses, REFERENCES)
     assert [group.prompt.id for _, group in again.judging.asked] == ["c"]  # a failure is tried again
+
+
+def test_judgements_without_a_score_are_counted_though_others_of_their_answers_have_one(stages, caplog):
+    def score(method, group):
+        unread = {"a": 1, "c": 3}.get(group.prompt.id, 0)
+        own = replace(make_missing(UNREAD_SCORE) if unread == 3 else make_score(samples=(4.0,) * (3 - unread)), unread=unread)
+        return own, make_score(2.0, samples=(2.0, 2.0, 2.0))
+
+    rubric = {"suites": {"compare": "score"}, "judge": {"backend": "rubric"}}
+    responses = [make_response("good")] * 3
+    found = stages(FakePools(judge=score), **rubric).comparisons(PROMPTS, responses, REFERENCES)
+    assert [(each.read, each.unread) for each in found[:2]] == [(5, 1), (6, 0)] and found[2].unread == 3
+    again = stages(FakePools(judge=score), **rubric).comparisons(PROMPTS[:2], responses[:2], REFERENCES)
+    assert again == found[:2], "what is kept is counted too"
+    rows = [Answered(prompt, each, comparison=one) for prompt, each, one in zip(PROMPTS, responses, found, strict=True)]
+    suite = Suite("mine", tuple(PROMPTS), WinRate(REFERENCES))
+    assert measured(suite, rows, Config()).noted == {"judgements of 15 without a score that can be read": 4}
+    assert not measured(suite, rows[1:2], Config()).noted
+    _judgements(rows[1:2]).warn("mine")
+    assert caplog.text == ""
+    _judgements(rows).warn("mine")
+    assert "mine: no score could be read in 4 of 15 judgements" in caplog.text
 
 
 def test_texts_are_weighed_and_continued_once_and_in_order(stages):
@@ -350,11 +402,38 @@ def test_a_judge_that_cannot_be_read_more_than_one_time_in_twenty_is_an_error(un
         assert result.figures["win_rate"].n == 19
 
 
-def made_by(model="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
+@pytest.mark.parametrize(
+    ("suites", "judge", "fits"),
+    [
+        ({"max_tokens": 1000, "max_length": 2048}, {}, False),
+        ({"max_tokens": 1000, "max_length": 2500}, {}, True),
+        ({"max_tokens": 900, "max_length": 2500}, {"max_tokens": 900}, False),
+        ({"max_tokens": 900, "max_length": 2048, "compare": "score"}, {"backend": "rubric"}, True),
+        ({"max_tokens": 1950, "max_length": 2048, "compare": "score"}, {"backend": "rubric"}, False),
+        ({"max_tokens": 1950, "max_length": 2048, "compare": "score"}, {"backend": "preference"}, True),
+    ],
+)
+def test_a_job_whose_answers_cannot_fit_the_judge_is_named_before_anything_is_placed(
+    folder, add_tokenizer, suites, judge, fits
+):
+    add_tokenizer(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "max_position_embeddings": 4096}))
+    config = _serving(parse_config({"suites": suites, "judge": judge}, "here"))
+    known = KnownModel(ModelRef("judge"), folder, {})
+    if fits:
+        _check_room(known, config)
+    else:
+        with pytest.raises(
+            ConfigError, match=r"suites\.max_tokens \d+ in what the judge reads.*found 2\d\d\d.*suites\.max_length"
+        ):
+            _check_room(known, config)
+
+
+def made_by(fingerprint="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)
     known = KnownModel(ModelRef("judge"), None, {})  # type: ignore[arg-type]
     config = parse_config(sections, "here")
     maker = PromptMaker(seeds, config, words, 1000) if seeds else None
-    context = Context(config, EvaluatedModel("m", known, None, model), known, None, None, None, maker)  # type: ignore[arg-type]
+    context = Context(config, EvaluatedModel("m", known, None, fingerprint), known, None, None, None, maker)  # type: ignore[arg-type]
     return digest(lasting(suite_made_by(Suite("mine", prompts, measure, corpus="factbook"), context)))
 
 
@@ -374,7 +453,7 @@ def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it
     same = made_by()
     assert made_by(factuality={"workers": 2}, rollout={"workers": 3}, cluster={"address": "local"}) == same
     assert made_by(prompts=tuple(PROMPTS[:2])) != same
-    assert made_by(model="other") != same and made_by(measure=FactMeasure(as_safe=True)) != same
+    assert made_by(fingerprint="other") != same and made_by(measure=FactMeasure(as_safe=True)) != same
     few_shot = [
         made_by(seeds=SEEDS, **TWO),
         made_by(seeds=SEEDS[:2], **TWO),
@@ -432,6 +511,20 @@ def test_a_judges_verdicts_are_those_of_its_templates_variables(folder):
     known = KnownModel(ModelRef("judge"), folder, {})
     plain, silent = ({}, {"judge": {"chat_template_kwargs": {"enable_thinking": False}}})
     assert judged_by(parse_config(plain, "here"), known) != judged_by(parse_config(silent, "here"), known)
+
+
+def test_answers_verdicts_and_classes_are_those_of_the_chat_templates_text(folder, tmp_path, stages):
+    template = tmp_path / "chat.jinja"
+    config = parse_config({"model": {"policy": str(folder), "chat_template": str(template)}}, "here")
+    asking, found = {"judge": lambda method, chat: (-1.0, -3.0)}, []
+    for text in ("{{ messages }}", "{{ messages }}", "{{ messages }}!"):
+        template.write_text(text)
+        model, _ = find_model(str(folder), config)
+        pools = FakePools(**asking)
+        EvaluationStages(config, model, model.base, pools, Screen(Console(file=io.StringIO()))).fact_based(PROMPTS)
+        found.append((answers_made_by(config, model), judged_by(config, model.base), len(pools.judging.asked)))
+    assert [asked for *_, asked in found] == [3, 0, 3]
+    assert found[0][:2] == found[1][:2] and found[0][0] != found[2][0] and found[0][1] != found[2][1]
 
 
 def test_a_run_is_served_with_the_chat_template_that_it_was_trained_with(run, folder):

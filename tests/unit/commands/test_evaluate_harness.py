@@ -48,7 +48,8 @@ def text_of(ids) -> str:
 def run(name: str, folder, stages: RuleStages, **suites):
     setting = "truthfulqa" if name == "truthfulqa-mc" else name
     suite = make_suite(name, Config.model_validate({"suites": {setting: str(folder)} | suites}))
-    samples = run_harness(suite, stages, Letters(), 4096)
+    samples, cut = run_harness(suite, stages, Letters(), 4096)
+    assert cut == 0
     return suite.figures(samples, CONFIG), list(sample_rows(samples))
 
 
@@ -118,3 +119,21 @@ def test_a_context_that_is_too_long_loses_its_beginning():
     model = make_model(stages, Letters(), 6)
     model._loglikelihood_tokens([(None, [1, 65, 66, 67, 68], [69, 70])])
     assert stages.contexts == ["BCD"]  # with two more, five: one less than the samplers read
+
+
+def test_contexts_that_lose_their_beginning_are_counted_once_for_all_choices_of_a_question(tmp_path):
+    (tmp_path / "test").mkdir()
+    with (tmp_path / "test" / "anatomy_test.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([(f"Which is {'long ' * 9 * at}?", "w", "x", "y", "z", "B") for at in range(3)])
+    suite = make_suite("mmlu", Config.model_validate({"suites": {"mmlu": str(tmp_path), "shots": 0}}))
+    whole = RuleStages()
+    run_harness(suite, whole, Letters(), 4096)
+    needed = sorted({1 + len(context) + len(" A") + 1 for context in whole.contexts})  # the mark, and one less than is read
+    for most, cut in ((needed[2], 0), (needed[2] - 1, 1), (needed[0] - 1, 3)):
+        assert run_harness(suite, RuleStages(), Letters(), most)[1] == cut
+
+
+def test_a_word_problem_that_loses_its_beginning_is_counted(tmp_path):
+    (tmp_path / "test.jsonl").write_text('{"question": "How many ducks?", "answer": "9 + 9 = 18 ducks.\\n#### 18"}\n')
+    suite = make_suite("gsm8k", Config.model_validate({"suites": {"gsm8k": str(tmp_path)}}))
+    assert [run_harness(suite, RuleStages(), Letters(), most)[1] for most in (4096, 1024)] == [0, 1]

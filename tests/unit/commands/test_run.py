@@ -13,6 +13,7 @@ from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shar
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
+from flame_ray.engines.models import look_up
 from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError, StorageError
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
@@ -363,6 +364,38 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     (folder.parent / "prompts.jsonl").write_text("".join(others))
     keys.append(shared(**where).key)
     assert len(set(keys)) == 4
+
+
+@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
+def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(job, folder, tmp_path, what):
+    small, judge = tmp_path / "small", tmp_path / "judge"
+    files = {
+        "model.chat_template": tmp_path / "chat.jinja",
+        "factuality.checker_model": small / "checker.safetensors",
+        "judge.preferences": judge / "preferences.safetensors",
+        "classify.labels": tmp_path / "labels.jsonl",
+    }
+    small.mkdir(), judge.mkdir()
+    rows = [{"prompt": "Where is Lima?", "facts": True}, {"prompt": "Write a poem.", "facts": False}]
+    for file in files.values():
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    labels = [{"source": str(files["classify.labels"]), "label_column": "facts", "heldout_fraction": 0}]
+    config = job(
+        run={"samples": str(tmp_path / "samples")},
+        model={"chat_template": str(files["model.chat_template"])},
+        factuality={"checker": "small", "checker_model": str(small)},
+        judge={"backend": "preference", "preferences": str(judge)},
+        classify={"by": "embedding", "labels": labels, "embedder": str(folder)},
+    )
+
+    def key():
+        inputs = Inputs(look_up(str(folder), config.model), look_up(str(folder), config.model), LoadedPrompts((), {}, {}), {})
+        return _shared_samples(config, inputs, "mine").key
+
+    before = key()
+    assert key() == before
+    files[what].write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"prompt": "Who?", "facts": True}]))
+    assert key() != before
 
 
 def test_a_relative_folder_of_samples_is_refused_in_a_submitted_job(job, submitted, tmp_path):

@@ -9,7 +9,7 @@ from rich.console import Console
 from flame_ray.commands import score as scoring
 from flame_ray.commands.score import Output, Totals
 from flame_ray.config import Config
-from flame_ray.config.load import differences
+from flame_ray.config.load import differences, parse_config
 from flame_ray.errors import ConfigError, DataError, ModelError
 from flame_ray.rewards.factuality.records import FORMAT
 
@@ -54,6 +54,44 @@ def test_other_weights_in_the_same_folder_are_another_checker(tmp_path):
     assert scoring._made_by(config, "digest") == before
     (tmp_path / "checker.safetensors").write_bytes(b"another")
     assert list(differences(before, scoring._made_by(config, "digest"))) != []
+
+
+@pytest.mark.parametrize(
+    "asking", [{"checker": "llm"}, {"checker": "whole"}, {"decompose": "llm"}, {"sentences": "fact_based"}, {"reranker": "."}]
+)
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("file", ["model.safetensors", "chat_template.jinja"])
+def test_other_weights_or_another_template_in_the_same_folder_are_another_model_wherever_one_is_asked(
+    folder, asking, named, file
+):
+    asking = {name: str(folder) if value == "." else value for name, value in asking.items()}
+    named = {"checker_model": str(folder)} if named and "checker" in asking else {}
+    config = parse_config({"factuality": asking | named, "model": {"policy": str(folder)}}, "here")
+    before = scoring.facts_made_by(config)
+    assert scoring.facts_made_by(config) == before
+    (folder / file).write_bytes(b"others")
+    assert scoring.facts_made_by(config) != before
+
+
+def test_another_text_of_the_verifiers_chat_template_makes_other_facts(folder, tmp_path):
+    (tmp_path / "chat.jinja").write_text("{{ messages }}")
+    model = {"policy": str(folder), "chat_template": str(tmp_path / "chat.jinja")}
+    config = parse_config({"factuality": {"checker": "llm"}, "model": model}, "here")
+    before = scoring.facts_made_by(config)
+    (tmp_path / "chat.jinja").write_text("{{ messages }}!")
+    assert scoring.facts_made_by(config) != before
+
+
+def test_other_labels_of_sentences_make_other_facts(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    source = {"source": str(path), "label_column": "facts", "heldout_fraction": 0}
+    config = parse_config({"factuality": {"sentences": "fact_based", "sentence_labels": [source]}}, "here")
+    found = []
+    for text in ("Lima is in Peru.", "Lima is a city."):
+        write(path, {"prompt": text, "facts": True}, {"prompt": "I like it.", "facts": False})
+        found += [scoring.facts_made_by(config)["contents"]] * 2
+        assert scoring.facts_made_by(config)["contents"] == found[-1]
+    assert found[0] != found[2]
 
 
 def test_blank_lines_are_no_lines_and_bad_ones_are_named_and_passed_over(path):

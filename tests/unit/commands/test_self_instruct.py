@@ -89,10 +89,13 @@ def test_what_is_made_depends_on_the_seeds_the_model_and_the_settings_but_not_on
     def made_by(seeds=("a",), **sections):
         return _made_by(parse_config({"model": {"policy": str(folder)}} | sections, "here"), policy, seeds)
 
-    assert made_by() == made_by(self_instruct={"instructions": 5}, rollout={"workers": 3})
+    before = made_by()
+    assert before == made_by(self_instruct={"instructions": 5}, rollout={"workers": 3})
     others = [made_by(seeds=("b",)), made_by(self_instruct={"max_alike": 0.6}), made_by(rollout={"temperature": 1.0})]
     others.append(made_by(run={"seed": 1}))
     assert made_by() not in others
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert made_by() not in [before, *others]
 
 
 def test_the_file_is_one_that_prompts_are_read_from(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from contextlib import nullcontext
 
 import pytest
@@ -222,15 +223,62 @@ def test_a_damaged_built_in_model_is_made_again_from_its_package(cached, monkeyp
         resolve_model(SMOLLM2, ModelConfig())
 
 
-def test_a_models_fingerprint_changes_with_its_manifest_or_its_weight_files(folder):
-    plain = fingerprint(folder)
-    assert plain == fingerprint(folder)
-    (folder / "model.safetensors").write_bytes(b"other weights")
+def test_the_built_in_models_fingerprint_is_its_manifests_which_says_nothing_of_a_copy(cached, tmp_path):
+    made, copy = fingerprint(cached), tmp_path / "copy"
+    (cached / "chat_template.jinja").write_text("{{ messages }}")
+    assert fingerprint(cached) == made, "whoever opens it compares it with its manifest first"
+    shutil.copytree(cached, copy)
+    copied = fingerprint(copy)
+    (copy / "chat_template.jinja").write_text("{{ others }}")
+    manifest(cached, {"model.safetensors": b"other weights"})
+    assert len({made, copied, fingerprint(copy), fingerprint(cached)}) == 4
+
+
+READ = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "vocab.txt",
+    "a.py",
+)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", *READ, "1_Pooling/config.json", "additional_chat_templates/rag.jinja"])
+def test_a_models_fingerprint_changes_with_each_file_that_is_loaded(folder, file):
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(b"before")
+    before = fingerprint(folder)
+    assert fingerprint(folder) == before
+    (folder / file).write_bytes(b"after it")
     changed = fingerprint(folder)
-    manifest(folder, {"model.safetensors": b"other weights"})
-    made = fingerprint(folder)
-    manifest(folder, {"model.safetensors": b"yet other weights"})
-    assert len({plain, changed, made, fingerprint(folder)}) == 4
+    (folder / file).unlink()
+    assert len({before, changed, fingerprint(folder)}) == 3
+
+
+@pytest.mark.parametrize(
+    "file", ["README.md", "LICENSE.txt", ".git/HEAD.json", ".cache/x.json", "__pycache__/a.pyc", "all.bin"]
+)
+def test_a_models_fingerprint_stays_where_nothing_that_is_loaded_changes(folder, file):
+    before = fingerprint(folder)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(b"something")
+    (folder / "config.json").touch()
+    assert fingerprint(folder) == before
+
+
+def test_a_model_is_identified_with_the_text_of_the_chat_template_that_its_settings_name(folder, tmp_path):
+    template = tmp_path / "chat.jinja"
+    template.write_text("{{ messages }}")
+
+    def identity(**model):
+        return look_up(str(folder), ModelConfig(**model)).identity({})
+
+    own, before = identity(), identity(chat_template=str(template))
+    assert (identity(), identity(chat_template=str(template))) == (own, before) and own == fingerprint(folder)
+    template.write_text("{{ messages }} ")
+    assert len({own, before, identity(chat_template=str(template)), identity(chat_template="plain")}) == 4
 
 
 def test_a_folder_without_a_tokenizer_is_refused(folder):

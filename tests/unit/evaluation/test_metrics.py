@@ -5,7 +5,7 @@ import random
 import pytest
 
 from flame_ray.config import EvaluationConfig
-from flame_ray.evaluation.metrics import METRICS, bootstrap_mean, evaluate_responses, paired_change
+from flame_ray.evaluation.metrics import METRICS, bootstrap_mean, evaluate_responses, paired_change, share_mean
 from flame_ray.types import (
     Interval,
     MetricIntervals,
@@ -93,6 +93,18 @@ def test_one_value_has_a_mean_and_no_interval():
 
 def test_equal_values_have_an_interval_without_width():
     assert bootstrap_mean([2.0] * 5, 200, 0) == Interval(2.0, 2.0, 2.0, 5)
+
+
+def test_a_rate_of_all_or_nothing_has_the_width_of_wilsons_interval_and_its_change_has_none():
+    rows = [answer(str(place), 1.0, [S, C]) for place in range(8)]
+    found = evaluate(rows)
+    assert found.abstention_rate == Interval(0.0, 0.0, pytest.approx(0.3244, abs=1e-4), 8)  # z^2 / (n + z^2)
+    assert found.factual_precision == Interval(0.5, 0.5, 0.5, 8)
+    change = paired_change(rows, rows, CONFIG, 0).abstention_rate
+    assert (change.mean, change.low, change.high) == (0.0, 0.0, 0.0)
+    mixed = [1.0, 0.0, 0.5, 1.0]
+    assert share_mean(mixed, 200, 0) == bootstrap_mean(mixed, 200, 0)
+    assert share_mean([0.5] * 3, 200, 0) == Interval(0.5, 0.5, 0.5, 3) and share_mean([1.0], 200, 0).low is None
 
 
 def test_every_metric_has_its_values():

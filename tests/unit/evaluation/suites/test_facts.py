@@ -75,6 +75,12 @@ def test_an_answer_has_the_values_that_the_figures_are_means_of():
     assert set(FactMeasure().values(failed, CONFIG).values()) == {None}
 
 
+def test_abstentions_of_none_have_an_interval():
+    found = FactMeasure().figures([answered(YES)] * 8, CONFIG)
+    assert (found["abstentions"].low, round(found["abstentions"].high, 4)) == (0.0, 0.3244)
+    assert found["precision"].low == found["precision"].high == 1.0, "no share: its values may be anything between"
+
+
 def test_lengths_are_means_of_all_answers_and_cut_ones_are_a_share():
     found = lengths([answered(text="abcd", tokens=(1, 2)), answered(text="ab", tokens=(1,), finish_reason="length")], CONFIG)
     assert (found["tokens"].mean, found["characters"].mean, found["truncated"].mean) == (1.5, 3.0, 0.5)

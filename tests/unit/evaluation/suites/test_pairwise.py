@@ -105,6 +105,15 @@ def test_a_comparison_by_scores_gives_the_answers_own_score():
     assert measure.values(rows[1], CONFIG) == {"win_rate": 0.0, "judge_score": -1.0}
 
 
+def test_a_judge_that_always_says_one_thing_gives_a_win_rate_with_an_interval():
+    for value in (1.0, 0.0):
+        measure, rows = rated(*[(Comparison((value, value)), at) for at in range(8)])
+        found = measure.figures(rows, CONFIG)
+        for name in ("win_rate", "length_controlled_win_rate"):
+            assert found[name].high - found[name].low == pytest.approx(0.3244, abs=1e-4), name
+            assert found[name].low <= found[name].mean <= found[name].high
+
+
 def test_a_comparison_without_orders_has_no_agreement_of_them():
     measure, rows = rated((Comparison((1.0,)), 1), (Comparison((0.0,)), 1))
     assert "orders_agree" not in measure.figures(rows, CONFIG)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from flame_ray.engines.base import Sample, SampleRequest
+from flame_ray.engines.models import ModelRef
+from flame_ray.engines.vllm_engine import VllmOptions
 from flame_ray.errors import EngineDied, ModelError
 from flame_ray.rewards.verifier.actor import VerifierActor
 
@@ -45,6 +47,15 @@ def actor(error=None):
 def test_samples_come_back_in_the_order_of_their_requests():
     found = actor().sample([SampleRequest((1,), 5)] * 3)
     assert [sample.text for sample in found] == ["answer 0", "answer 1", "answer 2"]
+
+
+def test_verdicts_are_those_of_the_chat_templates_text(folder):
+    found = []
+    for template in (None, "{{ messages }}", "{{ messages }}!"):
+        made = actor()
+        made._options = VllmOptions(ModelRef("mine", str(folder), chat_template=template), "float32", 99, 1, 1.0, 0.5, seed=0)
+        found.append(made.about().model)
+    assert len({*found}) == 3
 
 
 def test_many_chats_are_rendered_at_a_time():
