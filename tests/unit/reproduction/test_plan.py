@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config.load import load_config
+from flame_ray.config.load import lasting, load_config
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
@@ -64,6 +64,42 @@ def test_the_rows_of_table_7_share_their_fine_tuning_and_the_first_is_a_row_of_t
     assert keys(plan, "7", "max/min") <= keys(plan, "3", "SFT + DPO^flame") | {steps(plan)[3].key}
     starts = {step.after for step in steps(plan) if step.command == "run" and step.config.pairs.factuality_per_prompt is None}
     assert starts == {steps(plan)[0].key}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_rows_of_table_7_differ_in_nothing_but_the_pairs_that_the_paper_names(scale):
+    def settings(system: str) -> dict:
+        (key,) = (key for key in keys(plan, "7", system) if key.startswith("run"))
+        return lasting(plan.jobs[key].config.model_dump(mode="json"))
+
+    plan = plan_of("7", scale=scale)
+    widest = settings("max/min")
+    assert (widest["pairs.factuality_per_prompt"], widest["pairs.min_fact_gap"]) == (1, 0.0)
+    others = ("every pair with a gap of 0.2", "one weighted reward")
+    differ = [{name: value for name, value in settings(each).items() if widest[name] != value} for each in others]
+    assert differ == [{"pairs.factuality_per_prompt": None, "pairs.min_fact_gap": 0.2}, {"pairs.kinds": ["weighted"]}]
+    assert widest["pairs.fact_weight"] == 5
+    assert keys(plan_of("3"), "3", "SFT + DPO^flame") & keys(plan_of("7"), "7", "max/min")
+
+
+def test_the_note_on_table_7_says_what_its_pairs_have_beside_the_papers():
+    pairs = load(JOBS / "cpu" / "dpo-flame.yaml").pairs
+    assert (pairs.recall_at, pairs.count_relevant, pairs.max_judge_gap, pairs.min_judge_gap) == (3, True, None, 1.0)
+    (note,) = SCALES["cpu"].notes["7"]
+    assert all(words in note for words in ("F@3", "not by precision", "no pair of facts is dropped", "a gap of 1"))
+
+
+def test_the_small_model_classifies_no_sentences_and_the_table_says_why():
+    cells = [cell for cell in plan_of(scale="cpu").add(TABLES["6-dpo"]).cells if cell.system == of.BY_SENTENCE]
+    assert cells and all("recall 0.0 %" in cell.lacks and not cell.keys for cell in cells)
+    assert any(step.config.factuality.sentences == "fact_based" for step in steps(plan_of("6-dpo")))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_pilots_examples_passages_and_answer_have_the_room_that_its_evaluation_has(scale):
+    tuned = [step.config for step in steps(plan_of("1", scale=scale)) if step.command == "sft"]
+    asked = load(JOBS / scale / "pilot-few-shot.yaml").suites
+    assert {config.model.max_length for config in tuned} == {asked.max_length} == {4096}
 
 
 def test_a_step_comes_after_the_one_whose_model_it_starts_from():
