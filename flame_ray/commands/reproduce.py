@@ -240,7 +240,7 @@ def stand_ins(plan: Plan, scale: Scale) -> dict[str, str]:
 def write_tables(
     filled: Sequence[FilledTable], scale: Scale, stand_ins: Mapping[str, str], out: Path, console: Console
 ) -> None:
-    """Writes and prints the tables, and draws figure 1 if it is among them. `stand_ins`: by suite, what is asked in its place."""
+    """Writes and prints the tables, and draws figure 1 if it is among them. `stand_ins`: what is asked in place of a suite."""
     for each in filled:
         text = markdown(each, [*_notes(each, stand_ins), *scale.notes.get(each.table.name, ())])
         write_file(out / f"{each.table.name}.md", text.encode(), "--out")

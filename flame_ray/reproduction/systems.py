@@ -71,9 +71,9 @@ SCALES = {
         },
         {
             "7": (
-                "At this scale the pairs of all rows have the filters of dpo.yaml, beside their own: facts are ranked by F@3 of "
-                "those that answer the question, and not by precision; the judge's scores are log-odds, so that no pair of "
-                "facts is dropped for a gap in them; and a pair that the judge orders, alone or weighted, needs a gap of 1.",
+                "At this scale the pairs of all rows also have the settings of dpo.yaml: facts are ranked by F@3 of those that "
+                "answer the question, and not by precision; the judge's scores are log-odds, so that no pair of facts is "
+                "dropped for a gap in them; and a pair that the judge orders, alone or weighted, needs a gap of 1.",
             ),
         },
     ),
