@@ -156,7 +156,7 @@ def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[
     samples = run_harness(suite, context.stages, tokenizer, context.config.suites.max_length)
     missing = {MALFORMED: suite.malformed} if suite.malformed else {}
     result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing)
-    return result, list(sample_rows(samples))
+    return result, list(sample_rows(suite, samples))
 
 
 def _answered(suite: Suite, stages: EvaluationStages) -> list[Answered]:
