@@ -11,7 +11,7 @@ from flame_ray.errors import Interrupted
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.sft_journal import SftJournal
 from flame_ray.report.progress import Screen
-from flame_ray.sft import Mixture, SftStages, SftTraining, run_sft
+from flame_ray.sft import Mixture, SftStages, SftTraining, Shown, run_sft
 from flame_ray.storage.filesystem import Storage
 from tests.builders import make_demonstration, make_group, make_prompt, make_response, make_training_report
 
@@ -39,6 +39,7 @@ class Work:
 
     def elicit(self, prompts_P, seeds_D):
         assert len(seeds_D) == len(SEEDS)
+        self.shown(Shown(len(prompts_P), 2 * len(prompts_P), 0, examples_left_out=len(prompts_P), passages_left_out=0))
         for prompt in prompts_P:
             self.unit(f"elicit {prompt.id}")
             yield make_group(make_response(f"own {prompt.id}", prompt=prompt.id), prompt=prompt)
@@ -57,6 +58,7 @@ def process(tmp_path, metrics, work, trained=False):
     """One process of the run; returns its report."""
     run = RunFolder(Storage(tmp_path / "mine"))
     journal = SftJournal(run, "mine", Screen(Console(file=io.StringIO())), metrics, trained)
+    work.shown = journal.note_shown
     with journal.recorded():
         report = run_sft(journal.wrap(work.stages()), SEEDS, Mixture("elicited", "human"))
     journal.complete(report, {"repeated": 2})
@@ -72,7 +74,8 @@ def test_the_summary_says_what_was_learned_and_how_the_loss_fell(tmp_path, metri
     found = summary(tmp_path)
     assert (found["run_id"], found["status"], found["model"]) == ("mine", "complete", "runs/mine/model")
     assert found["seeds"] == {"instructions": 6, "fact_based": 3}
-    assert found["elicited"] == {"instructions": 3, "answers": 3, "left_out": {}}
+    shown = {"prompts": 3, "examples": 6, "passages": 0, "examples_left_out": 3, "passages_left_out": 0}
+    assert found["elicited"] == {"instructions": 3, "answers": 3, "left_out": {}, "shown": shown}
     assert found["examples"] == {"by_source": {"seeds": 3, "elicited": 3}, "tokens_by_source": {"seeds": 9, "elicited": 6}}
     assert found["left_out"] == {"repeated": 2, "too long": 1}
     assert found["training"] == {"loss": 0.5, "steps": 4, "examples": 1, "tokens": 9, "loss_by_step": []}
@@ -88,6 +91,7 @@ def test_a_process_that_goes_on_repeats_nothing_that_is_stored_and_learns_the_sa
         process(tmp_path, metrics, first)
     assert summary(tmp_path)["status"] == "failed" and "dead" in summary(tmp_path)["error"]
     report = process(tmp_path, metrics, second, trained="train" in first.done)
+    assert summary(tmp_path)["elicited"] == summary(tmp_path / "whole")["elicited"]
     lost = len([each for each in first.done if each.startswith("elicit")]) if unit.startswith("elicit") else 0
     assert len(first.done) + len(second.done) - lost == len(DONE)  # groups that wait for their shard are asked again
     assert report == expected
