@@ -238,6 +238,8 @@ def test_the_notes_on_methods_say_what_its_job_files_set():
     weights = [load_config(JOBS_FOLDER / scale / "methods.yaml").learner.nll_weight for scale in ("cpu", "paper")]
     notes = " ".join(TABLES["methods"].notes)
     assert weights == [1, 0] and "1 at the small scale, 0 at the paper's" in notes
+    balances = [load_config(JOBS_FOLDER / scale / "methods.yaml").pairs.balance for scale in ("cpu", "paper")]
+    assert balances == ["prompts", "kinds"] and "count both kinds of pair alike at the paper's scale" in notes
     assert "Neither relevance nor the judge has a part" in notes and "same prompts and rewards" not in TABLES["methods"].title
 
 
