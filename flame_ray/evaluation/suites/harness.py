@@ -29,7 +29,7 @@ GSM8K = "test.jsonl is in github.com/openai/grade-school-math (MIT)"
 RESULT = "####"
 LETTERS = "ABCD"
 PLACES = {letter: at for at, letter in enumerate(LETTERS)} | {str(at): at for at in range(len(LETTERS))}
-# By lm-eval's filter. strict: the answer is in the form of the demonstrations; flexible: the last number of the answer is right.
+# Figures by lm-eval's filter. strict: the answer has the form of the demonstrations; flexible: its last number is right.
 FILTERS = {"strict-match": "exact_match_strict", "flexible-extract": "exact_match_flexible"}
 SHARES = {"mc1", "accuracy", *FILTERS.values()}  # figures whose values are 0 and 1
 MOST_MALFORMED = 0.1  # of a file's rows: more are an error, fewer are left out and counted

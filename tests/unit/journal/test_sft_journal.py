@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from flame_ray.errors import Interrupted
+from flame_ray.journal import shards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.sft_journal import SftJournal
 from flame_ray.report.progress import Screen
@@ -91,13 +92,21 @@ def test_a_process_that_goes_on_repeats_nothing_that_is_stored_and_learns_the_sa
         process(tmp_path, metrics, first)
     assert summary(tmp_path)["status"] == "failed" and "dead" in summary(tmp_path)["error"]
     report = process(tmp_path, metrics, second, trained="train" in first.done)
-    assert summary(tmp_path)["elicited"] == summary(tmp_path / "whole")["elicited"]
     lost = len([each for each in first.done if each.startswith("elicit")]) if unit.startswith("elicit") else 0
     assert len(first.done) + len(second.done) - lost == len(DONE)  # groups that wait for their shard are asked again
     assert report == expected
     if "train" in second.done:
         assert second.learned == whole.learned
     assert summary(tmp_path)["status"] == "complete"
+
+
+def test_what_the_first_process_showed_stays_though_the_next_one_asks_with_fewer_prompts(tmp_path, metrics, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_RECORDS", 1)
+    with pytest.raises(RuntimeError):
+        process(tmp_path, metrics, Work(dies_before="elicit p4"))
+    second = Work()
+    process(tmp_path, metrics, second)
+    assert second.done[0] == "elicit p4" and summary(tmp_path)["elicited"]["shown"]["prompts"] == 3
 
 
 def test_a_process_that_died_before_it_stored_the_report_asks_the_learner_for_it(tmp_path, metrics):

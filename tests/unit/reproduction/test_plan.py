@@ -7,6 +7,7 @@ import pytest
 
 from flame_ray.config.load import lasting, load_config
 from flame_ray.reproduction import systems as of
+from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
@@ -14,6 +15,7 @@ from flame_ray.reproduction.tables import TABLES
 JOBS = Path(__file__).parents[3] / "jobs"
 
 
+NO_SUCH_STEP = {("run", "SFT^flame"), ("sft", "7B PT"), ("sft", "7B PT + RAG")}
 load = cache(load_config)
 
 
@@ -182,7 +184,7 @@ def test_the_mixture_of_table_6_learns_both_answers_to_every_seed():
 @pytest.mark.parametrize("table", TABLES)
 def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
     for cell in plan_of().add(TABLES[table]).cells:
-        has_no_such_step = (cell.measure.source, cell.system) == ("run", "SFT^flame")
+        has_no_such_step = (cell.measure.source, cell.system) in NO_SUCH_STEP
         assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + has_no_such_step == 1, cell
 
 
@@ -241,6 +243,31 @@ def test_systems_are_compared_by_evaluations_that_the_table_has_anyway():
     wins = {(each.first, each.second) for each in planned.contrasts if each.measure.figure == "win_rate"}
     over_baseline = {pair for pair in wins if "SFT + DPO" in pair}
     assert ("SFT^flame", "SFT") in wins and not over_baseline  # those have it in their win rate
+
+
+@pytest.mark.parametrize(
+    ("table", "pair", "measure"),
+    [
+        ("1", ("7B SFT on RAG", "7B SFT on PT"), "biography.fs"),
+        ("1", ("7B DPO, RAG over PT", "7B DPO, FS ranks own samples"), "biography.fs"),
+        ("2", ("SFT", "PT"), "biography.fs"),
+        ("4", ("SFT + DPO^flame", "SFT + DPO"), "truthfulqa.bleu"),
+        ("5", ("SFT + DPO^flame", "SFT + DPO"), "mc2"),
+        ("6-sft", ("SFT, by instruction", "SFT, mixed without classes"), "win over SFT"),
+        ("6-dpo", ("DPO^flame, by instruction", "DPO^flame, no classes"), "biography.fs"),
+        ("7", ("max/min", "every pair with a gap of 0.2"), "win over SFT + DPO"),
+        ("7", ("max/min", "one weighted reward"), "biography.fs"),
+        ("9", ("SFT^flame + DPO^flame", "SFT + DPO"), "mmlu"),
+    ],
+)
+def test_a_table_compares_the_rows_that_the_paper_draws_its_conclusions_from(table, pair, measure):
+    (found,) = (
+        each
+        for each in plan_of(seeds=2).add(TABLES[table]).contrasts
+        if (each.first, each.second, each.measure.name) == (*pair, measure)
+    )
+    assert len(set(found.keys)) == 2
+    assert all(measure in PAPER[system] for system in pair)  # so that the direction is told
 
 
 def test_systems_are_compared_seed_by_seed():
