@@ -72,6 +72,7 @@ LESS = {
 SEEDS = {name: SFT[name] for name in ("sft.sources", "sft.elicit.shots", "sft.elicit.similarity")}
 OF_FILE = {
     "few-shot.yaml": SEEDS,
+    "few-shot-retrieval.yaml": SEEDS,
     "pilot-few-shot.yaml": SEEDS,
     "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
     "train-checker.yaml": {

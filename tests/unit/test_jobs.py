@@ -13,6 +13,7 @@ from flame_ray.config.base import EngineWorkers
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.plan import Plan, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
@@ -25,6 +26,15 @@ PLAIN_JOBS = [path for path in JOBS if path.parent == JOBS_FOLDER]
 SCALED_JOBS = [path for path in JOBS if path.parent != JOBS_FOLDER]
 PAPER_JOBS = [path for path in SCALED_JOBS if path.parent.name == "paper"]
 PAPER_RUNS = [JOBS_FOLDER / "paper" / name for name in ("dpo-fact.yaml", "dpo-flame.yaml", "dpo.yaml")]
+
+# Systems that `flame-ray reproduce` makes by a job and settings, and a person by one job alone.
+ALONE = {
+    "sft-fact.yaml": (of.SFT_FACT.steps[-1].job, of.SFT_FACT.steps[-1].settings),
+    "sft-flame.yaml": (of.SFT_FLAME.steps[-1].job, of.SFT_FLAME.steps[-1].settings),
+    "flame-dpo.yaml": (of.FLAME_DPO.steps[-1].job, of.FLAME_DPO.steps[-1].settings),
+    "flame-dpo-flame.yaml": (of.FLAME_DPO_FLAME.steps[-1].job, of.FLAME_DPO_FLAME.steps[-1].settings),
+    "few-shot-retrieval.yaml": ("few-shot.yaml", of.PILOT_RAG.evaluated.settings),
+}
 
 
 def nodes(selector: str) -> dict:
@@ -142,7 +152,18 @@ def test_a_job_of_a_scale_is_called_after_its_file_and_builds_on_the_scales_base
 def test_a_scale_has_the_job_of_every_step_and_evaluation(scale):
     systems = [system for table in TABLES.values() for system in table.rows if system.name not in SCALES[scale].lacks]
     jobs = {step.job for system in systems for step in system.steps} | {system.evaluated.job for system in systems}
-    assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml"}
+    assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml", *ALONE}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", ALONE)
+def test_a_job_by_itself_makes_or_evaluates_what_a_row_of_the_tables_has(scale, name):
+    job, settings = ALONE[name]
+    alone, row = load_config(JOBS_FOLDER / scale / name), load_config(JOBS_FOLDER / scale / job, settings)
+    starts = {"policy"} if name.startswith("flame-") else set()  # from a model that the command names
+    differs = {"run": {"name"}, "model": starts}
+    assert alone.model_dump(exclude=differs) == row.model_dump(exclude=differs)
+    assert not starts or f'jobs/{scale}/{name} --set "model.policy=' in lines(JOBS_FOLDER / scale / name)[0]
 
 
 def test_the_steps_of_the_papers_scale_fit_one_node_and_each_model_that_they_ask_has_a_gpu():
