@@ -60,6 +60,17 @@ class Elicited:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What the few-shot prompts of an elicitation show, in sum, and what they had no room for."""
+
+    prompts: int
+    examples: int
+    passages: int
+    examples_left_out: int
+    passages_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class SftReport:
     """The results of a supervised fine-tuning. `fact_based` of the `seeds` need facts; None: nobody asked.
 

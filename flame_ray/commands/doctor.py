@@ -24,7 +24,14 @@ from flame_ray.doctor.capacity import (
     check_weights,
 )
 from flame_ray.doctor.checks import Check, Level, Site, refused
-from flame_ray.doctor.data import find_corpus, find_demonstrations, find_given_pairs, find_prompts, longest_prompt
+from flame_ray.doctor.data import (
+    find_corpus,
+    find_demonstrations,
+    find_given_pairs,
+    find_prompts,
+    longest_demonstration,
+    longest_prompt,
+)
 from flame_ray.doctor.disks import find_room
 from flame_ray.doctor.estimate import Plan, estimate
 from flame_ray.doctor.models import ModelShape, find_model
@@ -80,7 +87,7 @@ def _examine_run(config: Config, shapes: dict[str, ModelShape | None], site: Sit
 def _examine_sft(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:
     """Of `flame-ray sft`, whose roles come one after another."""
     once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
-    plan_of, names = _planner(shapes, 0, None), sft_roles(config)
+    plan_of, names = _planner(shapes, 0, *(longest_demonstration(config) or ())), sft_roles(config)
     needs: list[Check] = []
     for name in names:
         alone = partial(_of_role, plan_of, name) if plan_of else None
@@ -165,12 +172,14 @@ def _check_files(setting: str, names: Collection[str], read: Callable[[str], obj
     return Check(Level.OK, setting, "files that can be read", ", ".join(names) or "none")
 
 
-def _planner(shapes: dict[str, ModelShape | None], corpus_bytes: int, longest: int | None) -> PlanOf | None:
+def _planner(
+    shapes: dict[str, ModelShape | None], corpus_bytes: int, prompt: int | None = None, answer: int | None = None
+) -> PlanOf | None:
     """Estimates the plan of any settings. None if the policy's or the judge's shape is not known."""
     policy, judge = shapes["policy"], shapes["judge"]
     if policy is None or judge is None:
         return None
-    return lambda config: estimate(config, policy, judge, corpus_bytes, shapes["verifier"], longest)
+    return lambda config: estimate(config, policy, judge, corpus_bytes, shapes["verifier"], prompt, answer)
 
 
 def _check_memory(config: Config, plan_of: PlanOf | None, site: Site) -> list[Check]:

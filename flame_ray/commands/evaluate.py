@@ -165,7 +165,7 @@ def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[
     missing = {MALFORMED: suite.malformed} if suite.malformed else {}
     noted = {CUT: cut} if cut else {}
     result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing, noted)
-    return result, list(sample_rows(samples))
+    return result, list(sample_rows(suite, samples))
 
 
 def _answered(suite: Suite, stages: EvaluationStages) -> list[Answered]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from flame_ray.commands.evaluate_stages import EvaluationStages
+from flame_ray.commands.evaluate_stages import EvaluationStages, digest
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.errors import ConfigError
 from flame_ray.evaluation.suites.harness import HarnessSuite, HarnessTask, Sample
@@ -127,14 +127,16 @@ def make_model(stages: EvaluationStages, tokenizer: Any, max_length: int) -> Any
     return SamplersModel()
 
 
-def sample_rows(samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
-    """The lines of answers.jsonl."""
+def sample_rows(suite: HarnessSuite, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
+    """The lines of answers.jsonl. Samples of one question by the same task have one id."""
     for each in samples:
         yield {
+            "id": f"{each.task}/{digest(dict(each.doc))}",
             "task": each.task,
             "filter": each.filter,
             "question": each.doc["question"],
             "doc": dict(each.doc),
             "responses": list(each.responses),
             **each.metrics,
+            "values": dict(suite.values(each)),
         }

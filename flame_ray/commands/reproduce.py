@@ -22,6 +22,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
+from flame_ray.evaluation.suites.alpaca import QUESTIONS
 from flame_ray.evaluation.suites.data import data_path
 from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.plot import dots, svg
@@ -35,6 +36,11 @@ from flame_ray.storage.atomic import write_file
 AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
 AFTER_FAILURE = "correct what each says, and give the same command again: what is done is kept"
 FIGURE = "figure-1"
+BUILT_IN = {
+    "alpaca-eval": "the built-in set of questions (`suites.alpaca=questions`)",
+    "alpaca-fact": "the part that needs facts of the built-in set of questions (`suites.alpaca=questions`)",
+}
+BY_SCORE = ", where the judge's scores and no comparison decide which answer wins,"
 LABELLED = "python tests/benchmarks/convert.py factscore makes it of FActScore's labelled answers"
 Train = Callable[[Config, Console, str | None], Any]  # settings, where to print, and the id of the run to resume
 
@@ -92,7 +98,7 @@ def reproduce(
         return found_in(store, plan, key, reasons)
 
     filled = [fill(each, find, store.values) for each in planned]
-    write_tables(filled, scale, request.out, tables)
+    write_tables(filled, scale, stand_ins(plan, scale), request.out, tables)
     if not request.only_print:
         raise_failures(failed, absent, filled)
     return filled
@@ -221,10 +227,22 @@ def found_in(store: Store, plan: Plan, key: str, absent: Mapping[str, str]) -> F
     return next((each for each in needed if isinstance(each, str) and each != NOT_DONE), NOT_DONE)
 
 
-def write_tables(filled: Sequence[FilledTable], scale: Scale, out: Path, console: Console) -> None:
-    """Writes and prints the tables, and draws figure 1 if it is among them."""
+def stand_ins(plan: Plan, scale: Scale) -> dict[str, str]:
+    """What is asked in place of a suite of the paper, by its name: another suite, or questions of ours."""
+    found = {suite: f"`{other}`" for suite, other in scale.stand_ins.items()}
+    for job in plan.jobs.values():
+        if isinstance(job, PlannedEvaluation) and job.suite in BUILT_IN and job.config.suites.alpaca == QUESTIONS:
+            by_score = job.suite == "alpaca-eval" and job.config.suites.compare == "score"
+            found[job.suite] = BUILT_IN[job.suite] + (BY_SCORE if by_score else "")
+    return found
+
+
+def write_tables(
+    filled: Sequence[FilledTable], scale: Scale, stand_ins: Mapping[str, str], out: Path, console: Console
+) -> None:
+    """Writes and prints the tables, and draws figure 1 if it is among them. `stand_ins`: what is asked in place of a suite."""
     for each in filled:
-        text = markdown(each, list(_stand_ins(each, scale)))
+        text = markdown(each, [*_notes(each, stand_ins), *scale.notes.get(each.table.name, ())])
         write_file(out / f"{each.table.name}.md", text.encode(), "--out")
         write_file(out / f"{each.table.name}.csv", csv_text([each]).encode(), "--out")
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -234,10 +252,10 @@ def write_tables(filled: Sequence[FilledTable], scale: Scale, out: Path, console
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _stand_ins(filled: FilledTable, scale: Scale) -> Iterator[str]:
+def _notes(filled: FilledTable, stand_ins: Mapping[str, str]) -> Iterator[str]:
     for asked in dict.fromkeys(measure.source for measure in filled.table.measures):
-        if asked in scale.stand_ins:
-            stand_in = f"At this scale `{scale.stand_ins[asked]}` stands in for `{asked}`"
+        if asked in stand_ins:
+            stand_in = f"At this scale {stand_ins[asked]} stands in for `{asked}`"
             yield f"{stand_in}: our figures and the paper's are of different questions."
 
 

@@ -86,7 +86,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
         trackers = stack.enter_context(tracking(config, folder, name))
         journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
         cache = classification_cache(inputs.judge.identity(config.judge_variables))
-        watched = journal.advance, journal.stepped
+        watched = journal.advance, journal.stepped, journal.note_shown
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, *watched)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))

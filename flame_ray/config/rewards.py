@@ -166,7 +166,8 @@ class PairsConfig(Settings):
     """
     balance: Literal["prompts", "kinds"] = "prompts"
     """What counts alike in the loss, however many pairs it gave. prompts: each prompt; kinds: each kind of pair, and in a kind
-    each of its prompts (paper: both kinds are drawn alike often).
+    each of its prompts (paper: both kinds are drawn alike often). The losses nll and grpo, which compare no pairs, do not
+    read it: there each prompt counts once.
     """
     kinds: Annotated[tuple[Literal["instruction", "factuality", "weighted"], ...], Field(min_length=1)] = (
         "instruction",

@@ -13,7 +13,7 @@ from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import PooledModel, Stepped
 from flame_ray.controller.workers import Scope, start_judge, start_learner, start_samplers
 from flame_ray.elicitation.few_shot import STOP, FewShot
-from flame_ray.elicitation.prompts import PromptMaker, as_prompt
+from flame_ray.elicitation.prompts import PromptMaker, as_prompt, count_shown
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel
 from flame_ray.errors import Interrupted
@@ -26,7 +26,7 @@ from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.sft import Demonstration, SftStages, SftTraining
+from flame_ray.sft import Demonstration, SftStages, SftTraining, Shown
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Group, Prompt
@@ -39,6 +39,7 @@ class SftClusterStages(ExitStack):
     """Binds the stages to actors. As a context it ends the learner, which trains and then saves.
 
     `judge`: the model that is asked which seeds need facts; `classified` keeps its answers. `storage`: the run's folder.
+    `shown` is called with what few-shot prompts show, before any is answered.
     """
 
     config: Config
@@ -49,6 +50,7 @@ class SftClusterStages(ExitStack):
     storage: Storage
     advance: Advance = field(default=lambda done, total: None)
     stepped: Stepped = field(default=lambda round, report: None)
+    shown: Callable[[Shown], None] = field(default=lambda shown: None)
     _learner: DurableLearner | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class SftClusterStages(ExitStack):
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
         shown = self.few_shots(prompts_P, seeds_D)
+        self.shown(count_shown(shown.values()))
         by_id = {prompt.id: prompt for prompt in prompts_P}
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]

@@ -6,6 +6,7 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
 from flame_ray.doctor.models import at_hand
+from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import prompt_lengths
 from flame_ray.errors import DataError, ModelError
 from flame_ray.prompts.demonstrations import BUILT_IN as SEEDS
@@ -63,6 +64,23 @@ def find_demonstrations(config: Config) -> Check:
     return Check(
         Level.OK, "demonstrations", f"answers to learn from in {', '.join(sources)}", f"{len(found.demonstrations)}{left_out}"
     )
+
+
+def longest_demonstration(config: Config) -> tuple[int, int] | None:
+    """Of `flame-ray sft`, the tokens of the longest instruction, and of the longest answer, also of the model's own.
+
+    None where that cannot be known.
+    """
+    policy = at_hand(config.model.policy, config.model)
+    if policy is None or any(_is_remote(source.source, (SEEDS,)) for source in config.sft.sources):
+        return None
+    try:
+        found, chat = load_demonstrations(config.sft.sources).demonstrations, ChatTokenizer(policy, config.model)
+    except (DataError, ModelError):
+        return None
+    own = config.sft.elicit.max_tokens if config.sft.elicits else 0
+    prompt = max(len(chat.prompt(each.prompt.text)) for each in found)
+    return prompt, max(own, *(len(chat.answer(each.answer)) for each in found))
 
 
 def find_given_pairs(config: Config) -> list[Check]:

@@ -85,10 +85,12 @@ def estimate(
     corpus_bytes: int = 0,
     verifier: ModelShape | None = None,
     longest_prompt: int | None = None,
+    longest_answer: int | None = None,
 ) -> Plan:
     """What every role takes and what the job writes. If `verifier` is None, verifiers serve the policy's model.
 
     `longest_prompt` [tokens]: None if it is not known, so that the learner's sequences may have `model.max_length` tokens.
+    `longest_answer` [tokens], of what the learner trains on: None: `rollout.max_tokens`.
     """
     models = (config.factuality.checker == "small") * SMALL_CHECKER
     needs = (
@@ -102,7 +104,7 @@ def estimate(
         ),
         _engine_need("judge", config.judge, judge, config),
         *([_engine_need("verifier", config.verifier, verifier or policy, config)] if config.factuality.asks_verifier else []),
-        _learner_need(config, policy, longest_prompt),
+        _learner_need(config, policy, longest_prompt, longest_answer or config.rollout.max_tokens),
     )
     return Plan(needs, policy.parameters * BYTES[config.learner.dtype], checkpoint_bytes(config, policy))
 
@@ -142,9 +144,8 @@ def kv_bytes(shape: ModelShape, e: int) -> int:
     return 2 * shape.layers * shape.kv_heads * shape.head_size * e
 
 
-def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None) -> Need:
-    learner, response = config.learner, config.rollout.max_tokens
-    most = config.model.max_length
+def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None, response: int) -> Need:
+    learner, most = config.learner, config.model.max_length
     length = most if longest_prompt is None else min(most, round(MARGIN * (longest_prompt + response)))
     device, host = learner_memory(shape, learner, length, response)
     return Need("learner", learner.workers, learner.gpus, device, host)

@@ -15,11 +15,13 @@ STOP = (f"\n{INSTRUCTION}", f"\n{PASSAGE}")  # an answer ends where the next exa
 
 @dataclass(frozen=True, slots=True)
 class FewShot:
-    """A prompt, and how many examples and passages it shows."""
+    """A prompt, how many examples and passages it shows, and how many it has no room for."""
 
     text: str
     shots: int
     passages: int
+    shots_left_out: int = 0
+    passages_left_out: int = 0
 
 
 def few_shot_prompt(instruction: str, nearest: Sequence[Demonstration], passages_K: Sequence[Passage] = ()) -> str:
@@ -63,7 +65,7 @@ def fitted_prompt(
     for shots, passages in tries:
         text = few_shot_prompt(instruction, nearest[:shots], passages_K[:passages])
         if length(text) <= limit:
-            return FewShot(text, shots, passages)
+            return FewShot(text, shots, passages, len(nearest) - shots, len(passages_K) - passages)
     return None
 
 

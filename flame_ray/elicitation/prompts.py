@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.names import model_content, model_contents
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
-from flame_ray.sft import Demonstration
+from flame_ray.sft import Demonstration, Shown
 from flame_ray.types import Passage, Prompt
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,11 @@ class PromptMaker:
         shown = {
             prompt.id: self._few_shot(prompt, passages_K) for prompt, passages_K in zip(prompts_P, passages_PK, strict=True)
         }
-        shots = self._elicit.shots
+        shots, passages = self._elicit.shots, self._elicit.passages
         if fewer := sum(each is None or each.shots < shots for each in shown.values()):
-            found = f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {shots} examples"
-            log.warning("%s: raise model.max_length (for an evaluation, suites.max_length), or lower sft.elicit.shots", found)
+            _warn(f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {shots} examples", "shots")
+        if fewer := sum(each is None or each.passages_left_out > 0 for each in shown.values()) if passages else 0:
+            _warn(f"{fewer} of {len(shown)} few-shot prompts have room for fewer than {passages} passages", "passages")
         return shown
 
     def made_by(self) -> dict[str, Any]:
@@ -93,6 +94,10 @@ class PromptMaker:
         return Evidence(retriever, max(self._factuality.retrieve, keep), keep, "prompt", reranker)
 
 
+def _warn(found: str, setting: str) -> None:
+    log.warning("%s: raise model.max_length (for an evaluation, suites.max_length), or lower sft.elicit.%s", found, setting)
+
+
 def check_sources(config: Config) -> None:
     """Raises ModelError or DataError if the embedder or the corpus that prompts are made with is not there."""
     elicit, factuality = config.sft.elicit, config.factuality
@@ -105,6 +110,18 @@ def check_sources(config: Config) -> None:
 def shown_pool(seeds_D: Sequence[Demonstration]) -> list[Demonstration]:
     """What may be shown: one answer to each instruction, unless a heading of the prompt stands in it."""
     return distinct([each for each in seeds_D if can_be_shown(each)])
+
+
+def count_shown(few_shots_P: Iterable[FewShot | None]) -> Shown:
+    """What the prompts show, and what they have no room for. An instruction that is too long has no prompt."""
+    made_P = [each for each in few_shots_P if each is not None]
+    return Shown(
+        len(made_P),
+        sum(each.shots for each in made_P),
+        sum(each.passages for each in made_P),
+        sum(each.shots_left_out for each in made_P),
+        sum(each.passages_left_out for each in made_P),
+    )
 
 
 def as_prompt(prompt: Prompt, few_shot: FewShot) -> Prompt:

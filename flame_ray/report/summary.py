@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.config import Config
-from flame_ray.sft import SftReport
+from flame_ray.sft import SftReport, Shown
 from flame_ray.shown import printable
 from flame_ray.types import (
     FACTUALITY,
@@ -66,13 +66,16 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     return summary | {"timings": timings, "weight_version": report.weight_version}
 
 
-def sft_summary(report: SftReport, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """summary.json of a supervised fine-tuning, beside how it ended. `left_out`: of the sources, by reason."""
+def sft_summary(report: SftReport, left_out: Mapping[str, int], shown: Shown | None = None) -> dict[str, Any]:
+    """summary.json of a supervised fine-tuning, beside how it ended. `left_out`: of the sources, by reason.
+
+    `shown`: what the model was shown when it answered itself; None if it did not.
+    """
     training = report.training
     return {
         "model": report.model,
         "seeds": {"instructions": report.seeds, "fact_based": report.fact_based},
-        "elicited": asdict(report.elicited),
+        "elicited": asdict(report.elicited) | ({"shown": asdict(shown)} if shown else {}),
         "examples": {"by_source": training.by_source, "tokens_by_source": training.tokens_by_source},
         "left_out": {**left_out, "too long": training.too_long},
         "training": {

@@ -99,14 +99,14 @@ class Store:
     def values(self, key: str, figure: str) -> ByPrompt | None:
         """By prompt id, what a figure of an evaluation is the mean of; None if the evaluation is not there.
 
-        Answers of lm-eval's tasks have no such values.
+        An earlier version gave lm-eval's answers no values.
         """
         answers = self._written(key, ANSWERS)
         if answers is None:
             return None
         rows = [row.columns for row in read_jsonl(answers)]
-        found = {row["id"]: row["values"].get(figure) for row in rows if "values" in row}
-        return {prompt: value for prompt, value in found.items() if value is not None}
+        found = ((row["id"], row["values"].get(figure)) for row in rows if "values" in row)
+        return {prompt: value for prompt, value in found if value is not None}
 
     def fail(self, key: str, reason: str) -> None:
         write_file(self._failed(key), reason.encode(), "--store")

@@ -64,7 +64,10 @@ def _length(suite: str) -> Measure:
 
 
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
+ABSTENTIONS = Measure("biography.abstentions", "biography", "abstentions", 100)
+FACTS_AND_LENGTH = (*BIOGRAPHY, ABSTENTIONS, _length("biography"))  # precision beside what shows that it was not bought
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
+NO_ROOM = Measure("without room", "sft", "elicited.shown.examples_left_out+passages_left_out", digits=0)
 JUDGE_SCORE = Measure("judge's score", "alpaca-eval", "judge_score", against_baseline=True, digits=2)
 STEPS = Measure("steps", "run", "rounds.-1.training.steps", digits=0)
 SECONDS = Measure("seconds of training", "run", "rounds.-1.training.seconds", digits=0)
@@ -87,6 +90,13 @@ TRAINED = (
     (of.FLAME_DPO_FLAME, of.FLAME_DPO),
     (of.FLAME_DPO_FLAME, of.DPO),
 )
+PILOT = (
+    (of.PILOT_RAG, of.PILOT_PT),
+    (of.PILOT_SFT_PT, of.PILOT_PT),
+    (of.PILOT_SFT_RAG, of.PILOT_SFT_PT),
+    (of.PILOT_DPO_FS, of.PILOT_SFT_PT),
+    (of.PILOT_DPO_RAG, of.PILOT_DPO_FS),
+)
 OWN_SAMPLES = (
     "Rows share their SFT model and its evaluations. Each samples and scores its own responses; verdicts of models are kept."
 )
@@ -99,8 +109,13 @@ TABLES: Mapping[str, Table] = {
             "1",
             "Pilot on biographies",
             (of.PILOT_PT, of.PILOT_RAG, of.PILOT_SFT_PT, of.PILOT_SFT_RAG, of.PILOT_DPO_FS, of.PILOT_DPO_RAG),
-            BIOGRAPHY,
-            notes=("DPO starts from SFT on PT.",),
+            (*BIOGRAPHY, NO_ROOM),
+            notes=(
+                "DPO starts from SFT on PT.",
+                "Without room: how many examples and passages, in sum, had no room in the prompts by which the last "
+                "fine-tuning asked the model for its own answers.",
+            ),
+            contrasts=PILOT,
         ),
         Table(
             "2",
@@ -108,7 +123,7 @@ TABLES: Mapping[str, Table] = {
             (of.PT, of.SFT, of.SFT_FACT, of.SFT_FLAME),
             (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.SFT,
-            contrasts=((of.SFT_FACT, of.SFT), FINE_TUNED),
+            contrasts=((of.SFT, of.PT), (of.SFT_FACT, of.SFT), FINE_TUNED),
         ),
         Table(
             "3",
@@ -127,29 +142,40 @@ TABLES: Mapping[str, Table] = {
                 Measure("truthfulqa.rouge", "truthfulqa", "rouge1_diff", digits=2),
             ),
             notes=("ROUGE is ROUGE-1.",),
+            contrasts=(FINE_TUNED, *TRAINED),
         ),
         Table(
             "5",
             "TruthfulQA, multiple choice",
             MODELS,
             tuple(Measure(name, "truthfulqa-mc", name, 100) for name in ("mc1", "mc2", "mc3")),
+            contrasts=(FINE_TUNED, *TRAINED),
         ),
-        Table("6-sft", "Classification: SFT", (of.SFT_MIXED, of.SFT_CLASSIFIED), (_win(of.SFT), BIOGRAPHY[0]), of.SFT),
+        Table(
+            "6-sft",
+            "Classification: SFT",
+            (of.SFT_MIXED, of.SFT_CLASSIFIED),
+            (_win(of.SFT), *FACTS_AND_LENGTH),
+            of.SFT,
+            contrasts=((of.SFT_CLASSIFIED, of.SFT_MIXED),),
+        ),
         Table(
             "6-dpo",
             "Classification: DPO",
             (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
-            (_win(of.DPO), BIOGRAPHY[0]),
+            (_win(of.DPO), *FACTS_AND_LENGTH),
             of.DPO,
             (OWN_SAMPLES,),
+            ((of.DPO_CLASSIFIED, of.DPO_UNCLASSIFIED), (of.DPO_SENTENCES, of.DPO_CLASSIFIED)),
         ),
         Table(
             "7",
             "Pair building",
             (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
-            (FACT_PAIRS, _win(of.DPO), BIOGRAPHY[0]),
+            (FACT_PAIRS, _win(of.DPO), *FACTS_AND_LENGTH),
             of.DPO,
             (SHARED_SAMPLES, "Fact pairs are those of prompts that need facts, whatever orders them."),
+            ((of.PAIRS_WIDEST, of.PAIRS_ALL), (of.PAIRS_WIDEST, of.PAIRS_WEIGHTED)),
         ),
         Table(
             "8",
@@ -164,6 +190,7 @@ TABLES: Mapping[str, Table] = {
             "Knowledge and arithmetic",
             (of.DPO, of.FLAME_DPO_FLAME),
             (Measure("mmlu", "mmlu", "accuracy", 100), Measure("gsm8k", "gsm8k", "exact_match_strict", 100)),
+            contrasts=((of.FLAME_DPO_FLAME, of.DPO),),
         ),
         Table(
             "10",
@@ -199,7 +226,7 @@ TABLES: Mapping[str, Table] = {
             "directions",
             "What each reward does",
             MODELS,
-            (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("biography"), _length("alpaca-eval")),
+            (_win(of.DPO), JUDGE_SCORE, *FACTS_AND_LENGTH, _length("alpaca-eval")),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED),
         ),
@@ -207,7 +234,7 @@ TABLES: Mapping[str, Table] = {
             "methods",
             "Other losses on the same prompts, samples and verdicts, at equal seconds",
             of.METHODS,
-            (_win(of.DPO), *BIOGRAPHY, _length("biography"), STEPS, SECONDS),
+            (_win(of.DPO), *FACTS_AND_LENGTH, _length("alpaca-eval"), STEPS, SECONDS),
             of.DPO,
             (
                 SHARED_SAMPLES,
@@ -217,6 +244,8 @@ TABLES: Mapping[str, Table] = {
                 "prompts that need facts give it examples.",
                 "DPO^flame, F-DPO and Mask-DPO also keep chosen answers likely, by the `learner.nll_weight` of dpo.yaml: "
                 "1 at the small scale, 0 at the paper's.",
+                "Rejection-sampling fine-tuning and GRPO count each prompt once: `pairs.balance`, by which the other losses "
+                "count both kinds of pair alike at the paper's scale, has no say in losses that compare no pairs.",
             ),
             tuple((method, of.METHODS[0]) for method in of.METHODS[1:]),
         ),

@@ -35,6 +35,7 @@ VERIFIER_WITHOUT_GPU = {
     "verifier.tensor_parallel": "1",
     "verifier.max_length": "1536",
 }
+SENTENCES_WITHOUT_GPU = {name: value for name, value in VERIFIER_WITHOUT_GPU.items() if name.startswith("verifier.")}
 SHORT = {"learner.batch_pairs": "2", "learner.micro_batch_pairs": "1", "learner.checkpoint_steps": "null"}
 RUN = SHORT | {
     "run.rounds": "1",
@@ -71,6 +72,7 @@ LESS = {
 SEEDS = {name: SFT[name] for name in ("sft.sources", "sft.elicit.shots", "sft.elicit.similarity")}
 OF_FILE = {
     "few-shot.yaml": SEEDS,
+    "few-shot-retrieval.yaml": SEEDS,
     "pilot-few-shot.yaml": SEEDS,
     "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
     "train-checker.yaml": {
@@ -107,6 +109,7 @@ def test_a_job_ends_well_with_less_of_everything(file, tmp_path):
     if file.parent.name == "paper":
         settings |= WITHOUT_GPU | ({"learner.steps": "2"} if command in ("run", "sft") else {})
         settings |= VERIFIER_WITHOUT_GPU if command == "agreement" else {}
+        settings |= SENTENCES_WITHOUT_GPU if file.name == "dpo-flame-sentences.yaml" else {}
     settings |= OF_FILE.get(file.name, {})
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     asked = [sys.executable, "-m", "flame_ray", command, *words, *words_of(settings)]

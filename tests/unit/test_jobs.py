@@ -1,15 +1,20 @@
 """Every job file loads, holds the settings that it always held, and opens with the command that runs it."""
 
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
+from flame_ray.cluster.capacity import roles
 from flame_ray.config import Config
+from flame_ray.config.base import EngineWorkers
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.reproduction import systems as of
+from flame_ray.reproduction.plan import Plan, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
 from flame_ray.types import Split
@@ -21,6 +26,15 @@ PLAIN_JOBS = [path for path in JOBS if path.parent == JOBS_FOLDER]
 SCALED_JOBS = [path for path in JOBS if path.parent != JOBS_FOLDER]
 PAPER_JOBS = [path for path in SCALED_JOBS if path.parent.name == "paper"]
 PAPER_RUNS = [JOBS_FOLDER / "paper" / name for name in ("dpo-fact.yaml", "dpo-flame.yaml", "dpo.yaml")]
+
+# Systems that `flame-ray reproduce` makes by a job and settings, and a person by one job alone.
+ALONE = {
+    "sft-fact.yaml": (of.SFT_FACT.steps[-1].job, of.SFT_FACT.steps[-1].settings),
+    "sft-flame.yaml": (of.SFT_FLAME.steps[-1].job, of.SFT_FLAME.steps[-1].settings),
+    "flame-dpo.yaml": (of.FLAME_DPO.steps[-1].job, of.FLAME_DPO.steps[-1].settings),
+    "flame-dpo-flame.yaml": (of.FLAME_DPO_FLAME.steps[-1].job, of.FLAME_DPO_FLAME.steps[-1].settings),
+    "few-shot-retrieval.yaml": ("few-shot.yaml", of.PILOT_RAG.evaluated.settings),
+}
 
 
 def nodes(selector: str) -> dict:
@@ -138,7 +152,31 @@ def test_a_job_of_a_scale_is_called_after_its_file_and_builds_on_the_scales_base
 def test_a_scale_has_the_job_of_every_step_and_evaluation(scale):
     systems = [system for table in TABLES.values() for system in table.rows if system.name not in SCALES[scale].lacks]
     jobs = {step.job for system in systems for step in system.steps} | {system.evaluated.job for system in systems}
-    assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml"}
+    assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml", *ALONE}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", ALONE)
+def test_a_job_by_itself_makes_or_evaluates_what_a_row_of_the_tables_has(scale, name):
+    job, settings = ALONE[name]
+    alone, row = load_config(JOBS_FOLDER / scale / name), load_config(JOBS_FOLDER / scale / job, settings)
+    starts = {"policy"} if name.startswith("flame-") else set()  # from a model that the command names
+    differs = {"run": {"name"}, "model": starts}
+    assert alone.model_dump(exclude=differs) == row.model_dump(exclude=differs)
+    assert not starts or f'jobs/{scale}/{name} --set "model.policy=' in lines(JOBS_FOLDER / scale / name)[0]
+
+
+def test_the_steps_of_the_papers_scale_fit_one_node_and_each_model_that_they_ask_has_a_gpu():
+    load = cache(load_config)
+    plan = Plan(SCALES["paper"], 1, lambda job, settings: load(JOBS_FOLDER / "paper" / job, settings))
+    for table in TABLES.values():
+        plan.add(table)
+    runs = [job.config for job in plan.jobs.values() if isinstance(job, PlannedStep) and job.command == "run"]
+    assert any(config.factuality.asks_verifier for config in runs)
+    for config in runs:
+        placed = roles(config)
+        assert sum(role.workers * role.gpus for role in placed.values()) <= 8
+        assert all(role.gpus == role.tensor_parallel for role in placed.values() if isinstance(role, EngineWorkers))
 
 
 @pytest.mark.parametrize("path", **names([path for path in FILES if path.name == "base.yaml"]))
@@ -163,7 +201,8 @@ def test_the_papers_fine_tuning_states_the_papers_hyper_parameters():
     learner, elicit = config.learner, config.sft.elicit
     assert (learner.loss, learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == ("nll", 500, 32, 1e-6, 1e-7)
     assert (elicit.samples, elicit.shots, sum(source.limit for source in config.sft.sources)) == (10, 5, 3200)
-    assert (learner.lora, config.model.max_length, config.run.save_merged) == (None, 2048, True)
+    assert (learner.lora, config.model.max_length, config.run.save_merged) == (None, 4096, True)
+    # Of the paper's 2048, five answers of people would leave no room; 4096 are all that this model takes.
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -182,7 +221,8 @@ def test_the_model_before_any_tuning_is_evaluated_after_the_seeds_of_its_fine_tu
 @pytest.mark.parametrize("path", **names(PAPER_JOBS))
 def test_a_paper_job_fills_exactly_one_node_of_eight_gpus(path):
     config = load_config(path)
-    groups = (config.rollout, config.judge, config.learner, config.factuality)
+    is_run = "flame-ray run " in lines(path)[0]  # an evaluation places its models one after another
+    groups = [role for name, role in roles(config).items() if is_run or name != "verifier"]
     assert sum(group.workers * group.gpus for group in groups) == 8
     assert config.learner.zero_stage == 3
 
@@ -219,6 +259,8 @@ def test_the_notes_on_methods_say_what_its_job_files_set():
     weights = [load_config(JOBS_FOLDER / scale / "methods.yaml").learner.nll_weight for scale in ("cpu", "paper")]
     notes = " ".join(TABLES["methods"].notes)
     assert weights == [1, 0] and "1 at the small scale, 0 at the paper's" in notes
+    balances = [load_config(JOBS_FOLDER / scale / "methods.yaml").pairs.balance for scale in ("cpu", "paper")]
+    assert balances == ["prompts", "kinds"] and "count both kinds of pair alike at the paper's scale" in notes
     assert "Neither relevance nor the judge has a part" in notes and "same prompts and rewards" not in TABLES["methods"].title
 
 

@@ -21,6 +21,7 @@ from flame_ray.evaluation.suites.lengths import share
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.storage.jsonl import Row
 from flame_ray.storage.text_files import read_text
+from flame_ray.types import Interval
 
 Rows = list[dict[str, Any]]
 MMLU = "the folders test and dev are in data.tar of github.com/hendrycks/test (MIT)"
@@ -28,6 +29,9 @@ GSM8K = "test.jsonl is in github.com/openai/grade-school-math (MIT)"
 RESULT = "####"
 LETTERS = "ABCD"
 PLACES = {letter: at for at, letter in enumerate(LETTERS)} | {str(at): at for at in range(len(LETTERS))}
+# Figures by lm-eval's filter. strict: the answer has the form of the demonstrations; flexible: its last number is right.
+FILTERS = {"strict-match": "exact_match_strict", "flexible-extract": "exact_match_flexible"}
+SHARES = {"mc1", "accuracy", *FILTERS.values()}  # figures whose values are 0 and 1
 MOST_MALFORMED = 0.1  # of a file's rows: more are an error, fewer are left out and counted
 
 
@@ -64,15 +68,23 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class HarnessSuite:
-    """A benchmark that lm-eval runs. `figures` turns its samples into ours, each with n and interval.
+    """A benchmark that lm-eval runs. `values`: by its name, each figure that a sample has a value for.
 
     `malformed`: rows of the data that cannot be read, and are left out.
     """
 
     name: str
     tasks: tuple[HarnessTask, ...]
-    figures: Callable[[Sequence[Sample], Config], Figures]
+    values: Callable[[Sample], Mapping[str, float]]
     malformed: int = 0
+
+    def figures(self, samples: Sequence[Sample], config: Config) -> Figures:
+        """The means of the samples' values, each with n and interval."""
+        by_figure: dict[str, list[float]] = {}
+        for each in samples:
+            for name, value in self.values(each).items():
+                by_figure.setdefault(name, []).append(value)
+        return {name: _mean(name, values, config) for name, values in by_figure.items()}
 
 
 def truthfulqa_mc(config: Config) -> HarnessSuite:
@@ -83,7 +95,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
     tasks = [
         HarnessTask(name, f"truthfulqa/{name}.yaml", {"validation": docs}) for name in ("truthfulqa_mc1", "truthfulqa_mc2")
     ]
-    return HarnessSuite("truthfulqa-mc", tuple(tasks), _truthful_figures)
+    return HarnessSuite("truthfulqa-mc", tuple(tasks), _truthful_values)
 
 
 def mmlu(config: Config) -> HarnessSuite:
@@ -104,7 +116,7 @@ def mmlu(config: Config) -> HarnessSuite:
         for subject, (docs, _) in read.items()
         if asked[subject]
     ]
-    return HarnessSuite("mmlu", tuple(tasks), _mmlu_figures, malformed=sum(count for _, count in read.values()))
+    return HarnessSuite("mmlu", tuple(tasks), _mmlu_values, malformed=sum(count for _, count in read.values()))
 
 
 def gsm8k(config: Config) -> HarnessSuite:
@@ -112,7 +124,7 @@ def gsm8k(config: Config) -> HarnessSuite:
     path = data_path("gsm8k", config.suites.gsm8k, GSM8K)
     rows = _limited(read_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
     docs = [{"question": row.text("question"), "answer": _solved(row)} for row in rows]
-    return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_figures)
+    return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_values)
 
 
 def _solved(row: Row) -> str:
@@ -190,16 +202,17 @@ def _mmlu_task(subject: str, docs: Rows, asked: tuple[int, ...], dev: Path, shot
     return HarnessTask(name, f"mmlu/default/{name}.yaml", splits, asked, overrides)
 
 
-def _truthful_figures(samples: Sequence[Sample], config: Config) -> Figures:
-    resamples, seed = config.evaluation.bootstrap, config.run.seed
-    first = [each.metrics["acc"] > 0.5 for each in samples if each.task == "truthfulqa_mc1"]
-    second = [each for each in samples if each.task == "truthfulqa_mc2"]
-    third = [mc3([likelihood for likelihood, _ in each.responses], each.doc["mc2_targets"]["labels"]) for each in second]
-    return {
-        "mc1": share(first, config),
-        "mc2": bootstrap_mean([each.metrics["acc"] for each in second], resamples, seed),
-        "mc3": bootstrap_mean(third, resamples, seed),
-    }
+def _mean(name: str, values: Sequence[float], config: Config) -> Interval:
+    if name in SHARES:
+        return share([value > 0.5 for value in values], config)
+    return bootstrap_mean(values, config.evaluation.bootstrap, config.run.seed)
+
+
+def _truthful_values(sample: Sample) -> dict[str, float]:
+    if sample.task == "truthfulqa_mc1":
+        return {"mc1": sample.metrics["acc"]}
+    third = mc3([likelihood for likelihood, _ in sample.responses], sample.doc["mc2_targets"]["labels"])
+    return {"mc2": sample.metrics["acc"], "mc3": third}
 
 
 def mc3(likelihoods: Sequence[float], labels: Sequence[int]) -> float:
@@ -213,18 +226,13 @@ def mc3(likelihoods: Sequence[float], labels: Sequence[int]) -> float:
     return sum(value > best_false for value in true) / len(true)
 
 
-def _mmlu_figures(samples: Sequence[Sample], config: Config) -> Figures:
-    """Over all questions, so that a subject counts by its size, as in lm-eval's group."""
-    return {"accuracy": share([each.metrics["acc"] > 0.5 for each in samples], config)}
+def _mmlu_values(sample: Sample) -> dict[str, float]:
+    """The mean is over all questions, so that a subject counts by its size, as in lm-eval's group."""
+    return {"accuracy": sample.metrics["acc"]}
 
 
-def _gsm8k_figures(samples: Sequence[Sample], config: Config) -> Figures:
-    """`strict`: the answer is in the form of the demonstrations. `flexible`: the last number of the answer is right."""
-    by_filter = {"exact_match_strict": "strict-match", "exact_match_flexible": "flexible-extract"}
-    return {
-        name: share([each.metrics["exact_match"] > 0.5 for each in samples if each.filter == filter], config)
-        for name, filter in by_filter.items()
-    }
+def _gsm8k_values(sample: Sample) -> dict[str, float]:
+    return {FILTERS[sample.filter]: sample.metrics["exact_match"]}
 
 
 def _limited(rows: Iterator[Row], limit: int | None, column: str) -> list[Row]:

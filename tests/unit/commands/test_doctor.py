@@ -4,6 +4,10 @@ import json
 
 import pytest
 import ray
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import PreTrainedTokenizerFast
 
 from flame_ray.commands.doctor import _check_refused, _check_training, examine
 from flame_ray.doctor.checks import Level
@@ -76,12 +80,12 @@ def test_a_training_that_names_no_labels_is_a_problem_and_a_job_without_one_is_n
     assert _check_training(job()) == []
 
 
-def examined_sft(folder, **sft):
+def examined_sft(folder, model=None, **sft):
     """By name, the checks of a job of `flame-ray sft`."""
     write_model(folder)
     settings = job(
         cluster={"address": "local"},
-        model={"policy": str(folder)},
+        model={"policy": str(folder)} | (model or {}),
         learner={"loss": "nll"},
         classify={"by": "label"},
         sft={"sources": [{"source": "seeds", "label_column": "facts"}]} | sft,
@@ -99,6 +103,21 @@ def test_a_fine_tuning_needs_what_its_stages_need_one_after_another(folder):
     assert [need.role for need in plan.needs] == ["rollout", "learner"]
     assert {"CPUs, rollout", "memory, rollout"} <= elicits.keys() and "corpus" not in elicits
     assert "corpus" in examined_sft(folder, fact_based="elicited", elicit={"passages": 3})[0]
+
+
+def test_the_learner_of_a_fine_tuning_is_judged_by_its_demonstrations_and_not_by_the_room_for_its_prompts(folder):
+    words = Tokenizer(WordLevel({"<unk>": 0, "</s>": 1}, unk_token="<unk>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>").save_pretrained(folder)
+
+    def needs(max_length: int, **sft) -> dict[str, float]:
+        model = {"max_length": max_length, "chat_template": "plain"}
+        _, plan = examined_sft(folder, model, fact_based="elicited", **sft)
+        return {need.role: need.host.total for need in plan.needs}
+
+    short, long = needs(1024), needs(4096)
+    assert short["learner"] == long["learner"] and short["rollout"] < long["rollout"]
+    assert long["learner"] < needs(4096, elicit={"max_tokens": 2048})["learner"]
 
 
 def test_demonstrations_that_cannot_be_read_are_a_problem(folder):

@@ -50,7 +50,7 @@ def run(name: str, folder, stages: RuleStages, **suites):
     suite = make_suite(name, Config.model_validate({"suites": {setting: str(folder)} | suites}))
     samples, cut = run_harness(suite, stages, Letters(), 4096)
     assert cut == 0
-    return suite.figures(samples, CONFIG), list(sample_rows(samples))
+    return suite.figures(samples, CONFIG), list(sample_rows(suite, samples))
 
 
 def test_lm_eval_is_there():
@@ -65,6 +65,8 @@ def test_mmlu_is_asked_with_demonstrations_and_scored_by_the_likeliest_letter(tm
     figures, rows = run("mmlu", tmp_path, stages, shots=1)
     assert (figures["accuracy"].mean, figures["accuracy"].n) == (0.75, 4)
     assert [row["acc"] for row in rows] == [1.0, 1.0, 0.0, 1.0] and rows[0]["task"] == "mmlu_anatomy"
+    assert [row["values"] for row in rows] == [{"accuracy": row["acc"]} for row in rows]
+    assert len({row["id"] for row in rows}) == 4
     assert len(stages.contexts) == 16  # four choices of four questions
     first, second = stages.contexts[0], stages.contexts[4]
     assert first.startswith("The following are multiple choice questions (with answers) about anatomy.\n\nWhich is 1?")
@@ -93,6 +95,7 @@ def test_the_three_measures_of_truthfulqa(tmp_path):
     assert figures["mc1"].mean == 1.0
     assert figures["mc2"].mean == pytest.approx((shares[" true"] + shares[" also true"]) / sum(shares.values()))
     assert figures["mc3"].mean == 0.5
+    assert [row["values"].keys() for row in rows] == [{"mc1"}, {"mc2", "mc3"}] and rows[1]["values"]["mc3"] == 0.5
     assert rows[1]["responses"] == [(-1.0, False), (-3.0, False), (-2.0, False)]
     json.dumps(rows)
 
@@ -110,6 +113,8 @@ def test_gsm8k_has_its_demonstrations_its_ends_and_both_ways_to_read_an_answer(t
         ("strict-match", ("The answer is 18.", "18")),
         ("flexible-extract", ("The answer is 18.", "18.")),
     }
+    assert [row["values"] for row in rows] == [{"exact_match_strict": 1.0}, {"exact_match_flexible": 1.0}]
+    assert len({row["id"] for row in rows}) == 1
     figures, _ = run("gsm8k", tmp_path, RuleStages(writes="It is 18"))
     assert (figures["exact_match_strict"].mean, figures["exact_match_flexible"].mean) == (0.0, 1.0)
 

@@ -101,6 +101,24 @@ def test_a_step_on_given_pairs_gets_the_file_of_what_two_fine_tunings_have_elici
     assert filled.cell("7B DPO, RAG over PT", "biography.fs").ours.interval.mean == 50.0
 
 
+def test_a_table_says_that_built_in_questions_stand_in_for_those_of_alpaca_eval(request_of, tmp_path):
+    carry_out(request_of("3", only_print=True), FakeCommands(FIGURES))
+    assert "for `alpaca-" not in (tmp_path / "out" / "3.md").read_text()
+    settings = ("suites.alpaca=questions", "suites.compare=score")
+    carry_out(request_of("3", only_print=True, settings=settings), FakeCommands(FIGURES))
+    text = (tmp_path / "out" / "3.md").read_text()
+    built_in = "the built-in set of questions (`suites.alpaca=questions`)"
+    assert (
+        f"At this scale {built_in}, where the judge's scores and no comparison decide which answer wins, stands in for" in text
+    )
+    assert f"needs facts of {built_in} stands in for `alpaca-fact`" in text and "`factbook` stands in for `biography`" in text
+
+
+def test_a_table_says_how_the_settings_of_its_scale_differ(request_of, tmp_path):
+    carry_out(request_of("7", only_print=True), FakeCommands(FIGURES))
+    assert SCALES["cpu"].notes["7"][0] in (tmp_path / "out" / "7.md").read_text()
+
+
 def test_another_model_is_compared_with_the_answers_of_the_baseline(request_of):
     doubles = FakeCommands(FIGURES)
     carry_out(request_of("3"), doubles)

@@ -14,6 +14,7 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.engines.models import look_up
 from flame_ray.errors import DataError
 from flame_ray.learner.checkpoints import Checkpoints
+from flame_ray.sft import Shown
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from tests.builders import make_demonstration, make_prompt
@@ -58,6 +59,25 @@ def test_where_there_is_no_room_fewer_are_shown_and_that_is_said(stages, caplog)
         shown = small.few_shots([ASKED, make_prompt("long", "word " * 64)], SEEDS)
     assert shown["cuba"].shots == 1 and shown["long"] is None
     assert "2 of 2 few-shot prompts have room for fewer than 2 examples" in caplog.text
+
+
+def test_what_the_prompts_show_and_what_they_have_no_room_for_is_told_before_any_is_answered(stages):
+    room = 4 + 6 + 14 + 8 + 1
+    made = stages(model={"policy": str(stages().policy.folder), "max_length": room, "chat_template": "plain"})
+    made.shown = (told := []).append
+    next(made.elicit([ASKED, make_prompt("long", "word " * 64)], SEEDS))
+    assert told == [Shown(prompts=1, examples=1, passages=0, examples_left_out=1, passages_left_out=0)]
+
+
+def test_passages_without_room_are_warned_of(stages, tmp_path, caplog):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"title": "Cuba", "text": "Its capital is Havana."}\n')
+    model = {"policy": str(stages().policy.folder), "max_length": 20, "chat_template": "plain"}
+    sections = {"sft": {"elicit": {"shots": 1, "max_tokens": 8, "passages": 1}}, "factuality": {"corpus": str(corpus)}}
+    with caplog.at_level(logging.WARNING):
+        shown = stages(model=model, **sections).few_shots([ASKED], SEEDS)["cuba"]
+    assert (shown.passages, shown.passages_left_out) == (0, 1)
+    assert "1 of 1 few-shot prompts have room for fewer than 1 passages" in caplog.text
 
 
 def test_the_instruction_that_is_too_long_gives_a_group_without_answers(stages):

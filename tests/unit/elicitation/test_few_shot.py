@@ -54,6 +54,7 @@ def test_the_farthest_examples_then_the_last_passages_are_left_out_of_a_prompt_t
     evidence = [make_passage("A b c.", title="T")] * 2
     found = fitted_prompt("Q?", NEAREST, evidence, words, limit)
     assert (found.shots, found.passages) == (shots, passages)
+    assert (found.shots_left_out, found.passages_left_out) == (2 - shots, 2 - passages)
     assert words(found.text) == 5 + 6 * shots + 6 * passages <= limit
     assert ("A1." in found.text, "A2." in found.text) == (shots > 0, shots > 1)
 

@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from flame_ray.errors import Interrupted
+from flame_ray.journal import shards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.sft_journal import SftJournal
 from flame_ray.report.progress import Screen
-from flame_ray.sft import Mixture, SftStages, SftTraining, run_sft
+from flame_ray.sft import Mixture, SftStages, SftTraining, Shown, run_sft
 from flame_ray.storage.filesystem import Storage
 from tests.builders import make_demonstration, make_group, make_prompt, make_response, make_training_report
 
@@ -39,6 +40,7 @@ class Work:
 
     def elicit(self, prompts_P, seeds_D):
         assert len(seeds_D) == len(SEEDS)
+        self.shown(Shown(len(prompts_P), 2 * len(prompts_P), 0, examples_left_out=len(prompts_P), passages_left_out=0))
         for prompt in prompts_P:
             self.unit(f"elicit {prompt.id}")
             yield make_group(make_response(f"own {prompt.id}", prompt=prompt.id), prompt=prompt)
@@ -57,6 +59,7 @@ def process(tmp_path, metrics, work, trained=False):
     """One process of the run; returns its report."""
     run = RunFolder(Storage(tmp_path / "mine"))
     journal = SftJournal(run, "mine", Screen(Console(file=io.StringIO())), metrics, trained)
+    work.shown = journal.note_shown
     with journal.recorded():
         report = run_sft(journal.wrap(work.stages()), SEEDS, Mixture("elicited", "human"))
     journal.complete(report, {"repeated": 2})
@@ -72,7 +75,8 @@ def test_the_summary_says_what_was_learned_and_how_the_loss_fell(tmp_path, metri
     found = summary(tmp_path)
     assert (found["run_id"], found["status"], found["model"]) == ("mine", "complete", "runs/mine/model")
     assert found["seeds"] == {"instructions": 6, "fact_based": 3}
-    assert found["elicited"] == {"instructions": 3, "answers": 3, "left_out": {}}
+    shown = {"prompts": 3, "examples": 6, "passages": 0, "examples_left_out": 3, "passages_left_out": 0}
+    assert found["elicited"] == {"instructions": 3, "answers": 3, "left_out": {}, "shown": shown}
     assert found["examples"] == {"by_source": {"seeds": 3, "elicited": 3}, "tokens_by_source": {"seeds": 9, "elicited": 6}}
     assert found["left_out"] == {"repeated": 2, "too long": 1}
     assert found["training"] == {"loss": 0.5, "steps": 4, "examples": 1, "tokens": 9, "loss_by_step": []}
@@ -94,6 +98,15 @@ def test_a_process_that_goes_on_repeats_nothing_that_is_stored_and_learns_the_sa
     if "train" in second.done:
         assert second.learned == whole.learned
     assert summary(tmp_path)["status"] == "complete"
+
+
+def test_what_the_first_process_showed_stays_though_the_next_one_asks_with_fewer_prompts(tmp_path, metrics, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_RECORDS", 1)
+    with pytest.raises(RuntimeError):
+        process(tmp_path, metrics, Work(dies_before="elicit p4"))
+    second = Work()
+    process(tmp_path, metrics, second)
+    assert second.done[0] == "elicit p4" and summary(tmp_path)["elicited"]["shown"]["prompts"] == 3
 
 
 def test_a_process_that_died_before_it_stored_the_report_asks_the_learner_for_it(tmp_path, metrics):

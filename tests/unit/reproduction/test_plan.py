@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.config.load import load_config
+from flame_ray.config.load import lasting, load_config
 from flame_ray.reproduction import systems as of
+from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
@@ -14,6 +15,7 @@ from flame_ray.reproduction.tables import TABLES
 JOBS = Path(__file__).parents[3] / "jobs"
 
 
+NO_SUCH_STEP = {("run", "SFT^flame"), ("sft", "7B PT"), ("sft", "7B PT + RAG")}
 load = cache(load_config)
 
 
@@ -64,6 +66,42 @@ def test_the_rows_of_table_7_share_their_fine_tuning_and_the_first_is_a_row_of_t
     assert keys(plan, "7", "max/min") <= keys(plan, "3", "SFT + DPO^flame") | {steps(plan)[3].key}
     starts = {step.after for step in steps(plan) if step.command == "run" and step.config.pairs.factuality_per_prompt is None}
     assert starts == {steps(plan)[0].key}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_rows_of_table_7_differ_in_nothing_but_the_pairs_that_the_paper_names(scale):
+    def settings(system: str) -> dict:
+        (key,) = (key for key in keys(plan, "7", system) if key.startswith("run"))
+        return lasting(plan.jobs[key].config.model_dump(mode="json"))
+
+    plan = plan_of("7", scale=scale)
+    widest = settings("max/min")
+    assert (widest["pairs.factuality_per_prompt"], widest["pairs.min_fact_gap"]) == (1, 0.0)
+    others = ("every pair with a gap of 0.2", "one weighted reward")
+    differ = [{name: value for name, value in settings(each).items() if widest[name] != value} for each in others]
+    assert differ == [{"pairs.factuality_per_prompt": None, "pairs.min_fact_gap": 0.2}, {"pairs.kinds": ["weighted"]}]
+    assert widest["pairs.fact_weight"] == 5
+    assert keys(plan_of("3"), "3", "SFT + DPO^flame") & keys(plan_of("7"), "7", "max/min")
+
+
+def test_the_note_on_table_7_says_what_its_pairs_have_beside_the_papers():
+    pairs = load(JOBS / "cpu" / "dpo-flame.yaml").pairs
+    assert (pairs.recall_at, pairs.count_relevant, pairs.max_judge_gap, pairs.min_judge_gap) == (3, True, None, 1.0)
+    (note,) = SCALES["cpu"].notes["7"]
+    assert all(words in note for words in ("F@3", "not by precision", "no pair of facts is dropped", "a gap of 1"))
+
+
+def test_the_small_model_classifies_no_sentences_and_the_table_says_why():
+    cells = [cell for cell in plan_of(scale="cpu").add(TABLES["6-dpo"]).cells if cell.system == of.BY_SENTENCE]
+    assert cells and all("recall 0.0 %" in cell.lacks and not cell.keys for cell in cells)
+    assert any(step.config.factuality.sentences == "fact_based" for step in steps(plan_of("6-dpo")))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_pilots_examples_passages_and_answer_have_the_room_that_its_evaluation_has(scale):
+    tuned = [step.config for step in steps(plan_of("1", scale=scale)) if step.command == "sft"]
+    asked = load(JOBS / scale / "pilot-few-shot.yaml").suites
+    assert {config.model.max_length for config in tuned} == {asked.max_length} == {4096}
 
 
 def test_a_step_comes_after_the_one_whose_model_it_starts_from():
@@ -146,7 +184,7 @@ def test_the_mixture_of_table_6_learns_both_answers_to_every_seed():
 @pytest.mark.parametrize("table", TABLES)
 def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
     for cell in plan_of().add(TABLES[table]).cells:
-        has_no_such_step = (cell.measure.source, cell.system) == ("run", "SFT^flame")
+        has_no_such_step = (cell.measure.source, cell.system) in NO_SUCH_STEP
         assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + has_no_such_step == 1, cell
 
 
@@ -205,6 +243,31 @@ def test_systems_are_compared_by_evaluations_that_the_table_has_anyway():
     wins = {(each.first, each.second) for each in planned.contrasts if each.measure.figure == "win_rate"}
     over_baseline = {pair for pair in wins if "SFT + DPO" in pair}
     assert ("SFT^flame", "SFT") in wins and not over_baseline  # those have it in their win rate
+
+
+@pytest.mark.parametrize(
+    ("table", "pair", "measure"),
+    [
+        ("1", ("7B SFT on RAG", "7B SFT on PT"), "biography.fs"),
+        ("1", ("7B DPO, RAG over PT", "7B DPO, FS ranks own samples"), "biography.fs"),
+        ("2", ("SFT", "PT"), "biography.fs"),
+        ("4", ("SFT + DPO^flame", "SFT + DPO"), "truthfulqa.bleu"),
+        ("5", ("SFT + DPO^flame", "SFT + DPO"), "mc2"),
+        ("6-sft", ("SFT, by instruction", "SFT, mixed without classes"), "win over SFT"),
+        ("6-dpo", ("DPO^flame, by instruction", "DPO^flame, no classes"), "biography.fs"),
+        ("7", ("max/min", "every pair with a gap of 0.2"), "win over SFT + DPO"),
+        ("7", ("max/min", "one weighted reward"), "biography.fs"),
+        ("9", ("SFT^flame + DPO^flame", "SFT + DPO"), "mmlu"),
+    ],
+)
+def test_a_table_compares_the_rows_that_the_paper_draws_its_conclusions_from(table, pair, measure):
+    (found,) = (
+        each
+        for each in plan_of(seeds=2).add(TABLES[table]).contrasts
+        if (each.first, each.second, each.measure.name) == (*pair, measure)
+    )
+    assert len(set(found.keys)) == 2
+    assert all(measure in PAPER[system] for system in pair)  # so that the direction is told
 
 
 def test_systems_are_compared_seed_by_seed():

@@ -54,6 +54,12 @@ def test_a_figure_that_no_seed_has_is_missing():
         assert cell_text(cell) == "missing; paper 47.1"
 
 
+def test_table_1_counts_what_had_no_room_in_the_prompts_of_a_fine_tuning():
+    shown = {"prompts": 48, "examples": 240, "passages": 470, "examples_left_out": 0, "passages_left_out": 10}
+    (measure,) = (each for each in TABLES["1"].measures if each.source == "sft")
+    assert cell_text(filled({"a": {"elicited": {"shown": shown}}}, measure)) == "10"
+
+
 def test_a_count_comes_from_the_summary_of_the_step():
     summary = {"rounds": [{"round": 0}, {"pairs": {"factuality": 0, "weighted": 1234}}]}
     assert cell_text(filled({"a": summary}, PAIRS)) == "1,234"

@@ -21,3 +21,9 @@ def test_an_answer_with_a_sign_that_looks_like_a_line_break_is_one_answer(tmp_pa
     assert store.values("key", "precision") == {"a": 0.5}
     outputs = json.loads(store.reference("key").read_text(encoding="utf-8"))
     assert outputs == [{"instruction": "Where?", "output": f"Here{sign}there"}] * 2
+
+
+def test_a_figure_of_one_of_a_questions_samples_is_found_whatever_the_others_have(tmp_path):
+    row = {"id": "gsm8k_cot/1", "question": "How many?", "task": "gsm8k_cot"}
+    store = evaluated(tmp_path, row | {"values": {"strict": 1.0}}, row | {"values": {"flexible": 0.0}}, row)
+    assert (store.values("key", "strict"), store.values("key", "flexible")) == ({row["id"]: 1.0}, {row["id"]: 0.0})

@@ -7,7 +7,7 @@ import pytest
 
 from flame_ray.config import Config
 from flame_ray.errors import DataError
-from flame_ray.evaluation.suites import make_suite
+from flame_ray.evaluation.suites import harness, make_suite
 from flame_ray.evaluation.suites.harness import Sample, mc3, questions
 
 CONFIG = Config()
@@ -141,9 +141,8 @@ def test_the_three_figures_of_multiple_choice():
 
 def make_suite_of(name: str):
     """The function from samples to figures, which needs no data."""
-    from flame_ray.evaluation.suites import harness
-
-    return {"truthfulqa-mc": harness._truthful_figures, "gsm8k": harness._gsm8k_figures}[name]
+    values = {"truthfulqa-mc": harness._truthful_values, "gsm8k": harness._gsm8k_values}[name]
+    return harness.HarnessSuite(name, (), values).figures
 
 
 def test_each_filter_of_gsm8k_is_a_figure():
