@@ -36,10 +36,18 @@ shift 2
 run=${FLAME_RAY_RUN:-slurm-$SLURM_JOB_ID}
 
 export PATH="$PWD/.venv/bin:$PATH" RAY_AUTH_MODE=token
-ray get-auth-token --generate >/dev/null # makes one if there is none
+(umask 077 && ray get-auth-token --generate >/dev/null) # makes one if there is none
+token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
+if [[ -e $token ]]; then chmod 600 "$token"; fi
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-address=$(getent hosts "${nodes[0]}" | awk '{print $1; exit}')
+# A node's own name may lead to its loopback, as in Debian's /etc/hosts, where no other node finds it.
+address=$(getent ahostsv4 "${nodes[0]}" | awk '!found && $1 !~ /^127\./ {print $1; found = 1}') || true
+if [[ ! $address ]]; then
+  echo "expected: an IPv4 address of ${nodes[0]} that the other nodes reach; found none, or only its loopback; give it one" \
+    "in the DNS, or in its /etc/hosts (getent ahostsv4 ${nodes[0]} shows what there is)" >&2
+  exit 5
+fi
 export RAY_ADDRESS="$address:6379"
 
 workers='' driver='' stopping='' signalled=''

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,19 @@ PATIENCE_S = 30
 RECORD = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 STAND_INS = {
     "scontrol": 'if [[ $1 == show ]]; then printf "%s\\n" $NODES; fi\n',
-    "getent": 'echo "10.0.0.1 $2"\n',
+    "getent": """
+if [[ $1 == hosts ]]; then echo "fe80::1 $2"; exit; fi
+for each in $ADDRESSES; do echo "$each STREAM $2"; echo "$each DGRAM"; done
+[[ $ADDRESSES ]]
+""",
     "squeue": 'echo "$STATE"\n',
     "srun": 'while [[ $1 == --* ]]; do shift; done\nexec "$@"\n',
     "ray": """
 case "$*" in
-  get-auth-token*) echo a-secret ;;
+  get-auth-token*)
+    echo a-secret
+    if [[ ! -e ~/.ray/auth_token ]]; then mkdir -p ~/.ray; echo a-secret > ~/.ray/auth_token; fi
+    stat -c 'made with mode %a' ~/.ray/auth_token >> "$LOG" ;;
   *--block) echo $$ > "$LOG.worker"; exec sleep 60 ;;
 esac
 """,
@@ -58,6 +66,7 @@ class Batch:
     def start(self, *words: str, **variables: str) -> subprocess.Popen:
         own = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_CPUS_ON_NODE": "8", "LOG": str(self.log)}
         defaults = {"NODES": "n1", "STATE": "RUNNING", "WAIT": "", "CODE": "0", "PATH": os.environ["PATH"]}
+        defaults |= {"HOME": str(self.folder), "ADDRESSES": "10.0.0.1"}
         return subprocess.Popen(
             ["bash", str(SCRIPT), *words],
             cwd=self.folder,
@@ -157,6 +166,39 @@ def test_the_token_is_made_and_not_printed(batch):
     _, printed = batch.run(JOB, "/shared/runs")
     assert batch.calls("ray")[0] == "ray get-auth-token --generate"
     assert "a-secret" not in printed
+
+
+def test_the_token_is_readable_by_its_owner_alone_from_the_start(batch):
+    before = os.umask(0o022)
+    try:
+        batch.run(JOB, "/shared/runs")
+    finally:
+        os.umask(before)
+    assert batch.calls("made with mode") == ["made with mode 600"]
+    assert stat.S_IMODE((batch.folder / ".ray").stat().st_mode) == 0o700
+
+
+def test_a_token_that_others_could_read_is_narrowed(batch):
+    token = batch.folder / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("mine")
+    token.chmod(0o644)
+    batch.run(JOB, "/shared/runs")
+    assert (token.read_text(), stat.S_IMODE(token.stat().st_mode)) == ("mine", 0o600)
+
+
+@pytest.mark.parametrize("addresses", ["127.0.1.1 10.0.0.7", "10.0.0.7 127.0.1.1", "127.0.0.1 10.0.0.7 192.168.0.7"])
+def test_the_head_listens_where_the_other_nodes_find_it_and_not_on_its_loopback(batch, addresses):
+    assert batch.run(JOB, "/shared/runs", ADDRESSES=addresses)[0] == 0
+    assert batch.calls("mode=") == ["mode=token address=10.0.0.7:6379"]
+    assert batch.calls("getent") == ["getent ahostsv4 n1"]
+
+
+@pytest.mark.parametrize("addresses", ["", "127.0.1.1"], ids=["no address", "only its loopback"])
+def test_a_node_without_an_address_for_others_is_refused_before_ray_starts(batch, addresses):
+    code, printed = batch.run(JOB, "/shared/runs", ADDRESSES=addresses)
+    assert code == 5 and "IPv4 address of n1" in printed and "/etc/hosts" in printed
+    assert not batch.calls("ray start") and not batch.calls("flame-ray")
 
 
 def test_a_run_that_is_told_to_stop_ends_by_itself_and_is_queued_again(batch):
