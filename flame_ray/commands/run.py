@@ -19,6 +19,7 @@ from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
+from flame_ray.commands.job_command import job_command
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
@@ -92,6 +93,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
 def _run(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> list[RoundReport]:
     check_address(config.cluster)
+    job_command(config)  # refuses a job of another command
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints, screen = Checkpoints(folder.checkpoints, config.run.keep_checkpoints), Screen(console)

@@ -15,6 +15,7 @@ from flame_ray.cluster.capacity import check_capacity, sft_roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.job_command import job_command
 from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
@@ -65,6 +66,7 @@ def sft(config: Config, console: Console, resume: str | None = None) -> SftRepor
 
 def _sft(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> SftReport:
     check_address(config.cluster)
+    job_command(config)  # refuses a job of another command
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints, screen = Checkpoints(folder.checkpoints), Screen(console)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ case "$*" in
 esac
 """,
     "python": """
+if [[ $1 == -m ]]; then exec "$REAL_PYTHON" "$@"; fi
 cat > /dev/null
 if (($2 > 1)); then until [[ -e $LOG.worker ]]; do sleep 0.02; done; fi
 """,
@@ -67,6 +69,7 @@ class Batch:
         own = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_CPUS_ON_NODE": "8", "LOG": str(self.log)}
         defaults = {"NODES": "n1", "STATE": "RUNNING", "WAIT": "", "CODE": "0", "PATH": os.environ["PATH"]}
         defaults |= {"HOME": str(self.folder), "ADDRESSES": "10.0.0.1"}
+        defaults |= {"REAL_PYTHON": sys.executable, "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(
             ["bash", str(SCRIPT), *words],
             cwd=self.folder,
@@ -108,6 +111,7 @@ def batch(tmp_path) -> Batch:
     for name, body in STAND_INS.items():
         (commands / name).write_text(f"#!/bin/bash\n{RECORD}{body}")
         (commands / name).chmod(0o755)
+    (tmp_path / "jobs").symlink_to(REPOSITORY / "jobs")
     return Batch(tmp_path)
 
 
@@ -147,11 +151,23 @@ def test_one_node_is_the_head_and_runs_the_job_on_it(batch):
     assert batch.calls("mode=") == ["mode=token address=10.0.0.1:6379"]
 
 
+def test_a_fine_tuning_is_run_as_one_with_the_options_that_make_it_one(batch):
+    batch.run("jobs/sft.yaml", "/shared/runs")
+    batch.run("jobs/quickstart.yaml", "/shared/runs", "--set", "sft.sources=[{source: seeds}]", "--set=run.seed=1")
+    assert [line.split()[1:3] for line in batch.calls("flame-ray")] == [["sft", "jobs/sft.yaml"], ["sft", JOB]]
+
+
+def test_a_job_of_another_command_is_refused_before_ray_starts(batch):
+    code, printed = batch.run("jobs/paper/evaluate.yaml", "/shared/runs")
+    assert code == 2 and "use `flame-ray evaluate MODEL" in printed
+    assert not batch.calls("ray") and not batch.calls("flame-ray")
+
+
 def test_the_other_nodes_join_the_head_and_all_are_waited_for(batch):
     assert batch.run(JOB, "/shared/runs", NODES="n1 n2 n3")[0] == 0
     join = "ray start --address=10.0.0.1:6379 --block"
     assert batch.calls("srun") == [f"srun --nodes=2 --ntasks-per-node=1 --exclude=n1 --cpus-per-task=8 {join}"]
-    assert batch.calls("python") == ["python - 3"]
+    assert batch.calls("python -") == [f"python -m flame_ray.commands.job_command {JOB}", "python - 3"]
 
 
 def test_ray_ends_on_all_nodes_with_the_run(batch):
