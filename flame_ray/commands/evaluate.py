@@ -50,6 +50,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier, check_sente
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, missing_note, result_content, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
+from flame_ray.shown import without_secrets
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
@@ -73,7 +74,7 @@ class EvaluateRequest:
 
     def folder(self, suite: str, model: EvaluatedModel) -> Path:
         """Where the results of a suite are, each call's in a folder of its own."""
-        return self.apart.get(suite, self.out) / f"{_plain(model.name)}-{model.fingerprint[:8]}"
+        return self.apart.get(suite, self.out) / f"{_plain(without_secrets(model.name))}-{model.fingerprint[:8]}"
 
     def suite(self, name: str, config: Config) -> Suite | HarnessSuite:
         """Raises DataError or ConfigError if its data is not there."""

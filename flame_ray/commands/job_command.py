@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, FlameError
+from flame_ray.report.console import PlainConsole
 
 OF_A_RUN = ("prompts", "pairs")  # sections that no other command reads but together with one of its own
 OTHERS = {
@@ -41,9 +42,9 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--set", action="append", default=[])
     given, _ = parser.parse_known_args(words)
     try:
-        print(job_command(load_config(given.job, tuple(given.set))))
+        PlainConsole().print(job_command(load_config(given.job, tuple(given.set))))
     except FlameError as error:
-        print(f"flame-ray: {error}", file=sys.stderr)
+        PlainConsole(stderr=True).print(f"flame-ray: {error}", soft_wrap=True)
         sys.exit(error.exit_code)
 
 

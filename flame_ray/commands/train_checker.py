@@ -23,6 +23,7 @@ from flame_ray.reward_training.training import Phase, train
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.seeds import derived_seed
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import LabelledClaim
 
@@ -49,7 +50,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
     tables.print(claims_table(lexical))
     card = make_card(config, data.counts, round(time.monotonic() - started), [lexical, *agreements])
     write_file(out / CHECKER_WEIGHTS, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 

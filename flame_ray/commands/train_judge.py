@@ -23,6 +23,7 @@ from flame_ray.report.agreement import preferences_table
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.preference_training import split_preferences, train_judge, with_off_topic
 from flame_ray.rewards.judge.preference import PreferenceJudge
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 
 CARD = "preferences.json"
@@ -57,7 +58,7 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
     tables.print(preferences_table(agreement | {"judge": {"backend": "preference"}}))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreement)
     write_file(out / PREFERENCES.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 

@@ -32,6 +32,7 @@ from flame_ray.reward_training.record_training import (
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import Claim, Fact, LabelledClaim, VerdictLabel
 
@@ -67,7 +68,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         tables.print(claims_table(agreement))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreements)
     write_file(out / RECORDS.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 
