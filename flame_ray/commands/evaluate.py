@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -91,12 +92,13 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     check_address(config.cluster)
     if not request.suites:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
-    suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
-    model, config = find_model(request.model, _serving(config))
-    judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
-    _check(suites, model, config)
-    maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     screen = Screen(console)
+    with closing(screen.begin("check the suites")):
+        suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
+        model, config = find_model(request.model, _serving(config))
+        judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
+        _check(suites, model, config)
+        maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
         stages = EvaluationStages(config, model, judge, pools, screen, maker)
         context = Context(config, model, judge, stages, request, console, maker)

@@ -58,7 +58,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier, check_sente
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, load_prompts
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
@@ -108,24 +108,27 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
             classified = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
-        dashboard = stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
+        ray_here = connected(config.cluster, namespace(name, os.getpid()))
+        dashboard = stack.enter_context(screen.entering(CONNECT, ray_here))
         check_capacity(config)
         scope = stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
             asks = _asks_judge(config, classified, inputs.prompts.prompts)
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints, asks)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
-        check_shared(folder.storage, workers.learner, workers.rollouts)
-        if not resume:
-            stack.enter_context(take_lease(folder))
-            origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
-            folder.create(config, describe_environment(ray.cluster_resources()) | origin)
-            advise(advice)
-            if shared and shared.take_over(folder.storage):
-                log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
+        with closing(screen.begin("prepare the folder")):
+            check_shared(folder.storage, workers.learner, workers.rollouts)
+            if not resume:
+                stack.enter_context(take_lease(folder))
+                origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
+                folder.create(config, describe_environment(ray.cluster_resources()) | origin)
+                advise(advice)
+                if shared and shared.take_over(folder.storage):
+                    log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
-        metrics = Metrics(name, stack.enter_context(tracking(config, folder, name)))
+        trackers = screen.entering("start the trackers", tracking(config, folder, name))
+        metrics = Metrics(name, stack.enter_context(trackers))
         scope.event_loop.start(watch(workers, metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out

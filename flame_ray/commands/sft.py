@@ -35,7 +35,7 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
 from flame_ray.sft import DemonstrationSet, Mixture, SftReport, run_sft, seed_prompts
 from flame_ray.storage.filesystem import Storage
@@ -78,7 +78,8 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
         with closing(screen.begin("check the job")):
             inputs = check_sft(config, folder, is_new=not resume)
-        stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
+        ray_here = connected(config.cluster, namespace(name, os.getpid()))
+        stack.enter_context(screen.entering(CONNECT, ray_here))
         for role in sft_roles(config):  # one after another
             check_capacity(config, only=(role,))
         if not resume:
@@ -86,7 +87,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
             folder.create(config, describe_environment(ray.cluster_resources()) | origin)
             advise(advice)
-        trackers = stack.enter_context(tracking(config, folder, name))
+        trackers = stack.enter_context(screen.entering("start the trackers", tracking(config, folder, name)))
         journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
         cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
         watched = journal.advance, journal.stepped
