@@ -24,7 +24,7 @@ from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.watch import watch
+from flame_ray.controller.watch import all_of, watch
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
@@ -129,7 +129,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         chosen = choice.round if choice else -1
         trackers = screen.entering("start the trackers", tracking(config, folder, name))
         metrics = Metrics(name, stack.enter_context(trackers))
-        scope.event_loop.start(watch(workers, metrics.workers))
+        scope.event_loop.start(watch(all_of(workers, scope.verifiers), metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out
         decode = _decoder(config, inputs.policy.folder)

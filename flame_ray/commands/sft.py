@@ -88,9 +88,10 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.create(config, describe_environment(ray.cluster_resources()) | origin)
             advise(advice)
         trackers = stack.enter_context(screen.entering("start the trackers", tracking(config, folder, name)))
-        journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
+        metrics = Metrics(name, trackers)
+        journal = SftJournal(folder, name, screen, metrics, checkpoints.trained() >= ROUND)
         cache = classification_cache(model_with(fingerprint(inputs.judge.folder), config.judge_variables))
-        watched = journal.advance, journal.stepped
+        watched = journal.advance, journal.stepped, metrics.workers
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, *watched)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
