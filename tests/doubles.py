@@ -323,7 +323,7 @@ class FakeClock:
 
 
 class SeenScreen(Screen):
-    """A screen that is no terminal, whose running bars a test can see. `made`: the screens of a test that cannot name its own."""
+    """A screen that is no terminal, whose running bars a test can see. `made`: for a test that cannot name its own."""
 
     made: ClassVar[list["SeenScreen"]] = []
 

@@ -1,4 +1,7 @@
-"""Says which command a job is for, by the sections that are given: `python -m flame_ray.commands.job_command JOB [--set ...]`."""
+"""Says which command a job is for, by the sections that are given.
+
+clusters/slurm.sh asks it: `python -m flame_ray.commands.job_command JOB [--set ...]`.
+"""
 
 import argparse
 import sys

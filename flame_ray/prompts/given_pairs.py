@@ -1,8 +1,8 @@
 """Reads preference pairs from a table in TRL's preference format: an instruction, the better answer and the worse one.
 
 The columns are `prompt`, `chosen` and `rejected`, each a text or a chat. Without `prompt`, both sides are chats that begin with
-it. `kind`, and `score`, `factuality` and `truncated` of each side (as in `chosen_score`), are read if they are there, and all other
-columns are left alone. (TRL: https://huggingface.co/docs/trl/dataset_formats, type "preference".)
+it. `kind`, and `score`, `factuality` and `truncated` of each side (as in `chosen_score`), are read if they are there, and all
+other columns are left alone. (TRL: https://huggingface.co/docs/trl/dataset_formats, type "preference".)
 """
 
 import math
