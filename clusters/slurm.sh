@@ -7,7 +7,8 @@
 #   sbatch --gpus-per-node=0 clusters/slurm.sh jobs/quickstart.yaml /shared/runs --set run.rounds=1      # by cpu.lock
 #   tail -f flame-ray-JOBID.log
 #   scancel --batch --signal=TERM JOBID          # stop it cleanly, to be started again; plain `scancel JOBID` ends it
-# The words after the job file and the folder of runs go to `flame-ray run`. The run's id is slurm-JOBID.
+# The words after the job file and the folder of runs go to `flame-ray run`, or to `flame-ray sft` if the job names answers to learn
+# from. The run's id is slurm-JOBID.
 # Ten minutes before the time limit the run is told to stop. It keeps its finished work, and Slurm starts the job again, which then
 # resumes the run. After scancel, resume it with another job: FLAME_RAY_RUN=slurm-JOBID sbatch clusters/slurm.sh ... as before.
 # All nodes of a Slurm job are alike, so they have no labels, and each takes every role.
@@ -36,10 +37,19 @@ shift 2
 run=${FLAME_RAY_RUN:-slurm-$SLURM_JOB_ID}
 
 export PATH="$PWD/.venv/bin:$PATH" RAY_AUTH_MODE=token
-ray get-auth-token --generate >/dev/null # makes one if there is none
+command=$(python -m flame_ray.commands.job_command "$job" "$@")
+(umask 077 && ray get-auth-token --generate >/dev/null) # makes one if there is none
+token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
+if [[ -e $token ]]; then chmod 600 "$token"; fi
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
-address=$(getent hosts "${nodes[0]}" | awk '{print $1; exit}')
+# A node's own name may lead to its loopback, as in Debian's /etc/hosts, where no other node finds it.
+address=$(getent ahostsv4 "${nodes[0]}" | awk '!found && $1 !~ /^127\./ {print $1; found = 1}') || true
+if [[ ! $address ]]; then
+  echo "expected: an IPv4 address of ${nodes[0]} that the other nodes reach; found none, or only its loopback; give it one" \
+    "in the DNS, or in its /etc/hosts (getent ahostsv4 ${nodes[0]} shows what there is)" >&2
+  exit 5
+fi
 export RAY_ADDRESS="$address:6379"
 
 workers='' driver='' stopping='' signalled=''
@@ -75,9 +85,9 @@ while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[1]):
 PYTHON
 
 if [[ -e $runs/$run ]]; then
-  flame-ray run "$job" --set run.root="$runs" "$@" --resume "$run" &
+  flame-ray "$command" "$job" --set run.root="$runs" "$@" --resume "$run" &
 else
-  flame-ray run "$job" --set run.root="$runs" --set run.id="$run" "$@" &
+  flame-ray "$command" "$job" --set run.root="$runs" --set run.id="$run" "$@" &
 fi
 driver=$!
 code=0 signalled=yes

@@ -121,12 +121,12 @@ def shown(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text on one line, with its control codes spelled out.
+    """Text on one line, with its secrets hidden and its control codes spelled out.
 
     >>> printable("red: \\x1b[31m, bell: \\x07")
     'red: \\\\x1b[31m, bell: \\\\x07'
     """
-    return escaped(" ".join(text.split()))
+    return escaped(without_secrets(" ".join(text.split())))
 
 
 def escaped(text: str, keep: str = "\t") -> str:

@@ -1,17 +1,20 @@
 """One double a protocol, shared by all tests: plain objects that answer by a rule and keep what they were asked."""
 
+import io
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from rich.console import Console
 
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest, Weights
 from flame_ray.errors import EngineError
+from flame_ray.report.progress import Screen
 from flame_ray.round import Stages
 from flame_ray.types import (
     INSTRUCTION,
@@ -317,6 +320,20 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         self.meanwhile()
         self.time += seconds
+
+
+class SeenScreen(Screen):
+    """A screen that is no terminal, whose running bars a test can see. `made`: for a test that cannot name its own."""
+
+    made: ClassVar[list["SeenScreen"]] = []
+
+    def __init__(self, console: Console | None = None, *more: Any):
+        super().__init__(console or Console(file=io.StringIO()), *more)
+        self.made.append(self)
+
+    @property
+    def labels(self) -> list[str]:
+        return [bar.label for bar in self._without_bar]
 
 
 @dataclass

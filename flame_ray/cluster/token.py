@@ -32,13 +32,22 @@ def secure_token() -> None:
 
     Ray would make it with the user's umask, for everyone to read. Raises StorageError where it cannot be made.
     """
-    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token" or os.environ.get("RAY_AUTH_TOKEN"):
-        return
     path = token_path()
-    if not path.exists() and not os.environ.get("RAY_AUTH_TOKEN_PATH"):
+    if _is_read() and not path.exists() and not os.environ.get("RAY_AUTH_TOKEN_PATH"):
         _make(path)
-    if readable_by_others(path):
+    narrow_token()
+
+
+def narrow_token() -> None:
+    """Narrows the token's file if there is one that others may read, as `ray get-auth-token` makes it."""
+    path = token_path()
+    if _is_read() and readable_by_others(path):
         _narrow(path)
+
+
+def _is_read() -> bool:
+    """Whether Ray reads its token from the file."""
+    return os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and not os.environ.get("RAY_AUTH_TOKEN")
 
 
 def _make(path: Path) -> None:

@@ -32,6 +32,7 @@ from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
 from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier, open_sentence_classifier
 from flame_ray.report.agreement import claims_table, classification_table, preferences_table, responses_table
 from flame_ray.report.progress import Screen
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import FactScore, Missing
 
@@ -49,7 +50,8 @@ def agreement_with(
     found = compare(config, labels, Screen(console))
     tables.print(table(found))
     if out is not None:
-        text = json.dumps({"kind": kind, "labels": str(labels), **found}, indent=1, allow_nan=False, ensure_ascii=False)
+        content = hide_secrets({"kind": kind, "labels": str(labels), **found})
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         write_file(out, f"{text}\n".encode(), "--out")
         console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return found

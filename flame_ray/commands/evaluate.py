@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -54,6 +55,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, result_content, result_note, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.judge.rubric import rubric_messages
+from flame_ray.shown import without_secrets
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
@@ -78,7 +80,7 @@ class EvaluateRequest:
 
     def folder(self, suite: str, model: EvaluatedModel) -> Path:
         """Where the results of a suite are, each call's in a folder of its own."""
-        return self.apart.get(suite, self.out) / f"{_plain(model.name)}-{model.fingerprint[:8]}"
+        return self.apart.get(suite, self.out) / f"{_plain(without_secrets(model.name))}-{model.fingerprint[:8]}"
 
     def suite(self, name: str, config: Config) -> Suite | HarnessSuite:
         """Raises DataError or ConfigError if its data is not there."""
@@ -95,14 +97,15 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     check_address(config.cluster)
     if not request.suites:
         raise ConfigError("--suite with the name of a suite", "none", "name one or more, such as --suite factbook")
-    suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
-    model, config = find_model(request.model, _serving(config))
-    judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
-    _check(suites, model, config)
-    if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
-        _check_room(judge, config)
-    maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     screen = Screen(console)
+    with closing(screen.begin("check the suites")):
+        suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
+        model, config = find_model(request.model, _serving(config))
+        judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
+        _check(suites, model, config)
+        if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
+            _check_room(judge, config)
+        maker = _maker(config, model) if any(isinstance(suite, Suite) for suite in suites) else None
     with interruptible(AFTER_INTERRUPT), Pools(config, model, judge, screen) as pools:
         stages = EvaluationStages(config, model, judge, pools, screen, maker)
         context = Context(config, model, judge, stages, request, console, maker)

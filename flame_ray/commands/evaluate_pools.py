@@ -13,7 +13,7 @@ from flame_ray.commands.factuality_pool import IN_FLIGHT, FactualityWorkers
 from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_factuality, start_judge, start_samplers
 from flame_ray.engines.models import KnownModel
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 
 Started = TypeVar("Started")
 
@@ -63,7 +63,8 @@ class Pools:
     ) -> Started:
         config = config or self._config
         if not self._connected:
-            self._stack.enter_context(connected(config.cluster, f"evaluate-{os.getpid()}"))
+            ray = connected(config.cluster, f"evaluate-{os.getpid()}")
+            self._stack.enter_context(self._screen.entering(CONNECT, ray))
             self._connected = True
         check_capacity(config, only=roles)
         scope = self._stack.enter_context(Scope(config))

@@ -17,7 +17,7 @@ from flame_ray.config import Config
 from flame_ray.controller.workers import FACTUALITY_BATCH, Scope, start_factuality
 from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import WorkLost
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import FactScore, Missing, Verdict, VerdictLabel
 
@@ -68,7 +68,8 @@ def factuality_workers(
     and read it only when something asks for passages.
     """
     check_checker_model(config.factuality)
-    with interruptible(after_interrupt), connected(config.cluster, f"factuality-{os.getpid()}"):
+    ray = screen.entering(CONNECT, connected(config.cluster, f"factuality-{os.getpid()}"))
+    with interruptible(after_interrupt), ray:
         check_capacity(config, only=("factuality", "verifier"))
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
             pool = start_factuality(scope, corpus)

@@ -17,7 +17,7 @@ from flame_ray.engines.base import Message, Sample
 from flame_ray.engines.models import KnownModel, check_chat, check_judge_model, look_up
 from flame_ray.errors import WorkLost
 from flame_ray.prompts.classify import NEEDS_FACTS, classification_cache, probabilities
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.types import Group, Missing, RewardResult
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,8 @@ def judge_model(config: Config) -> KnownModel:
 def _judges(config: Config, model: KnownModel, after_interrupt: str, screen: Screen) -> Iterator[WorkerPool]:
     check_chat(model.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     check_judge_model(config.judge)
-    with interruptible(after_interrupt), connected(config.cluster, f"judge-{os.getpid()}"):
+    ray = screen.entering(CONNECT, connected(config.cluster, f"judge-{os.getpid()}"))
+    with interruptible(after_interrupt), ray:
         check_capacity(config, only=("judge",))
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
             pool = start_judge(scope, model.ref)

@@ -99,6 +99,8 @@ def _row(prompt: str, chosen: Response, rejected: Response, kind: str) -> Row:
         "chosen_id": str(chosen.id),
         "rejected_id": str(rejected.id),
         "weight_version": chosen.weight_version,
+        "chosen_truncated": chosen.truncated,
+        "rejected_truncated": rejected.truncated,
     }
 
 

@@ -19,12 +19,13 @@ from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
+from flame_ray.commands.job_command import job_command
 from flame_ray.commands.score import facts_contents
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.watch import watch
+from flame_ray.controller.watch import all_of, watch
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
@@ -58,7 +59,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier, check_sente
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, load_prompts
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
@@ -94,6 +95,7 @@ def run(config: Config, console: Console, resume: str | None = None) -> list[Rou
 
 def _run(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> list[RoundReport]:
     check_address(config.cluster)
+    job_command(config)  # refuses a job of another command
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints, screen = Checkpoints(folder.checkpoints, config.run.keep_checkpoints), Screen(console)
@@ -108,25 +110,28 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
             classified = classification_cache(inputs.judge.identity(config.judge_variables))
-        dashboard = stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
+        ray_here = connected(config.cluster, namespace(name, os.getpid()))
+        dashboard = stack.enter_context(screen.entering(CONNECT, ray_here))
         check_capacity(config)
         scope = stack.enter_context(Scope(config))
         with closing(screen.begin("start actors")) as bar:
             asks = _asks_judge(config, classified, inputs.prompts.prompts)
             workers = start_workers(scope, inputs.policy.ref, inputs.judge.ref, checkpoints, asks)
             bar.end(f"ready; dashboard {dashboard or 'off'}")
-        check_shared(folder.storage, workers.learner, workers.rollouts)
-        if not resume:
-            stack.enter_context(take_lease(folder))
-            origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
-            folder.create(config, describe_environment(ray.cluster_resources()) | origin)
-            advise(advice)
-            if shared and shared.take_over(folder.storage):
-                log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
+        with closing(screen.begin("prepare the folder")):
+            check_shared(folder.storage, workers.learner, workers.rollouts)
+            if not resume:
+                stack.enter_context(take_lease(folder))
+                origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
+                folder.create(config, describe_environment(ray.cluster_resources()) | origin)
+                advise(advice)
+                if shared and shared.take_over(folder.storage):
+                    log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
-        metrics = Metrics(name, stack.enter_context(tracking(config, folder, name)))
-        scope.event_loop.start(watch(workers, metrics.workers))
+        trackers = screen.entering("start the trackers", tracking(config, folder, name))
+        metrics = Metrics(name, stack.enter_context(trackers))
+        scope.event_loop.start(watch(all_of(workers, scope.verifiers), metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out
         decode = _decoder(config, inputs.policy.folder)

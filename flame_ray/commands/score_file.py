@@ -13,6 +13,7 @@ from filelock import lock_descriptor
 
 from flame_ray.config.load import differences
 from flame_ray.errors import ConfigError, StorageError
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import storage_errors, write_file
 
 FIX = "give another --out, or remove this file and start again"
@@ -27,7 +28,7 @@ class ScoreFile:
     """
 
     def __init__(self, path: Path, made_by: dict[str, Any], number: str = "line"):
-        self._path, self._made_by, self._number = path, made_by, number
+        self._path, self._made_by, self._number = path, hide_secrets(made_by), number
         self._settings = path.with_name(f"{path.name}.settings.json")
         self._file: IO[bytes] | None = None
         self.last = 0

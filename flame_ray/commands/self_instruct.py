@@ -25,7 +25,7 @@ from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_samplers
 from flame_ray.engines.models import KnownModel, check_prompts, look_up
 from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.storage.atomic import write_file
@@ -100,7 +100,8 @@ class Progress:
 
 def _make(config: Config, policy: KnownModel, progress: Progress, screen: Screen) -> None:
     wanted = config.self_instruct.instructions
-    with interruptible(AFTER_INTERRUPT), connected(config.cluster, f"self-instruct-{getpid()}"):
+    ray = screen.entering(CONNECT, connected(config.cluster, f"self-instruct-{getpid()}"))
+    with interruptible(AFTER_INTERRUPT), ray:
         check_capacity(config, only=("rollout",))
         with Scope(config) as scope:
             with closing(screen.begin("start actors")) as bar:

@@ -15,6 +15,7 @@ from flame_ray.cluster.capacity import check_capacity, sft_roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.job_command import job_command
 from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
@@ -33,7 +34,7 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
 from flame_ray.sft import DemonstrationSet, Mixture, SftReport, run_sft, seed_prompts
 from flame_ray.storage.filesystem import Storage
@@ -64,6 +65,7 @@ def sft(config: Config, console: Console, resume: str | None = None) -> SftRepor
 
 def _sft(config: Config, console: Console, resume: str | None, advise: Callable[[str], None]) -> SftReport:
     check_address(config.cluster)
+    job_command(config)  # refuses a job of another command
     config, path = locate_run(config, resume)
     name, folder = path.rpartition("/")[2], RunFolder(Storage(path))
     checkpoints, screen = Checkpoints(folder.checkpoints), Screen(console)
@@ -75,7 +77,8 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
         with closing(screen.begin("check the job")):
             inputs = check_sft(config, folder, is_new=not resume)
-        stack.enter_context(connected(config.cluster, namespace(name, os.getpid())))
+        ray_here = connected(config.cluster, namespace(name, os.getpid()))
+        stack.enter_context(screen.entering(CONNECT, ray_here))
         for role in sft_roles(config):  # one after another
             check_capacity(config, only=(role,))
         if not resume:
@@ -83,10 +86,11 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
             folder.create(config, describe_environment(ray.cluster_resources()) | origin)
             advise(advice)
-        trackers = stack.enter_context(tracking(config, folder, name))
-        journal = SftJournal(folder, name, screen, Metrics(name, trackers), checkpoints.trained() >= ROUND)
+        trackers = stack.enter_context(screen.entering("start the trackers", tracking(config, folder, name)))
+        metrics = Metrics(name, trackers)
+        journal = SftJournal(folder, name, screen, metrics, checkpoints.trained() >= ROUND)
         cache = classification_cache(inputs.judge.identity(config.judge_variables))
-        watched = journal.advance, journal.stepped, journal.note_shown
+        watched = journal.advance, journal.stepped, journal.note_shown, metrics.workers
         made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, *watched)
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))

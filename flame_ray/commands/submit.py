@@ -10,7 +10,9 @@ from rich.console import Console
 
 from flame_ray.cluster.job_server import STOP_WAIT, JobServer, Order
 from flame_ray.cluster.submitted import ROOT, refuse_relative
+from flame_ray.cluster.token import narrow_token
 from flame_ray.commands.follow import follow_run
+from flame_ray.commands.job_command import job_command
 from flame_ray.config import Config
 from flame_ray.config.load import files_of, load_config
 from flame_ray.doctor.render import render
@@ -53,6 +55,7 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     config = load_config(request.job, request.settings)
     run, environment = plan(config, request), variables(request.environment)
     files = [_inside(each) for each in files_of(request.job)]
+    narrow_token()
     if not render(console, *_checked(config, files, server)):
         return PlacementError.exit_code
     order = Order(
@@ -73,7 +76,9 @@ def _checked(config: Config, files: Sequence[Path], server: JobServer) -> tuple:
 
 
 def plan(config: Config, request: SubmitRequest) -> PlannedRun:
-    """Raises ConfigError for a folder that the job could not keep, or a password that the cluster's dashboard would show."""
+    """Raises ConfigError for a job of another command, a folder that the job could not keep, or a password that the cluster's
+    dashboard would show.
+    """
     refuse_relative("run.root", config.run.root, ROOT)
     if config.run.samples:
         refuse_relative("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
@@ -83,8 +88,7 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
         words.append(f"--set=run.id={name}")
         load_config(request.job, (*request.settings, f"run.id={name}"))  # a long run.name leaves no room for the time
     words += ["--resume", request.resume] if request.resume else []
-    verb = "sft" if config.sft.sources else "run"
-    command = ("python", "-m", "flame_ray", verb, _inside(request.job).as_posix(), *words)
+    command = ("python", "-m", "flame_ray", job_command(config), _inside(request.job).as_posix(), *words)
     if any(without_secrets(word) != word for word in command):
         fix = "take it out of --set: give the nodes their credentials, or pass a variable of them by --env"
         raise ConfigError("a command without passwords, which Ray's dashboard shows", "one in --set or --resume", fix)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,10 +23,12 @@ from flame_ray.reward_training.training import Phase, train
 from flame_ray.rewards.factuality.check import Checker, LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.seeds import derived_seed
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
+READ, MEASURE = "read the data", "measure it"  # what has a bar beside the training
 EVERY = 50  # steps between two lines of progress if there is no terminal
 Advance = Callable[[int, int, float], None]
 Train = Callable[[Any, Any, Phase, int, Advance], None]
@@ -39,17 +41,20 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
     """
     started = time.monotonic()
     check_out_folder(out)
-    data = prepare_data(config)
+    screen = Screen(console)
+    with closing(screen.begin(READ)):
+        data = prepare_data(config)
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
-    lexical = agreement_of(LexicalChecker(), data.held_out, config)
+    with closing(screen.begin(MEASURE)):
+        lexical = agreement_of(LexicalChecker(), data.held_out, config)
     with TemporaryDirectory() as scratch:
-        agreements = _train_phases(config, data, Path(scratch), Screen(console), tables, train)
+        agreements = _train_phases(config, data, Path(scratch), screen, tables, train)
         weights = (Path(scratch) / CHECKER_WEIGHTS).read_bytes()
     tables.print(claims_table(lexical))
     card = make_card(config, data.counts, round(time.monotonic() - started), [lexical, *agreements])
     write_file(out / CHECKER_WEIGHTS, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 
@@ -59,15 +64,17 @@ def _train_phases(
 ) -> list[Results]:
     """Leaves the last weights in `folder`; returns the agreement after each phase."""
     seed, agreements = config.run.seed, []
-    tokenizer, model = load_base(seed)
+    with closing(screen.begin("load the model")):
+        tokenizer, model = load_base(seed)
     for name, phase in training_phases(data, config.train_checker).items():
         if not phase.pairs:
             continue
         with progress(screen, name, len(phase.pairs)) as advance:
             train(model, tokenizer, phase, derived_seed(seed, "training", name), advance)
-        save(model, folder)
-        trained = FinetunedModel(folder)
-        agreements.append(agreement_of(FinetunedChecker(trained, trained.name), data.held_out, config) | {"after": name})
+        with closing(screen.begin(MEASURE)):
+            save(model, folder)
+            trained = FinetunedModel(folder)
+            agreements.append(agreement_of(FinetunedChecker(trained, trained.name), data.held_out, config) | {"after": name})
         tables.print(claims_table(agreements[-1]))
     return agreements
 

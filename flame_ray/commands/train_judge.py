@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
-from flame_ray.commands.train_checker import progress, training_facts
+from flame_ray.commands.train_checker import MEASURE, READ, progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.preference_reader import PREFERENCES, PreferenceReader
 from flame_ray.engines.prefix_reader import save_reader
@@ -23,6 +24,7 @@ from flame_ray.report.agreement import preferences_table
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.preference_training import split_preferences, train_judge, with_off_topic
 from flame_ray.rewards.judge.preference import PreferenceJudge
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 
 CARD = "preferences.json"
@@ -37,7 +39,9 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
     check_out_folder(out)
     if not settings.labels:
         raise DataError("pairs of answers to train on", "none in train_judge.labels", "name a file of labelled pairs")
-    labelled = list(chain.from_iterable(read_preferences(Path(path)) for path in settings.labels))
+    screen = Screen(console)
+    with closing(screen.begin(READ)):
+        labelled = list(chain.from_iterable(read_preferences(Path(path)) for path in settings.labels))
     train, held_out = split_preferences(labelled, settings.aside)
     if not train or all(each.first_wins == 0.5 for each in held_out):
         found = f"{len(train)} pairs to train on and {len(held_out)} to evaluate"
@@ -46,18 +50,19 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
         )
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
-    pairs = with_off_topic(train, settings.off_topic, seed)
-    with progress(Screen(console), "preferences", len(pairs)) as advance:
+    with closing(screen.begin(READ)):
+        pairs = with_off_topic(train, settings.off_topic, seed)
+    with progress(screen, "preferences", len(pairs)) as advance:
         model = train_judge(pairs, settings, seed, advance)
-    with TemporaryDirectory() as scratch:
+    with closing(screen.begin(MEASURE)), TemporaryDirectory() as scratch:
         save_reader(model, PREFERENCES, Path(scratch))
         judge = PreferenceJudge(PreferenceReader(Path(scratch)))
         weights = (Path(scratch) / PREFERENCES.weights).read_bytes()
-    agreement = preference_agreement(list(_compared(judge, held_out)), seed, config.evaluation.bootstrap)
+        agreement = preference_agreement(list(_compared(judge, held_out)), seed, config.evaluation.bootstrap)
     tables.print(preferences_table(agreement | {"judge": {"backend": "preference"}}))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreement)
     write_file(out / PREFERENCES.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 

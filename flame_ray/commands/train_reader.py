@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
-from flame_ray.commands.train_checker import agreement_of, progress, training_facts
+from flame_ray.commands.train_checker import MEASURE, READ, agreement_of, progress, training_facts
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import FinetunedModel
 from flame_ray.engines.models import CHECKER_WEIGHTS
@@ -32,6 +33,7 @@ from flame_ray.reward_training.record_training import (
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
 from flame_ray.types import Claim, Fact, LabelledClaim, VerdictLabel
 
@@ -45,7 +47,9 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
     """
     started, settings, seed = time.monotonic(), config.train_checker.records, config.run.seed
     check_out_folder(out)
-    subjects = labelled_subjects([Path(path) for path in settings.labels], load_corpus(settings.corpus))
+    screen = Screen(console)
+    with closing(screen.begin(READ)):
+        subjects = labelled_subjects([Path(path) for path in settings.labels], load_corpus(settings.corpus))
     train, held_out = split_subjects(subjects, settings.aside, seed)
     if not train or not held_out:
         found = f"{len(subjects)} titles, {len(held_out)} of them held out"
@@ -56,10 +60,10 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         out.mkdir(parents=True, exist_ok=True)
         if not (out / CHECKER_WEIGHTS).is_file():
             shutil.copy(SHIPPED / CHECKER_WEIGHTS, out / CHECKER_WEIGHTS)
-    with progress(Screen(console), "records", sum(len(each.statements) for each in train)) as advance:
+    with progress(screen, "records", sum(len(each.statements) for each in train)) as advance:
         tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
-    set_thresholds(model, tokenizer, held_out, settings.specificity)
-    with TemporaryDirectory() as scratch:
+    with closing(screen.begin(MEASURE)), TemporaryDirectory() as scratch:
+        set_thresholds(model, tokenizer, held_out, settings.specificity)
         save_reader(model, RECORDS, Path(scratch))
         agreements = _agreements(config, out, Path(scratch), held_out)
         weights = (Path(scratch) / RECORDS.weights).read_bytes()
@@ -67,7 +71,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         tables.print(claims_table(agreement))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreements)
     write_file(out / RECORDS.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(card, indent=1, allow_nan=False)}\n".encode(), "--out")
+    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
     return card
 

@@ -11,6 +11,7 @@ from flame_ray.cluster.interrupt import raise_if_interrupted
 from flame_ray.config import Config
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import PooledModel, Stepped
+from flame_ray.controller.watch import Show, Watched, watch
 from flame_ray.controller.workers import Scope, start_judge, start_learner, start_samplers
 from flame_ray.elicitation.few_shot import STOP, FewShot
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt, count_shown
@@ -51,6 +52,7 @@ class SftClusterStages(ExitStack):
     advance: Advance = field(default=lambda done, total: None)
     stepped: Stepped = field(default=lambda round, report: None)
     shown: Callable[[Shown], None] = field(default=lambda shown: None)
+    show: Show = field(default=lambda *standing: None)
     _learner: DurableLearner | None = None
 
     def __post_init__(self) -> None:
@@ -64,8 +66,9 @@ class SftClusterStages(ExitStack):
 
     def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
         with Scope(self.config) as scope:
-            model = PooledModel(start_judge(scope, self.judge.ref))
-            return classify(prompts_P, model, self.classified, self.config.classify.threshold)
+            judge = start_judge(scope, self.judge.ref)
+            scope.event_loop.start(watch(Watched((judge,)), self.show))
+            return classify(prompts_P, PooledModel(judge), self.classified, self.config.classify.threshold)
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
@@ -75,7 +78,9 @@ class SftClusterStages(ExitStack):
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
         with Scope(self.config) as scope:
-            for group in RolloutPool(start_samplers(scope, self.policy.ref)).generate(texts_P, self.plan()):
+            samplers = start_samplers(scope, self.policy.ref)
+            scope.event_loop.start(watch(Watched((samplers,)), self.show))
+            for group in RolloutPool(samplers).generate(texts_P, self.plan()):
                 yield Group(by_id[group.prompt.id], group.responses_G)
 
     def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
@@ -103,6 +108,7 @@ class SftClusterStages(ExitStack):
         if self._learner is None:
             scope = self.enter_context(Scope(self.config))
             self._learner = start_learner(scope, self.policy.ref, self.checkpoints)
+            scope.event_loop.start(watch(Watched(learner=self._learner), self.show))
             check_shared(self.storage, self._learner)
         return self._learner
 

@@ -86,7 +86,7 @@ class Scope(ExitStack):
         super().__init__()
         self.config, self.actors, self.event_loop = config, actors, EventLoop()
         self.room: PlacementGroup | None = None
-        self.verifiers: tuple[Any, ...] = ()
+        self.verifiers = RestartedByRay(())
         self.callback(self._free_room)  # comes after the end of all who are in it
         self.callback(self.event_loop.close)
         self._start_ends = time.monotonic() + config.cluster.start_timeout_s
@@ -167,7 +167,7 @@ def _finish_start(scope: Scope, pools: tuple[WorkerPool, ...], *learner: Durable
         pool.wait_ready(scope.left_s)
     for pool in pools:
         pool.grow()
-    scope.event_loop.start(_leave_draining_nodes((*pools, *learner, RestartedByRay(scope.verifiers))))
+    scope.event_loop.start(_leave_draining_nodes((*pools, *learner, scope.verifiers)))
 
 
 async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner | RestartedByRay, ...]) -> None:
@@ -315,7 +315,7 @@ def _start_needed_verifiers(scope: Scope, policy: ModelRef | None = None) -> tup
     for verifier in verifiers:
         scope.callback(ray.kill, verifier)
     wait_for_verifiers(verifiers, scope.left_s)
-    scope.verifiers = verifiers
+    scope.verifiers = RestartedByRay(verifiers)
     return verifiers
 
 

@@ -6,7 +6,7 @@ finished it; otherwise it runs the stage and stores the result. The stages thems
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ class Journal:
         self._run, self._id = run, run_id
         self._shards, self._trained, self._chosen = Shards(run.storage), trained, chosen
         self._restarts: dict[int, int] = {}  # round -> the round whose weights the next one starts from
-        self._timeline = Timeline(run, screen, metrics)
+        self._screen, self._timeline = screen, Timeline(run, screen, metrics)
         self._metrics, self._steps = metrics, StepLog(run.storage, metrics)
         self._told = {entry["round"] for entry in run.read_lines("metrics.jsonl")}  # rounds that the trackers have
         self.left_out: Mapping[str, int] = {}  # of the prompts, by reason
@@ -123,8 +123,9 @@ class Journal:
         with self._timeline.stage("classify", round) as stage:
             decided = tuple(classify(prompts_P, round))
             stage.note(tables.classified_line(decided))
-        self._table(round, kind, tables.PROMPTS, [tables.prompt_rows(decided)])
-        self._shards.write(round, kind, PromptSet(decided))
+        with self._writing(round):
+            self._table(round, kind, tables.PROMPTS, [tables.prompt_rows(decided)])
+            self._shards.write(round, kind, PromptSet(decided))
         return decided
 
     def _sample(self, sample: Callable[..., Iterable[Group]], prompts_P: Prompts, round: int) -> Iterator[Group]:
@@ -178,12 +179,14 @@ class Journal:
             with self._timeline.stage("pair", round) as stage:
                 pairs = pair(sorted_P.passing(_without_waiting(groups_P, stage)), round)
                 stage.note(_paired(pairs))
-            batches = ([each for group in batch for each in group.scored_G] for batch in _batches(sorted_P))
-            self._responses(round, "", sorted_P.rewards, batches)
-        self._table(round, "pairs", tables.PAIRS, map(tables.pair_rows, _batches(pairs.pairs_D)))
-        self._table(round, "graded", tables.GRADED, map(tables.graded_rows, _batches(pairs.graded_D)))
-        self._shards.write_pairs(round, pairs)
-        self._drop_streams(round)
+            with self._writing(round):
+                batches = ([each for group in batch for each in group.scored_G] for batch in _batches(sorted_P))
+                self._responses(round, "", sorted_P.rewards, batches)
+        with self._writing(round):
+            self._table(round, "pairs", tables.PAIRS, map(tables.pair_rows, _batches(pairs.pairs_D)))
+            self._table(round, "graded", tables.GRADED, map(tables.graded_rows, _batches(pairs.graded_D)))
+            self._shards.write_pairs(round, pairs)
+            self._drop_streams(round)
         self._metrics.paired(pairs)
         return pairs
 
@@ -236,8 +239,9 @@ class Journal:
             judgements = Judgements()
             judgements.add(result for each in answers.scored_P for result in each.rewards.values())
             judgements.warn(f"round {round}, {kind}")
-        self._responses(round, f"{kind}_", tables.reward_names(answers.scored_P), [answers.scored_P])
-        self._shards.write(round, kind, answers)
+        with self._writing(round):
+            self._responses(round, f"{kind}_", tables.reward_names(answers.scored_P), [answers.scored_P])
+            self._shards.write(round, kind, answers)
         return answers
 
     def _deliver(self, deliver: Callable[[Selection | None], None], selection: Selection | None) -> None:
@@ -258,6 +262,10 @@ class Journal:
             for scored_PG in batches:
                 for table, add in zip(made, adders, strict=True):
                     add(table.rows(scored_PG))
+
+    def _writing(self, round: int) -> AbstractContextManager:
+        """A bar for what is written after a stage. It is part of none, but may take long, as to an object store."""
+        return closing(self._screen.begin(f"round {round} write"))
 
     def _table(self, round: int, name: str, columns: pa.Schema, batches: Iterable[tables.Rows]) -> None:
         with self._run.table(_table(round, name), columns) as add:

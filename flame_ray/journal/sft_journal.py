@@ -1,7 +1,7 @@
 """Records a supervised fine-tuning, so that a later process can resume it. What it stores is that of a run's first round."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,7 @@ class SftJournal:
 
     def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: bool = False):
         self._run, self._id, self._trained = run, run_id, trained
-        self._shards, self._timeline = Shards(run.storage), Timeline(run, screen, metrics)
+        self._screen, self._shards, self._timeline = screen, Shards(run.storage), Timeline(run, screen, metrics)
         self._steps = StepLog(run.storage, metrics)
 
     def wrap(self, stages: SftStages) -> SftStages:
@@ -117,7 +117,7 @@ class SftJournal:
     def _train(self, train: Callable[[Demonstrations], SftTraining], demonstrations_D: Demonstrations) -> SftTraining:
         if self._trained and self._shards.has(ROUND, "training"):
             return self._shards.read(ROUND, "training", SftTraining)
-        with self._run.table(TABLE, COLUMNS) as add:
+        with closing(self._screen.begin("write the table")), self._run.table(TABLE, COLUMNS) as add:
             add([_row(each) for each in demonstrations_D])
         with self._timeline.stage("train", ROUND) as stage:
             training = train(demonstrations_D)

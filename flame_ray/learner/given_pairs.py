@@ -39,19 +39,22 @@ class _Answers:
 
     def __init__(self, chat: Chat):
         self._chat = chat
-        self._known: defaultdict[str, dict[tuple[str, str], Response]] = defaultdict(dict)
+        self._known: defaultdict[str, dict[tuple[str, str, bool], Response]] = defaultdict(dict)
 
-    def response(self, prompt: str, answer: str) -> Response:
-        id = id_of_text(prompt, "file")
+    def response(self, prompt: str, answer: str, truncated: bool) -> Response:
+        """One that was cut off has not the token that ends an answer."""
+        id, key = id_of_text(prompt, "file"), (prompt, answer, truncated)
         of_prompt = self._known[id]
-        if (prompt, answer) not in of_prompt:
-            tokens, place = (self._chat.prompt(prompt), self._chat.answer(answer)), ResponseId(ROUND, id, len(of_prompt))
-            of_prompt[prompt, answer] = Response(place, answer, *tokens, finish_reason="stop", weight_version=0)
-        return of_prompt[prompt, answer]
+        if key not in of_prompt:
+            place, tokens = ResponseId(ROUND, id, len(of_prompt)), self._chat.answer(answer)
+            tokens, reason = (tokens[:-1], "length") if truncated else (tokens, "stop")
+            of_prompt[key] = Response(place, answer, self._chat.prompt(prompt), tokens, finish_reason=reason, weight_version=0)
+        return of_prompt[key]
 
 
 def _pair(given: GivenPair, answers: _Answers) -> Pair:
-    chosen, rejected = (answers.response(given.prompt, text) for text in (given.chosen, given.rejected))
+    sides = zip((given.chosen, given.rejected), given.truncated, strict=True)
+    chosen, rejected = (answers.response(given.prompt, text, truncated) for text, truncated in sides)
     chosen_score, rejected_score = (math.nan if score is None else score for score in given.scores)
     chosen_facts, rejected_facts = (None if factuality is None else SideFacts(factuality) for factuality in given.factuality)
     return Pair(given.kind, chosen, rejected, chosen_score, rejected_score, chosen_facts, rejected_facts)

@@ -1,7 +1,7 @@
 """Reads preference pairs from a table in TRL's preference format: an instruction, the better answer and the worse one.
 
 The columns are `prompt`, `chosen` and `rejected`, each a text or a chat. Without `prompt`, both sides are chats that begin with
-it. `kind`, `chosen_score`, `rejected_score`, `chosen_factuality` and `rejected_factuality` are read if they are there, and all
+it. `kind`, and `score`, `factuality` and `truncated` of each side (as in `chosen_score`), are read if they are there, and all
 other columns are left alone. (TRL: https://huggingface.co/docs/trl/dataset_formats, type "preference".)
 """
 
@@ -35,6 +35,7 @@ class GivenPair:
     kind: str = GIVEN
     scores: tuple[float | None, float | None] = (None, None)  # of the chosen side, and of the rejected one
     factuality: tuple[float | None, float | None] = (None, None)
+    truncated: tuple[bool, bool] = (False, False)  # whether a side was cut off, so that it has no end to learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ def _pair(row: Row, left_out: Counter[str]) -> GivenPair | None:
         left_out["a tie"] += 1
         return None
     kind = row.text("kind").strip() if row.columns.get("kind") is not None else GIVEN
-    return GivenPair(prompt, answers[0], answers[1], kind, _numbers(row, "score"), _factuality(row))
+    truncated = _truncated(row, "chosen"), _truncated(row, "rejected")
+    return GivenPair(prompt, answers[0], answers[1], kind, _numbers(row, "score"), _factuality(row), truncated)
 
 
 def _check_columns(row: Row) -> None:
@@ -142,6 +144,14 @@ def _factuality(row: Row) -> tuple[float | None, float | None]:
         if value is not None and not 0 <= value <= 1:
             raise row.unusable(f"a number from 0 to 1, or null, in the column `{side}_factuality`", value)
     return found
+
+
+def _truncated(row: Row, side: str) -> bool:
+    """Whether the side was cut off; a row that does not say so has whole ones."""
+    value = row.columns.get(f"{side}_truncated")
+    if not isinstance(value, bool | None):
+        raise row.unusable(f"true, false or null in the column `{side}_truncated`", value)
+    return bool(value)
 
 
 def _numbers(row: Row, of: str) -> tuple[float | None, float | None]:

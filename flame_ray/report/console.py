@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from flame_ray.shown import escaped, without_secrets
 
@@ -25,8 +26,11 @@ class PlainConsole(Console):
         super().print(*(_plain(each) if isinstance(each, str) else each for each in objects), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Colours are no text of a segment, so that only foreign control codes are left to spell out."""
-        for segment in super().render(renderable, options):
+        """Of a table, each title and cell comes here by itself, before its lines are broken.
+
+        Colours are no text of a segment, so that only foreign control codes are left to spell out.
+        """
+        for segment in super().render(_hidden(renderable), options):
             yield segment if segment.control else Segment(escaped(segment.text, keep="\n"), segment.style)
 
 
@@ -45,6 +49,15 @@ def show_traces() -> None:
 def _show_trace(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
     if not issubclass(kind, SystemExit):  # of a thread, which Python passes over too
         sys.stderr.write(_plain("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _hidden(renderable: RenderableType) -> RenderableType:
+    """A text without its secrets. One that has some loses the colours of its parts; any other is as it was."""
+    if isinstance(renderable, str):
+        return without_secrets(renderable)
+    if not isinstance(renderable, Text) or (hidden := without_secrets(renderable.plain)) == renderable.plain:
+        return renderable
+    return renderable.blank_copy(hidden)
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from flame_ray.engines.models import SMOLLM2, UPSTREAM
 from flame_ray.report.summary import EVALUATION_METRICS, interval_text
-from flame_ray.shown import printable, without_secrets
+from flame_ray.shown import printable
 from flame_ray.types import Lineage, Where
 
 TAGS = ("flame-ray", "factuality", "alignment")
@@ -60,7 +60,7 @@ def code(text: str) -> str:
     >>> print(code("a `b` | <i>"))
     `` a `b` \\| <i> ``
     """
-    plain = printable(without_secrets(text)).replace("|", "\\|") or " "
+    plain = printable(text).replace("|", "\\|") or " "
     longest = max(map(len, re.findall("`+", plain)), default=0)
     fence, blank = "`" * (longest + 1), " " if "`" in plain else ""
     return f"{fence}{blank}{plain}{blank}{fence}"

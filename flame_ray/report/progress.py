@@ -5,12 +5,16 @@ Where there is no terminal, as in the log of a job, each running stage also has 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 REMIND_S = 30.0
+CONNECT = "connect to Ray"
+Entered = TypeVar("Entered")
 
 
 class Bar:
@@ -71,6 +75,14 @@ class Screen:
 
     def begin(self, label: str) -> Bar:
         return Bar(self, label)
+
+    @contextmanager
+    def entering(self, label: str, block: AbstractContextManager[Entered]) -> Iterator[Entered]:
+        """The same block, whose beginning has a bar."""
+        with ExitStack() as stack:
+            with closing(self.begin(label)):
+                entered = stack.enter_context(block)
+            yield entered
 
     def show(self, bar: Bar) -> TaskID | None:
         """Add a bar; None where there is no terminal."""

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from flame_ray.evaluation.suites.base import Answered, SuiteResult, Values
 from flame_ray.report.summary import interval_summary
-from flame_ray.shown import printable
+from flame_ray.shown import hide_secrets, printable
 from flame_ray.types import Interval
 
 
@@ -39,10 +39,11 @@ def _counts(counted: Mapping[str, int]) -> str:
 
 
 def result_content(result: SuiteResult, about: dict[str, Any]) -> dict[str, Any]:
-    """The content of result.json."""
+    """The content of result.json, which names no password."""
     figures = {name: interval_summary(interval) for name, interval in result.figures.items()}
     counted = {"missing": result.missing or {}, "noted": result.noted or {}}
-    return {"suite": result.suite, "prompts": result.prompts, **counted, "figures": figures} | about
+    content = {"suite": result.suite, "prompts": result.prompts, **counted, "figures": figures}
+    return hide_secrets(content | about)
 
 
 def result_of_content(content: dict[str, Any]) -> SuiteResult:

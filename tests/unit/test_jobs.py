@@ -47,13 +47,13 @@ SETTINGS = {
         "run": {"name": "sft", "seed": 7, "save_merged": True},
         "model": {"max_length": 1024},
         "classify": {"by": "label"},
-        "rollout": {"top_p": 1.0, "max_sequences": 32},
+        "rollout": nodes("!learner") | {"top_p": 1.0, "max_sequences": 32},
         "sft": {
             "sources": [{"source": "seeds", "label_column": "facts"}],
             "fact_based": "elicited",
             "elicit": {"samples": 4, "max_tokens": 128},
         },
-        "learner": {"loss": "nll", "epochs": 3, "lr": 2e-4, "lr_final": 2e-5},
+        "learner": nodes("!learner") | {"loss": "nll", "epochs": 3, "lr": 2e-4, "lr_final": 2e-5},
     },
     "quickstart": {
         "run": {"name": "quickstart", "seed": 7, "rounds": 2, "select": "best"},
@@ -104,7 +104,7 @@ SETTINGS = {
     "self-instruct": {
         "run": {"name": "self-instruct"},
         "model": {"max_length": 2048},
-        "rollout": {"top_p": 1.0},
+        "rollout": nodes("!learner") | {"top_p": 1.0},
         "self_instruct": {"instructions": 1000},
     },
     "train-judge": {

@@ -3,20 +3,27 @@
 import io
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from flame_ray.cluster.job_server import Order
 from flame_ray.commands.doctor import _check_refused
+from flame_ray.commands.evaluate import EvaluateRequest
+from flame_ray.commands.evaluated_model import EvaluatedModel
 from flame_ray.commands.follow import seen_folder
 from flame_ray.commands.run import _record, locate_run
+from flame_ray.commands.score_file import ScoreFile
 from flame_ray.commands.submit import SubmitRequest, plan
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.doctor.checks import Check, Level, Site
 from flame_ray.doctor.render import render
 from flame_ray.errors import ConfigError, DataError
+from flame_ray.evaluation.suites.base import SuiteResult
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
@@ -25,10 +32,11 @@ from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.report.console import PlainConsole
 from flame_ray.report.page.markup import plain
 from flame_ray.report.progress import Screen
+from flame_ray.report.suites import result_content, suites_table
 from flame_ray.sft import Elicited, SftReport, SftTraining
 from flame_ray.shown import ShownFormatter, hide_secrets, secret_variables, without_secrets
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Prompt, Split
+from flame_ray.types import Interval, Prompt, Split
 from tests.builders import make_training_report
 
 VALUE = "correct-horse/battery+staple="
@@ -201,6 +209,37 @@ def test_the_variables_of_a_submission_are_in_no_text_of_it(monkeypatch):
     order = Order("mine", "python -m flame_ray run job.yaml", "/here", {"HF_TOKEN": HUB_TOKEN}, {"run_id": "mine"})
     assert HUB_TOKEN not in json.dumps([order.entrypoint, order.metadata, order.submission])
     assert HUB_TOKEN not in repr(order)
+
+
+@pytest.mark.parametrize("width", [300, 24], ids=["wide", "broken over lines"])
+@pytest.mark.parametrize("place", ["title", "caption", "heading", "cell", "a cell of text"])
+def test_a_table_hides_it_wherever_it_is(planted, place, width):
+    console = PlainConsole(file=io.StringIO(), width=width)
+    table = Table(title=planted if place == "title" else None, caption=Text(planted) if place == "caption" else None)
+    table.add_column(planted if place == "heading" else "n", overflow="fold")
+    table.add_row({"cell": planted, "a cell of text": Text(planted)}.get(place, "1"))
+    console.print(table)
+    lines = "".join(re.sub(r"[\s│┃]", "", line) for line in console.file.getvalue().splitlines())
+    assert clean(lines), lines
+
+
+def test_the_results_of_a_suite_hide_the_password_of_a_models_url(tmp_path):
+    name, result = PLANTED["a password"], SuiteResult("factbook", 8, {"precision": Interval(0.5, 0.2, 0.8, 8)}, {})
+    written = json.dumps(result_content(result, {"model": name, "settings": {"judge": {"model": name}}}))
+    assert clean(written) and json.loads(written)["model"] == "s3://me:***@bucket/runs"
+    console = PlainConsole(file=io.StringIO(), width=300)
+    console.print(suites_table(name, [result]))
+    assert clean(console.file.getvalue())
+    alone = EvaluatedModel("s3://me:hunter2hunter2@bucket", None, None, "0123456789")  # type: ignore[arg-type]
+    assert "hunter2" not in str(EvaluateRequest("m", ("factbook",), tmp_path).folder("factbook", alone))
+
+
+def test_what_is_written_beside_records_hides_it(tmp_path, planted):
+    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):
+        pass
+    assert clean((tmp_path / "records.jsonl.settings.json").read_text())
+    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):  # and is what it was
+        pass
 
 
 def test_the_page_hides_it(planted):

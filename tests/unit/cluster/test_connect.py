@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+import ray
 
+from flame_ray.cluster import connect
 from flame_ray.cluster.connect import check_address, check_answer, cluster_address, connected, prepare_ray
 from flame_ray.config import ClusterConfig
 from flame_ray.errors import PlacementError
@@ -118,6 +121,25 @@ def test_a_port_that_is_not_rays_is_refused(web, silent):
 def test_a_bad_address_ends_the_block_before_it_begins():
     with pytest.raises(PlacementError, match=r"127\.0\.0\.1:1"), connected(ClusterConfig(address="127.0.0.1:1"), "test"):
         pytest.fail("there is no cluster")
+
+
+@pytest.mark.parametrize(("address", "is_started"), [("local", True), ("10.0.0.1:6379", False)])
+def test_the_dashboard_of_a_ray_that_is_started_is_on_loopback_and_a_cluster_that_is_joined_keeps_its_own(
+    address, is_started, monkeypatch
+):
+    asked: dict = {}
+
+    def init(**options):
+        asked.update(options)
+        return SimpleNamespace(dashboard_url="127.0.0.1:8265")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(connect, "check_answer", lambda address: None)
+    with connected(ClusterConfig(address=address), "test") as dashboard:
+        assert dashboard == "127.0.0.1:8265"
+    assert asked["address"] == address
+    assert asked.get("dashboard_host") == ("127.0.0.1" if is_started else None)
 
 
 def test_ray_finds_the_token_that_is_made_before_it_starts(tmp_path):

@@ -69,9 +69,12 @@ def hosts(head: str, kinds: Mapping[str, Mapping[str, Any]]) -> AutoscalingConfi
     return AutoscalingConfig(tree, skip_content_hash=True)
 
 
-def plan(config: Config, nodes: AutoscalingConfig, running: Sequence[str] = ()) -> Plan:
-    """What Ray would do about all that a job asks for. `running`: nodes that are there already, beside the head, and idle."""
-    asked = requests(config)
+def plan(config: Config, nodes: AutoscalingConfig, running: Sequence[str] = (), only: Sequence[str] = ()) -> Plan:
+    """What Ray would do about all that a job asks for, or the roles in `only`.
+
+    `running`: nodes that are there already, beside the head, and idle.
+    """
+    asked = requests(config, only)
     actors = [_actor(request) for request in asked if request.strategy is None]
     groups = [_group(request) for request in asked if request.strategy is not None]
     return planned(actors, groups, nodes, running)

@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import stat
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +22,24 @@ PATIENCE_S = 30
 RECORD = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 STAND_INS = {
     "scontrol": 'if [[ $1 == show ]]; then printf "%s\\n" $NODES; fi\n',
-    "getent": 'echo "10.0.0.1 $2"\n',
+    "getent": """
+if [[ $1 == hosts ]]; then echo "fe80::1 $2"; exit; fi
+for each in $ADDRESSES; do echo "$each STREAM $2"; echo "$each DGRAM"; done
+[[ $ADDRESSES ]]
+""",
     "squeue": 'echo "$STATE"\n',
     "srun": 'while [[ $1 == --* ]]; do shift; done\nexec "$@"\n',
     "ray": """
 case "$*" in
-  get-auth-token*) echo a-secret ;;
+  get-auth-token*)
+    echo a-secret
+    if [[ ! -e ~/.ray/auth_token ]]; then mkdir -p ~/.ray; echo a-secret > ~/.ray/auth_token; fi
+    stat -c 'made with mode %a' ~/.ray/auth_token >> "$LOG" ;;
   *--block) echo $$ > "$LOG.worker"; exec sleep 60 ;;
 esac
 """,
     "python": """
+if [[ $1 == -m ]]; then exec "$REAL_PYTHON" "$@"; fi
 cat > /dev/null
 if (($2 > 1)); then until [[ -e $LOG.worker ]]; do sleep 0.02; done; fi
 """,
@@ -58,6 +68,8 @@ class Batch:
     def start(self, *words: str, **variables: str) -> subprocess.Popen:
         own = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_CPUS_ON_NODE": "8", "LOG": str(self.log)}
         defaults = {"NODES": "n1", "STATE": "RUNNING", "WAIT": "", "CODE": "0", "PATH": os.environ["PATH"]}
+        defaults |= {"HOME": str(self.folder), "ADDRESSES": "10.0.0.1"}
+        defaults |= {"REAL_PYTHON": sys.executable, "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(
             ["bash", str(SCRIPT), *words],
             cwd=self.folder,
@@ -99,6 +111,7 @@ def batch(tmp_path) -> Batch:
     for name, body in STAND_INS.items():
         (commands / name).write_text(f"#!/bin/bash\n{RECORD}{body}")
         (commands / name).chmod(0o755)
+    (tmp_path / "jobs").symlink_to(REPOSITORY / "jobs")
     return Batch(tmp_path)
 
 
@@ -138,11 +151,23 @@ def test_one_node_is_the_head_and_runs_the_job_on_it(batch):
     assert batch.calls("mode=") == ["mode=token address=10.0.0.1:6379"]
 
 
+def test_a_fine_tuning_is_run_as_one_with_the_options_that_make_it_one(batch):
+    batch.run("jobs/sft.yaml", "/shared/runs")
+    batch.run("jobs/quickstart.yaml", "/shared/runs", "--set", "sft.sources=[{source: seeds}]", "--set=run.seed=1")
+    assert [line.split()[1:3] for line in batch.calls("flame-ray")] == [["sft", "jobs/sft.yaml"], ["sft", JOB]]
+
+
+def test_a_job_of_another_command_is_refused_before_ray_starts(batch):
+    code, printed = batch.run("jobs/paper/evaluate.yaml", "/shared/runs")
+    assert code == 2 and "use `flame-ray evaluate MODEL" in printed
+    assert not batch.calls("ray") and not batch.calls("flame-ray")
+
+
 def test_the_other_nodes_join_the_head_and_all_are_waited_for(batch):
     assert batch.run(JOB, "/shared/runs", NODES="n1 n2 n3")[0] == 0
     join = "ray start --address=10.0.0.1:6379 --block"
     assert batch.calls("srun") == [f"srun --nodes=2 --ntasks-per-node=1 --exclude=n1 --cpus-per-task=8 {join}"]
-    assert batch.calls("python") == ["python - 3"]
+    assert batch.calls("python -") == [f"python -m flame_ray.commands.job_command {JOB}", "python - 3"]
 
 
 def test_ray_ends_on_all_nodes_with_the_run(batch):
@@ -157,6 +182,39 @@ def test_the_token_is_made_and_not_printed(batch):
     _, printed = batch.run(JOB, "/shared/runs")
     assert batch.calls("ray")[0] == "ray get-auth-token --generate"
     assert "a-secret" not in printed
+
+
+def test_the_token_is_readable_by_its_owner_alone_from_the_start(batch):
+    before = os.umask(0o022)
+    try:
+        batch.run(JOB, "/shared/runs")
+    finally:
+        os.umask(before)
+    assert batch.calls("made with mode") == ["made with mode 600"]
+    assert stat.S_IMODE((batch.folder / ".ray").stat().st_mode) == 0o700
+
+
+def test_a_token_that_others_could_read_is_narrowed(batch):
+    token = batch.folder / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("mine")
+    token.chmod(0o644)
+    batch.run(JOB, "/shared/runs")
+    assert (token.read_text(), stat.S_IMODE(token.stat().st_mode)) == ("mine", 0o600)
+
+
+@pytest.mark.parametrize("addresses", ["127.0.1.1 10.0.0.7", "10.0.0.7 127.0.1.1", "127.0.0.1 10.0.0.7 192.168.0.7"])
+def test_the_head_listens_where_the_other_nodes_find_it_and_not_on_its_loopback(batch, addresses):
+    assert batch.run(JOB, "/shared/runs", ADDRESSES=addresses)[0] == 0
+    assert batch.calls("mode=") == ["mode=token address=10.0.0.7:6379"]
+    assert batch.calls("getent") == ["getent ahostsv4 n1"]
+
+
+@pytest.mark.parametrize("addresses", ["", "127.0.1.1"], ids=["no address", "only its loopback"])
+def test_a_node_without_an_address_for_others_is_refused_before_ray_starts(batch, addresses):
+    code, printed = batch.run(JOB, "/shared/runs", ADDRESSES=addresses)
+    assert code == 5 and "IPv4 address of n1" in printed and "/etc/hosts" in printed
+    assert not batch.calls("ray start") and not batch.calls("flame-ray")
 
 
 def test_a_run_that_is_told_to_stop_ends_by_itself_and_is_queued_again(batch):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 from rich.console import Console
 
 from flame_ray.cluster.pool import Limits
+from flame_ray.commands import evaluate as evaluate_module
+from flame_ray.commands import evaluate_pools
 from flame_ray.commands.evaluate import (
     Context,
     EvaluateRequest,
@@ -48,7 +51,7 @@ from tests.builders import (
     make_sample,
     make_score,
 )
-from tests.doubles import FakePool
+from tests.doubles import FakePool, SeenScreen
 
 PROMPTS = [make_prompt(name, f"What is {name}?", fact_based=True) for name in ("a", "b", "c")]
 
@@ -447,6 +450,31 @@ def test_references_are_those_of_the_win_rate_alone_and_each_suite_may_have_its_
     assert request.suite("alpaca-fact", config).prompts_P == make_suite("alpaca-fact", config).prompts_P
     model = EvaluatedModel("runs/m", None, None, "0123456789")
     assert [request.folder(name, model) for name in suites] == [tmp_path / "m-01234567", tmp_path / "facts/m-01234567"]
+
+
+def test_an_evaluation_has_a_bar_while_it_looks_for_its_model_and_while_it_connects(monkeypatch):
+    seen = []
+
+    def looks(*_):
+        seen.append(list(SeenScreen.made[-1].labels))
+        raise ModelError("a model", "none", "give one")
+
+    @contextmanager
+    def connects(*_):
+        seen.append(list(SeenScreen.made[-1].labels))
+        raise ConnectionError
+        yield
+
+    monkeypatch.setattr(evaluate_module, "Screen", SeenScreen)
+    monkeypatch.setattr(evaluate_module, "find_model", looks)
+    monkeypatch.setattr(evaluate_pools, "connected", connects)
+    console = Console(file=io.StringIO())
+    with pytest.raises(ModelError):
+        evaluate_module.evaluate(Config(), EvaluateRequest("m", ("factbook",)), console, console)
+    model = EvaluatedModel("m", KnownModel(ModelRef("m"), None, {}), None, "0")  # type: ignore[arg-type]
+    with pytest.raises(ConnectionError), evaluate_pools.Pools(Config(), model, model.base, SeenScreen()) as pools:
+        pools.samplers()
+    assert seen == [["check the suites"], ["connect to Ray"]]
 
 
 def test_a_result_is_that_of_the_model_the_prompts_and_the_settings_that_made_it():

@@ -62,6 +62,8 @@ def test_each_pair_of_each_round_is_a_row_of_chats_with_where_it_comes_from(make
         "chosen_id": "1/peru/0",
         "rejected_id": "1/peru/1",
         "weight_version": 0,
+        "chosen_truncated": False,
+        "rejected_truncated": False,
         "chosen_score": 4.0,
         "rejected_score": 2.5,
         "chosen_factuality": None,
@@ -78,6 +80,17 @@ def test_what_is_written_is_read_back_as_the_same_pairs(make_run, written, tmp_p
     written()
     (pair,) = read_given_pairs(str(tmp_path / "pairs.jsonl")).pairs_D
     assert pair == GivenPair("Where is Lima?", "a", "b", INSTRUCTION, (4.0, 2.5), (0.75, 0.5))
+
+
+def test_an_answer_that_was_cut_off_is_read_back_as_one(make_run, written, tmp_path):
+    shards = make_run()
+    shards.write(1, "prompts", PromptSet((PERU,)))
+    cut = make_response("b and", prompt=PERU.id, index=1, finish_reason="length")
+    shards.write_pairs(1, make_pair_set(make_pair(make_response("a", prompt=PERU.id), cut)))
+    (row,), _ = written()
+    assert (row["chosen_truncated"], row["rejected_truncated"]) == (False, True)
+    (pair,) = read_given_pairs(str(tmp_path / "pairs.jsonl")).pairs_D
+    assert pair.truncated == (False, True)
 
 
 def elicited(shards: Shards, prompt: Prompt, *answers: str, cut: tuple[int, ...] = ()) -> None:

@@ -3,12 +3,14 @@
 import io
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from flame_ray.commands import run as run_module
 from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
@@ -23,6 +25,7 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.shared_paths import JOB
 from flame_ray.types import PairSet
 from tests.builders import make_held_out, make_pair, make_pair_set, make_response, make_scored, make_weights
+from tests.doubles import SeenScreen
 
 
 @pytest.fixture
@@ -57,6 +60,31 @@ def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_fold
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
+
+
+class Stop(Exception):
+    """Ends a command where a test has seen enough."""
+
+
+def test_a_run_has_a_bar_while_it_checks_its_job_and_while_it_connects(job, tmp_path, monkeypatch):
+    seen = []
+
+    def check(*_, **__):
+        seen.append(list(SeenScreen.made[-1].labels))
+        return _check(*_, **__)
+
+    @contextmanager
+    def connects(*_):
+        seen.append(list(SeenScreen.made[-1].labels))
+        raise Stop
+        yield
+
+    monkeypatch.setattr(run_module, "Screen", SeenScreen)
+    monkeypatch.setattr(run_module, "_check", check)
+    monkeypatch.setattr(run_module, "connected", connects)
+    with pytest.raises(Stop):
+        run(job(run={"root": str(tmp_path / "runs")}), Console(file=io.StringIO()))
+    assert seen == [["check the job"], ["connect to Ray"]] and SeenScreen.made[-1].labels == []
 
 
 def given(folder, *rows) -> dict:

@@ -2,6 +2,7 @@
 
 import io
 import shlex
+import stat
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,25 @@ def test_a_fine_tuning_is_sent_as_one(job):
     job.write_text(job.read_text() + "sft: {sources: [{source: /a.jsonl}]}\nlearner: {loss: nll}\n")
     _, order, _ = sent(Server(), SubmitRequest(job, follow=False))
     assert "-m flame_ray sft job.yaml" in order["entrypoint"]
+
+
+def test_a_job_of_another_command_is_refused_with_the_command_to_use(job):
+    job.write_text(job.read_text() + "train_judge: {labels: [pairs.jsonl]}\n")
+    with pytest.raises(ConfigError, match=r"found the section train_judge.*use `flame-ray train-judge JOB --out FOLDER`"):
+        sent(Server(), SubmitRequest(job))
+
+
+def test_the_token_of_this_machine_is_narrowed_before_a_job_is_sent(job, monkeypatch, tmp_path):
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("a token")
+    token.chmod(0o644)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    sent(Server(), SubmitRequest(job, follow=False))
+    assert (token.read_text(), stat.S_IMODE(token.stat().st_mode)) == ("a token", 0o600)
 
 
 def test_a_resumed_run_is_a_new_job_under_its_old_id(job):

@@ -1,6 +1,7 @@
 """What the model is shown when it is asked for answers of its own; the model is a folder with a tokenizer of whole words."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from tokenizers import Tokenizer
@@ -9,7 +10,10 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from flame_ray.config.load import parse_config
+from flame_ray.controller import sft_stages
 from flame_ray.controller.sft_stages import SftClusterStages
+from flame_ray.controller.watch import Watched
+from flame_ray.controller.workers import Scope
 from flame_ray.elicitation.few_shot import STOP
 from flame_ray.engines.models import look_up
 from flame_ray.errors import DataError
@@ -113,6 +117,33 @@ def test_sampling_continues_plain_text_up_to_the_next_example_as_the_settings_of
     plan = stages(rollout=rollout, run={"seed": 3}, sft={"elicit": {"samples": 10, "max_tokens": 8}}).plan()
     assert (plan.samples, plan.max_tokens, plan.chat, plan.stop) == (10, 8, False, STOP)
     assert (plan.seed, plan.temperature, plan.top_p, plan.top_k) == (3, 0.6, 0.8, 5)
+
+
+def test_each_stage_shows_how_its_workers_stand_while_it_has_them(stages, monkeypatch):
+    """Without Ray: the pools that the stages start are doubles, and the watch is what is looked at."""
+    watched, scopes = [], []
+
+    class NoActors(Scope):
+        def __init__(self, config):
+            super().__init__(config)
+            scopes.append(self)
+
+    async def notes(what, show):
+        watched.append((what, show))
+
+    for name, made in (("start_judge", "judge"), ("start_samplers", "samplers"), ("start_learner", "learner")):
+        monkeypatch.setattr(sft_stages, name, lambda scope, *more, made=made: made)
+    monkeypatch.setattr(sft_stages, "Scope", NoActors)
+    monkeypatch.setattr(sft_stages, "watch", notes)
+    monkeypatch.setattr(sft_stages, "check_shared", lambda *_: None)
+    monkeypatch.setattr(sft_stages, "classify", lambda prompts_P, *_: prompts_P)
+    monkeypatch.setattr(sft_stages, "RolloutPool", lambda pool: SimpleNamespace(generate=lambda *_: ()))
+    with stages(classify={"by": "model"}) as made:
+        made.classify([ASKED])
+        list(made.elicit([ASKED], SEEDS))
+        made._started()
+    assert [what for what, _ in watched] == [Watched(("judge",)), Watched(("samplers",)), Watched(learner="learner")]
+    assert all(show is made.show for _, show in watched) and len(scopes) == 3
 
 
 def test_labels_decide_where_the_settings_say_so(stages):

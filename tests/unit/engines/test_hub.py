@@ -43,7 +43,8 @@ class Hub:
     def files(self, commit: str) -> dict[str, bytes]:
         weights = make_weights(f"weights of {commit}".encode())
         others = dict.fromkeys(("consolidated.safetensors", "onnx/model.safetensors"), weights)  # the same again, or others'
-        return {"config.json": b"{}", "tokenizer_config.json": b"{}", "model.safetensors": weights, **others}
+        settings = {"config.json": b"{}", "tokenizer_config.json": b"{}"}
+        return {**settings, "modeling_mine.py": b"raise SystemExit", "model.safetensors": weights, **others}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -122,6 +123,15 @@ def test_a_driver_pins_the_commit_without_weights_and_each_node_downloads_them_o
     assert len({fingerprint for _, fingerprint in found}) == 1, "verdicts of one node hold on the other"
     assert hub.sent.count("model.safetensors") == 2, "once a node"
     assert "consolidated.safetensors" not in hub.sent
+
+
+def test_the_code_of_a_model_is_downloaded_only_where_the_settings_trust_it(hub, tmp_path):
+    ended(begin(hub, tmp_path / "one", NODE, OLD))
+    assert "modeling_mine.py" not in hub.sent
+    ended(begin(hub, tmp_path / "two", NODE.replace("sys.argv[1])", "sys.argv[1], True)"), OLD))
+    trusting = DRIVER.replace(f'policy="{MODEL}"', f'policy="{MODEL}", trust_remote_code=True')
+    assert "modeling_mine.py" in ended(begin(hub, tmp_path / "three", trusting))[2]
+    assert hub.sent.count("modeling_mine.py") == 2
 
 
 def test_without_the_hub_the_cache_knows_the_commit(hub, tmp_path):

@@ -26,6 +26,7 @@ from flame_ray.engines.models import (
     resolve_model,
     text_of_tokens,
 )
+from flame_ray.engines.policy import load_model
 from flame_ray.errors import ModelError
 from flame_ray.types import Prompt
 
@@ -36,6 +37,41 @@ def words(count: int) -> Prompt:
 
 def test_a_folder_with_config_and_safetensors_is_itself(folder):
     assert resolve_model(str(folder), ModelConfig()) == folder
+
+
+@pytest.fixture
+def with_code(folder, monkeypatch, tmp_path):
+    """A model whose settings name Python of its own, which leaves a mark where it runs."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    mark = tmp_path / "mark"
+    (folder / "mine.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Mine: pass\n")
+    named = {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Mine", "AutoTokenizer": ["mine.Mine", None]}
+    (folder / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": named}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": named, "tokenizer_class": "Mine"}))
+    return folder, mark
+
+
+@pytest.mark.parametrize("load", ["tokenizer", "model"])
+def test_the_code_of_a_model_runs_only_where_the_settings_trust_it(with_code, load):
+    folder, mark = with_code
+
+    def loads(trusts: bool) -> None:
+        if load == "tokenizer":
+            load_tokenizer(folder, ModelConfig(policy=str(folder), trust_remote_code=trusts))
+        else:
+            load_model(reference(str(folder), ModelConfig(policy=str(folder), trust_remote_code=trusts)), "float32")
+
+    with pytest.raises(ModelError):
+        loads(False)
+    assert not mark.exists()
+    with pytest.raises(Exception):  # noqa: B017  (what stands in the file is no model)
+        loads(True)
+    assert mark.exists()
+
+
+def test_no_model_is_trusted_unless_the_job_says_so():
+    assert ModelConfig().trust_remote_code is False and ModelRef("m").trust_remote_code is False
 
 
 def test_a_folder_without_config_json_is_refused(folder):

@@ -65,6 +65,13 @@ def test_cuda_graphs_and_prompts_in_chunks_are_for_gpus(cpu, asked, eager, chunk
     assert (built.enforce_eager, built.enable_chunked_prefill) == (eager, chunked)
 
 
+@pytest.mark.parametrize("trusts", [False, True])
+def test_vllm_runs_the_code_of_a_model_only_where_the_settings_trust_it(trusts):
+    options = replace(OPTIONS, model=replace(OPTIONS.model, trust_remote_code=trusts))
+    assert VllmEngine._build(fake_vllm(cpu=True), options, Path("model")).built.trust_remote_code is trusts
+    assert OPTIONS.model.trust_remote_code is False
+
+
 def test_samples_come_by_their_keys_and_nothing_is_asked_of_vllm_that_nobody_reads():
     """The log-probability of each sampled token costs a third of the speed on a CPU."""
     made = engine()

@@ -24,7 +24,7 @@ from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Group, Prompt, Score, Split, Synced
 from tests.builders import make_graded, make_pair_set, make_step_report
-from tests.doubles import FakeClock
+from tests.doubles import FakeClock, SeenScreen
 
 TRAIN_P = (Prompt("train", "question", label=True),)
 HELDOUT_P = (Prompt("held out", "question", split=Split.HELDOUT),)
@@ -250,6 +250,22 @@ def test_each_stage_has_one_line_on_a_screen_that_is_no_terminal(finished):
     assert "4 steps, loss 0.500, accuracy 0.75" in lines[6]
     assert "checkpoints/round-0001" in lines[7]
     assert "version 1, verified on every rollout worker: slope 1.00" in lines[8]
+
+
+def test_a_bar_runs_while_each_table_is_written_also_after_its_stage(metrics, fake_stages):
+    screen, seen = SeenScreen(), {}
+
+    class Watched(RunFolder):
+        def table(self, name, columns):
+            seen[name.rpartition("/")[2]] = list(screen.labels)
+            return super().table(name, columns)
+
+    run = Watched(Storage(f"memory://{uuid.uuid4().hex}/run"))
+    journal = Journal(run, "mine", screen, metrics)
+    _record(journal, ONE_ROUND, journal.wrap(fake_stages().stages()), PROMPTS)
+    assert {"prompts.parquet", "responses.parquet", "pairs.parquet", "heldout_responses.parquet"} <= seen.keys()
+    assert all(any(label.endswith(" write") for label in labels) for labels in seen.values())
+    assert screen.labels == []
 
 
 def test_the_line_of_a_round_says_whether_pairs_or_responses_are_learned():

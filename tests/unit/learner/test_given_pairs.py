@@ -31,6 +31,14 @@ def test_pairs_of_one_prompt_share_its_weight_and_equal_answers_are_one_response
     assert [pair.rejected.id for pair in (first, second)] == [ResponseId(1, first.prompt_id, index) for index in (1, 2)]
 
 
+def test_an_answer_that_was_cut_off_has_no_token_that_ends_it_and_is_another_than_a_whole_one():
+    whole, cut = (made(GivenPair("p", "c", "r", truncated=(False, cut))).pairs_D[0].rejected for cut in (False, True))
+    assert (whole.token_ids, whole.finish_reason) == ((114, 0), "stop")
+    assert (cut.token_ids, cut.truncated) == ((114,), True)
+    pairs = made(GivenPair("p", "c", "r"), GivenPair("p", "c", "r", truncated=(False, True))).pairs_D
+    assert pairs[0].rejected.id != pairs[1].rejected.id
+
+
 def test_what_is_too_long_or_held_out_is_left_out_and_counted_beside_what_the_file_lacked():
     pairs = [GivenPair("p", "c", "r"), GivenPair("p", "c", "rr"), GivenPair("Held  OUT", "c", "r")]
     found = made(*pairs, max_length=4, held_out=frozenset({"held out"}), ties=3)

@@ -50,8 +50,9 @@ def test_texts_and_chats_are_the_same_pair(read, columns):
 def test_what_a_row_says_of_its_sides_is_kept(read):
     said = {"kind": "factuality", "chosen_score": 1, "rejected_score": 0.25}
     known = {"chosen_factuality": 0.5, "rejected_factuality": None}
-    (pair,) = read(row(**said, **known)).pairs_D
+    (pair,) = read(row(**said, **known, chosen_truncated=None, rejected_truncated=True)).pairs_D
     assert (pair.kind, pair.scores, pair.factuality) == ("factuality", (1.0, 0.25), (0.5, None))
+    assert pair.truncated == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,7 @@ def test_a_system_message_is_left_out_and_counted(read):
         (row(chosen=[answer(7)]), r"messages with text in their content; found .*:2: 7"),
         (row(chosen_score="high"), r"a number or null in the column `chosen_score`; found .*:2: 'high'"),
         (row(chosen_factuality=7, rejected_factuality=0), r"from 0 to 1, or null, in the column `chosen_factuality`.*:2: 7"),
+        (row(rejected_truncated="yes"), r"true, false or null in the column `rejected_truncated`; found .*:2: 'yes'"),
         (row(rejected_factuality=-0.1), r"from 0 to 1, or null, in the column `rejected_factuality`; found .*:2: -0\.1"),
         (row(kind=7), r"text in the column `kind`; found .*:2: 7"),
     ],

@@ -4,12 +4,13 @@ import io
 import re
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from rich.console import Console
 
 from flame_ray.report.progress import Screen
+from tests.doubles import SeenScreen
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 PATIENCE_S = 30.0
@@ -55,6 +56,36 @@ def test_several_stages_have_a_bar_each_at_once(terminal):
     assert written.shows("round 1 train", "3/10", "round 2 sample", "40/96")
     sample.close()
     train.close()
+
+
+def test_the_beginning_of_a_block_has_a_bar_and_the_block_has_none_and_ends_as_it_would():
+    screen, seen = SeenScreen(), []
+
+    @contextmanager
+    def block():
+        seen.append(screen.labels)
+        try:
+            yield "a value"
+        except KeyError:
+            seen.append("its error")
+
+    with screen.entering("connect", block()) as value:
+        assert (value, screen.labels, seen) == ("a value", [], [["connect"]])
+        raise KeyError
+    assert seen[1:] == ["its error"]
+
+
+def test_a_block_that_cannot_begin_leaves_no_bar():
+    screen = SeenScreen()
+
+    @contextmanager
+    def block():
+        raise OSError
+        yield
+
+    with pytest.raises(OSError), screen.entering("connect", block()):
+        pass
+    assert screen.labels == []
 
 
 def test_a_stage_that_ends_leaves_its_line_and_the_others_bars_go_on(terminal):
