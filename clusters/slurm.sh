@@ -40,11 +40,12 @@ export PATH="$PWD/.venv/bin:$PATH" RAY_AUTH_MODE=token
 command=$(python -m flame_ray.commands.job_command "$job" "$@")
 (umask 077 && ray get-auth-token --generate >/dev/null) # makes one if there is none
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
-if [[ -e $token ]]; then chmod 600 "$token"; fi
+if [[ -e $token ]]; then chmod 600 "$token" || echo "others may be able to read $token: make it yours alone" >&2; fi
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 # A node's own name may lead to its loopback, as in Debian's /etc/hosts, where no other node finds it.
 address=$(getent ahostsv4 "${nodes[0]}" | awk '!found && $1 !~ /^127\./ {print $1; found = 1}') || true
+if [[ ! $address ]] && ((${#nodes[@]} == 1)); then address=127.0.0.1; fi
 if [[ ! $address ]]; then
   echo "expected: an IPv4 address of ${nodes[0]} that the other nodes reach; found none, or only its loopback; give it one" \
     "in the DNS, or in its /etc/hosts (getent ahostsv4 ${nodes[0]} shows what there is)" >&2

@@ -20,7 +20,7 @@ from flame_ray.cluster.interrupt import is_interrupted, keep_handlers, raise_if_
 from flame_ray.cluster.streams import start_thread
 from flame_ray.cluster.token import secure_token
 from flame_ray.config import ClusterConfig
-from flame_ray.errors import PlacementError
+from flame_ray.errors import FlameError, PlacementError
 
 LOCAL = "local"
 LOOPBACK = "127.0.0.1"
@@ -106,6 +106,14 @@ def unreachable(address: str, found: str) -> PlacementError:
     return PlacementError(f"a Ray cluster at {address} (cluster.address)", found, fix)
 
 
+def _not_started(error: Exception) -> PlacementError:
+    found = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
+    fix = (
+        "give the command again; if it goes on, see /tmp/ray/session_latest/logs, and end what else needs this machine's memory"
+    )
+    return PlacementError("Ray to start on this machine (cluster.address=local)", found, fix)
+
+
 def _ask_cluster_id(address: str, timeout_s: float) -> None:
     import grpc
     from ray._private.grpc_utils import init_grpc_channel
@@ -158,10 +166,14 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
     ended = threading.Event()
     try:
         context = _started(partial(ray.init, address=address, namespace=namespace, **options), ended)
-    except (ConnectionError, RuntimeError, RayError) as error:  # also: no token, or no Ray node on this machine
+    except FlameError:
+        raise
+    except Exception as error:  # Ray raises a plain Exception for a node that does not start
         if address == LOCAL:
-            raise
-        raise unreachable(address, str(error)) from error
+            raise _not_started(error) from error
+        if isinstance(error, (ConnectionError, RuntimeError, RayError)):  # also: no token, or no Ray node on this machine
+            raise unreachable(address, str(error)) from error
+        raise
     try:
         yield context.dashboard_url or ""
     finally:

@@ -63,8 +63,8 @@ class Pools:
     ) -> Started:
         config = config or self._config
         if not self._connected:
-            ray = connected(config.cluster, f"evaluate-{os.getpid()}")
-            self._stack.enter_context(self._screen.entering(CONNECT, ray))
+            ray_here = connected(config.cluster, f"evaluate-{os.getpid()}")
+            self._stack.enter_context(self._screen.entering(CONNECT, ray_here))
             self._connected = True
         check_capacity(config, only=roles)
         scope = self._stack.enter_context(Scope(config))

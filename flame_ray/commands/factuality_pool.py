@@ -68,8 +68,8 @@ def factuality_workers(
     and read it only when something asks for passages.
     """
     check_checker_model(config.factuality)
-    ray = screen.entering(CONNECT, connected(config.cluster, f"factuality-{os.getpid()}"))
-    with interruptible(after_interrupt), ray:
+    ray_here = screen.entering(CONNECT, connected(config.cluster, f"factuality-{os.getpid()}"))
+    with interruptible(after_interrupt), ray_here:
         check_capacity(config, only=("factuality", "verifier"))
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
             pool = start_factuality(scope, corpus)

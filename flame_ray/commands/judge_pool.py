@@ -68,8 +68,8 @@ def judge_model(config: Config) -> KnownModel:
 def _judges(config: Config, model: KnownModel, after_interrupt: str, screen: Screen) -> Iterator[WorkerPool]:
     check_chat(model.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     check_judge_model(config.judge)
-    ray = screen.entering(CONNECT, connected(config.cluster, f"judge-{os.getpid()}"))
-    with interruptible(after_interrupt), ray:
+    ray_here = screen.entering(CONNECT, connected(config.cluster, f"judge-{os.getpid()}"))
+    with interruptible(after_interrupt), ray_here:
         check_capacity(config, only=("judge",))
         with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
             pool = start_judge(scope, model.ref)

@@ -100,8 +100,8 @@ class Progress:
 
 def _make(config: Config, policy: KnownModel, progress: Progress, screen: Screen) -> None:
     wanted = config.self_instruct.instructions
-    ray = screen.entering(CONNECT, connected(config.cluster, f"self-instruct-{getpid()}"))
-    with interruptible(AFTER_INTERRUPT), ray:
+    ray_here = screen.entering(CONNECT, connected(config.cluster, f"self-instruct-{getpid()}"))
+    with interruptible(AFTER_INTERRUPT), ray_here:
         check_capacity(config, only=("rollout",))
         with Scope(config) as scope:
             with closing(screen.begin("start actors")) as bar:

@@ -40,7 +40,7 @@ class SftClusterStages(ExitStack):
     """Binds the stages to actors. As a context it ends the learner, which trains and then saves.
 
     `judge`: the model that is asked which seeds need facts; `classified` keeps its answers. `storage`: the run's folder.
-    `shown` is called with what few-shot prompts show, before any is answered.
+    `note_shown` is called with what few-shot prompts show, before any is answered.
     """
 
     config: Config
@@ -51,8 +51,8 @@ class SftClusterStages(ExitStack):
     storage: Storage
     advance: Advance = field(default=lambda done, total: None)
     stepped: Stepped = field(default=lambda round, report: None)
-    shown: Callable[[Shown], None] = field(default=lambda shown: None)
-    show: Show = field(default=lambda *standing: None)
+    note_shown: Callable[[Shown], None] = field(default=lambda shown: None)
+    show_workers: Show = field(default=lambda *standing: None)
     _learner: DurableLearner | None = None
 
     def __post_init__(self) -> None:
@@ -67,19 +67,19 @@ class SftClusterStages(ExitStack):
     def _ask(self, prompts_P: Sequence[Prompt]) -> Sequence[Prompt]:
         with Scope(self.config) as scope:
             judge = start_judge(scope, self.judge.ref)
-            scope.event_loop.start(watch(Watched((judge,)), self.show))
+            scope.event_loop.start(watch(Watched((judge,)), self.show_workers))
             return classify(prompts_P, PooledModel(judge), self.classified, self.config.classify.threshold)
 
     def elicit(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> Iterator[Group]:
         """The model's own answers. A group without answers is of an instruction that is too long."""
         shown = self.few_shots(prompts_P, seeds_D)
-        self.shown(count_shown(shown.values()))
+        self.note_shown(count_shown(shown.values()))
         by_id = {prompt.id: prompt for prompt in prompts_P}
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
         with Scope(self.config) as scope:
             samplers = start_samplers(scope, self.policy.ref)
-            scope.event_loop.start(watch(Watched((samplers,)), self.show))
+            scope.event_loop.start(watch(Watched((samplers,)), self.show_workers))
             for group in RolloutPool(samplers).generate(texts_P, self.plan()):
                 yield Group(by_id[group.prompt.id], group.responses_G)
 
@@ -108,7 +108,7 @@ class SftClusterStages(ExitStack):
         if self._learner is None:
             scope = self.enter_context(Scope(self.config))
             self._learner = start_learner(scope, self.policy.ref, self.checkpoints)
-            scope.event_loop.start(watch(Watched(learner=self._learner), self.show))
+            scope.event_loop.start(watch(Watched(learner=self._learner), self.show_workers))
             check_shared(self.storage, self._learner)
         return self._learner
 

@@ -43,16 +43,21 @@ async def watch(watched: Watched, show: Show, pause_s: float = PAUSE_S) -> None:
 
     try:
         while True:
-            for pool in watched.pools:
-                tell(pool.name, len(pool.actors), pool.queued, pool.deaths, pool.deaths + pool.moves)
-            if learner := watched.learner:
-                tell("learner", learner.ranks, 0, learner.deaths, learner.restarts)
+            tell_once(watched, tell)
             if watched.verifiers:
                 await _tell_verifiers(watched.verifiers, tell)
             await asyncio.sleep(pause_s)
     finally:
         for role, ended in counts.items():
             show(role, 0, 0, *ended)
+
+
+def tell_once(watched: Watched, tell: Show) -> None:
+    """Say how the pools and the learner stand. Verifiers are asked of Ray, which takes a while."""
+    for pool in watched.pools:
+        tell(pool.name, len(pool.actors), pool.queued, pool.deaths, pool.deaths + pool.moves)
+    if learner := watched.learner:
+        tell("learner", learner.ranks, 0, learner.deaths, learner.restarts)
 
 
 async def _tell_verifiers(verifiers: RestartedByRay, tell: Show) -> None:

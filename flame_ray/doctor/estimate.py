@@ -27,6 +27,7 @@ GPU_PROCESS_HOST = 3.0 * GIB  # assumed: what a process with CUDA holds of the m
 GPU_PROCESS_DEVICE = 1.5 * GIB  # assumed: CUDA context, workspaces, NCCL's buffers
 BUCKET = 500_000_000  # numbers in DeepSpeed's reduce bucket
 LIVE = 1_000_000_000  # parameters that ZeRO-3 keeps whole at a time
+EAGER_COLUMNS = 256  # the longest sequence for which the learner uses plain attention on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def learner_memory(shape: ModelShape, learner: LearnerConfig, length: int, respo
         weights=weights + second,
         gradients=gradients,
         optimizer=optimizer,
-        activations=activation_bytes(shape, rows, length, e, learner.gradient_checkpointing),
+        activations=activation_bytes(shape, rows, length, e, learner.gradient_checkpointing, on_gpu),
         logits=logit_bytes(shape, rows, response, e),
         other=_buffers(shape.parameters, trained, learner, e),
     )
@@ -230,17 +231,21 @@ def lora_parameters(shape: ModelShape, lora: LoraConfig) -> int:
     return lora.r * shape.adapter
 
 
-def activation_bytes(shape: ModelShape, rows: int, length: int, e: int, checkpointing: bool) -> float:
+def activation_bytes(shape: ModelShape, rows: int, length: int, e: int, checkpointing: bool, on_gpu: bool) -> float:
     """What a Llama keeps for its backward pass, for `rows` sequences of `length` tokens, plus one layer for the work itself.
 
     A token takes e (4 h + 2 a + 2 k + 4 i) + 8 h in each layer, where a and k are the widths of all query and all key heads
     and i is the MLP's; the 8 h are the two norms in float32. Counted from the tensors that transformers 5.19 saves; arXiv
-    2205.05198, section 4.1, does the same for GPT. With checkpointing a layer keeps only e h. For other architectures this is
-    an approximation.
+    2205.05198, section 4.1, does the same for GPT. Attention of transformers' own (up to 256 tokens on a CPU, for models unlike
+    Llama) repeats keys and values for every query head, and adds for each column and head a softmax in float32 and its copy in
+    e. With checkpointing a layer keeps only e h. For other architectures this is an approximation.
     """
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     token = e * (4 * shape.hidden + 2 * queries + 2 * keys + 4 * shape.intermediate) + 8 * shape.hidden
-    layer = rows * length * token
+    columns = 0 if on_gpu else min(length, EAGER_COLUMNS)
+    softmax = FLOAT32 + (e if e < FLOAT32 else 0)
+    plain = columns * (token + 2 * e * (queries - keys) + softmax * columns * shape.heads)
+    layer = rows * max(length * token, plain)
     kept = rows * length * e * shape.hidden if checkpointing else layer
     return shape.layers * kept + layer
 

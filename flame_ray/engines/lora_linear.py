@@ -34,27 +34,26 @@ def _forward(layer: Any, inputs: Tensor) -> Tensor:
     base = layer.base_layer
     if layer.disable_adapters:
         return base(inputs)
+    rows = inputs.reshape(-1, inputs.shape[-1])
     factors = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    return LoraLinear.apply(inputs, base.weight, base.bias, *factors, layer.scaling[ADAPTER])
+    outputs = LoraLinear.apply(rows, base.weight, base.bias, *factors, layer.scaling[ADAPTER])
+    return outputs.view(*inputs.shape[:-1], -1)
 
 
 class LoraLinear(torch.autograd.Function):
-    """Inputs [..., I] to outputs [..., O]. Weight [O, I] and bias [O] are frozen; a [r, I] and b [O, r] learn."""
+    """Rows [N, I] to [N, O]. Weight [O, I] and bias [O] are frozen; a [r, I] and b [O, r] learn."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
-        rows = inputs.reshape(-1, inputs.shape[-1])
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
         inner = rows @ a.T
-        outputs = nn.functional.linear(rows, weight, bias).addmm_(inner, b.T, alpha=scale)
         ctx.save_for_backward(rows, weight, a, b, inner)
         ctx.scale = scale
-        return outputs.view(*inputs.shape[:-1], -1)
+        return nn.functional.linear(rows, weight, bias).addmm_(inner, b.T, alpha=scale)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, Tensor, Tensor, None]:
         rows, weight, a, b, inner = ctx.saved_tensors
-        grad = grads[0].reshape(-1, weight.shape[0])
+        (grad,) = grads
         inner_grad = (grad @ b).mul_(ctx.scale)
-        inputs_grad = (grad @ weight).addmm_(inner_grad, a)
-        b_grad = (grad.T @ inner).mul_(ctx.scale)
-        return inputs_grad.view(*grads[0].shape[:-1], -1), None, None, inner_grad.T @ rows, b_grad, None
+        rows_grad = (grad @ weight).addmm_(inner_grad, a)
+        return rows_grad, None, None, inner_grad.T @ rows, (grad.T @ inner).mul_(ctx.scale), None

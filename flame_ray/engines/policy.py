@@ -20,7 +20,8 @@ from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.engines.short_attention import kernel_for_short_rows
 from flame_ray.errors import ConfigError, ModelError
 
-SHORT_COLUMNS = {"bfloat16": 640, "float32": 384}  # of rows for which plain products are faster than SDPA on a CPU
+SHORT_COLUMNS = {"bfloat16": 640, "float32": 384}  # of rows for which products of our own are faster than SDPA on a CPU
+EAGER_COLUMNS = 256  # the same of transformers' own, for models unlike Llama
 
 
 def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:
@@ -100,13 +101,14 @@ def read_model(folder: Path) -> Callable[[str], Tensor]:
 
 
 def suit_attention(model: nn.Module, columns: int) -> None:
-    """Choose the attention kernel for a CPU: plain matrix products for short rows, and SDPA beyond.
+    """Choose the attention kernel for a CPU: matrix products for short rows, and SDPA for longer ones.
 
-    There they are no faster, and need memory for columns x columns scores.
+    For longer rows products are no faster, and need memory for columns x columns scores.
     """
     base = base_model(model)
-    limit = SHORT_COLUMNS[str(base.dtype).removeprefix("torch.")]
-    wanted = kernel_for_short_rows(type(base)) if columns <= limit else "sdpa"
+    short = kernel_for_short_rows(type(base))
+    limit = EAGER_COLUMNS if short == "eager" else SHORT_COLUMNS[str(base.dtype).removeprefix("torch.")]
+    wanted = short if columns <= limit else "sdpa"
     if base.config._attn_implementation != wanted:
         base.set_attn_implementation(wanted)
 

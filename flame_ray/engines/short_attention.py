@@ -37,8 +37,8 @@ def attend(
     scaling: float,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """Query [U, H, T, D], key and value [U, K, T, D], where H is a multiple of K, and an additive mask [U or 1, 1, T, T]:
-    [U, T, H, D].
+    """Query [U, H, T, D], key [U, K, T, D] and value [U, K, T, E], where H is a multiple of K, and an additive mask
+    [U or 1, 1, T, T]: [U, T, H, E].
     """
     found = Attention.apply(query, key, value, attention_mask, scaling)
     return found.transpose(1, 2).contiguous(), None
@@ -52,26 +52,26 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
-        heads_to_a_key = query.shape[1] // key.shape[1]
-        columns, width = query.shape[2:]
-        q = query.reshape(-1, heads_to_a_key * columns, width)
-        k, v = (each.reshape(-1, columns, width) for each in (key, value))
+        columns, heads_to_a_key = query.shape[2], query.shape[1] // key.shape[1]
+        q = query.reshape(-1, heads_to_a_key * columns, query.shape[3])
+        k, v = (each.reshape(-1, columns, each.shape[3]) for each in (key, value))
         ctx.save_for_backward(q, k, v, mask)
-        ctx.scale, ctx.of_query, ctx.of_key = scale, query.shape, key.shape
-        return (_weights(q, k, mask, scale) @ v).view(query.shape)
+        ctx.scale, ctx.shapes = scale, (query.shape, key.shape, value.shape)
+        return (_weights(q, k, mask, scale) @ v).view(*query.shape[:3], value.shape[3])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Of P = softmax(S): dS = P (dP - the sum of P dP over a row)."""
         q, k, v, mask = ctx.saved_tensors
-        weights, grad = _weights(q, k, mask, ctx.scale), grads[0].reshape(q.shape)
+        weights, grad = _weights(q, k, mask, ctx.scale), grads[0].reshape(*q.shape[:2], v.shape[2])
         of_scores = torch._softmax_backward_data(grad @ v.mT, weights, -1, weights.dtype)
-        q_grad, k_grad = (of_scores @ k).mul_(ctx.scale), (of_scores.mT @ q).mul_(ctx.scale)
-        return q_grad.view(ctx.of_query), k_grad.view(ctx.of_key), (weights.mT @ grad).view(ctx.of_key), None, None
+        found = (of_scores @ k).mul_(ctx.scale), (of_scores.mT @ q).mul_(ctx.scale), weights.mT @ grad
+        of_query, of_key, of_value = (each.view(shape) for each, shape in zip(found, ctx.shapes, strict=True))
+        return of_query, of_key, of_value, None, None
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor, scale: float) -> Tensor:
     """[B, S T, T] of q [B, S T, D] and k [B, T, D]. B: rows x key heads; the S heads of a key lie one below another."""
-    rows, columns = mask.shape[0], mask.shape[-1]
-    scores = mask.expand(rows, len(q) // rows * (q.shape[1] // columns), columns, columns).reshape(len(q), -1, columns)
+    scores = q.new_empty(*q.shape[:2], k.shape[1])
+    scores.view(len(mask), -1, *mask.shape[2:]).copy_(mask)
     return scores.baddbmm_(q, k.mT, alpha=scale).softmax(-1)

@@ -18,7 +18,7 @@ from flame_ray.cluster.figures import count_lookups, namespace
 from flame_ray.commands.run import _record
 from flame_ray.config import ClusterConfig
 from flame_ray.config.load import parse_config
-from flame_ray.controller.watch import tell
+from flame_ray.controller.watch import all_of, tell_once
 from flame_ray.controller.workers import Workers
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
     with connected(ClusterConfig(), namespace(RUN, os.getpid())):
         metrics, number = Metrics(RUN), 0
         while not ended.wait(1.0):  # so that a rate has more than one value to compare
-            tell(workers(), metrics.workers)
+            tell_once(all_of(workers(), None), metrics.workers)
             count_lookups("classes", hits=3, misses=1)
             once(metrics, folder / str(number := number + 1))
             metrics.stage("sample", 1, running=True)

@@ -94,8 +94,8 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
-    """The figures of a model on a suite. `missing` counts by their reasons the answers that could not be scored; `noted`, by
-    what happened, what else the figures rest on less than they seem to.
+    """The figures of a model on a suite. `missing` counts by their reasons the answers that could not be scored. `noted`
+    counts, by what happened, what weakens the figures although no answer is left out.
 
     >>> SuiteResult("factbook", 2, {"precision": Interval(mean=0.5, low=0.0, high=1.0, n=2)}).figures["precision"].n
     2

@@ -142,6 +142,26 @@ def test_the_dashboard_of_a_ray_that_is_started_is_on_loopback_and_a_cluster_tha
     assert asked.get("dashboard_host") == ("127.0.0.1" if is_started else None)
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Exception("The current node timed out during startup.\nMore of it."), "Exception: The current node timed out"),
+        (RuntimeError(""), "RuntimeError: no reason"),
+    ],
+)
+def test_a_ray_that_does_not_start_here_is_one_message_with_what_to_do(error, told, monkeypatch):
+    """Ray raises a plain Exception for a node that does not start, as on a machine that is busy with something else."""
+
+    def init(**options):
+        raise error
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(PlacementError) as caught, connected(ClusterConfig(address="local"), "test"):
+        pytest.fail("there is no cluster")
+    assert told in str(caught.value) and "cluster.address=local" in str(caught.value)
+    assert "More of it" not in str(caught.value) and "session_latest/logs" in str(caught.value)
+
+
 def test_ray_finds_the_token_that_is_made_before_it_starts(tmp_path):
     """Ray would write it with the umask: it must find ours."""
     code = (

@@ -212,9 +212,14 @@ def test_the_head_listens_where_the_other_nodes_find_it_and_not_on_its_loopback(
 
 @pytest.mark.parametrize("addresses", ["", "127.0.1.1"], ids=["no address", "only its loopback"])
 def test_a_node_without_an_address_for_others_is_refused_before_ray_starts(batch, addresses):
-    code, printed = batch.run(JOB, "/shared/runs", ADDRESSES=addresses)
+    code, printed = batch.run(JOB, "/shared/runs", ADDRESSES=addresses, NODES="n1 n2")
     assert code == 5 and "IPv4 address of n1" in printed and "/etc/hosts" in printed
     assert not batch.calls("ray start") and not batch.calls("flame-ray")
+
+
+def test_a_node_alone_needs_no_address_for_others(batch):
+    assert batch.run(JOB, "/shared/runs", ADDRESSES="127.0.1.1")[0] == 0
+    assert batch.calls("mode=") == ["mode=token address=127.0.0.1:6379"]
 
 
 def test_a_run_that_is_told_to_stop_ends_by_itself_and_is_queued_again(batch):

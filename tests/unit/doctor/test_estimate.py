@@ -178,11 +178,11 @@ def saved_bytes(layers: int, dtype: str, attention: str, checkpointing: bool) ->
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("attention", ["sdpa", NAME])
+@pytest.mark.parametrize(("attention", "on_gpu"), [("sdpa", True), (NAME, True), ("eager", False)])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_activations_are_what_torch_saves_for_a_layer(dtype, attention, checkpointing):
+def test_activations_are_what_torch_saves_for_a_layer(dtype, attention, on_gpu, checkpointing):
     shape = replace(TINY, hidden=64, layers=4, head_size=16, intermediate=192)
-    args = (2, 64, BYTES[dtype], checkpointing)
+    args = (2, 64, BYTES[dtype], checkpointing, on_gpu)
     two_layers = activation_bytes(shape, *args) - activation_bytes(replace(shape, layers=2), *args)
     saved = saved_bytes(4, dtype, attention, checkpointing) - saved_bytes(2, dtype, attention, checkpointing)
     assert saved == pytest.approx(two_layers, rel=0.02)
@@ -190,8 +190,14 @@ def test_activations_are_what_torch_saves_for_a_layer(dtype, attention, checkpoi
 
 def test_activations_by_hand_with_the_layer_at_work_on_top():
     token = 2 * (4 * 8 + 2 * 8 + 2 * 4 + 4 * 16) + 8 * 8
-    assert activation_bytes(TINY, 3, 10, 2, False) == 3 * 3 * 10 * token
-    assert activation_bytes(TINY, 3, 10, 2, True) == 2 * (3 * 10 * 2 * 8) + 3 * 10 * token
+    assert activation_bytes(TINY, 3, 10, 2, False, True) == 3 * 3 * 10 * token
+    assert activation_bytes(TINY, 3, 10, 2, True, True) == 2 * (3 * 10 * 2 * 8) + 3 * 10 * token
+
+
+def test_long_sequences_on_a_cpu_are_not_charged_for_plain_attention():
+    short, long = (activation_bytes(TINY, 1, length, 2, False, False) for length in (256, 100_000))
+    assert short > activation_bytes(TINY, 1, 256, 2, False, True)
+    assert long == activation_bytes(TINY, 1, 100_000, 2, False, True)
 
 
 def test_a_rank_on_a_cpu_holds_everything_on_the_machine():

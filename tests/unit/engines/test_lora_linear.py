@@ -70,6 +70,17 @@ def test_without_its_adapter_a_layer_gives_the_base_models_bits():
         assert model(input_ids=ids).logits.equal(off)
 
 
+def test_a_model_may_change_the_outputs_in_place():
+    """As OLMo does, which cuts what its projections give."""
+    layer = next(each for each in adapted().modules() if hasattr(each, "lora_A"))
+    inputs = torch.randn(2, 5, 24)
+    wanted = layer(inputs).clamp(-0.1, 0.1)
+    add_adapters_in_place(layer)
+    outputs = layer(inputs).clamp_(-0.1, 0.1)
+    outputs.sum().backward()
+    torch.testing.assert_close(outputs, wanted)
+
+
 def test_layers_that_drop_out_go_on_as_peft_has_them():
     model = adapted(lora_dropout=0.5)
     add_adapters_in_place(model)
