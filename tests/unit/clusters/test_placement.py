@@ -7,6 +7,7 @@ from tests.unit.clusters.launches import CLUSTERS, REPOSITORY, cluster, plan
 
 JOBS = REPOSITORY / "jobs"
 PAPER_JOBS = sorted(f"paper/{path.name}" for path in (JOBS / "paper").glob("*dpo*.yaml"))
+SENTENCES = "paper/dpo-flame-sentences.yaml"  # a verifier has the GPU of its second judge
 QUICKSTART = "quickstart.yaml"
 
 on_each_cluster = pytest.mark.parametrize("name", CLUSTERS)
@@ -28,8 +29,13 @@ def test_a_paper_job_starts_one_node_for_its_learner_one_for_each_engine_and_one
 @on_each_cluster
 @of_each_paper_job
 def test_each_role_of_a_paper_job_is_on_the_nodes_that_are_meant_for_it(name, job):
+    on_samplers_nodes = {"rollout": 2} | ({"judge": 1, "verifier": 1} if job == SENTENCES else {"judge": 2})
     homes = plan(load(job), cluster(name)).homes
-    assert homes == {"learner": {"learner": 4}, "rollout": {"rollout": 2}, "judge": {"rollout": 2}, "factuality": {"cpu": 4}}
+    assert homes == {
+        "learner": {"learner": 4},
+        "factuality": {"cpu": 4},
+        **{role: {"rollout": workers} for role, workers in on_samplers_nodes.items()},
+    }
 
 
 @on_each_cluster
