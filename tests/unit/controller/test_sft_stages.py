@@ -68,7 +68,7 @@ def test_where_there_is_no_room_fewer_are_shown_and_that_is_said(stages, caplog)
 def test_what_the_prompts_show_and_what_they_have_no_room_for_is_told_before_any_is_answered(stages):
     room = 4 + 6 + 14 + 8 + 1
     made = stages(model={"policy": str(stages().policy.folder), "max_length": room, "chat_template": "plain"})
-    made.shown = (told := []).append
+    made.note_shown = (told := []).append
     next(made.elicit([ASKED, make_prompt("long", "word " * 64)], SEEDS))
     assert told == [Shown(prompts=1, examples=1, passages=0, examples_left_out=1, passages_left_out=0)]
 
@@ -143,7 +143,7 @@ def test_each_stage_shows_how_its_workers_stand_while_it_has_them(stages, monkey
         list(made.elicit([ASKED], SEEDS))
         made._started()
     assert [what for what, _ in watched] == [Watched(("judge",)), Watched(("samplers",)), Watched(learner="learner")]
-    assert all(show is made.show for _, show in watched) and len(scopes) == 3
+    assert all(show is made.show_workers for _, show in watched) and len(scopes) == 3
 
 
 def test_labels_decide_where_the_settings_say_so(stages):
