@@ -90,13 +90,18 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
         metrics = Metrics(name, trackers)
         journal = SftJournal(folder, name, screen, metrics, checkpoints.trained() >= ROUND)
         cache = classification_cache(inputs.judge.identity(config.judge_variables))
-        told = {
-            "advance": journal.advance,
-            "stepped": journal.stepped,
-            "note_shown": journal.note_shown,
-            "show_workers": metrics.workers,
-        }
-        made = SftClusterStages(config, inputs.policy, inputs.judge, cache, checkpoints, folder.storage, **told)
+        made = SftClusterStages(
+            config,
+            inputs.policy,
+            inputs.judge,
+            cache,
+            checkpoints,
+            folder.storage,
+            advance=journal.advance,
+            stepped=journal.stepped,
+            note_shown=journal.note_shown,
+            show_workers=metrics.workers,
+        )
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
         journal.complete(report, inputs.demonstrations.left_out)

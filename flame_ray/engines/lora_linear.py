@@ -19,9 +19,9 @@ def add_adapters_in_place(model: nn.Module) -> None:
     """Let each plain linear layer with an adapter compute by `LoraLinear`. Layers of other kinds, and those whose adapter drops
     out, go on as PEFT has them. Not for ZeRO-3, which gathers a parameter where its own module runs.
     """
-    for layer in model.modules():
-        if isinstance(layer, Linear) and _is_plain(layer):
-            layer.forward = partial(_forward, layer)  # in the instance, before the class's own
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, Linear) and _is_plain(module)]
+    for layer in layers:
+        layer.forward = partial(_forward, layer)  # in the instance, before the class's own
 
 
 def _is_plain(layer: Any) -> bool:

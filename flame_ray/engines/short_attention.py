@@ -20,12 +20,15 @@ NAME = "flame_ray_short"
 AttentionMaskInterface.register(NAME, eager_mask)
 
 
-@cache
 def kernel_for_short_rows(family: type[nn.Module]) -> str:
     """The name by which transformers finds `attend`, for models whose own attention is Llama's word for word; else "eager"."""
-    own = getattr(sys.modules[family.__module__], "eager_attention_forward", None)
-    is_plain = own is not None and inspect.getsource(own) == inspect.getsource(eager_attention_forward)
-    return NAME if is_plain else "eager"
+    return NAME if _is_plain(family.__module__) else "eager"
+
+
+@cache
+def _is_plain(module: str) -> bool:
+    own = getattr(sys.modules[module], "eager_attention_forward", None)
+    return own is not None and inspect.getsource(own) == inspect.getsource(eager_attention_forward)
 
 
 def attend(
