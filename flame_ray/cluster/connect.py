@@ -107,11 +107,11 @@ def unreachable(address: str, found: str) -> PlacementError:
 
 
 def _not_started(error: Exception) -> PlacementError:
-    found = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no reason'}"
+    reason = str(error).strip().partition("\n")[0] or "no reason"
     fix = (
         "give the command again; if it goes on, see /tmp/ray/session_latest/logs, and end what else needs this machine's memory"
     )
-    return PlacementError("Ray to start on this machine (cluster.address=local)", found, fix)
+    return PlacementError("Ray to start on this machine (cluster.address=local)", f"{type(error).__name__}: {reason}", fix)
 
 
 def _ask_cluster_id(address: str, timeout_s: float) -> None:
@@ -151,7 +151,6 @@ def connected(config: ClusterConfig, namespace: str) -> Iterator[str]:
 @contextmanager
 def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
     import ray
-    from ray.exceptions import RayError
 
     address = cluster_address(config)
     check_answer(address)
@@ -168,12 +167,8 @@ def _connection(config: ClusterConfig, namespace: str) -> Iterator[str]:
         context = _started(partial(ray.init, address=address, namespace=namespace, **options), ended)
     except FlameError:
         raise
-    except Exception as error:  # Ray raises a plain Exception for a node that does not start
-        if address == LOCAL:
-            raise _not_started(error) from error
-        if isinstance(error, (ConnectionError, RuntimeError, RayError)):  # also: no token, or no Ray node on this machine
-            raise unreachable(address, str(error)) from error
-        raise
+    except Exception as error:  # Ray raises a plain one for a node that does not start, others for no token or no node here
+        raise (_not_started(error) if address == LOCAL else unreachable(address, str(error))) from error
     try:
         yield context.dashboard_url or ""
     finally:

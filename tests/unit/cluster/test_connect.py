@@ -162,6 +162,19 @@ def test_a_ray_that_does_not_start_here_is_one_message_with_what_to_do(error, to
     assert "More of it" not in str(caught.value) and "session_latest/logs" in str(caught.value)
 
 
+def test_a_cluster_that_cannot_be_joined_is_named_whatever_ray_raises(monkeypatch):
+    def init(**options):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(connect, "check_answer", lambda address: None)
+    with (
+        pytest.raises(PlacementError, match=r"10\.0\.0\.1:6379.*timed out"),
+        connected(ClusterConfig(address="10.0.0.1:6379"), "t"),
+    ):
+        pytest.fail("there is no cluster")
+
+
 def test_ray_finds_the_token_that_is_made_before_it_starts(tmp_path):
     """Ray would write it with the umask: it must find ours."""
     code = (
