@@ -22,7 +22,7 @@ from flame_ray.engines import policy
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
-from flame_ray.engines.logps import token_logps
+from flame_ray.engines.logps import head_logps, token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
 from flame_ray.engines.models import ModelRef
 from flame_ray.engines.packing import Layout, check_layout, packed, sharing_prompts
@@ -49,6 +49,8 @@ class DeepSpeedEngine:
         self.device = _join(rank, self.world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
         self.module: Any = policy.load_policy(model, config)
+        # ZeRO-3 gathers a weight where its own module runs.
+        self._head = policy.pass_over_head(self.module) if config.zero_stage < 3 else None
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
@@ -73,7 +75,7 @@ class DeepSpeedEngine:
         with torch.no_grad(), summed, self._weights(initial) as module:
             for start in range(0, len(sequences), rows):
                 batch = left_padded(sequences[start : start + rows]).to(self.device)
-                logps = token_logps(*self._forward(module, batch))
+                logps = self._token_logps(module, batch)
                 found += [row[mask].tolist() for row, mask in zip(logps, batch.response_mask, strict=True)]
         return found
 
@@ -168,21 +170,26 @@ class DeepSpeedEngine:
 
     def _logps(self, module: nn.Module, batch: Batch) -> Tensor:
         """[N], from one pass over the distinct sequences."""
-        return batch.summed(token_logps(*self._forward(module, batch)))
+        return batch.summed(self._token_logps(module, batch))
 
-    def _forward(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [U, R + 1, V], response ids and mask [U, R]: the output layer runs on no other columns."""
+    def _token_logps(self, module: nn.Module, batch: Batch) -> Tensor:
+        """[U, R], 0 where the response mask is false. The output layer runs on the last columns alone, or, where it does not
+        learn, on those that predict a response's token."""
         if self.device.type == "cpu":
             policy.suit_attention(self._frozen if module is self._frozen else self.module, batch.token_ids.shape[1])
         responses = batch.response_mask.shape[1]
-        logits = module(
+        found = module(
             input_ids=batch.token_ids,
             attention_mask=policy.additive(batch.attention_mask, getattr(torch, self.config.dtype)),
             position_ids=batch.position_ids,
             use_cache=False,
             logits_to_keep=responses + 1,
         ).logits
-        return logits, batch.response_ids, batch.response_mask
+        ids, mask = batch.response_ids, batch.response_mask
+        if self._head is None or module is self._frozen:
+            return token_logps(found, ids, mask)
+        logps = head_logps(found[:, :-1][mask], self._head, ids[mask])
+        return torch.zeros(mask.shape, device=self.device).masked_scatter(mask, logps)
 
     @contextmanager
     def _weights(self, reference: bool) -> Iterator[nn.Module]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.batch import PAD
 from flame_ray.engines.lora_linear import add_adapters_in_place
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
 from flame_ray.engines.models import ModelRef, resolve
@@ -98,6 +99,27 @@ def read_model(folder: Path) -> Callable[[str], Tensor]:
     files = [safe_open(file, framework="pt") for file in sorted(folder.glob("*.safetensors"))]
     holders = {name: file for file in files for name in file.keys()}  # noqa: SIM118  (a file, not a dictionary)
     return lambda name: holders[name].get_tensor(name)
+
+
+def pass_over_head(model: nn.Module) -> nn.Parameter | None:
+    """Let the model return, in place of logits, the hidden states that its output layer would read. Returns that layer's
+    weight [V, C], for `head_logps`.
+
+    Changes nothing and returns None where the layer learns or has a bias, and for models that scale or cap their logits.
+    """
+    base = base_model(model)
+    head = base.get_output_embeddings()
+    if type(head) is not nn.Linear or head.bias is not None or head.weight.requires_grad:
+        return None
+    mark = torch.empty(0)
+    head.forward = lambda hidden: mark  # in the instance, before the class's own
+    with torch.no_grad():
+        is_bare = base(input_ids=torch.tensor([[PAD]]), use_cache=False).logits is mark
+    del head.forward
+    if not is_bare:
+        return None
+    head.forward = lambda hidden: hidden
+    return head.weight
 
 
 def suit_attention(model: nn.Module, columns: int) -> None:

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from flame_ray.engines.logps import token_logps
+from flame_ray.engines import logps
+from flame_ray.engines.logps import head_logps, token_logps
 
 
 def test_token_log_probabilities_are_those_of_a_log_softmax_in_float32_even_from_bfloat16():
@@ -34,3 +35,24 @@ def test_masked_columns_do_not_count_even_where_their_logits_are_infinite():
     logits[0, 0] = float("-inf")
     result = token_logps(logits, torch.tensor([[0, 1]]), torch.tensor([[False, True]])).sum(-1)
     assert result.item() == pytest.approx(-math.log(4))
+
+
+@pytest.mark.parametrize("dtype, near", [(torch.float32, 1e-5), (torch.bfloat16, 0.02)])
+def test_an_output_layer_that_does_not_learn_gives_the_same_slopes_without_logits(monkeypatch, dtype, near):
+    """In parts that do not divide the tokens."""
+    monkeypatch.setattr(logps, "TOKENS_A_PRODUCT", 7)
+    monkeypatch.setattr(logps, "TOKENS_IN_CORE", 3)
+    made = torch.Generator().manual_seed(1)
+    hidden, weight = torch.randn(17, 8, generator=made), torch.randn(101, 8, generator=made)
+    ids, weights = torch.randint(0, 101, (17,), generator=made), torch.randn(17, generator=made)
+    exact = hidden.to(dtype).double().requires_grad_()
+    expected = (exact @ weight.to(dtype).double().T).log_softmax(-1).gather(-1, ids[:, None])[:, 0]
+    (expected * weights).sum().backward()
+    ours = hidden.to(dtype).requires_grad_()
+    found = head_logps(ours, weight.to(dtype), ids)
+    (found * weights).sum().backward()
+    assert found.dtype == torch.float32 and ours.grad.dtype == dtype
+    torch.testing.assert_close(found.double(), expected, atol=near, rtol=near)
+    torch.testing.assert_close(ours.grad.double(), exact.grad, atol=near, rtol=near)
+    with torch.no_grad():
+        assert torch.equal(head_logps(ours, weight.to(dtype), ids), found)

@@ -16,7 +16,15 @@ from flame_ray.engines.batch import left_padded
 from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
 from flame_ray.engines.packing import check_layout, sharing_prompts
-from flame_ray.engines.policy import adapter_weights, has_window, load_model, load_policy, write_adapter, write_model
+from flame_ray.engines.policy import (
+    adapter_weights,
+    has_window,
+    load_model,
+    load_policy,
+    pass_over_head,
+    write_adapter,
+    write_model,
+)
 from flame_ray.errors import ModelError
 from tests.unit.learner.forward import summed_logps
 
@@ -163,6 +171,22 @@ def test_responses_share_the_pass_of_a_prompt_in_each_family_without_windows(fam
     assert has_window(model) == (family in ("mistral", "gemma2"))
     with torch.no_grad():
         check_layout(sharing_prompts, lambda batch: summed_logps(model, batch), "float32")
+
+
+@pytest.mark.parametrize("family", [*DENSE, "cohere"])
+def test_an_output_layer_is_passed_over_unless_it_learns_or_the_model_scales_or_caps_its_logits(family):
+    torch.manual_seed(0)
+    shape = DENSE.get(family, GROUPED)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape)).eval()
+    logits = model(IDS).logits
+    assert pass_over_head(model) is None, "its output layer learns"
+    weight = pass_over_head(model.requires_grad_(False))
+    found = model(IDS).logits
+    if family in ("gemma2", "granite", "cohere"):
+        assert weight is None and torch.equal(found, logits)
+    else:
+        assert found.shape[-1] == weight.shape[1]
+        torch.testing.assert_close(found @ weight.T, logits)
 
 
 def test_a_window_is_known_by_the_layers_that_have_it():
