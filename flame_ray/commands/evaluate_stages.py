@@ -7,6 +7,7 @@ and suites, limits and calls share the work that they have in common.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,6 @@ from flame_ray import __version__
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.commands.evaluate_pools import Pools, with_corpus
 from flame_ray.commands.evaluated_model import EvaluatedModel
-from flame_ray.commands.factuality_pool import StepCounter
 from flame_ray.commands.judge_pool import results_of
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config
@@ -237,8 +237,8 @@ class EvaluationStages:
         found: dict[str, Any] = kept.find(keys)
         left = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
         if left:
-            with StepCounter(self._screen, label, "done", len(left)) as counter:
-                for item, record in counter.count(work(list(left.values()))):
+            with closing(self._screen.begin(label)) as bar:
+                for item, record in bar.counted(work(list(left.values())), len(left)):
                     found[key(item)] = record
                     if not isinstance(record, Missing):
                         kept.keep(key(item), record)

@@ -6,6 +6,7 @@ bounded number of lines is in memory, however long the input is. A run that was 
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -128,17 +129,16 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
 
 def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, output: Output, lines: int) -> None:
     # torch and Ray take seconds to import: only when there is something to score
-    from flame_ray.commands.factuality_pool import StepCounter, factuality_workers
+    from flame_ray.commands.factuality_pool import factuality_workers
 
     screen = Screen(output.console)
-    counter = StepCounter(screen, "score", "lines", lines)
-    with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, counter:
+    with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, closing(screen.begin("score")) as bar:
         output.totals.started = time.monotonic()
         for row, result in workers.scores(tasks):
             record = record_of(row, result, config.score)
             file.append(record)
             output.totals.add(record)
-            counter.show(row.number)
+            bar.advance(row.number, lines)
             output.show(record)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -29,7 +30,7 @@ from flame_ray.types import LabelledClaim
 
 CARD = "card.json"
 READ, MEASURE = "read the data", "measure it"  # what has a bar beside the training
-EVERY = 50  # steps between two lines of progress if there is no terminal
+RECENT = 50  # steps over which the loss is averaged
 Advance = Callable[[int, int, float], None]
 Train = Callable[[Any, Any, Phase, int, Advance], None]
 
@@ -81,23 +82,20 @@ def _train_phases(
 
 @contextmanager
 def progress(screen: Screen, name: str, examples: int) -> Iterator[Advance]:
-    """Shows a bar, or a line every EVERY steps if there is no terminal, and at the end a line that stays."""
+    """Shows a bar while it trains, and at the end a line that stays."""
     bar, losses = screen.begin(name), []
 
     def advance(step: int, steps: int, loss: float) -> None:
         losses.append(loss)
-        bar.advance(step, steps)
-        if step % EVERY == 0 and not screen.console.is_terminal:
-            recent = sum(losses[-EVERY:]) / EVERY
-            screen.console.print(f"{name} {step}/{steps} {bar.seconds:.0f} s, loss {recent:.3f}", highlight=False)
+        bar.advance(step, steps, f"loss {fmean(losses[-RECENT:]):.3f}")
 
     try:
         yield advance
     except BaseException:
         bar.close()
         raise
-    last = losses[-EVERY:]
-    bar.end(f"{examples} examples, {len(losses)} steps, loss {sum(last) / len(last):.3f} over the last {len(last)}")
+    last = losses[-RECENT:]
+    bar.end(f"{examples} examples, {len(losses)} steps, loss {fmean(last):.3f} over the last {len(last)}")
 
 
 def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
