@@ -37,7 +37,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rollout.pool import AHEAD, RolloutPool
 from flame_ray.rollout.sampling import greedy_plan
-from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.atomic import json_digest, sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, RewardResult, Score
 
@@ -65,7 +65,7 @@ class Kept(Generic[Record]):
     """Records of one type, kept on this node's disk by what they were made by and from."""
 
     def __init__(self, kind: str, type: type[Record], made_by: MadeBy):
-        self._cache = Cache(node_file(cache_dir() / "evaluate" / kind / digest(lasting(made_by))))
+        self._cache = Cache(node_file(cache_dir() / "evaluate" / kind / json_digest(lasting(made_by))))
         self._json = adapter(type)
 
     def find(self, keys: Sequence[str]) -> dict[str, Record]:
@@ -80,11 +80,6 @@ class Kept(Generic[Record]):
 
 def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def digest(value: Any) -> str:
-    """Sixteen letters that are the same for the same JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class EvaluationStages:
