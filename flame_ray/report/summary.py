@@ -155,6 +155,12 @@ def metrics_summary(metrics: MetricIntervals) -> dict[str, Any]:
     }
 
 
+def interval_of(found: Mapping[str, Any], name: str) -> Interval:
+    """A metric of a `metrics_summary` that was read back."""
+    low, high = found["ci95"][name]
+    return Interval(found[name], low, high, found["n"][name])
+
+
 def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:
     """Print the held-out metrics of each round, and under each its paired change from round 0, with 95 % bootstrap intervals.
 
