@@ -16,7 +16,7 @@ from flame_ray import __version__
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.commands.evaluate_pools import Pools, with_corpus
 from flame_ray.commands.evaluated_model import EvaluatedModel
-from flame_ray.commands.judge_pool import results_of
+from flame_ray.commands.judge_pool import Chat, results_of
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
@@ -44,7 +44,6 @@ from flame_ray.types import FactScore, Group, Missing, Prompt, Response, Respons
 Item = TypeVar("Item")
 Record = TypeVar("Record")
 MadeBy = dict[str, Any]
-Chat = Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True)
