@@ -12,6 +12,8 @@ import numpy as np
 
 from flame_ray.storage.local_copy import Folder
 
+EAGER_COLUMNS = 256  # of a learner's rows for which transformers' own attention is faster than SDPA on a CPU; not for a Llama
+
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
