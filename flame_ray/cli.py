@@ -366,12 +366,6 @@ def settings(
     list_settings(name, format_ is Listing.JSON, _tables())
 
 
-@app.command()
-def version() -> None:
-    """Print the version."""
-    _print_version(True)
-
-
 def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:
     """A shorthand overrides --set, which overrides the job. Ray reads its environment when it is imported: it is set here."""
     short = [f"factuality.{name}={json.dumps(value)}" for name, value in shorthands.items() if value is not None]
