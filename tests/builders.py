@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flame_ray.engines.base import Sample
 from flame_ray.evaluation.audit.draw import HeldOutFact
-from flame_ray.sft import Demonstration
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
     TERNARY,
     Claim,
     Decomposition,
+    Demonstration,
     Evaluation,
     Fact,
     FactScore,

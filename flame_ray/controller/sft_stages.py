@@ -27,10 +27,10 @@ from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.sft import Demonstration, SftStages, SftTraining, Shown
+from flame_ray.sft import SftStages
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Prompt
+from flame_ray.types import Demonstration, Group, Prompt, SftTraining, Shown
 
 Advance = Callable[[int, int], None]  # (steps done, steps in all)
 

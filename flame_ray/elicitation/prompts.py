@@ -17,8 +17,7 @@ from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.names import model_content, model_contents
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
-from flame_ray.sft import Demonstration, Shown
-from flame_ray.types import Passage, Prompt
+from flame_ray.types import Demonstration, Passage, Prompt, Shown
 
 log = logging.getLogger(__name__)
 RETRIEVAL = ("title_column", "text_column", "retriever", "embedder", "reranker", "retrieve")  # of `factuality`

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from flame_ray.engines.base import TextEmbedder
-from flame_ray.sft import Demonstration
+from flame_ray.types import Demonstration
 
 Scores = Callable[[str], np.ndarray]  # an instruction -> how like it each demonstration is, [demonstrations]
 

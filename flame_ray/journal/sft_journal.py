@@ -18,9 +18,9 @@ from flame_ray.prompts.classify import accuracy
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import sft_summary
 from flame_ray.report.tables import training_line
-from flame_ray.sft import Demonstrations, Prompts, SftReport, SftStages, SftTraining, Shown
+from flame_ray.sft import Demonstrations, Prompts, SftStages
 from flame_ray.shown import without_secrets
-from flame_ray.types import Group, Prompt, PromptSet, StepReport
+from flame_ray.types import Group, Prompt, PromptSet, SftReport, SftTraining, Shown, StepReport
 
 ROUND = 1  # checkpoints and shards are numbered by rounds, and there is one
 TABLE = f"rounds/{ROUND:04d}/demonstrations.parquet"

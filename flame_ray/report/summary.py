@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.config import Config
-from flame_ray.sft import SftReport, Shown
 from flame_ray.shown import printable
 from flame_ray.types import (
     FACTUALITY,
@@ -20,6 +19,8 @@ from flame_ray.types import (
     PairCounts,
     RoundReport,
     Selection,
+    SftReport,
+    Shown,
     TrainingReport,
 )
 

@@ -33,10 +33,9 @@ from flame_ray.report.console import PlainConsole
 from flame_ray.report.page.markup import plain
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import result_content, suites_table
-from flame_ray.sft import Elicited, SftReport, SftTraining
 from flame_ray.shown import ShownFormatter, hide_secrets, secret_variables, without_secrets
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Interval, Prompt, Split
+from flame_ray.types import Elicited, Interval, Prompt, SftReport, SftTraining, Split
 from tests.builders import make_training_report
 
 VALUE = "correct-horse/battery+staple="

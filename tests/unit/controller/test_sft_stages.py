@@ -18,9 +18,9 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.engines.models import look_up
 from flame_ray.errors import DataError
 from flame_ray.learner.checkpoints import Checkpoints
-from flame_ray.sft import Shown
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import Shown
 from tests.builders import make_demonstration, make_prompt
 
 SEEDS = [make_demonstration(f"What is the capital of {name}?", f"It is {name} City.") for name in ("Peru", "Chad", "Fiji")]

@@ -12,8 +12,9 @@ from flame_ray.journal import shards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.sft_journal import SftJournal
 from flame_ray.report.progress import Screen
-from flame_ray.sft import Mixture, SftStages, SftTraining, Shown, run_sft
+from flame_ray.sft import Mixture, SftStages, run_sft
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import SftTraining, Shown
 from tests.builders import make_demonstration, make_group, make_prompt, make_response, make_training_report
 
 SEEDS = [make_demonstration(make_prompt(f"p{n}", f"Question {n}?"), f"answer {n}") for n in range(6)]
