@@ -20,7 +20,7 @@ from flame_ray.types import (
     RoundReport,
     Selection,
     SftReport,
-    Shown,
+    ShownCounts,
     TrainingReport,
 )
 
@@ -67,7 +67,7 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     return summary | {"timings": timings, "weight_version": report.weight_version}
 
 
-def sft_summary(report: SftReport, left_out: Mapping[str, int], shown: Shown | None = None) -> dict[str, Any]:
+def sft_summary(report: SftReport, left_out: Mapping[str, int], shown: ShownCounts | None = None) -> dict[str, Any]:
     """summary.json of a supervised fine-tuning, beside how it ended. `left_out`: of the sources, by reason.
 
     `shown`: what the model was shown when it answered itself; None if it did not.

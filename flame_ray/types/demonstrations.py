@@ -52,7 +52,7 @@ class Elicited:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownCounts:
     """What the few-shot prompts of an elicitation show, in sum, and what they had no room for."""
 
     prompts: int
