@@ -31,7 +31,7 @@ from flame_ray.commands.options import (
     Listing,
     ScaleName,
     Set,
-    Workers,
+    WorkersOption,
     job_argument,
     refuse_empty,
 )
@@ -108,7 +108,7 @@ def score(
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     job: Job = None,
     set_: Set = None,
     format_: Annotated[Format, typer.Option("--format", help="table: also print the records.")] = Format.JSONL,
@@ -141,7 +141,7 @@ def agreement(
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     job: Job = None,
     set_: Set = None,
 ) -> None:
