@@ -17,7 +17,7 @@ from rich.console import Console
 from flame_ray import __version__
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.out import check_out_file
-from flame_ray.commands.score_file import ScoreFile
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.config import Config
 from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import ConfigError, DataError
@@ -112,7 +112,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     check_checker_model(config.factuality)
     digest, lines = _examine(request.responses, request.strict)
     output = Output(console, tables if request.table else None)
-    with ScoreFile(request.out, _made_by(config, digest)) as file:
+    with ResumableFile(request.out, _made_by(config, digest)) as file:
         if file.last:
             output.say(f"{request.out} holds the scores up to line {file.last}")
         for record in file.records() if request.table else ():
@@ -127,7 +127,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     return output.totals
 
 
-def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, output: Output, lines: int) -> None:
+def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ResumableFile, output: Output, lines: int) -> None:
     # torch and Ray take seconds to import: only when there is something to score
     from flame_ray.commands.factuality_pool import factuality_workers
 

@@ -16,8 +16,8 @@ from flame_ray.commands.doctor import _check_refused
 from flame_ray.commands.evaluate import EvaluateRequest
 from flame_ray.commands.evaluated_model import EvaluatedModel
 from flame_ray.commands.follow import seen_folder
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.commands.run import _record, locate_run
-from flame_ray.commands.score_file import ScoreFile
 from flame_ray.commands.submit import SubmitRequest, plan
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.doctor.checks import Check, Level, Site
@@ -234,10 +234,10 @@ def test_the_results_of_a_suite_hide_the_password_of_a_models_url(tmp_path):
 
 
 def test_what_is_written_beside_records_hides_it(tmp_path, planted):
-    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):
+    with ResumableFile(tmp_path / "records.jsonl", {"model": planted}):
         pass
     assert clean((tmp_path / "records.jsonl.settings.json").read_text())
-    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):  # and is what it was
+    with ResumableFile(tmp_path / "records.jsonl", {"model": planted}):  # and is what it was
         pass
 
 
