@@ -40,7 +40,7 @@ from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder
-from flame_ray.storage.shared_paths import told
+from flame_ray.storage.shared_paths import path_for_actors
 
 log = logging.getLogger(__name__)
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
@@ -253,7 +253,8 @@ def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...
 def _start_judge_pool(scope: Scope, model: ModelRef, is_asked: bool = True) -> WorkerPool:
     config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
-    judge = config.judge.model_copy(update={"preferences": config.judge.preferences and told(config.judge.preferences)})
+    preferences = config.judge.preferences and path_for_actors(config.judge.preferences)
+    judge = config.judge.model_copy(update={"preferences": preferences})
     return _start_pool(scope, "judge", JUDGE_BATCH, scope.actors.judge, options, judge, config.run.seed, is_asked)
 
 
