@@ -127,7 +127,7 @@ def score(
 @app.command()
 def agreement(
     labels: Annotated[
-        Path, typer.Option("--labels", help="A JSONL file with people's labels; README.md describes the formats.")
+        Path, typer.Option("--labels", help="A JSONL file with people's labels; jobs/README.md describes the formats.")
     ],
     kind: Annotated[
         Kind,

@@ -1,4 +1,4 @@
-"""Factuality workers without a run, for `flame-ray score` and `flame-ray agreement`."""
+"""Factuality workers without a run, for `flame-ray score`, `agreement` and `evaluate`."""
 
 import logging
 import os
