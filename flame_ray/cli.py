@@ -31,7 +31,7 @@ from flame_ray.commands.options import (
     Listing,
     ScaleName,
     Set,
-    Workers,
+    WorkersOption,
     job_argument,
     refuse_empty,
 )
@@ -108,7 +108,7 @@ def score(
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     job: Job = None,
     set_: Set = None,
     format_: Annotated[Format, typer.Option("--format", help="table: also print the records.")] = Format.JSONL,
@@ -127,7 +127,7 @@ def score(
 @app.command()
 def agreement(
     labels: Annotated[
-        Path, typer.Option("--labels", help="A JSONL file with people's labels; README.md describes the formats.")
+        Path, typer.Option("--labels", help="A JSONL file with people's labels; jobs/README.md describes the formats.")
     ],
     kind: Annotated[
         Kind,
@@ -141,7 +141,7 @@ def agreement(
     corpus: Corpus = None,
     checker: Checker = None,
     decompose: Decompose = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     job: Job = None,
     set_: Set = None,
 ) -> None:
@@ -364,12 +364,6 @@ def settings(
     from flame_ray.commands.settings import list_settings
 
     list_settings(name, format_ is Listing.JSON, _tables())
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    _print_version(True)
 
 
 def _config(job: Path | None, set_: list[str] | None, **shorthands: str | int | None) -> Config:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from flame_ray.engines.base import Sample
 from flame_ray.evaluation.audit.draw import HeldOutFact
-from flame_ray.sft import Demonstration
 from flame_ray.types import (
     FACTUALITY,
     INSTRUCTION,
     TERNARY,
     Claim,
     Decomposition,
+    Demonstration,
     Evaluation,
     Fact,
     FactScore,
@@ -21,7 +21,6 @@ from flame_ray.types import (
     Group,
     HeldOut,
     Interval,
-    LabelledClaim,
     MetricIntervals,
     Missing,
     Pair,
@@ -116,12 +115,6 @@ def make_fact(text: str = "Peru borders Chile", *, sentence: int = 0) -> Fact:
 
 def make_claim(fact: str = "Peru borders Chile", *passages: Passage, sentence: int = 0) -> Claim:
     return Claim(Fact(fact, sentence), passages)
-
-
-def make_labelled_claim(
-    fact: str = "Peru borders Chile", *passages: Passage, supported: bool = True, group: str | None = None
-) -> LabelledClaim:
-    return LabelledClaim(make_claim(fact, *passages), supported, group)
 
 
 def make_held_out_fact(

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,6 @@ from flame_ray.round import Stages
 from flame_ray.types import (
     INSTRUCTION,
     Claim,
-    Decomposition,
     Evaluation,
     Group,
     HeldOut,
@@ -41,7 +39,6 @@ from flame_ray.types import (
 )
 from tests.builders import (
     make_change,
-    make_decomposition,
     make_evaluation,
     make_fact_score,
     make_held_out,
@@ -213,13 +210,6 @@ class FakeRetriever:
         return [self.passages[:k] for _ in queries]
 
 
-class FakeReranker:
-    """A `Reranker` that turns the order round."""
-
-    def rerank(self, query: str, passages_K: Sequence[Passage], keep: int) -> tuple[Passage, ...]:
-        return tuple(reversed(passages_K))[:keep]
-
-
 class FakeScorer:
     """A `PairScorer`: `says` gives the logits of a pair of texts, one a label. `pairs` and `calls` are what it was asked.
 
@@ -251,11 +241,6 @@ class FakeReader:
         return np.array([self.says(each) for each in statements], np.float32)
 
 
-def log_shares(says: Callable[[str, str], Sequence[float]]) -> Callable[[str, str], list[float]]:
-    """Logits for `FakeScorer` from the probability of each label."""
-    return lambda first, second: [math.log(max(share, 1e-9)) for share in says(first, second)]
-
-
 class FakeEmbedder:
     """A `TextEmbedder`: a text ends in an angle in degrees, and its vector points there."""
 
@@ -271,16 +256,6 @@ class FakeEmbedder:
     def passages(self, texts: Sequence[str]) -> np.ndarray:
         self.embedded += len(texts)
         return self.queries(texts)
-
-
-class FakeDecomposer:
-    """A `Decomposer`: `splits` gives the facts of a response's text, all in one sentence; by default the text is the fact."""
-
-    def __init__(self, splits: Callable[[str], Sequence[str]] = lambda text: (text,)):
-        self.splits = splits
-
-    def decompose(self, questions: Sequence[str], responses: Sequence[Response]) -> list[Decomposition]:
-        return [make_decomposition(*self.splits(each.text), sentences=(each.text,)) for each in responses]
 
 
 class FakeChecker:

@@ -29,7 +29,7 @@ HITS = Figure("flame_cache_hits_total", "Answers that a cache had", ("cache",))
 MISSES = Figure("flame_cache_misses_total", "Answers that a cache did not have", ("cache",))
 
 
-class Shown(Protocol):
+class RayMetric(Protocol):
     """A figure as Ray has it: `set` for a gauge, `inc` for a counter."""
 
     def set(self, value: float, tags: dict[str, str]) -> None: ...
@@ -37,7 +37,7 @@ class Shown(Protocol):
     def inc(self, value: float, tags: dict[str, str]) -> None: ...
 
 
-def shown(figure: Figure, run: str) -> Any:
+def ray_metric(figure: Figure, run: str) -> Any:
     """The figure in this process, which must be in a Ray for anybody to see it."""
     from ray.util.metrics import Counter, Gauge
 
@@ -72,5 +72,5 @@ def count_lookups(cache: str, hits: int, misses: int) -> None:
 
 
 @cache
-def _once(figure: Figure, run: str) -> Shown:
-    return shown(figure, run)
+def _once(figure: Figure, run: str) -> RayMetric:
+    return ray_metric(figure, run)

@@ -5,13 +5,14 @@ The checker decides at its own threshold, which was set beforehand; nothing is f
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
-from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter, factuality_workers
+from flame_ray.commands.factuality_pool import FactualityWorkers, factuality_workers
 from flame_ray.commands.judge_pool import instruction_classifier, judged
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config, FactualityConfig
@@ -62,9 +63,9 @@ def _compare_claims(config: Config, path: Path, screen: Screen) -> dict[str, Any
     if len({each.supported for each in labelled}) < 2:
         raise DataError("claims of both labels", f"one label in {path}", "add claims of the other one")
     retrieved = sum(each.task.given is None for each in labelled)
-    counter = StepCounter(screen, "check", "claims", len(labelled))
-    with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=retrieved > 0) as workers, counter:
-        verdicts = counter.count(workers.verdicts(each.task for each in labelled))
+    pool = factuality_workers(config, AFTER_INTERRUPT, screen, corpus=retrieved > 0)
+    with pool as workers, closing(screen.begin("check")) as bar:
+        verdicts = bar.counted(workers.verdicts(each.task for each in labelled), len(labelled))
         scored = [ComparedClaim.of(*each) for each in zip(labelled, verdicts, strict=True)]
         about = _about(workers)
     about |= {"evidence": _evidence(config.factuality, retrieved, len(labelled))}
@@ -75,9 +76,9 @@ def _compare_responses(config: Config, path: Path, screen: Screen) -> dict[str, 
     given = "corpus" in config.factuality.model_fields_set
     labelled = read_responses(path, corpus=given)
     needs_corpus = any(each.task.given is None for each in labelled)
-    counter = StepCounter(screen, "score", "responses", len(labelled))
-    with factuality_workers(config, AFTER_INTERRUPT, screen, needs_corpus) as workers, counter:
-        results = counter.count(workers.scores((each, each.task) for each in labelled))
+    pool = factuality_workers(config, AFTER_INTERRUPT, screen, needs_corpus)
+    with pool as workers, closing(screen.begin("score")) as bar:
+        results = bar.counted(workers.scores((each, each.task) for each in labelled), len(labelled))
         scored = [_compared_response(*each) for each in results]
         about = _about(workers)
     return about | response_agreement(scored, config.run.seed, config.evaluation.bootstrap)
@@ -87,9 +88,9 @@ def _compare_preferences(config: Config, path: Path, screen: Screen) -> dict[str
     labelled = read_preferences(path)
     if all(each.first_wins == HELPFUL["tie"] for each in labelled):
         raise DataError("pairs that are no ties", f"only ties in {path}", "add pairs of which one side is more helpful")
-    counter = StepCounter(screen, "judge", "pairs", len(labelled))
-    with judged(config, AFTER_INTERRUPT, screen, (each.pair for each in labelled)) as results, counter:
-        found = list(counter.count(results))
+    judge = judged(config, AFTER_INTERRUPT, screen, (each.pair for each in labelled))
+    with judge as results, closing(screen.begin("judge")) as bar:
+        found = list(bar.counted(results, len(labelled)))
     compared = [ComparedPair.of(*each) for each in zip(labelled, found, strict=True)]
     judgements = Judgements()
     judgements.add(result for results_G in found for result in results_G)
@@ -129,9 +130,10 @@ def _compare_sentences(config: Config, path: Path, screen: Screen) -> dict[str, 
     if factuality.sentence_labels:
         trained = by_embedding(open_sentence_classifier(factuality), labelled, factuality.sentence_threshold)
         return about | {"by": "embedding", "model": factuality.embedder} | trained
-    counter = StepCounter(screen, "classify", "sentences", len(labelled))
-    with factuality_workers(config, AFTER_INTERRUPT, screen, corpus=False) as workers, counter:
-        found_S = list(counter.count(workers.sentence_probabilities(each.text for each in labelled)))
+    pool = factuality_workers(config, AFTER_INTERRUPT, screen, corpus=False)
+    with pool as workers, closing(screen.begin("classify")) as bar:
+        probabilities = workers.sentence_probabilities(each.text for each in labelled)
+        found_S = list(bar.counted(probabilities, len(labelled)))
     by = {"by": "model", "model": factuality.verifier_model or config.model.policy}
     return about | by | _classified(labelled, found_S, factuality.sentence_threshold)
 

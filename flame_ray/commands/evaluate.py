@@ -21,7 +21,7 @@ from flame_ray.cluster.connect import check_address
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.evaluate_harness import check_installed, run_harness, sample_rows
 from flame_ray.commands.evaluate_pools import Pools, with_corpus
-from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, digest, judged_by
+from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
@@ -56,7 +56,7 @@ from flame_ray.report.suites import answer_row, result_content, result_note, res
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.judge.rubric import rubric_messages
 from flame_ray.shown import without_secrets
-from flame_ray.storage.atomic import write_file
+from flame_ray.storage.atomic import json_digest, write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
@@ -134,7 +134,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     if isinstance(suite, Suite) and suite.only_fact_based:
         suite = replace(suite, prompts_P=context.stages.fact_based(suite.prompts_P))
     made_by = suite_made_by(suite, context) if isinstance(suite, Suite) else _harness_made_by(suite, context)
-    folder = context.request.folder(suite.name, context.model) / f"{suite.name}-{digest(lasting(made_by))}"
+    folder = context.request.folder(suite.name, context.model) / f"{suite.name}-{json_digest(lasting(made_by))}"
     if (folder / RESULT).is_file():
         return result_of_content(json.loads((folder / RESULT).read_bytes()))
     result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)
@@ -208,8 +208,8 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
         "version": __version__,
         "suite": {
             "name": suite.name,
-            "prompts": digest([(prompt.id, prompt.text) for prompt in suite.prompts_P]),
-            "references": digest(suite.references),
+            "prompts": json_digest([(prompt.id, prompt.text) for prompt in suite.prompts_P]),
+            "references": json_digest(suite.references),
         },
         "answers": answers_made_by(config, context.model, context.maker),
         "statistics": _statistics(config),
@@ -221,7 +221,7 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
     if suite.measure.needs == "comparison":
         how = {
             "how": config.suites.compare,
-            "question": digest(reasoned_messages("", "", "")),
+            "question": json_digest(reasoned_messages("", "", "")),
             "max_unread": config.suites.max_unread,
         }
         made_by |= {"comparison": how | judged_by(config, context.judge), "judge": config.judge.model_dump(mode="json")}
@@ -232,7 +232,7 @@ def _harness_made_by(suite: HarnessSuite, context: Context) -> dict[str, Any]:
     config = context.config
     return {
         "version": __version__,
-        "suite": {"name": suite.name, "questions": digest(all_docs(suite))},
+        "suite": {"name": suite.name, "questions": json_digest(all_docs(suite))},
         "answers": answers_made_by(config, context.model),
         "statistics": _statistics(config),
         "lm_eval": version("lm-eval"),

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from flame_ray.commands.evaluate_stages import EvaluationStages, digest
+from flame_ray.commands.evaluate_stages import EvaluationStages
 from flame_ray.engines.base import Continuation, SampleRequest
 from flame_ray.errors import ConfigError
 from flame_ray.evaluation.suites.harness import HarnessSuite, HarnessTask, Sample
-from flame_ray.storage.atomic import storage_errors
+from flame_ray.storage.atomic import json_digest, storage_errors
 
 MAX_GENERATED = 256  # tokens of an answer for a task that names no number; lm-eval's own default
 
@@ -131,7 +131,7 @@ def sample_rows(suite: HarnessSuite, samples: Sequence[Sample]) -> Iterator[dict
     """The lines of answers.jsonl. Samples of one question by the same task have one id."""
     for each in samples:
         yield {
-            "id": f"{each.task}/{digest(dict(each.doc))}",
+            "id": f"{each.task}/{json_digest(dict(each.doc))}",
             "task": each.task,
             "filter": each.filter,
             "question": each.doc["question"],

@@ -7,6 +7,7 @@ and suites, limits and calls share the work that they have in common.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,8 +16,7 @@ from flame_ray import __version__
 from flame_ray.cluster.streams import bounded_map
 from flame_ray.commands.evaluate_pools import Pools, with_corpus
 from flame_ray.commands.evaluated_model import EvaluatedModel
-from flame_ray.commands.factuality_pool import StepCounter
-from flame_ray.commands.judge_pool import results_of
+from flame_ray.commands.judge_pool import Chat, results_of
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
@@ -37,14 +37,13 @@ from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
 from flame_ray.rollout.pool import AHEAD, RolloutPool
 from flame_ray.rollout.sampling import greedy_plan
-from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.atomic import json_digest, sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
 from flame_ray.types import FactScore, Group, Missing, Prompt, Response, ResponseId, RewardResult, Score
 
 Item = TypeVar("Item")
 Record = TypeVar("Record")
 MadeBy = dict[str, Any]
-Chat = Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Kept(Generic[Record]):
     """Records of one type, kept on this node's disk by what they were made by and from."""
 
     def __init__(self, kind: str, type: type[Record], made_by: MadeBy):
-        self._cache = Cache(node_file(cache_dir() / "evaluate" / kind / digest(lasting(made_by))))
+        self._cache = Cache(node_file(cache_dir() / "evaluate" / kind / json_digest(lasting(made_by))))
         self._json = adapter(type)
 
     def find(self, keys: Sequence[str]) -> dict[str, Record]:
@@ -80,11 +79,6 @@ class Kept(Generic[Record]):
 
 def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def digest(value: Any) -> str:
-    """Sixteen letters that are the same for the same JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class EvaluationStages:
@@ -237,8 +231,8 @@ class EvaluationStages:
         found: dict[str, Any] = kept.find(keys)
         left = {key: item for key, item in zip(keys, items, strict=True) if key not in found}
         if left:
-            with StepCounter(self._screen, label, "done", len(left)) as counter:
-                for item, record in counter.count(work(list(left.values()))):
+            with closing(self._screen.begin(label)) as bar:
+                for item, record in bar.counted(work(list(left.values())), len(left)):
                     found[key(item)] = record
                     if not isinstance(record, Missing):
                         kept.keep(key(item), record)

@@ -1,8 +1,7 @@
-"""Factuality workers without a run, for `flame-ray score` and `flame-ray agreement`."""
+"""Factuality workers without a run, for `flame-ray score`, `agreement` and `evaluate`."""
 
 import logging
 import os
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -23,7 +22,6 @@ from flame_ray.types import FactScore, Missing, Verdict, VerdictLabel
 
 log = logging.getLogger(__name__)
 IN_FLIGHT = 4 * FACTUALITY_BATCH  # items submitted for each worker, so that it never waits for its next batch
-EVERY_S = 30.0  # between two lines of progress where there is no terminal
 Item = TypeVar("Item")
 
 
@@ -83,31 +81,3 @@ def _result(future: Future, lost: Any) -> Any:
     except WorkLost as error:
         log.warning("%s", error)
         return lost
-
-
-class StepCounter:
-    """Shows how many steps are done: a bar on a terminal, a line every 30 s elsewhere."""
-
-    def __init__(self, screen: Screen, label: str, unit: str, total: int, every_s: float = EVERY_S):
-        self._screen, self._label, self._unit, self._total, self._every_s = screen, label, unit, total, every_s
-
-    def __enter__(self) -> "StepCounter":
-        self._bar = self._screen.begin(self._label)
-        self._printed = time.monotonic()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()
-
-    def count(self, results: Iterable[Item]) -> Iterator[Item]:
-        """Passes results on, each of which is one step."""
-        for done, result in enumerate(results, start=1):
-            self.show(done)
-            yield result
-
-    def show(self, done: int) -> None:
-        self._bar.advance(done, self._total)
-        if not self._screen.console.is_terminal and time.monotonic() - self._printed >= self._every_s:
-            self._printed = time.monotonic()
-            words = f"{self._label}: {done} of {self._total} {self._unit} after {self._bar.seconds:.0f} s"
-            self._screen.console.print(words, highlight=False, markup=False, soft_wrap=True)

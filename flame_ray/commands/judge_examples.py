@@ -7,13 +7,13 @@ follow the ranks (EFT: Yuan et al. 2024, arXiv 2401.10020, section 3.1).
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.evaluate_stages import Kept, Written, judged_by
-from flame_ray.commands.factuality_pool import StepCounter
 from flame_ray.commands.judge_pool import Chat, answering, judge_model
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config
@@ -110,9 +110,9 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
     found = {text: each.sample for text, each in kept.find([chat[0]["content"] for chat in chats]).items()}
     left = {chat[0]["content"]: chat for chat in chats if chat[0]["content"] not in found}
     if left:
-        counter = StepCounter(screen, "grade answers", "graded", len(left))
-        with answering(config, model, AFTER_INTERRUPT, screen) as answer, counter:
-            for chat, sample in counter.count(answer(left.values())):
+        judge = answering(config, model, AFTER_INTERRUPT, screen)
+        with judge as answer, closing(screen.begin("grade answers")) as bar:
+            for chat, sample in bar.counted(answer(left.values()), len(left)):
                 found[chat[0]["content"]] = sample
                 kept.keep(chat[0]["content"], Written(sample))
     return found

@@ -1,4 +1,4 @@
-"""Judges without a run, for `flame-ray agreement`."""
+"""Judges without a run, for `flame-ray agreement`, `evaluate` and `judge-examples`."""
 
 import logging
 import os

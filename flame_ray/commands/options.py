@@ -36,7 +36,7 @@ Set = Annotated[
 Corpus = Annotated[str | None, typer.Option("--corpus", help="Short for --set factuality.corpus=...")]
 Checker = Annotated[str | None, typer.Option("--checker", help="Short for --set factuality.checker=...")]
 Decompose = Annotated[str | None, typer.Option("--decompose", help="Short for --set factuality.decompose=...")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Short for --set factuality.workers=...")]
 
 
 NUMBERS = {"int_parsing": "a whole number", "float_parsing": "a number"}  # by the names that pydantic gives to their faults

@@ -6,6 +6,7 @@ bounded number of lines is in memory, however long the input is. A run that was 
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from flame_ray import __version__
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.out import check_out_file
-from flame_ray.commands.score_file import ScoreFile
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.config import Config
 from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import ConfigError, DataError
@@ -111,7 +112,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     check_checker_model(config.factuality)
     digest, lines = _examine(request.responses, request.strict)
     output = Output(console, tables if request.table else None)
-    with ScoreFile(request.out, _made_by(config, digest)) as file:
+    with ResumableFile(request.out, _made_by(config, digest)) as file:
         if file.last:
             output.say(f"{request.out} holds the scores up to line {file.last}")
         for record in file.records() if request.table else ():
@@ -126,19 +127,18 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     return output.totals
 
 
-def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ScoreFile, output: Output, lines: int) -> None:
+def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ResumableFile, output: Output, lines: int) -> None:
     # torch and Ray take seconds to import: only when there is something to score
-    from flame_ray.commands.factuality_pool import StepCounter, factuality_workers
+    from flame_ray.commands.factuality_pool import factuality_workers
 
     screen = Screen(output.console)
-    counter = StepCounter(screen, "score", "lines", lines)
-    with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, counter:
+    with factuality_workers(config, AFTER_INTERRUPT, screen) as workers, closing(screen.begin("score")) as bar:
         output.totals.started = time.monotonic()
         for row, result in workers.scores(tasks):
             record = record_of(row, result, config.score)
             file.append(record)
             output.totals.add(record)
-            counter.show(row.number)
+            bar.advance(row.number, lines)
             output.show(record)
 
 

@@ -20,7 +20,7 @@ from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted
 from flame_ray.commands.out import check_out_file
-from flame_ray.commands.score_file import ScoreFile
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_samplers
 from flame_ray.engines.models import KnownModel, check_prompts, look_up
@@ -45,7 +45,7 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     limits = "model.max_length", "self_instruct.max_tokens"
     check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens, settings=limits)
     log = out.with_name(f"{out.name}.batches.jsonl")
-    with ScoreFile(log, _made_by(config, policy, seeds), number="batch") as file:
+    with ResumableFile(log, _made_by(config, policy, seeds), number="batch") as file:
         progress = Progress(maker, file, settings.instructions, settings.patience)
         try:
             if not progress.is_over:
@@ -58,7 +58,7 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
 class Progress:
     """How far the making is: the batches of the file, which begin with those of earlier processes."""
 
-    def __init__(self, maker: InstructionMaker, file: ScoreFile, wanted: int, patience: int):
+    def __init__(self, maker: InstructionMaker, file: ResumableFile, wanted: int, patience: int):
         self.maker, self._file, self._wanted, self._patience = maker, file, wanted, patience
         self._answers, self._without_new = 0, 0
         self._left_out: Counter[str] = Counter()

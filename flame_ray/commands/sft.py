@@ -36,8 +36,9 @@ from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
-from flame_ray.sft import DemonstrationSet, Mixture, SftReport, run_sft, seed_prompts
+from flame_ray.sft import Mixture, run_sft, seed_prompts
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import DemonstrationSet, SftReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """The `flame-ray train-checker` command: trains the fine-tuned checker, and writes its weights and their card."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,26 +10,21 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
+from flame_ray.commands.reward_model import MEASURE, READ, Advance, agreement_of, progress, training_facts, write_model
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, FinetunedModel, load_base, save
 from flame_ray.engines.models import CHECKER_WEIGHTS
-from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
-from flame_ray.journal.environment import describe_environment
+from flame_ray.evaluation.agreement import Results
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.data import TrainingData, prepare_data, training_phases
 from flame_ray.reward_training.training import Phase, train
-from flame_ray.rewards.factuality.check import Checker, LexicalChecker
+from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.seeds import derived_seed
-from flame_ray.shown import hide_secrets
-from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
-from flame_ray.types import LabelledClaim
+from flame_ray.storage.atomic import sha256_of, storage_errors
 
 CARD = "card.json"
-READ, MEASURE = "read the data", "measure it"  # what has a bar beside the training
-EVERY = 50  # steps between two lines of progress if there is no terminal
-Advance = Callable[[int, int, float], None]
 Train = Callable[[Any, Any, Phase, int, Advance], None]
 
 
@@ -53,9 +47,7 @@ def train_checker(config: Config, out: Path, console: Console, tables: Console, 
         weights = (Path(scratch) / CHECKER_WEIGHTS).read_bytes()
     tables.print(claims_table(lexical))
     card = make_card(config, data.counts, round(time.monotonic() - started), [lexical, *agreements])
-    write_file(out / CHECKER_WEIGHTS, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
-    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+    write_model(out, CHECKER_WEIGHTS, weights, CARD, card, console)
     return card
 
 
@@ -79,27 +71,6 @@ def _train_phases(
     return agreements
 
 
-@contextmanager
-def progress(screen: Screen, name: str, examples: int) -> Iterator[Advance]:
-    """Shows a bar, or a line every EVERY steps if there is no terminal, and at the end a line that stays."""
-    bar, losses = screen.begin(name), []
-
-    def advance(step: int, steps: int, loss: float) -> None:
-        losses.append(loss)
-        bar.advance(step, steps)
-        if step % EVERY == 0 and not screen.console.is_terminal:
-            recent = sum(losses[-EVERY:]) / EVERY
-            screen.console.print(f"{name} {step}/{steps} {bar.seconds:.0f} s, loss {recent:.3f}", highlight=False)
-
-    try:
-        yield advance
-    except BaseException:
-        bar.close()
-        raise
-    last = losses[-EVERY:]
-    bar.end(f"{examples} examples, {len(losses)} steps, loss {sum(last) / len(last):.3f} over the last {len(last)}")
-
-
 def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
     """What the weights are, what they were trained on and with, and how each checker agrees with the held-out labels."""
     settings = config.train_checker
@@ -113,22 +84,3 @@ def make_card(config: Config, counts: Mapping[str, int], seconds: int, agreement
         },
         **training_facts(config, seconds, agreements),
     }
-
-
-def training_facts(config: Config, seconds: int, agreements: Sequence[Results]) -> dict[str, Any]:
-    """What the cards of both models say of how they were trained."""
-    environment = describe_environment({})
-    return {
-        "seed": config.run.seed,
-        "made_with": {name: environment[name] for name in ("flame_ray", "git_commit", "source_sha256", "packages", "machine")},
-        "seconds": seconds,
-        "agreement_on_kept_aside": list(agreements),
-    }
-
-
-def agreement_of(checker: Checker, held_out: Sequence[LabelledClaim], config: Config) -> Results:
-    """How well a checker agrees with the held-out labels, at its own threshold."""
-    verdicts = checker.check([each.claim for each in held_out])
-    compared = [ComparedClaim.of(*each) for each in zip(held_out, verdicts, strict=True)]
-    about = {"checker": checker.identity, "threshold": checker.threshold}
-    return about | claim_agreement(compared, config.run.seed, config.evaluation.bootstrap)

@@ -1,6 +1,5 @@
 """The `flame-ray train-judge` command: trains the judge of preferences, and writes its weights and their card."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
-from flame_ray.commands.train_checker import MEASURE, READ, progress, training_facts
+from flame_ray.commands.reward_model import MEASURE, READ, progress, training_facts, write_model
 from flame_ray.config import Config
 from flame_ray.engines.preference_reader import PREFERENCES, PreferenceReader
 from flame_ray.engines.prefix_reader import save_reader
@@ -24,8 +23,7 @@ from flame_ray.report.agreement import preferences_table
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.preference_training import split_preferences, train_judge, with_off_topic
 from flame_ray.rewards.judge.preference import PreferenceJudge
-from flame_ray.shown import hide_secrets
-from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
+from flame_ray.storage.atomic import sha256_of, storage_errors
 
 CARD = "preferences.json"
 
@@ -61,9 +59,7 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
         agreement = preference_agreement(list(_compared(judge, held_out)), seed, config.evaluation.bootstrap)
     tables.print(preferences_table(agreement | {"judge": {"backend": "preference"}}))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreement)
-    write_file(out / PREFERENCES.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
-    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+    write_model(out, PREFERENCES.weights, weights, CARD, card, console)
     return card
 
 

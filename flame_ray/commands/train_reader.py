@@ -1,6 +1,5 @@
 """The second half of `flame-ray train-checker`: trains the model that reads records, and writes its weights and their card."""
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
-from flame_ray.commands.train_checker import MEASURE, READ, agreement_of, progress, training_facts
+from flame_ray.commands.reward_model import MEASURE, READ, agreement_of, progress, training_facts, write_model
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import FinetunedModel
 from flame_ray.engines.models import CHECKER_WEIGHTS
@@ -33,8 +32,7 @@ from flame_ray.reward_training.record_training import (
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
-from flame_ray.shown import hide_secrets
-from flame_ray.storage.atomic import sha256_of, storage_errors, write_file
+from flame_ray.storage.atomic import sha256_of, storage_errors
 from flame_ray.types import Claim, Fact, LabelledClaim, VerdictLabel
 
 CARD = "records.json"
@@ -70,9 +68,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
     for agreement in agreements:
         tables.print(claims_table(agreement))
     card = make_card(config, train, held_out, round(time.monotonic() - started), agreements)
-    write_file(out / RECORDS.weights, weights, "--out")
-    write_file(out / CARD, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
-    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+    write_model(out, RECORDS.weights, weights, CARD, card, console)
     return card
 
 

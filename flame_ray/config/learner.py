@@ -49,7 +49,7 @@ class LearnerConfig(Workers):
     lr_final: Annotated[float, Field(ge=0)] = 1e-5
     """The rates of a round fall towards this; the last step's is still above it."""
     lr_round_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Each round's rates are the last round's times this."""
+    """Each round's rates are the previous round's times this."""
     epochs: Positive = 1
     """How often a round goes through its pairs; not used where `steps` or `seconds` is set."""
     steps: Positive | None = None

@@ -27,10 +27,10 @@ from flame_ray.prompts.classify import classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.sft import Demonstration, SftStages, SftTraining, Shown
+from flame_ray.sft import SftStages
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Prompt
+from flame_ray.types import Demonstration, Group, Prompt, SftTraining, ShownCounts
 
 Advance = Callable[[int, int], None]  # (steps done, steps in all)
 
@@ -51,7 +51,7 @@ class SftClusterStages(ExitStack):
     storage: Storage
     advance: Advance = field(default=lambda done, total: None)
     stepped: Stepped = field(default=lambda round, report: None)
-    note_shown: Callable[[Shown], None] = field(default=lambda shown: None)
+    note_shown: Callable[[ShownCounts], None] = field(default=lambda shown: None)
     show_workers: Show = field(default=lambda *standing: None)
     _learner: DurableLearner | None = None
 

@@ -17,7 +17,7 @@ from flame_ray.config import Config
 from flame_ray.controller.gpu_sharing import share_gpus
 from flame_ray.controller.idle_pools import IdlePools
 from flame_ray.controller.p2p_weights import P2PWeights
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, Message, ModelFolder, StoredModel, Weights
 from flame_ray.errors import EngineError, Interrupted, WorkLost
 from flame_ray.evaluation.metrics import evaluate_responses, paired_change
@@ -71,7 +71,7 @@ class ClusterStages:
 
     def __init__(
         self,
-        workers: Workers,
+        workers: RunPools,
         config: Config,
         classified: Cache,
         checkpoints: Checkpoints,

@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 from flame_ray.cluster.event_loop import on_thread
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.restarted import RestartedByRay
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.learner.durable import DurableLearner
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Watched:
     verifiers: RestartedByRay | None = None
 
 
-def all_of(workers: Workers, verifiers: RestartedByRay | None) -> Watched:
+def all_of(workers: RunPools, verifiers: RestartedByRay | None) -> Watched:
     """Every worker of a run. A pool that serves two rewards is there once."""
     pools = {pool.name: pool for pool in (workers.rollouts.pool, workers.judge, *workers.rewards.values())}
     return Watched(tuple(pools.values()), workers.learner, verifiers)

@@ -20,8 +20,7 @@ from flame_ray.cluster.failures import cause_of
 from flame_ray.cluster.pool import Limits, WorkerPool
 from flame_ray.cluster.restarted import RestartedByRay
 from flame_ray.cluster.waiting import Waiting, room_in_words
-from flame_ray.config import ClusterConfig, Config, EngineWorkers, JudgeConfig, VerifierConfig
-from flame_ray.config import Workers as Role
+from flame_ray.config import ClusterConfig, Config, EngineWorkers, JudgeConfig, VerifierConfig, Workers
 from flame_ray.controller.gpu_sharing import SHARE, in_room, reserve_shared
 from flame_ray.engines.base import StoredModel
 from flame_ray.engines.models import ModelRef, reference
@@ -41,7 +40,7 @@ from flame_ray.rollout.actor import RolloutActor
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder
-from flame_ray.storage.shared_paths import told
+from flame_ray.storage.shared_paths import path_for_actors
 
 log = logging.getLogger(__name__)
 FACTUALITY_BATCH, JUDGE_BATCH = 16, 16  # groups in a worker's batch
@@ -67,7 +66,7 @@ ENGINES = ActorClasses()
 
 
 @dataclass(frozen=True)
-class Workers:
+class RunPools:
     """Every actor of a run, as pools."""
 
     rollouts: RolloutPool
@@ -106,7 +105,7 @@ class Scope(ExitStack):
 
 def start_workers(
     scope: Scope, policy: ModelRef, judge_model: ModelRef, checkpoints: Checkpoints, asks_judge: bool = True
-) -> Workers:
+) -> RunPools:
     """Start `min_workers` actors of every kind and wait for them, then start the rest.
 
     `asks_judge`: whether prompts are to be classified by the judge's model. Raises PlacementError if some do not serve in time.
@@ -123,7 +122,7 @@ def start_workers(
     learner = learner or _start_learner(scope, policy, checkpoints)
     _finish_start(scope, (rollouts, factuality, judge), learner)
     rewards = {JudgeActor: judge, FactualityActor: factuality}
-    return Workers(RolloutPool(rollouts), judge, rewards, learner)
+    return RunPools(RolloutPool(rollouts), judge, rewards, learner)
 
 
 def start_factuality(scope: Scope, corpus: bool = True) -> WorkerPool:
@@ -181,7 +180,7 @@ async def _leave_draining_nodes(workers: tuple[WorkerPool | DurableLearner | Res
         await asyncio.sleep(DRAIN_POLL_S)
 
 
-def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str, Any]:
+def actor_options(name: str, role: Workers, shares_cores: bool = False) -> dict[str, Any]:
     """Ray's options for an actor: its name in the dashboard, what it takes of the cluster, how many threads it uses.
 
     An actor without threads of its own (`Workers.own_threads`) counts the cores where it starts; see `on_its_cores`. With
@@ -203,7 +202,7 @@ def actor_options(name: str, role: Role, shares_cores: bool = False) -> dict[str
     }
 
 
-def on_its_cores(actor: type, role: Role) -> type:
+def on_its_cores(actor: type, role: Workers) -> type:
     """The class for Ray. An actor without threads of its own computes with as many as its node has cores for it.
 
     Ray would give it one. OpenMP reads the number when torch is loaded, which no module of an actor does when it is imported.
@@ -222,7 +221,7 @@ def on_its_cores(actor: type, role: Role) -> type:
 
 def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any, refill: int = 0) -> WorkerPool:
     config, room = scope.config, scope.room if name in SHARING else None
-    role: Role = getattr(config, name)
+    role: Workers = getattr(config, name)
     remote: Any = ray.remote(on_its_cores(actor, role))
     shares_cores = _shares_cores(name, config)
 
@@ -237,7 +236,7 @@ def _start_pool(scope: Scope, name: str, batch: int, actor: type, *args: Any, re
     return pool
 
 
-def _limits(role: Role, batch: int, waits: ClusterConfig) -> Limits:
+def _limits(role: Workers, batch: int, waits: ClusterConfig) -> Limits:
     return Limits(role.workers, role.least, batch, waits.start_timeout_s, waits.result_timeout_s, waits.push_timeout_s)
 
 
@@ -254,7 +253,8 @@ def _start_factuality_pool(scope: Scope, corpus: bool, verifiers: tuple[Any, ...
 def _start_judge_pool(scope: Scope, model: ModelRef, is_asked: bool = True) -> WorkerPool:
     config = scope.config
     options = _engine_options(config, model, config.judge, receives_weights=False)
-    judge = config.judge.model_copy(update={"preferences": config.judge.preferences and told(config.judge.preferences)})
+    preferences = config.judge.preferences and path_for_actors(config.judge.preferences)
+    judge = config.judge.model_copy(update={"preferences": preferences})
     return _start_pool(scope, "judge", JUDGE_BATCH, scope.actors.judge, options, judge, config.run.seed, is_asked)
 
 

@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, replace
 from flame_ray.config import Config, EngineWorkers, LearnerConfig, LoraConfig, VerifierConfig
 from flame_ray.doctor.checks import GIB
 from flame_ray.doctor.models import ModelShape
+from flame_ray.engines.base import EAGER_COLUMNS
 from flame_ray.engines.vllm_engine import PREFILL_TOKENS
 
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -27,7 +28,6 @@ GPU_PROCESS_HOST = 3.0 * GIB  # assumed: what a process with CUDA holds of the m
 GPU_PROCESS_DEVICE = 1.5 * GIB  # assumed: CUDA context, workspaces, NCCL's buffers
 BUCKET = 500_000_000  # numbers in DeepSpeed's reduce bucket
 LIVE = 1_000_000_000  # parameters that ZeRO-3 keeps whole at a time
-EAGER_COLUMNS = 256  # the longest sequence for which the learner uses plain attention on a CPU
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ The prompt is plain text, so that it suits a model without a chat template.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flame_ray.sft import Demonstration
-from flame_ray.types import Passage
+from flame_ray.types import Demonstration, Passage
 
 INSTRUCTION, RESPONSE, PASSAGE = "### Instruction:", "### Response:", "### Passage:"
 STOP = (f"\n{INSTRUCTION}", f"\n{PASSAGE}")  # an answer ends where the next example would begin

@@ -17,8 +17,7 @@ from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.names import model_content, model_contents
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
-from flame_ray.sft import Demonstration, Shown
-from flame_ray.types import Passage, Prompt
+from flame_ray.types import Demonstration, Passage, Prompt, ShownCounts
 
 log = logging.getLogger(__name__)
 RETRIEVAL = ("title_column", "text_column", "retriever", "embedder", "reranker", "retrieve")  # of `factuality`
@@ -112,10 +111,10 @@ def shown_pool(seeds_D: Sequence[Demonstration]) -> list[Demonstration]:
     return distinct([each for each in seeds_D if can_be_shown(each)])
 
 
-def count_shown(few_shots_P: Iterable[FewShot | None]) -> Shown:
+def count_shown(few_shots_P: Iterable[FewShot | None]) -> ShownCounts:
     """What the prompts show, and what they have no room for. An instruction that is too long has no prompt."""
     made_P = [each for each in few_shots_P if each is not None]
-    return Shown(
+    return ShownCounts(
         len(made_P),
         sum(each.shots for each in made_P),
         sum(each.passages for each in made_P),

@@ -6,21 +6,13 @@ Importing this imports neither torch nor bm25s, which brings numba: vLLM 0.32 ca
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
-from flame_ray.sft import Demonstration
+from flame_ray.engines.base import TextEmbedder
+from flame_ray.types import Demonstration
 
 Scores = Callable[[str], np.ndarray]  # an instruction -> how like it each demonstration is, [demonstrations]
-
-
-class TextEmbedder(Protocol):
-    """Unit vectors, float32 [N, width]."""
-
-    def queries(self, texts: Sequence[str]) -> np.ndarray: ...
-
-    def passages(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 def distinct(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:

@@ -1,4 +1,4 @@
-"""What the project asks of an engine that samples and scores (vLLM). The one that trains is described in batch.py.
+"""What the project asks of an engine that samples and scores (vLLM), and of an embedder. batch.py describes what trains.
 
 Every token id here is of the model's own tokenizer; nothing is tokenized twice.
 """
@@ -8,7 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from flame_ray.storage.local_copy import Folder
+
+EAGER_COLUMNS = 256  # of a learner's rows for which transformers' own attention is faster than SDPA on a CPU; not for a Llama
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,16 @@ class TextEngine(Protocol):
     def wake(self, part: str) -> None:
         """Restore `weights` or `kv_cache`; sampling and scoring need both. Does nothing if the engine is awake."""
         ...
+
+
+class TextEmbedder(Protocol):
+    """Unit vectors of `width` D: of queries and of passages, float32 [N, D]."""
+
+    width: int
+
+    def queries(self, texts: Sequence[str]) -> np.ndarray: ...
+
+    def passages(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 def probability_of_yes(yes_logprob: float, no_logprob: float) -> float:

@@ -114,8 +114,8 @@ def short_floats() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=DTYPE is torch.bfloat16)
 
 
-def trained_tensors(model: PairClassifier) -> Iterator[tuple[str, Tensor]]:
-    """The parameters that training changes, by name."""
+def trained_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The parameters that training changes, by name: of a model's adapter, and all that are not of its `blocks`."""
     return ((name, each) for name, each in model.named_parameters() if ".lora_" in name or not name.startswith("blocks."))
 
 

@@ -21,7 +21,7 @@ from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
-from flame_ray.storage.shared_paths import check_is_here, told
+from flame_ray.storage.shared_paths import check_is_here, path_for_actors
 from flame_ray.types import Prompt
 
 SMOLLM2 = "smollm2-135m"
@@ -90,7 +90,7 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
         return ModelRef(name, setting=setting)
     template = chat_template(config)
     if Path(name).expanduser().is_dir():
-        return ModelRef(name, told(name), None, config.trust_remote_code, setting, template)
+        return ModelRef(name, path_for_actors(name), None, config.trust_remote_code, setting, template)
     hub_id, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         raise _no_model(setting, name)

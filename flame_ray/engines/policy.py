@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.engines.base import EAGER_COLUMNS
 from flame_ray.engines.batch import PAD
 from flame_ray.engines.lora_linear import add_adapters_in_place
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
@@ -22,7 +23,6 @@ from flame_ray.engines.short_attention import kernel_for_short_rows
 from flame_ray.errors import ConfigError, ModelError
 
 SHORT_COLUMNS = {"bfloat16": 640, "float32": 384}  # of rows for which products of our own are faster than SDPA on a CPU
-EAGER_COLUMNS = 256  # the same of transformers' own, for models unlike Llama
 
 
 def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:

@@ -6,7 +6,7 @@ which is often longer than a continuation, is read once for all of them. Continu
 one title do, share the tokens that they begin with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, model_description, short_floats
+from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, model_description, short_floats, trained_tensors
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
@@ -117,11 +117,6 @@ def load_reader(kind: ReaderKind, seed: int = 0) -> tuple[Any, PrefixClassifier]
     """The tokenizer, and the model with a new adapter that the seed draws and that changes nothing yet. Raises ModelError."""
     tokenizer, base = load_base(seed, kind.adapted)
     return tokenizer, PrefixClassifier(base.blocks, base.head.in_features // len(READ_AFTER), kind.outputs)
-
-
-def trained_tensors(model: PrefixClassifier) -> Iterator[tuple[str, Tensor]]:
-    """The parameters that training changes, by name."""
-    return ((name, each) for name, each in model.named_parameters() if ".lora_" in name or not name.startswith("blocks."))
 
 
 def save_reader(model: PrefixClassifier, kind: ReaderKind, folder: Path) -> None:

@@ -12,7 +12,7 @@ from flame_ray.types import Passage, VerdictLabel
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RoundTexts:
     """What readers see of a round: texts by response, sentences by response and place, and evidence by prompt."""
 
     texts: dict[str, str]
@@ -35,7 +35,7 @@ class HeldOutTables:
         self.run_id: str = summary["run_id"]
         # A round that was skipped has no answers of its own: its weights are those of the round before.
         self.rounds: list[int] = [each["round"] for each in summary["rounds"] if "skipped" not in each]
-        self._cache: dict[int, Shown] = {}
+        self._cache: dict[int, RoundTexts] = {}
 
     def facts(self, round: int) -> list[HeldOutFact]:
         """The facts of a round that count in its score, or that are not found. Raises DataError if there is none."""
@@ -63,16 +63,16 @@ class HeldOutTables:
 
     def item(self, id: str, fact: HeldOutFact) -> Item:
         """A fact as readers see it, under the id of its row."""
-        shown = self._shown(fact.round)
-        sentence = shown.sentences.get((fact.response_id, fact.sentence), "")
-        passages = tuple(shown.evidence.get(fact.prompt_id, ()))
-        return Item(id, self._prompts[fact.prompt_id], shown.texts[fact.response_id], sentence, fact.text, passages)
+        found = self._texts_of(fact.round)
+        sentence = found.sentences.get((fact.response_id, fact.sentence), "")
+        passages = tuple(found.evidence.get(fact.prompt_id, ()))
+        return Item(id, self._prompts[fact.prompt_id], found.texts[fact.response_id], sentence, fact.text, passages)
 
     @cached_property
     def _prompts(self) -> dict[str, str]:
         return {row["prompt_id"]: row["text"] for row in self._rows(0, "prompts", "prompt_id", "text")}
 
-    def _shown(self, round: int) -> "Shown":
+    def _texts_of(self, round: int) -> RoundTexts:
         if round not in self._cache:
             texts = {row["response_id"]: row["text"] for row in self._rows(round, "responses", "response_id", "text")}
             rows = self._rows(round, "sentences", "response_id", "sentence", "text")
@@ -80,7 +80,7 @@ class HeldOutTables:
             evidence = defaultdict(list)
             for row in self._rows(round, "evidence", "prompt_id", "passage_id", "title", "text"):
                 evidence[row["prompt_id"]].append(Passage(row["passage_id"], row["title"], row["text"]))
-            self._cache[round] = Shown(texts, sentences, evidence)
+            self._cache[round] = RoundTexts(texts, sentences, evidence)
         return self._cache[round]
 
     def _rows(self, round: int, table: str, *columns: str) -> list[dict]:

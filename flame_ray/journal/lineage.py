@@ -15,9 +15,9 @@ from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, RunFolder
 from flame_ray.learner.checkpoints import BEST, MODELS, round_name
 from flame_ray.prompts.rows import FILES
 from flame_ray.report.model_card import model_card
-from flame_ray.report.summary import EVALUATION_METRICS
+from flame_ray.report.summary import EVALUATION_METRICS, interval_of
 from flame_ray.shown import hide_secrets
-from flame_ray.types import Ancestor, BaseModel, Interval, Lineage, Measured, Origin, Where
+from flame_ray.types import Ancestor, BaseModel, Lineage, Measured, Origin, Where
 
 COUNTED = ("loss", "steps", "pairs", "examples", "tokens")
 
@@ -101,12 +101,7 @@ def _measured(entry: Mapping[str, Any]) -> Iterator[Measured]:
     evaluation, change = entry.get("evaluation"), entry.get("change")
     for name in EVALUATION_METRICS:
         if evaluation and name in evaluation:
-            yield Measured(name, _interval(evaluation, name), _interval(change, name) if change else None)
-
-
-def _interval(found: Mapping[str, Any], name: str) -> Interval:
-    low, high = found["ci95"][name]
-    return Interval(found[name], low, high, found["n"][name])
+            yield Measured(name, interval_of(evaluation, name), interval_of(change, name) if change else None)
 
 
 def _datasets(config: Mapping[str, Any]) -> Iterator[str]:

@@ -11,8 +11,8 @@ from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
 from flame_ray.journal.step_log import read_steps
 from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question, RoundRecord, RunRecord, Side, StageTime
-from flame_ray.report.summary import EVALUATION_METRICS
-from flame_ray.types import Interval, Passage, Split, VerdictLabel
+from flame_ray.report.summary import EVALUATION_METRICS, interval_of
+from flame_ray.types import Passage, Split, VerdictLabel
 
 PROMPTS = "rounds/0000/heldout_prompts.parquet"
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
@@ -205,12 +205,7 @@ def _round(entry: Mapping[str, Any], start: int | None) -> RoundRecord:
 
 def _metrics(found: Mapping[str, Any] | None) -> Metrics:
     """Those that are there: an earlier version wrote fewer."""
-    return {name: _interval(found, name) for name in EVALUATION_METRICS if name in found} if found else {}
-
-
-def _interval(found: Mapping[str, Any], name: str) -> Interval:
-    low, high = found["ci95"][name]
-    return Interval(found[name], low, high, found["n"][name])
+    return {name: interval_of(found, name) for name in EVALUATION_METRICS if name in found} if found else {}
 
 
 def _counted(count: int | None, noun: str) -> str:

@@ -18,9 +18,9 @@ from flame_ray.prompts.classify import accuracy
 from flame_ray.report.progress import Screen
 from flame_ray.report.summary import sft_summary
 from flame_ray.report.tables import training_line
-from flame_ray.sft import Demonstrations, Prompts, SftReport, SftStages, SftTraining, Shown
+from flame_ray.sft import Demonstrations, Prompts, SftStages
 from flame_ray.shown import without_secrets
-from flame_ray.types import Group, Prompt, PromptSet, StepReport
+from flame_ray.types import Group, Prompt, PromptSet, SftReport, SftTraining, ShownCounts, StepReport
 
 ROUND = 1  # checkpoints and shards are numbered by rounds, and there is one
 TABLE = f"rounds/{ROUND:04d}/demonstrations.parquet"
@@ -61,7 +61,7 @@ class SftJournal:
     def stepped(self) -> Callable[[int, StepReport], None]:
         return self._steps.add
 
-    def note_shown(self, shown: Shown) -> None:
+    def note_shown(self, shown: ShownCounts) -> None:
         """What few-shot prompts show. A resumed process asks with fewer of them, so that the first one's count stays."""
         if not self._shards.has(ROUND, "shown"):
             self._shards.write(ROUND, "shown", shown)
@@ -81,7 +81,7 @@ class SftJournal:
     def complete(self, report: SftReport, left_out: dict[str, int]) -> None:
         """`left_out`: of the sources, by reason. The model gets its card."""
         timings = {"timings": self._timeline.seconds(ROUND)}
-        shown = self._shards.read(ROUND, "shown", Shown) if self._shards.has(ROUND, "shown") else None
+        shown = self._shards.read(ROUND, "shown", ShownCounts) if self._shards.has(ROUND, "shown") else None
         self._write("complete", sft_summary(report, left_out, shown) | timings)
         write_cards(self._run, ROUND)
 

@@ -1,7 +1,5 @@
 """Keeps the samples and scores of first rounds, so that a run which would make the same ones takes them over."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.round import Stages
+from flame_ray.storage.atomic import json_digest
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import PairSet, ScoredGroup
 
@@ -25,7 +24,7 @@ def samples_key(config: Config, models: Mapping[str, str], contents: Sequence[An
     """
     settings = {path: value for path, value in lasting(config.model_dump(mode="json")).items() if path not in models}
     deciding = {path: value for path, value in settings.items() if path.partition(".")[0] in SECTIONS or path == "run.seed"}
-    return hashlib.sha256(json.dumps([deciding, dict(models), contents], sort_keys=True).encode()).hexdigest()[:16]
+    return json_digest([deciding, dict(models), contents])
 
 
 @dataclass(frozen=True)

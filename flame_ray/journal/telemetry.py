@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flame_ray.cluster.figures import HITS, MISSES, Figure, shown
+from flame_ray.cluster.figures import HITS, MISSES, Figure, ray_metric
 from flame_ray.journal.trackers import Trackers
 from flame_ray.report.summary import EVALUATION_METRICS, truncated_share
 from flame_ray.types import Evaluation, FactScore, Group, Missing, PairSet, RewardResult, ScoredGroup, StepReport, Synced
@@ -63,8 +63,8 @@ EXPORTED = (*FIGURES, HITS, MISSES, AUDIT)  # the caches count HITS and MISSES; 
 class Metrics:
     """The figures of one run. `make` is Ray's way of showing one; the unit tests have their own."""
 
-    def __init__(self, run_id: str, trackers: Trackers = Trackers(), make: Callable[[Figure, str], Any] = shown):  # noqa: B008
-        self._shown = {figure.name: make(figure, run_id) for figure in FIGURES}
+    def __init__(self, run_id: str, trackers: Trackers = Trackers(), make: Callable[[Figure, str], Any] = ray_metric):  # noqa: B008
+        self._metrics = {figure.name: make(figure, run_id) for figure in FIGURES}
         self._trackers = trackers
         self._means = _Means()
         self._labels: dict[str, set[str]] = {}  # figure -> values of its tag that the last round showed
@@ -141,11 +141,11 @@ class Metrics:
             self._counted[name, role] = count
 
     def _set(self, name: str, value: float, **tags: str) -> None:
-        self._shown[name].set(float(value), tags)
+        self._metrics[name].set(float(value), tags)
 
     def _count(self, name: str, value: float, **tags: str) -> None:
         if value > 0:
-            self._shown[name].inc(float(value), tags)
+            self._metrics[name].inc(float(value), tags)
 
     def _set_all(self, name: str, tag: str, found: Mapping[str, float]) -> None:
         """Those of the round before that this one has not are 0 now."""

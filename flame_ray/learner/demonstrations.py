@@ -8,7 +8,7 @@ from typing import Protocol
 from flame_ray.engines.base import Continuation
 from flame_ray.errors import DataError
 from flame_ray.learner.data import Example
-from flame_ray.sft import Demonstration
+from flame_ray.types import Demonstration
 
 
 class Chat(Protocol):

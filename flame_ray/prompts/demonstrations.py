@@ -10,10 +10,9 @@ from flame_ray.prompts.instructions import Turn, chat_of, count_beside, input_of
 from flame_ray.prompts.load import LABELS, id_of, normal, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
-from flame_ray.sft import Demonstration, DemonstrationSet
 from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, read_jsonl
-from flame_ray.types import Prompt
+from flame_ray.types import Demonstration, DemonstrationSet, Prompt
 
 SETTING = "sft.sources"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project

@@ -27,13 +27,14 @@ def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterat
         case [*_, ".parquet"]:
             return _parquet_rows(path)
         case [*_, ".json"]:
-            return _json_rows(path)
+            return json_rows(path)
     if path.suffix in FILES:
         raise DataError("a .jsonl or .parquet file", str(path), "write one JSON object a line, with the prompt in a column")
     return _dataset_rows(name, built_in)
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def json_rows(path: Path) -> Iterator[Row]:
+    """The objects of a JSON file with one list of them. Raises DataError for any other file."""
     expected, fix = "a JSON file with one list of objects", "write the file again"
     items = parse_json(read_text(path, expected, fix), path, expected, fix)
     strange = [each for each in items if not isinstance(each, dict)] if isinstance(items, list) else []

@@ -1,1 +1,1 @@
-"""What people and programs read of a run: tables, summaries, progress on the screen."""
+"""What people and programs read of a run: tables, summaries, progress on the screen, and the page of runs (`page/`)."""

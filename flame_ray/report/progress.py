@@ -5,7 +5,7 @@ Where there is no terminal, as in the log of a job, each running stage also has 
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import TypeVar
 
@@ -15,18 +15,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 REMIND_S = 30.0
 CONNECT = "connect to Ray"
 Entered = TypeVar("Entered")
+Result = TypeVar("Result")
 
 
 class Bar:
     """The bar of one running stage, made by `Screen.begin`. `end` replaces it by a line, `close` only removes it.
 
-    `done`, `total`: how far the stage is, as it was last told.
+    `done`, `total`, `note`: how far the stage is, and what else there is to say of it, as it was last told.
     """
 
     def __init__(self, screen: "Screen", label: str):
         self.label, self.started = label, screen.clock()
         self.done: int = 0
         self.total: int | None = None
+        self.note = ""
         self._screen = screen
         self.task = screen.show(self)
 
@@ -38,9 +40,15 @@ class Bar:
         """Count the seconds from now on."""
         self.started = self._screen.clock()
 
-    def advance(self, done: int, total: int | None) -> None:
-        self.done, self.total = done, total
+    def advance(self, done: int, total: int | None, note: str = "") -> None:
+        self.done, self.total, self.note = done, total, note
         self._screen.update(self, done, total)
+
+    def counted(self, results: Iterable[Result], total: int) -> Iterator[Result]:
+        """Passes the results on, each of which is one step of `total`."""
+        for done, result in enumerate(results, start=1):
+            self.advance(done, total)
+            yield result
 
     def close(self) -> None:
         """Remove the bar; calling it again does nothing."""
@@ -57,7 +65,8 @@ class Bar:
     def remind(self) -> None:
         """Say how far the stage is."""
         of_all = f"{self.done} of {self.total}" if self.total else str(self.done)
-        self.say(f"goes on: {of_all} done" if self.done else "goes on")
+        note = f", {self.note}" if self.note else ""
+        self.say(f"goes on: {of_all} done{note}" if self.done else "goes on")
 
 
 class Screen:

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from flame_ray.config import Config
-from flame_ray.sft import SftReport, Shown
 from flame_ray.shown import printable
 from flame_ray.types import (
     FACTUALITY,
@@ -20,6 +19,8 @@ from flame_ray.types import (
     PairCounts,
     RoundReport,
     Selection,
+    SftReport,
+    ShownCounts,
     TrainingReport,
 )
 
@@ -66,7 +67,7 @@ def round_summary(report: RoundReport, timings: dict[str, float]) -> dict[str, A
     return summary | {"timings": timings, "weight_version": report.weight_version}
 
 
-def sft_summary(report: SftReport, left_out: Mapping[str, int], shown: Shown | None = None) -> dict[str, Any]:
+def sft_summary(report: SftReport, left_out: Mapping[str, int], shown: ShownCounts | None = None) -> dict[str, Any]:
     """summary.json of a supervised fine-tuning, beside how it ended. `left_out`: of the sources, by reason.
 
     `shown`: what the model was shown when it answered itself; None if it did not.
@@ -153,6 +154,12 @@ def metrics_summary(metrics: MetricIntervals) -> dict[str, Any]:
         "ci95": {name: [interval.low, interval.high] for name, interval in intervals.items()},
         "n": {name: interval.n for name, interval in intervals.items()},
     }
+
+
+def interval_of(found: Mapping[str, Any], name: str) -> Interval:
+    """A metric of a `metrics_summary` that was read back."""
+    low, high = found["ci95"][name]
+    return Interval(found[name], low, high, found["n"][name])
 
 
 def print_closing_table(console: Console, rounds: list[RoundReport]) -> None:

@@ -1,7 +1,5 @@
 """Plans tables: their steps and evaluations, each under a key of all that its result depends on, so that equal ones are one."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -10,6 +8,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.reproduction.systems import Evaluated, Scale, Step, System
 from flame_ray.reproduction.tables import AGREEMENT, JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
+from flame_ray.storage.atomic import json_digest
 
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
 
@@ -184,19 +183,19 @@ class Plan:
             pairs = chosen, rejected
             settings.append(f"pairs.file={chosen}-over-{rejected}.jsonl")
         config = self._load(step.job, tuple(settings))
-        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after, pairs)
+        return PlannedStep(f"{step.command}-{json_digest(_computed(config))}", step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
         config = self._config_of(system.evaluated)
         model = steps[-1].key if steps else system.model or config.model.policy
-        key = f"{suite}-{_digest([suite, model, against, _evaluates(config)])}"
+        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config)])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
 
     def _agreement(self, system: System) -> PlannedAgreement:
         config = self._config_of(system.evaluated)
-        planned = PlannedAgreement(f"{AGREEMENT}-{_digest(_evaluates(config))}", config)
+        planned = PlannedAgreement(f"{AGREEMENT}-{json_digest(_evaluates(config))}", config)
         self.jobs.setdefault(planned.key, planned)
         return planned
 
@@ -214,7 +213,3 @@ def _computed(config: Config) -> dict[str, Any]:
 def _evaluates(config: Config) -> dict[str, Any]:
     """The same of an evaluation, also what a resumed run may change."""
     return _computed(config) | {"suites": config.suites.model_dump(), "score": config.score.model_dump()}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Makes the training data of the fine-tuned checker, trains it, and describes it; used only by `flame-ray train-checker`."""
+"""Everything that exists only to train the small reward models, by `flame-ray train-checker` and `flame-ray train-judge`."""

@@ -11,9 +11,9 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flame_ray.config.reward_training import TrainJudgeConfig
-from flame_ray.engines.finetuned import short_floats
+from flame_ray.engines.finetuned import short_floats, trained_tensors
 from flame_ray.engines.preference_reader import PREFERENCES, encode
-from flame_ray.engines.prefix_reader import PrefixClassifier, load_reader, trained_tensors
+from flame_ray.engines.prefix_reader import PrefixClassifier, load_reader
 from flame_ray.errors import EngineError
 from flame_ray.evaluation.labels import Preference
 from flame_ray.prompts.split import stable_fraction

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from flame_ray.config.reward_training import RecordTrainingConfig
-from flame_ray.engines.finetuned import short_floats
+from flame_ray.engines.finetuned import short_floats, trained_tensors
 from flame_ray.engines.models import CHECKER_WEIGHTS
-from flame_ray.engines.prefix_reader import MOST_TOGETHER, PrefixClassifier, load_reader, trained_tensors
+from flame_ray.engines.prefix_reader import MOST_TOGETHER, PrefixClassifier, load_reader
 from flame_ray.engines.record_reader import RECORDS, encode
 from flame_ray.errors import DataError, EngineError
 from flame_ray.reward_training.record_statements import country_of, record_statements

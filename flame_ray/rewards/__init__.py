@@ -3,7 +3,7 @@
     corpus -> retrieve (passages)
                        \
     response -> decompose (facts) -> check (a verdict per fact) -> FactScore
-    prompt, response -> judge (rubric or back-translation) -> Score
+    prompt, response -> judge (as `judge.backend` says) -> Score
 
 The `actor.py` files run the rewards on other machines; `verifier` is the language model that checkers and decomposers ask.
 """

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
+from typing import Any
 
 from flame_ray.errors import StorageError
 
@@ -96,6 +97,11 @@ def sha256_of(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_digest(value: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a value as JSON; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _entries(manifest: Path) -> dict[str, tuple[int | None, str]]:

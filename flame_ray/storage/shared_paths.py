@@ -10,7 +10,7 @@ from flame_ray.errors import FlameError
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set by Ray's job manager for a job's entrypoint
 
 
-def told(name: str) -> str:
+def path_for_actors(name: str) -> str:
     """An existing file or folder as an absolute path, without `~`; any other name, such as a hub id, as it is.
 
     In a submitted job with a working directory a relative path stays one: each node has a copy of that directory, in which its
@@ -25,12 +25,12 @@ def told(name: str) -> str:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name that was `told` is a path."""
+    """Whether a name from `path_for_actors` is a path."""
     return name.startswith(("/", "./"))
 
 
 def check_is_here(setting: str, name: str, kind: type[FlameError]) -> None:
-    """Raise an error of this kind if a name that was `told` is a path that this node does not have."""
+    """Raise an error of this kind if a name from `path_for_actors` is a path that this node does not have."""
     if is_path(name) and not Path(name).exists():
         fix = "put it on storage that every node sees at the same path, or on each node"
         raise kind(f"{setting} on every node", f"nothing at {name}", fix)

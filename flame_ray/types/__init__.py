@@ -3,6 +3,7 @@
 A suffix of a name gives its shape: P prompts, G responses to a prompt, S sentences, F facts, K passages, D pairs, T tokens.
 """
 
+from flame_ray.types.demonstrations import Demonstration, DemonstrationSet, Elicited, SftReport, SftTraining, ShownCounts
 from flame_ray.types.facts import Claim, Decomposition, Fact, LabelledClaim, Passage, Sentence, Verdict, VerdictLabel
 from flame_ray.types.lineage import Ancestor, BaseModel, Lineage, Measured, Origin, Where
 from flame_ray.types.pairs import Graded, Pair, PairCounts, PairSet, SideFacts
@@ -42,6 +43,9 @@ __all__ = [
     "CheckedSentence",
     "Claim",
     "Decomposition",
+    "Demonstration",
+    "DemonstrationSet",
+    "Elicited",
     "Evaluation",
     "Fact",
     "FactScore",
@@ -70,6 +74,9 @@ __all__ = [
     "ScoredResponse",
     "Selection",
     "Sentence",
+    "SftReport",
+    "SftTraining",
+    "ShownCounts",
     "SideFacts",
     "Split",
     "StepReport",

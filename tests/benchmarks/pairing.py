@@ -25,7 +25,7 @@ from rich.console import Console
 
 from flame_ray.config.load import parse_config
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.learner.checkpoints import Checkpoints
@@ -135,7 +135,7 @@ def peak() -> float:
 
 def stages(load: Load, folder: Path, advance) -> Stages:
     doubles: Any = Doubles(load)
-    workers: Any = Workers(doubles, doubles, {JudgeActor: doubles, FactualityActor: Checker(load)}, None)
+    workers: Any = RunPools(doubles, doubles, {JudgeActor: doubles, FactualityActor: Checker(load)}, None)
     config = parse_config({"pipeline": {"stream": load.stream}, "prompts": {"per_round": load.prompts}}, "here")
     cache = Cache(folder / "classified.sqlite")
     return ClusterStages(workers, config, cache, Checkpoints(folder / "checkpoints"), advance).stages()

@@ -19,7 +19,7 @@ from flame_ray.commands.run import _record
 from flame_ray.config import ClusterConfig
 from flame_ray.config.load import parse_config
 from flame_ray.controller.watch import all_of, tell_once
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.telemetry import Metrics
@@ -55,7 +55,7 @@ def workers() -> Any:
     pool = SimpleNamespace(name="rollout", actors=["a"], queued=3, deaths=1, moves=0)
     judge = SimpleNamespace(name="judge", actors=["a"], queued=0, deaths=0, moves=0)
     learner = SimpleNamespace(ranks=2, deaths=0, restarts=0)
-    return Workers(SimpleNamespace(pool=pool), judge, {}, learner)  # type: ignore[arg-type]
+    return RunPools(SimpleNamespace(pool=pool), judge, {}, learner)  # type: ignore[arg-type]
 
 
 def main(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "flame_ray"
 ROW = re.compile(r"^\| `([a-z_]+)(?:/|\.py)` \| (yes|) *\|", re.MULTILINE)
+RAY_FILES = re.compile(r"Any file of (.*?) may import `ray`; elsewhere only (.*?)\.\n", re.DOTALL)
 ENGINES_ONLY = {"vllm", "deepspeed"}
 MATHS = ("collections", "dataclasses", "importlib", "math", "typing")  # of the standard library
 
@@ -42,6 +43,10 @@ def _dotted(path: Path) -> str:
 def imports(module: str) -> frozenset[str]:
     """Everything that a module imports, also inside functions and for type checkers only."""
     return frozenset(name for node in ast.walk(_tree(module)) for name in _imported(node))
+
+
+def _libraries(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(module)}
 
 
 def _tree(module: str) -> ast.Module:
@@ -144,12 +149,19 @@ def test_every_arrow_of_the_picture_is_an_import_and_stands_there_once():
 
 
 def test_ray_is_imported_only_by_the_rooms_that_contributing_lists():
-    found = {module.split(".")[1] for module in modules() if any(name.split(".")[0] == "ray" for name in imports(module))}
+    found = {module.split(".")[1] for module in modules() if "ray" in _libraries(module)}
     assert found == {room for room, may in listed_rooms().items() if may}
 
 
+def test_elsewhere_ray_is_imported_only_by_the_files_that_contributing_names():
+    (said,) = RAY_FILES.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    rooms, files = (re.findall("`([^`]+)`", words) for words in said)
+    found = {str(path.relative_to(PACKAGE)) for module, path in modules().items() if "ray" in _libraries(module)}
+    assert {file for file in found if not file.startswith(tuple(rooms))} == set(files)
+
+
 def test_vllm_and_deepspeed_are_imported_only_by_the_engines():
-    found = {module for module in modules() if ENGINES_ONLY & {name.split(".")[0] for name in imports(module)}}
+    found = {module for module in modules() if ENGINES_ONLY & _libraries(module)}
     assert found
     assert all(module.startswith("flame_ray.engines.") for module in found)
 

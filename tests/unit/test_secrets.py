@@ -16,8 +16,8 @@ from flame_ray.commands.doctor import _check_refused
 from flame_ray.commands.evaluate import EvaluateRequest
 from flame_ray.commands.evaluated_model import EvaluatedModel
 from flame_ray.commands.follow import seen_folder
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.commands.run import _record, locate_run
-from flame_ray.commands.score_file import ScoreFile
 from flame_ray.commands.submit import SubmitRequest, plan
 from flame_ray.config.load import load_config, parse_config
 from flame_ray.doctor.checks import Check, Level, Site
@@ -33,10 +33,9 @@ from flame_ray.report.console import PlainConsole
 from flame_ray.report.page.markup import plain
 from flame_ray.report.progress import Screen
 from flame_ray.report.suites import result_content, suites_table
-from flame_ray.sft import Elicited, SftReport, SftTraining
 from flame_ray.shown import ShownFormatter, hide_secrets, secret_variables, without_secrets
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Interval, Prompt, Split
+from flame_ray.types import Elicited, Interval, Prompt, SftReport, SftTraining, Split
 from tests.builders import make_training_report
 
 VALUE = "correct-horse/battery+staple="
@@ -235,10 +234,10 @@ def test_the_results_of_a_suite_hide_the_password_of_a_models_url(tmp_path):
 
 
 def test_what_is_written_beside_records_hides_it(tmp_path, planted):
-    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):
+    with ResumableFile(tmp_path / "records.jsonl", {"model": planted}):
         pass
     assert clean((tmp_path / "records.jsonl.settings.json").read_text())
-    with ScoreFile(tmp_path / "records.jsonl", {"model": planted}):  # and is what it was
+    with ResumableFile(tmp_path / "records.jsonl", {"model": planted}):  # and is what it was
         pass
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from flame_ray.sft import Demonstration, Elicited, Mixture, SftStages, SftTraining, own_answers, run_sft
+from flame_ray.sft import Mixture, SftStages, own_answers, run_sft
+from flame_ray.types import Demonstration, Elicited, SftTraining
 from tests.builders import make_demonstration, make_group, make_prompt, make_response, make_training_report
 
 FACT, OTHER = make_prompt("fact", "Where is Lima?"), make_prompt("other", "Write a poem.")

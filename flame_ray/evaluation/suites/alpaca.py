@@ -6,7 +6,7 @@ instruction classifier decides which they are.
 
 from flame_ray.config import Config
 from flame_ray.evaluation.suites.base import Suite
-from flame_ray.evaluation.suites.data import data_path, instruction_of, make_prompts, read_rows
+from flame_ray.evaluation.suites.data import data_path, instruction_of, make_prompts, suite_rows
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.lengths import LengthMeasure
 from flame_ray.evaluation.suites.pairwise import WinRate
@@ -38,7 +38,7 @@ def _read(suite: str, config: Config) -> tuple[tuple[Prompt, ...], dict[str, str
 
 
 def _of_file(config: Config) -> dict[str, str]:
-    rows = read_rows(data_path("alpaca", config.suites.alpaca, PUBLIC))
+    rows = suite_rows(data_path("alpaca", config.suites.alpaca, PUBLIC))
     return {instruction_of(row, "instruction"): row.text("output", blank=True) for row in rows}
 
 

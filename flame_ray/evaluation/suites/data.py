@@ -9,10 +9,11 @@ from typing import Any
 
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.prompts.instructions import joined
+from flame_ray.prompts.rows import json_rows
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.shown import as_json
-from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
-from flame_ray.storage.text_files import parse_json, read_text
+from flame_ray.storage.jsonl import Row, read_jsonl
+from flame_ray.storage.text_files import read_text
 from flame_ray.types import Prompt
 
 TEXT, FIX = "a text in UTF-8 that can be read", "correct the path, or the file"
@@ -40,13 +41,13 @@ def data_file(folder: Path, name: str, setting: str, public: str) -> Path:
     return path
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def suite_rows(path: Path) -> Iterator[Row]:
     """The rows of a .jsonl file, of a .json file that is a list, or of a .csv file with a heading. Raises DataError."""
     if path.suffix == ".jsonl":
         return read_jsonl(path)
     if path.suffix == ".csv":
         return _read_csv(path)
-    return _read_json(path)
+    return json_rows(path)
 
 
 def instruction_of(row: Row, column: str) -> str:
@@ -87,16 +88,6 @@ def _is_json(line: str) -> bool:
         return line in ("[", "{") or isinstance(json.loads(line.removesuffix(",")), list | dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _read_json(path: Path) -> Iterator[Row]:
-    expected, fix = "a list of objects in JSON", "correct the file, or download it again"
-    rows = parse_json(read_text(path, expected, FIX), path, expected, fix)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError("a list of objects in JSON", f"{path}, which is something else", "give the data as it was published")
-    for number, row in enumerate(rows, start=1):
-        check_unicode(row, f"{path}: row {number}")
-        yield Row(f"{path}: row {number}", number, row)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from flame_ray.config import Config
 from flame_ray.evaluation.suites.base import Suite
-from flame_ray.evaluation.suites.data import data_path, instruction_of, make_prompts, read_lines, read_rows
+from flame_ray.evaluation.suites.data import data_path, instruction_of, make_prompts, read_lines, suite_rows
 from flame_ray.evaluation.suites.facts import FactMeasure
 
 PUBLIC = "the prompts of FAVA's data are at huggingface.co/datasets/fava-uw/fava-data; any file of prompts will do"
@@ -10,5 +10,5 @@ PUBLIC = "the prompts of FAVA's data are at huggingface.co/datasets/fava-uw/fava
 
 def fava(config: Config) -> Suite:
     path = data_path("fava", config.suites.fava, PUBLIC)
-    texts = read_lines(path) if path.suffix == ".txt" else [instruction_of(row, "prompt") for row in read_rows(path)]
+    texts = read_lines(path) if path.suffix == ".txt" else [instruction_of(row, "prompt") for row in suite_rows(path)]
     return Suite("fava", make_prompts("fava", texts, config.suites.limit), FactMeasure(), corpus=config.factuality.corpus)

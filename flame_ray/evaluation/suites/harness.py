@@ -16,7 +16,7 @@ from flame_ray.errors import DataError
 from flame_ray.evaluation.metrics import bootstrap_mean
 from flame_ray.evaluation.suites import truthfulqa
 from flame_ray.evaluation.suites.base import Figures
-from flame_ray.evaluation.suites.data import data_file, data_path, read_rows
+from flame_ray.evaluation.suites.data import data_file, data_path, suite_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.storage.jsonl import Row
@@ -91,7 +91,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
     """MC1, MC2 and MC3 of TruthfulQA (Lin et al. 2022). lm-eval scores the first two; MC3 follows from its likelihoods."""
     path = data_path("truthfulqa", config.suites.truthfulqa, truthfulqa.PUBLIC)
     file = data_file(path, "mc_task.json", "truthfulqa", truthfulqa.PUBLIC)
-    docs = [_multiple_choice(row) for row in _limited(read_rows(file), config.suites.limit, "question")]
+    docs = [_multiple_choice(row) for row in _limited(suite_rows(file), config.suites.limit, "question")]
     tasks = [
         HarnessTask(name, f"truthfulqa/{name}.yaml", {"validation": docs}) for name in ("truthfulqa_mc1", "truthfulqa_mc2")
     ]
@@ -122,7 +122,7 @@ def mmlu(config: Config) -> HarnessSuite:
 def gsm8k(config: Config) -> HarnessSuite:
     """Word problems (Cobbe et al. 2021, arXiv 2110.14168), with the eight demonstrations of lm-eval's task gsm8k_cot."""
     path = data_path("gsm8k", config.suites.gsm8k, GSM8K)
-    rows = _limited(read_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
+    rows = _limited(suite_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
     docs = [{"question": row.text("question"), "answer": _solved(row)} for row in rows]
     return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_values)
 
@@ -161,7 +161,7 @@ def _mmlu_docs(file: Path) -> tuple[Rows, int]:
 
     Copies of this data are around in which quotation marks split a row's columns wrongly.
     """
-    rows = list(read_rows(file))
+    rows = list(suite_rows(file))
     if rows and "question" not in rows[0].columns:
         rows = _without_heading(file)
     docs = [_mmlu_doc(row.columns) for row in rows]

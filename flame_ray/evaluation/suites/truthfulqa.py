@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Suite, Values, means
-from flame_ray.evaluation.suites.data import data_file, data_path, make_prompts, read_rows
+from flame_ray.evaluation.suites.data import data_file, data_path, make_prompts, suite_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.storage.jsonl import Row
 
@@ -61,7 +61,7 @@ class TruthfulMeasure:
 def truthfulqa(config: Config) -> Suite:
     """Free answers. `truthfulqa_mc` is the multiple choice."""
     path = data_file(data_path("truthfulqa", config.suites.truthfulqa, PUBLIC), "TruthfulQA.csv", "truthfulqa", PUBLIC)
-    known = {row.text("Question").strip(): _answers(row) for row in read_rows(path)}
+    known = {row.text("Question").strip(): _answers(row) for row in suite_rows(path)}
     prompts_P = make_prompts("truthfulqa", known, config.suites.limit)
     answers = {prompt.id: known[prompt.text] for prompt in prompts_P}
     references = {id: [each.true, each.false] for id, each in answers.items()}

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 from flame_ray.report.axes import Axis, axis_of
 from flame_ray.report.page.markup import el
-from flame_ray.report.page.plots import Size, frame, letter, line, series, svg, text, told, upright
+from flame_ray.report.page.plots import Size, frame, interval_words, letter, line, series, svg, text, upright
 from flame_ray.report.page.records import RunRecord
 from flame_ray.types import Interval
 
@@ -70,7 +70,7 @@ def _drawn(run: RunRecord, curve: Curve, place: int, of: int, x: Axis, y: Axis) 
         yield line(f"M{steps}", f"path {class_}")
     for round, at, value in points:
         yield from upright(at, value, y, class_)
-        words = f"{run.id}, round {round}: {told(value)}"
+        words = f"{run.id}, round {round}: {interval_words(value)}"
         yield el("circle", el("title", words), cx=at, cy=y.at(_mean(value)), r=3.5, class_=f"dot {class_}")
     if points and of > 1:
         *_, value = points[-1]
@@ -84,7 +84,7 @@ def _mean(value: Interval) -> float:
 def _label(title: str, unit: str, runs: Sequence[RunRecord], curves: Sequence[Curve]) -> str:
     """What a screen reader says in place of the chart."""
     told_runs = [
-        f"{run.id}: " + ", ".join(f"round {round} {told(value)}" for round, value in sorted(curve.items()))
+        f"{run.id}: " + ", ".join(f"round {round} {interval_words(value)}" for round, value in sorted(curve.items()))
         for run, curve in zip(runs, curves, strict=True)
         if curve
     ]

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from flame_ray.report.axes import Axis, axis_of, radius, ticks
 from flame_ray.report.page.markup import el, table
-from flame_ray.report.page.plots import Size, flat, frame, letter, line, series, svg, text, told, upright
+from flame_ray.report.page.plots import Size, flat, frame, interval_words, letter, line, series, svg, text, upright
 from flame_ray.report.page.records import RoundRecord, RunRecord
 from flame_ray.types import Interval
 
@@ -107,8 +107,8 @@ def _path(run: RunRecord, dots: dict[int, Dot], x: Axis, y: Axis, class_: str) -
         values = dot.round.heldout
         yield from flat(dot.y, values[FACTUAL], x, class_)
         yield from upright(dot.x, values[HELPFUL], y, class_)
-        words = f"{run.id}, round {number}: precision {told(values[FACTUAL])}, helpfulness {told(values[HELPFUL])}"
-        words += f", {told(values.get(LENGTH))} tokens"
+        words = f"{run.id}, round {number}: precision {interval_words(values[FACTUAL])}, "
+        words += f"helpfulness {interval_words(values[HELPFUL])}, {interval_words(values.get(LENGTH))} tokens"
         yield el("circle", el("title", words), cx=dot.x, cy=dot.y, r=dot.size, class_=f"dot {class_}")
         if number == run.best:
             yield el("circle", cx=dot.x, cy=dot.y, r=dot.size + 3.5, class_=f"best {class_}")
@@ -142,7 +142,7 @@ def _arrow(before: Dot, after: Dot, class_: str) -> Iterator[Element]:
 
 def _table(shown: Sequence[tuple[int, RunRecord, Sequence[RoundRecord]]], judge: str) -> Element:
     rows = [
-        (run.id, str(each.round), *(told(each.heldout.get(name)) for name in (FACTUAL, HELPFUL, LENGTH)))
+        (run.id, str(each.round), *(interval_words(each.heldout.get(name)) for name in (FACTUAL, HELPFUL, LENGTH)))
         for _, run, found in shown
         for each in found
     ]

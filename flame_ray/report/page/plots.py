@@ -76,10 +76,10 @@ def letter(place: int) -> str:
     return chr(ord("A") + place % 26) + ("" if place < 26 else str(place // 26 + 1))
 
 
-def told(value: Interval | None) -> str:
+def interval_words(value: Interval | None) -> str:
     """A value with its interval and number, as far as they are known.
 
-    >>> told(Interval(0.5, 0.25, 0.75, 9)), told(Interval(0.5, None, None, 0)), told(None)
+    >>> interval_words(Interval(0.5, 0.25, 0.75, 9)), interval_words(Interval(0.5, None, None, 0)), interval_words(None)
     ('0.50 [0.25, 0.75] (n 9)', '0.50', '-')
     """
     if value is None or value.mean is None:

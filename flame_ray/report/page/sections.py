@@ -11,7 +11,7 @@ from flame_ray.report.page.gantt import timeline
 from flame_ray.report.page.markup import el, folded, table
 from flame_ray.report.page.pair_yield import yields
 from flame_ray.report.page.paths import path_figure
-from flame_ray.report.page.plots import letter, series, told
+from flame_ray.report.page.plots import interval_words, letter, series
 from flame_ray.report.page.records import RoundRecord, RunRecord
 from flame_ray.report.page.step_curves import step_charts
 from flame_ray.report.summary import EVALUATION_METRICS, interval_text, number
@@ -91,7 +91,7 @@ def _figure(name: str, first: RoundRecord, last: RoundRecord) -> Element | None:
     if before is None or before.mean is None:
         return None
     if first is last or after is None or after.mean is None:
-        words, aside = number(before.mean), f"round {first.round}: {told(before)}"
+        words, aside = number(before.mean), f"round {first.round}: {interval_words(before)}"
     else:
         words = f"{number(before.mean)} → {number(after.mean)}"
         aside = f"round {first.round} to {last.round}" + (
@@ -174,7 +174,7 @@ def _tables(run: RunRecord) -> Element:
     rows: list[list[Element | str]] = []
     rounds = run.rounds[::-1]
     for name, heading in EVALUATION_METRICS.items():
-        rows.append([heading, *(told(each.heldout.get(name)) for each in rounds)])
+        rows.append([heading, *(interval_words(each.heldout.get(name)) for each in rounds)])
         if any(each.change for each in rounds):
             rows.append([_changed(heading, "change from round 0"), *(_change(each.change, name) for each in rounds)])
     caption = (
@@ -193,7 +193,8 @@ def _others(run: RunRecord) -> Iterator[Element]:
     """The tables of the development prompts and of the trainings, if there are any."""
     rounds = run.rounds[::-1]
     if any(each.development for each in rounds):
-        found = ([words, *(told(each.development.get(name)) for each in rounds)] for name, words in EVALUATION_METRICS.items())
+        metrics = EVALUATION_METRICS.items()
+        found = ([words, *(interval_words(each.development.get(name)) for each in rounds)] for name, words in metrics)
         caption = f"{run.id}: development prompts; mean [95 % bootstrap interval over prompts] (n values)"
         yield folded("Development prompts", table(caption, _heading(rounds), found))
     if names := list(dict.fromkeys(name for each in run.trained for name in each.training)):

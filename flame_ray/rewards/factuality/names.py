@@ -8,14 +8,14 @@ from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.embedder import MINILM
 from flame_ray.engines.models import DEFAULT, fingerprint, reference
 from flame_ray.errors import DataError, ModelError
-from flame_ray.storage.shared_paths import check_is_here, told
+from flame_ray.storage.shared_paths import check_is_here, path_for_actors
 
 
 def travelling(config: FactualityConfig) -> FactualityConfig:
     """The settings, with absolute paths and with the commits of hub ids: every node reads the same. Raises ModelError."""
-    models = {name: _told_model(f"factuality.{name}", getattr(config, name)) for name in _models(config)}
-    corpus = config.corpus if config.corpus == "factbook" else told(config.corpus)
-    labels = tuple(each.model_copy(update={"source": told(each.source)}) for each in config.sentence_labels)
+    models = {name: _model_for_actors(f"factuality.{name}", getattr(config, name)) for name in _models(config)}
+    corpus = config.corpus if config.corpus == "factbook" else path_for_actors(config.corpus)
+    labels = tuple(each.model_copy(update={"source": path_for_actors(each.source)}) for each in config.sentence_labels)
     return config.model_copy(update={"corpus": corpus, "sentence_labels": labels, **models})
 
 
@@ -67,6 +67,6 @@ def model_content(name: str, setting: str, model: ModelConfig = DEFAULT) -> str:
     return fingerprint(folder) if folder.is_dir() else reference(name, model, setting).pinned
 
 
-def _told_model(setting: str, name: str) -> str:
+def _model_for_actors(setting: str, name: str) -> str:
     ref = reference(name, ModelConfig(), setting)
     return ref.path or ref.pinned

@@ -11,7 +11,7 @@ from ray.cluster_utils import Cluster
 
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
-from flame_ray.controller.workers import ActorClasses, Scope, Workers, start_workers
+from flame_ray.controller.workers import ActorClasses, RunPools, Scope, start_workers
 from flame_ray.engines.models import ModelRef
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.rewards.factuality.actor import FactualityActor
@@ -58,7 +58,7 @@ def shared(labels: dict[str, str], gpus: int, **learner: object) -> Config:
 
 
 @contextmanager
-def started(config: Config, folder: Path) -> Iterator[Workers]:
+def started(config: Config, folder: Path) -> Iterator[RunPools]:
     model = ModelRef("model")
     with Scope(config, SITTERS) as scope:
         yield start_workers(scope, model, model, Checkpoints(folder))

@@ -10,7 +10,7 @@ import ray
 
 from flame_ray.cluster.event_loop import EventLoop
 from flame_ray.cluster.pool import Limits, WorkerPool
-from flame_ray.config import Workers as Role
+from flame_ray.config import Workers
 from flame_ray.controller.workers import actor_options, on_its_cores
 from flame_ray.errors import EngineError, ModelError, PlacementError, WeightSyncError, WorkLost
 from tests.integration.cluster.pool_worker import Worker
@@ -269,7 +269,7 @@ def test_an_actor_with_a_part_of_a_cpu_computes_on_all_cores_of_its_node_and_ano
             return torch.get_num_threads()
 
     found = []
-    for role in (Role(cpus=0.25), Role(cpus=1)):
+    for role in (Workers(cpus=0.25), Workers(cpus=1)):
         options = actor_options(f"computing-{role.cpus:g}", role)
         actor = ray.remote(on_its_cores(Computing, role)).options(**options).remote()
         found.append(ray.get(actor.threads.remote(), timeout=PATIENCE_S))

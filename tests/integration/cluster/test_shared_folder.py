@@ -28,7 +28,7 @@ class Group:
 
 @dataclass
 class Pools:
-    """As much of `Workers` as the check reads."""
+    """As much of `RunPools` as the check reads."""
 
     ranks: list[Any]
     samplers: list[Any] = field(default_factory=list)

@@ -24,7 +24,7 @@ from flame_ray.commands.evaluate import (
     measured,
     suite_made_by,
 )
-from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, digest, judged_by
+from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.config import Config
 from flame_ray.config.load import lasting, parse_config
@@ -40,6 +40,7 @@ from flame_ray.evaluation.suites.pairwise import NO_ROOM, UNREAD, WinRate
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.judge.rubric import UNREAD as UNREAD_SCORE
 from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.storage.atomic import json_digest
 from flame_ray.types import Missing, VerdictLabel
 from tests.builders import (
     make_demonstration,
@@ -437,7 +438,7 @@ def made_by(fingerprint="mine", prompts=tuple(PROMPTS), seeds=None, measure=Fact
     config = parse_config(sections, "here")
     maker = PromptMaker(seeds, config, words, 1000) if seeds else None
     context = Context(config, EvaluatedModel("m", known, None, fingerprint), known, None, None, None, maker)  # type: ignore[arg-type]
-    return digest(lasting(suite_made_by(Suite("mine", prompts, measure, corpus="factbook"), context)))
+    return json_digest(lasting(suite_made_by(Suite("mine", prompts, measure, corpus="factbook"), context)))
 
 
 def test_references_are_those_of_the_win_rate_alone_and_each_suite_may_have_its_own_folder(tmp_path):

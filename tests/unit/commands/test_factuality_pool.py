@@ -1,14 +1,11 @@
 """Results come in the items' order, with a bound on what is under way, and work that was lost is missing, never 0."""
 
-import io
 from concurrent.futures import Future
 
 import pytest
-from rich.console import Console
 
-from flame_ray.commands.factuality_pool import FactualityWorkers, StepCounter
+from flame_ray.commands.factuality_pool import FactualityWorkers
 from flame_ray.errors import DataError, WorkLost
-from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import Fact, Missing, Prompt, ResponseId, VerdictLabel
 from tests.builders import make_fact_score, make_response
@@ -63,14 +60,3 @@ def test_an_error_that_a_person_must_see_is_raised():
 
     with pytest.raises(DataError):
         list(FactualityWorkers(Pool(answer), 2).verdicts([FactTask(Fact("a", 0))]))
-
-
-@pytest.mark.parametrize(
-    ("every_s", "lines"), [(0.0, ["score: 1 of 9 lines after 0 s", "score: 2 of 9 lines after 0 s"]), (1e9, [])]
-)
-def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(every_s, lines):
-    written = io.StringIO()
-    with StepCounter(Screen(Console(file=written)), "score", "lines", 9, every_s) as counter:
-        counter.show(1)
-        counter.show(2)
-    assert written.getvalue().splitlines() == lines

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flame_ray.commands.score_file import ScoreFile
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.commands.self_instruct import Progress, _made_by, _write
 from flame_ray.config import PromptSource
 from flame_ray.config.load import parse_config
@@ -30,7 +30,7 @@ def progress(tmp_path):
 
     def go(wanted=100, batches=None, patience=2, made_by=None):
         settings = parse_config({"self_instruct": {"batch": 2, "max_alike": 0.8}}, "here").self_instruct
-        with ScoreFile(tmp_path / "log.jsonl", made_by or {"seed": 7}, number="batch") as file:
+        with ResumableFile(tmp_path / "log.jsonl", made_by or {"seed": 7}, number="batch") as file:
             found = Progress(InstructionMaker(SEEDS, settings, 7), file, wanted, patience)
             for done, _ in enumerate(found.batches(answer), start=1):
                 if done == batches:

@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from flame_ray.commands.train_checker import CARD, agreement_of, train_checker
+from flame_ray.commands.reward_model import agreement_of
+from flame_ray.commands.train_checker import CARD, train_checker
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import FinetunedModel
 from flame_ray.engines.models import CHECKER_WEIGHTS

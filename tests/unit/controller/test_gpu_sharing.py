@@ -9,7 +9,7 @@ import pytest
 from flame_ray.config.load import parse_config
 from flame_ray.controller.gpu_sharing import DROP_WEIGHTS, KEEP_WEIGHTS, Actors, Colocated, Dedicated, share_gpus
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.engines.base import Chunks, Continuation, ModelFolder, Received, Weights
 from flame_ray.errors import EngineDied, LearnerDied, WeightSyncError
 from flame_ray.learner.checkpoints import Checkpoints
@@ -172,7 +172,7 @@ class Bound:
         self.judge, self.learner, self.actors = FakeWorker(self.gpu, "judge"), FakeLearner(self.gpu), FakeActors()
         rollouts, judges = FakeRollouts(*self.samplers), FakePool(self.judge)
         config = parse_config({"pipeline": {"colocated": True}} | settings, "here")
-        workers: Any = Workers(rollouts, judges, {}, self.learner)  # type: ignore[arg-type]
+        workers: Any = RunPools(rollouts, judges, {}, self.learner)  # type: ignore[arg-type]
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.stages = ClusterStages(workers, config, cache, checkpoints, lambda *told: None)
         level = config.weights.backend == "lora"

@@ -18,9 +18,9 @@ from flame_ray.elicitation.few_shot import STOP
 from flame_ray.engines.models import look_up
 from flame_ray.errors import DataError
 from flame_ray.learner.checkpoints import Checkpoints
-from flame_ray.sft import Shown
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
+from flame_ray.types import ShownCounts
 from tests.builders import make_demonstration, make_prompt
 
 SEEDS = [make_demonstration(f"What is the capital of {name}?", f"It is {name} City.") for name in ("Peru", "Chad", "Fiji")]
@@ -70,7 +70,7 @@ def test_what_the_prompts_show_and_what_they_have_no_room_for_is_told_before_any
     made = stages(model={"policy": str(stages().policy.folder), "max_length": room, "chat_template": "plain"})
     made.note_shown = (told := []).append
     next(made.elicit([ASKED, make_prompt("long", "word " * 64)], SEEDS))
-    assert told == [Shown(prompts=1, examples=1, passages=0, examples_left_out=1, passages_left_out=0)]
+    assert told == [ShownCounts(prompts=1, examples=1, passages=0, examples_left_out=1, passages_left_out=0)]
 
 
 def test_passages_without_room_are_warned_of(stages, tmp_path, caplog):

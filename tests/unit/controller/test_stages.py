@@ -16,7 +16,7 @@ from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.controller import stages as stages_module
 from flame_ray.controller.stages import CANARY_PAIRS, ClusterStages
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.engines.base import AdapterFolder, Chunks, Continuation, ModelFolder, StoredModel
 from flame_ray.errors import EngineError, Interrupted, ModelError, WorkLost
 from flame_ray.learner.checkpoints import Checkpoints, Choice
@@ -150,7 +150,7 @@ class Bound:
         self.heard: list[tuple] = []
         self.steps: list[tuple] = []
         self.folder = folder
-        workers: Any = Workers(self.rollouts, self.judge, rewards, self.learner)  # type: ignore[arg-type]
+        workers: Any = RunPools(self.rollouts, self.judge, rewards, self.learner)  # type: ignore[arg-type]
         config: Config = parse_config(settings | {"judge": {"backend": backend}}, "here")
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints
@@ -373,7 +373,7 @@ def watched(made: Bound, **pipeline: bool) -> list[str]:
     events: list[str] = []
     pools = {name: CountedPool(name, events) for name in ("rollout", "judge", "factuality")}
     made.rollouts.pool = pools["rollout"]
-    workers: Any = Workers(
+    workers: Any = RunPools(
         made.rollouts, pools["judge"], {JudgeActor: pools["judge"], FactualityActor: pools["factuality"]}, made.learner
     )
     config = parse_config({"pipeline": pipeline}, "here")

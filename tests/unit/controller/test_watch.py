@@ -8,7 +8,7 @@ from typing import Any
 from flame_ray.cluster import restarted
 from flame_ray.cluster.restarted import RestartedByRay, Standing
 from flame_ray.controller.watch import Watched, all_of, watch
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.rewards.factuality.actor import FactualityActor
 from flame_ray.rewards.judge.actor import JudgeActor
 
@@ -25,7 +25,7 @@ def test_each_role_is_told_of_once_in_a_while_with_what_waits_for_it_and_whom_it
     judge, factuality = pool("judge"), pool("factuality", queued=4)
     rollouts = SimpleNamespace(pool=pool("rollout", serving=2, deaths=1, moves=1))
     learner = SimpleNamespace(ranks=2, deaths=0, restarts=1)
-    workers: Any = Workers(rollouts, judge, {JudgeActor: judge, FactualityActor: factuality}, learner)  # type: ignore[arg-type]
+    workers: Any = RunPools(rollouts, judge, {JudgeActor: judge, FactualityActor: factuality}, learner)  # type: ignore[arg-type]
     verifiers: Any = SimpleNamespace(standing=lambda: Standing(serving=1, deaths=2, restarts=3))
     told: list[tuple] = []
 

@@ -3,7 +3,7 @@
 import pytest
 
 from flame_ray.elicitation.few_shot import STOP, can_be_shown, few_shot_prompt, fitted_prompt
-from flame_ray.sft import Demonstration
+from flame_ray.types import Demonstration
 from tests.builders import make_passage, make_prompt
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flame_ray.elicitation.similar import by_meaning, by_words, distinct, nearest
-from flame_ray.sft import Demonstration
+from flame_ray.types import Demonstration
 from tests.builders import make_prompt
 from tests.doubles import FakeEmbedder
 

@@ -5,7 +5,7 @@ import pytest
 from flame_ray.engines.base import Continuation
 from flame_ray.errors import DataError
 from flame_ray.learner.demonstrations import demonstration_examples
-from flame_ray.sft import Demonstration
+from flame_ray.types import Demonstration
 from tests.builders import make_prompt
 
 

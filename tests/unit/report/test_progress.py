@@ -160,12 +160,20 @@ def test_elsewhere_each_running_stage_has_a_line_again_and_again_until_it_ends()
         assert written.shows("round 1 train", "s  goes on: 3 of 10 done", "round 2 sample", "s  goes on\n")
         sample.advance(40, None)
         assert written.shows("s  goes on: 40 done")
+        train.advance(4, 10, "loss 0.561")
+        assert written.shows("s  goes on: 4 of 10 done, loss 0.561\n")
     reminders = [each for each in threading.enumerate() if each.name == "reminder" and each.is_alive()]
     for each in reminders:
         each.join(PATIENCE_S)
         assert not each.is_alive()
     with closing(screen.begin("round 3 train")):
         assert written.shows("round 3 train", "goes on")
+
+
+def test_each_result_that_passes_is_a_step_of_the_bar():
+    bar = SeenScreen().begin("check")
+    seen = [(result, bar.done, bar.total) for result in bar.counted("abc", 3)]
+    assert seen == [("a", 1, 3), ("b", 2, 3), ("c", 3, 3)]
 
 
 def test_a_terminal_has_bars_and_no_such_lines():

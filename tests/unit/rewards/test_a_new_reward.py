@@ -6,7 +6,7 @@ import pytest
 
 from flame_ray.config import Config, EvaluationConfig, PairsConfig
 from flame_ray.controller.stages import ClusterStages
-from flame_ray.controller.workers import Workers
+from flame_ray.controller.workers import RunPools
 from flame_ray.evaluation.metrics import evaluate_responses
 from flame_ray.journal.shards import load, save
 from flame_ray.learner.checkpoints import Checkpoints
@@ -58,7 +58,7 @@ def scored(tmp_path) -> list[ScoredGroup]:
     judge = FakePool(lambda method, group: [make_score(-each.id.index, id=each.id) for each in group.responses_G])
     length = FakePool(lambda method, group: next(LengthReward().score([group]))[1])
     rewards: Any = {JudgeActor: judge, LengthReward: length}
-    workers: Any = Workers(None, judge, rewards, None)  # type: ignore[arg-type]
+    workers: Any = RunPools(None, judge, rewards, None)  # type: ignore[arg-type]
     stages = ClusterStages(workers, Config(), Cache(tmp_path / "known"), Checkpoints(tmp_path), lambda *progress: None)
     return list(stages.score(GROUPS, 1))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.storage.atomic import atomic_folder, verify_manifest, write_manifest
+from flame_ray.storage.atomic import atomic_folder, json_digest, verify_manifest, write_manifest
 
 
 def names(folder):
@@ -129,3 +129,7 @@ def test_a_flipped_bit_anywhere_in_the_manifest_itself_is_found(state):
         manifest.write_bytes(damaged)
         with pytest.raises(StorageError):
             verify_manifest(state)
+
+
+def test_a_digest_of_a_value_stays_as_it_is_because_caches_are_keyed_by_it():
+    assert json_digest({"b": [1, None], "a": "é"}) == json_digest({"a": "é", "b": (1, None)}) == "8920de3941419361"

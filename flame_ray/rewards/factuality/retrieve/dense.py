@@ -12,10 +12,11 @@ in one process than alone.
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from flame_ray.engines.base import TextEmbedder
 from flame_ray.errors import ModelError, StorageError
 from flame_ray.rewards.factuality.retrieve.arrow_files import Passages, batches
 from flame_ray.rewards.factuality.retrieve.index import Key, open_index
@@ -28,16 +29,6 @@ EXACT = 200_000  # passages
 PROBES = 64  # lists that a query searches
 PER_LIST = 40  # vectors that the centre of a list is learned from: FAISS's minimum
 BATCH = 4096
-
-
-class TextEmbedder(Protocol):
-    """Unit vectors of `width` D: of queries and of passages, float32 [N, D]."""
-
-    width: int
-
-    def queries(self, texts: Sequence[str]) -> np.ndarray: ...
-
-    def passages(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 class DenseRetriever:

@@ -7,7 +7,7 @@ import pytest
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.suites import SUITES, make_suite
-from flame_ray.evaluation.suites.data import make_prompts, read_lines, read_rows
+from flame_ray.evaluation.suites.data import make_prompts, read_lines, suite_rows
 
 NEEDS_DATA = {
     "biography": "biography",
@@ -141,15 +141,15 @@ def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_
 
 def test_half_of_a_character_is_an_error_with_its_row(tmp_path):
     (tmp_path / "outputs.json").write_text('[{"instruction": "bad \\ud83d end", "output": ""}]')
-    with pytest.raises(DataError, match=r"outputs\.json: row 1: .*half of a surrogate pair"):
+    with pytest.raises(DataError, match=r"outputs\.json: item 1: .*half of a surrogate pair"):
         make_suite("alpaca-eval", config(alpaca=str(tmp_path / "outputs.json")))
 
 
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1, 2]"])
 def test_a_json_file_that_is_no_list_of_objects_is_named(tmp_path, content):
     (tmp_path / "p.json").write_text(content)
-    with pytest.raises(DataError, match=r"list of objects in JSON.*p\.json"):
-        list(read_rows(tmp_path / "p.json"))
+    with pytest.raises(DataError, match=r"a JSON file with one list of objects.*p\.json"):
+        list(suite_rows(tmp_path / "p.json"))
 
 
 def test_a_larger_limit_adds_prompts_to_those_of_a_smaller_one_and_their_order_is_the_datas():
@@ -177,11 +177,11 @@ def test_a_set_without_prompts_is_an_error():
 )
 def test_a_byte_order_mark_before_a_suites_data_is_no_part_of_it(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
-    rows = read_lines(tmp_path / name) if name == "a.txt" else [row.columns["prompt"] for row in read_rows(tmp_path / name)]
+    rows = read_lines(tmp_path / name) if name == "a.txt" else [row.columns["prompt"] for row in suite_rows(tmp_path / name)]
     assert rows == ["Who?"]
 
 
 def test_a_table_with_a_cell_that_never_ends_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text('prompt\n"' + "x" * 200_000)
     with pytest.raises(DataError, match=r"a CSV file with a heading; found .*a\.csv: field larger"):
-        list(read_rows(tmp_path / "a.csv"))
+        list(suite_rows(tmp_path / "a.csv"))

@@ -87,7 +87,7 @@ def test_multiple_choice_answers_become_lists(tmp_path):
     assert [task.name for task in suite.tasks] == ["truthfulqa_mc1", "truthfulqa_mc2"] and questions(suite) == 1
     assert suite.tasks[0].splits["validation"][0]["mc1_targets"] == {"choices": ["Nothing", "You die"], "labels": [1, 0]}
     (tmp_path / "mc_task.json").write_text(json.dumps([{"question": "What?"} | both | {"mc2_targets": {"Nothing": 1}}]))
-    with pytest.raises(DataError, match=r"mc_task\.json: row 1.*correct or remove"):
+    with pytest.raises(DataError, match=r"mc_task\.json: item 1.*correct or remove"):
         make_suite("truthfulqa-mc", Config.model_validate({"suites": {"truthfulqa": str(tmp_path)}}))
 
 
@@ -106,7 +106,7 @@ def test_the_true_answer_comes_first_where_the_task_looks_for_it(tmp_path):
 def test_a_question_without_one_true_answer_and_a_false_one_is_refused_by_its_row(tmp_path, targets):
     row = {"question": "What?", "mc1_targets": targets, "mc2_targets": {"A": 1, "B": 0}}
     (tmp_path / "mc_task.json").write_text(json.dumps([row]))
-    with pytest.raises(DataError, match=r"one true \(1\) answer, .* `mc1_targets`; found .*mc_task\.json: row 1"):
+    with pytest.raises(DataError, match=r"one true \(1\) answer, .* `mc1_targets`; found .*mc_task\.json: item 1"):
         make_suite("truthfulqa-mc", Config.model_validate({"suites": {"truthfulqa": str(tmp_path)}}))
 
 

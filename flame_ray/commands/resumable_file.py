@@ -19,7 +19,7 @@ from flame_ray.storage.atomic import storage_errors, write_file
 FIX = "give another --out, or remove this file and start again"
 
 
-class ScoreFile:
+class ResumableFile:
     """Use as a context manager. `last` is the number of the last complete record, 0 if there is none. A record has it in the
     column `number`; of scores it is the input line.
 
@@ -33,7 +33,7 @@ class ScoreFile:
         self._file: IO[bytes] | None = None
         self.last = 0
 
-    def __enter__(self) -> "ScoreFile":
+    def __enter__(self) -> "ResumableFile":
         with storage_errors(self._path, setting="--out"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("a+b")

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from flame_ray.commands.score_file import ScoreFile
+from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.errors import ConfigError, StorageError
 
 MADE_BY = {"responses": {"sha256": "abc"}, "factuality": {"checker": "lexical", "workers": 1}}
@@ -19,7 +19,7 @@ def path(tmp_path):
 
 
 def write(path, *lines, made_by=MADE_BY):
-    with ScoreFile(path, made_by) as file:
+    with ResumableFile(path, made_by) as file:
         for line in lines:
             file.append({"line": line, "text": "ß\u2028"})
         return file.last
@@ -61,7 +61,7 @@ def test_a_file_that_holds_only_an_incomplete_record_starts_again(path):
 
 
 def test_long_records_are_found_whole(path):
-    with ScoreFile(path, MADE_BY) as file:
+    with ResumableFile(path, MADE_BY) as file:
         file.append({"line": 1, "text": "x" * 2_000_000})
         file.append({"line": 2, "text": "y" * 1_000_000})
     assert write(path) == 2
@@ -103,13 +103,13 @@ def test_settings_that_are_damaged_are_refused(path):
 
 
 def test_a_second_process_is_refused_while_the_first_one_writes(path):
-    with ScoreFile(path, MADE_BY), pytest.raises(StorageError, match="no other process to write"):
-        ScoreFile(path, MADE_BY).__enter__()
+    with ResumableFile(path, MADE_BY), pytest.raises(StorageError, match="no other process to write"):
+        ResumableFile(path, MADE_BY).__enter__()
     write(path, 1)
 
 
 def _append_and_die(path):
-    with ScoreFile(path, MADE_BY) as file:
+    with ResumableFile(path, MADE_BY) as file:
         file.append({"line": 1})
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -124,7 +124,7 @@ def test_a_kill_costs_no_whole_record_and_leaves_no_lock(path):
 
 
 def test_its_records_can_be_read_while_it_is_open(path):
-    with ScoreFile(path, MADE_BY) as file:
+    with ResumableFile(path, MADE_BY) as file:
         file.append({"line": 1})
         assert list(file.records()) == [{"line": 1}]
 
@@ -137,6 +137,6 @@ def test_a_folder_that_is_not_there_is_made_and_one_that_cannot_be_is_an_error(t
 
 
 def test_a_number_that_json_cannot_hold_is_a_bug_and_not_a_line(path):
-    with ScoreFile(path, MADE_BY) as file, pytest.raises(ValueError):
+    with ResumableFile(path, MADE_BY) as file, pytest.raises(ValueError):
         file.append({"line": 1, "score": float("nan")})
     assert path.read_bytes() == b""
