@@ -1,4 +1,4 @@
-"""Runs the model that reads an instruction once and then says how helpful people would find each of many responses to it."""
+"""Runs the model that reads an instruction once for all responses to it, and says how helpful people would find each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +21,8 @@ class PreferenceReader(PrefixReader):
     def __init__(self, folder: Path):
         super().__init__(folder, PREFERENCES, "set judge.preferences to the folder that flame-ray train-judge wrote")
 
-    def scores(self, instruction: str, responses: Sequence[str]) -> np.ndarray:
-        return self.logits_of(*encode(self.tokenizer, instruction, responses))[:, 0]
+    def scores(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
+        return [logits[:, 0] for logits in self.logits_of_each([encode(self.tokenizer, *each) for each in asked])]
 
 
 def encode(tokenizer: Any, instruction: str, responses: Sequence[str]) -> tuple[list[int], list[list[int]]]:

@@ -6,7 +6,7 @@ which is often longer than a continuation, is read once for all of them. Continu
 one title do, share the tokens that they begin with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,9 @@ from flame_ray.storage.atomic import sha256_of
 # prompts take turns: with fewer places, none would be there any more when its turn comes again.
 KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
+PASS_TOKENS = 1024  # of the rows that share a pass, so that the model's weights are read from memory less often
 Read = Sequence[tuple[Tensor, Tensor]]  # keys and values of a prefix, by block
+Asked = tuple[Sequence[int], Sequence[Sequence[int]]]  # a prefix and its continuations, as token ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,32 @@ class PrefixClassifier(nn.Module):
             use_cache=read is not None,
             output_hidden_states=True,
         ).hidden_states
-        last_N = laid.last_N - start
-        last = torch.stack([states[block][0, last_N].float() for block in READ_AFTER], dim=1)
+        return self._logits(states, torch.zeros_like(laid.last_N), laid.last_N - start)
+
+    def together(self, asked: Sequence[Asked]) -> Tensor:
+        """Logits [N, outputs] of all continuations of several prefixes, in one pass: a row each, padded at its end."""
+        laid_U = [layout(len(prefix), continuations) for prefix, continuations in asked]
+        columns = max(len(laid.positions_T) for laid in laid_U)
+        ids_UT, positions_UT = torch.zeros(2, len(asked), columns, dtype=torch.long)
+        seen_UTT = torch.eye(columns, dtype=torch.bool).repeat(len(asked), 1, 1)
+        for row, ((prefix, _), laid) in enumerate(zip(asked, laid_U, strict=True)):
+            end = len(laid.positions_T)
+            ids_UT[row, :end] = torch.tensor([*prefix, *laid.tokens])
+            positions_UT[row, :end] = laid.positions_T
+            seen_UTT[row, :end, :end] = laid.seen_TT
+        states = self.blocks(
+            input_ids=ids_UT,
+            position_ids=positions_UT,
+            attention_mask=seen_UTT[:, None],
+            use_cache=False,
+            output_hidden_states=True,
+        ).hidden_states
+        rows_N = torch.repeat_interleave(torch.tensor([len(laid.last_N) for laid in laid_U]))
+        return self._logits(states, rows_N, torch.cat([laid.last_N for laid in laid_U]))
+
+    def _logits(self, states: Sequence[Tensor], rows_N: Tensor, last_N: Tensor) -> Tensor:
+        """Of the states [U, T, width] after each block, at the last token of each continuation."""
+        last = torch.stack([states[block][rows_N, last_N].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
             logits: Tensor = self.head(scaled.flatten(1))
@@ -103,10 +129,44 @@ class PrefixReader:
                 logits[places] = self._model(prefix, [continuations[place] for place in places], read).float().numpy()
         return logits
 
+    def logits_of_each(self, asked: Sequence[Asked]) -> list[np.ndarray]:
+        """As `logits_of` for each prefix, none of which is kept. Prefixes of like length share a pass."""
+        parts = [
+            (place, (prefix, continuations[start : start + MOST_TOGETHER]))
+            for place, (prefix, continuations) in enumerate(asked)
+            for start in range(0, len(continuations), MOST_TOGETHER)
+        ]
+        found: dict[int, np.ndarray] = {}  # of each part
+        with torch.inference_mode(), short_floats():
+            for numbers in _passes([len(prefix) + sum(map(len, ids)) for _, (prefix, ids) in parts]):
+                logits = self._model.together([parts[number][1] for number in numbers]).float().numpy()
+                ends = np.cumsum([len(parts[number][1][1]) for number in numbers])[:-1]
+                found |= zip(numbers, np.split(logits, ends), strict=True)
+        of_each: list[list[np.ndarray]] = [[np.zeros((0, self._model.head.out_features), np.float32)] for _ in asked]
+        for number, (place, _) in enumerate(parts):
+            of_each[place].append(found[number])
+        return [np.concatenate(each) for each in of_each]
+
     def _read_prefix(self, prefix: tuple[int, ...]) -> list[tuple[Tensor, Tensor, torch.dtype]]:
         """By block, the keys and values of a prefix in at most 16 bits, and the dtype that they had."""
         blocks = self._model.blocks(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values.layers
         return [(_halved(each.keys), _halved(each.values), each.keys.dtype) for each in blocks]
+
+
+def _passes(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The places of sequences of such lengths, in groups that have at most PASS_TOKENS with their padding, or one sequence.
+
+    >>> list(_passes([30, PASS_TOKENS, 20]))
+    [[2, 0], [1]]
+    """
+    together: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if together and lengths[place] * (len(together) + 1) > PASS_TOKENS:
+            yield together
+            together = []
+        together.append(place)
+    if together:
+        yield together
 
 
 def _halved(tensor: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ SHIPPED = Path(__file__).with_name("preference_weights")  # the weights in the p
 
 
 class ResponseScorer(Protocol):
-    """A model that scores responses to one instruction."""
+    """A model that scores responses to instructions."""
 
-    def scores(self, instruction: str, responses: Sequence[str]) -> np.ndarray:
-        """Float32 [N] for N responses, in their order: higher is more helpful, and a difference is in log-odds."""
+    def scores(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
+        """For each instruction with its N responses, float32 [N]: higher is more helpful, and a difference is in log-odds."""
         ...
 
 
@@ -37,9 +37,10 @@ class PreferenceJudge:
         for place, (prompt, response) in enumerate(items):
             if response.text.strip():
                 by_text.setdefault(prompt.text, []).append(place)
+        asked = [(text, [items[place][1].text for place in places]) for text, places in by_text.items()]
         values: dict[int, float] = {}
-        for text, places in by_text.items():
-            values |= zip(places, self._scorer.scores(text, [items[place][1].text for place in places]).tolist(), strict=True)
+        for places, scores in zip(by_text.values(), self._scorer.scores(asked), strict=True):
+            values |= zip(places, scores.tolist(), strict=True)
         return [_result(response, values.get(place)) for place, (_, response) in enumerate(items)]
 
 

@@ -39,7 +39,7 @@ def test_the_folder_holds_weights_that_learned_the_preference_and_their_card(tmp
     (agreement,) = card["agreement_on_kept_aside"]
     assert agreement["n"] == agreement["ties"] == card["data"]["kept_aside"] / 2 > 0
     assert f"{100 * agreement['agreement']:.1f}" in table
-    better, worse = PreferenceReader(out).scores("Where is Berlin?", ["Berlin is a city.", "Bananas are yellow."])
+    ((better, worse),) = PreferenceReader(out).scores([("Where is Berlin?", ["Berlin is a city.", "Bananas are yellow."])])
     assert better > worse
 
 

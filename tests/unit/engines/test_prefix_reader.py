@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from flame_ray.config.reward_training import RecordTrainingConfig
+from flame_ray.engines import prefix_reader
 from flame_ray.engines.finetuned import DTYPE, READ_AFTER, short_floats
 from flame_ray.engines.preference_reader import PREFERENCES
 from flame_ray.engines.preference_reader import encode as compared
@@ -94,6 +95,26 @@ def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_toke
     logits = reader.logits_of(record, statements * 11)  # more than one sequence
     expected = np.tile(reader.logits_of(record, statements), (11, 1))
     np.testing.assert_allclose(logits, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
+
+
+def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, tmp_path, untrained):
+    """More continuations than a sequence holds, one prefix without any, and more prefixes than a pass holds."""
+    tokenizer, model = untrained
+    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    of_peru, of_kenya = (
+        encode(tokenizer, text, STATEMENTS) for text in ("Peru\nCapital, name: Lima", "Kenya\nCoastline: 536 km")
+    )
+    exact = copy.deepcopy(model).float()
+    with torch.inference_mode():
+        together, alone = exact.together([of_peru, of_kenya]), torch.cat([exact(*of_peru), exact(*of_kenya)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    monkeypatch.setattr(prefix_reader, "MOST_TOGETHER", 2)
+    monkeypatch.setattr(prefix_reader, "PASS_TOKENS", 100)
+    save_reader(model, RECORDS, tmp_path)
+    reader = RecordReader(tmp_path)
+    asked = [of_kenya, (of_peru[0], []), of_peru, of_kenya]
+    for found, each in zip(reader.logits_of_each(asked), asked, strict=True):
+        np.testing.assert_allclose(found, reader.logits_of(*each), atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
 
 def in_tokens_of_its_own(model, prefix, continuations):

@@ -16,9 +16,9 @@ class Scorer:
     def __init__(self, values: dict[str, float] | None = None):
         self.values, self.asked = values or {}, []
 
-    def scores(self, instruction, responses):
-        self.asked.append((instruction, list(responses)))
-        return np.array([self.values.get(each, float(len(each))) for each in responses], np.float32)
+    def scores(self, asked):
+        self.asked += asked
+        return [np.array([self.values.get(each, float(len(each))) for each in responses], np.float32) for _, responses in asked]
 
 
 def test_responses_to_one_instruction_are_read_together_and_come_back_in_order():
@@ -73,5 +73,5 @@ def shipped():
     ],
 )
 def test_the_weights_that_ship_prefer_an_answer_to_a_question_repeated_or_another_matter(shipped, instruction, better, worse):
-    first, second = shipped.scores(instruction, [better, worse])
+    ((first, second),) = shipped.scores([(instruction, [better, worse])])
     assert first > second
