@@ -236,9 +236,9 @@ class FakeReader:
         self.says = says
         self.asked: list[tuple[str, list[str]]] = []
 
-    def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
-        self.asked.append((record, list(statements)))
-        return np.array([self.says(each) for each in statements], np.float32)
+    def logits(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
+        self.asked += [(record, list(statements)) for record, statements in asked]
+        return [np.array([self.says(each) for each in statements], np.float32) for _, statements in asked]
 
 
 class FakeEmbedder:

@@ -30,10 +30,12 @@ class PairScorer(Protocol):
 
 
 class RecordScorer(Protocol):
-    """A model that judges statements on a record."""
+    """A model that judges statements on records."""
 
-    def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
-        """Float32 [N, 3] for N statements. Above 0: the record supports it; the record contradicts it; it says nothing."""
+    def logits(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
+        """For each record with its N statements, float32 [N, 3]. Above 0: the record supports it; the record contradicts it;
+        it says nothing.
+        """
         ...
 
 

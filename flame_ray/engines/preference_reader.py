@@ -22,7 +22,8 @@ class PreferenceReader(PrefixReader):
         super().__init__(folder, PREFERENCES, "set judge.preferences to the folder that flame-ray train-judge wrote")
 
     def scores(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
-        return [logits[:, 0] for logits in self.logits_of_each([encode(self.tokenizer, *each) for each in asked])]
+        encoded = [encode(self.tokenizer, *each) for each in asked]
+        return [logits[:, 0] for logits in self.logits_of_each(encoded, keep=False)]
 
 
 def encode(tokenizer: Any, instruction: str, responses: Sequence[str]) -> tuple[list[int], list[list[int]]]:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import DynamicCache
 
+from flame_ray.engines import segments
 from flame_ray.engines.finetuned import READ_AFTER, load_base, load_tensors, model_description, short_floats, trained_tensors
+from flame_ray.engines.segments import Read, Segment
 from flame_ray.errors import ModelError
 from flame_ray.storage.atomic import sha256_of
 
@@ -26,8 +27,7 @@ from flame_ray.storage.atomic import sha256_of
 # prompts take turns: with fewer places, none would be there any more when its turn comes again.
 KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
-PASS_TOKENS = 1024  # of the rows that share a pass, so that the model's weights are read from memory less often
-Read = Sequence[tuple[Tensor, Tensor]]  # keys and values of a prefix, by block
+PASS_TOKENS = 1024  # of the sequences that share a pass, so that the model's weights are read from memory less often
 Asked = tuple[Sequence[int], Sequence[Sequence[int]]]  # a prefix and its continuations, as token ids
 
 
@@ -52,52 +52,38 @@ class PrefixClassifier(nn.Module):
     def __init__(self, blocks: Any, width: int, outputs: int):
         super().__init__()
         self.blocks = blocks
+        blocks.set_attn_implementation(segments.NAME)
         self.head = nn.Linear(len(READ_AFTER) * width, outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]], read: Read | None = None) -> Tensor:
-        """Logits [N, outputs] of N continuations of a prefix, all as token ids.
+    def forward(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> Tensor:
+        """Logits [N, outputs] of N continuations of a prefix, all as token ids."""
+        return self.together([(prefix, continuations)], [None])
 
-        `read` are the keys and values of the prefix by block, if it has been read before.
+    def together(self, asked: Sequence[Asked], reads: Sequence[Read | None]) -> Tensor:
+        """Logits [N, outputs] of all continuations of several prefixes, in one pass.
+
+        `reads` are the keys and values of each prefix, if it has been read before.
         """
-        laid = layout(len(prefix), continuations)
-        ids_T = torch.tensor([*prefix, *laid.tokens])
-        start = 0 if read is None else len(prefix)
+        tokens: list[int] = []
+        positions, ends, laid_out = [], [], []
+        for (prefix, continuations), read in zip(asked, reads, strict=True):
+            laid, known, at = layout(len(prefix), continuations), 0 if read is None else len(prefix), len(tokens)
+            tokens += [*prefix, *laid.tokens][known:]
+            positions.append(laid.positions_T[known:])
+            ends.append(at + laid.last_N - known)
+            laid_out.append(Segment(slice(at, len(tokens)), laid.seen_TT[known:], read))
         states = self.blocks(
-            input_ids=ids_T[None, start:],
-            position_ids=laid.positions_T[None, start:],
-            attention_mask=laid.seen_TT[None, None, start:],
-            past_key_values=None if read is None else DynamicCache(read),
-            use_cache=read is not None,
-            output_hidden_states=True,
-        ).hidden_states
-        return self._logits(states, torch.zeros_like(laid.last_N), laid.last_N - start)
-
-    def together(self, asked: Sequence[Asked]) -> Tensor:
-        """Logits [N, outputs] of all continuations of several prefixes, in one pass: a row each, padded at its end."""
-        laid_U = [layout(len(prefix), continuations) for prefix, continuations in asked]
-        columns = max(len(laid.positions_T) for laid in laid_U)
-        ids_UT, positions_UT = torch.zeros(2, len(asked), columns, dtype=torch.long)
-        seen_UTT = torch.eye(columns, dtype=torch.bool).repeat(len(asked), 1, 1)
-        for row, ((prefix, _), laid) in enumerate(zip(asked, laid_U, strict=True)):
-            end = len(laid.positions_T)
-            ids_UT[row, :end] = torch.tensor([*prefix, *laid.tokens])
-            positions_UT[row, :end] = laid.positions_T
-            seen_UTT[row, :end, :end] = laid.seen_TT
-        states = self.blocks(
-            input_ids=ids_UT,
-            position_ids=positions_UT,
-            attention_mask=seen_UTT[:, None],
+            input_ids=torch.tensor([tokens]),
+            position_ids=torch.cat(positions)[None],
+            attention_mask=laid_out[0].seen_TP[None, None],  # not read: each segment has its own
+            segments=laid_out,
             use_cache=False,
             output_hidden_states=True,
         ).hidden_states
-        rows_N = torch.repeat_interleave(torch.tensor([len(laid.last_N) for laid in laid_U]))
-        return self._logits(states, rows_N, torch.cat([laid.last_N for laid in laid_U]))
-
-    def _logits(self, states: Sequence[Tensor], rows_N: Tensor, last_N: Tensor) -> Tensor:
-        """Of the states [U, T, width] after each block, at the last token of each continuation."""
-        last = torch.stack([states[block][rows_N, last_N].float() for block in READ_AFTER], dim=1)
+        ends_N = torch.cat(ends)
+        last = torch.stack([states[block][0, ends_N].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
             logits: Tensor = self.head(scaled.flatten(1))
@@ -118,34 +104,29 @@ class PrefixReader:
         self.name = sha256_of(path)[:16]
         self._read = lru_cache(KEPT)(self._read_prefix)
 
-    def logits_of(self, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> np.ndarray:
-        """Float32 [N, outputs] of N continuations of a prefix, all as token ids."""
-        logits = np.zeros((len(continuations), self._model.head.out_features), np.float32)
-        order = sorted(range(len(continuations)), key=lambda place: tuple(continuations[place]))  # so that beginnings meet
-        with torch.inference_mode(), short_floats():
-            read = [(keys.to(dtype), values.to(dtype)) for keys, values, dtype in self._read(tuple(prefix))]
-            for start in range(0, len(order), MOST_TOGETHER):
-                places = order[start : start + MOST_TOGETHER]
-                logits[places] = self._model(prefix, [continuations[place] for place in places], read).float().numpy()
-        return logits
+    def logits_of_each(self, asked: Sequence[Asked], keep: bool) -> list[np.ndarray]:
+        """Float32 [N, outputs] of the N continuations of each prefix, all as token ids.
 
-    def logits_of_each(self, asked: Sequence[Asked]) -> list[np.ndarray]:
-        """As `logits_of` for each prefix, none of which is kept. Prefixes of like length share a pass."""
-        parts = [
-            (place, (prefix, continuations[start : start + MOST_TOGETHER]))
-            for place, (prefix, continuations) in enumerate(asked)
-            for start in range(0, len(continuations), MOST_TOGETHER)
-        ]
-        found: dict[int, np.ndarray] = {}  # of each part
+        With `keep`, what was read of a prefix is kept for the next time.
+        """
+        parts: list[tuple[int, list[int], Asked]] = []  # the place of a prefix, and those of some of its continuations
+        for place, (prefix, continuations) in enumerate(asked):
+            order = sorted(range(len(continuations)), key=lambda number: tuple(continuations[number]))  # beginnings meet
+            for start in range(0, len(order), MOST_TOGETHER):
+                numbers = order[start : start + MOST_TOGETHER]
+                parts.append((place, numbers, (prefix, [continuations[number] for number in numbers])))
+        lengths = [sum(map(len, ids)) + (0 if keep else len(prefix)) for _, _, (prefix, ids) in parts]
+        found = [np.zeros((len(continuations), self._model.head.out_features), np.float32) for _, continuations in asked]
         with torch.inference_mode(), short_floats():
-            for numbers in _passes([len(prefix) + sum(map(len, ids)) for _, (prefix, ids) in parts]):
-                logits = self._model.together([parts[number][1] for number in numbers]).float().numpy()
-                ends = np.cumsum([len(parts[number][1][1]) for number in numbers])[:-1]
-                found |= zip(numbers, np.split(logits, ends), strict=True)
-        of_each: list[list[np.ndarray]] = [[np.zeros((0, self._model.head.out_features), np.float32)] for _ in asked]
-        for number, (place, _) in enumerate(parts):
-            of_each[place].append(found[number])
-        return [np.concatenate(each) for each in of_each]
+            for passed in ([parts[number] for number in numbers] for numbers in _passes(lengths)):
+                reads = [self._known(prefix) if keep else None for _, _, (prefix, _) in passed]
+                logits = self._model.together([part for _, _, part in passed], reads).float().numpy()
+                for (place, numbers, _), those in zip(passed, _split(logits, [len(each[1]) for each in passed]), strict=True):
+                    found[place][numbers] = those
+        return found
+
+    def _known(self, prefix: Sequence[int]) -> Read:
+        return [(keys.to(dtype), values.to(dtype)) for keys, values, dtype in self._read(tuple(prefix))]
 
     def _read_prefix(self, prefix: tuple[int, ...]) -> list[tuple[Tensor, Tensor, torch.dtype]]:
         """By block, the keys and values of a prefix in at most 16 bits, and the dtype that they had."""
@@ -154,19 +135,23 @@ class PrefixReader:
 
 
 def _passes(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The places of sequences of such lengths, in groups that have at most PASS_TOKENS with their padding, or one sequence.
+    """The numbers of sequences of such lengths, in their order, in groups of at most PASS_TOKENS or of one sequence.
 
-    >>> list(_passes([30, PASS_TOKENS, 20]))
-    [[2, 0], [1]]
+    >>> list(_passes([30, PASS_TOKENS, 20, 10]))
+    [[0], [1], [2, 3]]
     """
     together: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if together and lengths[place] * (len(together) + 1) > PASS_TOKENS:
+    for number, length in enumerate(lengths):
+        if together and sum(lengths[each] for each in together) + length > PASS_TOKENS:
             yield together
             together = []
-        together.append(place)
+        together.append(number)
     if together:
         yield together
+
+
+def _split(rows: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
+    return np.split(rows, np.cumsum(counts)[:-1])
 
 
 def _halved(tensor: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ class RecordReader(PrefixReader):
     def __init__(self, folder: Path):
         super().__init__(folder, RECORDS, "set factuality.checker_model to the folder that flame-ray train-checker wrote")
 
-    def logits(self, record: str, statements: Sequence[str]) -> np.ndarray:
-        return self.logits_of(*encode(self.tokenizer, record, statements))
+    def logits(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[np.ndarray]:
+        return self.logits_of_each([encode(self.tokenizer, *each) for each in asked], keep=True)
 
 
 def encode(tokenizer: Any, record: str, statements: Sequence[str]) -> tuple[list[int], list[list[int]]]:

@@ -47,7 +47,8 @@ def test_the_folder_holds_the_weights_of_both_models_and_the_card_of_the_new_one
     lexical, trained = card["agreement_on_kept_aside"]
     assert lexical["checker"].startswith("lexical") and trained["checker"].startswith("small/")
     assert lexical["n"] == trained["n"] == 6 and f"{100 * trained['balanced_accuracy']:.1f}" in table
-    assert RecordReader(out).logits("Peru\nCapital, name: Lima", ["Statement: Lima is in Peru."]).shape == (1, 3)
+    (logits,) = RecordReader(out).logits([("Peru\nCapital, name: Lima", ["Statement: Lima is in Peru."])])
+    assert logits.shape == (1, 3)
 
 
 @pytest.mark.parametrize(

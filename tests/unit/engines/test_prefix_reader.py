@@ -52,7 +52,7 @@ def test_training_moves_the_statements_to_their_labels_and_the_file_holds_what_w
     _, model = train_reader([Titled(record, (PERU,), tuple(judged))], config, SHIPPED, 0, lambda *each: losses.append(each[2]))
     assert losses[-1] < losses[0] / 2
     save_reader(model, RECORDS, tmp_path)
-    logits = RecordReader(tmp_path).logits(record.text, [record.statement(each.text) for each in judged[:2]])
+    (logits,) = RecordReader(tmp_path).logits([(record.text, [record.statement(each.text) for each in judged[:2]])])
     assert logits.dtype == np.float32 and logits[0, 0] > logits[1, 0] and logits[0, 1] < logits[1, 1]
 
 
@@ -74,7 +74,7 @@ def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_ti
     reader, record = RecordReader(tmp_path), "Peru\nCapital, name: Lima"
     with torch.inference_mode(), short_floats():
         expected = model(*encode(tokenizer, record, STATEMENTS)).float().numpy()
-    first, again = reader.logits(record, STATEMENTS), reader.logits(record, STATEMENTS[:1])
+    (first,), (again,) = reader.logits([(record, STATEMENTS)]), reader.logits([(record, STATEMENTS[:1])])
     np.testing.assert_allclose(first, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
     np.testing.assert_allclose(again, first[:1], atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
@@ -92,13 +92,14 @@ def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_toke
     torch.testing.assert_close(shared, apart, atol=1e-5, rtol=1e-5)
     save_reader(model, RECORDS, tmp_path)
     reader = RecordReader(tmp_path)
-    logits = reader.logits_of(record, statements * 11)  # more than one sequence
-    expected = np.tile(reader.logits_of(record, statements), (11, 1))
+    (logits,) = reader.logits_of_each([(record, statements * 11)], keep=True)  # more than one sequence
+    expected = np.tile(reader.logits_of_each([(record, statements)], keep=True)[0], (11, 1))
     np.testing.assert_allclose(logits, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
 
-def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, tmp_path, untrained):
-    """More continuations than a sequence holds, one prefix without any, and more prefixes than a pass holds."""
+@pytest.mark.parametrize("keep", [False, True])
+def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, tmp_path, untrained, keep):
+    """More continuations than a sequence holds, a prefix without any, and more sequences than a pass holds."""
     tokenizer, model = untrained
     torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
     of_peru, of_kenya = (
@@ -106,15 +107,16 @@ def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, t
     )
     exact = copy.deepcopy(model).float()
     with torch.inference_mode():
-        together, alone = exact.together([of_peru, of_kenya]), torch.cat([exact(*of_peru), exact(*of_kenya)])
+        together, alone = exact.together([of_peru, of_kenya], [None, None]), torch.cat([exact(*of_peru), exact(*of_kenya)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
     monkeypatch.setattr(prefix_reader, "MOST_TOGETHER", 2)
-    monkeypatch.setattr(prefix_reader, "PASS_TOKENS", 100)
+    monkeypatch.setattr(prefix_reader, "PASS_TOKENS", 60)
     save_reader(model, RECORDS, tmp_path)
-    reader = RecordReader(tmp_path)
     asked = [of_kenya, (of_peru[0], []), of_peru, of_kenya]
-    for found, each in zip(reader.logits_of_each(asked), asked, strict=True):
-        np.testing.assert_allclose(found, reader.logits_of(*each), atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
+    with torch.inference_mode(), short_floats():
+        expected = [model(*each).float().numpy() if each[1] else np.zeros((0, 3)) for each in asked]
+    for found, each in zip(RecordReader(tmp_path).logits_of_each(asked, keep), expected, strict=True):
+        np.testing.assert_allclose(found, each, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
 
 
 def in_tokens_of_its_own(model, prefix, continuations):

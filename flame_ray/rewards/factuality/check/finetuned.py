@@ -64,10 +64,13 @@ class FinetunedChecker:
         places: dict[str, list[int]] = defaultdict(list)
         for place, (_, record) in enumerate(claims):
             places[record.text].append(place)
+        asked = [
+            (text, [record.statement(claim.fact.text) for claim, record in (claims[place] for place in those)])
+            for text, those in places.items()
+        ]
         logits = np.zeros((len(claims), 3))
-        for text, those in places.items():
-            statements = [record.statement(claim.fact.text) for claim, record in (claims[place] for place in those)]
-            logits[those] = reader.logits(text, statements)
+        for those, found in zip(places.values(), reader.logits(asked), strict=True):
+            logits[those] = found
         return (self._record_verdict(claim, *three) for (claim, _), three in zip(claims, logits.tolist(), strict=True))
 
     def _record_verdict(self, claim: Claim, supported: float, contradicted: float, says_nothing: float) -> Verdict:
