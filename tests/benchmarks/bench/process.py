@@ -77,12 +77,12 @@ class SideProcess:
         """The end of its input ends a side, and with it what it started; one that does not end is stopped."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()
-        for stop in (None, signal.SIGTERM, signal.SIGKILL):
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(end_s)
+        for stop in (signal.SIGTERM, signal.SIGKILL):  # also where it has ended: what it started may go on
             with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                if stop is not None:
-                    os.killpg(self._process.pid, stop)
+                os.killpg(self._process.pid, stop)
                 self._process.wait(end_s)
-                break
         self._process.stdout.close()
 
     def _answer(self, limit_s: float) -> Mapping[str, Any]:

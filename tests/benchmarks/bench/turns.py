@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from typing import Protocol
 
 from tests.benchmarks.bench.samples import Result, Row, Samples, Side, Turn
@@ -41,28 +40,23 @@ def measure(row: Row, turns: int, start: Start) -> Result:
 
 def _by_turns(sides: Sequence[Side], turns: int, start: Start, failures: list[str]) -> Iterator[tuple[str, str, Turn]]:
     """The name and the command of a side, and what it measured in a turn."""
-    with ExitStack() as stack:
-        running = _started(sides, start, failures, stack)
+    running: dict[str, RunningSide] = {}
+    try:
+        for side in sides:  # one after the other: two that start together would take each other's cores, and time out
+            try:
+                running[side.name] = start(side)
+            except SideFailed as error:
+                failures.append(f"{side.name}: {error}")
         for number in range(turns):
-            for name, side in _order(list(running.items()), number):
+            for name, running_side in _order(list(running.items()), number):
                 try:
-                    yield name, side.command, side.turn(number)
+                    yield name, running_side.command, running_side.turn(number)
                 except SideFailed as error:
                     failures.append(f"{name}, turn {number + 1} of {turns}: {error}")
-                    del running[name]
-
-
-def _started(sides: Sequence[Side], start: Start, failures: list[str], stack: ExitStack) -> dict[str, RunningSide]:
-    """One after the other: two that start together would take each other's cores, and time out."""
-    running: dict[str, RunningSide] = {}
-    for side in sides:
-        try:
-            running[side.name] = start(side)
-        except SideFailed as error:
-            failures.append(f"{side.name}: {error}")
-        else:
-            stack.callback(running[side.name].close)
-    return running
+                    running.pop(name).close()  # one that hangs would compute beside the others
+    finally:
+        for each in running.values():
+            each.close()
 
 
 def _order(sides: list[tuple[str, RunningSide]], turn: int) -> list[tuple[str, RunningSide]]:

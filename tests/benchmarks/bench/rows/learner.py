@@ -50,6 +50,7 @@ def connected_rank(work: Work) -> "LearnerActor":
         lora=LoraConfig(r=LORA_RANK, alpha=LORA_ALPHA),
         beta=BETA,
         lr=RATE,
+        reference="initial",
         batch_pairs=BATCH_PAIRS,
         micro_batch_pairs=BATCH_PAIRS,
         threads=work.threads,
@@ -86,9 +87,12 @@ def trained(rank: "LearnerActor", examples_D: "Sequence[Example]", round: int) -
 
 def _floor(work: Work, rank: "LearnerActor", given: "Sequence[Example]") -> Callable[[int], Turn]:
     """Of an epoch, the time of its matrix products alone. They are counted once."""
-    from torch.utils.flop_counter import FlopCounterMode
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
 
-    with FlopCounterMode(display=False) as counter:
+    aten = torch.ops.aten
+    in_place = {aten.addmm_: addmm_flop, aten.baddbmm_: baddbmm_flop}  # torch counts only the forms that make a new tensor
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         trained(rank, given, round=1)
     products = counter.get_total_flops()
 

@@ -76,6 +76,8 @@ def command(values: Mapping[str, Any]) -> list[str]:
 
 def of_round(spans: Sequence[Mapping[str, Any]], prompts: int, pairs: int) -> Turn:
     """The figures of round 1, from a run's timeline."""
+    if not pairs:
+        raise RuntimeError(f"no pair could be made of the responses to {prompts} prompts")
     took = {span["stage"]: span["end"] - span["start"] for span in spans if span["round"] == 1}
     counted = [span for span in spans if span["round"] == 1 and span["stage"] in (*BY_PROMPT, *BY_PAIR)]
     whole = max(span["end"] for span in counted) - min(span["start"] for span in counted)
