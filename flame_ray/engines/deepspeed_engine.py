@@ -52,7 +52,7 @@ class DeepSpeedEngine:
         # ZeRO-3 gathers a weight where its own module runs.
         self._head = policy.pass_over_head(self.module) if config.zero_stage < 3 else None
         trainable = [p for p in self.module.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
         self.merged = MergedWeights(self.module, self._gather)
         self._state = ZeroState(self.engine, self.module)
