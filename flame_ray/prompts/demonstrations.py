@@ -6,7 +6,17 @@ from pathlib import Path
 
 from flame_ray.config import DemonstrationSource
 from flame_ray.errors import DataError
-from flame_ray.prompts.instructions import Turn, chat_of, count_beside, input_of, joined, no_column, text_of, turns_of
+from flame_ray.prompts.instructions import (
+    Turn,
+    chat_of,
+    count_beside,
+    each_instance,
+    input_of,
+    joined,
+    no_column,
+    text_of,
+    turns_of,
+)
 from flame_ray.prompts.load import LABELS, id_of, normal, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
@@ -52,7 +62,7 @@ def _of_source(source: DemonstrationSource, left_out: Counter[str]) -> list[Demo
 
 def _from_table(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
     taken = source.prompt_column, source.answer_column
-    for row in rows:
+    for row in each_instance(rows):
         prompt = _said(row, source.prompt_column, "user", source, left_out)
         answer = _said(row, source.answer_column, "assistant", source, left_out)
         count_beside(row, taken, left_out)

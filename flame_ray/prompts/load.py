@@ -10,7 +10,16 @@ from typing import TypeVar
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
-from flame_ray.prompts.instructions import CHATS, chat_of, count_beside, first_request, input_of, joined, no_column
+from flame_ray.prompts.instructions import (
+    CHATS,
+    chat_of,
+    count_beside,
+    each_instance,
+    first_request,
+    input_of,
+    joined,
+    no_column,
+)
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import split_of, stable_fraction
 from flame_ray.shown import as_json
@@ -117,7 +126,7 @@ class _Reader:
 
     def _read(self) -> tuple[Prompt, ...]:
         name = self._source.source
-        prompts = tuple(self._parse(row) for row in read_rows(name, self._setting, tuple(BUILT_IN)))
+        prompts = tuple(self._parse(row) for row in each_instance(read_rows(name, self._setting, tuple(BUILT_IN))))
         if not prompts:
             raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {self._setting}")
         for reason, count in (+self.left_out).items():

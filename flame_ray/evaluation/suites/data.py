@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.prompts.instructions import joined
+from flame_ray.prompts.instructions import each_instance, joined
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
@@ -43,10 +43,10 @@ def data_file(folder: Path, name: str, setting: str, public: str) -> Path:
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a .jsonl file, of a .json file that is a list, or of a .csv file with a heading. Raises DataError."""
     if path.suffix == ".jsonl":
-        return read_jsonl(path)
+        return each_instance(read_jsonl(path))
     if path.suffix == ".csv":
         return _read_csv(path)
-    return _read_json(path)
+    return each_instance(_read_json(path))
 
 
 def instruction_of(row: Row, column: str) -> str:

@@ -68,6 +68,19 @@ def test_a_text_that_belongs_to_the_instruction_follows_it_and_an_empty_one_adds
     assert "a column `context`" in fault(file(*rows), input_column="context", **columns)
 
 
+def test_each_instance_of_a_self_instruct_row_is_a_demonstration(file):
+    instances = [{"input": "Hola", "output": "Hi"}, {"input": "Adios", "output": "Bye"}]
+    path = file(
+        {"id": "seed_task_0", "instruction": "Translate.", "instances": instances},
+        {"id": "seed_task_1", "instruction": "Greet.", "instances": [{"input": "", "output": "Hello."}]},
+    )
+    columns = {"prompt_column": "instruction", "answer_column": "output"}
+    found = load(path, input_column="input", **columns)
+    assert texts(found) == [("Translate.\n\nHola", "Hi"), ("Translate.\n\nAdios", "Bye"), ("Greet.", "Hello.")]
+    assert [each.prompt.id for each in found.demonstrations] == ["seed_task_0", "seed_task_0/2", "seed_task_1"]
+    assert "seeds.jsonl:1, instance 1: 'Hola'" in fault(path, **columns)
+
+
 @pytest.mark.parametrize("column", ["input", "context"])
 def test_a_text_that_belongs_to_the_instruction_is_left_out_only_if_the_settings_say_so(file, column):
     rows = [{"prompt": "Translate.", column: "Hola", "answer": "Hi"}, {"prompt": "Greet.", column: None, "answer": "Hi"}]

@@ -447,6 +447,20 @@ def test_two_rows_that_differ_only_in_what_they_are_about_are_two_prompts(file):
     assert len(read_chats(path, column="instruction", input_column="input")[0]) == 2
 
 
+@pytest.mark.parametrize("names", [{}, {"id": "task_1"}])
+def test_each_instance_of_a_self_instruct_row_is_a_prompt_with_its_input(file, names):
+    instances = [{"input": "Hola", "output": "Hi"}, {"input": "Adios", "output": "Bye"}]
+    path = file(
+        {"instruction": "Translate.", "instances": instances} | names,
+        {"instruction": "Greet.", "instances": [{"input": "", "output": "Hi"}]},
+    )
+    message = fault(path, column="instruction")
+    assert "mine.jsonl:1, instance 1: 'Hola'" in message and "set `input_column: input`" in message
+    assert read_chats(path, column="instruction", input_column=False) == ({"Translate.", "Greet."}, {})
+    found, left_out = read_chats(path, column="instruction", input_column="input")
+    assert (found, left_out) == ({"Translate.\n\nHola", "Translate.\n\nAdios", "Greet."}, {})
+
+
 def test_a_prompt_may_stand_in_the_column_input_itself(file):
     assert read_chats(file({"input": "Name a fish."}), column="input") == ({"Name a fish."}, {})
 

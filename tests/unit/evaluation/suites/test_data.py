@@ -134,6 +134,9 @@ def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_
     assert [prompt.text for prompt in suite.prompts_P] == ["Translate.\n\nHola", "Greet."]
     assert set(suite.references.values()) == {"Hi"}
     (tmp_path / "p.jsonl").write_text('{"prompt": "Translate.", "input": "Hola"}\n{"prompt": "Greet.", "input": null}\n')
+    (tmp_path / "tasks.jsonl").write_text('{"prompt": "Translate.", "instances": [{"input": "Hola", "output": "Hi"}]}\n')
+    nested = make_suite("fava", config(fava=str(tmp_path / "tasks.jsonl"))).prompts_P
+    assert [prompt.text for prompt in nested] == ["Translate.\n\nHola"]
     for name in ("fava", "longfact"):
         prompts_P = make_suite(name, config(**{name: str(tmp_path / "p.jsonl")})).prompts_P
         assert [prompt.text for prompt in prompts_P] == ["Translate.\n\nHola", "Greet."]
