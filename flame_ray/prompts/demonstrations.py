@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flame_ray.config import DemonstrationSource
@@ -17,7 +18,7 @@ from flame_ray.prompts.instructions import (
     text_of,
     turns_of,
 )
-from flame_ray.prompts.load import LABELS, id_of, normal, word_of
+from flame_ray.prompts.load import LABELS, id_of, normal, own_id, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
 from flame_ray.sft import Demonstration, DemonstrationSet
@@ -38,13 +39,21 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
         raise DataError(f"{SETTING} with a set of instructions and answers", "none", f"add one to {SETTING} in the job")
     left_out: Counter[str] = Counter()
     kept: dict[tuple[str, str], Demonstration] = {}
+    taken: dict[str, str] = {}
     for source in sources:
-        for each in _of_source(source, left_out):
+        found = [_with_own_id(each, taken) for each in _of_source(source, left_out)]
+        taken.update((each.prompt.id, normal(each.prompt.text)) for each in found)
+        for each in found:
             key = normal(each.prompt.text), each.answer
             left_out["repeated"] += key in kept
             kept.setdefault(key, each)
     _check_ids(kept.values())
     return DemonstrationSet(tuple(kept.values()), dict(+left_out))
+
+
+def _with_own_id(each: Demonstration, taken: dict[str, str]) -> Demonstration:
+    id = own_id(each.prompt.id, each.prompt.text, each.source, taken)
+    return replace(each, prompt=replace(each.prompt, id=id))
 
 
 def _of_source(source: DemonstrationSource, left_out: Counter[str]) -> list[Demonstration]:
@@ -143,5 +152,5 @@ def _check_ids(demonstrations: Iterable[Demonstration]) -> None:
         if normal(texts.setdefault(each.prompt.id, each.prompt.text)) != normal(each.prompt.text):
             found = f"{each.prompt.id!r} for two different ones, the second in {each.source}"
             raise DataError(
-                "an id for each instruction", found, "make the column `id` unique over all sources, or leave it out"
+                "an id for each instruction", found, "make the column `id` unique in its source, or leave it out"
             )

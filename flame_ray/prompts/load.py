@@ -53,8 +53,14 @@ def load_prompts(config: PromptsConfig) -> LoadedPrompts:
 
     Raises DataError, naming file and line, unless there is at least one prompt to train on and one held out.
     """
-    read = [_Reader(source) for source in config.sources]
-    prompts = _without_repeats(tuple(prompt for reader in read for prompt in reader.prompts()), "the sources together")
+    taken: dict[str, str] = {}
+    read = [_Reader(source, taken=taken) for source in config.sources]
+    found: list[Prompt] = []
+    for reader in read:
+        of_source = tuple(reader.prompts())
+        found += of_source
+        taken.update((prompt.id, normal(prompt.text)) for prompt in of_source)
+    prompts = _without_repeats(tuple(found), "the sources together")
     _check_ids(prompts)
     check_splits(prompts)
     left_out: Counter[str] = sum((reader.left_out for reader in read), Counter())
@@ -109,10 +115,13 @@ def _shares(sizes: Counter, count: int) -> Counter:
 
 
 class _Reader:
-    """Reads one source, which `setting` names. `places` and `left_out` are those of `LoadedPrompts`."""
+    """Reads one source, which `setting` names. `places` and `left_out` are those of `LoadedPrompts`.
 
-    def __init__(self, source: PromptSource, setting: str = SETTING):
-        self._source, self._setting = source, setting
+    `taken`: the normal texts of the sources before, by their ids.
+    """
+
+    def __init__(self, source: PromptSource, setting: str = SETTING, taken: Mapping[str, str] | None = None):
+        self._source, self._setting, self._taken = source, setting, taken or {}
         self.places: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -140,7 +149,8 @@ class _Reader:
             label = word_of(row, source.label_column, LABELS)
         by_text = split_of(normal(text), source.heldout_fraction)
         split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
-        prompt = Prompt(id=id_of(row, text, source.source), text=text.strip(), split=split, label=label)
+        id = own_id(id_of(row, text, source.source), text, source.source, self._taken)
+        prompt = Prompt(id=id, text=text.strip(), split=split, label=label)
         self.places.setdefault(prompt.id, row.where)
         return prompt
 
@@ -196,6 +206,17 @@ def id_of(row: Row, text: str, source: str) -> str:
     return id_of_text(text, source)
 
 
+def own_id(id: str, text: str, source: str, taken: Mapping[str, str]) -> str:
+    """The id, or one made from the text where another source gave that id to another text: many sets number their rows from 0.
+
+    `taken`: the normal texts of the sources before, by their ids.
+
+    >>> own_id("0", "Name a river.", "b.jsonl", {"0": "name a bird."}).startswith("b/")
+    True
+    """
+    return id if taken.get(id, normal(text)) == normal(text) else id_of_text(text, source)
+
+
 def id_of_text(text: str, source: str) -> str:
     """The id of a prompt that has none of its own."""
     return f"{Path(source).stem}/{int(stable_fraction(normal(text)) * 2**48):012x}"
@@ -227,5 +248,5 @@ def _check_ids(prompts: tuple[Prompt, ...]) -> None:
     if twice:
         found = f"{len(twice)} used twice, such as {twice[0]!r}"
         raise DataError(
-            "a different id for each prompt", found, "make the column `id` unique over all sources, or leave it out"
+            "a different id for each prompt", found, "make the column `id` unique in its source, or leave it out"
         )

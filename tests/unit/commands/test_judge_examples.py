@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands.judge_examples import agreeing, judge_examples, ranked_examples, without_excess
-from flame_ray.config import Config
+from flame_ray.config import Config, DemonstrationSource
 from flame_ray.engines.base import Sample
 from flame_ray.errors import DataError
 from flame_ray.evaluation.labels import LabelledJudgement
+from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.trees import RankedAnswers
 from flame_ray.rewards.judge.rubric import parse_score, rubric_messages
 
@@ -40,6 +41,16 @@ def test_each_grade_is_a_row_with_the_rubrics_question_and_an_answer_that_reads_
         assert row["answer"].startswith(grade["rationale"]) and parse_score(row["answer"]) == grade["score"]
     assert len({row["id"] for row in rows}) == 3
     assert said.startswith("3 examples of judging (2 of score 0, 1 of score 5): ")
+
+
+def test_two_files_of_examples_are_sources_of_one_fine_tuning(made, tmp_path):
+    more = [{"prompt": "Name a bird.", "response": "A trout.", "rationale": "A fish is no bird.", "score": 0}, GRADES[0]]
+    for name, grades in (("a", GRADES), ("b", more)):
+        made(*grades)
+        (tmp_path / "eft.jsonl").rename(tmp_path / f"{name}.jsonl")
+    sources = [DemonstrationSource(source=str(tmp_path / f"{name}.jsonl"), seed=False) for name in "ab"]
+    found = load_demonstrations(sources)
+    assert len({each.prompt.id for each in found.demonstrations}) == 4 and found.left_out == {"repeated": 1}
 
 
 def test_a_bad_grade_writes_nothing(made, tmp_path):

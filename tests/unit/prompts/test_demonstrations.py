@@ -147,6 +147,14 @@ def test_an_instruction_may_have_several_answers_but_the_same_pair_counts_once(f
     assert found.left_out == {"repeated": 1}
 
 
+def test_sets_that_number_their_rows_alike_are_loaded_together_and_the_first_keeps_its_ids(file):
+    one = file(ROW | {"id": 0}, {"prompt": "Hi", "answer": "Hello.", "id": 1}, name="one.jsonl")
+    two = file({"prompt": "Bye", "answer": "Bye.", "id": 0}, {"prompt": "hi", "answer": "Hey.", "id": 1}, name="two.jsonl")
+    found = load_demonstrations([DemonstrationSource(source=one), DemonstrationSource(source=two)]).demonstrations
+    ids = [each.prompt.id for each in found]
+    assert ids[:2] == ["0", "1"] and ids[2].startswith("two/") and ids[3] == "1"
+
+
 def test_one_id_for_two_instructions_is_refused(file):
     path = file(ROW | {"id": "a"}, {"prompt": "Hi", "answer": "Hello.", "id": "a"})
     assert "an id for each instruction; found 'a' for two different ones" in fault(path)

@@ -214,6 +214,17 @@ def test_ids_used_twice_are_an_error(file):
     assert "'a'" in fault(file(*(row | {"id": "a"} for row in BOTH)))
 
 
+def test_sets_that_number_their_rows_alike_are_loaded_together_and_the_first_keeps_its_ids(file):
+    birds = [{"id": number, "prompt": f"Name bird {number}."} for number in range(20)]
+    fishes = [{"id": number, "prompt": f"Name fish {number}."} for number in range(20)] + birds[:1]
+    paths = file(*birds, name="birds.jsonl"), file(*fishes, name="fishes.jsonl")
+    loaded = load_prompts(PromptsConfig(sources=tuple(PromptSource(source=path) for path in paths)))
+    by_text = {prompt.text: prompt.id for prompt in loaded.prompts}
+    assert {text: id for text, id in by_text.items() if "bird" in text} == {row["prompt"]: str(row["id"]) for row in birds}
+    assert len(set(by_text.values())) == 40 and all(by_text[row["prompt"]].startswith("fishes/") for row in fishes[:20])
+    assert loaded.places[by_text["Name fish 7."]] == f"{paths[1]}:8"
+
+
 def test_repeated_texts_are_dropped_and_counted(file, caplog):
     with caplog.at_level(logging.WARNING):
         prompts = load(file(*BOTH, {"prompt": " name a  FISH. ", "split": "train"}))
