@@ -103,6 +103,21 @@ def test_what_a_table_says_beside_an_instruction_is_counted(file):
     assert load(file(*rows)).left_out == {"system message": 1, "earlier turns": 1}
 
 
+def test_rows_without_an_answer_are_counted_and_the_others_are_read(file):
+    said = [{"role": "assistant", "content": None}]
+    rows = [ROW, *({"prompt": f"Name fish {number}.", "answer": blank} for number, blank in enumerate((None, "", " \n", said)))]
+    found = load(file(*rows))
+    assert (texts(found), found.left_out) == ([("Where is Lima?", "In Peru.")], {"without an answer": 4})
+    found = load(file(chat(ASKED, ANSWERED), chat(("system", "Be brief."), ASKED, ("assistant", " "))), form="chat")
+    assert (texts(found), found.left_out) == ([("Where is Lima?", "In Peru.")], {"without an answer": 1})
+
+
+def test_the_reasons_of_a_source_without_demonstrations_are_its_own(file):
+    good, bad = file(ROW | {"system": "Be brief."}, name="good.jsonl"), file(ROW | {"answer": ""}, name="bad.jsonl")
+    with pytest.raises(DataError, match=r"demonstrations in .*bad\.jsonl; found 1 without an answer; "):
+        load_demonstrations([DemonstrationSource(source=path) for path in (good, bad)])
+
+
 def test_a_json_list_and_a_parquet_table_hold_the_same_rows(tmp_path):
     (tmp_path / "seeds.json").write_text(json.dumps([ROW]))
     pq.write_table(pa.Table.from_pylist([ROW]), tmp_path / "seeds.parquet")
@@ -164,8 +179,9 @@ def test_one_id_for_two_instructions_is_refused(file):
     ("rows", "settings", "words"),
     [
         ([ROW, {"prompt": "Hi"}], {}, ("a column `answer`", "seeds.jsonl:2 with the columns prompt")),
-        ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: null")),
-        ([ROW | {"answer": " "}], {}, ("text in the column `answer`", "seeds.jsonl:1: ' '")),
+        ([ROW, ROW | {"answer": 42}], {}, ("text in the column `answer`", "seeds.jsonl:2: 42")),
+        ([ROW | {"answer": " "}], {}, ("demonstrations in", "found 1 without an answer")),
+        ([chat(ASKED, ("assistant", ""))], {"form": "chat"}, ("demonstrations in", "found 1 without an answer")),
         (
             [{"prompt": chat(ASKED, ANSWERED, ("user", "Is it far?"))["messages"], "answer": "Yes"}],
             {},
