@@ -135,7 +135,8 @@ class _Reader:
 
     def _read(self) -> tuple[Prompt, ...]:
         name = self._source.source
-        prompts = tuple(self._parse(row) for row in each_instance(read_rows(name, self._setting, tuple(BUILT_IN))))
+        rows = read_rows(name, self._setting, tuple(BUILT_IN), texts=self._source.column)
+        prompts = tuple(self._parse(row) for row in each_instance(rows))
         if not prompts:
             raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {self._setting}")
         for reason, count in (+self.left_out).items():

@@ -15,6 +15,7 @@ from flame_ray.storage.jsonl import Row, check_unicode, read_jsonl
 from flame_ray.storage.text_files import parse_json, read_text
 from flame_ray.types import Prompt
 
+PROMPT = "prompt"  # the column of the texts of a list
 TEXT, FIX = "a text in UTF-8 that can be read", "correct the path, or the file"
 
 
@@ -90,8 +91,11 @@ def _is_json(line: str) -> bool:
 
 
 def _read_json(path: Path) -> Iterator[Row]:
+    """Of a list of texts, each is a row with `prompt`."""
     expected, fix = "a list of objects in JSON", "correct the file, or download it again"
     rows = parse_json(read_text(path, expected, FIX), path, expected, fix)
+    if isinstance(rows, list) and all(isinstance(row, str) for row in rows):
+        rows = [{PROMPT: text} for text in rows]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError("a list of objects in JSON", f"{path}, which is something else", "give the data as it was published")
     for number, row in enumerate(rows, start=1):
