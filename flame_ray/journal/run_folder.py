@@ -123,6 +123,10 @@ class RunFolder:
         """By their settings, the models that the run began with, with the commits of hub ids."""
         return self.read_json(ENVIRONMENT, {}).get("models", {})
 
+    def demonstrations(self) -> dict[str, str]:
+        """By source, the digests of the demonstrations that a fine-tuning began with."""
+        return self.read_json(ENVIRONMENT, {}).get("demonstrations", {})
+
     def submissions(self) -> list[str]:
         """The ids of the submitted jobs that were this run, the newest last."""
         return self.read_json(SUBMISSIONS, [])

@@ -1,5 +1,7 @@
 """Loads demonstrations, which are instructions with answers to learn from: the seed data of FLAME (section 4.1), and others."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -50,6 +52,27 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
             kept.setdefault(key, each)
     _check_ids(kept.values())
     return DemonstrationSet(tuple(kept.values()), dict(+left_out))
+
+
+def digests(demonstrations_D: Iterable[Demonstration]) -> dict[str, str]:
+    """By source, what tells the content of its demonstrations: their ids, instructions, labels and answers, in order."""
+    found: dict[str, Any] = {}
+    for each in demonstrations_D:
+        content = [each.prompt.id, each.prompt.text, each.prompt.label, each.answer]
+        found.setdefault(each.source, hashlib.sha256()).update(json.dumps(content).encode())
+    return {source: digest.hexdigest() for source, digest in found.items()}
+
+
+def check_unchanged(demonstrations_D: Iterable[Demonstration], began: Mapping[str, str]) -> None:
+    """Raises DataError, naming the sources, if a run began with other demonstrations. `began`: their digests then."""
+    now = digests(demonstrations_D)
+    changed = [source for source in dict.fromkeys([*began, *now]) if began.get(source) != now.get(source)]
+    if changed:
+        raise DataError(
+            f"the demonstrations that the run began with in {SETTING}",
+            f"other ones in {', '.join(changed)}",
+            "restore what changed, or start a new run: what is stored belongs to the earlier ones",
+        )
 
 
 def _with_own_id(each: Demonstration, taken: dict[str, str]) -> Demonstration:
