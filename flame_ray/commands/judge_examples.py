@@ -120,7 +120,9 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
 
 
 def _write(judgements: Iterable[LabelledJudgement], out: Path, console: Console, more: str = "") -> None:
-    """One row a judgement: `id` (the same for the same question in every file), `prompt` (the rubric's question) and `answer` (the reasons, then the score)."""
+    """One row a judgement: `id` (of its question, in every file the same), `prompt` (the rubric's question) and `answer` (the
+    reasons, then the score).
+    """
     rows, scores = [], Counter[str]()
     for each in judgements:
         prompt, answer = judging_example(each.instruction, each.response, each.rationale, each.score)

@@ -191,6 +191,4 @@ def _check_ids(demonstrations: Iterable[Demonstration]) -> None:
     for each in demonstrations:
         if normal(texts.setdefault(each.prompt.id, each.prompt.text)) != normal(each.prompt.text):
             found = f"{each.prompt.id!r} for two different ones, the second in {each.source}"
-            raise DataError(
-                "an id for each instruction", found, "make the column `id` unique in its source, or leave it out"
-            )
+            raise DataError("an id for each instruction", found, "make the column `id` unique in its source, or leave it out")

@@ -121,7 +121,8 @@ class _Reader:
     """
 
     def __init__(self, source: PromptSource, setting: str = SETTING, taken: Mapping[str, str] | None = None):
-        self._source, self._setting, self._taken = source, setting, taken or {}
+        self._source, self._setting = source, setting
+        self._taken = {} if taken is None else taken
         self.places: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -248,6 +249,4 @@ def _check_ids(prompts: tuple[Prompt, ...]) -> None:
     twice = [id for id, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
     if twice:
         found = f"{len(twice)} used twice, such as {twice[0]!r}"
-        raise DataError(
-            "a different id for each prompt", found, "make the column `id` unique in its source, or leave it out"
-        )
+        raise DataError("a different id for each prompt", found, "make the column `id` unique in its source, or leave it out")

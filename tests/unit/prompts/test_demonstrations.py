@@ -114,7 +114,7 @@ def test_rows_without_an_answer_are_counted_and_the_others_are_read(file):
 
 def test_the_reasons_of_a_source_without_demonstrations_are_its_own(file):
     good, bad = file(ROW | {"system": "Be brief."}, name="good.jsonl"), file(ROW | {"answer": ""}, name="bad.jsonl")
-    with pytest.raises(DataError, match=r"demonstrations in .*bad\.jsonl; found 1 without an answer; "):
+    with pytest.raises(DataError, match=r"demonstrations in .*bad\.jsonl; found 1 without an answer\. To fix"):
         load_demonstrations([DemonstrationSource(source=path) for path in (good, bad)])
 
 

@@ -502,7 +502,9 @@ def test_a_folder_in_place_of_a_file_is_called_one(tmp_path):
 def test_json_that_is_no_list_of_objects_is_refused_without_pythons_words(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     message = fault(str(tmp_path / "a.json"))
-    assert "one list of objects or of texts; found" in message and not any(word in message for word in ("NoneType", "int", "dict", "char "))
+    assert "one list of objects or of texts; found" in message and not any(
+        word in message for word in ("NoneType", "int", "dict", "char ")
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {"column": "question"}])
@@ -511,7 +513,11 @@ def test_a_json_list_of_texts_is_one_of_prompts(tmp_path, settings):
     source = PromptSource(source=str(tmp_path / "a.json"), **settings)
     loaded = load_prompts(PromptsConfig(sources=(source, PromptSource(source="open-ended"))))
     found = {loaded.places[prompt.id].rpartition("/")[2]: prompt.text for prompt in loaded.prompts if prompt.source == "a"}
-    assert found == {"a.json: item 1": "Can you tell me about GLaDOS?", "a.json: item 2": 'Say "gif".', "a.json: item 3": "Why is water wet?"}
+    assert found == {
+        "a.json: item 1": "Can you tell me about GLaDOS?",
+        "a.json: item 2": 'Say "gif".',
+        "a.json: item 3": "Why is water wet?",
+    }
 
 
 @pytest.mark.parametrize("texts", [["Name a fish.", " "], ["half of \ud83d a pair"]])

@@ -98,7 +98,12 @@ def test_longfact_reads_every_file_below_its_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("p.txt", "What is tax?\n"), ("p.jsonl", '{"prompt": "What is tax?"}\n'), ("p.json", '[{"prompt": "What is tax?"}]'), ("p.json", '["What is tax?"]')],
+    [
+        ("p.txt", "What is tax?\n"),
+        ("p.jsonl", '{"prompt": "What is tax?"}\n'),
+        ("p.json", '[{"prompt": "What is tax?"}]'),
+        ("p.json", '["What is tax?"]'),
+    ],
 )
 def test_prompts_like_favas_come_from_a_text_or_from_json(tmp_path, name, content):
     (tmp_path / name).write_text(content)
