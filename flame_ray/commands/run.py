@@ -8,8 +8,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import ray
 from rich.console import Console
@@ -58,7 +59,7 @@ from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
-from flame_ray.prompts.load import LoadedPrompts, load_prompts
+from flame_ray.prompts.load import LoadedPrompts, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
@@ -82,6 +83,12 @@ class Inputs:
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
     pairs: PairSet | None = None  # those of pairs.file
+    digests: Mapping[str, str] = field(default_factory=dict)  # of the prompts of each source
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What environment.json says of them."""
+        return {"models": self.models, "origin": asdict(origin_of(self.policy)), "prompts": self.digests}
 
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
@@ -122,8 +129,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             check_shared(folder.storage, workers.learner, workers.rollouts)
             if not resume:
                 stack.enter_context(take_lease(folder))
-                origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
-                folder.create(config, describe_environment(ray.cluster_resources()) | origin)
+                folder.create(config, describe_environment(ray.cluster_resources()) | inputs.noted)
                 advise(advice)
                 if shared and shared.take_over(folder.storage):
                     log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
@@ -185,6 +191,9 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     check_trackers(config.run.trackers)
     folder.check_place(is_new)
     loaded = load_prompts(config.prompts)
+    digests = prompt_digests(loaded.prompts)
+    if not is_new:
+        folder.check_unchanged("prompts", "prompts.sources", digests)
     check_classifier(config.classify)
     check_sentence_labels(config.factuality)
     _check_development(config, loaded)
@@ -209,7 +218,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+    return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded), digests)
 
 
 def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:

@@ -33,7 +33,7 @@ from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.trackers import check_trackers, tracking
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_cache
-from flame_ray.prompts.demonstrations import check_unchanged, digests, load_demonstrations
+from flame_ray.prompts.demonstrations import digests_of, load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
@@ -58,7 +58,7 @@ class SftInputs:
     def noted(self) -> dict[str, Any]:
         """What environment.json says of them."""
         told = {"models": self.models, "origin": asdict(origin_of(self.policy))}
-        return told | {"demonstrations": digests(self.demonstrations.demonstrations)}
+        return told | {"demonstrations": digests_of(self.demonstrations.demonstrations)}
 
 
 def sft(config: Config, console: Console, resume: str | None = None) -> SftReport:
@@ -124,8 +124,8 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     check_trackers(config.run.trackers)
     folder.check_place(is_new)
     demonstrations = load_demonstrations(config.sft.sources)
-    if not is_new and (began_with := folder.demonstrations()):  # runs of earlier versions do not say it
-        check_unchanged(demonstrations.demonstrations, began_with)
+    if not is_new:
+        folder.check_unchanged("demonstrations", "sft.sources", digests_of(demonstrations.demonstrations))
     check_classifier(config.classify)
     _check_seeds(config, demonstrations)
     began = {} if is_new else folder.models()

@@ -1,7 +1,5 @@
 """Loads demonstrations, which are instructions with answers to learn from: the seed data of FLAME (section 4.1), and others."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +19,7 @@ from flame_ray.prompts.instructions import (
     text_of,
     turns_of,
 )
-from flame_ray.prompts.load import LABELS, id_of, normal, own_id, word_of
+from flame_ray.prompts.load import LABELS, digests, id_of, normal, own_id, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
 from flame_ray.sft import Demonstration, DemonstrationSet
@@ -54,25 +52,11 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
     return DemonstrationSet(tuple(kept.values()), dict(+left_out))
 
 
-def digests(demonstrations_D: Iterable[Demonstration]) -> dict[str, str]:
-    """By source, what tells the content of its demonstrations: their ids, instructions, labels and answers, in order."""
-    found: dict[str, Any] = {}
-    for each in demonstrations_D:
-        content = [each.prompt.id, each.prompt.text, each.prompt.label, each.answer]
-        found.setdefault(each.source, hashlib.sha256()).update(json.dumps(content).encode())
-    return {source: digest.hexdigest() for source, digest in found.items()}
-
-
-def check_unchanged(demonstrations_D: Iterable[Demonstration], began: Mapping[str, str]) -> None:
-    """Raises DataError, naming the sources, if a run began with other demonstrations. `began`: their digests then."""
-    now = digests(demonstrations_D)
-    changed = [source for source in dict.fromkeys([*began, *now]) if began.get(source) != now.get(source)]
-    if changed:
-        raise DataError(
-            f"the demonstrations that the run began with in {SETTING}",
-            f"other ones in {', '.join(changed)}",
-            "restore what changed, or start a new run: what is stored belongs to the earlier ones",
-        )
+def digests_of(demonstrations_D: Iterable[Demonstration]) -> dict[str, str]:
+    """By source, what tells the content of its demonstrations."""
+    return digests(
+        (each.source, [each.prompt.id, each.prompt.text, each.prompt.label, each.answer]) for each in demonstrations_D
+    )
 
 
 def _with_own_id(each: Demonstration, taken: dict[str, str]) -> Demonstration:

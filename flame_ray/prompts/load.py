@@ -1,11 +1,13 @@
 """Loads the prompts that the settings name, and draws the prompts of a round."""
 
+import hashlib
+import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
@@ -112,6 +114,24 @@ def _shares(sizes: Counter, count: int) -> Counter:
     for group in by_remainder[: count - shares.total()]:
         shares[group] += 1
     return shares
+
+
+def prompt_digests(prompts_P: Iterable[Prompt]) -> dict[str, str]:
+    """By source, what tells the content of its prompts, whatever their order."""
+    in_order = sorted(prompts_P, key=lambda prompt: prompt.id)
+    return digests((each.source or "", [each.id, each.text, each.label, each.split]) for each in in_order)
+
+
+def digests(contents: Iterable[tuple[str, Sequence[Any]]]) -> dict[str, str]:
+    """By source, a digest of all its contents, in order.
+
+    >>> digests([("a", [1]), ("b", [2])])["a"] == digests([("a", [1])])["a"]
+    True
+    """
+    found: dict[str, Any] = {}
+    for source, content in contents:
+        found.setdefault(source, hashlib.sha256()).update(json.dumps(content).encode())
+    return {source: digest.hexdigest() for source, digest in found.items()}
 
 
 class _Reader:

@@ -56,10 +56,21 @@ def new(tmp_path: Path) -> RunFolder:
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
     models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
-    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models, digests=inputs.digests)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_only_with_the_prompts_that_it_began_with(job, folder, tmp_path):
+    run, prompts = new(tmp_path), folder.parent / "prompts.jsonl"
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    lines = prompts.read_text().splitlines(keepends=True)
+    prompts.write_text("".join(reversed(lines)))
+    _check(job(), run, is_new=False)
+    prompts.write_text("".join(lines[1:]))
+    with pytest.raises(DataError, match=r"prompts that the run began with in prompts\.sources; found other ones in prompts\. "):
+        _check(job(), run, is_new=False)
 
 
 class Stop(Exception):
