@@ -67,9 +67,11 @@ def test_the_examples_are_what_the_shipped_job_learns_beside_its_seeds_as_they_a
 
 def test_two_files_of_examples_are_sources_of_one_fine_tuning(made, tmp_path):
     more = [{"prompt": "Name a bird.", "response": "A trout.", "rationale": "A fish is no bird.", "score": 0}, GRADES[0]]
+    ids = {}
     for name, grades in (("a", GRADES), ("b", more)):
-        made(*grades)
+        ids[name] = [row["id"] for row in made(*grades)[0]]
         (tmp_path / "eft.jsonl").rename(tmp_path / f"{name}.jsonl")
+    assert set(ids["a"]) & set(ids["b"]) == {ids["a"][0]} == {ids["b"][1]}
     sources = [DemonstrationSource(source=str(tmp_path / f"{name}.jsonl"), seed=False) for name in "ab"]
     found = load_demonstrations(sources)
     assert len({each.prompt.id for each in found.demonstrations}) == 4 and found.left_out == {"repeated": 1}

@@ -56,7 +56,7 @@ def new(tmp_path: Path) -> RunFolder:
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
     models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
-    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models, digests=inputs.digests)
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
@@ -115,6 +115,15 @@ def test_the_pairs_of_a_file_are_those_of_the_run_without_what_it_measures_or_ca
     assert pairs.dropped == {"file: held-out prompt": 1, "file: too long": 1}
     with pytest.raises(DataError, match=r"pairs to train on in .*pairs\.jsonl; found none; 1 file: held-out prompt\."):
         _check(job(**given(folder, rows[1])), new(tmp_path), is_new=True)
+
+
+def test_a_run_goes_on_only_with_the_pairs_of_a_file_that_it_began_with(job, folder, tmp_path):
+    run, sections = new(tmp_path), given(folder, ("word", "word", "word word"))
+    run.create(job(**sections), _check(job(**sections), run, is_new=True).noted)
+    _check(job(**sections), run, is_new=False)
+    given(folder, ("word", "word word", "word"))
+    with pytest.raises(DataError, match=r"the pairs that the run began with in pairs\.file; found other ones"):
+        _check(job(**sections), run, is_new=False)
 
 
 def test_for_fdpo_a_pair_of_a_file_that_prefers_the_less_factual_side_is_turned_round(job, folder, tmp_path):
