@@ -20,6 +20,7 @@ from flame_ray.config import Config
 from flame_ray.engines.base import Sample
 from flame_ray.errors import DataError
 from flame_ray.evaluation.labels import LabelledJudgement, read_judgements
+from flame_ray.prompts.load import id_of_text
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.prompts.trees import RankedAnswers, ranked_answers
@@ -119,11 +120,13 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
 
 
 def _write(judgements: Iterable[LabelledJudgement], out: Path, console: Console, more: str = "") -> None:
-    """One row a judgement: `id`, `prompt` (the rubric's question) and `answer` (the reasons, then the score)."""
+    """One row a judgement: `id` (of its question, in every file the same), `prompt` (the rubric's question) and `answer` (the
+    reasons, then the score).
+    """
     rows, scores = [], Counter[str]()
-    for number, each in enumerate(judgements, start=1):
+    for each in judgements:
         prompt, answer = judging_example(each.instruction, each.response, each.rationale, each.score)
-        rows.append({"id": f"judging/{number:06}", "prompt": prompt, "answer": answer})
+        rows.append({"id": id_of_text(prompt, "judging"), "prompt": prompt, "answer": answer})
         scores[f"{each.score:g}"] += 1
     write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
     shares = ", ".join(f"{count} of score {score}" for score, count in sorted(scores.items(), key=lambda item: float(item[0])))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 from rich.console import Console
@@ -56,9 +57,10 @@ from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
+from flame_ray.prompts.given_pairs import SETTING as PAIRS_FILE
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
-from flame_ray.prompts.load import LoadedPrompts, load_prompts
+from flame_ray.prompts.load import LoadedPrompts, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
@@ -82,6 +84,18 @@ class Inputs:
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
     pairs: PairSet | None = None  # those of pairs.file
+
+    @property
+    def digests(self) -> dict[str, dict[str, str]]:
+        """By name and source, what tells the content of the data."""
+        pairs_D = self.pairs.pairs_D if self.pairs else ()
+        texts_D = ((each.prompt_id, each.kind, each.chosen.text, each.rejected.text) for each in pairs_D)
+        return {"prompts": prompt_digests(self.prompts.prompts), "pairs": digests((PAIRS_FILE, each) for each in texts_D)}
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What environment.json says of them."""
+        return {"models": self.models, "origin": asdict(origin_of(self.policy))} | self.digests
 
 
 def run(config: Config, console: Console, resume: str | None = None) -> list[RoundReport]:
@@ -122,8 +136,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             check_shared(folder.storage, workers.learner, workers.rollouts)
             if not resume:
                 stack.enter_context(take_lease(folder))
-                origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
-                folder.create(config, describe_environment(ray.cluster_resources()) | origin)
+                folder.create(config, describe_environment(ray.cluster_resources()) | inputs.noted)
                 advise(advice)
                 if shared and shared.take_over(folder.storage):
                     log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
@@ -209,7 +222,11 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    return Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+    if not is_new:
+        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE)):
+            folder.check_unchanged(name, setting, inputs.digests[name])
+    return inputs
 
 
 def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:

@@ -24,6 +24,7 @@ from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_samplers
 from flame_ray.engines.models import KnownModel, check_prompts, look_up
+from flame_ray.prompts.load import id_of_text
 from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.rollout.pool import RolloutPool
@@ -125,8 +126,8 @@ def _sampler(rollouts: RolloutPool, config: Config) -> Answer:
 
 
 def _write(out: Path, instructions: Sequence[str]) -> None:
-    """One row an instruction. Its id is its number, which a longer file keeps."""
-    rows = ({"id": f"self-instruct/{number:06}", "prompt": text} for number, text in enumerate(instructions, start=1))
+    """One row an instruction. Its id is made from its text, so that several such files can be sources of one job."""
+    rows = ({"id": id_of_text(text, "self-instruct"), "prompt": text} for text in instructions)
     write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import ray
 from rich.console import Console
@@ -32,7 +33,7 @@ from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.trackers import check_trackers, tracking
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.prompts.classify import classification_cache
-from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.prompts.demonstrations import digests_of, load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
@@ -53,6 +54,12 @@ class SftInputs:
     def models(self) -> dict[str, str]:
         """What a resumed run needs to find the same models, though a branch on the hub has moved."""
         return {"model.policy": self.policy.ref.pinned, "judge.model": self.judge.ref.pinned}
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What environment.json says of them."""
+        told = {"models": self.models, "origin": asdict(origin_of(self.policy))}
+        return told | {"demonstrations": digests_of(self.demonstrations.demonstrations)}
 
 
 def sft(config: Config, console: Console, resume: str | None = None) -> SftReport:
@@ -84,8 +91,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             check_capacity(config, only=(role,))
         if not resume:
             stack.enter_context(take_lease(folder))
-            origin = {"models": inputs.models, "origin": asdict(origin_of(inputs.policy))}
-            folder.create(config, describe_environment(ray.cluster_resources()) | origin)
+            folder.create(config, describe_environment(ray.cluster_resources()) | inputs.noted)
             advise(advice)
         trackers = stack.enter_context(screen.entering("start the trackers", tracking(config, folder, name)))
         metrics = Metrics(name, trackers)
@@ -119,6 +125,8 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     check_trackers(config.run.trackers)
     folder.check_place(is_new)
     demonstrations = load_demonstrations(config.sft.sources)
+    if not is_new:
+        folder.check_unchanged("demonstrations", "sft.sources", digests_of(demonstrations.demonstrations))
     check_classifier(config.classify)
     _check_seeds(config, demonstrations)
     began = {} if is_new else folder.models()

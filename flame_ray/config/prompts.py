@@ -18,7 +18,8 @@ class PromptSource(Settings):
     """
     input_column: str | Literal[False] | None = None
     """The column of a text that belongs to the instruction, and follows it after a blank line. null: a row with text in a
-    column `input` or `context` is refused; false: such a text is left out.
+    column `input` or `context` is refused; false: such a text is left out. Each of a row's `instances`, as in
+    self-instruct's files, counts as a row with its `input`.
     """
     label_column: str | None = None
     """The column that says which rows need facts."""

@@ -192,7 +192,9 @@ class PairsConfig(Settings):
     this.
     """
     count_relevant: bool = False
-    """A supported fact counts only if it answers the instruction; false ones always count."""
+    """A supported fact counts only if it answers the instruction, as facts do that no record is asked for; false ones always
+    count.
+    """
     factuality_per_prompt: Positive | None = 1
     """How many factuality pairs a prompt gives. 1: the widest, or none if a filter drops it (paper). More: the widest so many
     that no filter drops. null: every pair that no filter drops; with min_fact_gap 0.2, this is a row of the paper's table 7.

@@ -30,7 +30,8 @@ class DemonstrationSource(Settings):
     """The column of the answer, in a table."""
     input_column: str | Literal[False] | None = None
     """In a table, the column of a text that belongs to the instruction, and follows it after a blank line. null: a row with
-    text in a column `input` or `context` is refused; false: such a text is left out.
+    text in a column `input` or `context` is refused; false: such a text is left out. Each of a row's `instances`, as
+    self-instruct's files have them, counts as a row with its `input` and `output`.
     """
     chat_column: str = "messages"
     """The column of the messages, for chats."""

@@ -6,7 +6,7 @@ settings that made it.
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 from flame_ray.cluster.submitted import job_metadata, require_lasting
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, leaves, parse_config
-from flame_ray.errors import ConfigError, StorageError
+from flame_ray.errors import ConfigError, DataError, StorageError
 from flame_ray.shown import hide_secrets, kind_of, why_hidden
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
@@ -122,6 +122,20 @@ class RunFolder:
     def models(self) -> dict[str, str]:
         """By their settings, the models that the run began with, with the commits of hub ids."""
         return self.read_json(ENVIRONMENT, {}).get("models", {})
+
+    def check_unchanged(self, name: str, setting: str, now: Mapping[str, str]) -> None:
+        """Raises DataError, naming the sources, if the run began with other data. `name`: of its digests in environment.json.
+
+        A run of an earlier version has none, and is not checked.
+        """
+        began = self.read_json(ENVIRONMENT, {}).get(name)
+        changed = [source for source in dict.fromkeys([*began, *now]) if began.get(source) != now.get(source)] if began else []
+        if changed:
+            raise DataError(
+                f"the {name} that the run began with in {setting}",
+                f"other ones in {', '.join(changed)}",
+                "restore what changed, or start a new run: what is stored belongs to the earlier ones",
+            )
 
     def submissions(self) -> list[str]:
         """The ids of the submitted jobs that were this run, the newest last."""

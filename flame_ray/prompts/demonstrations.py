@@ -1,20 +1,32 @@
 """Loads demonstrations, which are instructions with answers to learn from: the seed data of FLAME (section 4.1), and others."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flame_ray.config import DemonstrationSource
 from flame_ray.errors import DataError
-from flame_ray.prompts.instructions import Turn, chat_of, count_beside, input_of, joined, no_column, text_of, turns_of
-from flame_ray.prompts.load import LABELS, id_of, normal, word_of
+from flame_ray.prompts.instructions import (
+    Turn,
+    chat_of,
+    count_beside,
+    each_instance,
+    input_of,
+    joined,
+    no_column,
+    text_of,
+    turns_of,
+)
+from flame_ray.prompts.load import LABELS, digests, id_of, normal, own_id, word_of
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.trees import first_turns
 from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Demonstration, DemonstrationSet, Prompt
 
-SETTING = "sft.sources"
+SETTING, NO_ANSWER = "sft.sources", "without an answer"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project
 
 
@@ -27,8 +39,11 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
         raise DataError(f"{SETTING} with a set of instructions and answers", "none", f"add one to {SETTING} in the job")
     left_out: Counter[str] = Counter()
     kept: dict[tuple[str, str], Demonstration] = {}
+    taken: dict[str, str] = {}
     for source in sources:
-        for each in _of_source(source, left_out):
+        found = [_with_own_id(each, taken) for each in _of_source(source, left_out)]
+        taken.update((each.prompt.id, normal(each.prompt.text)) for each in found)
+        for each in found:
             key = normal(each.prompt.text), each.answer
             left_out["repeated"] += key in kept
             kept.setdefault(key, each)
@@ -36,26 +51,51 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
     return DemonstrationSet(tuple(kept.values()), dict(+left_out))
 
 
+def digests_of(demonstrations_D: Iterable[Demonstration]) -> dict[str, str]:
+    """By source, what tells the content of its demonstrations."""
+    return digests(
+        (each.source, [each.prompt.id, each.prompt.text, each.prompt.label, each.answer]) for each in demonstrations_D
+    )
+
+
+def _with_own_id(each: Demonstration, taken: dict[str, str]) -> Demonstration:
+    id = own_id(each.prompt.id, each.prompt.text, each.source, taken)
+    return replace(each, prompt=replace(each.prompt, id=id))
+
+
 def _of_source(source: DemonstrationSource, left_out: Counter[str]) -> list[Demonstration]:
     rows = read_jsonl(SEEDS) if source.source == BUILT_IN else read_rows(source.source, SETTING, (BUILT_IN,))
     read = {"table": _from_table, "chat": _from_chats, "trees": _from_trees}[source.form]
+    of_source: Counter[str] = Counter()
     found = [
         Demonstration(prompt, answer, source.source, source.weight, source.seed)
-        for prompt, answer in read(rows, source, left_out)
+        for prompt, answer in read(rows, source, of_source)
     ]
+    left_out.update(of_source)
     if not found:
-        expected, reasons = f"demonstrations in {source.source}", ", ".join(f"{n} {why}" for why, n in left_out.items())
+        expected, reasons = f"demonstrations in {source.source}", ", ".join(f"{n} {why}" for why, n in (+of_source).items())
         raise DataError(expected, reasons or "no rows", f"name a source with at least one in {SETTING}, or correct its `form`")
     return found[: source.limit]
 
 
 def _from_table(rows: Iterator[Row], source: DemonstrationSource, left_out: Counter[str]) -> Iterator[tuple[Prompt, str]]:
     taken = source.prompt_column, source.answer_column
-    for row in rows:
+    for row in each_instance(rows):
         prompt = _said(row, source.prompt_column, "user", source, left_out)
+        if _is_blank(row.columns.get(source.answer_column, row)):
+            left_out[NO_ANSWER] += 1
+            continue
         answer = _said(row, source.answer_column, "assistant", source, left_out)
         count_beside(row, taken, left_out)
         yield _prompt(row, joined(prompt, input_of(row, source.input_column, taken, _named(source))), source), answer.strip()
+
+
+def _is_blank(answer: Any) -> bool:
+    """Whether an answer is no text: nothing, an empty one, or a chat of one message that says nothing."""
+    chat = chat_of(answer)
+    if chat is not None and len(chat) == 1 and isinstance(chat[0], Mapping):
+        answer = chat[0].get("content", chat[0].get("value"))
+    return answer is None or (isinstance(answer, str) and not answer.strip())
 
 
 def _said(row: Row, column: str, role: str, source: DemonstrationSource, left_out: Counter[str]) -> str:
@@ -82,6 +122,9 @@ def _from_chats(rows: Iterator[Row], source: DemonstrationSource, left_out: Coun
         if [turn.role for turn in spoken[:2]] != ["user", "assistant"]:
             expected = f"a user's message, then the assistant's answer, in `{source.chat_column}`"
             raise row.unusable(expected, _roles(turns))
+        if _is_blank(spoken[1].content):
+            left_out[NO_ANSWER] += 1
+            continue
         left_out["system message"] += len(spoken) < len(turns)
         left_out["turns after the first"] += len(spoken) > 2
         prompt, answer = (text_of(row, turn) for turn in spoken[:2])
@@ -131,6 +174,4 @@ def _check_ids(demonstrations: Iterable[Demonstration]) -> None:
     for each in demonstrations:
         if normal(texts.setdefault(each.prompt.id, each.prompt.text)) != normal(each.prompt.text):
             found = f"{each.prompt.id!r} for two different ones, the second in {each.source}"
-            raise DataError(
-                "an id for each instruction", found, "make the column `id` unique over all sources, or leave it out"
-            )
+            raise DataError("an id for each instruction", found, "make the column `id` unique in its source, or leave it out")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row
 
 CHATS = ("messages", "conversations", "conversation")  # as many sets call a column of chats
+INSTANCES, OF_INSTANCES = "instances", ("input", "output")  # as self-instruct's files nest a text and the answer to it
 INPUTS = ("input", "context")  # as many sets call the text that an instruction is about
 BESIDE = {"system": "system message", "system_prompt": "system message", "history": "earlier turns"}  # columns, left out
 USERS, ASSISTANTS = ("user", "human", "prompter"), ("assistant", "gpt", "model", "chatbot", "bot")  # as sets call them
@@ -82,6 +83,26 @@ def first_request(row: Row, chat: Sequence[Any], column: str, left_out: Counter[
     left_out["system message"] += len(spoken) < len(turns)
     left_out["turns after the first"] += sum(turn.role == "user" for turn in spoken) > 1
     return text_of(row, spoken[0])
+
+
+def each_instance(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows, with the `input` and `output` of their `instances` as columns: a row for each instance, as they are trained on.
+
+    >>> row = Row("tasks.jsonl:1", 1, {"instruction": "Greet.", "instances": [{"input": "Ada", "output": "Hello, Ada."}]})
+    >>> [each.columns["input"] for each in each_instance([row])]
+    ['Ada']
+    """
+    for row in rows:
+        instances = row.columns.get(INSTANCES)
+        if not isinstance(instances, list) or not instances or not all(isinstance(each, Mapping) for each in instances):
+            yield row
+            continue
+        for number, instance in enumerate(instances, start=1):
+            columns = {name: instance[name] for name in OF_INSTANCES if name in instance} | row.columns
+            where = row.where if len(instances) == 1 else f"{row.where}, instance {number}"
+            if number > 1 and row.columns.get("id") not in (None, ""):
+                columns["id"] = f"{row.columns['id']}/{number}"
+            yield Row(where, row.number, columns)
 
 
 def input_of(row: Row, named: str | bool | None, taken: Sequence[str], source: str) -> str:

@@ -1,16 +1,27 @@
 """Loads the prompts that the settings name, and draws the prompts of a round."""
 
+import hashlib
+import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.errors import DataError
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
-from flame_ray.prompts.instructions import CHATS, chat_of, count_beside, first_request, input_of, joined, no_column
+from flame_ray.prompts.instructions import (
+    CHATS,
+    chat_of,
+    count_beside,
+    each_instance,
+    first_request,
+    input_of,
+    joined,
+    no_column,
+)
 from flame_ray.prompts.rows import read_rows
 from flame_ray.prompts.split import split_of, stable_fraction
 from flame_ray.shown import as_json
@@ -44,8 +55,14 @@ def load_prompts(config: PromptsConfig) -> LoadedPrompts:
 
     Raises DataError, naming file and line, unless there is at least one prompt to train on and one held out.
     """
-    read = [_Reader(source) for source in config.sources]
-    prompts = _without_repeats(tuple(prompt for reader in read for prompt in reader.prompts()), "the sources together")
+    taken: dict[str, str] = {}
+    read = [_Reader(source, taken=taken) for source in config.sources]
+    found: list[Prompt] = []
+    for reader in read:
+        of_source = tuple(reader.prompts())
+        found += of_source
+        taken.update((prompt.id, normal(prompt.text)) for prompt in of_source)
+    prompts = _without_repeats(tuple(found), "the sources together")
     _check_ids(prompts)
     check_splits(prompts)
     left_out: Counter[str] = sum((reader.left_out for reader in read), Counter())
@@ -99,11 +116,33 @@ def _shares(sizes: Counter, count: int) -> Counter:
     return shares
 
 
-class _Reader:
-    """Reads one source, which `setting` names. `places` and `left_out` are those of `LoadedPrompts`."""
+def prompt_digests(prompts_P: Iterable[Prompt]) -> dict[str, str]:
+    """By source, what tells the content of its prompts, whatever their order."""
+    in_order = sorted(prompts_P, key=lambda prompt: prompt.id)
+    return digests((each.source or "", [each.id, each.text, each.label, each.split]) for each in in_order)
 
-    def __init__(self, source: PromptSource, setting: str = SETTING):
+
+def digests(contents: Iterable[tuple[str, Sequence[Any]]]) -> dict[str, str]:
+    """By source, a digest of all its contents, in order.
+
+    >>> digests([("a", [1]), ("b", [2])])["a"] == digests([("a", [1])])["a"]
+    True
+    """
+    found: dict[str, Any] = {}
+    for source, content in contents:
+        found.setdefault(source, hashlib.sha256()).update(json.dumps(content).encode())
+    return {source: digest.hexdigest() for source, digest in found.items()}
+
+
+class _Reader:
+    """Reads one source, which `setting` names. `places` and `left_out` are those of `LoadedPrompts`.
+
+    `taken`: the normal texts of the sources before, by their ids.
+    """
+
+    def __init__(self, source: PromptSource, setting: str = SETTING, taken: Mapping[str, str] | None = None):
         self._source, self._setting = source, setting
+        self._taken = {} if taken is None else taken
         self.places: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -117,7 +156,8 @@ class _Reader:
 
     def _read(self) -> tuple[Prompt, ...]:
         name = self._source.source
-        prompts = tuple(self._parse(row) for row in read_rows(name, self._setting, tuple(BUILT_IN)))
+        rows = read_rows(name, self._setting, tuple(BUILT_IN), texts=self._source.column)
+        prompts = tuple(self._parse(row) for row in each_instance(rows))
         if not prompts:
             raise DataError(f"prompts in {name}", "no rows", f"name a source with at least one prompt in {self._setting}")
         for reason, count in (+self.left_out).items():
@@ -131,7 +171,8 @@ class _Reader:
             label = word_of(row, source.label_column, LABELS)
         by_text = split_of(normal(text), source.heldout_fraction)
         split = word_of(row, "split", SPLITS) if "split" in row.columns else by_text
-        prompt = Prompt(id=id_of(row, text, source.source), text=text.strip(), split=split, label=label)
+        id = own_id(id_of(row, text, source.source), text, source.source, self._taken)
+        prompt = Prompt(id=id, text=text.strip(), split=split, label=label)
         self.places.setdefault(prompt.id, row.where)
         return prompt
 
@@ -187,6 +228,17 @@ def id_of(row: Row, text: str, source: str) -> str:
     return id_of_text(text, source)
 
 
+def own_id(id: str, text: str, source: str, taken: Mapping[str, str]) -> str:
+    """The id, or one made from the text where another source gave that id to another text: many sets number their rows from 0.
+
+    `taken`: the normal texts of the sources before, by their ids.
+
+    >>> own_id("0", "Name a river.", "b.jsonl", {"0": "name a bird."}).startswith("b/")
+    True
+    """
+    return id if taken.get(id, normal(text)) == normal(text) else id_of_text(text, source)
+
+
 def id_of_text(text: str, source: str) -> str:
     """The id of a prompt that has none of its own."""
     return f"{Path(source).stem}/{int(stable_fraction(normal(text)) * 2**48):012x}"
@@ -217,6 +269,4 @@ def _check_ids(prompts: tuple[Prompt, ...]) -> None:
     twice = [id for id, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
     if twice:
         found = f"{len(twice)} used twice, such as {twice[0]!r}"
-        raise DataError(
-            "a different id for each prompt", found, "make the column `id` unique over all sources, or leave it out"
-        )
+        raise DataError("a different id for each prompt", found, "make the column `id` unique in its source, or leave it out")

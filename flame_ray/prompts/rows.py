@@ -12,10 +12,11 @@ from flame_ray.storage.text_files import parse_json, read_text
 FILES = {".jsonl", ".json", ".parquet", ".csv", ".tsv", ".txt", ".gz"}  # what looks like a file, if it can be read or not
 
 
-def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterator[Row]:
+def read_rows(name: str, setting: str, built_in: tuple[str, ...] = (), texts: str | None = None) -> Iterator[Row]:
     """The rows of a source, with their places. Raises DataError, naming `setting`, for a source that cannot be read.
 
-    A JSONL file may be compressed (`.jsonl.gz`). A JSON file holds one list of objects, and is read as a whole.
+    A JSONL file may be compressed (`.jsonl.gz`). A JSON file holds one list of objects, and is read as a whole; with `texts` it
+    may hold a list of texts, each of which is a row with that column.
     """
     path = Path(name).expanduser()
     if path.suffix in FILES and not path.is_file():
@@ -27,16 +28,20 @@ def read_rows(name: str, setting: str, built_in: tuple[str, ...] = ()) -> Iterat
         case [*_, ".parquet"]:
             return _parquet_rows(path)
         case [*_, ".json"]:
-            return json_rows(path)
+            return json_rows(path, texts)
     if path.suffix in FILES:
         raise DataError("a .jsonl or .parquet file", str(path), "write one JSON object a line, with the prompt in a column")
     return _dataset_rows(name, built_in)
 
 
-def json_rows(path: Path) -> Iterator[Row]:
-    """The objects of a JSON file with one list of them. Raises DataError for any other file."""
-    expected, fix = "a JSON file with one list of objects", "write the file again"
+def json_rows(path: Path, texts: str | None = None) -> Iterator[Row]:
+    """The objects of a JSON file with one list of them; with `texts`, the list may be of texts, each of which is that column of
+    a row. Raises DataError for any other file.
+    """
+    expected, fix = "a JSON file with one list of objects" + (" or of texts" if texts else ""), "write the file again"
     items = parse_json(read_text(path, expected, fix), path, expected, fix)
+    if texts and isinstance(items, list) and all(isinstance(each, str) for each in items):
+        items = [{texts: each} for each in items]
     strange = [each for each in items if not isinstance(each, dict)] if isinstance(items, list) else []
     if strange or not isinstance(items, list):
         found = f"{path}: {kind_of(items)}" + "".join(f" with {as_json(each)}" for each in strange[:1])

@@ -161,7 +161,9 @@ def question(examples: Sequence[str], asked: int) -> str:
 
 
 def parse_list(text: str) -> list[str]:
-    """The items of a numbered list, each on one line. A line whose number does not come next belongs to the item before it.
+    """The items of a numbered list, each on one line. A line with a lower number than the last belongs to the item before it.
+
+    Models leave numbers out, and write the same one before every item.
 
     >>> parse_list("Sure!\\n9. Name a river.\\n10. List three of\\n1. these.\\n11.")
     ['Name a river.', 'List three of 1. these.', '']
@@ -170,7 +172,7 @@ def parse_list(text: str) -> list[str]:
     last = None
     for line in text.splitlines():
         match = NUMBERED.match(line)
-        if match and (last is None or int(match[1]) == last + 1):
+        if match and (last is None or int(match[1]) >= last):
             last = int(match[1])
             items.append([match[2]])
         elif items:

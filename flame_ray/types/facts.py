@@ -81,4 +81,4 @@ class Verdict:
     label: VerdictLabel
     score: float  # in [0, 1]: how well the evidence supports the fact
     passage_id: str | None  # the passage that decided; None if no single one did
-    relevant: bool = True  # whether the fact answers the instruction
+    relevant: bool = True  # whether the fact answers the instruction; by topics, where that asks about a record

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from flame_ray.commands.judge_examples import judge_examples
 from tests.integration.runs import REPOSITORY, words_of
 
 JOBS = REPOSITORY / "jobs"
@@ -74,6 +76,7 @@ OF_FILE = {
     "few-shot.yaml": SEEDS,
     "few-shot-retrieval.yaml": SEEDS,
     "pilot-few-shot.yaml": SEEDS,
+    "sft-judge.yaml": {"sft.sources": "[{source: seeds, label_column: facts, limit: 6}, {source: judging.jsonl, seed: false}]"},
     "methods.yaml": {"learner.seconds": "5", "learner.steps": "null"},
     "train-checker.yaml": {
         "train_checker.labels": "[claims.jsonl]",
@@ -153,4 +156,7 @@ def _write_data(folder: Path) -> None:
     ]
     for name, rows in {"claims": claims, "facts": facts, "pairs": pairs, "labelled": labelled}.items():
         (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    grades = [{"prompt": f"Where is {name}?", "response": "Far.", "rationale": "Vague.", "score": 1} for name in COUNTRIES[:3]]
+    (folder / "grades.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in grades))
+    judge_examples(folder / "grades.jsonl", folder / "judging.jsonl", Console(quiet=True))
     (folder / "prompt_entities.txt").write_text("\n".join(COUNTRIES[:3]) + "\n")

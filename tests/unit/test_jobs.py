@@ -112,6 +112,11 @@ SETTINGS = {
         "train_judge": {"labels": ["pairs.jsonl", "tests/benchmarks/answer_pairs.jsonl"]},
     },
 }
+SETTINGS["sft-judge"] = SETTINGS["sft"] | {
+    "run": SETTINGS["sft"]["run"] | {"name": "sft-judge"},
+    "sft": SETTINGS["sft"]["sft"]
+    | {"sources": [*SETTINGS["sft"]["sft"]["sources"], {"source": "judging.jsonl", "seed": False}]},
+}
 
 
 def names(paths: list[Path]) -> dict:

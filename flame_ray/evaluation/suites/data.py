@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import ConfigError, DataError
-from flame_ray.prompts.instructions import joined
+from flame_ray.prompts.instructions import each_instance, joined
 from flame_ray.prompts.rows import json_rows
 from flame_ray.prompts.split import stable_fraction
 from flame_ray.shown import as_json
@@ -16,6 +16,7 @@ from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.storage.text_files import read_text
 from flame_ray.types import Prompt
 
+PROMPT = "prompt"  # the column of the texts of a list
 TEXT, FIX = "a text in UTF-8 that can be read", "correct the path, or the file"
 
 
@@ -44,10 +45,10 @@ def data_file(folder: Path, name: str, setting: str, public: str) -> Path:
 def suite_rows(path: Path) -> Iterator[Row]:
     """The rows of a .jsonl file, of a .json file that is a list, or of a .csv file with a heading. Raises DataError."""
     if path.suffix == ".jsonl":
-        return read_jsonl(path)
+        return each_instance(read_jsonl(path))
     if path.suffix == ".csv":
         return _read_csv(path)
-    return json_rows(path)
+    return each_instance(json_rows(path, PROMPT))
 
 
 def instruction_of(row: Row, column: str) -> str:

@@ -1,8 +1,9 @@
 """Tells whether a fact answers the instruction, by what the instruction asks for; no model.
 
-An instruction asks for topics, such as borders or religions. A fact is relevant if it has words of one of them, and says more
-than the instruction does; a question of yes or no is answered in its own words. An instruction without a known topic asks for
-anything about its subject.
+An instruction about a country asks for topics, such as borders or religions. A fact is relevant if it has words of one of them,
+and says more than the instruction does; a question of yes or no is answered in its own words. An instruction without a known
+topic asks for anything about its subject. The topics were written for records, such as the Factbook's: they do not know that
+"hardware description languages" are no languages of people, so that every fact answers an instruction about anything else.
 """
 
 import re
@@ -11,7 +12,10 @@ from functools import lru_cache
 
 import Stemmer
 
+from flame_ray.rewards.factuality.check.records import records_among
+from flame_ray.rewards.factuality.retrieve.titles import QUALIFIER, words_of
 from flame_ray.rewards.factuality.text import fold
+from flame_ray.types import Passage
 
 # Each topic with the words of an instruction that ask for it, and those of a fact that states it; case matters only for NAME.
 NAME = "(?-i:[A-Z])"  # the start of a name
@@ -92,8 +96,27 @@ _EMPTY_STEMS = {_stem(word) for word in EMPTY.split()}
 _TOPICS = {name: tuple(re.compile(words, re.IGNORECASE) for words in topic) for name, topic in TOPICS.items()}
 
 
+def asks_about_record(prompt: str, passages_K: tuple[Passage, ...]) -> bool:
+    """Whether the prompt names the title of a record among its evidence, and has no name beside such titles.
+
+    >>> lines = ("Capital, name: Lima", "Languages: Spanish", "Religions: Roman Catholic")
+    >>> peru = (Passage("pe/0", "Peru", "\\n".join(lines)),)
+    >>> asks_about_record("Which languages are spoken in Peru?", peru)
+    True
+    >>> asks_about_record("Which languages were taught at Nalanda?", peru)
+    False
+    >>> asks_about_record("How did the Inca Empire govern what is now Peru?", peru)
+    False
+    """
+    asked = f" {' '.join(words_of(prompt))} "
+    titles = (words_of(QUALIFIER.sub("", title)) for title in records_among(passages_K))
+    named = [title for title in titles if f" {' '.join(title).removeprefix('The ')} " in asked]
+    known = {word for title in named for word in title}
+    return bool(named) and all(known.issuperset(words_of(name)) for name in SUBJECT.findall(fold(prompt)))
+
+
 def is_relevant(prompt: str, fact: str) -> bool:
-    """Whether the fact states something that the prompt asks for. It may be true or false.
+    """Whether the fact states something that the prompt asks for about a country. It may be true or false.
 
     >>> is_relevant("What is the capital of Peru?", "Lima is the capital of Peru")
     True

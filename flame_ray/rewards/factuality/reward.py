@@ -13,7 +13,7 @@ from flame_ray.errors import FlameError
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.rewards.factuality.decompose.base import Decomposer
 from flame_ray.rewards.factuality.evidence import Evidence
-from flame_ray.rewards.factuality.relevance import is_relevant
+from flame_ray.rewards.factuality.relevance import asks_about_record, is_relevant
 from flame_ray.shown import without_secrets
 from flame_ray.types import (
     Claim,
@@ -92,7 +92,8 @@ class FactualityReward:
             return _failed(task, verdicts.error, claimed.passages)
         if verdicts and all(verdict.label is VerdictLabel.ERROR for verdict in verdicts):
             return Missing(task.response.id, "checker: failed on every fact", claimed.passages)
-        told = tuple(replace(each, relevant=is_relevant(task.prompt.text, each.fact.text)) for each in verdicts)
+        by_topic = asks_about_record(task.prompt.text, claimed.passages)
+        told = tuple(replace(each, relevant=not by_topic or is_relevant(task.prompt.text, each.fact.text)) for each in verdicts)
         return FactScore(task.response.id, told, self._not_found_counts, claimed.passages, claimed.sentences_S)
 
 

@@ -3,18 +3,24 @@
 import io
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from flame_ray.commands.judge_examples import agreeing, judge_examples, ranked_examples, without_excess
-from flame_ray.config import Config
+from flame_ray.config import Config, DemonstrationSource
+from flame_ray.config.load import load_config
 from flame_ray.engines.base import Sample
 from flame_ray.errors import DataError
 from flame_ray.evaluation.labels import LabelledJudgement
+from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.trees import RankedAnswers
 from flame_ray.rewards.judge.rubric import parse_score, rubric_messages
+from flame_ray.sft import seed_prompts
 
+JOBS = Path(__file__).parents[3] / "jobs"
 GRADES = [
     {"prompt": "Name a river.", "response": "The Rhine.", "rationale": "It names one.", "score": 5},
     {"prompt": "Name a river.", "response": "Berlin. Score: 5", "rationale": "A city is no river.", "score": 0},
@@ -40,6 +46,35 @@ def test_each_grade_is_a_row_with_the_rubrics_question_and_an_answer_that_reads_
         assert row["answer"].startswith(grade["rationale"]) and parse_score(row["answer"]) == grade["score"]
     assert len({row["id"] for row in rows}) == 3
     assert said.startswith("3 examples of judging (2 of score 0, 1 of score 5): ")
+
+
+def test_the_examples_are_what_the_shipped_job_learns_beside_its_seeds_as_they_are(made, tmp_path, monkeypatch):
+    job = load_config(JOBS / "sft-judge.yaml")
+    rows, _ = made(*GRADES)
+    (tmp_path / "eft.jsonl").rename(tmp_path / "judging.jsonl")
+    monkeypatch.chdir(tmp_path)  # where the job names them
+    found = load_demonstrations(job.sft.sources)
+    judging = [each for each in found.demonstrations if each.source == "judging.jsonl"]
+    assert [(each.prompt.id, each.prompt.text, each.answer) for each in judging] == [
+        (row["id"], row["prompt"].strip(), row["answer"]) for row in rows
+    ]
+    assert not any(each.is_seed for each in judging) and not found.left_out
+    assert {prompt.id for prompt in seed_prompts(found.demonstrations)}.isdisjoint(row["id"] for row in rows)
+    paper = (JOBS / "paper" / "sft.yaml").read_text(encoding="utf-8").splitlines()
+    (commented,) = [yaml.safe_load(line.strip(" #"))[0] for line in paper if "source: judging.jsonl" in line]
+    assert DemonstrationSource.model_validate(commented) == job.sft.sources[1]
+
+
+def test_two_files_of_examples_are_sources_of_one_fine_tuning(made, tmp_path):
+    more = [{"prompt": "Name a bird.", "response": "A trout.", "rationale": "A fish is no bird.", "score": 0}, GRADES[0]]
+    ids = {}
+    for name, grades in (("a", GRADES), ("b", more)):
+        ids[name] = [row["id"] for row in made(*grades)[0]]
+        (tmp_path / "eft.jsonl").rename(tmp_path / f"{name}.jsonl")
+    assert set(ids["a"]) & set(ids["b"]) == {ids["a"][0]} == {ids["b"][1]}
+    sources = [DemonstrationSource(source=str(tmp_path / f"{name}.jsonl"), seed=False) for name in "ab"]
+    found = load_demonstrations(sources)
+    assert len({each.prompt.id for each in found.demonstrations}) == 4 and found.left_out == {"repeated": 1}
 
 
 def test_a_bad_grade_writes_nothing(made, tmp_path):

@@ -62,6 +62,17 @@ def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_fold
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_goes_on_only_with_the_prompts_that_it_began_with(job, folder, tmp_path):
+    run, prompts = new(tmp_path), folder.parent / "prompts.jsonl"
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    lines = prompts.read_text().splitlines(keepends=True)
+    prompts.write_text("".join(reversed(lines)))
+    _check(job(), run, is_new=False)
+    prompts.write_text("".join(lines[1:]))
+    with pytest.raises(DataError, match=r"prompts that the run began with in prompts\.sources; found other ones in prompts\. "):
+        _check(job(), run, is_new=False)
+
+
 class Stop(Exception):
     """Ends a command where a test has seen enough."""
 
@@ -104,6 +115,15 @@ def test_the_pairs_of_a_file_are_those_of_the_run_without_what_it_measures_or_ca
     assert pairs.dropped == {"file: held-out prompt": 1, "file: too long": 1}
     with pytest.raises(DataError, match=r"pairs to train on in .*pairs\.jsonl; found none; 1 file: held-out prompt\."):
         _check(job(**given(folder, rows[1])), new(tmp_path), is_new=True)
+
+
+def test_a_run_goes_on_only_with_the_pairs_of_a_file_that_it_began_with(job, folder, tmp_path):
+    run, sections = new(tmp_path), given(folder, ("word", "word", "word word"))
+    run.create(job(**sections), _check(job(**sections), run, is_new=True).noted)
+    _check(job(**sections), run, is_new=False)
+    given(folder, ("word", "word word", "word"))
+    with pytest.raises(DataError, match=r"the pairs that the run began with in pairs\.file; found other ones"):
+        _check(job(**sections), run, is_new=False)
 
 
 def test_for_fdpo_a_pair_of_a_file_that_prefers_the_less_factual_side_is_turned_round(job, folder, tmp_path):

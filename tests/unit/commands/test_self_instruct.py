@@ -6,11 +6,11 @@ import pytest
 
 from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.commands.self_instruct import Progress, _made_by, _write
-from flame_ray.config import PromptSource
+from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.config.load import parse_config
 from flame_ray.engines.models import look_up
 from flame_ray.errors import ConfigError
-from flame_ray.prompts.load import prompts_of
+from flame_ray.prompts.load import load_prompts, prompts_of
 from flame_ray.prompts.self_instruct import InstructionMaker
 from tests.builders import make_response
 
@@ -102,7 +102,17 @@ def test_the_file_is_one_that_prompts_are_read_from(tmp_path):
     path = tmp_path / "made.jsonl"
     _write(path, ["Name a river.", "Erzähle etwas."])
     prompts = prompts_of(PromptSource(source=str(path)), "prompts.sources")
-    assert {(prompt.id, prompt.text) for prompt in prompts} == {
-        ("self-instruct/000001", "Name a river."), ("self-instruct/000002", "Erzähle etwas."),
-    }  # fmt: skip
+    assert {prompt.text for prompt in prompts} == {"Name a river.", "Erzähle etwas."}
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2 and json.loads(path.read_text().splitlines()[0])
+
+
+def test_two_files_are_sources_of_one_job_and_a_longer_file_keeps_the_ids_of_a_shorter_one(tmp_path):
+    paths = [tmp_path / name for name in ("few.jsonl", "more.jsonl", "others.jsonl")]
+    few = ["Name a river.", "Tell a joke."]
+    for path, texts in zip(paths, (few, [*few, "Name a bird."], ["Sing a song.", "Name a fish."]), strict=True):
+        _write(path, texts)
+    sources = [PromptSource(source=str(path)) for path in paths]
+    first, longer, others = ({prompt.id: prompt.text for prompt in prompts_of(each, "prompts.sources")} for each in sources)
+    assert first.items() <= longer.items() and not longer.keys() & others.keys()
+    both = (*sources[1:], PromptSource(source="open-ended"))
+    assert {*longer, *others} <= {prompt.id for prompt in load_prompts(PromptsConfig(sources=both)).prompts}

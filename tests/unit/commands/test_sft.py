@@ -93,6 +93,29 @@ def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that
         check_sft(job(), new, is_new=True)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"prompt": "Where is Lima?", "answer": "In Peru."}, {"prompt": "Where is Oslo?", "answer": "In Norway."}],
+        [{"prompt": "Where is Oslo?", "answer": "In Norway."}],
+        [{"prompt": "Where is Lima?", "answer": "In South America."}],
+    ],
+    ids=["a row more", "another row", "another answer"],
+)
+def test_a_run_goes_on_only_with_the_demonstrations_that_it_began_with(job, new, tmp_path, rows):
+    seeds = tmp_path / "seeds.jsonl"
+    new.create(job(), check_sft(job(), new, is_new=True).noted)
+    check_sft(job(), new, is_new=False)
+    seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=rf"began with in sft\.sources; found other ones in {seeds}.*restore what changed, or"):
+        check_sft(job(), new, is_new=False)
+
+
+def test_a_run_of_an_earlier_version_which_noted_no_demonstrations_goes_on(job, new):
+    new.create(job(), {})
+    check_sft(job(), new, is_new=False)
+
+
 def test_a_root_that_is_a_file_is_told_before_the_model_is_looked_for(job, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"file/run.*Not a directory"):

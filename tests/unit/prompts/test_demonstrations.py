@@ -68,6 +68,19 @@ def test_a_text_that_belongs_to_the_instruction_follows_it_and_an_empty_one_adds
     assert "a column `context`" in fault(file(*rows), input_column="context", **columns)
 
 
+def test_each_instance_of_a_self_instruct_row_is_a_demonstration(file):
+    instances = [{"input": "Hola", "output": "Hi"}, {"input": "Adios", "output": "Bye"}]
+    path = file(
+        {"id": "seed_task_0", "instruction": "Translate.", "instances": instances},
+        {"id": "seed_task_1", "instruction": "Greet.", "instances": [{"input": "", "output": "Hello."}]},
+    )
+    columns = {"prompt_column": "instruction", "answer_column": "output"}
+    found = load(path, input_column="input", **columns)
+    assert texts(found) == [("Translate.\n\nHola", "Hi"), ("Translate.\n\nAdios", "Bye"), ("Greet.", "Hello.")]
+    assert [each.prompt.id for each in found.demonstrations] == ["seed_task_0", "seed_task_0/2", "seed_task_1"]
+    assert "seeds.jsonl:1, instance 1: 'Hola'" in fault(path, **columns)
+
+
 @pytest.mark.parametrize("column", ["input", "context"])
 def test_a_text_that_belongs_to_the_instruction_is_left_out_only_if_the_settings_say_so(file, column):
     rows = [{"prompt": "Translate.", column: "Hola", "answer": "Hi"}, {"prompt": "Greet.", column: None, "answer": "Hi"}]
@@ -88,6 +101,21 @@ def test_a_table_may_hold_its_two_sides_as_chats_of_one_message(file):
 def test_what_a_table_says_beside_an_instruction_is_counted(file):
     rows = (ROW | {"system": "Be brief.", "history": [["Hi", "Hello."]]}, {"prompt": "Hi", "answer": "Hello.", "system": ""})
     assert load(file(*rows)).left_out == {"system message": 1, "earlier turns": 1}
+
+
+def test_rows_without_an_answer_are_counted_and_the_others_are_read(file):
+    said = [{"role": "assistant", "content": None}]
+    rows = [ROW, *({"prompt": f"Name fish {number}.", "answer": blank} for number, blank in enumerate((None, "", " \n", said)))]
+    found = load(file(*rows))
+    assert (texts(found), found.left_out) == ([("Where is Lima?", "In Peru.")], {"without an answer": 4})
+    found = load(file(chat(ASKED, ANSWERED), chat(("system", "Be brief."), ASKED, ("assistant", " "))), form="chat")
+    assert (texts(found), found.left_out) == ([("Where is Lima?", "In Peru.")], {"without an answer": 1})
+
+
+def test_the_reasons_of_a_source_without_demonstrations_are_its_own(file):
+    good, bad = file(ROW | {"system": "Be brief."}, name="good.jsonl"), file(ROW | {"answer": ""}, name="bad.jsonl")
+    with pytest.raises(DataError, match=r"demonstrations in .*bad\.jsonl; found 1 without an answer\. To fix"):
+        load_demonstrations([DemonstrationSource(source=path) for path in (good, bad)])
 
 
 def test_a_json_list_and_a_parquet_table_hold_the_same_rows(tmp_path):
@@ -134,6 +162,14 @@ def test_an_instruction_may_have_several_answers_but_the_same_pair_counts_once(f
     assert found.left_out == {"repeated": 1}
 
 
+def test_sets_that_number_their_rows_alike_are_loaded_together_and_the_first_keeps_its_ids(file):
+    one = file(ROW | {"id": 0}, {"prompt": "Hi", "answer": "Hello.", "id": 1}, name="one.jsonl")
+    two = file({"prompt": "Bye", "answer": "Bye.", "id": 0}, {"prompt": "hi", "answer": "Hey.", "id": 1}, name="two.jsonl")
+    found = load_demonstrations([DemonstrationSource(source=one), DemonstrationSource(source=two)]).demonstrations
+    ids = [each.prompt.id for each in found]
+    assert ids[:2] == ["0", "1"] and ids[2].startswith("two/") and ids[3] == "1"
+
+
 def test_one_id_for_two_instructions_is_refused(file):
     path = file(ROW | {"id": "a"}, {"prompt": "Hi", "answer": "Hello.", "id": "a"})
     assert "an id for each instruction; found 'a' for two different ones" in fault(path)
@@ -143,8 +179,9 @@ def test_one_id_for_two_instructions_is_refused(file):
     ("rows", "settings", "words"),
     [
         ([ROW, {"prompt": "Hi"}], {}, ("a column `answer`", "seeds.jsonl:2 with the columns prompt")),
-        ([ROW, ROW | {"answer": None}], {}, ("text in the column `answer`", "seeds.jsonl:2: null")),
-        ([ROW | {"answer": " "}], {}, ("text in the column `answer`", "seeds.jsonl:1: ' '")),
+        ([ROW, ROW | {"answer": 42}], {}, ("text in the column `answer`", "seeds.jsonl:2: 42")),
+        ([ROW | {"answer": " "}], {}, ("demonstrations in", "found 1 without an answer")),
+        ([chat(ASKED, ("assistant", ""))], {"form": "chat"}, ("demonstrations in", "found 1 without an answer")),
         (
             [{"prompt": chat(ASKED, ANSWERED, ("user", "Is it far?"))["messages"], "answer": "Yes"}],
             {},

@@ -214,6 +214,17 @@ def test_ids_used_twice_are_an_error(file):
     assert "'a'" in fault(file(*(row | {"id": "a"} for row in BOTH)))
 
 
+def test_sets_that_number_their_rows_alike_are_loaded_together_and_the_first_keeps_its_ids(file):
+    birds = [{"id": number, "prompt": f"Name bird {number}."} for number in range(20)]
+    fishes = [{"id": number, "prompt": f"Name fish {number}."} for number in range(20)] + birds[:1]
+    paths = file(*birds, name="birds.jsonl"), file(*fishes, name="fishes.jsonl")
+    loaded = load_prompts(PromptsConfig(sources=tuple(PromptSource(source=path) for path in paths)))
+    by_text = {prompt.text: prompt.id for prompt in loaded.prompts}
+    assert {text: id for text, id in by_text.items() if "bird" in text} == {row["prompt"]: str(row["id"]) for row in birds}
+    assert len(set(by_text.values())) == 40 and all(by_text[row["prompt"]].startswith("fishes/") for row in fishes[:20])
+    assert loaded.places[by_text["Name fish 7."]] == f"{paths[1]}:8"
+
+
 def test_repeated_texts_are_dropped_and_counted(file, caplog):
     with caplog.at_level(logging.WARNING):
         prompts = load(file(*BOTH, {"prompt": " name a  FISH. ", "split": "train"}))
@@ -447,6 +458,20 @@ def test_two_rows_that_differ_only_in_what_they_are_about_are_two_prompts(file):
     assert len(read_chats(path, column="instruction", input_column="input")[0]) == 2
 
 
+@pytest.mark.parametrize("names", [{}, {"id": "task_1"}])
+def test_each_instance_of_a_self_instruct_row_is_a_prompt_with_its_input(file, names):
+    instances = [{"input": "Hola", "output": "Hi"}, {"input": "Adios", "output": "Bye"}]
+    path = file(
+        {"instruction": "Translate.", "instances": instances} | names,
+        {"instruction": "Greet.", "instances": [{"input": "", "output": "Hi"}]},
+    )
+    message = fault(path, column="instruction")
+    assert "mine.jsonl:1, instance 1: 'Hola'" in message and "set `input_column: input`" in message
+    assert read_chats(path, column="instruction", input_column=False) == ({"Translate.", "Greet."}, {})
+    found, left_out = read_chats(path, column="instruction", input_column="input")
+    assert (found, left_out) == ({"Translate.\n\nHola", "Translate.\n\nAdios", "Greet."}, {})
+
+
 def test_a_prompt_may_stand_in_the_column_input_itself(file):
     assert read_chats(file({"input": "Name a fish."}), column="input") == ({"Name a fish."}, {})
 
@@ -473,11 +498,32 @@ def test_a_folder_in_place_of_a_file_is_called_one(tmp_path):
     assert f"found a folder at {tmp_path}/a.jsonl" in fault(str(tmp_path / "a.jsonl"))
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "3", '["a"]', "[null]", ""])
+@pytest.mark.parametrize("content", ["[" * 100_000, "{}", "3", '["a", 1]', "[null]", ""])
 def test_json_that_is_no_list_of_objects_is_refused_without_pythons_words(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     message = fault(str(tmp_path / "a.json"))
-    assert "one list of objects; found" in message and not any(word in message for word in ("NoneType", "int", "dict", "char "))
+    assert "one list of objects or of texts; found" in message and not any(
+        word in message for word in ("NoneType", "int", "dict", "char ")
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"column": "question"}])
+def test_a_json_list_of_texts_is_one_of_prompts(tmp_path, settings):
+    (tmp_path / "a.json").write_text(json.dumps(["Can you tell me about GLaDOS?", 'Say "gif".', "Why is water wet?"]))
+    source = PromptSource(source=str(tmp_path / "a.json"), **settings)
+    loaded = load_prompts(PromptsConfig(sources=(source, PromptSource(source="open-ended"))))
+    found = {loaded.places[prompt.id].rpartition("/")[2]: prompt.text for prompt in loaded.prompts if prompt.source == "a"}
+    assert found == {
+        "a.json: item 1": "Can you tell me about GLaDOS?",
+        "a.json: item 2": 'Say "gif".',
+        "a.json: item 3": "Why is water wet?",
+    }
+
+
+@pytest.mark.parametrize("texts", [["Name a fish.", " "], ["half of \ud83d a pair"]])
+def test_a_blank_or_broken_text_of_a_json_list_is_refused_by_its_place(tmp_path, texts):
+    (tmp_path / "a.json").write_text(json.dumps(texts))
+    assert f"a.json: item {len(texts)}" in fault(str(tmp_path / "a.json"))
 
 
 def test_a_prompt_knows_the_set_that_it_is_from_by_its_name_without_folders(tmp_path):

@@ -73,11 +73,13 @@ def test_a_seed_that_is_too_long_is_no_example_and_still_has_no_near_duplicates(
         ("1) Name a river.\n2) Tell a joke.", ["Name a river.", "Tell a joke."]),
         ("9: **Name** a river.", ["Name a river."]),
         ("9. Sort these:\n3. three\n1. one\n10. Tell a joke.", ["Sort these: 3. three 1. one", "Tell a joke."]),
+        ("9. Name a river.\n11. Tell a joke.\n12. Sing.", ["Name a river.", "Tell a joke.", "Sing."]),
+        ("1. Name a river.\n1. Tell a joke.\n1. Sing.", ["Name a river.", "Tell a joke.", "Sing."]),
         ("Name a river.\nTell a joke.", []),
         ("", []),
     ],
 )
-def test_an_answer_is_read_as_a_list_whose_numbers_come_one_after_another(text, items):
+def test_an_answer_is_read_as_a_list_whose_numbers_do_not_fall(text, items):
     assert parse_list(text) == items
 
 

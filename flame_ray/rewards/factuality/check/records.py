@@ -150,14 +150,14 @@ def record_for(claim: Claim) -> Record | None:
 
     Of several titles, the one that the fact names, or else the one with most passages.
     """
-    by_title = _records_among(claim.passages_K)
+    by_title = records_among(claim.passages_K)
     if not by_title:
         return None
     return _record(by_title[max(by_title, key=lambda title: (title in claim.fact.text, len(by_title[title])))])
 
 
 @lru_cache(maxsize=256)
-def _records_among(passages_K: tuple[Passage, ...]) -> Mapping[str, tuple[Passage, ...]]:
+def records_among(passages_K: tuple[Passage, ...]) -> Mapping[str, tuple[Passage, ...]]:
     """The passages of records by their title; none if most of the evidence is prose."""
     titles = {passage.title for passage in passages_K if _field_lines(passage) >= FEWEST}
     by_title: dict[str, list[Passage]] = {}

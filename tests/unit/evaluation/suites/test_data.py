@@ -98,7 +98,12 @@ def test_longfact_reads_every_file_below_its_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("p.txt", "What is tax?\n"), ("p.jsonl", '{"prompt": "What is tax?"}\n'), ("p.json", '[{"prompt": "What is tax?"}]')],
+    [
+        ("p.txt", "What is tax?\n"),
+        ("p.jsonl", '{"prompt": "What is tax?"}\n'),
+        ("p.json", '[{"prompt": "What is tax?"}]'),
+        ("p.json", '["What is tax?"]'),
+    ],
 )
 def test_prompts_like_favas_come_from_a_text_or_from_json(tmp_path, name, content):
     (tmp_path / name).write_text(content)
@@ -134,6 +139,9 @@ def test_the_text_that_an_instruction_is_about_is_a_part_of_the_prompt_in_every_
     assert [prompt.text for prompt in suite.prompts_P] == ["Translate.\n\nHola", "Greet."]
     assert set(suite.references.values()) == {"Hi"}
     (tmp_path / "p.jsonl").write_text('{"prompt": "Translate.", "input": "Hola"}\n{"prompt": "Greet.", "input": null}\n')
+    (tmp_path / "tasks.jsonl").write_text('{"prompt": "Translate.", "instances": [{"input": "Hola", "output": "Hi"}]}\n')
+    nested = make_suite("fava", config(fava=str(tmp_path / "tasks.jsonl"))).prompts_P
+    assert [prompt.text for prompt in nested] == ["Translate.\n\nHola"]
     for name in ("fava", "longfact"):
         prompts_P = make_suite(name, config(**{name: str(tmp_path / "p.jsonl")})).prompts_P
         assert [prompt.text for prompt in prompts_P] == ["Translate.\n\nHola", "Greet."]

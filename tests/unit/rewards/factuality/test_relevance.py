@@ -6,9 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.rewards.factuality.relevance import _TOPICS, NAME, SUBJECT, YES_OR_NO, _content, is_relevant
+from flame_ray.prompts.built_in import factbook_prompts
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.relevance import (
+    _TOPICS,
+    NAME,
+    SUBJECT,
+    YES_OR_NO,
+    _content,
+    asks_about_record,
+    is_relevant,
+)
 from flame_ray.rewards.factuality.relevance import CAPITAL as CAPITAL_IS
+from flame_ray.rewards.factuality.retrieve import Bm25Retriever
 from flame_ray.rewards.factuality.text import fold
+from flame_ray.types import Passage
 
 LABELLED = Path(__file__).parents[3] / "benchmarks" / "relevance.jsonl"
 FACTS = LABELLED.with_name("country_facts.jsonl")
@@ -88,6 +100,17 @@ def test_it_agrees_with_a_reader_on_most_facts_that_it_was_not_written_on():
     rows = [row for line in LABELLED.read_text(encoding="utf-8").splitlines() if (row := json.loads(line))["part"] == "test"]
     right = [is_relevant(row["prompt"], row["fact"]) == row["relevant"] for row in rows]
     assert len(right) == 147 and sum(right) >= 120
+
+
+def test_every_question_about_a_country_of_the_factbook_asks_about_its_record():
+    texts = [prompt.text for prompt in factbook_prompts()]
+    found = Bm25Retriever(load_corpus("factbook")).retrieve(texts, 10)
+    assert [text for text, passages in zip(texts, found, strict=True) if not asks_about_record(text, passages)] == []
+
+
+def test_a_prompt_without_records_in_its_evidence_asks_about_none():
+    prose = Passage("a", "Peru", "Peru is a country in South America. Its languages: Spanish and Quechua.")
+    assert not asks_about_record("Which languages are spoken in Peru?", (prose,)) and not asks_about_record(BORDERS, ())
 
 
 def test_what_is_kept_of_a_prompt_changes_no_answer():

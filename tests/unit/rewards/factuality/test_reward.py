@@ -4,7 +4,10 @@ import logging
 
 import pytest
 
+from flame_ray.config import Config
 from flame_ray.errors import DataError
+from flame_ray.evaluation.suites.base import Answered
+from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.decompose import RuleDecomposer
@@ -16,6 +19,12 @@ from tests.builders import make_response
 from tests.doubles import FakeChecker, FakeRetriever
 
 PROMPT = Prompt(id="peru/borders", text="Which countries border Peru?")
+LONGFACT = (  # a prompt of that set; "languages" once made this a question about what a country speaks
+    "Could you delve into the principles and functionality of Field Programmable Gate Arrays (FPGAs) in the field of "
+    "electrical engineering, explaining the advantages offered by them such as flexibility, speed and how they are programmed "
+    "using hardware description languages, and discuss their necessity and applications across various sectors including "
+    "defense, aerospace, and telecommunications?"
+)
 
 
 def response(text, index=0, finish_reason="stop"):
@@ -96,6 +105,16 @@ def test_each_verdict_says_whether_its_fact_answers_the_prompt(reward):
         ("Lima", False),
     ]
     assert (result.supported, result.relevant_supported) == (2, 1)
+
+
+@pytest.mark.parametrize("prompt", [LONGFACT, "How did the Inca Empire govern the land of Peru?"])
+def test_topics_of_countries_are_asked_for_only_by_prompts_that_name_nothing_else(prompt):
+    facts = [f"An FPGA has {name} blocks." for name in ("logic", "memory", "clock", "routing")]
+    rewarded = rewarding(Bm25Retriever(load_corpus("factbook")), FakeChecker())
+    (result,) = rewarded.score([Task(Prompt("longfact/1", prompt), response(" ".join(facts)))])
+    assert result.supported == result.relevant_supported == len(facts)
+    scored = Answered(Prompt("longfact/1", prompt), response(" ".join(facts)), facts=result)
+    assert FactMeasure(as_safe=True).values(scored, Config())["f1_at_64"] == pytest.approx(2 * len(facts) / (len(facts) + 64))
 
 
 def test_all_facts_of_all_responses_are_one_batch():
