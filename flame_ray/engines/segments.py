@@ -42,10 +42,10 @@ def attend(
     layer: Any = module.layer_idx
     found = []
     for each in segments:
-        q, *seen = (states[:, :, each.columns] for states in (query, key, value))
+        q, k, v = (states[:, :, each.columns] for states in (query, key, value))
         if each.read is not None:
-            seen = [torch.cat(both, dim=2) for both in zip(each.read[layer], seen, strict=True)]
-        found.append(sdpa_attention_forward(module, q, *seen, each.seen_TP[None, None], **others)[0])
+            k, v = (torch.cat(both, dim=2) for both in zip(each.read[layer], (k, v), strict=True))
+        found.append(sdpa_attention_forward(module, q, k, v, each.seen_TP[None, None], **others)[0])
     return torch.cat(found, dim=1), None
 
 
