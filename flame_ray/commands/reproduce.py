@@ -24,6 +24,7 @@ from flame_ray.errors import ConfigError, FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.alpaca import QUESTIONS
 from flame_ray.evaluation.suites.data import data_path
+from flame_ray.reproduction.named_files import contents
 from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.plot import dots, svg
 from flame_ray.reproduction.render import csv_text, markdown
@@ -85,7 +86,7 @@ def reproduce(
     check_out_folder(request.out)
     check_out_folder(request.store)
     scale, store = SCALES[request.scale], Store(request.store)
-    plan = Plan(scale, request.seeds, request.load)
+    plan = Plan(scale, request.seeds, request.load, contents)
     planned = [plan.add(table) for table in chosen]
     absent = absent_data(plan)
     reasons = {suite: str(error) for suite, error in absent.items()}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +12,11 @@ from flame_ray.reproduction.systems import Evaluated, Scale, Step, System
 from flame_ray.reproduction.tables import AGREEMENT, JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
 
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
+Contents = Callable[[Config, str | None], Mapping[str, str]]  # what tells the content of the files that settings name
+
+
+def no_files(config: Config, suite: str | None) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +105,13 @@ class PlannedTable:
 class Plan:
     """The jobs of tables by their keys, each after those that it needs.
 
-    `seeds`: how many models of each system are made; `load` reads a job file of the scale.
+    `seeds`: how many models of each system are made; `load` reads a job file of the scale. `contents`: by setting, what tells
+    the content of the files that a step, or the evaluation on a suite, reads.
     """
 
-    def __init__(self, scale: Scale, seeds: int, load: Load):
+    def __init__(self, scale: Scale, seeds: int, load: Load, contents: Contents = no_files):
         self.jobs: dict[str, Job] = {}
-        self._scale, self._seeds, self._load = scale, seeds, load
+        self._scale, self._seeds, self._load, self._contents = scale, seeds, load, contents
         self._evaluated: dict[Evaluated, Config] = {}
         self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
 
@@ -184,21 +190,28 @@ class Plan:
             pairs = chosen, rejected
             settings.append(f"pairs.file={chosen}-over-{rejected}.jsonl")
         config = self._load(step.job, tuple(settings))
-        return PlannedStep(f"{step.command}-{_digest(_computed(config))}", step.command, step.job, config, after, pairs)
+        key = f"{step.command}-{_digest(_computed(config) | self._files(first, None))}"
+        return PlannedStep(key, step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
         config = self._config_of(system.evaluated)
         model = steps[-1].key if steps else system.model or config.model.policy
-        key = f"{suite}-{_digest([suite, model, against, _evaluates(config)])}"
+        key = f"{suite}-{_digest([suite, model, against, _evaluates(config) | self._files(config, suite)])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
 
     def _agreement(self, system: System) -> PlannedAgreement:
         config = self._config_of(system.evaluated)
-        planned = PlannedAgreement(f"{AGREEMENT}-{_digest(_evaluates(config))}", config)
+        key = f"{AGREEMENT}-{_digest(_evaluates(config) | self._files(config, AGREEMENT))}"
+        planned = PlannedAgreement(key, config)
         self.jobs.setdefault(planned.key, planned)
         return planned
+
+    def _files(self, config: Config, suite: str | None) -> dict[str, Any]:
+        """The part of a key that changes with the files; nothing if none is named."""
+        found = self._contents(config, suite)
+        return {"files": dict(found)} if found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:
         if evaluated not in self._evaluated:

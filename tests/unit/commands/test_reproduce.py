@@ -63,6 +63,31 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
 
 
+def test_a_file_of_a_suite_that_was_corrected_is_asked_again_and_no_other_suite(request_of, tmp_path):
+    names = tmp_path / "fava.txt"
+    settings = (f"suites.fava={names}", "factuality.corpus=factbook")
+    names.write_text("Who was Ada?\n")
+    carry_out(request_of("3", settings=settings), FakeCommands(FIGURES))
+    names.write_text("Who was Ada Lovelace?\n")
+    shown = carry_out(request_of("3", settings=settings, only_print=True), FakeCommands(FIGURES))
+    assert shown.cell("SFT", "fava.fs").missing == NOT_DONE and shown.cell("SFT", "biography.fs").ours
+    again = FakeCommands(FIGURES)
+    assert carry_out(request_of("3", settings=settings), again).cell("SFT", "fava.fs").ours
+    assert [command for command, _ in again.done] == ["evaluate"] * len(again.calls) and set(again.calls) == {("fava",)}
+
+
+def test_answers_that_were_corrected_make_other_models(request_of, tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    settings = (f'sft.sources=[{{"source": "{answers}"}}]',)
+    made = []
+    for text in ("Lima", "Lima.", "Lima."):
+        answers.write_text(json.dumps({"prompt": "The capital of Peru?", "answer": text}))
+        doubles = FakeCommands(FIGURES)
+        carry_out(request_of("11", settings=settings), doubles)
+        made.append([config.run.id for command, config in doubles.done])
+    assert made[0] and made[1] and set(made[0]).isdisjoint(made[1]) and made[2] == []
+
+
 def test_the_suites_of_a_model_are_asked_in_one_call(request_of):
     doubles = FakeCommands(FIGURES)
     carry_out(request_of("3"), doubles)
