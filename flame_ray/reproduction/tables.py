@@ -261,5 +261,6 @@ def tables_named(name: str) -> tuple[Table, ...]:
     """
     found = tuple(table for table in TABLES.values() if name in (table.name, table.name.partition("-")[0]))
     if not found:
-        raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), "correct the name")
+        fix = "give --set before each setting" if "=" in name else "correct the name"
+        raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), fix)
     return found

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flame_ray.cli import ScaleName
 from flame_ray.commands.reproduce import Commands, ReproduceRequest, reproduce
-from flame_ray.errors import DataError, EngineError, Interrupted
+from flame_ray.errors import ConfigError, DataError, EngineError, Interrupted
 from flame_ray.reproduction.store import NOT_DONE
 from flame_ray.reproduction.systems import SCALES
 from tests.doubles import FakeCommands
@@ -231,6 +231,11 @@ def test_the_command_prints_a_table_of_an_empty_store(flame, request_of, tmp_pat
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):
     done = flame("reproduce", "12", "--scale", "cpu", "--jobs", request_of("3").jobs, folder=tmp_path)
     assert done.returncode == 2 and "'12'" in done.stderr and "figure-1" in done.stderr
+
+
+def test_a_setting_that_is_taken_for_a_table_is_told_where_it_belongs(request_of):
+    with pytest.raises(ConfigError, match=r"found 'suites\.limit=9'\. To fix: give --set before each setting"):
+        carry_out(request_of("3", "suites.limit=9"), FakeCommands(FIGURES))
 
 
 def test_the_command_line_offers_each_scale():
