@@ -105,11 +105,11 @@ class PlannedTable:
 class Plan:
     """The jobs of tables by their keys, each after those that it needs.
 
-    `seeds`: how many models of each system are made; `load` reads a job file of the scale. `contents`: by setting, what tells
+    `seeds`: how many models of each system are made, as many as each table wants by default; `load` reads a job file of the scale. `contents`: by setting, what tells
     the content of the files that a step, or the evaluation on a suite, reads.
     """
 
-    def __init__(self, scale: Scale, seeds: int, load: Load, contents: Contents = no_files):
+    def __init__(self, scale: Scale, seeds: int | None, load: Load, contents: Contents = no_files):
         self.jobs: dict[str, Job] = {}
         self._scale, self._seeds, self._load, self._contents = scale, seeds, load, contents
         self._evaluated: dict[Evaluated, Config] = {}
@@ -138,7 +138,7 @@ class Plan:
         lacks = any(system.lacks or self._scale.lacks.get(system.name) for system in pair)
         if measure.is_of_step or is_win_over_one or lacks:
             return None
-        keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in range(self._seeds)]
+        keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in self._seeds_of(table)]
         first, second = (system.name for system in pair)
         return PlannedContrast(first, second, measure, tuple((a, b) for a, b in keys))
 
@@ -149,8 +149,11 @@ class Plan:
             return PlannedCell(system.name, measure)
         if measure.figure == WIN_RATE and system == table.baseline:
             return PlannedCell(system.name, measure, is_baseline=True)
-        keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in range(self._seeds))
+        keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in self._seeds_of(table))
         return PlannedCell(system.name, measure, tuple(keys))
+
+    def _seeds_of(self, table: Table) -> range:
+        return range(self._seeds or table.seeds)
 
     def _key(self, table: Table, system: System, measure: Measure, seed: int) -> str:
         """The key of the job that gives a figure, which is added if it is new."""

@@ -36,7 +36,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`baseline`: the system that the others' win rates are against. `contrasts`: which rows are compared, prompt by prompt."""
+    """`baseline`: the system that the others' win rates are against. `contrasts`: which rows are compared, prompt by prompt.
+
+    `seeds`: how many models of each system are made, unless the command says otherwise.
+    """
 
     name: str
     title: str
@@ -45,6 +48,7 @@ class Table:
     baseline: System | None = None
     notes: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
+    seeds: int = 1
 
 
 def _facts(suite: str) -> tuple[Measure, ...]:
@@ -229,6 +233,7 @@ TABLES: Mapping[str, Table] = {
             (_win(of.DPO), JUDGE_SCORE, *FACTS_AND_LENGTH, _length("alpaca-eval")),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED),
+            seeds=3,
         ),
         Table(
             "methods",
@@ -248,6 +253,7 @@ TABLES: Mapping[str, Table] = {
                 "count both kinds of pair alike at the paper's scale, has no say in losses that compare no pairs.",
             ),
             tuple((method, of.METHODS[0]) for method in of.METHODS[1:]),
+            seeds=3,
         ),
     )
 }

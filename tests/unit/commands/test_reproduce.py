@@ -228,6 +228,18 @@ def test_the_command_prints_a_table_of_an_empty_store(flame, request_of, tmp_pat
     assert (tmp_path / "reproduced" / "3.csv").is_file()
 
 
+def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions(request_of):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("directions", seeds=None), doubles)
+    assert filled.cell("SFT", "biography.fs").ours.seeds == 3
+    assert sum(command == "sft" for command, _ in doubles.done) == 2 * 3
+
+
+def test_the_help_says_how_many_models_are_made_by_default(flame):
+    help_ = " ".join(flame("reproduce", "--help").stdout.replace("│", " ").split())
+    assert "--seeds" in help_ and "of directions and methods, 3" in help_
+
+
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):
     done = flame("reproduce", "12", "--scale", "cpu", "--jobs", request_of("3").jobs, folder=tmp_path)
     assert done.returncode == 2 and "'12'" in done.stderr and "figure-1" in done.stderr

@@ -19,7 +19,7 @@ NO_SUCH_STEP = {("run", "SFT^flame"), ("sft", "7B PT"), ("sft", "7B PT + RAG")}
 load = cache(load_config)
 
 
-def plan_of(*tables: str, scale: str = "paper", seeds: int = 1, settings: tuple[str, ...] = ()) -> Plan:
+def plan_of(*tables: str, scale: str = "paper", seeds: int | None = 1, settings: tuple[str, ...] = ()) -> Plan:
     plan = Plan(SCALES[scale], seeds, lambda job, more: load(JOBS / scale / job, (*settings, *more)))
     for name in tables:
         plan.add(TABLES[name])
@@ -145,6 +145,13 @@ def test_each_seed_makes_models_of_its_own_and_a_model_by_name_is_evaluated_once
     # Three suites of facts, and AlpacaEval against each of the baseline's models.
     assert (len(keys(one, "2", "PT")), len(keys(three, "2", "PT"))) == (4, 6)
     assert {step.config.run.seed for step in steps(three)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("table", "seeds"), [("3", 1), ("directions", 3), ("methods", 3)])
+def test_a_table_says_how_many_models_of_each_system_it_wants_by_default(table, seeds):
+    alone, beside = plan_of(table, seeds=None), plan_of(table, "3", "methods", seeds=None)
+    assert set(alone.jobs) == set(plan_of(table, seeds=seeds).jobs)
+    assert {len(each.keys) for each in beside.add(TABLES[table]).contrasts} == {seeds}
 
 
 @pytest.mark.parametrize("scale", SCALES)
