@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tqdm import tqdm
 
 from flame_ray.commands.evaluate_stages import EvaluationStages, digest
 from flame_ray.engines.base import Continuation, SampleRequest
@@ -55,11 +54,11 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
 def _silence() -> None:
     """No messages and no bars, which would fill a job's log. A task of lm-eval has no switch for its bar, only tqdm has."""
     import datasets
-    import lm_eval.api.task
+    from lm_eval.api import task
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     datasets.disable_progress_bars()
-    lm_eval.api.task.tqdm = partial(tqdm, disable=True)
+    task.tqdm = partial(task.tqdm, disable=True)
 
 
 def _task_file(folder: Path, task: HarnessTask) -> Path:

@@ -73,7 +73,7 @@ Job = PlannedStep | PlannedEvaluation | PlannedAgreement
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such step.
+    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such figure.
 
     `lacks`: why it can have none; `is_baseline`: a win rate over itself.
     """
@@ -105,8 +105,8 @@ class PlannedTable:
 class Plan:
     """The jobs of tables by their keys, each after those that it needs.
 
-    `seeds`: how many models of each system are made, as many as each table wants by default; `load` reads a job file of the scale. `contents`: by setting, what tells
-    the content of the files that a step, or the evaluation on a suite, reads.
+    `seeds`: how many models of each system are made; None: as many as each table wants. `load` reads a job file of the scale.
+    `contents`: by setting, what tells the content of the files that a step, or the evaluation on a suite, reads.
     """
 
     def __init__(self, scale: Scale, seeds: int | None, load: Load, contents: Contents = no_files):
@@ -136,7 +136,8 @@ class Plan:
         """None where one of the two has no such figure, or no value for each prompt, or where the win rate compares them."""
         is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair
         lacks = any(system.lacks or self._scale.lacks.get(system.name) for system in pair)
-        if measure.is_of_step or is_win_over_one or lacks:
+        applies = all(self._applies(system, measure) for system in pair)
+        if measure.is_of_step or is_win_over_one or lacks or not applies:
             return None
         keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in self._seeds_of(table)]
         first, second = (system.name for system in pair)
@@ -145,12 +146,21 @@ class Plan:
     def _cell(self, table: Table, system: System, measure: Measure) -> PlannedCell:
         if lacks := system.lacks or self._scale.lacks.get(system.name):
             return PlannedCell(system.name, measure, lacks=lacks)
-        if measure.is_of_step and not any(step.command == measure.source for step in system.steps):
+        if not self._applies(system, measure):
             return PlannedCell(system.name, measure)
         if measure.figure == WIN_RATE and system == table.baseline:
             return PlannedCell(system.name, measure, is_baseline=True)
         keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in self._seeds_of(table))
         return PlannedCell(system.name, measure, tuple(keys))
+
+    def _applies(self, system: System, measure: Measure) -> bool:
+        """Whether the row has such a figure: of its last step of that kind, or of its evaluation."""
+        step = next((each for each in reversed(system.steps) if each.command == measure.source), None)
+        if measure.is_of_step and step is None:
+            return False
+        if measure.applies is None:
+            return True
+        return measure.applies(self._load(step.job, step.settings) if step else self._config_of(system.evaluated))
 
     def _seeds_of(self, table: Table) -> range:
         return range(self._seeds or table.seeds)

@@ -1,8 +1,9 @@
 """The tables of the FLAME paper: which systems are their rows, and which measures their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flame_ray.config import Config
 from flame_ray.errors import ConfigError
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
@@ -18,7 +19,8 @@ class Measure:
     of the last such step.
 
     `factor` brings our figure into the paper's unit, which is shown with so many `digits`. `against_baseline`: it is that of
-    answers which are compared with those of the table's baseline.
+    answers which are compared with those of the table's baseline. `applies`: whether a step, or an evaluation, of these
+    settings has such a figure at all; every one has by default.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Measure:
     factor: float = 1.0
     against_baseline: bool = False
     digits: int = 1
+    applies: Callable[[Config], bool] | None = None
 
     @property
     def is_of_step(self) -> bool:
@@ -71,8 +74,24 @@ BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _fact
 ABSTENTIONS = Measure("biography.abstentions", "biography", "abstentions", 100)
 FACTS_AND_LENGTH = (*BIOGRAPHY, ABSTENTIONS, _length("biography"))  # precision beside what shows that it was not bought
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
-NO_ROOM = Measure("without room", "sft", "elicited.shown.examples_left_out+passages_left_out", digits=0)
-JUDGE_SCORE = Measure("judge's score", "alpaca-eval", "judge_score", against_baseline=True, digits=2)
+NO_ROOM = Measure(
+    "without room",
+    "sft",
+    "elicited.shown.examples_left_out+passages_left_out",
+    digits=0,
+    applies=lambda config: config.sft.elicits,
+)
+FACT_SEEDS = Measure(
+    "fact-based seeds", "sft", "seeds.fact_based", digits=0, applies=lambda config: config.sft.classifies
+)
+JUDGE_SCORE = Measure(
+    "judge's score",
+    "alpaca-eval",
+    "judge_score",
+    against_baseline=True,
+    digits=2,
+    applies=lambda config: config.suites.compare == "score",
+)
 STEPS = Measure("steps", "run", "rounds.-1.training.steps", digits=0)
 SECONDS = Measure("seconds of training", "run", "rounds.-1.training.seconds", digits=0)
 MODELS = (
@@ -214,7 +233,7 @@ TABLES: Mapping[str, Table] = {
             (of.SFT_FLAME, of.DPO_FLAME, of.FLAME_DPO_FLAME),
             (
                 Measure("seeds", "sft", "seeds.instructions", digits=0),
-                Measure("fact-based seeds", "sft", "seeds.fact_based", digits=0),
+                FACT_SEEDS,
                 Measure("instruction pairs", "run", "rounds.-1.pairs.instruction", digits=0),
                 FACT_PAIRS,
             ),
