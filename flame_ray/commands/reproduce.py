@@ -248,7 +248,7 @@ def write_tables(
         write_file(out / f"{each.table.name}.csv", csv_text([each]).encode(), "--out")
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         if each.table.name == FIGURE:
-            helpful, factual, _ = (measure.name for measure in each.table.measures)
+            helpful, factual = (measure.name for measure in each.table.measures[:2])
             write_file(out / f"{FIGURE}.svg", svg(dots(each), factual, helpful).encode(), "--out")
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 

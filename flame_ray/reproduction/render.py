@@ -8,6 +8,7 @@ from flame_ray.reproduction.results import Cell, Difference, FilledTable, Pooled
 from flame_ray.reproduction.tables import Measure
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
+MOST_COLUMNS = 9
 EXPLAINED = (
     "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
     "the interval is the mean of theirs, and `seeds` says from where to where they reach."
@@ -24,16 +25,25 @@ def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
     """The table, its notes, and why what is missing is missing. `stand_ins`: what a scale asks in place of the paper's."""
     table = filled.table
     lines = [f"## Table {table.name}: {table.title}" if table.name[0].isdigit() else f"## {table.name}: {table.title}", ""]
-    lines += _line(["system", *(measure.name for measure in table.measures)])
-    lines += _line(["---"] * (len(table.measures) + 1))
-    for system in table.rows:
-        lines += _line([system.name, *(cell_text(filled.cell(system.name, measure.name)) for measure in table.measures)])
-    lines += ["", EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    for measures in _blocks(table.measures):
+        lines += [*_line(["system", *measures]), *_line(["---"] * (len(measures) + 1))]
+        for system in table.rows:
+            lines += _line([system.name, *(cell_text(filled.cell(system.name, name)) for name in measures)])
+        lines.append("")
+    lines += [EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
     if filled.differences:
-        lines += ["", "### Differences", "", *_differences(filled), "", DIFFERENCES_EXPLAINED]
+        lines += ["", "### Differences", "", *_differences(filled), DIFFERENCES_EXPLAINED]
     if reasons := list(_reasons(filled)):
         lines += ["", "Missing:", "", *(f"- {reason}" for reason in reasons)]
     return "\n".join(lines) + "\n"
+
+
+def _blocks(measures: Sequence[Measure]) -> list[list[str]]:
+    """The names of the columns that stand side by side: all, or those of one suite where all are too many to read."""
+    sources = dict.fromkeys(each.source for each in measures)
+    if len(measures) <= MOST_COLUMNS:
+        return [[each.name for each in measures]]
+    return [[each.name for each in measures if each.source == source] for source in sources]
 
 
 def cell_text(cell: Cell) -> str:
@@ -49,15 +59,18 @@ def cell_text(cell: Cell) -> str:
 
 
 def _differences(filled: FilledTable) -> Iterator[str]:
-    """A row for each two systems, and a column for each measure that some have."""
+    """A row for each two systems, and a column for each measure that some have; a blank line after each block."""
     by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
     for each in filled.differences:
         by_pair.setdefault((each.first, each.second), {})[each.measure.name] = each
-    measures = [each.name for each in filled.table.measures if any(each.name in row for row in by_pair.values())]
-    yield from _line(["difference", *measures])
-    yield from _line(["---"] * (len(measures) + 1))
-    for (first, second), row in by_pair.items():
-        yield from _line([f"({first}) - ({second})", *(difference_text(row[name]) if name in row else "" for name in measures)])
+    known = [each for each in filled.table.measures if any(each.name in row for row in by_pair.values())]
+    for measures in _blocks(known):
+        yield from _line(["difference", *measures])
+        yield from _line(["---"] * (len(measures) + 1))
+        for (first, second), row in by_pair.items():
+            cells = (difference_text(row[name]) if name in row else "" for name in measures)
+            yield from _line([f"({first}) - ({second})", *cells])
+        yield ""
 
 
 def difference_text(difference: Difference) -> str:

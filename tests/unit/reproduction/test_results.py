@@ -120,6 +120,16 @@ def test_markdown_has_a_row_a_system_and_says_once_why_figures_are_missing():
     assert text.endswith("- SFT + DPO^fact (biography.fs, win over SFT + DPO): no | data\n")
 
 
+def test_a_table_of_too_many_columns_has_a_block_for_each_suite():
+    table = TABLES["2"]
+    cells = tuple(Cell(row.name, each, None, None) for row in table.rows for each in table.measures)
+    lines = markdown(FilledTable(table, cells)).splitlines()
+    heads = [line.count("|") - 2 for line in lines if line.startswith("| system ")]
+    assert heads == [1, 5, 5, 5]
+    assert [lines[at - 1] for at, line in enumerate(lines) if line.startswith("| system ")] == [""] * 4
+    assert lines.count("| SFT^fact | - | - | - | - | - |") == 3
+
+
 def test_differences_stand_below_the_table_and_in_the_csv():
     two = replace(table_of(*CELLS), differences=difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75})))
     lines = markdown(two).splitlines()
