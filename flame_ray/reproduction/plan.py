@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from flame_ray.config import Config
@@ -207,7 +207,8 @@ class Plan:
         return PlannedStep(key, step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
-        config = self._config_of(system.evaluated)
+        job = self._scale.jobs.get(suite, system.evaluated.job)
+        config = self._config_of(replace(system.evaluated, job=job))
         model = steps[-1].key if steps else system.model or config.model.policy
         key = f"{suite}-{_digest([suite, model, against, _evaluates(config) | self._files(config, suite)])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)

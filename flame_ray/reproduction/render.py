@@ -4,8 +4,10 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from flame_ray.report.suites import counted_note
 from flame_ray.reproduction.results import Cell, Difference, FilledTable, Pooled
 from flame_ray.reproduction.tables import Measure
+from flame_ray.shown import printable
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
 MOST_COLUMNS = 9
@@ -31,6 +33,8 @@ def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
             lines += _line([system.name, *(cell_text(filled.cell(system.name, name)) for name in measures)])
         lines.append("")
     lines += [EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    if filled.remarks:
+        lines += ["", "Noted, over all seeds:", "", *(f"- {remark}" for remark in _remarks(filled))]
     if filled.differences:
         lines += ["", "### Differences", "", *_differences(filled), DIFFERENCES_EXPLAINED]
     if reasons := list(_reasons(filled)):
@@ -140,6 +144,14 @@ def _reasons(filled: FilledTable) -> Iterator[str]:
             by_measures.setdefault(", ".join(measures), []).append(system)
         where = "; ".join(f"{', '.join(each)} ({measures})" for measures, each in by_measures.items())
         yield f"{where}: {reason}"
+
+
+def _remarks(filled: FilledTable) -> Iterator[str]:
+    """For each suite and each thing that happened, the systems with it."""
+    systems: dict[tuple[str, str], list[str]] = {}
+    for each in filled.remarks:
+        systems.setdefault((each.suite, counted_note(each.missing, each.noted)), []).append(each.system)
+    return (f"{', '.join(names)} ({suite}): {printable(note)}" for (suite, note), names in systems.items())
 
 
 def _line(cells: Sequence[str]) -> list[str]:

@@ -153,4 +153,6 @@ def _write_data(folder: Path) -> None:
     ]
     for name, rows in {"claims": claims, "facts": facts, "pairs": pairs, "labelled": labelled}.items():
         (folder / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (folder / "gsm8k").mkdir()
+    (folder / "gsm8k" / "test.jsonl").write_text('{"question": "How many ducks?", "answer": "9 + 9 = 18 ducks.\\n#### 18"}\n')
     (folder / "prompt_entities.txt").write_text("\n".join(COUNTRIES[:3]) + "\n")
