@@ -6,6 +6,7 @@
     plan      the steps and evaluations of tables, each with a key: equal ones are one
     store     what is done already, found by key
     named_files  what is in the files that settings name
+    measured_by  which model, checker and judge gave them
     results   our figures beside the paper's
     render    Markdown and CSV; `plot` draws figure 1
 

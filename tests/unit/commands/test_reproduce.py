@@ -18,6 +18,7 @@ JOBS = {
     "base.yaml": {"model": {"policy": "start"}},
     "sft.yaml": {"base": "base.yaml", "learner": {"loss": "nll"}, "sft": {"sources": [{"source": "seeds"}]}},
     "pilot-sft.yaml": {"base": "sft.yaml"},
+    "few-shot.yaml": {"base": "evaluate.yaml"},
     "pilot-few-shot.yaml": {"base": "evaluate.yaml"},
     "agreement.yaml": {"base": "evaluate.yaml"},
     "pilot-dpo.yaml": {"base": "base.yaml", "run": {"rounds": 1}},
@@ -139,6 +140,16 @@ def test_a_table_says_that_built_in_questions_stand_in_for_those_of_alpaca_eval(
     assert f"needs facts of {built_in} stands in for `alpaca-fact`" in text and "`factbook` stands in for `biography`" in text
 
 
+def test_a_table_says_what_measured_it_as_its_jobs_and_the_command_set_it(request_of, tmp_path):
+    settings = ("judge.model=big/judge", "factuality.checker=small")
+    carry_out(request_of("2", "11", only_print=True, settings=settings), FakeCommands(FIGURES))
+    assert (
+        "Measured by: the model before any tuning is `start`; facts are split by `rule` and checked by `small` on `factbook`; "
+        "win rates are by `big/judge`, which compares two answers in both orders.\n"
+    ) in (tmp_path / "out" / "2.md").read_text()
+    assert "Measured by: the model before any tuning is `start`.\n" in (tmp_path / "out" / "11.md").read_text()
+
+
 def test_a_table_says_how_the_settings_of_its_scale_differ(request_of, tmp_path):
     carry_out(request_of("7", only_print=True), FakeCommands(FIGURES))
     assert SCALES["cpu"].notes["7"][0] in (tmp_path / "out" / "7.md").read_text()
@@ -235,8 +246,8 @@ def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions
     assert sum(command == "sft" for command, _ in doubles.done) == 2 * 3
 
 
-def test_the_help_says_how_many_models_are_made_by_default(flame):
-    help_ = " ".join(flame("reproduce", "--help").stdout.replace("│", " ").split())
+def test_the_help_says_how_many_models_are_made_by_default(flame, tmp_path):
+    help_ = " ".join(flame("reproduce", "--help", folder=tmp_path).stdout.replace("│", " ").split())
     assert "--seeds" in help_ and "of directions and methods, 3" in help_
 
 
