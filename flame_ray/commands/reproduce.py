@@ -49,7 +49,10 @@ Train = Callable[[Config, Console, str | None], Any]  # settings, where to print
 
 @dataclass(frozen=True, slots=True)
 class ReproduceRequest:
-    """Which tables, at which scale, from how many seeds (None: as many as each table wants). `jobs` holds the job files of the scales, `out` takes the tables."""
+    """Which tables, at which scale, from how many seeds (None: as many as each table wants).
+
+    `jobs` holds the job files of the scales, `out` takes the tables.
+    """
 
     tables: tuple[str, ...]
     scale: str

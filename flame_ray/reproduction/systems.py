@@ -43,8 +43,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A folder of job files. `stand_ins`: by a suite of the paper, the suite that is asked in its place. `jobs`: by a suite, the
-    job file that it is asked by, in place of the system's own.
+    """A folder of job files. `stand_ins`: by a suite of the paper, the suite that is asked in its place. `jobs`: by a suite,
+    the job file that it is asked by, in place of the system's own.
 
     `lacks`: by a system's name, why it has no place at this scale. `notes`: by a table's name, how the scale's settings differ
     from the paper's there.

@@ -82,9 +82,7 @@ NO_ROOM = Measure(
     digits=0,
     applies=lambda config: config.sft.elicits,
 )
-FACT_SEEDS = Measure(
-    "fact-based seeds", "sft", "seeds.fact_based", digits=0, applies=lambda config: config.sft.classifies
-)
+FACT_SEEDS = Measure("fact-based seeds", "sft", "seeds.fact_based", digits=0, applies=lambda config: config.sft.classifies)
 JUDGE_SCORE = Measure(
     "judge's score",
     "alpaca-eval",
