@@ -10,7 +10,7 @@ from flame_ray.reproduction.tables import Measure
 from flame_ray.shown import printable
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
-MOST_COLUMNS = 9
+MOST_COLUMNS = 7
 EXPLAINED = (
     "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
     "the interval is the mean of theirs, and `seeds` says from where to where they reach."
