@@ -8,6 +8,7 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.config.prompts import PromptSource
 from flame_ray.config.sft import DemonstrationSource
+from flame_ray.engines.embedder import MINILM
 from flame_ray.engines.models import SMOLLM2
 from flame_ray.evaluation.suites.alpaca import QUESTIONS
 from flame_ray.prompts import demonstrations, load
@@ -15,7 +16,7 @@ from flame_ray.reproduction.tables import AGREEMENT
 from flame_ray.storage.atomic import sha256_of, storage_errors
 
 READ_BYTES = 64 * 2**20  # a larger file is known by its size and time of writing, as those of models and corpora are elsewhere
-BUILT_IN = {*load.BUILT_IN, demonstrations.BUILT_IN, QUESTIONS, SMOLLM2}
+BUILT_IN = {*load.BUILT_IN, demonstrations.BUILT_IN, QUESTIONS, SMOLLM2, MINILM, "plain"}
 
 
 def contents(config: Config, suite: str | None = None) -> dict[str, str]:
@@ -25,9 +26,10 @@ def contents(config: Config, suite: str | None = None) -> dict[str, str]:
     """
     found = {}
     for setting, name in _named(config, suite):
-        if name and name not in BUILT_IN and (path := Path(name).expanduser()).exists():
+        if name and name not in BUILT_IN:
+            path = Path(name).expanduser()
             with storage_errors(path, "read", setting):
-                found[setting] = _digest(path)
+                found |= {setting: _digest(path)} if path.exists() else {}
     return found
 
 

@@ -211,6 +211,17 @@ def test_table_10_measures_rewards_on_labelled_responses_once_for_each_number_of
     assert carry_out(request_of("10", settings=settings), again) == filled and again.done == []
 
 
+def test_labels_that_were_corrected_are_compared_again(request_of, tmp_path):
+    labels = tmp_path / "labelled.jsonl"
+    done = []
+    for text in ("{}\n", "{}\n{}\n", "{}\n{}\n"):
+        labels.write_text(text)
+        doubles = FakeCommands(FIGURES)
+        carry_out(request_of("10", settings=(f"suites.labelled={labels}",)), doubles)
+        done.append(len(doubles.done))
+    assert done == [4, 4, 0]
+
+
 @pytest.mark.parametrize("settings", [(), ("suites.labelled=nowhere.jsonl",)])
 def test_table_10_without_labelled_responses_says_which_setting_names_them(request_of, settings):
     doubles = FakeCommands(FIGURES)

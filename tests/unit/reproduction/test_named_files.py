@@ -66,9 +66,9 @@ def test_each_setting_that_names_a_file_counts(tmp_path, monkeypatch, sections):
 
 def test_what_is_built_in_is_no_file_although_one_has_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("seeds", "factbook", "open-ended", "questions", "smollm2-135m"):
+    for name in ("seeds", "factbook", "open-ended", "questions", "smollm2-135m", "all-minilm-l6-v2", "plain"):
         (tmp_path / name).write_text("x")
-    config = config_of(sft={"sources": [{"source": "seeds"}]}, suites={"alpaca": "questions"})
+    config = config_of(sft={"sources": [{"source": "seeds"}]}, suites={"alpaca": "questions"}, model={"chat_template": "plain"})
     assert contents(config, "alpaca-eval") == {}
 
 
@@ -98,3 +98,8 @@ def test_a_file_that_cannot_be_read_is_named_with_its_setting(tmp_path, monkeypa
     monkeypatch.setattr(named_files, "sha256_of", refuse)
     with pytest.raises(StorageError, match=r"names\.txt; found Permission denied.*suites\.biography"):
         contents(config_of(suites={"biography": str(file)}), "biography")
+
+
+def test_a_name_that_can_be_no_path_is_told_with_its_setting():
+    with pytest.raises(StorageError, match=r"File name too long"):
+        contents(config_of(suites={"biography": 300 * "a"}), "biography")
