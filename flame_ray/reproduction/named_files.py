@@ -24,7 +24,7 @@ def contents(config: Config, suite: str | None = None) -> dict[str, str]:
 
     `suite`: the suite that is asked, or `agreement`; the data of others has no say.
     """
-    found = {}
+    found: dict[str, str] = {}
     for setting, name in _named(config, suite):
         if name and name not in BUILT_IN:
             path = Path(name).expanduser()

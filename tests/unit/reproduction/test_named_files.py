@@ -98,8 +98,3 @@ def test_a_file_that_cannot_be_read_is_named_with_its_setting(tmp_path, monkeypa
     monkeypatch.setattr(named_files, "sha256_of", refuse)
     with pytest.raises(StorageError, match=r"names\.txt; found Permission denied.*suites\.biography"):
         contents(config_of(suites={"biography": str(file)}), "biography")
-
-
-def test_a_name_that_can_be_no_path_is_told_with_its_setting():
-    with pytest.raises(StorageError, match=r"File name too long"):
-        contents(config_of(suites={"biography": 300 * "a"}), "biography")
