@@ -186,7 +186,7 @@ def reproduce(
     store: Annotated[
         Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")
     ] = Path("reproduced/store"),
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many models of each system to make.")] = 1,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Models of each system: 1; of directions and methods, 3.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduced"),
     jobs: Annotated[Path, typer.Option("--jobs", help="The folder that holds the scale's job files.")] = Path("jobs"),
     only_print: Annotated[bool, typer.Option("--only-print", help="Start nothing: print what the store has.")] = False,

@@ -7,6 +7,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,10 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
 
     `max_length`: the most tokens that the samplers read.
     """
-    import datasets
     from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
 
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    datasets.disable_progress_bars()
+    _silence()
     with tempfile.TemporaryDirectory(prefix="flame-ray-") as folder:
         with storage_errors(folder, setting="TMPDIR"):
             files = [str(_task_file(Path(folder), task)) for task in suite.tasks]
@@ -50,6 +49,16 @@ def run_harness(suite: HarnessSuite, stages: EvaluationStages, tokenizer: Any, m
         model = make_model(stages, tokenizer, max_length)
         found = evaluate(model, loaded, samples=asked or None, bootstrap_iters=0)
     return [_sample(task, each) for task, samples in found["samples"].items() for each in samples], len(model.cut)
+
+
+def _silence() -> None:
+    """No messages and no bars, which would fill a job's log. A task of lm-eval has no switch for its bar, only tqdm has."""
+    import datasets
+    from lm_eval.api import task
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    datasets.disable_progress_bars()
+    task.tqdm = partial(task.tqdm, disable=True)
 
 
 def _task_file(folder: Path, task: HarnessTask) -> Path:
@@ -98,6 +107,9 @@ def make_model(stages: EvaluationStages, tokenizer: Any, max_length: int) -> Any
 
         def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
             return tokenizer.encode(string, add_special_tokens=add_special_tokens is not False)
+
+        def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
 
         def _loglikelihood_tokens(self, requests: Any, **kwargs: Any) -> list[tuple[float, bool]]:
             """Whether a continuation is greedy is not known: no metric of our tasks reads it."""

@@ -157,13 +157,20 @@ class EvaluationStages:
         return [found.get(prompt.id) or _one_empty(each.text, references[prompt.id]) for prompt, each in pairs_P]
 
     def weighed(self, continuations: Sequence[Continuation]) -> list[tuple[float, ...]]:
-        """The log-probability of each token of each continuation, under the model that is evaluated."""
+        """The log-probability of each token of each continuation, under the model that is evaluated.
+
+        Those of one token that follow one context, as the letters of a question's choices, are asked together.
+        """
 
         def weigh(asked: Sequence[Continuation]) -> Iterator[tuple[Continuation, Weighed]]:
-            pool = self._pools.samplers()
+            pool, choices = self._pools.samplers(), _choices(asked)
             window = AHEAD * pool.limits.batch * pool.limits.workers
-            for each, future in bounded_map(lambda each: pool.submit("weigh", each), asked, window):
+            alone = [each for each in asked if len(each.token_ids) > 1 or each.prompt_token_ids not in choices]
+            for each, future in bounded_map(lambda each: pool.submit("weigh", each), alone, window):
                 yield each, Weighed(tuple(future.result()))
+            for (context, ids), future in bounded_map(lambda each: pool.submit("choose", *each), choices.items(), window):
+                for id, logprob in zip(ids, future.result(), strict=True):
+                    yield Continuation(context, (id,)), Weighed((logprob,))
 
         kept = Kept("weighed", Weighed, answers_made_by(self._config, self._model))
         found = self._complete("weigh choices", kept, continuations, _ids_of, weigh)
@@ -273,6 +280,19 @@ def judged_by(config: Config, judge: KnownModel) -> MadeBy:
         "max_length": config.suites.max_length,
         "seed": config.run.seed,
     }
+
+
+def _choices(continuations: Sequence[Continuation]) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """By context, the tokens that may follow it, of contexts with several continuations of one token.
+
+    >>> _choices([Continuation((7,), (2,)), Continuation((7,), (1,)), Continuation((7,), (1, 2)), Continuation((8,), (1,))])
+    {(7,): (1, 2)}
+    """
+    found: dict[tuple[int, ...], set[int]] = {}
+    for each in continuations:
+        if len(each.token_ids) == 1:
+            found.setdefault(each.prompt_token_ids, set()).add(each.token_ids[0])
+    return {context: tuple(sorted(ids)) for context, ids in found.items() if len(ids) > 1}
 
 
 def _ids_of(continuation: Continuation) -> str:

@@ -24,7 +24,9 @@ from flame_ray.errors import ConfigError, FlameError, Interrupted
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.alpaca import QUESTIONS
 from flame_ray.evaluation.suites.data import data_path
-from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep
+from flame_ray.reproduction.measured_by import measured_by
+from flame_ray.reproduction.named_files import contents
+from flame_ray.reproduction.plan import Job, Plan, PlannedAgreement, PlannedEvaluation, PlannedStep, PlannedTable
 from flame_ray.reproduction.plot import dots, svg
 from flame_ray.reproduction.render import csv_text, markdown
 from flame_ray.reproduction.results import FilledTable, Found, fill
@@ -47,11 +49,14 @@ Train = Callable[[Config, Console, str | None], Any]  # settings, where to print
 
 @dataclass(frozen=True, slots=True)
 class ReproduceRequest:
-    """Which tables, at which scale, from how many seeds. `jobs` holds the job files of the scales, `out` takes the tables."""
+    """Which tables, at which scale, from how many seeds (None: as many as each table wants).
+
+    `jobs` holds the job files of the scales, `out` takes the tables.
+    """
 
     tables: tuple[str, ...]
     scale: str
-    seeds: int
+    seeds: int | None
     jobs: Path
     store: Path
     out: Path
@@ -85,7 +90,7 @@ def reproduce(
     check_out_folder(request.out)
     check_out_folder(request.store)
     scale, store = SCALES[request.scale], Store(request.store)
-    plan = Plan(scale, request.seeds, request.load)
+    plan = Plan(scale, request.seeds, request.load, contents)
     planned = [plan.add(table) for table in chosen]
     absent = absent_data(plan)
     reasons = {suite: str(error) for suite, error in absent.items()}
@@ -98,7 +103,8 @@ def reproduce(
         return found_in(store, plan, key, reasons)
 
     filled = [fill(each, find, store.values) for each in planned]
-    write_tables(filled, scale, stand_ins(plan, scale), request.out, tables)
+    notes = {each.table.name: [*_notes(each, stand_ins(plan, scale)), *measured_by(each, plan)] for each in planned}
+    write_tables(filled, scale, notes, request.out, tables)
     if not request.only_print:
         raise_failures(failed, absent, filled)
     return filled
@@ -238,22 +244,22 @@ def stand_ins(plan: Plan, scale: Scale) -> dict[str, str]:
 
 
 def write_tables(
-    filled: Sequence[FilledTable], scale: Scale, stand_ins: Mapping[str, str], out: Path, console: Console
+    filled: Sequence[FilledTable], scale: Scale, notes: Mapping[str, Sequence[str]], out: Path, console: Console
 ) -> None:
-    """Writes and prints the tables, and draws figure 1 if it is among them. `stand_ins`: what is asked in place of a suite."""
+    """Writes and prints the tables, and draws figure 1 if it is among them. `notes`: by a table's name, further ones."""
     for each in filled:
-        text = markdown(each, [*_notes(each, stand_ins), *scale.notes.get(each.table.name, ())])
+        text = markdown(each, [*notes[each.table.name], *scale.notes.get(each.table.name, ())])
         write_file(out / f"{each.table.name}.md", text.encode(), "--out")
         write_file(out / f"{each.table.name}.csv", csv_text([each]).encode(), "--out")
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         if each.table.name == FIGURE:
-            helpful, factual, _ = (measure.name for measure in each.table.measures)
+            helpful, factual = (measure.name for measure in each.table.measures[:2])
             write_file(out / f"{FIGURE}.svg", svg(dots(each), factual, helpful).encode(), "--out")
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _notes(filled: FilledTable, stand_ins: Mapping[str, str]) -> Iterator[str]:
-    for asked in dict.fromkeys(measure.source for measure in filled.table.measures):
+def _notes(planned: PlannedTable, stand_ins: Mapping[str, str]) -> Iterator[str]:
+    for asked in dict.fromkeys(measure.source for measure in planned.table.measures):
         if asked in stand_ins:
             stand_in = f"At this scale {stand_ins[asked]} stands in for `{asked}`"
             yield f"{stand_in}: our figures and the paper's are of different questions."

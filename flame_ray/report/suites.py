@@ -29,9 +29,17 @@ def suites_table(model: str, results: Sequence[SuiteResult]) -> Table:
 
 def result_note(result: SuiteResult) -> str:
     """How many answers could not be scored, and why, and what else was counted; an empty text if there is nothing."""
-    missing = [f"not scored and left out: {_counts(result.missing)}"] if result.missing else []
-    noted = [_counts(result.noted)] if result.noted else []
-    return printable(f"{result.suite} ({result.prompts} prompts): {'; '.join(missing + noted)}") if missing or noted else ""
+    note = counted_note(result.missing or {}, result.noted or {})
+    return printable(f"{result.suite} ({result.prompts} prompts): {note}") if note else ""
+
+
+def counted_note(missing: Mapping[str, int], noted: Mapping[str, int]) -> str:
+    """
+    >>> counted_note({"worker lost": 2}, {"contexts cut": 1})
+    'not scored and left out: 2 worker lost; 1 contexts cut'
+    """
+    left_out = [f"not scored and left out: {_counts(missing)}"] if missing else []
+    return "; ".join(left_out + ([_counts(noted)] if noted else []))
 
 
 def _counts(counted: Mapping[str, int]) -> str:

@@ -1,7 +1,7 @@
 """Plans tables: their steps and evaluations, each under a key of all that its result depends on, so that equal ones are one."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from flame_ray.config import Config
@@ -11,6 +11,11 @@ from flame_ray.reproduction.tables import AGREEMENT, JUDGE_SCORE, WIN_RATE, Cont
 from flame_ray.storage.atomic import json_digest
 
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
+Contents = Callable[[Config, str | None], Mapping[str, str]]  # what tells the content of the files that settings name
+
+
+def no_files(config: Config, suite: str | None) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ Job = PlannedStep | PlannedEvaluation | PlannedAgreement
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such step.
+    """A figure of a table. `keys`: whose results it is found in, one for each seed; none if the row has no such figure.
 
     `lacks`: why it can have none; `is_baseline`: a win rate over itself.
     """
@@ -99,12 +104,13 @@ class PlannedTable:
 class Plan:
     """The jobs of tables by their keys, each after those that it needs.
 
-    `seeds`: how many models of each system are made; `load` reads a job file of the scale.
+    `seeds`: how many models of each system are made; None: as many as each table wants. `load` reads a job file of the scale.
+    `contents`: by setting, what tells the content of the files that a step, or the evaluation on a suite, reads.
     """
 
-    def __init__(self, scale: Scale, seeds: int, load: Load):
+    def __init__(self, scale: Scale, seeds: int | None, load: Load, contents: Contents = no_files):
         self.jobs: dict[str, Job] = {}
-        self._scale, self._seeds, self._load = scale, seeds, load
+        self._scale, self._seeds, self._load, self._contents = scale, seeds, load, contents
         self._evaluated: dict[Evaluated, Config] = {}
         self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
 
@@ -129,21 +135,34 @@ class Plan:
         """None where one of the two has no such figure, or no value for each prompt, or where the win rate compares them."""
         is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair
         lacks = any(system.lacks or self._scale.lacks.get(system.name) for system in pair)
-        if measure.is_of_step or is_win_over_one or lacks:
+        applies = all(self._applies(system, measure) for system in pair)
+        if measure.is_of_step or is_win_over_one or lacks or not applies:
             return None
-        keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in range(self._seeds)]
+        keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in self._seeds_of(table)]
         first, second = (system.name for system in pair)
         return PlannedContrast(first, second, measure, tuple((a, b) for a, b in keys))
 
     def _cell(self, table: Table, system: System, measure: Measure) -> PlannedCell:
         if lacks := system.lacks or self._scale.lacks.get(system.name):
             return PlannedCell(system.name, measure, lacks=lacks)
-        if measure.is_of_step and not any(step.command == measure.source for step in system.steps):
+        if not self._applies(system, measure):
             return PlannedCell(system.name, measure)
         if measure.figure == WIN_RATE and system == table.baseline:
             return PlannedCell(system.name, measure, is_baseline=True)
-        keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in range(self._seeds))
+        keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in self._seeds_of(table))
         return PlannedCell(system.name, measure, tuple(keys))
+
+    def _applies(self, system: System, measure: Measure) -> bool:
+        """Whether the row has such a figure: of its last step of that kind, or of its evaluation."""
+        step = next((each for each in reversed(system.steps) if each.command == measure.source), None)
+        if measure.is_of_step and step is None:
+            return False
+        if measure.applies is None:
+            return True
+        return measure.applies(self._load(step.job, step.settings) if step else self._config_of(system.evaluated))
+
+    def _seeds_of(self, table: Table) -> range:
+        return range(self._seeds or table.seeds)
 
     def _key(self, table: Table, system: System, measure: Measure, seed: int) -> str:
         """The key of the job that gives a figure, which is added if it is new."""
@@ -183,21 +202,29 @@ class Plan:
             pairs = chosen, rejected
             settings.append(f"pairs.file={chosen}-over-{rejected}.jsonl")
         config = self._load(step.job, tuple(settings))
-        return PlannedStep(f"{step.command}-{json_digest(_computed(config))}", step.command, step.job, config, after, pairs)
+        key = f"{step.command}-{json_digest(_computed(config) | self._files(first, None))}"
+        return PlannedStep(key, step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
-        config = self._config_of(system.evaluated)
+        job = self._scale.jobs.get(suite, system.evaluated.job)
+        config = self._config_of(replace(system.evaluated, job=job))
         model = steps[-1].key if steps else system.model or config.model.policy
-        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config)])}"
+        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | self._files(config, suite)])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
 
     def _agreement(self, system: System) -> PlannedAgreement:
         config = self._config_of(system.evaluated)
-        planned = PlannedAgreement(f"{AGREEMENT}-{json_digest(_evaluates(config))}", config)
+        key = f"{AGREEMENT}-{json_digest(_evaluates(config) | self._files(config, AGREEMENT))}"
+        planned = PlannedAgreement(key, config)
         self.jobs.setdefault(planned.key, planned)
         return planned
+
+    def _files(self, config: Config, suite: str | None) -> dict[str, Any]:
+        """The part of a key that changes with the files; nothing if none is named."""
+        found = self._contents(config, suite)
+        return {"files": dict(found)} if found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:
         if evaluated not in self._evaluated:

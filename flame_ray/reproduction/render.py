@@ -4,10 +4,13 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from flame_ray.report.suites import counted_note
 from flame_ray.reproduction.results import Cell, Difference, FilledTable, Pooled
 from flame_ray.reproduction.tables import Measure
+from flame_ray.shown import printable
 
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
+MOST_COLUMNS = 7
 EXPLAINED = (
     "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
     "the interval is the mean of theirs, and `seeds` says from where to where they reach."
@@ -24,16 +27,27 @@ def markdown(filled: FilledTable, stand_ins: Sequence[str] = ()) -> str:
     """The table, its notes, and why what is missing is missing. `stand_ins`: what a scale asks in place of the paper's."""
     table = filled.table
     lines = [f"## Table {table.name}: {table.title}" if table.name[0].isdigit() else f"## {table.name}: {table.title}", ""]
-    lines += _line(["system", *(measure.name for measure in table.measures)])
-    lines += _line(["---"] * (len(table.measures) + 1))
-    for system in table.rows:
-        lines += _line([system.name, *(cell_text(filled.cell(system.name, measure.name)) for measure in table.measures)])
-    lines += ["", EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    for measures in _blocks(table.measures):
+        lines += [*_line(["system", *measures]), *_line(["---"] * (len(measures) + 1))]
+        for system in table.rows:
+            lines += _line([system.name, *(cell_text(filled.cell(system.name, name)) for name in measures)])
+        lines.append("")
+    lines += [EXPLAINED, *(f"\n{note}" for note in (*table.notes, *stand_ins))]
+    if filled.remarks:
+        lines += ["", "Noted, over all seeds:", "", *(f"- {remark}" for remark in _remarks(filled))]
     if filled.differences:
-        lines += ["", "### Differences", "", *_differences(filled), "", DIFFERENCES_EXPLAINED]
+        lines += ["", "### Differences", "", *_differences(filled), DIFFERENCES_EXPLAINED]
     if reasons := list(_reasons(filled)):
         lines += ["", "Missing:", "", *(f"- {reason}" for reason in reasons)]
     return "\n".join(lines) + "\n"
+
+
+def _blocks(measures: Sequence[Measure]) -> list[list[str]]:
+    """The names of the columns that stand side by side: all, or those of one suite where all are too many to read."""
+    sources = dict.fromkeys(each.source for each in measures)
+    if len(measures) <= MOST_COLUMNS:
+        return [[each.name for each in measures]]
+    return [[each.name for each in measures if each.source == source] for source in sources]
 
 
 def cell_text(cell: Cell) -> str:
@@ -49,15 +63,18 @@ def cell_text(cell: Cell) -> str:
 
 
 def _differences(filled: FilledTable) -> Iterator[str]:
-    """A row for each two systems, and a column for each measure that some have."""
+    """A row for each two systems, and a column for each measure that some have; a blank line after each block."""
     by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
     for each in filled.differences:
         by_pair.setdefault((each.first, each.second), {})[each.measure.name] = each
-    measures = [each.name for each in filled.table.measures if any(each.name in row for row in by_pair.values())]
-    yield from _line(["difference", *measures])
-    yield from _line(["---"] * (len(measures) + 1))
-    for (first, second), row in by_pair.items():
-        yield from _line([f"({first}) - ({second})", *(difference_text(row[name]) if name in row else "" for name in measures)])
+    known = [each for each in filled.table.measures if any(each.name in row for row in by_pair.values())]
+    for measures in _blocks(known):
+        yield from _line(["difference", *measures])
+        yield from _line(["---"] * (len(measures) + 1))
+        for (first, second), row in by_pair.items():
+            cells = (difference_text(row[name]) if name in row else "" for name in measures)
+            yield from _line([f"({first}) - ({second})", *cells])
+        yield ""
 
 
 def difference_text(difference: Difference) -> str:
@@ -127,6 +144,14 @@ def _reasons(filled: FilledTable) -> Iterator[str]:
             by_measures.setdefault(", ".join(measures), []).append(system)
         where = "; ".join(f"{', '.join(each)} ({measures})" for measures, each in by_measures.items())
         yield f"{where}: {reason}"
+
+
+def _remarks(filled: FilledTable) -> Iterator[str]:
+    """For each suite and each thing that happened, the systems with it."""
+    systems: dict[tuple[str, str], list[str]] = {}
+    for each in filled.remarks:
+        systems.setdefault((each.suite, counted_note(each.missing, each.noted)), []).append(each.system)
+    return (f"{', '.join(names)} ({suite}): {printable(note)}" for (suite, note), names in systems.items())
 
 
 def _line(cells: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Puts our figures beside the paper's, over several seeds; what is not there has a reason, and is never 0."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -64,10 +65,21 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What weakens a system's figures of a suite: over all seeds, answers that are `missing`, and what else was `noted`."""
+
+    system: str
+    suite: str
+    missing: Mapping[str, int]
+    noted: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class FilledTable:
     table: Table
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def cell(self, system: str, measure: str) -> Cell:
         """Raises StopIteration if the table has no such row or column."""
@@ -78,7 +90,22 @@ def fill(planned: PlannedTable, find: Find, values_of: ValuesOf) -> FilledTable:
     """The table with what is found so far."""
     cells = tuple(_filled(cell, find) for cell in planned.cells)
     differences = (_difference(each, values_of) for each in planned.contrasts)
-    return FilledTable(planned.table, cells, tuple(each for each in differences if each))
+    return FilledTable(planned.table, cells, tuple(each for each in differences if each), tuple(_remarks(planned, find)))
+
+
+def _remarks(planned: PlannedTable, find: Find) -> Iterator[Remark]:
+    """One for each system and suite that has something to tell."""
+    keys: dict[tuple[str, str], dict[str, SuiteResult]] = {}
+    for cell in planned.cells:
+        for key in cell.keys:
+            if isinstance(found := find(key), SuiteResult):
+                keys.setdefault((cell.system, found.suite), {})[key] = found
+    for (system, suite), results in keys.items():
+        missing, noted = (
+            sum((Counter(getattr(each, name) or {}) for each in results.values()), Counter()) for name in ("missing", "noted")
+        )
+        if missing or noted:
+            yield Remark(system, suite, missing, noted)
 
 
 def _difference(planned: PlannedContrast, values_of: ValuesOf) -> Difference | None:

@@ -66,7 +66,7 @@ class Store:
             return self._summary(job.key).get("status") == "complete"
         if isinstance(job, PlannedAgreement):
             return self.agreement(job.key).is_file()
-        return self._written(job.key, RESULT) is not None
+        return self._result(job.key) is not None
 
     def found(self, job: Job) -> Found:
         """The result of a job, or why there is none."""
@@ -76,7 +76,7 @@ class Store:
             return self._summary(job.key)
         if isinstance(job, PlannedAgreement):
             return _tau(json.loads(self.agreement(job.key).read_bytes()))
-        path = self._written(job.key, RESULT)
+        path = self._result(job.key)
         assert path is not None
         return result_of_content(json.loads(path.read_bytes()))
 
@@ -87,7 +87,7 @@ class Store:
 
     def reference(self, key: str) -> Path:
         """The answers of an evaluation as a suite reads reference outputs. Raises StorageError if they are not there."""
-        answers = self._written(key, ANSWERS)
+        answers = self._answers(key)
         if answers is None:
             raise StorageError(f"the answers of {key}", "none", "remove its folder in the store, and give the command again")
         rows = [row.columns for row in read_jsonl(answers)]
@@ -97,11 +97,11 @@ class Store:
         return path
 
     def values(self, key: str, figure: str) -> ByPrompt | None:
-        """By prompt id, what a figure of an evaluation is the mean of; None if the evaluation is not there.
+        """By prompt id, what a figure of an evaluation is the mean of; None if the evaluation is not there, or was refused.
 
         An earlier version gave lm-eval's answers no values.
         """
-        answers = self._written(key, ANSWERS)
+        answers = self._answers(key)
         if answers is None:
             return None
         rows = [row.columns for row in read_jsonl(answers)]
@@ -124,9 +124,15 @@ class Store:
     def _failed(self, key: str) -> Path:
         return self._folder / "failures" / f"{key}.txt"
 
-    def _written(self, key: str, name: str) -> Path | None:
-        """A file of the one suite's folder that `flame-ray evaluate` wrote."""
-        return next(iter(sorted(self.evaluation(key).glob(f"*/*/{name}"))), None)
+    def _result(self, key: str) -> Path | None:
+        """What `flame-ray evaluate` wrote last, of the one suite."""
+        return next(iter(sorted(self.evaluation(key).glob(f"*/*/{RESULT}"))), None)
+
+    def _answers(self, key: str) -> Path | None:
+        """The answers that the result is of: those without one were refused."""
+        result = self._result(key)
+        answers = result.with_name(ANSWERS) if result else None
+        return answers if answers and answers.is_file() else None
 
 
 def _tau(found: Mapping[str, Any]) -> SuiteResult:

@@ -43,7 +43,8 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A folder of job files. `stand_ins`: by a suite of the paper, the suite that is asked in its place.
+    """A folder of job files. `stand_ins`: by a suite of the paper, the suite that is asked in its place. `jobs`: by a suite,
+    the job file that it is asked by, in place of the system's own.
 
     `lacks`: by a system's name, why it has no place at this scale. `notes`: by a table's name, how the scale's settings differ
     from the paper's there.
@@ -53,6 +54,7 @@ class Scale:
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
 
 CHAT = "Llama-2-Chat"
@@ -76,6 +78,7 @@ SCALES = {
                 "dropped for a gap in them; and a pair that the judge orders, alone or weighted, needs a gap of 1.",
             ),
         },
+        dict.fromkeys(("truthfulqa-mc", "mmlu", "gsm8k"), "harness.yaml"),
     ),
 }
 

@@ -1,8 +1,9 @@
 """The tables of the FLAME paper: which systems are their rows, and which measures their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from flame_ray.config import Config
 from flame_ray.errors import ConfigError
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
@@ -18,7 +19,8 @@ class Measure:
     of the last such step.
 
     `factor` brings our figure into the paper's unit, which is shown with so many `digits`. `against_baseline`: it is that of
-    answers which are compared with those of the table's baseline.
+    answers which are compared with those of the table's baseline. `applies`: whether a step, or an evaluation, of these
+    settings has such a figure at all; every one has by default.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Measure:
     factor: float = 1.0
     against_baseline: bool = False
     digits: int = 1
+    applies: Callable[[Config], bool] | None = None
 
     @property
     def is_of_step(self) -> bool:
@@ -36,7 +39,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`baseline`: the system that the others' win rates are against. `contrasts`: which rows are compared, prompt by prompt."""
+    """`baseline`: the system that the others' win rates are against. `contrasts`: which rows are compared, prompt by prompt.
+
+    `seeds`: how many models of each system are made, unless the command says otherwise.
+    """
 
     name: str
     title: str
@@ -45,14 +51,7 @@ class Table:
     baseline: System | None = None
     notes: tuple[str, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
-
-
-def _facts(suite: str) -> tuple[Measure, ...]:
-    return (
-        Measure(f"{suite}.fs", suite, "precision", 100),
-        Measure(f"{suite}.correct", suite, "correct_facts"),
-        Measure(f"{suite}.erroneous", suite, "erroneous_facts"),
-    )
+    seeds: int = 1
 
 
 def _win(over: System) -> Measure:
@@ -63,12 +62,35 @@ def _length(suite: str) -> Measure:
     return Measure(f"{suite}.length", suite, "characters", against_baseline=suite == "alpaca-eval", digits=0)
 
 
+def _facts(suite: str) -> tuple[Measure, ...]:
+    """Precision beside what shows that it was not bought."""
+    return (
+        Measure(f"{suite}.fs", suite, "precision", 100),
+        Measure(f"{suite}.correct", suite, "correct_facts"),
+        Measure(f"{suite}.erroneous", suite, "erroneous_facts"),
+        Measure(f"{suite}.abstentions", suite, "abstentions", 100),
+        _length(suite),
+    )
+
+
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
-ABSTENTIONS = Measure("biography.abstentions", "biography", "abstentions", 100)
-FACTS_AND_LENGTH = (*BIOGRAPHY, ABSTENTIONS, _length("biography"))  # precision beside what shows that it was not bought
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
-NO_ROOM = Measure("without room", "sft", "elicited.shown.examples_left_out+passages_left_out", digits=0)
-JUDGE_SCORE = Measure("judge's score", "alpaca-eval", "judge_score", against_baseline=True, digits=2)
+NO_ROOM = Measure(
+    "without room",
+    "sft",
+    "elicited.shown.examples_left_out+passages_left_out",
+    digits=0,
+    applies=lambda config: config.sft.elicits,
+)
+FACT_SEEDS = Measure("fact-based seeds", "sft", "seeds.fact_based", digits=0, applies=lambda config: config.sft.classifies)
+JUDGE_SCORE = Measure(
+    "judge's score",
+    "alpaca-eval",
+    "judge_score",
+    against_baseline=True,
+    digits=2,
+    applies=lambda config: config.suites.compare == "score",
+)
 STEPS = Measure("steps", "run", "rounds.-1.training.steps", digits=0)
 SECONDS = Measure("seconds of training", "run", "rounds.-1.training.seconds", digits=0)
 MODELS = (
@@ -155,7 +177,7 @@ TABLES: Mapping[str, Table] = {
             "6-sft",
             "Classification: SFT",
             (of.SFT_MIXED, of.SFT_CLASSIFIED),
-            (_win(of.SFT), *FACTS_AND_LENGTH),
+            (_win(of.SFT), *BIOGRAPHY),
             of.SFT,
             contrasts=((of.SFT_CLASSIFIED, of.SFT_MIXED),),
         ),
@@ -163,7 +185,7 @@ TABLES: Mapping[str, Table] = {
             "6-dpo",
             "Classification: DPO",
             (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
-            (_win(of.DPO), *FACTS_AND_LENGTH),
+            (_win(of.DPO), *BIOGRAPHY),
             of.DPO,
             (OWN_SAMPLES,),
             ((of.DPO_CLASSIFIED, of.DPO_UNCLASSIFIED), (of.DPO_SENTENCES, of.DPO_CLASSIFIED)),
@@ -172,7 +194,7 @@ TABLES: Mapping[str, Table] = {
             "7",
             "Pair building",
             (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
-            (FACT_PAIRS, _win(of.DPO), *FACTS_AND_LENGTH),
+            (FACT_PAIRS, _win(of.DPO), *BIOGRAPHY),
             of.DPO,
             (SHARED_SAMPLES, "Fact pairs are those of prompts that need facts, whatever orders them."),
             ((of.PAIRS_WIDEST, of.PAIRS_ALL), (of.PAIRS_WIDEST, of.PAIRS_WEIGHTED)),
@@ -210,7 +232,7 @@ TABLES: Mapping[str, Table] = {
             (of.SFT_FLAME, of.DPO_FLAME, of.FLAME_DPO_FLAME),
             (
                 Measure("seeds", "sft", "seeds.instructions", digits=0),
-                Measure("fact-based seeds", "sft", "seeds.fact_based", digits=0),
+                FACT_SEEDS,
                 Measure("instruction pairs", "run", "rounds.-1.pairs.instruction", digits=0),
                 FACT_PAIRS,
             ),
@@ -219,22 +241,23 @@ TABLES: Mapping[str, Table] = {
             "figure-1",
             "Helpfulness against factuality",
             MODELS,
-            (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval")),
+            (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval"), *BIOGRAPHY[1:]),  # the first three are drawn
             of.DPO,
         ),
         Table(
             "directions",
             "What each reward does",
             MODELS,
-            (_win(of.DPO), JUDGE_SCORE, *FACTS_AND_LENGTH, _length("alpaca-eval")),
+            (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED),
+            seeds=3,
         ),
         Table(
             "methods",
             "Other losses on the same prompts, samples and verdicts, at equal seconds",
             of.METHODS,
-            (_win(of.DPO), *FACTS_AND_LENGTH, _length("alpaca-eval"), STEPS, SECONDS),
+            (_win(of.DPO), *BIOGRAPHY, _length("alpaca-eval"), STEPS, SECONDS),
             of.DPO,
             (
                 SHARED_SAMPLES,
@@ -248,6 +271,7 @@ TABLES: Mapping[str, Table] = {
                 "count both kinds of pair alike at the paper's scale, has no say in losses that compare no pairs.",
             ),
             tuple((method, of.METHODS[0]) for method in of.METHODS[1:]),
+            seeds=3,
         ),
     )
 }
@@ -261,5 +285,6 @@ def tables_named(name: str) -> tuple[Table, ...]:
     """
     found = tuple(table for table in TABLES.values() if name in (table.name, table.name.partition("-")[0]))
     if not found:
-        raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), "correct the name")
+        fix = "give --set before each setting" if "=" in name else "correct the name"
+        raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), fix)
     return found

@@ -72,6 +72,10 @@ class RolloutActor:
         """The position of each continuation and the log-probabilities of its tokens."""
         yield from ((position, answer) for position, answer in enumerate(self._engine.logprobs(continuations)))
 
+    def choose(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """The position of each prompt and the log-probability of each of `token_ids` as its next token."""
+        yield from enumerate(self._engine.choices(prompts, token_ids))
+
     def load_weights(self, weights: Weights, version: int) -> int:
         """Load new weights. Returns the version that is served now."""
         self._engine.load_weights(weights, version)

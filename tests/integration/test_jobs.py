@@ -159,4 +159,6 @@ def _write_data(folder: Path) -> None:
     grades = [{"prompt": f"Where is {name}?", "response": "Far.", "rationale": "Vague.", "score": 1} for name in COUNTRIES[:3]]
     (folder / "grades.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in grades))
     judge_examples(folder / "grades.jsonl", folder / "judging.jsonl", Console(quiet=True))
+    (folder / "gsm8k").mkdir()
+    (folder / "gsm8k" / "test.jsonl").write_text('{"question": "How many ducks?", "answer": "9 + 9 = 18 ducks.\\n#### 18"}\n')
     (folder / "prompt_entities.txt").write_text("\n".join(COUNTRIES[:3]) + "\n")

@@ -14,7 +14,7 @@ from flame_ray.config.load import load_config, parse_config
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.reproduction import systems as of
-from flame_ray.reproduction.plan import Plan, PlannedStep
+from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import TABLES
 from flame_ray.types import Split
@@ -157,6 +157,7 @@ def test_a_job_of_a_scale_is_called_after_its_file_and_builds_on_the_scales_base
 def test_a_scale_has_the_job_of_every_step_and_evaluation(scale):
     systems = [system for table in TABLES.values() for system in table.rows if system.name not in SCALES[scale].lacks]
     jobs = {step.job for system in systems for step in system.steps} | {system.evaluated.job for system in systems}
+    jobs |= set(SCALES[scale].jobs.values())
     assert {path.name for path in FILES if path.parent.name == scale} == {*jobs, "base.yaml", "few-shot.yaml", *ALONE}
 
 
@@ -258,6 +259,17 @@ def test_the_questions_of_two_cores_are_built_in_prompts_that_no_run_trains_on(m
     asked = {prompt.text for prompt in suite.prompts_P}
     held_out = [{p.text for p in make() if p.split is Split.HELDOUT} for make in (open_ended_prompts, factbook_prompts)]
     assert held_out[0] <= asked <= held_out[0] | held_out[1] and len(asked) == 100
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_suites_of_lm_eval_have_room_for_their_demonstrations(scale):
+    load = cache(load_config)
+    plan = Plan(SCALES[scale], 1, lambda job, settings: load(JOBS_FOLDER / scale / job, settings))
+    for name in ("5", "9"):
+        plan.add(TABLES[name])
+    asked = {(job.suite, job.config.suites.max_length) for job in plan.jobs.values() if isinstance(job, PlannedEvaluation)}
+    assert {suite for suite, _ in asked} == {"truthfulqa-mc", "mmlu", "gsm8k"}
+    assert all(room >= 2048 for _, room in asked)  # gsm8k: about 1,000, and 256 of an answer
 
 
 def test_the_notes_on_methods_say_what_its_job_files_set():

@@ -63,6 +63,8 @@ class Workers(FakePool):
     limits = Limits(workers=1, min_workers=1, batch=4)
 
     def submit(self, method, item, *context, **how):
+        if method == "choose":
+            self.contexts = [*getattr(self, "contexts", []), *context]
         self.plans = [*getattr(self, "plans", []), *(each for each in context if isinstance(each, SamplingPlan))]
         return super().submit(method, item, *context, **how)
 
@@ -348,6 +350,20 @@ def test_texts_are_weighed_and_continued_once_and_in_order(stages):
     assert stages(FakePools(answer)).continued(requests) == ["after (1, 2)", "after (3,)"]
     again = FakePools(answer)
     assert stages(again).continued(requests[::-1]) == ["after (3,)", "after (1, 2)"] and again.answering.asked == []
+
+
+def test_choices_of_one_token_that_share_their_context_are_one_question_each_time_with_the_same_answers(stages):
+    def answer(method, item):
+        return (-4.0, -5.0, -6.0) if method == "choose" else (-1.0,) * len(item.token_ids)
+
+    letters = [Continuation((1, 2), (id,)) for id in (5, 4, 6)]
+    others = [Continuation((1, 2), (4, 5)), Continuation((3,), (4,))]
+    pools = FakePools(answer)
+    assert stages(pools).weighed([*letters, *others]) == [(-5.0,), (-4.0,), (-6.0,), (-1.0, -1.0), (-1.0,)]
+    assert sorted(pools.answering.asked, key=str) == [("choose", (1, 2)), *(("weigh", each) for each in others)]
+    assert pools.answering.contexts == [(4, 5, 6)]
+    again = FakePools(answer)
+    assert stages(again).weighed(letters[1:]) == [(-4.0,), (-6.0,)] and again.answering.asked == []
 
 
 def test_no_judge_is_asked_to_classify_what_is_known(stages):

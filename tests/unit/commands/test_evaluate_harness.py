@@ -142,3 +142,13 @@ def test_a_word_problem_that_loses_its_beginning_is_counted(tmp_path):
     (tmp_path / "test.jsonl").write_text('{"question": "How many ducks?", "answer": "9 + 9 = 18 ducks.\\n#### 18"}\n')
     suite = make_suite("gsm8k", Config.model_validate({"suites": {"gsm8k": str(tmp_path)}}))
     assert [run_harness(suite, RuleStages(), Letters(), most)[1] for most in (4096, 1024)] == [0, 1]
+
+
+def test_lm_eval_writes_no_bars_into_a_log(tmp_path, capfd):
+    (tmp_path / "test").mkdir()
+    with (tmp_path / "test" / "anatomy_test.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([(f"Which is {at}?", "w", "x", "y", "z", "B") for at in range(3)])
+    run("mmlu", tmp_path, RuleStages(), shots=1)
+    (tmp_path / "test.jsonl").write_text('{"question": "How many ducks?", "answer": "9 + 9 = 18 ducks.\\n#### 18"}\n')
+    run("gsm8k", tmp_path, RuleStages())
+    assert capfd.readouterr() == ("", "")

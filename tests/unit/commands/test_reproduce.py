@@ -9,7 +9,7 @@ from rich.console import Console
 
 from flame_ray.cli import ScaleName
 from flame_ray.commands.reproduce import Commands, ReproduceRequest, reproduce
-from flame_ray.errors import DataError, EngineError, Interrupted
+from flame_ray.errors import ConfigError, DataError, EngineError, Interrupted
 from flame_ray.reproduction.store import NOT_DONE
 from flame_ray.reproduction.systems import SCALES
 from tests.doubles import FakeCommands
@@ -18,6 +18,7 @@ JOBS = {
     "base.yaml": {"model": {"policy": "start"}},
     "sft.yaml": {"base": "base.yaml", "learner": {"loss": "nll"}, "sft": {"sources": [{"source": "seeds"}]}},
     "pilot-sft.yaml": {"base": "sft.yaml"},
+    "few-shot.yaml": {"base": "evaluate.yaml"},
     "pilot-few-shot.yaml": {"base": "evaluate.yaml"},
     "agreement.yaml": {"base": "evaluate.yaml"},
     "pilot-dpo.yaml": {"base": "base.yaml", "run": {"rounds": 1}},
@@ -61,6 +62,31 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert filled.cell("SFT + DPO^fact", "win over SFT + DPO").ours.interval.mean == 75.0
     assert carry_out(request_of("3"), again) == filled and again.done == []
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
+
+
+def test_a_file_of_a_suite_that_was_corrected_is_asked_again_and_no_other_suite(request_of, tmp_path):
+    names = tmp_path / "fava.txt"
+    settings = (f"suites.fava={names}", "factuality.corpus=factbook")
+    names.write_text("Who was Ada?\n")
+    carry_out(request_of("3", settings=settings), FakeCommands(FIGURES))
+    names.write_text("Who was Ada Lovelace?\n")
+    shown = carry_out(request_of("3", settings=settings, only_print=True), FakeCommands(FIGURES))
+    assert shown.cell("SFT", "fava.fs").missing == NOT_DONE and shown.cell("SFT", "biography.fs").ours
+    again = FakeCommands(FIGURES)
+    assert carry_out(request_of("3", settings=settings), again).cell("SFT", "fava.fs").ours
+    assert [command for command, _ in again.done] == ["evaluate"] * len(again.calls) and set(again.calls) == {("fava",)}
+
+
+def test_answers_that_were_corrected_make_other_models(request_of, tmp_path):
+    answers = tmp_path / "answers.jsonl"
+    settings = (f'sft.sources=[{{"source": "{answers}"}}]',)
+    made = []
+    for text in ("Lima", "Lima.", "Lima."):
+        answers.write_text(json.dumps({"prompt": "The capital of Peru?", "answer": text}))
+        doubles = FakeCommands(FIGURES)
+        carry_out(request_of("11", settings=settings), doubles)
+        made.append([config.run.id for command, config in doubles.done])
+    assert made[0] and made[1] and set(made[0]).isdisjoint(made[1]) and made[2] == []
 
 
 def test_the_suites_of_a_model_are_asked_in_one_call(request_of):
@@ -112,6 +138,16 @@ def test_a_table_says_that_built_in_questions_stand_in_for_those_of_alpaca_eval(
         f"At this scale {built_in}, where the judge's scores and no comparison decide which answer wins, stands in for" in text
     )
     assert f"needs facts of {built_in} stands in for `alpaca-fact`" in text and "`factbook` stands in for `biography`" in text
+
+
+def test_a_table_says_what_measured_it_as_its_jobs_and_the_command_set_it(request_of, tmp_path):
+    settings = ("judge.model=big/judge", "factuality.checker=small")
+    carry_out(request_of("2", "11", only_print=True, settings=settings), FakeCommands(FIGURES))
+    assert (
+        "Measured by: the model before any tuning is `start`; facts are split by `rule` and checked by `small` on `factbook`; "
+        "win rates are by `big/judge`, which compares two answers in both orders.\n"
+    ) in (tmp_path / "out" / "2.md").read_text()
+    assert "Measured by: the model before any tuning is `start`.\n" in (tmp_path / "out" / "11.md").read_text()
 
 
 def test_a_table_says_how_the_settings_of_its_scale_differ(request_of, tmp_path):
@@ -175,6 +211,17 @@ def test_table_10_measures_rewards_on_labelled_responses_once_for_each_number_of
     assert carry_out(request_of("10", settings=settings), again) == filled and again.done == []
 
 
+def test_labels_that_were_corrected_are_compared_again(request_of, tmp_path):
+    labels = tmp_path / "labelled.jsonl"
+    done = []
+    for text in ("{}\n", "{}\n{}\n", "{}\n{}\n"):
+        labels.write_text(text)
+        doubles = FakeCommands(FIGURES)
+        carry_out(request_of("10", settings=(f"suites.labelled={labels}",)), doubles)
+        done.append(len(doubles.done))
+    assert done == [4, 4, 0]
+
+
 @pytest.mark.parametrize("settings", [(), ("suites.labelled=nowhere.jsonl",)])
 def test_table_10_without_labelled_responses_says_which_setting_names_them(request_of, settings):
     doubles = FakeCommands(FIGURES)
@@ -203,9 +250,26 @@ def test_the_command_prints_a_table_of_an_empty_store(flame, request_of, tmp_pat
     assert (tmp_path / "reproduced" / "3.csv").is_file()
 
 
+def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions(request_of):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("directions", seeds=None), doubles)
+    assert filled.cell("SFT", "biography.fs").ours.seeds == 3
+    assert sum(command == "sft" for command, _ in doubles.done) == 2 * 3
+
+
+def test_the_help_says_how_many_models_are_made_by_default(flame, tmp_path):
+    help_ = " ".join(flame("reproduce", "--help", folder=tmp_path).stdout.replace("│", " ").split())
+    assert "--seeds" in help_ and "of directions and methods, 3" in help_
+
+
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):
     done = flame("reproduce", "12", "--scale", "cpu", "--jobs", request_of("3").jobs, folder=tmp_path)
     assert done.returncode == 2 and "'12'" in done.stderr and "figure-1" in done.stderr
+
+
+def test_a_setting_that_is_taken_for_a_table_is_told_where_it_belongs(request_of):
+    with pytest.raises(ConfigError, match=r"found 'suites\.limit=9'\. To fix: give --set before each setting"):
+        carry_out(request_of("3", "suites.limit=9"), FakeCommands(FIGURES))
 
 
 def test_the_command_line_offers_each_scale():

@@ -16,10 +16,14 @@ JOBS = Path(__file__).parents[3] / "jobs"
 
 
 NO_SUCH_STEP = {("run", "SFT^flame"), ("sft", "7B PT"), ("sft", "7B PT + RAG")}
+# No seed was classified; and answers that are compared have no scores.
+DO_NOT_APPLY = [("fact-based seeds", "SFT + DPO^flame")] * len(SCALES) + [
+    ("judge's score", system.name) for system in TABLES["directions"].rows
+]
 load = cache(load_config)
 
 
-def plan_of(*tables: str, scale: str = "paper", seeds: int = 1, settings: tuple[str, ...] = ()) -> Plan:
+def plan_of(*tables: str, scale: str = "paper", seeds: int | None = 1, settings: tuple[str, ...] = ()) -> Plan:
     plan = Plan(SCALES[scale], seeds, lambda job, more: load(JOBS / scale / job, (*settings, *more)))
     for name in tables:
         plan.add(TABLES[name])
@@ -147,6 +151,13 @@ def test_each_seed_makes_models_of_its_own_and_a_model_by_name_is_evaluated_once
     assert {step.config.run.seed for step in steps(three)} == {0, 1, 2}
 
 
+@pytest.mark.parametrize(("table", "seeds"), [("3", 1), ("directions", 3), ("methods", 3)])
+def test_a_table_says_how_many_models_of_each_system_it_wants_by_default(table, seeds):
+    alone, beside = plan_of(table, seeds=None), plan_of(table, "3", "methods", seeds=None)
+    assert set(alone.jobs) == set(plan_of(table, seeds=seeds).jobs)
+    assert {len(each.keys) for each in beside.add(TABLES[table]).contrasts} == {seeds}
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_model_before_any_tuning_is_asked_after_examples_and_for_one_row_also_after_passages(scale):
     plan = plan_of("1", "2", scale=scale)
@@ -185,7 +196,21 @@ def test_the_mixture_of_table_6_learns_both_answers_to_every_seed():
 def test_a_row_that_cannot_be_made_says_why_and_asks_for_nothing(table):
     for cell in plan_of().add(TABLES[table]).cells:
         has_no_such_step = (cell.measure.source, cell.system) in NO_SUCH_STEP
-        assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + has_no_such_step == 1, cell
+        does_not_apply = has_no_such_step or (cell.measure.name, cell.system) in DO_NOT_APPLY
+        assert bool(cell.lacks) + bool(cell.keys) + cell.is_baseline + does_not_apply == 1, cell
+
+
+def test_a_figure_that_does_not_apply_to_a_row_is_no_missing_one():
+    found = [
+        (cell.measure.name, cell.system)
+        for scale in SCALES
+        for name in TABLES
+        for cell in plan_of(scale=scale).add(TABLES[name]).cells
+        if not (cell.keys or cell.lacks or cell.is_baseline) and (cell.measure.source, cell.system) not in NO_SUCH_STEP
+    ]
+    assert sorted(found) == sorted(DO_NOT_APPLY)  # of the judge's score, at the paper's scale alone
+    planned = plan_of(scale="paper").add(TABLES["directions"])
+    assert not [each for each in planned.contrasts if each.measure.name == "judge's score"]
 
 
 def test_the_methods_differ_in_their_loss_alone_and_train_for_the_same_seconds():
@@ -277,7 +302,7 @@ def test_systems_are_compared_seed_by_seed():
 
 
 def test_the_baseline_is_scored_beside_itself_where_the_judges_score_is_asked_for():
-    plan = plan_of("directions")
+    plan = plan_of("directions", scale="cpu")
     baseline = {cell.measure.name: cell.keys for cell in plan.add(TABLES["directions"]).cells if cell.system == "SFT + DPO"}
     (scored,), (alone,) = baseline["judge's score"], baseline["alpaca-eval.length"]
     assert plan.jobs[alone].against is None and plan.jobs[scored].against == alone

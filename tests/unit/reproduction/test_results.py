@@ -120,6 +120,37 @@ def test_markdown_has_a_row_a_system_and_says_once_why_figures_are_missing():
     assert text.endswith("- SFT + DPO^fact (biography.fs, win over SFT + DPO): no | data\n")
 
 
+def test_a_table_of_too_many_columns_has_a_block_for_each_suite():
+    table = TABLES["2"]
+    cells = tuple(Cell(row.name, each, None, None) for row in table.rows for each in table.measures)
+    lines = markdown(FilledTable(table, cells)).splitlines()
+    heads = [line.count("|") - 2 for line in lines if line.startswith("| system ")]
+    assert heads == [1, 5, 5, 5]
+    assert [lines[at - 1] for at, line in enumerate(lines) if line.startswith("| system ")] == [""] * 4
+    assert lines.count("| SFT^fact | - | - | - | - | - |") == 3
+
+
+def test_what_weakens_a_figure_is_noted_below_the_table_over_all_seeds():
+    cut, lost = {"contexts without their beginning": 3}, {"worker lost": 2}
+    found = {
+        "a": replace(result(0.5, n=4), noted=cut),
+        "b": replace(result(0.5, n=4), noted=cut, missing=lost),
+        "c": replace(result(0.5, n=4), missing={}, noted={}),
+        "d": "not done yet",
+    }
+    cells = (
+        PlannedCell("SFT + DPO^fact", FS, ("a", "b")),
+        PlannedCell("SFT + DPO^fact", WIN, ("a", "b")),
+        PlannedCell("SFT + DPO", FS, ("c", "d")),
+    )
+    lines = markdown(fill(PlannedTable(TABLE, cells[:1] + cells[2:]), found.__getitem__, lambda *_: None)).splitlines()
+    start = lines.index("Noted, over all seeds:")
+    counts = "not scored and left out: 2 worker lost; 6 contexts without their beginning"
+    assert lines[start + 2 : start + 4] == [f"- SFT + DPO^fact (biography): {counts}", ""]
+    (remark,) = fill(PlannedTable(TABLE, cells), found.__getitem__, lambda *_: None).remarks
+    assert remark.noted == {"contexts without their beginning": 6}, "each evaluation counts once, whatever its columns"
+
+
 def test_differences_stand_below_the_table_and_in_the_csv():
     two = replace(table_of(*CELLS), differences=difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75})))
     lines = markdown(two).splitlines()

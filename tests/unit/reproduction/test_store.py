@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from flame_ray.errors import StorageError
 from flame_ray.reproduction.store import Store
 
 
@@ -11,6 +12,7 @@ def evaluated(folder, *rows) -> Store:
     path = folder / "evaluations" / "key" / "model" / "suite-abc" / "answers.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path.with_name("result.json").write_text("{}")
     return Store(folder)
 
 
@@ -27,3 +29,21 @@ def test_a_figure_of_one_of_a_questions_samples_is_found_whatever_the_others_hav
     row = {"id": "gsm8k_cot/1", "question": "How many?", "task": "gsm8k_cot"}
     store = evaluated(tmp_path, row | {"values": {"strict": 1.0}}, row | {"values": {"flexible": 0.0}}, row)
     assert (store.values("key", "strict"), store.values("key", "flexible")) == ({row["id"]: 1.0}, {row["id"]: 0.0})
+
+
+def test_answers_without_a_result_were_refused_and_have_no_values(tmp_path):
+    store = evaluated(tmp_path, {"id": "a", "prompt": "Where?", "response": "Here", "values": {"win_rate": 1.0}})
+    (result,) = tmp_path.rglob("result.json")
+    result.unlink()
+    assert store.values("key", "win_rate") is None
+    with pytest.raises(StorageError, match=r"the answers of key.*give the command again"):
+        store.reference("key")
+
+
+def test_the_answers_are_those_of_the_folder_that_has_the_result(tmp_path):
+    row = {"id": "a", "prompt": "Where?", "response": "Here", "values": {"win_rate": 1.0}}
+    store = evaluated(tmp_path, row)
+    refused = tmp_path / "evaluations" / "key" / "model" / "suite-aaa"
+    refused.mkdir()
+    (refused / "answers.jsonl").write_text(json.dumps(row | {"values": {"win_rate": 0.0}}))
+    assert store.values("key", "win_rate") == {"a": 1.0}

@@ -76,6 +76,10 @@ def test_texts_that_are_no_chats_are_continued_and_weighed_with_their_places():
     weighed = actor.weigh([Continuation((1,), (2, 3)), Continuation((1,), (2,))])
     assert inspect.isgenerator(weighed)
     assert list(weighed) == [(0, (-2.0,)), (1, (-1.0,))]
+    engine.says = lambda text: (-float(len(text.split())), -9.0)
+    chosen = actor.choose([engine.encode("one two"), engine.encode("three")], (4, 5))
+    assert inspect.isgenerator(chosen)
+    assert list(chosen) == [(0, (-2.0, -9.0)), (1, (-1.0, -9.0))]
 
 
 def test_a_prompt_that_is_no_chat_is_continued_as_the_beginning_of_a_document_up_to_a_stop():
