@@ -49,11 +49,11 @@ class DeepSpeedEngine:
         self.device = _join(rank, self.world, init_method)
         torch.manual_seed(seed)  # the same on every rank: adapters must start equal
         self.module: Any = policy.load_policy(model, config)
-        # ZeRO-3 gathers a weight where its own module runs.
-        self._head = policy.pass_over_head(self.module) if config.zero_stage < 3 else None
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.engine, *_ = deepspeed.initialize(model=self.module, optimizer=optimizer, config=deepspeed_config(config))
+        # ZeRO-3 gathers a weight where its own module runs.
+        self._head = policy.pass_over_head(self.module) if config.zero_stage < 3 else None
         self.merged = MergedWeights(self.module, self._gather)
         self._state = ZeroState(self.engine, self.module)
         self._plain_norm: Tensor | None = None

@@ -114,7 +114,7 @@ def pass_over_head(model: nn.Module) -> nn.Parameter | None:
     mark = torch.empty(0)
     head.forward = lambda hidden: mark  # in the instance, before the class's own
     with torch.no_grad():
-        is_bare = base(input_ids=torch.tensor([[PAD]]), use_cache=False).logits is mark
+        is_bare = base(input_ids=torch.tensor([[PAD]], device=head.weight.device), use_cache=False).logits is mark
     del head.forward
     if not is_bare:
         return None
