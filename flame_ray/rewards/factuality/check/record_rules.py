@@ -33,9 +33,7 @@ NEGATED = re.compile(r"\b(?:no|not|never|neither|nor|none|without|cannot|lacks?|
 HEDGED = re.compile(
     r"\d|%|\b(?:[Ss]ome|few|small|tiny|minority|minorities|partly|partially|sometimes|certain|historical(?:ly)?)\b"
 )
-PART = re.compile(
-    r"\b(?:parts?|half|regions?|coast|side|provinces?|\w*(?:north|south|east|west)) $", re.IGNORECASE
-)
+PART = re.compile(r"\b(?:parts?|half|regions?|coast|side|provinces?|\w*(?:north|south|east|west)) $", re.IGNORECASE)
 COUNTRY = rf"(?:{'|'.join(sorted(map(re.escape, COUNTRIES), key=len, reverse=True))})(?![\w-])"
 
 
