@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from flame_ray.rewards.factuality.check.records import DATES, DISTANCE, LINE, ORGANISATIONS, Record
-from flame_ray.types import Passage
+from flame_ray.rewards.factuality.check.records import DATES, DISTANCE, ORGANISATIONS, Record
+from flame_ray.rewards.factuality.check.religions import RELIGIONS
 
 Made = tuple[str, bool]
 DIRECTIONS = {"Western": "West", "Eastern": "East", "Northern": "North", "Southern": "South", "Southeastern": "Southeast"}
@@ -38,20 +38,6 @@ GOVERNMENTS = (
     *("presidential republic", "constitutional monarchy", "absolute monarchy", "parliamentary republic", "federal republic"),
     *("communist state", "military junta", "semi-presidential republic", "dictatorship", "monarchy", "republic"),
 )
-# What people call a religion whose followers the record names.
-RELIGIONS: Mapping[str, tuple[str, ...]] = {
-    "Muslim": ("Islam",),
-    "Roman Catholic": ("Catholicism", "Roman Catholicism", "Christianity"),
-    "Catholic": ("Catholicism", "Christianity"),
-    "Protestant": ("Protestantism", "Christianity"),
-    "Christian": ("Christianity",),
-    "Buddhist": ("Buddhism",),
-    "Hindu": ("Hinduism",),
-    "Jewish": ("Judaism",),
-    "Orthodox": ("Orthodox Christianity", "Christianity"),
-    "Sikh": ("Sikhism",),
-    "Taoist": ("Taoism",),
-}
 # Fields that list things, with the ways in which answers state one of them.
 LISTS: Mapping[str, tuple[str, ...]] = {
     "Languages": (
@@ -121,11 +107,8 @@ class Country:
         return [item for item in items if 0 < len(item.split()) <= 4 and not NO_ITEM.match(item) and not re.search(r"\d", item)]
 
 
-def country_of(record: Record, passages_K: Sequence[Passage]) -> Country:
-    fields: dict[str, str] = {}
-    for passage in passages_K:
-        for field, value in LINE.findall(passage.text):
-            fields.setdefault(field, re.sub(r"\s+", " ", DATES.sub("", value)).strip(" ;"))
+def country_of(record: Record) -> Country:
+    fields = {field: re.sub(r"\s+", " ", DATES.sub("", value)).strip(" ;") for field, value in record.fields.items()}
     return Country(record, fields)
 
 

@@ -116,7 +116,7 @@ def split_subjects(subjects: Sequence[Subject], aside: float, seed: int) -> tupl
 def with_made_statements(subjects: Sequence[Subject], count: int, seed: int) -> list[Subject]:
     """Each subject with about `count` more statements, made from its record and the other subjects' records."""
     draw = random.Random(derived_seed(seed, "statements"))
-    countries = [country_of(each.record, each.passages_K) for each in subjects]
+    countries = [country_of(each.record) for each in subjects]
     made = []
     for subject, country in zip(subjects, countries, strict=True):
         others = [each for each in countries if each is not country]

@@ -10,7 +10,7 @@ from flame_ray.types import Claim, Fact, Passage
 def country(title, **fields):
     lines = "\n".join(f"{field.replace('_', ' ')}: {value}" for field, value in fields.items())
     passages = (Passage(f"{title}/0", title, f"{title} (Republic of {title}), Geography:\n{lines}"),)
-    return country_of(record_for(Claim(Fact(title, 0), passages)), passages)
+    return country_of(record_for(Claim(Fact(title, 0), passages)))
 
 
 GHANA = country(

@@ -3,7 +3,8 @@
 Prose is read by one model together with the lexical checker: the model knows paraphrase, the lexical checker knows figures and
 names. Their logits are added, with a weight that was learned in training (`flame-ray train-checker`; the card beside the
 weights says how). The model reads only the few sentences that a fact is about, some 150 tokens. Records, lines `Field: value`
-under one title, are read by another model, which sees the main fields and judges alone (records.py).
+under one title, are read by another model, which sees the main fields (records.py). What a field of a country's record decides
+exactly, rules decide before it (record_rules.py).
 """
 
 import math
@@ -18,6 +19,7 @@ import sentencex
 
 from flame_ray.engines.cross_encoder import PairScorer, RecordScorer
 from flame_ray.rewards.factuality.check.lexical import LexicalChecker
+from flame_ray.rewards.factuality.check.record_rules import decided
 from flame_ray.rewards.factuality.check.records import Record, nearest_passage, record_for
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
@@ -25,10 +27,11 @@ from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
 EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 6  # raise it when the models' input, or how the two logits are added, changes
+VERSION = 7  # raise it when the models' input, how the two logits are added, or a rule on records changes
 MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
 NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
 LENGTH = 0.02  # what each word of a line costs
+DOUBT = 0.02  # what a rule leaves of the way between the threshold and 0 or 1: at 0.5, it is 99 % sure
 
 
 class WeightedScorer(PairScorer, Protocol):
@@ -71,19 +74,32 @@ class FinetunedChecker:
         logits = np.zeros((len(claims), 3))
         for those, found in zip(places.values(), reader.logits(asked), strict=True):
             logits[those] = found
-        return (self._record_verdict(claim, *three) for (claim, _), three in zip(claims, logits.tolist(), strict=True))
+        return (
+            self._record_verdict(claim, record, *three) for (claim, record), three in zip(claims, logits.tolist(), strict=True)
+        )
 
-    def _record_verdict(self, claim: Claim, supported: float, contradicted: float, says_nothing: float) -> Verdict:
+    def _record_verdict(
+        self, claim: Claim, record: Record, supported: float, contradicted: float, says_nothing: float
+    ) -> Verdict:
         if not all(map(math.isfinite, (supported, contradicted, says_nothing))):
             return Verdict(claim.fact, VerdictLabel.ERROR, 0.0, None)
         score = _probability(supported)
-        if says_nothing >= 0:
-            return Verdict(claim.fact, VerdictLabel.SAYS_NOTHING, score, None)
-        if score >= self.threshold:
-            return Verdict(claim.fact, VerdictLabel.SUPPORTED, score, nearest_passage(claim))
-        if contradicted >= 0:
-            return Verdict(claim.fact, VerdictLabel.CONTRADICTED, score, nearest_passage(claim))
-        return Verdict(claim.fact, VerdictLabel.NOT_FOUND, score, None)
+        if label := decided(claim.fact.text, record):
+            score = self._surely(label, score)
+        elif says_nothing >= 0:
+            label = VerdictLabel.SAYS_NOTHING
+        elif score >= self.threshold:
+            label = VerdictLabel.SUPPORTED
+        else:
+            label = VerdictLabel.CONTRADICTED if contradicted >= 0 else VerdictLabel.NOT_FOUND
+        tells = label in (VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED)
+        return Verdict(claim.fact, label, score, nearest_passage(claim) if tells else None)
+
+    def _surely(self, label: VerdictLabel, score: float) -> float:
+        """The reader's score, moved to the label's side of the threshold, a share of DOUBT from the end."""
+        if label is VerdictLabel.SUPPORTED:
+            return max(score, 1 - DOUBT * (1 - self.threshold))
+        return min(score, DOUBT * self.threshold)
 
     def _on_prose(self, claims: Sequence[Claim]) -> Iterator[Verdict]:
         lexical = [self._lexical.decide(claim) for claim in claims]

@@ -104,10 +104,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one title. `text` has the main fields; `weights` is by stem, higher for a rarer one."""
+    """What is known of one title. `text` has the main fields, cut; `weights` is by stem, higher for a rarer one."""
 
     title: str
     text: str
+    fields: Mapping[str, str]  # all of them, whole
     stems: frozenset[str]
     others: tuple[Line, ...]
     weights: Mapping[str, float]
@@ -192,21 +193,19 @@ def _record(passages_K: tuple[Passage, ...]) -> Record:
     """Cached, because all facts of a prompt share their evidence."""
     passages_K = tuple(sorted(passages_K, key=lambda passage: passage.id))
     heading = passages_K[0].text.splitlines()[0]
-    values: dict[str, str] = {}
+    fields: dict[str, str] = {}
     others: list[Line] = []
-    memberships = ""
     for field, value in (found for passage in passages_K for found in LINE.findall(passage.text)):
-        if field in FIELDS and field not in values:
-            values[field] = _shortened(field, value)
-        elif field == MEMBERSHIPS:
-            memberships = value
-        elif not field.endswith(", note") and not FIGURES_ONLY.match(field):
+        is_main = field in FIELDS and field not in fields
+        fields.setdefault(field, value)
+        if not is_main and field != MEMBERSHIPS and not field.endswith(", note") and not FIGURES_ONLY.match(field):
             others += _lines(field, value)
     named = passages_K[0].title if LINE.match(heading) else heading.rpartition(",")[0]
-    text = "\n".join((named, *(f"{field}: {values[field]}" for field in FIELDS if field in values)))
+    text = "\n".join((named, *(f"{field}: {_shortened(field, fields[field])}" for field in FIELDS if field in fields)))
     frequencies = Counter(stem for line in others for stem in line.stems)
     weights = {stem: math.log1p(len(others) / count) for stem, count in frequencies.items()}
-    return Record(passages_K[0].title, text, frozenset(content(text)), tuple(others), weights, _members(memberships))
+    member_of = _members(fields.get(MEMBERSHIPS, ""))
+    return Record(passages_K[0].title, text, fields, frozenset(content(text)), tuple(others), weights, member_of)
 
 
 def _shortened(field: str, value: str) -> str:

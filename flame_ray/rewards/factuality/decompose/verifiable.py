@@ -71,6 +71,16 @@ TWO_VERBS = re.compile(
     r"\b(?:is|are|was|were)\b(?:(?!\b(?:that|which|who|whose|what|where|when|how|why|and|but|or|as|if|than|because"
     r"|while|there|it|he|they|she|since|although)\b|[,;:.]).)*?\b(?:is|are|was|were)\b"
 )
+# `The economy of Peru is based on agriculture, industries and natural resources`: so is every economy.
+_SECTOR = (
+    r"(?:(?:various|several|many|different|other|its|the) )*"
+    r"(?:agriculture|crops|industr(?:y|ies)|services|(?:natural )?resources|trade)"
+)
+ANY_ECONOMY = re.compile(
+    r"\beconomy\b.*\b(?:based|rel(?:y|ies|iant)|depend(?:s|ent)?)(?: \w+ly)? (?:up)?on "
+    r"(?:the production (?:and consumption )?of )?"
+    rf"(?=.*\b(?:industries|natural resources)\b){_SECTOR}(?:,? (?:and|as well as) {_SECTOR}|, {_SECTOR})+$"
+)
 BE = re.compile(r"\b(?:is|are|was|were)\b")
 
 
@@ -130,6 +140,8 @@ VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?(?:[a-z]{2,}ed|[a-z]+(?<!
 
 def _adds_to(statement: str, topic: Topic) -> bool:
     """Whether the predicate has a figure, a name or a word with content that neither its subject nor the topic has."""
+    if ANY_ECONOMY.search(statement):
+        return False
     verb = first_verb(statement)
     head, predicate = (statement[: verb.start()], statement[verb.start() :]) if verb else ("", statement)
     empty = content(topic.name) | NEGATIONS | _VAGUE_STEMS
@@ -150,14 +162,15 @@ def _other_names(predicate: str, topic: Topic) -> bool:
 
 
 def _is_of_itself(statement: str, topic: Topic) -> bool:
-    """`Peru is a member of the nation of Peru`, `Peru lies between Peru and Chile`"""
+    """`Peru is a member of the nation of Peru`, `Peru lies between Peru and Chile`; not `Guinea lies in Equatorial Guinea`"""
     if not topic or len(statement.split()) > MAX_OF_ITSELF:
         return False
     name = rf"(?:the )?{re.escape(topic.bare)}"
     return bool(
         re.match(
             rf"{name} [^,:;]*\b(?:located|situated|lies|member|part|"
-            rf"piece|home|providing|contributing)\b[^,:;]* (?:(?:in|of|to) (?:the )?(?:[\w-]+ )*{name}$|between {name} and\b"
+            rf"piece|home|providing|contributing)\b[^,:;]* (?:(?:in|of|to) (?:the )?"
+            rf"(?:(?:[\w-]+ )*of |(?-i:[a-z][\w-]* )*){name}$|between {name} and\b"
             rf"|between [^,:;]* and {name}$)",
             statement,
             re.IGNORECASE,

@@ -215,3 +215,22 @@ def test_a_fact_that_says_nothing_is_neither_supported_nor_refused(supported):
         [claim("Peru is a land of lands", RECORD)]
     )
     assert (verdict.label, verdict.passage_id) == (VerdictLabel.SAYS_NOTHING, None)
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.5, 0.9])
+@pytest.mark.parametrize("supported", [-9, -2, 2, 9])
+@pytest.mark.parametrize("says_nothing", [-1, 1])
+def test_what_a_field_of_a_record_decides_no_reader_overrules_and_the_score_lies_on_its_side(
+    threshold, supported, says_nothing
+):
+    reader = FakeReader(lambda _: (supported, -2, says_nothing))
+    facts = [
+        claim(text, RECORD)
+        for text in ("Peru has a coastline", "Peru is landlocked and has no coastline", "Peru is located in Peru")
+    ]
+    true, false, nothing = FinetunedChecker(scores(lambda *_: 3), "model", threshold, reader).check(facts)
+    assert (true.label, true.passage_id) == (VerdictLabel.SUPPORTED, "pe/0")
+    assert (false.label, false.passage_id) == (VerdictLabel.CONTRADICTED, "pe/0")
+    assert (nothing.label, nothing.passage_id) == (VerdictLabel.SAYS_NOTHING, None)
+    read = 1 / (1 + math.exp(-supported))
+    assert 0 < false.score <= min(read, threshold) and false.score < threshold <= max(read, threshold) <= true.score < 1

@@ -73,6 +73,7 @@ def test_a_value_is_cut_at_its_limit_and_loses_the_year_of_its_estimate():
     found = record("x", Passage("pe/1", "Peru", f"Peru, People:\n{languages}\nClimate: dry"))
     assert "Languages: Spanish (official) 82.9%, Quechua 13.6%" in found.text.splitlines()
     assert len(found.text.splitlines()[-1].split()) == 1 + 24
+    assert found.fields["Languages"].endswith("(2017 est.)") and len(found.fields["Religions"].split()) == 99
 
 
 def test_a_fact_brings_the_line_of_another_field_that_shares_its_rare_words():

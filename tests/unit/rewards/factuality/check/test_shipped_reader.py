@@ -27,6 +27,9 @@ def judged():
         ("Guinea", "Guinea is located in West Africa", "Guinea is located in East Africa"),
         ("Zimbabwe", "The capital city of Zimbabwe is Harare", "The capital city of Zimbabwe is Lusaka"),
         ("Haiti", "Haiti touches a sea or an ocean", "Haiti is landlocked"),
+        ("Lebanon", "Lebanon touches a sea or an ocean", "Lebanon is a landlocked country"),
+        ("Azerbaijan", "Azerbaijan is bordered by Georgia", "Azerbaijan is bordered by Azerbaijan"),
+        ("Barbados", "The most common languages in Barbados include English", "The main languages of Barbados include Dutch"),
         ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
         pytest.param(
             *("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),

@@ -1,0 +1,244 @@
+"""What a record decides of a statement without a learned reader, on records made for it."""
+
+import re
+
+import pytest
+
+from flame_ray.rewards.factuality.check.record_rules import decided
+from flame_ray.rewards.factuality.check.records import record_for
+from flame_ray.rewards.factuality.check.religions import largest_beside, share_of
+from flame_ray.rewards.factuality.check.world import COUNTRIES, LANGUAGES, MIDDLES
+from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.rewards.factuality.text import fold
+from flame_ray.types import Claim, Fact, Passage, VerdictLabel
+
+SUPPORTED, CONTRADICTED, NOT_FOUND = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
+BORDERS = "Land boundaries, border countries"
+
+
+def made(title, others="", **fields):
+    """A record; `_` in the name of a field is a blank, and `__` a comma."""
+    lines = "\n".join(f"{name.replace('__', ', ').replace('_', ' ')}: {value}" for name, value in fields.items())
+    return record_for(Claim(Fact(title, 0), (Passage(title, title, f"{title} ({others}), Geography:\n{lines}"),)))
+
+
+PERU = made(
+    *("Peru", "Republic of Peru; Peruvian"),
+    Location="Western South America, bordering the South Pacific Ocean, between Chile and Ecuador",
+    Map_references="South America",
+    Coastline="2,414 km",
+    Land_boundaries__border_countries="Bolivia 1,212 km; Brazil 2,659 km; Chile 168 km; Colombia 1,494 km; Ecuador 1,529 km",
+    Capital__name="Lima",
+    Climate="varies from tropical in east to cold on the heights",
+    Languages="Spanish (official) 82.9%, Quechua (official) 13.6%, other 3.5% (2017 est.)",
+    Religions="Roman Catholic 60%, Christian 14.6% (includes Evangelical 11.1%, other 3.5%), "
+    "other 0.3% (includes Muslim, Hindu), none 4% (2017 est.)",
+)
+NEPAL = made(
+    *("Nepal", "Nepali"),
+    Location="Southern Asia, between China and India",
+    Map_references="Asia",
+    Coastline="0 km (landlocked)",
+    Land_boundaries__border_countries="China 1,389 km; India 1,770 km",
+    Capital__name="Kathmandu",
+    Climate="varies from cool summers in north to subtropical; dry winters",
+    Languages="Nepali (official) 44.9%, Maithali 11.4%, Bajjika",
+    Languages__note="many in government and business also speak English",
+    Religions="Hindu 81.2%, Buddhist 8.2%, Muslim 5.1%, Christian 1.8%; less than 1%: Sikh, Jewish (2021 est.)",
+)
+KAZAKHSTAN = made(
+    *("Kazakhstan", "Kazakhstani"),
+    Location="Central Asia, northwest of China",
+    Map_references="Asia",
+    Coastline="0 km (landlocked)",
+    Coastline__note="Kazakhstan borders the Caspian Sea (1,894 km)",
+)
+KUWAIT = made(
+    "Kuwait", "State of Kuwait; Kuwaiti", Location="Middle East", Map_references="Middle East", Capital__name="Kuwait City"
+)
+BURMA = made(
+    "Burma", "Myanmar; Burmese", Location="Southeastern Asia", Map_references="Southeast Asia", Capital__name="Rangoon"
+)
+LESOTHO = made(
+    *("Lesotho", "Basotho"),
+    Location="Southern Africa, an enclave of South Africa",
+    Map_references="Africa",
+    Land_boundaries__border_countries="South Africa 1,106 km",
+)
+
+
+def labels(record, statements):
+    return {statement: decided(statement, record) for statement in statements}
+
+
+def all_are(label, record, *statements):
+    assert labels(record, statements) == dict.fromkeys(statements, label)
+
+
+def test_a_country_with_a_coast_has_one_and_is_not_landlocked():
+    bare = ("Peru has a coast", "Peru does have a coastline.", "The Republic of Peru is not landlocked")
+    all_are(SUPPORTED, PERU, *bare, "Peru touches a sea or an ocean", "Peru is a coastal country")
+    all_are(
+        CONTRADICTED, PERU, "Peru is landlocked", "Peru is a small landlocked country in South America", "Peru has no coast"
+    )
+    all_are(CONTRADICTED, PERU, "Peru does not touch a sea or an ocean")
+    more = ("Peru has a coast on the Pacific Ocean", "Peru has a coast and many ports", "Peru's coast is long")
+    all_are(None, PERU, *more, "Peru is bordered by landlocked Bolivia", "Peru does not have a coast on the Atlantic Ocean")
+
+
+def test_a_landlocked_country_has_no_coast():
+    all_are(CONTRADICTED, NEPAL, "Nepal has a coast", "Nepal touches a sea or an ocean", "Nepal is not landlocked")
+    all_are(CONTRADICTED, NEPAL, "Nepal is a coastal country", "Nepal's coastline is long", "Nepal borders the Indian Ocean")
+    all_are(
+        None, NEPAL, "Nepal is landlocked", "Nepal has no coast", "Nepal does not touch a sea", "Nepal is not only landlocked"
+    )
+    all_are(None, KAZAKHSTAN, "Kazakhstan has a coast", "Kazakhstan is landlocked", "Kazakhstan touches a sea or an ocean")
+
+
+def test_a_language_that_the_record_does_not_have_is_refuted_under_any_of_its_names():
+    spoken = (
+        "People in Peru speak Castilian",
+        "Quechua is spoken in Peru",
+        "The languages of Peru include Spanish and Quechua",
+    )
+    all_are(None, PERU, *spoken, "People in Peru speak Peruvian", "Peru speaks a language related to Chinese")
+    all_are(CONTRADICTED, PERU, "The main languages of Peru include Spanish and French", "Peruvian people speak Dutch")
+    all_are(CONTRADICTED, PERU, "Portuguese is the official language of Peru", "In Peru, English and Spanish are widely spoken")
+    all_are(
+        None, PERU, "Some people in Peru speak French", "A small minority in Peru speaks French", "Peru exports French wine"
+    )
+    all_are(None, NEPAL, "English is spoken in Nepal")
+    all_are(CONTRADICTED, NEPAL, "The main languages of Nepal include Mandarin")
+    all_are(None, KAZAKHSTAN, "People in Kazakhstan speak French")  # no field
+
+
+def test_a_religion_that_is_absent_rare_or_among_others_is_not_common():
+    common = (
+        "Christianity is practised in Peru",
+        "The main religions of Peru include Catholicism",
+        "Peruvians follow Islamism",
+    )
+    all_are(None, PERU, *common, "The religions of Peru include Protestantism", "Some people in Peru believe in Hinduism")
+    all_are(CONTRADICTED, PERU, "The main religions of Peru include Islam", "Buddhism is practised in Peru")
+    all_are(CONTRADICTED, NEPAL, "The common religions of Nepal are Hinduism and Judaism", "People in Nepal practice Sikhism")
+    all_are(None, NEPAL, "The religions of Nepal include Islam and Christianity", "The religions of Nepal include shamanism")
+
+
+def test_a_majority_belongs_to_the_largest_religion():
+    all_are(
+        None, PERU, "Peru is predominantly Christian", "The majority of people in Peru are Catholic", "Peru is mostly desert"
+    )
+    all_are(CONTRADICTED, PERU, "Peru is predominantly Protestant", "Peru is a predominantly Muslim country")
+    all_are(None, NEPAL, "Nepal is predominantly Hindu", "Nepal has a majority Hindu population and a mainly Muslim minority")
+    all_are(
+        CONTRADICTED, NEPAL, "Nepal is predominantly Hindu and Buddhist", "The majority of the population is Muslim in Nepal"
+    )
+
+
+def test_a_neighbour_lies_in_the_stated_direction_or_beside_it():
+    right = ("Peru is bordered by Brazil to the east", "Peru is bordered by Chile to the south-east and Ecuador to the north")
+    all_are(None, PERU, *right, "Peru borders Brazil to the north-east", "Peru is bordered by the Pacific Ocean to the east")
+    all_are(CONTRADICTED, PERU, "Peru is bordered by Brazil to the west", "Peru is bordered by Chile to the north-west")
+    all_are(CONTRADICTED, PERU, "Peru is bordered by Brazil to the east and Ecuador to the south")
+    all_are(None, LESOTHO, "Lesotho is bordered by South Africa to the east")
+
+
+def test_a_country_borders_only_its_neighbours_and_not_itself():
+    all_are(None, PERU, "Peru is bordered by Bolivia and the Pacific Ocean", "Peru lies between Chile and Ecuador")
+    all_are(CONTRADICTED, PERU, "Peru is bordered by Chile and Mexico", "Peru lies between Argentina and Chile")
+    itself = (
+        "Peru is bordered by Peru",
+        "Peru borders Chile, Peru and Bolivia",
+        "Peru is bordered by the Republic of Peru to the north",
+    )
+    all_are(CONTRADICTED, PERU, *itself)
+    all_are(CONTRADICTED, BURMA, "Burma is bordered by Myanmar to the east")
+    all_are(None, PERU, "Peru is bordered by the Peruvian Sea")
+    all_are(None, KUWAIT, "Kuwait is bordered by Mexico")  # no field
+
+
+def test_a_country_is_not_its_own_capital_unless_the_capital_has_its_name():
+    all_are(CONTRADICTED, PERU, "The capital of Peru is Peru", "The capital city of Peru is the Republic of Peru")
+    all_are(None, PERU, "The capital of Peru is Peruvian Lima")
+    all_are(None, KUWAIT, "The capital of Kuwait is Kuwait City", "The capital of Kuwait is Kuwait")
+
+
+def test_that_a_country_lies_in_itself_under_another_name_says_nothing():
+    all_are(VerdictLabel.SAYS_NOTHING, BURMA, "Burma is located in Myanmar", "Burma lies in Burma")
+    all_are(None, BURMA, "Burma is located in Burmese hands", "Burma lies in Southeast Asia")
+
+
+def test_a_country_lies_on_its_continent():
+    all_are(None, PERU, "Peru is located in South America", "Peru is a country in the Americas", "Peru exports gold to Africa")
+    all_are(CONTRADICTED, PERU, "Peru is located in Africa", "Peru is a small country in southern Europe")
+    all_are(
+        None, KUWAIT, "Kuwait is a country in Western Asia", "Kuwait is located in South Africa", "Kuwait lies east of Africa"
+    )
+    all_are(None, NEPAL, "Nepal is not located in Africa")
+
+
+def test_a_sunny_climate_is_not_found_where_the_record_tells_of_none():
+    all_are(NOT_FOUND, PERU, "The weather in Peru is warm and sunny", "Peru has clear skies")
+    all_are(None, NEPAL, "The weather in Nepal is warm and sunny")  # dry
+    all_are(None, PERU, "The weather in Peru is tropical", "Peru is sometimes sunny")
+    all_are(None, KUWAIT, "The weather in Kuwait is warm and sunny")  # no field
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "Bolivia is landlocked",  # another country
+        "It is landlocked",
+        "The northern part of Peru is landlocked",
+        "Northern Peru is mostly Muslim",
+        "In the south of Peru, people speak Dutch",
+        "Peru and Chile are landlocked",
+        "Peruvian Lima is landlocked",
+        "People in Peru do not speak Dutch",
+        "Peru is not predominantly Muslim",
+        "About 2 % of people in Peru follow Islam",
+        "",
+    ],
+)
+def test_no_rule_reads_a_statement_on_something_else_a_denial_or_a_part_of_the_people(statement):
+    assert decided(statement, PERU) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "religion", "share"),
+    [
+        ("Muslim 80-85% (predominantly Sunni), Jewish 12-14%", "Muslim", 85),
+        ("Roman Catholic 40%, Protestant 30% (Anglican 20%, other 10%), Orthodox 5%", "Christian", 75),
+        ("Christian 93% (Roman Catholic 29.9%, Protestant 26.7%)", "Catholic", 29.9),
+        ("Hindu <1%, Buddhist 90%", "Hindu", 0),
+        ("Muslim 99%, other (includes Christian 0.5%, Jewish) 1%", "Christian", 0),
+        ("Muslim 99%, other Christian 1%", "Christian", 1),
+        ("Shia 60%, Sunni 30%", "Muslim", 90),
+        ("Catholic 60%; less than 1%: Buddhist, Islam", "Buddhist", 0),
+        ("Sunni Muslim, small Christian minority", "Muslim", pytest.approx(float("nan"), nan_ok=True)),
+        ("Sunni Muslim, small Christian minority", "Hindu", 0),
+    ],
+)
+def test_the_share_of_a_religion_is_that_of_its_items_or_of_those_in_brackets(value, religion, share):
+    assert share_of(religion, made("Peru", "Peruvian", Coastline="9 km", Climate="dry", Religions=value)) == share
+
+
+def test_a_religion_of_which_only_a_note_tells_is_unknown():
+    noted = made(
+        "Peru", "Peruvian", Climate="dry", Religions="none 90%, Hindu 9%", Religions__note="many are culturally Buddhist"
+    )
+    assert str(share_of("Buddhist", noted)) == "nan" and share_of("Muslim", noted) == 0
+    assert largest_beside("Muslim", noted) == 9 and largest_beside("Hindu", noted) == 0
+
+
+def test_the_languages_and_the_places_of_countries_are_those_of_the_factbook():
+    passages = load_corpus("factbook")
+    text = fold("\n".join(passage.text for passage in passages))
+    assert [names for names in LANGUAGES.values() if not re.search(rf"Languages\b.*\b(?:{'|'.join(names)})\b", text)] == []
+    written = re.compile(r"^Geographic coordinates: (\d+) (\d+) ([NS]), (\d+) (\d+) ([EW])", re.MULTILINE)
+    found = {fold(each.title).removeprefix("The "): match for each in passages if (match := written.search(each.text))}
+    for names in set(COUNTRIES.values()) - {("France",)}:  # France has overseas parts
+        north, more_north, north_or_south, east, more_east, east_or_west = found[names[0]].groups()
+        middle = (int(north) + int(more_north) / 60, int(east) + int(more_east) / 60)
+        signs = (-1 if north_or_south == "S" else 1, -1 if east_or_west == "W" else 1)
+        assert MIDDLES[names[0]] == pytest.approx([sign * each for sign, each in zip(signs, middle, strict=True)], abs=0.06)
