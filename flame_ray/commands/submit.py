@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from rich.console import Console
@@ -143,14 +144,12 @@ def metadata(run: PlannedRun, job: Path) -> dict[str, str]:
 
 
 def free_submission(run: str, server: JobServer) -> str:
-    """The run's id, with a counter if earlier jobs were this run. Raises StorageError if one of them goes on."""
-    taken = server.submissions(run)
-    if alive := [each.id for each in taken if not each.has_ended]:
+    """The run's id, with a counter if a job has it. Raises StorageError if an earlier job of this run goes on."""
+    if alive := [each.id for each in server.submissions(run) if not each.has_ended]:
         fix = f"follow it by `flame-ray logs {run} --follow`, or end it by `flame-ray stop {run}`"
         raise StorageError(f"no other job to be run {run}", f"{alive[0]}, which goes on", fix)
-    used = {each.id for each in taken}
-    numbered = (f"{run}-{count}" if count > 1 else run for count in range(1, len(used) + 2))
-    return next(each for each in numbered if each not in used)
+    used = server.ids()
+    return next(each for each in chain([run], (f"{run}-{number}" for number in count(2))) if each not in used)
 
 
 def _send(order: Order, run: PlannedRun, server: JobServer) -> None:

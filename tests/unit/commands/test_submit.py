@@ -109,6 +109,12 @@ def test_a_resumed_run_is_a_new_job_under_its_old_id(job):
     assert order["entrypoint"].endswith("run job.yaml --resume a")
 
 
+@pytest.mark.parametrize(("run", "free"), [("a", "a-3"), ("a-2", "a-2-2"), ("b", "b")])
+def test_the_id_of_a_job_is_one_that_no_job_has_of_whatever_run(run, free):
+    jobs = [FakeJob("a", "FAILED", metadata={"run_id": "a"}), FakeJob("a-2", "FAILED", metadata={"run_id": "other"})]
+    assert free_submission(run, Server(*jobs)) == free
+
+
 def test_a_run_whose_job_goes_on_is_not_sent_again(job):
     server = Server(FakeJob("a", "RUNNING", metadata={"run_id": "a"}))
     with pytest.raises(StorageError, match=r"no other job to be run a; found a, which goes on.*flame-ray stop a"):
