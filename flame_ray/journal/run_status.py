@@ -78,7 +78,6 @@ def read_status(folder: RunFolder, clock: Clock | None = None) -> RunStatus:
 
 
 def _state(recorded: str, owner: Owner | None) -> State:
-    """A resumed run's summary is of its last process until it has finished a round."""
     if owner:
         return State.RUNNING
     return State.LOST if recorded == "running" else State(recorded)
