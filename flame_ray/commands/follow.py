@@ -45,9 +45,9 @@ def _remind(console: Console, job: Submission) -> None:
 def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:
     """The exit code of a run whose job has ended. Raises StorageError if nobody knows it: it did not begin, or was killed.
 
-    The folder is asked after a stop alone: that of a job that Ray could not start says how an earlier job ended.
+    The folder is asked after a stop alone, and if this job took the run up: it else says how an earlier job ended.
     """
-    recorded = _recorded(folder) if job.status == "STOPPED" else None
+    recorded = _recorded(folder, job.id) if job.status == "STOPPED" else None
     known = (job.exit_code, recorded, told_exit_code(server.log(job.id)))
     code = next((each for each in known if each is not None), None)
     if code is None:
@@ -56,10 +56,11 @@ def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:
     return code if code >= 0 else 128 - code  # of a signal
 
 
-def _recorded(folder: str | None) -> int | None:
-    """The exit code by the run's folder; None where that cannot be seen from here."""
+def _recorded(folder: str | None, submission: str) -> int | None:
+    """The exit code of this job by the run's folder; None where that cannot be seen from here, or is of another job."""
     seen = seen_folder(folder)
-    return read_status(seen).exit_code if seen else None
+    status = read_status(seen) if seen else None
+    return status.exit_code if status and status.is_of(submission) else None
 
 
 def seen_folder(path: str | None) -> RunFolder | None:

@@ -149,7 +149,7 @@ def _wait(target: Target, job: Submission | None, console: Console, sleep: Calla
             stages = ", ".join(f"round {each.round} {each.stage}" for each in found.stages) if found else ""
             line = f"waiting for the end of {target.run}: {said - started:.0f} s; {stages or 'it stores its state'}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if found is None and job and target.server:
+    if job and target.server and not (found and found.is_of(job.id)):
         code = exit_code_of(job, target.server, _path(target))
         console.print(f"{target.run} has ended with exit code {code}", highlight=False, markup=False, soft_wrap=True)
     elif found:

@@ -46,6 +46,10 @@ class RunStatus:
             return _code_of(self.error or "")
         return {State.COMPLETE: 0, State.INTERRUPTED: Interrupted.exit_code}.get(self.state)
 
+    def is_of(self, submission: str) -> bool:
+        """Whether this job was the last to take the run up. The state is else that of an earlier process."""
+        return self.submissions[-1:] == (submission,)
+
 
 def has_record(folder: RunFolder) -> bool:
     return folder.storage.exists(CONFIG)

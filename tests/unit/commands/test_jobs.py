@@ -214,3 +214,10 @@ def test_a_stop_waits_for_a_job_that_has_not_taken_up_its_run_yet(run, console):
 
     jobs.stop(run.storage.url, server(job), console, sleep)
     assert len(looks) == 2
+
+
+def test_a_stop_says_how_its_own_job_ended_and_not_the_one_before_it(run, console):
+    end(run, "failed", FakeJob("raysubmit_1"))
+    job = FakeJob("mine-2", metadata={"run_id": "mine"}, pieces=["flame-ray has ended with exit code 75\n"])
+    jobs.stop(run.storage.url, server(FakeJob("raysubmit_1", "FAILED", 4), job, stopped=partial(end, run, None)), console)
+    assert console.file.getvalue() == "mine has ended with exit code 75\n"

@@ -14,7 +14,7 @@ from flame_ray.commands.submit import SubmitRequest, free_submission, plan, subm
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, PlacementError, StorageError
-from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.run_folder import SUBMISSIONS, RunFolder
 from flame_ray.storage.filesystem import Storage
 from tests.doubles import FakeJob, FakeJobClient
 
@@ -226,9 +226,21 @@ def test_after_a_stop_the_exit_code_is_that_of_the_record_or_else_of_the_logs_la
     server, folder = Server(said), RunFolder(Storage(tmp_path / "mine"))
     assert follow.exit_code_of(ended("STOPPED"), server, str(tmp_path / "mine")) == 75
     folder.create(Config(), {})
+    folder.write_json(SUBMISSIONS, ["mine"])
     folder.write_json("summary.json", {"status": "complete"})
     assert follow.exit_code_of(ended("STOPPED"), server, folder.storage.url) == 0
     assert follow.exit_code_of(ended("FAILED"), server, folder.storage.url) == 75
     assert follow.exit_code_of(ended("FAILED", -9), server, None) == 137
     with pytest.raises(StorageError, match=r"found mine, which the job server calls STOPPED: why"):
         follow.exit_code_of(ended("STOPPED"), Server(FakeJob("mine")), None)
+
+
+def test_a_stopped_job_that_did_not_take_up_its_run_does_not_end_as_the_job_before_it(tmp_path):
+    folder = RunFolder(Storage(tmp_path / "mine"))
+    folder.create(Config(), {})
+    folder.write_json(SUBMISSIONS, ["before"])
+    folder.write_json("summary.json", {"status": "failed", "error": "ModelError: none"})
+    said = FakeJob("mine", pieces=["flame-ray has ended with exit code 75\n"])
+    assert follow.exit_code_of(ended("STOPPED"), Server(said), folder.storage.url) == 75
+    with pytest.raises(StorageError, match="found mine, which the job server calls STOPPED"):
+        follow.exit_code_of(ended("STOPPED"), Server(FakeJob("mine")), folder.storage.url)
