@@ -15,6 +15,7 @@ from flame_ray.shown import HIDDEN, escaped, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 DETACHED = 130  # as a shell says of Ctrl-C
+ENTRYPOINT = "Running entrypoint for job"  # Ray's last line in a job's log; what follows is the job's
 
 
 def follow_run(server: JobServer, submission: str, run: str, folder: str | None, console: Console) -> int:
@@ -52,8 +53,27 @@ def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:
     code = next((each for each in known if each is not None), None)
     if code is None:
         found = f"{job.id}, which the job server calls {job.status}: {job.message or 'no reason given'}"
-        raise StorageError("a run that says how it ended, in its folder or in its log", found, "read its log, and resume it")
+        fix = "read its log, and resume it, or submit it again if it had not begun"
+        raise StorageError("a run that says how it ended, in its folder or in its log", found, fix)
     return code if code >= 0 else 128 - code  # of a signal
+
+
+def had_begun(job: Submission, server: JobServer) -> bool:
+    """Whether a job, which has ended, may have taken up its run: not if it wrote nothing, or if its run has no folder."""
+    log = server.log(job.id)
+    is_quiet = not log.partition(ENTRYPOINT)[2].partition("\n")[2].strip()
+    return told_exit_code(log) is not None or not (is_quiet or _is_absent(job.metadata.get("run_folder")))
+
+
+def _is_absent(path: str | None) -> bool:
+    """Whether no run is at a path or URL, where the folder of its runs can be seen from here. Each machine has its own `~`."""
+    if path is None or HIDDEN in path or path.startswith("~"):
+        return False
+    try:
+        folder = RunFolder(Storage(path))
+        return (folder.storage.local is None or folder.storage.local.parent.is_dir()) and not has_record(folder)
+    except StorageError:
+        return False
 
 
 def _recorded(folder: str | None, submission: str) -> int | None:
