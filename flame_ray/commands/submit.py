@@ -57,7 +57,7 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     run, environment = plan(config, request), variables(request.environment)
     files = [_inside(each) for each in files_of(request.job)]
     narrow_token()
-    if not render(console, *_checked(config, files, server)):
+    if not render(console, *_checked(config, run, files, server)):
         return PlacementError.exit_code
     order = Order(
         submission=free_submission(run.id, server),
@@ -71,8 +71,10 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     return follow_run(server, order.submission, run.id, run.folder, console) if request.follow else 0
 
 
-def _checked(config: Config, files: Sequence[Path], server: JobServer) -> tuple:
-    checks, site = examine_submission(config, files, server)
+def _checked(config: Config, run: PlannedRun, files: Sequence[Path], server: JobServer) -> tuple:
+    """Of a run that is resumed by its whole path, the root is where it is, as for the run itself."""
+    placed = config.run.model_copy(update={"root": run.folder.rpartition("/")[0] or "/"})
+    checks, site = examine_submission(config.model_copy(update={"run": placed}), files, server)
     return checks, None, site
 
 
@@ -80,7 +82,6 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
     """Raises ConfigError for a job of another command, a folder that the job could not keep, or a password that the cluster's
     dashboard would show.
     """
-    refuse_relative("run.root", config.run.root, ROOT)
     if config.run.samples:
         refuse_relative("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
     folder = _folder(config, request.resume)
@@ -98,6 +99,8 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
 
 def _folder(config: Config, resume: str | None) -> str:
     """Of a run that is resumed, its settings are compared with the job's where its folder can be seen from here."""
+    if resume is None or "/" not in resume:
+        refuse_relative("run.root", config.run.root, ROOT)
     if resume is None:
         check_not_hidden(config)
         return f"{config.run.root.rstrip('/')}/{run_id(config)}"

@@ -1,6 +1,7 @@
 """What is sent for a job, what is refused before, and the exit code of what was followed."""
 
 import io
+import re
 import shlex
 import stat
 from pathlib import Path
@@ -109,6 +110,14 @@ def test_a_resumed_run_is_a_new_job_under_its_old_id(job):
     assert order["entrypoint"].endswith("run job.yaml --resume a")
 
 
+def test_a_run_that_is_resumed_by_its_whole_path_needs_no_root(job, tmp_path):
+    folder = str(tmp_path / "runs" / "a")
+    code, order, printed = sent(Server(), SubmitRequest(job, ("run.root=runs",), resume=folder, follow=False))
+    assert code == 0 and order["metadata"]["run_folder"] == folder
+    assert re.search(rf"run\.root .* {tmp_path}/runs\b", printed)
+    assert order["entrypoint"].endswith(f"run job.yaml --set=run.root=runs --resume {folder}")
+
+
 @pytest.mark.parametrize(("run", "free"), [("a", "a-3"), ("a-2", "a-2-2"), ("b", "b")])
 def test_the_id_of_a_job_is_one_that_no_job_has_of_whatever_run(run, free):
     jobs = [FakeJob("a", "FAILED", metadata={"run_id": "a"}), FakeJob("a-2", "FAILED", metadata={"run_id": "other"})]
@@ -135,6 +144,7 @@ def test_a_resumed_run_with_other_settings_is_refused_before_anything_is_sent(jo
         (SubmitRequest(Path("job.yaml"), ("run.root=s3://me:pass@bucket/runs",)), r"without passwords.*--env"),
         (SubmitRequest(Path("job.yaml"), (f"run.name={'x' * 60}",)), r"run\.id"),
         (SubmitRequest(Path("job.yaml"), resume=" "), r"--resume with a run's id or folder"),
+        (SubmitRequest(Path("job.yaml"), ("run.root=runs",), resume="a"), r"for run\.root"),
         (SubmitRequest(Path("job.yaml"), resume="runs/a"), r"for --resume"),
     ],
 )
