@@ -95,15 +95,8 @@ def test_a_run_that_is_told_to_stop_while_it_starts_ends_and_leaves_nothing(star
     assert not run.folder.exists()
 
 
-ROWS = (
-    "gcs_server",
-    "raylet",
-    "ray::",
-    "/ray/",
-    "ray-dashboard",
-    "VLLM::",
-    "flame_ray run",
-)  # whose sockets that table has on every interface
+# Of the processes whose sockets the table of what listens has on every interface.
+ROWS = ("gcs_server", "raylet", "ray::", "/ray/", "ray-dashboard", "VLLM::", "flame_ray run")
 
 
 def open_to_others(processes: Iterable[psutil.Process]) -> dict[int, str]:
