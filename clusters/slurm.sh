@@ -38,6 +38,10 @@ run=${FLAME_RAY_RUN:-slurm-$SLURM_JOB_ID}
 
 export PATH="$PWD/.venv/bin:$PATH" RAY_AUTH_MODE=token
 command=$(python -m flame_ray.commands.job_command "$job" "$@")
+# Whether the run is there: as a folder, or, as no shell sees a bucket, by its record, for which no cluster is asked.
+recorded() { RAY_ADDRESS='' RAY_API_SERVER_ADDRESS='' flame-ray status "$runs/$run" >/dev/null 2>&1; }
+resume=''
+if [[ -e $runs/$run ]] || { [[ $runs == *://* ]] && recorded; }; then resume=yes; fi
 (umask 077 && ray get-auth-token --generate >/dev/null) # makes one if there is none
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [[ -e $token ]]; then chmod 600 "$token" || echo "others may be able to read $token: make it yours alone" >&2; fi
@@ -85,7 +89,7 @@ while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[1]):
     time.sleep(1)
 PYTHON
 
-if [[ -e $runs/$run ]]; then
+if [[ $resume ]]; then
   flame-ray "$command" "$job" --set run.root="$runs" "$@" --resume "$run" &
 else
   flame-ray "$command" "$job" --set run.root="$runs" --set run.id="$run" "$@" &

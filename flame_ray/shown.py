@@ -22,10 +22,13 @@ KINDS: dict[type, str] = {
     bool: "true or false",
 }
 KINDS |= {type(None): "null", date: "a date", datetime: "a date"}
-# `user:password@` of any URL, `token@` of a web address, and `?secret=` or `&sig=`.
+# `user:password@` of any URL, `token@` of a web address, and `?secret=`, `&sig=` or `&api_key=`.
 _PASSWORD = re.compile(r"(?<=://)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
 _TOKEN = re.compile(r"(https?://)[^\s/@:\"'<>]+@")
-_QUERY = re.compile(r"([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)[\w-]*|sig|key)=)[^&#\s\"'<>]+", re.I)
+_QUERY = re.compile(
+    r"([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)[\w-]*|sig|(?:[\w-]*(?:api|access|[_-]))?key)=)[^&#\s\"'<>]+",
+    re.I,
+)
 # Tokens of the hub, of GitHub and of others, by their beginnings, and what follows a scheme of HTTP's `Authorization`.
 _BEGINNINGS = ("hf_", "ghp_", "gho_", "ghs_", "github_pat_", "sk-", "xox", "Bearer ", "Basic ")
 _SHAPE = re.compile(

@@ -93,10 +93,16 @@ class JobServer:
             )
 
     def submissions(self, run: str, recorded: Collection[str] = ()) -> list[Submission]:
-        """The jobs that were a run, the newest last. `recorded`: their ids by the run's own record."""
-        jobs = self._jobs()
-        found = (each for each in jobs if each.metadata.get("run_id") == run or each.id == run or each.id in recorded)
+        """The jobs that were a run, the newest last. `recorded`: their ids by the run's own record.
+
+        A job whose metadata names its run was that one alone: the job `a-2` is run `a` resumed, or a run of that id.
+        """
+        found = (each for each in self._jobs() if _was(each, run, recorded))
         return sorted(found, key=lambda each: each.started)
+
+    def ids(self) -> set[str]:
+        """Of all jobs that the server knows: it takes none of them again."""
+        return {each.id for each in self._jobs()}
 
     def look(self, submission: str) -> Submission:
         """Raises StorageError for a job that the head does not know any more."""
@@ -228,6 +234,11 @@ def _submission(job: Any) -> Submission:
         message=(job.message or "").strip().partition("\n")[0],
         metadata=job.metadata or {},
     )
+
+
+def _was(job: Submission, run: str, recorded: Collection[str]) -> bool:
+    """Whether a job was a run. One that `ray job submit` sent has no such metadata."""
+    return job.metadata["run_id"] == run if "run_id" in job.metadata else job.id == run or job.id in recorded
 
 
 def newest(run: str, server: JobServer, recorded: Collection[str] = ()) -> Submission:

@@ -15,6 +15,7 @@ from flame_ray.shown import HIDDEN, escaped, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 DETACHED = 130  # as a shell says of Ctrl-C
+ENTRYPOINT = "Running entrypoint for job"  # Ray's last line in a job's log; what follows is the job's
 
 
 def follow_run(server: JobServer, submission: str, run: str, folder: str | None, console: Console) -> int:
@@ -45,21 +46,41 @@ def _remind(console: Console, job: Submission) -> None:
 def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:
     """The exit code of a run whose job has ended. Raises StorageError if nobody knows it: it did not begin, or was killed.
 
-    The folder is asked after a stop alone: that of a job that Ray could not start says how an earlier job ended.
+    The folder is asked after a stop alone, and if this job took the run up: it else says how an earlier job ended.
     """
-    recorded = _recorded(folder) if job.status == "STOPPED" else None
+    recorded = _recorded(folder, job.id) if job.status == "STOPPED" else None
     known = (job.exit_code, recorded, told_exit_code(server.log(job.id)))
     code = next((each for each in known if each is not None), None)
     if code is None:
         found = f"{job.id}, which the job server calls {job.status}: {job.message or 'no reason given'}"
-        raise StorageError("a run that says how it ended, in its folder or in its log", found, "read its log, and resume it")
+        fix = "read its log, and resume it, or submit it again if it had not begun"
+        raise StorageError("a run that says how it ended, in its folder or in its log", found, fix)
     return code if code >= 0 else 128 - code  # of a signal
 
 
-def _recorded(folder: str | None) -> int | None:
-    """The exit code by the run's folder; None where that cannot be seen from here."""
+def had_begun(job: Submission, server: JobServer) -> bool:
+    """Whether a job, which has ended, may have taken up its run: not if it wrote nothing, or if its run has no folder."""
+    log = server.log(job.id)
+    is_quiet = not log.partition(ENTRYPOINT)[2].partition("\n")[2].strip()
+    return told_exit_code(log) is not None or not (is_quiet or _is_absent(job.metadata.get("run_folder")))
+
+
+def _is_absent(path: str | None) -> bool:
+    """Whether no run is at a path or URL, where the folder of its runs can be seen from here. Each machine has its own `~`."""
+    if path is None or HIDDEN in path or path.startswith("~"):
+        return False
+    try:
+        folder = RunFolder(Storage(path))
+        return (folder.storage.local is None or folder.storage.local.parent.is_dir()) and not has_record(folder)
+    except StorageError:
+        return False
+
+
+def _recorded(folder: str | None, submission: str) -> int | None:
+    """The exit code of this job by the run's folder; None where that cannot be seen from here, or is of another job."""
     seen = seen_folder(folder)
-    return read_status(seen).exit_code if seen else None
+    status = read_status(seen) if seen else None
+    return status.exit_code if status and status.is_of(submission) else None
 
 
 def seen_folder(path: str | None) -> RunFolder | None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from flame_ray.cluster.job_log import TRIES
 from flame_ray.cluster.job_server import JobServer, Submission, newest
-from flame_ray.commands.follow import DETACHED, exit_code_of, follow_run, seen_folder, show_log
+from flame_ray.cluster.submitted import told_exit_code
+from flame_ray.commands.follow import DETACHED, exit_code_of, follow_run, had_begun, seen_folder, show_log
 from flame_ray.errors import ConfigError, FlameError, Interrupted, PlacementError, StorageError
 from flame_ray.journal.run_folder import RunFolder, find_run
 from flame_ray.journal.run_status import RunStatus, State, has_record, read_status
@@ -104,7 +105,7 @@ def stop(name: str, server: JobServer | None, console: Console, sleep: Callable[
         _signal(found.owner, target)
     elif found is None:
         fix = "correct the run's id or folder; for a submitted run, give the --address of its cluster"
-        raise StorageError(f"a run {target.run} that goes on", "no record and no job of it", fix)
+        raise StorageError(f"a run {target.run} that goes on", "no record of it, and no job of it that goes on", fix)
     else:
         _say_end(found, console)
         return 0
@@ -149,11 +150,21 @@ def _wait(target: Target, job: Submission | None, console: Console, sleep: Calla
             stages = ", ".join(f"round {each.round} {each.stage}" for each in found.stages) if found else ""
             line = f"waiting for the end of {target.run}: {said - started:.0f} s; {stages or 'it stores its state'}"
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if found is None and job and target.server:
-        code = exit_code_of(job, target.server, _path(target))
-        console.print(f"{target.run} has ended with exit code {code}", highlight=False, markup=False, soft_wrap=True)
+    if job and target.server and not (found and found.is_of(job.id)):
+        _say_end_of_job(job, target, target.server, console)
     elif found:
         _say_end(found, console)
+
+
+def _say_end_of_job(job: Submission, target: Target, server: JobServer, console: Console) -> None:
+    """Of one whose run has no record that can be seen from here, or one of an earlier job."""
+    before = target.status()
+    if job.status == "STOPPED" and (told_exit_code(server.log(job.id)) is None if before else not had_begun(job, server)):
+        left = f"{target.run} is as before, {before.state}" if before else "there is nothing to resume"
+        line = f"{job.id} had not begun when it was stopped: {left}"
+    else:
+        line = f"{target.run} has ended with exit code {exit_code_of(job, server, _path(target))}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _say_end(status: RunStatus, console: Console) -> None:

@@ -182,13 +182,18 @@ def locate_run(config: Config, resume: str | None) -> tuple[Config, str]:
 
 @contextmanager
 def take_lease(folder: RunFolder) -> Iterator[None]:
-    """Own the run for the block, and note the submitted job that does.
+    """Own the run for the block, and note that it runs, the submitted job that does, and an end that no journal has written.
 
     If another process takes the run over, this one exits at once: any further write would go into the other's run.
     """
     with Lease(folder.storage, on_lost=lambda: os._exit(StorageError.exit_code)):
+        folder.note_running()  # before the last submission changes: the summary is then that one's
         folder.note_submission()
-        yield
+        try:
+            yield
+        except BaseException as error:
+            folder.note_end(error)
+            raise
 
 
 def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:

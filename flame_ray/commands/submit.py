@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from rich.console import Console
@@ -56,7 +57,7 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     run, environment = plan(config, request), variables(request.environment)
     files = [_inside(each) for each in files_of(request.job)]
     narrow_token()
-    if not render(console, *_checked(config, files, server)):
+    if not render(console, *_checked(config, run, files, server)):
         return PlacementError.exit_code
     order = Order(
         submission=free_submission(run.id, server),
@@ -70,8 +71,10 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     return follow_run(server, order.submission, run.id, run.folder, console) if request.follow else 0
 
 
-def _checked(config: Config, files: Sequence[Path], server: JobServer) -> tuple:
-    checks, site = examine_submission(config, files, server)
+def _checked(config: Config, run: PlannedRun, files: Sequence[Path], server: JobServer) -> tuple:
+    """Of a run that is resumed by its whole path, the root is where it is, as for the run itself."""
+    placed = config.run.model_copy(update={"root": run.folder.rpartition("/")[0] or "/"})
+    checks, site = examine_submission(config.model_copy(update={"run": placed}), files, server)
     return checks, None, site
 
 
@@ -79,7 +82,6 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
     """Raises ConfigError for a job of another command, a folder that the job could not keep, or a password that the cluster's
     dashboard would show.
     """
-    refuse_relative("run.root", config.run.root, ROOT)
     if config.run.samples:
         refuse_relative("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
     folder = _folder(config, request.resume)
@@ -97,6 +99,8 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
 
 def _folder(config: Config, resume: str | None) -> str:
     """Of a run that is resumed, its settings are compared with the job's where its folder can be seen from here."""
+    if resume is None or "/" not in resume:
+        refuse_relative("run.root", config.run.root, ROOT)
     if resume is None:
         check_not_hidden(config)
         return f"{config.run.root.rstrip('/')}/{run_id(config)}"
@@ -143,14 +147,12 @@ def metadata(run: PlannedRun, job: Path) -> dict[str, str]:
 
 
 def free_submission(run: str, server: JobServer) -> str:
-    """The run's id, with a counter if earlier jobs were this run. Raises StorageError if one of them goes on."""
-    taken = server.submissions(run)
-    if alive := [each.id for each in taken if not each.has_ended]:
+    """The run's id, with a counter if a job has it. Raises StorageError if an earlier job of this run goes on."""
+    if alive := [each.id for each in server.submissions(run) if not each.has_ended]:
         fix = f"follow it by `flame-ray logs {run} --follow`, or end it by `flame-ray stop {run}`"
         raise StorageError(f"no other job to be run {run}", f"{alive[0]}, which goes on", fix)
-    used = {each.id for each in taken}
-    numbered = (f"{run}-{count}" if count > 1 else run for count in range(1, len(used) + 2))
-    return next(each for each in numbered if each not in used)
+    used = server.ids()
+    return next(each for each in chain([run], (f"{run}-{number}" for number in count(2))) if each not in used)
 
 
 def _send(order: Order, run: PlannedRun, server: JobServer) -> None:

@@ -7,7 +7,7 @@ settings that made it.
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import yaml
 from flame_ray.cluster.submitted import job_metadata, require_lasting
 from flame_ray.config import Config, RunConfig
 from flame_ray.config.load import changed_settings, leaves, parse_config
-from flame_ray.errors import ConfigError, DataError, StorageError
+from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.shown import hide_secrets, kind_of, why_hidden
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
@@ -157,6 +157,24 @@ class RunFolder:
     def summary(self) -> dict[str, Any]:
         """The content of summary.json, or {} if there is none."""
         return self.read_json(SUMMARY, {})
+
+    def note_running(self) -> None:
+        """Takes back what an earlier process wrote of its end: a kill would leave it as the end of this one."""
+        found = self.summary()
+        if found.get("status") in ("interrupted", "failed"):
+            found.pop("error", None)
+            self.write_json(SUMMARY, found | {"status": "running"})
+
+    def note_end(self, error: BaseException) -> None:
+        """Writes how a process of the run ended, unless its journal has. The error matters more than one of the disk."""
+        with suppress(StorageError):
+            found = self.summary()
+            if not self.storage.exists(CONFIG) or found.get("status", "running") != "running":
+                return
+            is_told = isinstance(error, Interrupted | KeyboardInterrupt)
+            text = str(error) if is_told else f"{type(error).__name__}: {error}"
+            ended = {"status": "interrupted" if is_told else "failed"} | ({"error": text} if text else {})
+            self.write_json(SUMMARY, {"run_id": self.storage.url.rpartition("/")[2]} | found | ended)
 
     def settings(self) -> dict[str, Any]:
         """The content of config.yaml. Raises StorageError if it is damaged."""

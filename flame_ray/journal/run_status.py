@@ -46,6 +46,10 @@ class RunStatus:
             return _code_of(self.error or "")
         return {State.COMPLETE: 0, State.INTERRUPTED: Interrupted.exit_code}.get(self.state)
 
+    def is_of(self, submission: str) -> bool:
+        """Whether this job was the last to take the run up. The state is else that of an earlier process."""
+        return self.submissions[-1:] == (submission,)
+
 
 def has_record(folder: RunFolder) -> bool:
     return folder.storage.exists(CONFIG)
@@ -78,7 +82,6 @@ def read_status(folder: RunFolder, clock: Clock | None = None) -> RunStatus:
 
 
 def _state(recorded: str, owner: Owner | None) -> State:
-    """A resumed run's summary is of its last process until it has finished a round."""
     if owner:
         return State.RUNNING
     return State.LOST if recorded == "running" else State(recorded)

@@ -23,7 +23,7 @@ EVALUATION = {  # name of the metric -> name of its figure, which ends in the un
 }
 ERROR = re.compile(r"(reward: [A-Z]\w*): .*", re.DOTALL)  # our own reasons begin with a small letter
 FIGURES = (
-    Figure("flame_round", "The round that is running; 0 is before training"),
+    Figure("flame_round", "The newest round that has begun; 0 is before training"),
     Figure("flame_stage", "1 while the stage is running, else 0", ("stage",)),
     *(
         Figure(figure, f"Mean over prompts that measure (heldout) or choose (dev): {EVALUATION_METRICS[name]}", ("prompts",))
@@ -67,11 +67,15 @@ class Metrics:
         self._metrics = {figure.name: make(figure, run_id) for figure in FIGURES}
         self._trackers = trackers
         self._means = _Means()
+        self._round = 0
         self._labels: dict[str, set[str]] = {}  # figure -> values of its tag that the last round showed
         self._counted: dict[tuple[str, str], int] = {}  # (figure, role) -> what was counted so far
 
     def stage(self, name: str, round: int, running: bool) -> None:
-        self._set("flame_round", round)
+        """With a round collected ahead, stages of the round before it begin and end after its first ones."""
+        if running:
+            self._round = max(self._round, round)
+            self._set("flame_round", self._round)
         self._set("flame_stage", float(running), stage=name)
 
     def evaluation(self, evaluation: Evaluation, prompts: str = "heldout") -> None:

@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from flame_ray.config import Config
-from flame_ray.errors import ConfigError, FlameError, Interrupted
+from flame_ray.errors import ConfigError, FlameError, Interrupted, StorageError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.shown import hide_secrets, without_secrets
+from flame_ray.storage.filesystem import Storage
 
 log = logging.getLogger(__name__)
 PROJECT = "flame-ray"
+FOLDER = "tensorboard"  # in the run's folder
 RUN_TAG = "flame_ray.run"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # tracker -> module; each is an extra too
 TESTED = {  # as in pyproject.toml
@@ -101,7 +104,7 @@ def _opened(name: str, config: Config, folder: RunFolder, run_id: str) -> Tracke
     try:
         match name:
             case "tensorboard":
-                return TensorBoard(folder.storage.at("tensorboard"))
+                return TensorBoard(folder.storage)
             case "wandb":
                 return WandB(run_id, settings, folder.storage.local)
             case _:
@@ -115,22 +118,31 @@ def _opened(name: str, config: Config, folder: RunFolder, run_id: str) -> Tracke
 
 
 class TensorBoard:
-    """Event files in the run's folder."""
+    """Event files in the run's folder. Those for an object store are written on this machine and copied."""
 
-    errors = (OSError,)
+    errors = (OSError, StorageError)
 
-    def __init__(self, folder: str):
+    def __init__(self, storage: Storage):
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(folder)
+        self._storage = storage
+        self._scratch = None if storage.local else TemporaryDirectory(prefix="flame-ray-")
+        self._writer = SummaryWriter(self._scratch.name if self._scratch else storage.at(FOLDER))
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(f"{group}/{name}", value, step)
         self._writer.flush()
+        self._copy()
 
     def close(self, status: str) -> None:
         self._writer.close()
+        self._copy()
+
+    def _copy(self) -> None:
+        if self._scratch:
+            for path in Path(self._scratch.name).iterdir():
+                self._storage.write(f"{FOLDER}/{path.name}", path.read_bytes())
 
 
 class WandB:

@@ -1,8 +1,11 @@
 """What the documents tell a person to type exists: targets, commands, options, settings, extras, files and links."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +164,14 @@ def test_a_command_that_needs_no_cluster_does_what_a_document_says(call, flame, 
     assert done.returncode == 0 and done.stdout + done.stderr, done.stderr
     if "--out" in words:
         assert (place / words[words.index("--out") + 1]).stat().st_size > 0
+
+
+def test_the_completion_of_a_shell_can_be_installed_as_the_readme_says(tmp_path):
+    """Typer asks the parent process which shell it is, and writes into its home."""
+    call = f"{shlex.quote(sys.executable)} -m flame_ray --install-completion; exit $?"
+    done = subprocess.run(["bash", "-c", call], env=os.environ | {"HOME": str(tmp_path)}, cwd=REPOSITORY)
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert done.returncode == 0 and any("_FLAME_RAY_COMPLETE" in text for text in written)
 
 
 @pytest.mark.parametrize("name", sorted(GROUP.commands))

@@ -32,6 +32,8 @@ URL = "s3://me:hunter2@host/runs"
         ("--set run.root=s3://a:b@c/d, then", "--set run.root=s3://a:***@c/d, then"),
         ("https://hf_token@host/x", "https://***@host/x"),
         ("https://host/x?sig=abc&a=1&api_token=def", "https://host/x?sig=***&a=1&api_token=***"),
+        ("https://host/x?api_key=abc&key=def&monkey=1", "https://host/x?api_key=***&key=***&monkey=1"),
+        ("https://host/x?access-key=abc&X-ApiKey=def&keys=2", "https://host/x?access-key=***&X-ApiKey=***&keys=2"),
         ("{'root': 's3://a:b@c'}", "{'root': 's3://a:***@c'}"),
     ],
 )

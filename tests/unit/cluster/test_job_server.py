@@ -136,6 +136,12 @@ def test_the_jobs_of_a_run_are_found_by_their_metadata_their_id_or_the_runs_reco
         newest("other", server)
 
 
+def test_a_job_of_another_run_is_not_taken_for_the_run_that_its_id_looks_like():
+    server = JobServer(FakeJobClient(FakeJob("mine-2", metadata={"run_id": "mine"})), AT)
+    assert not server.submissions("mine-2") and not server.submissions("other", ["mine-2"])
+    assert server.ids() == {"mine-2"}
+
+
 def test_nodes_may_come_if_a_launcher_started_some_or_if_none_has_a_cpu():
     assert not nodes_of([({"CPU": 2.0}, {}), ({"CPU": 2.0}, {"a": "b"})]).may_grow
     assert nodes_of([({"CPU": 2.0}, {"ray.io/node-group": "head"})]).may_grow

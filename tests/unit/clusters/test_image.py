@@ -39,6 +39,11 @@ def test_the_image_runs_as_the_user_that_the_pods_name():
             assert user == f"{pod.security_context.run_as_user}:{pod.security_context.run_as_group}"
 
 
+def test_the_image_finds_nvidias_driver_where_gke_mounts_it():
+    set_ = dict(pair.split("=", 1) for words in steps("ENV") for pair in words.split())
+    assert set_["LD_LIBRARY_PATH"] == "/usr/local/nvidia/lib64" and set_["PATH"] == "$PATH:/usr/local/nvidia/bin"
+
+
 def test_the_pods_mount_folders_that_the_image_has():
     mounts = {mount.mount_path for pod in pods("raycluster.yaml").values() for mount in pod.containers[0].volume_mounts}
     made = next(words for words in steps("RUN") if "install -d" in words)

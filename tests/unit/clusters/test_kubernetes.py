@@ -103,6 +103,23 @@ def test_on_gke_samplers_alone_are_on_spot_nodes():
     assert selected == tolerated == {"rollout"}
 
 
+def test_on_gke_the_pods_without_a_gpu_fit_a_pool_of_nodes_that_the_comments_make():
+    text = (FOLDER / "rayjob.yaml").read_text(encoding="utf-8").replace(" \\\n#", "")
+    made = re.findall(r"node-pools create (\w+) .*--enable-autoscaling(.*)", text)
+    (options,) = [options for _, options in made if "--accelerator" not in options]
+    assert "--machine-type=n2-standard-8" in text
+    without = {group: pod for group, pod in pods("rayjob.yaml").items() if GPU_LABELS["rayjob.yaml"] not in pod.node_selector}
+    assert set(without) == {"head", "cpu"}
+    spec = cluster_spec("rayjob.yaml")
+    replicas = sum(each.max_replicas for each in spec.worker_group_specs if each.group_name in without)
+    assert f"--max-nodes={1 + replicas}" in options
+    sidecar = spec.autoscaler_options.resources.requests
+    for group, pod in without.items():  # of 8 CPUs and 32 GiB, Kubernetes leaves 7.9 and 28
+        asked = [pod.containers[0].resources.requests, *([sidecar] if group == "head" else [])]
+        assert sum(float(each["cpu"].removesuffix("m")) / (1000 if "m" in each["cpu"] else 1) for each in asked) <= 7.5
+        assert sum(int(each["memory"].removesuffix("Gi")) for each in asked) <= 26
+
+
 @of_each_cluster
 @pytest.mark.parametrize("group", ["rollout", "cpu"])
 def test_a_pod_that_stops_tells_ray_first_and_leaves_its_workers_time_to_move(name, group):

@@ -44,6 +44,7 @@ cat > /dev/null
 if (($2 > 1)); then until [[ -e $LOG.worker ]]; do sleep 0.02; done; fi
 """,
     "flame-ray": """
+if [[ $1 == status ]]; then [[ ! $RAY_ADDRESS && $2 == "$RECORDED" ]]; exit; fi
 echo "mode=$RAY_AUTH_MODE address=$RAY_ADDRESS" >> "$LOG"
 if [[ $WAIT ]]; then
   trap 'sleep 0.3; exit 75' TERM
@@ -68,7 +69,7 @@ class Batch:
     def start(self, *words: str, **variables: str) -> subprocess.Popen:
         own = {"SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_CPUS_ON_NODE": "8", "LOG": str(self.log)}
         defaults = {"NODES": "n1", "STATE": "RUNNING", "WAIT": "", "CODE": "0", "PATH": os.environ["PATH"]}
-        defaults |= {"HOME": str(self.folder), "ADDRESSES": "10.0.0.1"}
+        defaults |= {"HOME": str(self.folder), "ADDRESSES": "10.0.0.1", "RECORDED": "", "RAY_ADDRESS": "10.0.0.9:6379"}
         defaults |= {"REAL_PYTHON": sys.executable, "PYTHONPATH": str(REPOSITORY)}
         return subprocess.Popen(
             ["bash", str(SCRIPT), *words],
@@ -247,6 +248,15 @@ def test_a_job_that_finds_its_run_resumes_it(batch, variables, run):
     batch.run(JOB, str(batch.folder), "--set", "learner.lr=1e-4", **variables)
     resume = f"flame-ray run {JOB} --set run.root={batch.folder} --set learner.lr=1e-4 --resume {run}"
     assert batch.calls("flame-ray") == [resume]
+
+
+@pytest.mark.parametrize(("recorded", "words"), [(True, "--resume slurm-42"), (False, "--set run.id=slurm-42")])
+def test_a_job_asks_for_its_run_in_a_bucket_which_no_shell_sees(batch, recorded, words):
+    root = "s3://bucket/runs"
+    batch.run(JOB, root, RECORDED=f"{root}/slurm-42" if recorded else "")
+    asked, started = batch.calls("flame-ray")
+    assert asked == f"flame-ray status {root}/slurm-42"
+    assert started == f"flame-ray run {JOB} --set run.root={root} {words}"
 
 
 @pytest.mark.parametrize("words", [(), (JOB,)], ids=len)

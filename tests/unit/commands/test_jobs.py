@@ -22,6 +22,8 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import OWNER, _machine
 from tests.doubles import FakeJob, FakeJobClient
 
+STARTS = "INFO Runtime env is setting up.\nRunning entrypoint for job other: python -m flame_ray run\n"  # Ray's own lines
+
 
 @pytest.fixture
 def console() -> Console:
@@ -152,7 +154,7 @@ def test_a_stop_of_a_run_whose_folder_cannot_be_seen_believes_the_last_line_of_i
 
     jobs.stop("other", server(job, stopped=stopped), console)
     assert "other has ended with exit code 75" in console.file.getvalue()
-    job.status, job.pieces = "RUNNING", []
+    job.status, job.pieces = "RUNNING", [f"{STARTS}round 1 sample\n"]
     with pytest.raises(StorageError, match="a run that says how it ended"):
         jobs.stop("other", server(job, stopped=stopped), console)
 
@@ -214,3 +216,46 @@ def test_a_stop_waits_for_a_job_that_has_not_taken_up_its_run_yet(run, console):
 
     jobs.stop(run.storage.url, server(job), console, sleep)
     assert len(looks) == 2
+
+
+def test_a_stop_says_how_its_own_job_ended_and_not_the_one_before_it(run, console):
+    end(run, "failed", FakeJob("raysubmit_1"))
+    job = FakeJob("mine-2", metadata={"run_id": "mine"}, pieces=["flame-ray has ended with exit code 75\n"])
+    jobs.stop(run.storage.url, server(FakeJob("raysubmit_1", "FAILED", 4), job, stopped=partial(end, run, None)), console)
+    assert console.file.getvalue() == "mine has ended with exit code 75\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [(None, []), (None, [STARTS]), ("runs/other", [STARTS, "a warning\n"])],
+    ids=["pending", "before it wrote a line", "before it made its folder"],
+)
+def test_a_stop_of_a_job_that_had_not_begun_is_no_error(run, console, tmp_path, folder, said):
+    (tmp_path / "runs").mkdir()
+    at = {"run_folder": str(tmp_path / folder)} if folder else {}
+    job = FakeJob("other", "PENDING", metadata={"run_id": "other"} | at, pieces=said)
+
+    def stopped(job: FakeJob) -> None:
+        job.status = "STOPPED"
+
+    assert jobs.stop("other", server(job, stopped=stopped), console) == 0
+    assert console.file.getvalue() == "other had not begun when it was stopped: there is nothing to resume\n"
+
+
+@pytest.mark.parametrize("folder", ["nowhere/runs/other", "~/other", "s3://me:***@bucket/other"])
+def test_a_run_that_was_killed_where_nobody_here_can_see_it_is_an_error(run, console, tmp_path, folder):
+    at = folder if folder[0] in "~s" else str(tmp_path / folder)
+    job = FakeJob("other", metadata={"run_id": "other", "run_folder": at}, pieces=[STARTS, "round 1 sample\n"])
+
+    def stopped(job: FakeJob) -> None:
+        job.status = "STOPPED"
+
+    with pytest.raises(StorageError, match="a run that says how it ended"):
+        jobs.stop("other", server(job, stopped=stopped), console)
+
+
+def test_a_stop_of_a_job_that_had_not_begun_to_resume_its_run_leaves_the_run_as_it_was(run, console):
+    end(run, "failed", FakeJob("raysubmit_1"))
+    job = FakeJob("mine-2", "PENDING", metadata={"run_id": "mine"}, pieces=[STARTS])
+    assert jobs.stop(run.storage.url, server(job, stopped=partial(end, run, None)), console) == 0
+    assert console.file.getvalue() == "mine-2 had not begun when it was stopped: mine is as before, failed\n"

@@ -1,6 +1,7 @@
 """What is sent for a job, what is refused before, and the exit code of what was followed."""
 
 import io
+import re
 import shlex
 import stat
 from pathlib import Path
@@ -14,7 +15,7 @@ from flame_ray.commands.submit import SubmitRequest, free_submission, plan, subm
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
 from flame_ray.errors import ConfigError, PlacementError, StorageError
-from flame_ray.journal.run_folder import RunFolder
+from flame_ray.journal.run_folder import SUBMISSIONS, RunFolder
 from flame_ray.storage.filesystem import Storage
 from tests.doubles import FakeJob, FakeJobClient
 
@@ -109,6 +110,20 @@ def test_a_resumed_run_is_a_new_job_under_its_old_id(job):
     assert order["entrypoint"].endswith("run job.yaml --resume a")
 
 
+def test_a_run_that_is_resumed_by_its_whole_path_needs_no_root(job, tmp_path):
+    folder = str(tmp_path / "runs" / "a")
+    code, order, printed = sent(Server(), SubmitRequest(job, ("run.root=runs",), resume=folder, follow=False))
+    assert code == 0 and order["metadata"]["run_folder"] == folder
+    assert re.search(rf"run\.root .* {tmp_path}/runs\b", printed)
+    assert order["entrypoint"].endswith(f"run job.yaml --set=run.root=runs --resume {folder}")
+
+
+@pytest.mark.parametrize(("run", "free"), [("a", "a-3"), ("a-2", "a-2-2"), ("b", "b")])
+def test_the_id_of_a_job_is_one_that_no_job_has_of_whatever_run(run, free):
+    jobs = [FakeJob("a", "FAILED", metadata={"run_id": "a"}), FakeJob("a-2", "FAILED", metadata={"run_id": "other"})]
+    assert free_submission(run, Server(*jobs)) == free
+
+
 def test_a_run_whose_job_goes_on_is_not_sent_again(job):
     server = Server(FakeJob("a", "RUNNING", metadata={"run_id": "a"}))
     with pytest.raises(StorageError, match=r"no other job to be run a; found a, which goes on.*flame-ray stop a"):
@@ -129,6 +144,7 @@ def test_a_resumed_run_with_other_settings_is_refused_before_anything_is_sent(jo
         (SubmitRequest(Path("job.yaml"), ("run.root=s3://me:pass@bucket/runs",)), r"without passwords.*--env"),
         (SubmitRequest(Path("job.yaml"), (f"run.name={'x' * 60}",)), r"run\.id"),
         (SubmitRequest(Path("job.yaml"), resume=" "), r"--resume with a run's id or folder"),
+        (SubmitRequest(Path("job.yaml"), ("run.root=runs",), resume="a"), r"for run\.root"),
         (SubmitRequest(Path("job.yaml"), resume="runs/a"), r"for --resume"),
     ],
 )
@@ -220,9 +236,21 @@ def test_after_a_stop_the_exit_code_is_that_of_the_record_or_else_of_the_logs_la
     server, folder = Server(said), RunFolder(Storage(tmp_path / "mine"))
     assert follow.exit_code_of(ended("STOPPED"), server, str(tmp_path / "mine")) == 75
     folder.create(Config(), {})
+    folder.write_json(SUBMISSIONS, ["mine"])
     folder.write_json("summary.json", {"status": "complete"})
     assert follow.exit_code_of(ended("STOPPED"), server, folder.storage.url) == 0
     assert follow.exit_code_of(ended("FAILED"), server, folder.storage.url) == 75
     assert follow.exit_code_of(ended("FAILED", -9), server, None) == 137
     with pytest.raises(StorageError, match=r"found mine, which the job server calls STOPPED: why"):
         follow.exit_code_of(ended("STOPPED"), Server(FakeJob("mine")), None)
+
+
+def test_a_stopped_job_that_did_not_take_up_its_run_does_not_end_as_the_job_before_it(tmp_path):
+    folder = RunFolder(Storage(tmp_path / "mine"))
+    folder.create(Config(), {})
+    folder.write_json(SUBMISSIONS, ["before"])
+    folder.write_json("summary.json", {"status": "failed", "error": "ModelError: none"})
+    said = FakeJob("mine", pieces=["flame-ray has ended with exit code 75\n"])
+    assert follow.exit_code_of(ended("STOPPED"), Server(said), folder.storage.url) == 75
+    with pytest.raises(StorageError, match="found mine, which the job server calls STOPPED"):
+        follow.exit_code_of(ended("STOPPED"), Server(FakeJob("mine")), folder.storage.url)

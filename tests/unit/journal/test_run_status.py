@@ -81,6 +81,7 @@ def test_the_jobs_that_were_a_run_are_in_its_record(run, monkeypatch):
         monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": submission}}))
         run.note_submission()
     assert read_status(run).submissions == ("mine", "mine-2")
+    assert read_status(run).is_of("mine-2") and not read_status(run).is_of("mine")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

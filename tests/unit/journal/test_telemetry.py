@@ -105,7 +105,9 @@ def test_every_metric_of_an_evaluation_has_a_figure():
 def test_a_stage_is_shown_as_running_with_its_round_and_then_no_more(shown):
     shown.metrics.stage("sample", 2, running=True)
     shown.metrics.stage("train", 1, running=False)
-    assert (shown["flame_round"], shown["flame_stage"]) == (1, {("sample",): 1.0, ("train",): 0.0})
+    shown.metrics.stage("evaluate", 1, running=True)
+    assert shown["flame_round"] == 2
+    assert shown["flame_stage"] == {("sample",): 1.0, ("train",): 0.0, ("evaluate",): 1.0}
 
 
 def test_an_evaluation_is_shown_by_its_prompts_and_what_has_no_mean_is_not(shown):

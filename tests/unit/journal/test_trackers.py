@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import uuid
 
 import pytest
 
@@ -142,6 +143,25 @@ def test_tensorboard_shows_one_curve_over_both_processes_of_a_run(folder, quiet)
     assert set(read.Tags()["scalars"]) == {"train/loss", "round/pairs/dropped/factuality tie"}
     assert [(point.step, point.value) for point in read.Scalars("train/loss")] == [(1, 0.5), (2, 0.25), (3, 0.125)]
     assert_no_secret(quiet)
+
+
+@needs("tensorboard")
+def test_on_an_object_store_the_curves_are_copied_and_a_store_that_fails_ends_them_and_not_the_run(caplog, monkeypatch):
+    class NoCredentialsError(Exception):
+        """As a driver raises it: no OSError."""
+
+    def refuse(path, data):
+        raise NoCredentialsError(f"for https://me:{SECRET}@host")
+
+    folder = RunFolder(Storage(f"memory://{uuid.uuid4().hex}"))
+    with tracking(job("tensorboard"), folder, "mine") as found:
+        found.log("train", 1, {"loss": 0.5})
+        (name,) = folder.storage.names("tensorboard")
+        assert b"train/loss" in folder.storage.read(name)
+        monkeypatch.setattr(folder.storage._fs, "pipe_file", refuse)
+        found.log("train", 2, {"loss": 0.5})
+    assert caplog.text.count("tensorboard is given up") == 1
+    assert "NoCredentialsError" in caplog.text and SECRET not in caplog.text
 
 
 @needs("mlflow")
