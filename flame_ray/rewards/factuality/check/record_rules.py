@@ -203,6 +203,16 @@ def _lies_on_another_continent(statement: str, record: Record) -> bool:
     return found is not None and {"Location", "Map references"} <= record.fields.keys() and found["where"] not in known
 
 
+MEMBER = re.compile(r" (?:is|became|has been) (?:[\w-]+ ){0,3}member(?: (?:state|country|nation))? of (?P<what>.+)")
+
+
+def _joins_others(statement: str, record: Record) -> bool:
+    """Whether the country is said to be a member of an organisation that its list of memberships does not have."""
+    found = MEMBER.match(_says_of(record, statement))
+    named = record.organisations(CLAUSE.split(found["what"])[0]) if found else []
+    return any(not record.member_of[short] for short in named)
+
+
 # --- languages and religions -----------------------------------------------------------------------------------------
 
 
@@ -272,6 +282,7 @@ OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (_lies_on_another_continent, VerdictLabel.CONTRADICTED),
     (_borders_a_stranger, VerdictLabel.CONTRADICTED),
     (_turns_a_border, VerdictLabel.CONTRADICTED),
+    (_joins_others, VerdictLabel.CONTRADICTED),
     (_makes_up_a_language, VerdictLabel.CONTRADICTED),
     (_makes_up_a_religion, VerdictLabel.CONTRADICTED),
     (_makes_up_a_majority, VerdictLabel.CONTRADICTED),

@@ -119,9 +119,13 @@ class Record:
         above = [*self._memberships(fact), *self._added_line(fact)]
         return "\n".join((*above, f"Statement: {fact.rstrip('.')}."))
 
+    def organisations(self, text: str) -> list[str]:
+        """Those of `member_of` that a text names, in full or by their short name."""
+        lower = text.lower()
+        return [short for short in self.member_of if _SPELT_OUT[short] in lower or _is_named(short, text)]
+
     def _memberships(self, fact: str) -> list[str]:
-        lower = fact.lower()
-        named = [short for short in self.member_of if _SPELT_OUT[short] in lower or _is_named(short, fact)]
+        named = self.organisations(fact)
         if not named:
             return []
         yes, no = ([short for short in named if self.member_of[short] is member] for member in (True, False))

@@ -177,6 +177,18 @@ def test_a_country_lies_on_its_continent():
     all_are(None, NEPAL, "Nepal is not located in Africa")
 
 
+def test_a_country_is_a_member_only_of_what_its_record_lists():
+    listed = "AU, C, EU (candidate country), UN, WTO"
+    record = made(
+        "Kenya", "Kenyan", Location="Eastern Africa", Map_references="Africa", International_organization_participation=listed
+    )
+    all_are(CONTRADICTED, record, "Kenya is a member of the European Union", "Kenya is a founding member of the UN and NATO")
+    all_are(None, record, "Kenya is a member of the African Union", "Kenya is a member state of the Commonwealth of Nations")
+    all_are(None, record, "Kenya is a member of a club", "Kenya is a partner of NATO", "Kenya is not a member of NATO")
+    all_are(None, record, "Kenya borders Uganda, which is a member of NATO")
+    all_are(None, NEPAL, "Nepal is a member of NATO")  # no field
+
+
 def test_a_sunny_climate_is_not_found_where_the_record_tells_of_none():
     all_are(NOT_FOUND, PERU, "The weather in Peru is warm and sunny", "Peru has clear skies")
     all_are(None, NEPAL, "The weather in Nepal is warm and sunny")  # dry

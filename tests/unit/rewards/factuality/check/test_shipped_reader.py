@@ -31,10 +31,7 @@ def judged():
         ("Azerbaijan", "Azerbaijan is bordered by Georgia", "Azerbaijan is bordered by Azerbaijan"),
         ("Barbados", "The most common languages in Barbados include English", "The main languages of Barbados include Dutch"),
         ("Bolivia", "Bolivia is landlocked", "Bolivia has a coast on the Pacific Ocean"),
-        pytest.param(
-            *("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
-            marks=pytest.mark.xfail(strict=True, reason="few labels are of memberships: the false one is supported too"),
-        ),
+        ("Mozambique", "Mozambique is a member of the African Union", "Mozambique is a member of the European Union"),
     ],
 )
 def test_a_fact_in_other_words_than_the_record_is_supported_and_a_false_one_is_not(judged, title, true, false):
