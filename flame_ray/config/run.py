@@ -71,7 +71,7 @@ class PipelineConfig(Settings):
     """Which stages run at the same time, and on which devices."""
 
     stream: bool = True
-    """Score a group while others are sampled; on a few shared cores this slows both."""
+    """Score an answer while others are sampled, in rounds and evaluations; on a few shared cores this slows both."""
     staleness: Annotated[int, Field(ge=0, le=1)] = 0
     """1: sample the next round while this one trains, with weights one version behind; 0: one after the other."""
     colocated: Changeable[bool] = False

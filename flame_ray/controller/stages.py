@@ -235,7 +235,9 @@ class ClusterStages:
         config = self._config.evaluation
         plan = greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens)
         groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
-        counted_P = self._counted(groups_P, stage, round, len(prompts_P))
+        counted_P: Iterable[Group] = self._counted(groups_P, stage, round, len(prompts_P))
+        if not self._config.pipeline.stream:
+            counted_P = tuple(counted_P)
         scored = {group.prompt.id: group.scored_G[0] for group in self.score(counted_P, round)}
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
         if round == 0:

@@ -656,6 +656,21 @@ def test_held_out_answers_are_greedy_urgent_and_in_the_order_of_their_prompts_wh
     assert heldout.evaluation.prompts == 2
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_where_sampler_and_rewards_would_slow_each_other_all_held_out_answers_are_sampled_before_one_is_scored(bound, stream):
+    made = bound(pipeline={"stream": stream})
+    scored_before: list[int] = []
+
+    def generate(*asked, **how):
+        for prompt in (FACTS, POEM):
+            scored_before.append(len(made.judge.asked))
+            yield group(prompt, 1)
+
+    made.rollouts.generate = generate
+    made.stages.evaluate([FACTS, POEM], 1)
+    assert scored_before == ([0, 1] if stream else [0, 0])
+
+
 def win_chances(method: str, item: Group) -> tuple:
     """A pairwise judge, which scores nobody who is alone."""
     return tuple(make_score(0.75 - each.id.index / 2, id=each.id) for each in item.responses_G) if item.responses_G[1:] else ()
