@@ -130,7 +130,7 @@ NEIGHBOURS = re.compile(
     r"\b(?:borders|bordered|bordering|land borders?|neighbou?r(?:s|ing countries)?|between)"
     r"(?: (?:also|by|with|includes?|are))*(?: the)? (?P<what>.+)"
 )
-CAPITAL = re.compile(r"\bcapital(?: city)? of .+? is (?P<what>.+)")
+CAPITAL = re.compile(r"\bcapital(?: city)?(?: of .+?)? is (?:called )?(?P<what>.+)")
 LIES_IN = re.compile(r" (?:is |are )?(?:\w+ly )?(?:located|situated|lies?|nestled|found) (?:\w+ly )?(?:in|within) (?P<what>.+)")
 IN_CONTINENT = re.compile(
     r"\b(?:located|situated|lies?|lying|nestled|country|nation|republic|state|kingdom|island|part|continent)\b[^,;:.]*?"

@@ -150,10 +150,17 @@ def _adds_to(statement: str, topic: Topic) -> bool:
         return True
     if re.search(r", (?:\S+ )?[A-Z]", head):  # `The capital, i.e. Lima, lies high`
         return True
-    if subject:  # `Lima lies in Peru`, `The capital lies in the south`
-        return bool(said - subject) or (topic.names(predicate) and not topic.names(head))
+    if subject:  # `Lima lies in Peru`, `The capital lies in the south`, `The capital of Peru is Peru`
+        return bool(said - subject) or (topic.names(predicate) and (not topic.names(head) or _is_only(predicate, topic)))
     return bool((said - _DIRECTION_STEMS) | (content(predicate) & NEGATIONS)) and not (
         topic.names(predicate) and topic.names(head)
+    )
+
+
+def _is_only(predicate: str, topic: Topic) -> bool:
+    """Whether a predicate says that its subject is the topic, and no more."""
+    return (
+        re.fullmatch(rf"(?:is|are|was|were) (?:called )?(?:the )?{re.escape(topic.bare)}", predicate, re.IGNORECASE) is not None
     )
 
 

@@ -159,6 +159,7 @@ def test_a_country_borders_only_its_neighbours_and_not_itself():
 
 def test_a_country_is_not_its_own_capital_unless_the_capital_has_its_name():
     all_are(CONTRADICTED, PERU, "The capital of Peru is Peru", "The capital city of Peru is the Republic of Peru")
+    all_are(CONTRADICTED, PERU, "Peru's capital is Peru")
     all_are(None, PERU, "The capital of Peru is Peruvian Lima")
     all_are(None, KUWAIT, "The capital of Kuwait is Kuwait City", "The capital of Kuwait is Kuwait")
 

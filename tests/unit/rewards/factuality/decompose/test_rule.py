@@ -187,6 +187,15 @@ def test_a_text_without_a_checkable_claim_has_no_facts(text):
     assert facts(text) == []
 
 
+@pytest.mark.parametrize("text", ["The capital of Tonga is Tonga", "Tonga's capital city is Tonga"])
+def test_that_a_country_is_its_own_capital_can_be_decided(text):
+    assert facts(f"{text}.", question="What is the capital of Tonga?") == [text]
+
+
+def test_that_a_capital_is_a_capital_cannot_be_decided():
+    assert facts("The capital city of Tonga is the capital city of Tonga.", question="What is the capital of Tonga?") == []
+
+
 def test_the_letter_i_in_a_title_or_a_numeral_is_not_the_speaker():
     assert facts('Marianne acted in "You and I", a film.') != []
     assert facts("Peru declared war in World War I.") == ["Peru declared war in World War I"]
