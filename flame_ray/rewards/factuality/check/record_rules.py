@@ -240,6 +240,9 @@ MOSTLY = re.compile(
     rf"(?P<what>{FAITH}s?(?:(?:, | and |/)(?:predominantly )?{FAITH}s?)*)(?!\W+(?:\w+ )?minorit)"
 )
 LEAST = 1.0  # percent of people who follow a religion of a country
+HIGH = re.compile(r"\bhigh (?:\w+ )?(?:elevations?|altitudes?)\b", re.IGNORECASE)
+METRES = re.compile(r"([\d,]+) m\b")
+LOW = 420  # metres of mean elevation, half of that of all land
 SUNSHINE = re.compile(r"\b(?:sunny|sunshine|clear (?:blue )?skies)\b", re.IGNORECASE)
 SUNNY_CLIMATE = re.compile(r"Mediterranean|arid|desert|dry|sun|clear")
 
@@ -275,6 +278,11 @@ def _makes_up_sunshine(statement: str, record: Record) -> bool:
     return bool(climate and SUNSHINE.search(statement) and not HEDGED.search(statement) and not SUNNY_CLIMATE.search(climate))
 
 
+def _makes_up_heights(statement: str, record: Record) -> bool:
+    mean = METRES.match(record.fields.get("Elevation, mean elevation", ""))
+    return bool(mean and HIGH.search(statement)) and int(mean[1].replace(",", "")) < LOW
+
+
 OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (_borders_itself, VerdictLabel.CONTRADICTED),
     (_is_its_own_capital, VerdictLabel.CONTRADICTED),
@@ -286,5 +294,6 @@ OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (_makes_up_a_language, VerdictLabel.CONTRADICTED),
     (_makes_up_a_religion, VerdictLabel.CONTRADICTED),
     (_makes_up_a_majority, VerdictLabel.CONTRADICTED),
+    (_makes_up_heights, VerdictLabel.CONTRADICTED),
     (_makes_up_sunshine, VerdictLabel.NOT_FOUND),
 )

@@ -190,6 +190,17 @@ def test_a_country_is_a_member_only_of_what_its_record_lists():
     all_are(None, NEPAL, "Nepal is a member of NATO")  # no field
 
 
+def test_a_low_country_has_no_high_elevation():
+    low = made("Latvia", "Latvian", Location="Eastern Europe", Map_references="Europe", Elevation__mean_elevation="87 m")
+    all_are(CONTRADICTED, low, "Latvia has a temperate climate with a high elevation", "Latvia is known for its high altitude")
+    all_are(None, low, "Latvia has a low elevation", "Latvia has no high elevation", "Latvia has a mean elevation of 87 m")
+    high = made(
+        "Peru", "Peruvian", Location="South America", Map_references="South America", Elevation__mean_elevation="1,555 m"
+    )
+    all_are(None, high, "Peru has a tropical climate with a high elevation")
+    all_are(None, PERU, "Peru has a high elevation")  # no field
+
+
 def test_a_sunny_climate_is_not_found_where_the_record_tells_of_none():
     all_are(NOT_FOUND, PERU, "The weather in Peru is warm and sunny", "Peru has clear skies")
     all_are(None, NEPAL, "The weather in Nepal is warm and sunny")  # dry
