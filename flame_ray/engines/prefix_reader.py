@@ -27,7 +27,9 @@ from flame_ray.storage.atomic import sha256_of
 # prompts take turns: with fewer places, none would be there any more when its turn comes again.
 KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
-PASS_TOKENS = 1024  # of the sequences that share a pass, so that the model's weights are read from memory less often
+# Sequences share a pass, so that the model's weights are read from memory less often. It always has so many tokens: a product
+# of another number of rows may be summed in another order, and logits would depend on what else was asked.
+PASS_TOKENS = 512
 Asked = tuple[Sequence[int], Sequence[Sequence[int]]]  # a prefix and its continuations, as token ids
 
 
@@ -61,8 +63,8 @@ class PrefixClassifier(nn.Module):
         """Logits [N, outputs] of N continuations of a prefix, all as token ids."""
         return self.together([(prefix, continuations)], [None])
 
-    def together(self, asked: Sequence[Asked], reads: Sequence[Read | None]) -> Tensor:
-        """Logits [N, outputs] of all continuations of several prefixes, in one pass.
+    def together(self, asked: Sequence[Asked], reads: Sequence[Read | None], columns: int = 0) -> Tensor:
+        """Logits [N, outputs] of all continuations of several prefixes, in one pass of at least so many columns.
 
         `reads` are the keys and values of each prefix, if it has been read before.
         """
@@ -74,9 +76,10 @@ class PrefixClassifier(nn.Module):
             positions.append(laid.positions_T[known:])
             ends.append(at + laid.last_N - known)
             laid_out.append(Segment(slice(at, len(tokens)), laid.seen_TT[known:], read))
+        padding = torch.zeros(max(0, columns - len(tokens)), dtype=torch.long)
         states = self.blocks(
-            input_ids=torch.tensor([tokens]),
-            position_ids=torch.cat(positions)[None],
+            input_ids=torch.cat([torch.tensor(tokens), padding])[None],
+            position_ids=torch.cat([*positions, padding])[None],
             attention_mask=laid_out[0].seen_TP[None, None],  # not read: each segment has its own
             segments=laid_out,
             use_cache=False,
@@ -86,8 +89,7 @@ class PrefixClassifier(nn.Module):
         last = torch.stack([states[block][0, ends_N].float() for block in READ_AFTER], dim=1)
         scaled = last * torch.rsqrt(last.square().mean(-1, keepdim=True) + 1e-6)
         with torch.autocast("cpu", enabled=False):
-            logits: Tensor = self.head(scaled.flatten(1))
-        return logits
+            return torch.cat([self.head(row) for row in scaled.flatten(1)[:, None]])
 
 
 class PrefixReader:
@@ -120,7 +122,7 @@ class PrefixReader:
         with torch.inference_mode(), short_floats():
             for passed in ([parts[number] for number in numbers] for numbers in _passes(lengths)):
                 reads = [self._known(prefix) if keep else None for _, _, (prefix, _) in passed]
-                logits = self._model.together([part for _, _, part in passed], reads).float().numpy()
+                logits = self._model.together([part for _, _, part in passed], reads, PASS_TOKENS).float().numpy()
                 for (place, numbers, _), those in zip(passed, _split(logits, [len(each[1]) for each in passed]), strict=True):
                     found[place][numbers] = those
         return found
@@ -135,7 +137,7 @@ class PrefixReader:
 
 
 def _passes(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The numbers of sequences of such lengths, in their order, in groups of at most PASS_TOKENS or of one sequence.
+    """The numbers of sequences of such lengths in their order, in groups of at most PASS_TOKENS or of one longer sequence.
 
     >>> list(_passes([30, PASS_TOKENS, 20, 10]))
     [[0], [1], [2, 3]]

@@ -36,7 +36,7 @@ def attend(
     segments: Sequence[Segment] | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """As transformers' own of SDPA; with `segments`, which cover all columns in their order, for each of them alone."""
+    """As transformers' own of SDPA; with `segments`, in their order, for each of them alone, and 0 behind the last one."""
     if segments is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **others)
     layer: Any = module.layer_idx
@@ -46,7 +46,8 @@ def attend(
         if each.read is not None:
             k, v = (torch.cat(both, dim=2) for both in zip(each.read[layer], (k, v), strict=True))
         found.append(sdpa_attention_forward(module, q, k, v, each.seen_TP[None, None], **others)[0])
-    return torch.cat(found, dim=1), None
+    padding = query.new_zeros(1, query.shape[2] - segments[-1].columns.stop, *query.shape[1::2])
+    return torch.cat([*found, padding], dim=1), None
 
 
 AttentionInterface.register(NAME, attend)

@@ -119,6 +119,20 @@ def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, t
         np.testing.assert_allclose(found, each, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_else_is_asked_changes_no_bit_of_a_logit(tmp_path, untrained, keep):
+    """A product of few rows is summed in another order than one of many: a resumed run asks in other groups than the first."""
+    tokenizer, model = untrained
+    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    save_reader(model, RECORDS, tmp_path)
+    reader, long = RecordReader(tmp_path), "\n".join(f"Line {number}: 536 km" for number in range(60))
+    records = ["Peru\nCapital, name: Lima", "Kenya\nCoastline: 536 km", f"Chad\n{long}", "Fiji\nCapital, name: Suva"]
+    asked = [encode(tokenizer, text, STATEMENTS[: 1 + number % 3]) for number, text in enumerate(records)]
+    together = reader.logits_of_each(asked, keep)
+    for found, each in zip(together, asked, strict=True):
+        np.testing.assert_array_equal(found, reader.logits_of_each([each], keep)[0])
+
+
 def in_tokens_of_its_own(model, prefix, continuations):
     """The logits of a layout in which no two continuations share a token."""
     lengths = torch.tensor([len(prefix), *map(len, continuations)])
