@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from flame_ray import __version__
 from flame_ray.cluster.capacity import check_capacity, roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
@@ -63,8 +64,10 @@ from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
+from flame_ray.rewards.factuality.check.finetuned import VERSION
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import pinned_models
+from flame_ray.rewards.factuality.records import FORMAT
 from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache
@@ -296,7 +299,7 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
     factuality = config.factuality
     corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
     models = [inputs.policy.identity(config.model.chat_template_kwargs), inputs.judge.identity(config.judge_variables)]
-    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts]]
+    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts], [__version__, FORMAT, VERSION]]
     if others := _other_contents(config):
         contents.append(others)
     return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)

@@ -24,6 +24,7 @@ from flame_ray.errors import ConfigError, DataError
 from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, labels_digest
 from flame_ray.report.facts import record_table
 from flame_ray.report.progress import Screen
+from flame_ray.rewards.factuality.check.finetuned import VERSION
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import model_contents, verifier_content
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
@@ -151,7 +152,7 @@ def facts_made_by(config: Config) -> dict[str, Any]:
     """What the facts of a response, and the verdicts on them, depend on."""
     factuality = config.factuality
     made_by: dict[str, Any] = {
-        "flame_ray": {"version": __version__, "record": FORMAT},
+        "flame_ray": {"version": __version__, "record": FORMAT, "small checker": VERSION},
         "corpus": signature(factuality.corpus, factuality.title_column, factuality.text_column),
         "factuality": factuality.model_dump(mode="json"),
     }

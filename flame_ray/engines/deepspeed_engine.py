@@ -186,7 +186,7 @@ class DeepSpeedEngine:
             logits_to_keep=responses + 1,
         ).logits
         ids, mask = batch.response_ids, batch.response_mask
-        if self._head is None or module is self._frozen:
+        if self._head is None:
             return token_logps(found, ids, mask)
         logps = head_logps(found[:, :-1][mask], self._head, ids[mask])
         return torch.zeros(mask.shape, device=self.device).masked_scatter(mask, logps)

@@ -111,7 +111,7 @@ def pass_over_head(model: nn.Module) -> nn.Parameter | None:
     head = base.get_output_embeddings()
     if type(head) is not nn.Linear or head.bias is not None or head.weight.requires_grad:
         return None
-    mark = torch.empty(0)
+    mark = torch.empty(0, dtype=head.weight.dtype)
     head.forward = lambda hidden: mark  # in the instance, before the class's own
     with torch.no_grad():
         is_bare = base(input_ids=torch.tensor([[PAD]], device=head.weight.device), use_cache=False).logits is mark

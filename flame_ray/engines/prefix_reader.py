@@ -27,8 +27,9 @@ from flame_ray.storage.atomic import sha256_of
 # prompts take turns: with fewer places, none would be there any more when its turn comes again.
 KEPT = 128
 MOST_TOGETHER = 40  # continuations of a sequence: attention costs the square of its length
-# Sequences share a pass, so that the model's weights are read from memory less often. It always has so many tokens: a product
-# of another number of rows may be summed in another order, and logits would depend on what else was asked.
+# Sequences share a pass, so that the model's weights are read from memory less often. It always has so many tokens, unless one
+# sequence is longer: a product of another number of rows may be summed in another order, and logits would depend on what else
+# was asked.
 PASS_TOKENS = 512
 Asked = tuple[Sequence[int], Sequence[Sequence[int]]]  # a prefix and its continuations, as token ids
 

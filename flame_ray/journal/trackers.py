@@ -23,6 +23,7 @@ from flame_ray.storage.filesystem import Storage
 log = logging.getLogger(__name__)
 PROJECT = "flame-ray"
 FOLDER = "tensorboard"  # in the run's folder
+COPY_S = 60.0  # between two copies of the event files to an object store: each copies all that there is
 RUN_TAG = "flame_ray.run"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # tracker -> module; each is an extra too
 TESTED = {  # as in pyproject.toml
@@ -127,11 +128,14 @@ class TensorBoard:
 
         self._storage = storage
         self._scratch = None if storage.local else TemporaryDirectory(prefix="flame-ray-")
+        self._next_copy = 0.0
         self._writer = SummaryWriter(self._scratch.name if self._scratch else storage.at(FOLDER))
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(f"{group}/{name}", value, step)
+        if self._scratch and time.monotonic() < self._next_copy:
+            return
         self._writer.flush()
         self._copy()
 
@@ -141,6 +145,7 @@ class TensorBoard:
 
     def _copy(self) -> None:
         if self._scratch:
+            self._next_copy = time.monotonic() + COPY_S
             for path in Path(self._scratch.name).iterdir():
                 self._storage.write(f"{FOLDER}/{path.name}", path.read_bytes())
 

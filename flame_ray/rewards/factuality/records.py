@@ -10,7 +10,7 @@ from flame_ray.storage.jsonl import Row
 from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this length: a sentence without its neighbours supports too little
-FORMAT = 5  # of a record; a file of records in another format is not resumed
+FORMAT = 6  # of a record; a file of records in another format is not resumed
 
 
 def task_of(row: Row) -> Task:

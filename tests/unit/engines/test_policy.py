@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -187,6 +188,26 @@ def test_an_output_layer_is_passed_over_unless_it_learns_or_the_model_scales_or_
     else:
         assert found.shape[-1] == weight.shape[1]
         torch.testing.assert_close(found @ weight.T, logits)
+
+
+class Widening(torch.nn.Module):
+    """A model in bfloat16 that returns its logits in float32, as some do."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(4, 9, bias=False, dtype=torch.bfloat16).requires_grad_(False)
+
+    def get_output_embeddings(self):
+        return self.head
+
+    def forward(self, input_ids, use_cache):
+        return SimpleNamespace(logits=self.head(torch.ones(1, 1, 4, dtype=torch.bfloat16)).float())
+
+
+def test_an_output_layer_is_not_passed_over_where_the_model_widens_its_logits():
+    model = Widening()
+    assert pass_over_head(model) is None
+    assert model(None, False).logits.shape == (1, 1, 9)
 
 
 def test_a_window_is_known_by_the_layers_that_have_it():

@@ -153,6 +153,7 @@ def test_on_an_object_store_the_curves_are_copied_and_a_store_that_fails_ends_th
     def refuse(path, data):
         raise NoCredentialsError(f"for https://me:{SECRET}@host")
 
+    monkeypatch.setattr(trackers_module, "COPY_S", 0.0)
     folder = RunFolder(Storage(f"memory://{uuid.uuid4().hex}"))
     with tracking(job("tensorboard"), folder, "mine") as found:
         found.log("train", 1, {"loss": 0.5})

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import takewhile
 
 from flame_ray.rewards.factuality.check.records import Record
 from flame_ray.rewards.factuality.check.religions import FAITHS, largest_beside, share_of
@@ -29,9 +30,11 @@ def decided(fact: str, record: Record) -> VerdictLabel | None:
 
 # --- of what a statement is ------------------------------------------------------------------------------------------
 
-NEGATED = re.compile(r"\b(?:no|not|never|neither|nor|none|without|cannot|lacks?|unlike|except|former(?:ly)?)\b|n't\b")
+NEGATED = re.compile(
+    r"\b(?:no|not|never|neither|nor|none|without|cannot|lacks?|lost|loses?|unlike|except|former(?:ly)?)\b|n't\b"
+)
 HEDGED = re.compile(
-    r"\d|%|\b(?:[Ss]ome|few|small|tiny|minority|minorities|partly|partially|sometimes|certain|historical(?:ly)?)\b"
+    r"\d|%|\b(?:[Ss]ome|few|widely|small|tiny|minority|minorities|partly|partially|sometimes|certain|historical(?:ly)?)\b"
 )
 PART = re.compile(r"\b(?:parts?|half|regions?|coast|side|provinces?|\w*(?:north|south|east|west)) $", re.IGNORECASE)
 COUNTRY = rf"(?:{'|'.join(sorted(map(re.escape, COUNTRIES), key=len, reverse=True))})(?![\w-])"
@@ -79,7 +82,8 @@ BARE_COAST = re.compile(
     r"|(?:does )?(?:indeed )?touch(?:es)? (?:an? |the )?(?:seas?|oceans?)(?: or (?:an? |the )?(?:sea|ocean))?)"
 )
 LANDLOCKED = re.compile(
-    r"(?:\b(?:is|are|being|was)|,)(?: (?!not\b|never\b|by\b|with\b|to\b|and\b|between\b)[\w'-]+){0,5} \"?landlocked\b"
+    r"(?:\b(?:is|are|being|was)|,)"
+    r"(?: (?!(?:not|never|almost|nearly|virtually|partly|by|with|to|for|of|and|between)\b)[\w'-]+){0,5} \"?landlocked\b"
 )
 NO_COAST = re.compile(
     r"(?:\b(?:has|have|with) no|\b(?:does|do)(?: not|n't) (?:have|touch)(?: an?| any| the)?) (?:direct |sea )?"
@@ -127,13 +131,15 @@ COAST_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
 # --- the country itself, and where it lies ---------------------------------------------------------------------------
 
 NEIGHBOURS = re.compile(
-    r"\b(?:borders|bordered|bordering|land borders?|neighbou?r(?:s|ing countries)?|between)"
+    r"\b(?:borders|bordered|bordering|land borders?|neighbou?r(?:s|ing countries)?"
+    r"|(?:located|situated|lies|nestled|sandwiched) between)"
     r"(?: (?:also|by|with|includes?|are))*(?: the)? (?P<what>.+)"
 )
 CAPITAL = re.compile(r"\bcapital(?: city)?(?: of .+?)? is (?:called )?(?P<what>.+)")
 LIES_IN = re.compile(r" (?:is |are )?(?:\w+ly )?(?:located|situated|lies?|nestled|found) (?:\w+ly )?(?:in|within) (?P<what>.+)")
 IN_CONTINENT = re.compile(
-    r"\b(?:located|situated|lies?|lying|nestled|country|nation|republic|state|kingdom|island|part|continent)\b[^,;:.]*?"
+    r"\b(?:located|situated|lies?|lying|nestled|country|nation|republic|state|kingdom|island|part|continent)\b"
+    r"(?:(?!\b(?:that|which|who|with|and|but)\b)[^,;:.])*?"
     r"\b(?:in|within|(?<!coast )(?<!north )(?<!south )(?<!east )(?<!west )of) (?:the )?(?:[\w-]+ )*?"
     r"(?P<where>North America|South America|Africa|Asia|Europe|Oceania|Antarctica)\b"
 )
@@ -141,20 +147,25 @@ WITHIN = {"Middle East": "Asia", "Central America": "North America", "Caribbean"
 BORDERS = "Land boundaries, border countries"
 PLACE_FIELDS = ("Location", "Map references", "Geographic overview", BORDERS, "Background")
 LISTED = re.compile(r"(?:, (?:and )?| (?:and|by|with) |: )(?:the )?")
-NEIGHBOUR = re.compile(rf"({COUNTRY})(?=$| (?:to|on|in) )")
+NEIGHBOUR = re.compile(rf"({COUNTRY})(?=$| (?:itself|to|on|in)\b)")
+BESIDE = re.compile(r"^[A-Z]|\b(?:countries|nations)\b")
 TO_THE = re.compile(
     r"(?:\b(?:by|with|and|borders|bordering|includes?|including|are)|[,:]) (?:the )?(?:Republic of )?(?:the )?"
     rf"(?P<who>{COUNTRY}) (?:to|on|in) (?:the|its) (?P<direction>[NSEWnsew][a-z-]+)(?=$|[,;.]| and\b)"
 )
 DIRECTIONS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
 BEARINGS = {direction: 45 * place for place, direction in enumerate(DIRECTIONS)}
-FARTHEST_OFF = 90  # degrees between a direction and the line from middle to middle: countries are large
+FARTHEST_OFF = 135  # degrees between a direction and the line from middle to middle: neighbours may be long and bent
 
 
 def _neighbours(statement: str, record: Record) -> list[str]:
-    """What a statement that begins with the country's name lists as its neighbours, each with the words behind it."""
+    """What a statement that begins with the country's name lists as its neighbours, each with the words behind it.
+
+    The list ends at the first item that is none: `borders Chile and exports copper to China`.
+    """
     found = NEIGHBOURS.search(_says_of(record, statement))
-    return LISTED.split(CLAUSE.split(found["what"])[0]) if found else []
+    listed = LISTED.split(CLAUSE.split(found["what"])[0]) if found else []
+    return list(takewhile(BESIDE.search, listed))
 
 
 def _borders_itself(statement: str, record: Record) -> bool:
@@ -203,7 +214,10 @@ def _lies_on_another_continent(statement: str, record: Record) -> bool:
     return found is not None and {"Location", "Map references"} <= record.fields.keys() and found["where"] not in known
 
 
-MEMBER = re.compile(r" (?:is|became|has been) (?:[\w-]+ ){0,3}member(?: (?:state|country|nation))? of (?P<what>.+)")
+MEMBER = re.compile(
+    r" (?:is|became) (?:(?:also|currently|an?|the|founding|full|active|proud|key|important) )*member"
+    r"(?: (?:state|country|nation))? of (?P<what>.+)"
+)
 
 
 def _joins_others(statement: str, record: Record) -> bool:
@@ -240,7 +254,10 @@ MOSTLY = re.compile(
     rf"(?P<what>{FAITH}s?(?:(?:, | and |/)(?:predominantly )?{FAITH}s?)*)(?!\W+(?:\w+ )?minorit)"
 )
 LEAST = 1.0  # percent of people who follow a religion of a country
-HIGH = re.compile(r"\bhigh (?:\w+ )?(?:elevations?|altitudes?)\b", re.IGNORECASE)
+HIGH = re.compile(
+    r"\b(?:has|have|with|by|for|its|and|a) (?:an? |its )?high (?:\w+ )?(?:elevation|altitude)s?"
+    r"(?=$|[,;.]| (?:and|of|with|which|that)\b)"
+)
 METRES = re.compile(r"([\d,]+) m\b")
 LOW = 420  # metres of mean elevation, half of that of all land
 SUNSHINE = re.compile(r"\b(?:sunny|sunshine|clear (?:blue )?skies)\b", re.IGNORECASE)
@@ -252,7 +269,8 @@ def _said(pattern: re.Pattern[str], statement: str) -> str:
     if found is None:
         return ""
     said = CLAUSE.split(found["what"] or found["who"])[0]
-    return "" if HEDGED.search(statement[: found.start()] + said) else said
+    until = found.end() if found["who"] else found.start()
+    return "" if HEDGED.search(statement[:until] + said) else said
 
 
 def _makes_up_a_language(statement: str, record: Record) -> bool:
@@ -280,7 +298,7 @@ def _makes_up_sunshine(statement: str, record: Record) -> bool:
 
 def _makes_up_heights(statement: str, record: Record) -> bool:
     mean = METRES.match(record.fields.get("Elevation, mean elevation", ""))
-    return bool(mean and HIGH.search(statement)) and int(mean[1].replace(",", "")) < LOW
+    return mean is not None and HIGH.search(statement) is not None and int(mean[1].replace(",", "")) < LOW
 
 
 OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (

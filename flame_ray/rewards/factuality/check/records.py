@@ -89,7 +89,10 @@ SEEN = 0.3  # the weight of a shared word that the fields above have, too
 LENGTH = 0.02  # what each word of an added line costs
 
 
-_SPELT_OUT = {short: name.lower() for short, name in ORGANISATIONS.items()}
+# `European Union`, and not `European Union Customs Union`
+_SPELT_OUT = {
+    short: re.compile(rf"\b(?i:{re.escape(name)})(?![\w-])(?! (?:[A-Z]|of\b))") for short, name in ORGANISATIONS.items()
+}
 _SHORT = {short: re.compile(rf"\b{re.escape(short)}\b") for short in ORGANISATIONS if len(short) > 1}
 
 
@@ -121,8 +124,7 @@ class Record:
 
     def organisations(self, text: str) -> list[str]:
         """Those of `member_of` that a text names, in full or by their short name."""
-        lower = text.lower()
-        return [short for short in self.member_of if _SPELT_OUT[short] in lower or _is_named(short, text)]
+        return [short for short in self.member_of if _SPELT_OUT[short].search(text) or _is_named(short, text)]
 
     def _memberships(self, fact: str) -> list[str]:
         named = self.organisations(fact)

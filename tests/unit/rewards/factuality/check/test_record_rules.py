@@ -67,6 +67,13 @@ LESOTHO = made(
 )
 
 
+@pytest.fixture(scope="module")
+def factbook():
+    """The record of a title in the Factbook."""
+    passages = load_corpus("factbook")
+    return lambda title: record_for(Claim(Fact(title, 0), tuple(each for each in passages if each.title == title)))
+
+
 def labels(record, statements):
     return {statement: decided(statement, record) for statement in statements}
 
@@ -103,7 +110,7 @@ def test_a_language_that_the_record_does_not_have_is_refuted_under_any_of_its_na
     )
     all_are(None, PERU, *spoken, "People in Peru speak Peruvian", "Peru speaks a language related to Chinese")
     all_are(CONTRADICTED, PERU, "The main languages of Peru include Spanish and French", "Peruvian people speak Dutch")
-    all_are(CONTRADICTED, PERU, "Portuguese is the official language of Peru", "In Peru, English and Spanish are widely spoken")
+    all_are(CONTRADICTED, PERU, "Portuguese is the official language of Peru", "In Peru, English and Spanish are spoken")
     all_are(
         None, PERU, "Some people in Peru speak French", "A small minority in Peru speaks French", "Peru exports French wine"
     )
@@ -188,6 +195,28 @@ def test_a_country_is_a_member_only_of_what_its_record_lists():
     all_are(None, record, "Kenya is a member of a club", "Kenya is a partner of NATO", "Kenya is not a member of NATO")
     all_are(None, record, "Kenya borders Uganda, which is a member of NATO")
     all_are(None, NEPAL, "Nepal is a member of NATO")  # no field
+
+
+@pytest.mark.parametrize(
+    ("title", "statement"),
+    [
+        ("Finland", "Finland is bordered by Norway to the north"),
+        ("Argentina", "Argentina is bordered by Chile to the south"),
+        ("Switzerland", "Switzerland is a mediator between Iran and the United States"),
+        ("Peru", "Peru borders Chile and exports copper to China, Japan and Mexico"),
+        ("Jordan", "Jordan is almost landlocked"),
+        ("Chile", "Chile is a transit country for landlocked Bolivia"),
+        ("Bolivia", "Bolivia has lost its coastline to Chile"),
+        ("China", "China is a country that invests heavily in Africa"),
+        ("Germany", "English is widely spoken in Germany"),
+        ("Vietnam", "In Vietnam, coffee is grown at high altitudes"),
+        ("Peru", "Peru is an associate member of Mercosur"),
+        ("Kenya", "Kenya is a member of the G77"),
+        ("Turkey", "Turkey is a member of the European Union Customs Union"),
+    ],
+)
+def test_what_a_field_does_not_decide_is_left_to_the_reader(factbook, title, statement):
+    assert decided(statement, factbook(title)) is None
 
 
 def test_a_low_country_has_no_high_elevation():
