@@ -1,5 +1,6 @@
 """The learner beside TRL's DPOTrainer, on the same pairs."""
 
+import math
 import socket
 import sys
 import time
@@ -88,10 +89,13 @@ def trained(rank: "LearnerActor", examples_D: "Sequence[Example]", round: int) -
 def _floor(work: Work, rank: "LearnerActor", given: "Sequence[Example]") -> Callable[[int], Turn]:
     """Of an epoch, the time of its matrix products alone. They are counted once."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode, addmm_flop, baddbmm_flop
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def of_product(summand: Sequence[int], left: Sequence[int], right: Sequence[int], **others: object) -> int:
+        return 2 * math.prod(left) * right[-1]
 
     aten = torch.ops.aten
-    in_place = {aten.addmm_: addmm_flop, aten.baddbmm_: baddbmm_flop}  # torch counts only the forms that make a new tensor
+    in_place = {aten.addmm_: of_product, aten.baddbmm_: of_product}  # torch counts only the forms that make a new tensor
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
         trained(rank, given, round=1)
     products = counter.get_total_flops()
