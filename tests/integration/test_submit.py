@@ -45,8 +45,8 @@ def submitted(head, model, tmp_path_factory) -> WatchedRun:
 
     In each kind of stage a worker is killed while it works. (test_soak.py kills the judge too.)
     """
-    environment = {"HF_TOKEN": PLANTED}
-    run = WatchedRun(tmp_path_factory.mktemp("submitted"), "submitted", head=head, environment=environment)
+    environment, anew = {"HF_TOKEN": PLANTED}, {"factuality.cache": "false"}  # verdicts on disk would leave no work to be hit
+    run = WatchedRun(tmp_path_factory.mktemp("submitted"), "submitted", anew, environment, head=head)
     run.start()
     run.kill("ray::FactualityActor.score", when=lambda: "score 1" in run.under_way())
     run.kill("ray::LearnerActor.advance")

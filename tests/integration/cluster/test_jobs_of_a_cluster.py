@@ -27,6 +27,8 @@ folder.mkdir(parents=True, exist_ok=True)
 (folder / "config.yaml").write_text("run: {rounds: 3}")
 (folder / "environment.json").write_text('{"format": 5}')
 job = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])["metadata"]
+jobs = folder / "submissions.json"
+jobs.write_text(json.dumps([*(json.loads(jobs.read_text()) if jobs.exists() else []), job["job_submission_id"]]))
 machine = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip() + " " + os.readlink("/proc/self/ns/pid")
 owner = {"token": "t", "host": socket.gethostname(), "pid": os.getpid(), "machine": machine, "renewed": time.time()}
 (folder / "owner.json").write_text(json.dumps(owner | {"started": psutil.Process().create_time()}))
