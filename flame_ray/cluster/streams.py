@@ -1,4 +1,4 @@
-"""Bounds on how much work is in flight: a map over futures, and prefetching on threads."""
+"""Streams of work: a map over futures, prefetching on threads, and what an actor yields."""
 
 import threading
 from collections import deque
@@ -46,6 +46,11 @@ def bounded_map(
     while in_flight:
         future = next_finished()
         yield in_flight.pop(future), future
+
+
+def numbered(items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
+    """Like `enumerate`, but a generator: Ray calls `send` on what an actor yields from, and `enumerate` has no `send`."""
+    yield from ((position, item) for position, item in enumerate(items))
 
 
 def gather(futures: Mapping[Key, Future]) -> Future:

@@ -5,11 +5,10 @@ the tables find its scores under its name.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol
 
+from flame_ray.cluster.streams import numbered
 from flame_ray.types import Group, Prompt, RewardResult
-
-Item = TypeVar("Item")
 
 
 class Reward(Protocol):
@@ -32,8 +31,3 @@ def by_group(groups: Sequence[Group], results: Iterable[RewardResult]) -> Iterat
     """Splits the results of all responses, in order, into the position and the results [G] of each group."""
     left = iter(results)
     yield from numbered(tuple(next(left) for _ in group.responses_G) for group in groups)
-
-
-def numbered(items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
-    """Like `enumerate`, but a generator: Ray calls `send` on what an actor yields from, and `enumerate` has no `send`."""
-    yield from ((position, item) for position, item in enumerate(items))

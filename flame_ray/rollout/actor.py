@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from flame_ray.cluster.node import naming_node
+from flame_ray.cluster.streams import numbered
 from flame_ray.engines.base import Continuation, Sample, SampleRequest, TextEngine, Weights
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import EngineDied
@@ -70,11 +71,11 @@ class RolloutActor:
 
     def weigh(self, continuations: Sequence[Continuation]) -> Iterator[tuple[int, tuple[float, ...]]]:
         """The position of each continuation and the log-probabilities of its tokens."""
-        yield from ((position, answer) for position, answer in enumerate(self._engine.logprobs(continuations)))
+        yield from numbered(self._engine.logprobs(continuations))
 
     def choose(self, prompts: Sequence[tuple[int, ...]], token_ids: tuple[int, ...]) -> Iterator[tuple[int, tuple[float, ...]]]:
         """The position of each prompt and the log-probability of each of `token_ids` as its next token."""
-        yield from enumerate(self._engine.choices(prompts, token_ids))
+        yield from numbered(self._engine.choices(prompts, token_ids))
 
     def load_weights(self, weights: Weights, version: int) -> int:
         """Load new weights. Returns the version that is served now."""

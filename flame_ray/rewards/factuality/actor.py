@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from flame_ray.cluster.node import naming_node
+from flame_ray.cluster.streams import numbered
 from flame_ray.config import FactualityConfig
-from flame_ray.rewards.base import by_group, numbered
+from flame_ray.rewards.base import by_group
 from flame_ray.rewards.factuality.check import Checker, make_checker
 from flame_ray.rewards.factuality.decompose import make_decomposer, make_sentence_classifier
 from flame_ray.rewards.factuality.evidence import Evidence

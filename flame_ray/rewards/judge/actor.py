@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from flame_ray.cluster.node import naming_node
+from flame_ray.cluster.streams import numbered
 from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Message, Sample, SampleRequest, TextEngine
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import ModelError
-from flame_ray.rewards.base import by_group, numbered
+from flame_ray.rewards.base import by_group
 from flame_ray.rewards.judge.backtranslation import BacktranslationJudge
 from flame_ray.rewards.judge.pairwise import PairwiseJudge
 from flame_ray.rewards.judge.preference import SHIPPED, PreferenceJudge
