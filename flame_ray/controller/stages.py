@@ -167,8 +167,7 @@ class ClusterStages:
         self._idle.release()
         self.choose_canary(pairs)
         start = self._restarts.get(round - 1, round - 1)
-        if start or self._knows_initial or self._checkpoints.newest() is None:  # not inside a round that starts from version 0
-            self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
+        self._earlier[start] = self._ask_canary(initial=start == 0 and self._knows_initial)
         try:
             of_pairs = pair_examples(pairs.pairs_D, self._decode, self._config.pairs.balance)
             examples_D = (*of_pairs, *graded_examples(pairs.graded_D))

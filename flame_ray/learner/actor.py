@@ -112,6 +112,11 @@ class LearnerActor:
         """Rank 0 writes one atomic folder, which a learner with any number of ranks and ZeRO stage can resume from."""
         self.training.save(folder)
 
+    def load_state(self, folder: Folder) -> None:
+        """Go on from what `save_state` wrote. Raises StorageError if it is damaged."""
+        with local_copy(folder) as state:
+            self.training.load(state)
+
     @property
     def engine(self) -> TrainingEngine:
         return self._both()[0]

@@ -82,11 +82,17 @@ class Checkpoints:
 
         A state on an object store is checked by the nodes that fetch it.
         """
-        start, inside = self.start(), self._inside()
-        folder = self.round(inside) / "steps" / self._steps(inside)[-1] if inside else self.state(start) if start else None
-        if isinstance(folder, Path):
-            verify_manifest(folder)
-        return folder
+        return self.inside(self._interrupted()) or self.ended()
+
+    def ended(self) -> Folder | None:
+        """The state whose weights come next (`start`); None: the initial model. Raises as `newest`."""
+        start = self.start()
+        return _verified(self.state(start)) if start else None
+
+    def inside(self, round: int) -> Folder | None:
+        """The newest state inside a round that is not trained to its end; None if there is none. Raises as `newest`."""
+        steps = self._steps(round) if round > self.trained() else []
+        return _verified(self.round(round) / "steps" / steps[-1]) if steps else None
 
     def prune_steps(self, round: int) -> None:
         """Remove the states inside a round but the newest, which is enough to resume from."""
@@ -113,7 +119,7 @@ class Checkpoints:
         found = {name.partition("/")[0] for name in self._storage.names()}
         return sorted(int(match[1]) for match in map(ROUND.fullmatch, found) if match)
 
-    def _inside(self) -> int:
+    def _interrupted(self) -> int:
         """The round that was interrupted; 0: none. Rounds that were skipped may lie between it and the last trained one."""
         trained = self.trained()
         return max((round for round in self._rounds() if round > trained and self._steps(round)), default=0)
@@ -127,6 +133,12 @@ class Checkpoints:
     def _is_complete(self, name: str) -> bool:
         """On a disk a folder gets its name when it is complete; on an object store its manifest is written last."""
         return self._storage.exists(name if self._storage.local else f"{name}/{MANIFEST}")
+
+
+def _verified(folder: Folder) -> Folder:
+    if isinstance(folder, Path):
+        verify_manifest(folder)
+    return folder
 
 
 def round_name(round: int) -> str:

@@ -29,9 +29,10 @@ class DurableLearner:
     def __init__(self, start: Callable[[Folder | None, int], LearnerGroup], checkpoints: Checkpoints):
         self._start, self._checkpoints = start, checkpoints
         self.restarts = self.deaths = self._deaths_in_a_row = 0
+        self._is_training = False
         self._leaving: Set[str] = frozenset()
         self._avoided: Set[str] = frozenset()  # nodes that were draining already when the group was placed
-        self._state = checkpoints.newest()
+        self._state = self._newest()
         self._placed: LearnerGroup | None = None
         self._surviving(lambda group: None)
 
@@ -54,7 +55,11 @@ class DurableLearner:
 
     def train(self, examples_D: Sequence[Example], round: int, on_step: OnStep | None = None) -> TrainingReport:
         """Train a round and save its state. Steps that an earlier attempt saved are not trained again."""
-        return self._surviving(lambda group: self._train(group, examples_D, round, on_step))
+        self._is_training = True
+        try:
+            return self._surviving(lambda group: self._train(group, examples_D, round, on_step))
+        finally:
+            self._is_training = False
 
     def export(self) -> Any:
         return self._surviving(lambda group: group.export())
@@ -66,9 +71,9 @@ class DurableLearner:
         self._surviving(lambda group: group.save(folder, merged))
 
     def restart(self) -> None:
-        """Start again from the state that comes next (`Checkpoints.newest`), after a round was rolled back."""
+        """Start again from the weights that come next (`Checkpoints.start`), after a round was rolled back."""
         self.stop()
-        self._state = self._checkpoints.newest()
+        self._state = self._newest()
         self.restarts += 1
         self._surviving(lambda group: None)
 
@@ -93,6 +98,10 @@ class DurableLearner:
                 group.save_state(self._next_step(round))
                 raise _moving()
 
+        inside = self._checkpoints.inside(round)
+        if inside is not None and inside != self._state:
+            group.load_state(inside)
+            self._state = inside
         report = group.train(examples_D, round, stepped, lambda _: self._next_step(round))
         if self._checkpoints.trained() < round:
             group.save_state(self._checkpoints.state(round))
@@ -121,9 +130,15 @@ class DurableLearner:
                 finally:
                     self.stop()
 
+    def _newest(self) -> Folder | None:
+        """The state that a group begins from. Between rounds the weights are those of a round's end, for samplers, for the
+        canary and for other tools, also if a process before this one was stopped inside the next round.
+        """
+        return self._checkpoints.newest() if self._is_training else self._checkpoints.ended()
+
     def _choose_state(self, error: LearnerDied | Drained) -> None:
         """The state to resume from is the newest. Raises `error` after too many deaths in a row."""
-        before, self._state = self._state, self._checkpoints.newest()
+        before, self._state = self._state, self._newest()
         self._deaths_in_a_row = self._deaths_in_a_row if self._state == before else 0
         self._deaths_in_a_row += isinstance(error, LearnerDied)
         self.deaths += isinstance(error, LearnerDied)

@@ -190,6 +190,10 @@ class LearnerGroup:
         waited = f"the learner to write its state to {folder}"
         self._all("save_state", folder, waited=waited, limit_s=self.timeouts.save, until_done=True)
 
+    def load_state(self, folder: Folder) -> None:
+        """Go on from what `save_state` wrote, in the same ranks. Raises StorageError if it is damaged."""
+        self._all("load_state", folder, waited=f"the learner to read its state from {folder}", limit_s=self.timeouts.start)
+
     def stop(self) -> None:
         """Kill every rank, and free the room unless it is kept. Returns at once, also if ranks are dead already."""
         for actor in self.actors:

@@ -46,9 +46,9 @@ class Training:
         self._work: Iterator[Progress] = iter(())
         self._state = TrainState()
         self._reference: Tensor | None = None  # [D, sequences an example]; inside a round only
-        self._origin = str(resume_from or "this learner")
+        self._origin = "this learner"
         if resume_from is not None:
-            self._load(resume_from)
+            self.load(resume_from)
 
     def begin(self, examples_D: Sequence[Example], round: int) -> Progress:
         """Prepare to train a round. Returns how far it is already."""
@@ -91,8 +91,9 @@ class Training:
                 save_file({"reference": self._reference}, aside / REFERENCE)
             write_manifest(aside)
 
-    def _load(self, folder: Path) -> None:
-        self._state = read_train_state(folder)
+    def load(self, folder: Path) -> None:
+        """Go on from a state that `save` wrote, whatever was trained before."""
+        self._origin, self._state = str(folder), read_train_state(folder)
         self._engine.load_state(folder)
         if not self._state.finished:
             self._reference = load_file(folder / REFERENCE)["reference"]

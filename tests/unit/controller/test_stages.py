@@ -506,16 +506,6 @@ def test_the_learner_answers_as_samplers_compute_that_are_sent_an_adapter_or_mer
     assert [(each[1], each[2]) for each in made.learner.asked] == [(added, True), (added, False)]
 
 
-def test_a_round_that_continues_inside_the_first_one_does_not_take_its_weights_for_the_initial_ones(bound):
-    made = bound(learner={"lora": None})
-    inside = made.folder / "checkpoints" / "round-0001" / "steps" / "000001"
-    inside.mkdir(parents=True)
-    write_manifest(inside)
-    made.stages.train(pairs(), 1)
-    made.stages.sync(1)
-    assert made.rollouts.pushes[0]._canary.earlier == {}
-
-
 @pytest.mark.parametrize(
     ("settings", "weights", "name"),
     [

@@ -53,6 +53,10 @@ class FakeGroup:
         self._cluster.reach("canary")
         return [[float(self.steps)]]
 
+    def load_state(self, folder: Path) -> None:
+        self._cluster.loaded.append(f"{folder.parent.name}/{folder.name}")
+        self.steps = json.loads((folder / "steps.json").read_text())
+
     def save(self, folder: Path, merged: bool) -> None:
         self._cluster.reach("save")
         self._cluster.saved.append((folder, merged, self.steps))
@@ -71,6 +75,7 @@ class FakeCluster:
         self.error: BaseException = LearnerDied("a unit", "a learner rank died", "see its log")
         self.groups: list[FakeGroup] = []
         self.starts: list[tuple[str | None, int]] = []
+        self.loaded: list[str] = []
         self.trained: list[str] = []
         self.saved: list[tuple[Path, bool, int]] = []
 
@@ -243,8 +248,26 @@ def test_a_process_that_is_asked_to_stop_saves_its_state_and_the_next_one_resume
         learner.train([], 1)
     learner.interrupt(1)
     assert cluster.learner().train([], 1).steps == STEPS
-    assert cluster.starts == [(None, 0), ("steps/000001", 0)]
+    assert (cluster.starts, cluster.loaded) == ([(None, 0), (None, 0)], ["steps/000001"])
     assert cluster.trained == every_step(1)
+
+
+def test_a_process_after_one_that_was_stopped_inside_a_round_first_has_the_weights_of_the_last_rounds_end(cluster):
+    """It saves and pushes them as that round's, before it trains on."""
+    learner = cluster.learner()
+    learner.train([], 1)
+    cluster.error, cluster.deaths = KeyboardInterrupt(), {"step 2.3": 1}
+    with pytest.raises(KeyboardInterrupt):
+        learner.train([], 2)
+    cluster.error, cluster.deaths = LearnerDied("a call", "a rank died", "see its log"), {"save": 1}
+    second = cluster.learner()
+    second.save(cluster.checkpoints.round(1) / "adapter", merged=False)
+    assert cluster.saved[-1][2] == STEPS and second.export() == f"weights after {STEPS} steps"
+    second.train([], 2)
+    assert cluster.starts[1:] == [("round-0001/state", 0), ("round-0001/state", 1)]
+    assert cluster.loaded == ["steps/000002"] and cluster.trained == every_step(1, 2)
+    second.train([], 3)
+    assert cluster.loaded == ["steps/000002"] and second.export() == f"weights after {3 * STEPS} steps"
 
 
 @pytest.mark.parametrize(
