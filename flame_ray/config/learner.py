@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
-
 COMPARING = ("dpo", "ipo", "cdpo", "fdpo")  # losses that a file of pairs is enough for: they compare two answers
 
 
