@@ -186,7 +186,7 @@ def reproduce(
     store: Annotated[
         Path, typer.Option("--store", help="The folder of all models and evaluations, which tables share.")
     ] = Path("reproduced/store"),
-    seeds: Annotated[int | None, typer.Option(min=1, help="Models of each system: 1; of directions and methods, 3.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Models of a system. Default: 1; directions, methods: 3.")] = None,
     out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduced"),
     jobs: Annotated[Path, typer.Option("--jobs", help="The folder that holds the scale's job files.")] = Path("jobs"),
     only_print: Annotated[bool, typer.Option("--only-print", help="Start nothing: print what the store has.")] = False,
@@ -210,7 +210,7 @@ def audit(
     facts_per_round: Annotated[
         int | None, typer.Option("--facts-per-round", min=1, help="How many facts of each round to draw; 200 by default.")
     ] = None,
-    rounds: Annotated[str | None, typer.Option("--rounds", help="all, or such as 0,2; first,last by default.")] = None,
+    rounds: Annotated[str | None, typer.Option("--rounds", help="Rounds: all, or such as 0,2. Default: first,last.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Another seed draws another sheet; 0 by default.")] = None,
     whole_records: Annotated[
         bool,
@@ -299,7 +299,7 @@ def judge_examples(
         str | None,
         typer.Option("--ranked", help="Message trees, as OpenAssistant's: judge.model grades their ranked answers."),
     ] = None,
-    language: Annotated[str, typer.Option("--language", help="Of --ranked: other trees are left out.")] = "en",
+    language: Annotated[str, typer.Option("--language", help="With --ranked: keep only trees in this language.")] = "en",
     job: Job = None,
     set_: Set = None,
 ) -> None:

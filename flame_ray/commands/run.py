@@ -57,11 +57,12 @@ from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
+from flame_ray.prompts.decide import check_labels
 from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
 from flame_ray.prompts.given_pairs import SETTING as PAIRS_FILE
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
-from flame_ray.prompts.load import LoadedPrompts, digests, load_prompts, prompt_digests
+from flame_ray.prompts.load import LoadedPrompts, check_development, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.check.finetuned import VERSION
@@ -208,7 +209,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     loaded = load_prompts(config.prompts)
     check_classifier(config.classify)
     check_sentence_labels(config.factuality)
-    _check_development(config, loaded)
+    check_labels(config.classify, loaded.prompts)
+    check_development(loaded.prompts, config.run)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = look_up(config.model.policy, config.model)
     judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
@@ -226,7 +228,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if config.classify.by == "model":
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)
-    _check_development(config, loaded)
+    check_development(loaded.prompts, config.run)
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
@@ -259,12 +261,6 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
         found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
         raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")
     return pairs
-
-
-def _check_development(config: Config, loaded: LoadedPrompts) -> None:
-    if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in loaded.prompts):
-        fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
-        raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
 
 
 def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:

@@ -21,11 +21,11 @@ from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
 from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
-from flame_ray.elicitation.prompts import check_sources
+from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
-from flame_ray.errors import ConfigError, DataError
+from flame_ray.errors import ConfigError
 from flame_ray.journal.environment import describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.sft_journal import ROUND, SftJournal
@@ -37,7 +37,7 @@ from flame_ray.prompts.demonstrations import digests_of, load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
-from flame_ray.sft import Mixture, run_sft, seed_prompts
+from flame_ray.sft import Mixture, run_sft
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import DemonstrationSet, SftReport
 
@@ -128,7 +128,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     if not is_new:
         folder.check_unchanged("demonstrations", "sft.sources", digests_of(demonstrations.demonstrations))
     check_classifier(config.classify)
-    _check_seeds(config, demonstrations)
+    check_seeds(config, demonstrations.demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)
     check_trainable(policy.folder)
@@ -147,12 +147,6 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
 
 def mixture_of(config: Config) -> Mixture:
     return Mixture(config.sft.fact_based, config.sft.others, config.sft.elicit.weight)
-
-
-def _check_seeds(config: Config, demonstrations: DemonstrationSet) -> None:
-    if config.sft.elicits and not seed_prompts(demonstrations.demonstrations):
-        fix = "set `seed: true` for a source in sft.sources, or set sft.fact_based and sft.others to human"
-        raise DataError("seeds, which the model is to answer itself", "no source of sft.sources that has any", fix)
 
 
 def _check_elicitation(config: Config, policy: KnownModel) -> None:

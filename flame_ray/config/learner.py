@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
+COMPARING = ("dpo", "ipo", "cdpo", "fdpo")  # losses that a file of pairs is enough for: they compare two answers
+
 
 class LoraConfig(Settings):
     """The adapter that is trained in place of all parameters."""

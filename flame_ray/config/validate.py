@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flame_ray.config.describe import typed
+from flame_ray.config.learner import COMPARING
 
 if TYPE_CHECKING:
     from flame_ray.config import Config
@@ -43,8 +44,8 @@ def _file_problems(config: "Config") -> Iterator[str]:
         return
     if config.run.rounds > 1:
         yield f"pairs.file needs run.rounds 1, as no round samples new pairs (given {config.run.rounds}); see learner.epochs"
-    if (loss := config.learner.loss) not in (known := ("dpo", "ipo", "cdpo", "fdpo")):
-        yield f"pairs.file needs learner.loss to be one of {', '.join(known)}, which compare two answers (given {loss})"
+    if (loss := config.learner.loss) not in COMPARING:
+        yield f"pairs.file needs learner.loss to be one of {', '.join(COMPARING)}, which compare two answers (given {loss})"
 
 
 def _folder_problems(config: "Config") -> Iterator[str]:

@@ -6,15 +6,17 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.doctor.checks import HUB_TIMEOUT_S, Check, Level, in_units, refused, unreached
 from flame_ray.doctor.models import at_hand
+from flame_ray.elicitation.prompts import check_seeds
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import prompt_lengths
 from flame_ray.errors import DataError, ModelError
+from flame_ray.prompts.decide import check_labels
 from flame_ray.prompts.demonstrations import BUILT_IN as SEEDS
 from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
-from flame_ray.prompts.load import BUILT_IN, load_prompts
+from flame_ray.prompts.load import BUILT_IN, check_development, load_prompts
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.corpus.files import parse_name
 from flame_ray.types import Split
@@ -37,7 +39,9 @@ def find_prompts(config: Config) -> list[Check]:
     try:
         check_classifier(config.classify)
         loaded = load_prompts(config.prompts)
+        check_labels(config.classify, loaded.prompts)
         loaded = fitting(loaded, policy, config) if policy else loaded
+        check_development(loaded.prompts, config.run)
         if config.classify.by == "model" and (judge := at_hand(config.judge.model or config.model.policy, config.model)):
             check_classification(judge, config)
     except (DataError, ModelError) as error:
@@ -58,6 +62,7 @@ def find_demonstrations(config: Config) -> Check:
     try:
         check_classifier(config.classify)
         found = load_demonstrations(config.sft.sources)
+        check_seeds(config, found.demonstrations)
     except DataError as error:
         return refused("demonstrations", error)
     left_out = "".join(f"; {count} left out: {reason}" for reason, count in found.left_out.items())

@@ -13,10 +13,12 @@ from flame_ray.elicitation.few_shot import FewShot, can_be_shown, fitted_prompt
 from flame_ray.elicitation.similar import Scores, by_meaning, by_words, distinct, nearest
 from flame_ray.engines.embedder import MINILM, Embedder, embedder_folder
 from flame_ray.errors import DataError
+from flame_ray.prompts.decide import check_labels
 from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.evidence import Evidence
 from flame_ray.rewards.factuality.names import model_content, model_contents
 from flame_ray.rewards.factuality.retrieve import open_reranker, open_retriever
+from flame_ray.sft import seed_prompts
 from flame_ray.types import Demonstration, Passage, Prompt, ShownCounts
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,16 @@ class PromptMaker:
 
 def _warn(found: str, setting: str) -> None:
     log.warning("%s: raise model.max_length (for an evaluation, suites.max_length), or lower sft.elicit.%s", found, setting)
+
+
+def check_seeds(config: Config, demonstrations_D: Sequence[Demonstration]) -> None:
+    """Raises DataError if the model is to answer seeds and there are none, or if labels decide which and a seed has none."""
+    seeds_P = seed_prompts(demonstrations_D)
+    if config.sft.elicits and not seeds_P:
+        fix = "set `seed: true` for a source in sft.sources, or set sft.fact_based and sft.others to human"
+        raise DataError("seeds, which the model is to answer itself", "no source of sft.sources that has any", fix)
+    if config.sft.classifies:
+        check_labels(config.classify, seeds_P)
 
 
 def check_sources(config: Config) -> None:

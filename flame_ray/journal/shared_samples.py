@@ -11,7 +11,8 @@ from flame_ray.storage.atomic import json_digest
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import PairSet, ScoredGroup
 
-SECTIONS = {"model", "prompts", "classify", "rollout", "factuality", "verifier", "judge"}  # what decides samples and scores
+# Of what a resumed run may not change: sections that only say what follows the scores, or where. A new section counts.
+LATER = {"run", "pairs", "learner", "sft", "evaluation", "pipeline"}
 STREAMS = ("rounds/0001/sampled", "rounds/0001/scored")  # the order in which a run needs them
 COMPLETE = "complete.json"
 
@@ -23,7 +24,7 @@ def samples_key(config: Config, models: Mapping[str, str], contents: Sequence[An
     the content of its models, prompts and corpus, as JSON can write it.
     """
     settings = {path: value for path, value in lasting(config.model_dump(mode="json")).items() if path not in models}
-    deciding = {path: value for path, value in settings.items() if path.partition(".")[0] in SECTIONS or path == "run.seed"}
+    deciding = {path: value for path, value in settings.items() if path.partition(".")[0] not in LATER or path == "run.seed"}
     return json_digest([deciding, dict(models), contents])
 
 

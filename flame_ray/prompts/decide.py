@@ -43,3 +43,9 @@ class InstructionClassifier:
     @cached_property
     def _embedded(self) -> Embedded:
         return self._open(self._config)
+
+
+def check_labels(config: ClassifyConfig, prompts_P: Prompts) -> None:
+    """Raises DataError if labels are to decide and a prompt has none, before anything is placed."""
+    if config.by == "label":
+        decide_by_label(prompts_P)

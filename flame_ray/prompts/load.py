@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flame_ray.config import PromptsConfig, PromptSource
+from flame_ray.config import PromptsConfig, PromptSource, RunConfig
 from flame_ray.errors import DataError
 from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
 from flame_ray.prompts.instructions import (
@@ -77,6 +77,13 @@ def check_splits(prompts: tuple[Prompt, ...], left_out: str = "") -> None:
         raise DataError("at least one training prompt", found, "lower heldout_fraction, or correct the column `split`")
     if not counts[Split.HELDOUT]:
         raise DataError("at least one held-out prompt", found, "raise heldout_fraction, or add prompts with split heldout")
+
+
+def check_development(prompts: Iterable[Prompt], config: RunConfig) -> None:
+    """Raises DataError if development prompts are to choose the best round, and there are none."""
+    if config.select == "best" and not any(prompt.split is Split.DEV for prompt in prompts):
+        fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
+        raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
 
 
 def prompts_of(source: PromptSource, setting: str) -> tuple[Prompt, ...]:

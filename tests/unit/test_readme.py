@@ -1,6 +1,7 @@
 """What the documents tell a person to type exists: targets, commands, options, settings, extras, files and links."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -14,9 +15,14 @@ import pytest
 import typer
 
 from flame_ray.cli import app
+from flame_ray.commands.run import _check as check_run
+from flame_ray.commands.sft import check_sft
 from flame_ray.config import Config
 from flame_ray.config.describe import sections
-from flame_ray.config.load import load_config
+from flame_ray.config.load import changed_settings, load_config
+from flame_ray.engines.models import CHECKER_WEIGHTS, JUDGE_WEIGHTS
+from flame_ray.journal.run_folder import RunFolder
+from flame_ray.storage.filesystem import Storage
 from tests.shown_runs import make_shown_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,11 +48,15 @@ UNFINISHED = ("MissingParameter", "BadOptionUsage")  # the second: an option wit
 PLACEHOLDER = re.compile(r"<[^>]*>|\[[A-Z-][^\]]*\]")  # <run id>, [RUN ...], [--set ...]
 
 
-def commands_of(name: str) -> list[str]:
-    """The lines of a document's shell blocks, without comments."""
+def blocks_of(name: str) -> list[list[str]]:
+    """The lines of each of a document's shell blocks, without comments."""
     blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", DOCUMENTS[name], flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [command for line in lines if (command := line.split("#")[0].strip())]
+    lines = (block.replace("\\\n", " ").splitlines() for block in blocks)
+    return [[command for line in each if (command := line.split("#")[0].strip())] for each in lines]
+
+
+def commands_of(name: str) -> list[str]:
+    return [command for block in blocks_of(name) for command in block]
 
 
 def spans_of(name: str) -> list[str]:
@@ -125,6 +135,47 @@ def test_a_command_that_a_sentence_or_a_files_head_names_is_there_with_these_opt
     load_config(job if job.startswith("jobs/") else None, tuple(each for each in given.get("set_") or () if "..." not in each))
 
 
+def started(calls: Iterator[str]) -> list[dict]:
+    """Of calls that start, send, check or resume a job of ours: their options and arguments."""
+    given = (parsed(call) for call in calls if call.split()[0] in ("run", "sft", "submit", "doctor"))
+    return [each for each in given if str(each.get("job")).startswith("jobs/")]
+
+
+def resumed() -> list:
+    """Each documented call that resumes a run, with the calls above it in its block."""
+    lines = [[calls(iter([line])) for line in block] for name in DOCUMENTS for block in blocks_of(name)]
+    blocks = [started(iter([found[0] for found in block if found])) for block in lines]
+    return [(each, block[:at]) for block in blocks for at, each in enumerate(block) if each.get("resume")]
+
+
+@pytest.mark.parametrize(("given", "above"), resumed())
+def test_a_resumed_run_has_the_settings_of_one_that_a_document_starts_above_it(given, above, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    config = load_config(given["job"], tuple(given["set_"] or ()))
+    begun = [load_config(each["job"], tuple(each["set_"] or ())) for each in above if each["job"] == given["job"]]
+    assert [] in [changed_settings(each, config) for each in begun]
+
+
+def checked_calls() -> list[str]:
+    """What starts a job whose data needs no network."""
+    found = {*commands_with_flame_ray(), *spans_with_flame_ray()}
+    kept = [each for each in found if parsed(each) and "jobs/paper" not in each and not parsed(each).get("resume")]
+    return sorted(each for each in kept if started(iter([each])))
+
+
+@pytest.mark.parametrize("call", checked_calls())
+def test_the_settings_of_a_job_that_a_document_starts_pass_what_is_checked_before_ray_starts(call, place, model, monkeypatch):
+    monkeypatch.chdir(place)
+    (given,) = started(iter([call]))
+    elsewhere = (f"model.policy={model}", "run.trackers=[]")
+    config = load_config(given["job"], (*(given["set_"] or ()), *elsewhere))
+    new = RunFolder(Storage(place / "runs" / "new"))
+    if config.sft.sources:
+        check_sft(config, new, is_new=True)
+    else:
+        check_run(config, new, is_new=True)
+
+
 ALONE = {"--version", "audit", "index", "judge-examples", "pairs", "report", "reproduce", "settings", "status", "stop"}
 NEEDS_MORE = {
     "--live",
@@ -133,7 +184,9 @@ NEEDS_MORE = {
     "--address",
     "--ranked",
     "--whole-records",
-}  # or, the last, other settings
+    "s3://",
+    "/shared/",
+}  # or, of the last three, other settings or a filesystem
 
 
 def calls_that_need_nothing() -> list[str]:
@@ -152,7 +205,28 @@ def place(tmp_path_factory) -> Path:
     for name in "xy":
         make_shown_run(folder / "runs", name, rounds=1, heldout=12, hostile=False)
     (folder / "corpus.jsonl").write_text('{"title": "Peru", "text": "Lima is its capital."}\n')
+    rows = {
+        "questions": [{"prompt": f"Question {i}?", "needs_facts": True} for i in range(20)],
+        "pairs": [{"prompt": "Where?", "chosen": "Here.", "rejected": "There."}],
+        "seeds": [{"prompt": "Where?", "answer": "Here.", "instruction": "Where?", "output": "Here."}],
+        "judging": [{"prompt": "How good is it?", "answer": "Good. Score: 4"}],
+    }
+    for name, each in rows.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in each))
+    for name, weights in {"checker": CHECKER_WEIGHTS, "judge": JUDGE_WEIGHTS}.items():
+        (folder / name).mkdir()
+        (folder / name / weights).touch()
     (folder / "grades.jsonl").write_text('{"prompt": "Where?", "response": "Here.", "rationale": "It is.", "score": 4}\n')
+    return folder
+
+
+@pytest.fixture
+def model(folder, add_tokenizer) -> Path:
+    """A model's folder without weights that could be loaded; each word is a token."""
+    add_tokenizer(folder)
+    named = folder / "tokenizer_config.json"
+    named.write_text(json.dumps(json.loads(named.read_text()) | {"eos_token": "[ANSWER]"}))
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 4096}))
     return folder
 
 
@@ -238,6 +312,13 @@ def test_every_extra_is_one_of_the_package():
     assert named and set(named) <= extras.keys()
 
 
+def test_an_installation_from_the_lock_without_a_gpu_names_the_index_that_has_torchs_build():
+    head = (REPOSITORY / "clusters" / "cpu.lock").read_text(encoding="utf-8").partition("absl-py")[0].splitlines()
+    told = [*head, *(span for name in DOCUMENTS for span in (*spans_of(name), *commands_of(name)))]
+    installs = [each for each in told if "pip install" in each and "-r clusters/cpu.lock" in each]
+    assert len(installs) > 1 and all("--extra-index-url https://download.pytorch.org/whl/cpu" in each for each in installs)
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_that_a_document_names_is_there(name):
     named = re.findall(r"`((?:flame_ray|clusters|jobs|tests)/[\w./-]+)`", DOCUMENTS[name])
@@ -279,6 +360,20 @@ def messages() -> list[str]:
     """The first column of the table of messages."""
     table = DOCUMENTS["jobs/README.md"].partition("<!-- messages -->")[2]
     return re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE)
+
+
+def advice() -> list[tuple[str, ...]]:
+    """By row of the tables of messages and of runs that learn nothing, the settings with values that it says to try."""
+    rows = re.findall(r"^\|.*\|.*\| (.*) \|$", DOCUMENTS["jobs/README.md"], flags=re.MULTILINE)
+    spans = [
+        tuple(span for span in re.findall(r"`([^`]+)`", row) if re.fullmatch(r"[a-z_]+\.[a-z_]+=\S+", span)) for row in rows
+    ]
+    return sorted({each for each in spans if each})
+
+
+@pytest.mark.parametrize("settings", advice(), ids=" ".join)
+def test_the_settings_that_a_row_of_a_table_says_to_try_are_accepted_together(settings):
+    load_config(None, settings)
 
 
 def words_in_code() -> list[str]:

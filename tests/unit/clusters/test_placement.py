@@ -70,10 +70,10 @@ def test_the_quickstart_is_on_nodes_without_a_gpu_also_when_the_learners_node_is
 
 
 @on_each_cluster
-def test_the_quickstart_with_a_sampler_on_a_gpu_starts_one_node_for_samplers(name):
-    found = plan(load(QUICKSTART, "rollout.gpus=1"), cluster(name))
-    assert found.homes["rollout"] == {"rollout": 1}
-    assert "learner" not in found.starts
+def test_the_quickstart_with_its_engines_on_gpus_starts_a_node_for_samplers_for_each(name):
+    found = plan(load(QUICKSTART, "rollout.gpus=1", "judge.gpus=1"), cluster(name))
+    assert found.homes["rollout"] == found.homes["judge"] == {"rollout": 1}
+    assert found.starts["rollout"] == 2 and "learner" not in found.starts and not found.unplaceable
 
 
 @on_each_cluster

@@ -120,6 +120,13 @@ def test_the_learner_of_a_fine_tuning_is_judged_by_its_demonstrations_and_not_by
     assert long["learner"] < needs(4096, elicit={"max_tokens": 2048})["learner"]
 
 
+def test_seeds_that_a_fine_tuning_would_refuse_are_a_problem(folder):
+    found, _ = examined_sft(folder, fact_based="elicited", sources=[{"source": "seeds"}])
+    assert "a label on every prompt" in found["demonstrations"].expected
+    found, _ = examined_sft(folder, fact_based="elicited", sources=[{"source": "seeds", "seed": False}])
+    assert "seeds, which the model is to answer itself" in found["demonstrations"].expected
+
+
 def test_demonstrations_that_cannot_be_read_are_a_problem(folder):
     found, _ = examined_sft(folder, sources=[{"source": "none.jsonl"}])
     assert found["demonstrations"].level is Level.PROBLEM and "none.jsonl" in found["demonstrations"].found

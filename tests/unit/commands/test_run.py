@@ -32,7 +32,7 @@ from tests.doubles import SeenScreen
 def job(folder, add_tokenizer):
     """Settings that leave five tokens for a prompt, two of which the template takes."""
     add_tokenizer(folder)
-    lines = [json.dumps({"prompt": f"word word {i}"}) + "\n" for i in range(10)]
+    lines = [json.dumps({"prompt": f"word word {i}", "facts": True}) + "\n" for i in range(10)]
     (folder.parent / "prompts.jsonl").write_text("".join(lines))
     (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "a text"}) + "\n")
 
@@ -40,7 +40,7 @@ def job(folder, add_tokenizer):
         tree = {
             "model": {"policy": str(folder), "max_length": 13},
             "rollout": {"max_tokens": 8},
-            "prompts": {"sources": [{"source": str(folder.parent / "prompts.jsonl")}]},
+            "prompts": {"sources": [{"source": str(folder.parent / "prompts.jsonl"), "label_column": "facts"}]},
             "classify": {"by": "label"},  # the question of a model would not fit
             "factuality": {"corpus": str(folder.parent / "corpus.jsonl")},
         }
@@ -151,8 +151,8 @@ def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp
 
 def left_out(job, folder, lines, **sections) -> LoadedPrompts:
     """The prompts of a run whose own are these, with a place for five tokens each."""
-    (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    prompts = {"sources": [{"source": str(folder.parent / "prompts.jsonl")}], "overlong": "leave_out"}
+    (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(line | {"facts": True}) + "\n" for line in lines))
+    prompts = {"sources": [{"source": str(folder.parent / "prompts.jsonl"), "label_column": "facts"}], "overlong": "leave_out"}
     return _check(job(prompts=prompts, **sections), RunFolder(Storage(folder.parent / "run")), is_new=True).prompts
 
 
@@ -209,8 +209,14 @@ def test_a_folder_without_the_weights_of_a_reward_model_is_refused(job, tmp_path
 def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, tmp_path):
     with pytest.raises(DataError, match=r"run\.select is best; found none among the prompts.*dev_fraction"):
         _check(job(run={"select": "best"}), new(tmp_path), is_new=True)
-    sources = [{"source": str(folder.parent / "prompts.jsonl"), "dev_fraction": 0.5}]
+    sources = [{"source": str(folder.parent / "prompts.jsonl"), "label_column": "facts", "dev_fraction": 0.5}]
     _check(job(run={"select": "best"}, prompts={"sources": sources}), new(tmp_path), is_new=True)
+
+
+def test_where_labels_decide_each_prompt_needs_one(job, folder, tmp_path):
+    bare = {"sources": [{"source": str(folder.parent / "prompts.jsonl")}]}
+    with pytest.raises(DataError, match=r"classify\.by is label; found 10 of 10 without one.*label_column"):
+        _check(job(prompts=bare), new(tmp_path), is_new=True)
 
 
 def test_a_light_classifier_needs_instructions_of_both_labels(job, tmp_path):
@@ -408,7 +414,7 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     keys = [before.key, shared(**where).key]
     (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "another text"}) + "\n")
     keys.append(shared(**where).key)
-    others = [json.dumps({"prompt": f"word {i}"}) + "\n" for i in range(10)]
+    others = [json.dumps({"prompt": f"word {i}", "facts": True}) + "\n" for i in range(10)]
     (folder.parent / "prompts.jsonl").write_text("".join(others))
     keys.append(shared(**where).key)
     assert len(set(keys)) == 4

@@ -86,6 +86,16 @@ def test_own_answers_need_seeds(job, new, tmp_path):
         check_sft(job({"sources": [source], "others": "elicited"}), new, is_new=True)
 
 
+def test_seeds_need_labels_only_where_these_decide_whose_answers_are_learned(job, new, tmp_path):
+    by_label = {"classify": {"by": "label"}}
+    check_sft(job({"fact_based": "elicited", "others": "elicited"}, **by_label), new, is_new=True)
+    with pytest.raises(DataError, match=r"classify\.by is label; found 1 of 1 without one.*in sft\.sources\), or classify\.by"):
+        check_sft(job({"fact_based": "elicited"}, **by_label), new, is_new=True)
+    (tmp_path / "seeds.jsonl").write_text(json.dumps({"prompt": "Where is Lima?", "answer": "In Peru.", "facts": True}) + "\n")
+    source = {"source": str(tmp_path / "seeds.jsonl"), "label_column": "facts"}
+    check_sft(job({"fact_based": "elicited", "sources": [source]}, **by_label), new, is_new=True)
+
+
 def test_a_folder_that_is_there_is_refused_for_a_new_run_and_wanted_for_one_that_goes_on(job, new, tmp_path):
     (tmp_path / "run").mkdir()
     check_sft(job(), new, is_new=False)

@@ -29,6 +29,23 @@ def test_prompts_are_counted_and_a_missing_column_is_named(tmp_path):
     assert check.level is Level.PROBLEM
 
 
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"run": {"select": "best"}}, "development prompts, as run.select is best"),
+        ({"classify": {"by": "label"}}, "a label on every prompt, as classify.by is label"),
+    ],
+)
+def test_prompts_that_a_run_would_refuse_are_a_problem(tmp_path, settings, wanted):
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"Question {i}?", "facts": True}) + "\n" for i in range(20)))
+    source = {"source": str(path), "label_column": "facts", "dev_fraction": 0.5}
+    (check,) = find_prompts(job(prompts={"sources": [source]}, **settings))
+    assert check.level is Level.OK
+    (check,) = find_prompts(job(prompts={"sources": [{"source": str(path)}]}, **settings))
+    assert (check.level, check.expected) == (Level.PROBLEM, wanted)
+
+
 def test_labels_of_a_light_classifier_are_read_too():
     labels = [{"source": "open-ended"}]
     (check,) = find_prompts(job(classify={"by": "embedding", "labels": labels}))
@@ -75,8 +92,8 @@ def test_a_corpus_is_read_if_it_is_small_and_weighed_if_it_is_not(tmp_path, monk
 def test_a_prompt_that_leaves_no_room_for_an_answer_is_a_problem(tmp_path, folder, add_tokenizer, max_tokens, level):
     add_tokenizer(folder)
     path = tmp_path / "mine.jsonl"
-    path.write_text("".join(json.dumps({"prompt": f"word word {i}"}) + "\n" for i in range(10)))
-    sources = {"sources": [{"source": str(path)}]}
+    path.write_text("".join(json.dumps({"prompt": f"word word {i}", "facts": True}) + "\n" for i in range(10)))
+    sources = {"sources": [{"source": str(path), "label_column": "facts"}]}
     model = {"policy": str(folder), "max_length": 13}
     answers = {"rollout": {"max_tokens": 1}, "evaluation": {"max_tokens": max_tokens}, "classify": {"by": "label"}}
     (check,) = find_prompts(job(model=model, prompts=sources, **answers))
@@ -88,9 +105,10 @@ def test_prompts_that_are_left_out_are_counted_and_a_question_that_leaves_no_roo
     tmp_path, folder, add_tokenizer
 ):
     add_tokenizer(folder)
-    lines = [{"messages": [{"role": "user", "content": "word " * words}]} for words in (*range(1, 12), 500)]
+    lines = [{"messages": [{"role": "user", "content": "word " * n}], "facts": True} for n in (*range(1, 12), 500)]
     (tmp_path / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    prompts = {"sources": [{"source": str(tmp_path / "mine.jsonl"), "heldout_fraction": 0.5}], "overlong": "leave_out"}
+    source = {"source": str(tmp_path / "mine.jsonl"), "heldout_fraction": 0.5, "label_column": "facts"}
+    prompts = {"sources": [source], "overlong": "leave_out"}
     model = {"policy": str(folder), "max_length": 30}
     settings = {"model": model, "prompts": prompts, "rollout": {"max_tokens": 9}}
     (check,) = find_prompts(job(**settings, classify={"by": "label"}))

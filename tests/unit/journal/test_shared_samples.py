@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands.run import _record
-from flame_ray.config import Config
+from flame_ray.config import Config, Settings
 from flame_ray.config.load import parse_config
 from flame_ray.errors import StorageError
 from flame_ray.journal.journal import Journal
@@ -154,6 +154,20 @@ def test_runs_that_differ_in_what_follows_the_scores_have_one_key(sections):
 )
 def test_whatever_decides_samples_or_scores_makes_another_key(sections):
     assert samples_key(job(**sections), {}) != samples_key(job(), {})
+
+
+class LengthConfig(Settings):
+    """The section of a reward that is new."""
+
+    longest: int = 10
+
+
+class WithLength(Config):
+    length: LengthConfig = LengthConfig()
+
+
+def test_the_section_of_a_new_reward_decides_too():
+    assert samples_key(WithLength(length=LengthConfig(longest=3)), {}) != samples_key(WithLength(), {})
 
 
 def test_other_contents_under_the_same_names_make_another_key():

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from flame_ray.config import LearnerConfig
+from flame_ray.config.learner import COMPARING
 from flame_ray.learner import losses
 from flame_ray.learner.losses import make_loss
 from flame_ray.learner.losses.cdpo import ConservativeDpo
@@ -37,6 +38,7 @@ def test_the_settings_choose_the_loss(settings, loss):
 def test_every_file_of_the_folder_is_a_choice_of_the_settings_and_no_other():
     files = {path.stem for path in Path(losses.__file__).parent.glob("*.py")} - {"__init__"}
     assert set(get_args(LearnerConfig.model_fields["loss"].annotation)) == files
+    assert set(COMPARING) < files
 
 
 @pytest.mark.parametrize("loss", [Dpo(0.3), Ipo(0.3), ConservativeDpo(0.3, 0.1), Nll()], ids=lambda loss: type(loss).__name__)
