@@ -251,7 +251,7 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
     if config.pairs.file is None:
         return None
     measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
-    by_factuality = config.learner.loss == "fdpo"
+    by_factuality = config.learner.loss_kind.compares_factuality
     given, chat = read_given_pairs(config.pairs.file, by_factuality), ChatTokenizer(policy.folder, config.model)
     pairs = given_pair_set(given, chat, config.model.max_length, measuring)
     pairs = factual_first(pairs) if by_factuality else pairs
@@ -357,4 +357,4 @@ def _skipped(reports: Sequence[RoundReport]) -> str:
 
 def _decoder(config: Config, policy: Path) -> Decode | None:
     """What a loss that counts sentences needs, to find them among the tokens."""
-    return text_of_tokens(policy, config.model) if config.learner.loss == "mask_dpo" else None
+    return text_of_tokens(policy, config.model) if config.learner.loss_kind.reads_sentences else None

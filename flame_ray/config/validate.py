@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flame_ray.config.describe import typed
+from flame_ray.config.learner import COMPARING
 
 if TYPE_CHECKING:
     from flame_ray.config import Config
@@ -33,8 +34,11 @@ def _dtype_problems(config: "Config") -> Iterator[str]:
 
 
 def _loss_problems(config: "Config") -> Iterator[str]:
-    if config.learner.loss == "grpo" and config.pipeline.staleness:
-        yield "learner.loss grpo needs pipeline.staleness 0: its reference, the start of the round, is the policy that sampled"
+    if config.learner.loss_kind.is_on_policy and config.pipeline.staleness:
+        yield (
+            f"learner.loss {config.learner.loss} needs pipeline.staleness 0: its reference, the start of the round, is the "
+            "policy that sampled"
+        )
 
 
 def _file_problems(config: "Config") -> Iterator[str]:
@@ -43,8 +47,8 @@ def _file_problems(config: "Config") -> Iterator[str]:
         return
     if config.run.rounds > 1:
         yield f"pairs.file needs run.rounds 1, as no round samples new pairs (given {config.run.rounds}); see learner.epochs"
-    if (loss := config.learner.loss) not in (known := ("dpo", "ipo", "cdpo", "fdpo")):
-        yield f"pairs.file needs learner.loss to be one of {', '.join(known)}, which compare two answers (given {loss})"
+    if (loss := config.learner.loss) not in COMPARING:
+        yield f"pairs.file needs learner.loss to be one of {', '.join(COMPARING)}, which compare two answers (given {loss})"
 
 
 def _folder_problems(config: "Config") -> Iterator[str]:

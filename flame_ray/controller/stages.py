@@ -60,6 +60,7 @@ Stepped = Callable[[int, StepReport], None]  # the round, and its optimizer step
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 MOST_ASKED = 4096  # prompts that wait to be classified, at most
+CHOOSE = {"pairs": build_pairs, "graded": grade, "answers": choose_best}  # by what the loss trains on
 
 
 class ClusterStages:
@@ -154,8 +155,9 @@ class ClusterStages:
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         """What the loss trains on."""
-        made = {"grpo": grade, "nll": choose_best}.get(self._config.learner.loss, build_pairs)(groups_P, self._config.pairs)
-        return factual_first(made) if self._config.learner.loss == "fdpo" else made
+        loss = self._config.learner.loss_kind
+        chosen = CHOOSE[loss.trains_on](groups_P, self._config.pairs)
+        return factual_first(chosen) if loss.compares_factuality else chosen
 
     def skip(self, pairs: PairSet, round: int) -> None:
         """Leave the weights as they are. The next round starts from what this one would have started from."""

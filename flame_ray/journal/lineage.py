@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flame_ray.config.learner import LOSSES
 from flame_ray.config.load import lasting
 from flame_ray.engines.hub import CARD
 from flame_ray.engines.origin import HUB_ID, LINEAGE
@@ -20,6 +21,7 @@ from flame_ray.shown import hide_secrets
 from flame_ray.types import Ancestor, BaseModel, Lineage, Measured, Origin, TrainedOn, Where
 
 COUNTED = ("loss", "steps", "pairs", "examples", "tokens")
+OWN_ANSWERS = {"pairs": TrainedOn.OWN_PAIRS, "graded": TrainedOn.GRADED, "answers": TrainedOn.BEST}
 
 
 def write_cards(run: RunFolder, round: int) -> None:
@@ -110,7 +112,7 @@ def _trained_on(config: Mapping[str, Any]) -> TrainedOn:
         return TrainedOn.GIVEN_PAIRS
     if config.get("sft", {}).get("sources"):  # `flame-ray run` refuses them
         return TrainedOn.DEMONSTRATIONS
-    return {"grpo": TrainedOn.GRADED, "nll": TrainedOn.BEST}.get(config["learner"]["loss"], TrainedOn.OWN_PAIRS)
+    return OWN_ANSWERS[LOSSES[config["learner"]["loss"]].trains_on]
 
 
 def _sources(config: Mapping[str, Any]) -> list[str]:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from flame_ray.config.learner import LOSSES, LossName
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "flame_ray"
@@ -169,6 +172,23 @@ def test_vllm_and_deepspeed_are_imported_only_by_the_engines():
 @pytest.mark.parametrize(("room", "unknown"), [("engines", "learner"), ("engines", "rewards"), ("rewards", "learner")])
 def test_a_room_does_not_reach_what_it_must_not_know(room, unknown):
     assert unknown not in reachable(graph("flame_ray"), room)
+
+
+def test_no_loss_is_known_by_its_name_outside_its_file_and_the_settings():
+    """What others ask of a loss is a field of its row in `config/learner.py`, so that a new one is two files."""
+    names = set(LOSSES)
+    known = {
+        module
+        for module in modules()
+        for node in ast.walk(_tree(module))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+    assert known == {"flame_ray.config.learner"}
+
+
+def test_every_loss_has_a_file_of_its_name_and_says_what_it_trains_on():
+    folder = PACKAGE / "learner" / "losses"
+    assert set(LOSSES) == set(get_args(LossName)) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
 
 
 def test_losses_are_maths_alone():
