@@ -308,7 +308,7 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
 def _other_contents(config: Config) -> dict[str, str]:
     """What tells the content of what the settings only name, beside the policy, the judge, the prompts and the corpus."""
     contents = facts_contents(config)
-    if config.judge.backend == "preference" and config.judge.preferences:
+    if config.judge.kind.is_trained and config.judge.preferences:
         contents["judge.preferences"] = sha256_of(Path(config.judge.preferences).expanduser() / JUDGE_WEIGHTS)
     if config.classify.by == "embedding":
         embedder = config.classify.embedder

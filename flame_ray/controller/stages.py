@@ -147,7 +147,7 @@ class ClusterStages:
 
     def _as_seen(self, reward: type[Reward], group: Group) -> Group:
         """What a reward is given. A judge that compares gets the answer of an evaluation with that of round 0 beside it."""
-        if len(group.responses_G) > 1 or reward.name != INSTRUCTION or self._config.judge.backend != "pairwise":
+        if len(group.responses_G) > 1 or reward.name != INSTRUCTION or not self._config.judge.kind.compares:
             return group
         (answer,) = group.responses_G
         first = self._first_answers.get(group.prompt.id, answer)

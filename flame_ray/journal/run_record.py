@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from flame_ray.config.load import lasting
+from flame_ray.config.rewards import JUDGES
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
 from flame_ray.journal.step_log import read_steps
@@ -17,12 +18,6 @@ from flame_ray.types import Passage, Split, VerdictLabel
 PROMPTS = "rounds/0000/heldout_prompts.parquet"
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
 NO_CURVE = ("round", "step", "tokens", "seconds")  # of a step
-JUDGES = {
-    "rubric": "points of 5, by rubric",
-    "backtranslation": "log-likelihood of the instruction, nats a token",
-    "preference": "log-odds to be preferred",
-    "pairwise": "chance to win",
-}
 MEASURED_BY = ("judge.", "factuality.", "verifier.", "evaluation.recall_")  # settings that decide what a figure means
 
 
@@ -54,7 +49,7 @@ class RunReader:
             rounds=rounds,
             stages=tuple(StageTime(**each) for each in self._run.read_json(TIMELINE, [])),
             about=self._about(),
-            judge=JUDGES.get(config["judge"]["backend"], config["judge"]["backend"]),
+            judge=JUDGES[config["judge"]["backend"]].unit,
             measure=self._measure(),
             best=summary.get("best_round"),
             error=summary.get("error"),
@@ -96,7 +91,8 @@ class RunReader:
     def _measure(self) -> str:
         """What measured the run: the settings that decide what a figure means, and the held-out prompts."""
         settings = {path: value for path, value in lasting(self._config).items() if path.startswith(MEASURED_BY)}
-        asks_policy = self._config["judge"]["backend"] != "preference" and self._config["judge"]["model"] is None
+        judge = self._config["judge"]
+        asks_policy = JUDGES[judge["backend"]].asks_model and judge["model"] is None
         policy = self._config["model"]["policy"] if asks_policy else None
         prompts = sorted((each.id, each.text) for each in self.questions())
         return hashlib.sha256(json.dumps([settings, policy, prompts]).encode()).hexdigest()
@@ -124,7 +120,7 @@ class RunReader:
 
     def _scores(self, round: int) -> dict[str, tuple[float | None, str | None]]:
         """The judge's scores and what of them is missing, by response. A run whose judge compares has none."""
-        if self._config["judge"]["backend"] == "pairwise":
+        if JUDGES[self._config["judge"]["backend"]].compares:
             return {}
         rows = self._rows(round, "responses", "response_id", "instruction_score", "instruction_missing")
         return {row["response_id"]: (row["instruction_score"], row["instruction_missing"]) for row in rows}
