@@ -10,7 +10,6 @@ from flame_ray.rewards.factuality.decompose.verbs import ALSO_NOUNS, COLLECTIVE_
 
 LONGEST_SPLIT = 2000  # characters of a claim that is split, because the time grows with the square of its length
 SCOPE = re.compile(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ")
-VERB_WORDS = "|".join(sorted(VERBS | ALSO_NOUNS))
 # A clause with these words says its claim of something else than the sentence's subject, or only under a condition.
 DEPENDENT = re.compile(
     r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since"
