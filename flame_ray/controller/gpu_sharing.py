@@ -38,7 +38,7 @@ def reserve_shared(config: Config, within_s: float) -> PlacementGroup | None:
     """The room of those who share GPUs, a bundle for each GPU; None if each has its own. Raises as `reserve` does."""
     if not config.shares_gpus:
         return None
-    return reserve("learner", config.learner, shared_bundle(config), config.learner.placement, within_s)
+    return reserve(config.learner, shared_bundle(config), within_s)
 
 
 def in_room(options: Mapping[str, Any], room: PlacementGroup | None, slot: int) -> dict[str, Any]:

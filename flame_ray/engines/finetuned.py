@@ -77,7 +77,7 @@ class FinetunedModel:
 
     labels = ("supported",)
 
-    def __init__(self, folder: Path, batch: int = 32):
+    def __init__(self, folder: Path):
         path = folder / CHECKER_WEIGHTS
         if not path.is_file():
             fix = "set factuality.checker_model to the folder that flame-ray train-checker wrote"
@@ -85,12 +85,12 @@ class FinetunedModel:
         self._tokenizer, self._model = load_base()
         _load(self._model, path)
         self._model.blocks = self._model.blocks.merge_and_unload()
-        self._batch, self.lexical_weight = batch, self._model.words.item()
+        self.lexical_weight = self._model.words.item()
         self.name = sha256_of(path)[:16]
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Float32 [N, 1] for N pairs of claim and evidence, in their order, without the lexical part."""
-        return score_pairs(self._model, self._tokenizer, pairs, batch=self._batch)[:, None]
+        return score_pairs(self._model, self._tokenizer, pairs)[:, None]
 
 
 def load_base(seed: int = 0, adapted: range = ADAPTED) -> tuple[Any, PairClassifier]:

@@ -92,7 +92,7 @@ class LearnerGroup:
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
         keeps_room, bundle = room is not None, {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
-        room = room or reserve("learner", config, bundle, config.placement, timeouts.start)
+        room = room or reserve(config, bundle, timeouts.start)
         remote: Any = ray.remote(actor)
         actors: tuple[Any, ...] = tuple(
             remote.options(
