@@ -211,8 +211,15 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         self.storage.write(name, text.encode())
 
+    def read_held_out(self, round: int, table: str, *columns: str) -> list[dict[str, Any]]:
+        """Columns of a table of the held-out answers: prompts, responses, sentences, facts or evidence. See `read_table`."""
+        return self.read_table(held_out_table(round, table), list(columns))
+
     def read_table(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
-        """Columns of a Parquet table; no row if there is no such file, as `table` writes none without rows."""
+        """Columns of a Parquet table; no row if there is no such file, as `table` writes none without rows.
+
+        Raises StorageError for a damaged file, and for one without such columns.
+        """
         if not self.storage.exists(name):
             return []
         try:
@@ -237,6 +244,10 @@ class RunFolder:
 
         with ExitStack() as stack:
             yield add
+
+
+def held_out_table(round: int, name: str) -> str:
+    return f"rounds/{round:04d}/heldout_{name}.parquet"
 
 
 def _size(count: float) -> str:
