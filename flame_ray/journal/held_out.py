@@ -50,7 +50,8 @@ class HeldOutTables:
                 found.append(HeldOutFact(round, prompts[id], id, place, row["fact"], row["sentence"], verdict))
         if not found:
             fix = "audit rounds that have some (--rounds), or hold out prompts that need facts (prompts.sources)"
-            raise DataError("held-out facts with verdicts", f"none in {self._run.storage.at(held_out_table(round, 'facts'))}", fix)
+            table = self._run.storage.at(held_out_table(round, "facts"))
+            raise DataError("held-out facts with verdicts", f"none in {table}", fix)
         return found
 
     def left_out(self, round: int) -> tuple[int, int]:
