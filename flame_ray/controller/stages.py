@@ -52,7 +52,7 @@ from flame_ray.types import (
     Synced,
     TrainingReport,
 )
-from flame_ray.weights import Answer, Canary, Push
+from flame_ray.weights import Canary, CanaryLogps, Push
 
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
@@ -91,7 +91,7 @@ class ClusterStages:
         self._restarts = {choice.round: choice.restart} if choice else {}
         self._canary: tuple[Continuation, ...] = ()
         self._first_answers: dict[str, Response] = {}  # of round 0, by the id of the held-out or development prompt
-        self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
+        self._earlier: dict[int, CanaryLogps] = {}  # what the learner answered to the canary, by version of the weights
 
     def stages(self) -> Stages:
         return Stages(
@@ -296,7 +296,7 @@ class ClusterStages:
         """Whether the learner can compute with the initial weights."""
         return self._config.learner.lora is not None or self._config.learner.reference == "initial"
 
-    def _ask_canary(self, initial: bool = False) -> Answer:
+    def _ask_canary(self, initial: bool = False) -> CanaryLogps:
         """As the samplers compute: one in float32 keeps what bfloat16 rounds away when an adapter is added to it."""
         config = self._config
         added = config.weights.backend == "lora" and config.model.dtype == config.learner.dtype
