@@ -215,7 +215,7 @@ class LearnerGroup:
         """The answers of all ranks. With `until_done` a signal does not end the wait: no step or state is left half done."""
         waiting = Waiting(waited, limit_s, until_done=until_done)
         try:
-            while waiting.goes_on():
+            while waiting.has_time():
                 with suppress(GetTimeoutError):
                     return ray.get(calls, timeout=POLL_S)
             raise _late(waited, limit_s)
