@@ -56,7 +56,10 @@ class Actors:
         self._limit_s = limit_s
 
     def call(self, actors: Sequence[Any], method: str, *args: Any) -> dict[Any, Any]:
-        """The answer of each actor. One that dies meanwhile is left out; its pool replaces it."""
+        """The answer of each actor. One that dies meanwhile is left out; its pool replaces it.
+
+        Raises EngineError if one has not answered after `limit_s`.
+        """
         calls = {actor: getattr(actor, method).remote(*args) for actor in actors}
         waited = f"an answer of {len(calls)} workers to {method}"
         if not Waiting(waited, self._limit_s).all_ready(list(calls.values())):

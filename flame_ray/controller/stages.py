@@ -194,7 +194,10 @@ class ClusterStages:
             self._learner.save(folder / "merged", merged=True)
 
     def sync(self, round: int) -> Synced:
-        """Push the learner's weights to the samplers. Their version is the number of the round."""
+        """Push the learner's weights to the samplers. Their version is the number of the round.
+
+        Raises EngineError before a canary is chosen.
+        """
         if not self._canary:
             raise EngineError("a canary", "none", "call `train` or `choose_canary` before `sync`")
         if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still

@@ -49,7 +49,10 @@ def check_not_hidden(config: Config) -> None:
 
 
 def find_run(name: str, purpose: str) -> "RunFolder":
-    """A run by its folder, or by its id under the default of run.root. `purpose`, as in "the run to audit", is for errors."""
+    """A run by its folder, or by its id under the default of run.root. `purpose`, as in "the run to audit", is for errors.
+
+    Raises ConfigError for a blank name, or a place that does not last.
+    """
     if not name.strip("./ "):
         raise ConfigError("a run's id or folder", repr(name), "give the id of a run under runs/, or a run's folder")
     is_path = "/" in name or Path(name).is_dir()

@@ -101,7 +101,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
 def mmlu(config: Config) -> HarnessSuite:
     """57 subjects (Hendrycks et al. 2021, arXiv 2009.03300), each with `suites.shots` demonstrations from its own dev file.
 
-    Where there is no dev folder, they are the first other questions of the test file.
+    Where there is no dev folder, they are the first other questions of the test file. Raises DataError.
     """
     folder = data_path("mmlu", config.suites.mmlu, MMLU)
     files = sorted((folder / "test").glob("*_test.csv"))
