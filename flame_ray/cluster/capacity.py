@@ -191,7 +191,9 @@ def reserve(learner: LearnerConfig, bundle: Mapping[str, float], timeout_s: floa
         room = f"room for {count} learner workers of {each} each, {learner.placement}{where}"
         if Waiting(room, timeout_s, for_room=True).all_ready([group.ready()]):
             return group
-        fix = "lower learner.workers, cpus or gpus, choose another learner.placement, raise cluster.start_timeout_s, or add nodes"
+        fix = (
+            "lower learner.workers, cpus or gpus, choose another learner.placement, raise cluster.start_timeout_s, or add nodes"
+        )
         raise PlacementError(f"{room}, within {timeout_s:.0f} s", room_in_words(), fix)
     except BaseException:
         remove_placement_group(group)

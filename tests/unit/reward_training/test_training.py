@@ -90,9 +90,11 @@ def descended(*steps: list[float]) -> list[tuple[int, float, float]]:
     weight, seen = torch.nn.Parameter(torch.tensor(0.0)), []
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 1.0, "initial_lr": 1.0}])
     pace = Pace(warm_up=1, setting="x.lr", together=2)
-    descend(
-        optimizer, steps, lambda step: (weight * each for each in step), pace, lambda *at: seen.append((*at[::2], weight.item()))
-    )
+
+    def advance(step: int, steps: int, loss: float) -> None:
+        seen.append((step, loss, weight.item()))
+
+    descend(optimizer, steps, lambda step: (weight * each for each in step), pace, advance)
     return seen
 
 
