@@ -14,7 +14,7 @@ import numpy as np
 from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
-Answer = Sequence[Sequence[float]]  # the log-probability of each token of each sequence
+CanaryLogps = Sequence[Sequence[float]]  # the log-probability of each token of each sequence
 LEAST_SLOPE, LARGEST_SLOPE = 0.9, 1.1
 SURE = 3.0  # standard errors by which a slope must miss its bounds, for the run to stop
 CLEAR = 4.0  # times the gap that the learner's movement must exceed, for a plain regression over tokens to be good enough
@@ -37,8 +37,8 @@ class Canary:
     """Sequences, with the learner's answer after training, and what it answered with earlier versions, as far as known."""
 
     sequences: tuple[Continuation, ...]
-    expected: Answer
-    earlier: Mapping[int, Answer]
+    expected: CanaryLogps
+    earlier: Mapping[int, CanaryLogps]
     tolerance: float
 
 
@@ -83,7 +83,7 @@ class Push:
         weights: Weights | Sender,
         version: int,
         canary: Canary,
-        asleep: Mapping[Any, Answer] | None = None,
+        asleep: Mapping[Any, CanaryLogps] | None = None,
         stored: Weights | None = None,
     ):
         self.version = version
@@ -111,7 +111,7 @@ class Push:
         """All workers that serve have the weights: let go of those in memory, which are as large as the model."""
         self.weights = self._stored or self.weights
 
-    async def _answer_before(self, actor: Any) -> Answer:
+    async def _answer_before(self, actor: Any) -> CanaryLogps:
         known = (self._asleep or {}).get(actor)
         return await actor.canary.remote(self._canary.sequences) if known is None else known
 
@@ -120,7 +120,9 @@ class Push:
             await actor.wake.remote(part)
 
 
-def check_canary(expected: Answer, learner_before: Answer | None, after: Answer, before: Answer, tolerance: float) -> Agreement:
+def check_canary(
+    expected: CanaryLogps, learner_before: CanaryLogps | None, after: CanaryLogps, before: CanaryLogps, tolerance: float
+) -> Agreement:
     """Compare a worker's answers after and before a push with the learner's. Raises WeightSyncError if they do not agree.
 
     - The answers after may differ by `tolerance` in nats a token on average: two engines differ by some noise.
@@ -216,11 +218,11 @@ def _worse(one: Agreement, other: Agreement) -> Agreement:
     return replace(worst, gap=max(one.gap, other.gap))
 
 
-def _moves(now: Answer, before: Answer) -> list[np.ndarray]:
+def _moves(now: CanaryLogps, before: CanaryLogps) -> list[np.ndarray]:
     return [np.subtract(mine, other) for mine, other in zip(now, before, strict=True)]
 
 
-def _distance(a: Answer, b: Answer) -> float:
+def _distance(a: CanaryLogps, b: CanaryLogps) -> float:
     """Mean absolute difference of tokens; infinite if the two cannot be compared, so that no tolerance accepts it."""
     if [len(one) for one in a] != [len(one) for one in b] or not any(map(len, a)):
         return math.inf

@@ -1,6 +1,5 @@
 """Drives a headless Chromium by its DevTools protocol: opens pages, presses keys, and collects what goes wrong in them."""
 
-import base64
 import json
 import shutil
 import subprocess
@@ -84,9 +83,6 @@ class Browser:
 
     def type(self, words: str) -> None:
         self.call("Input.insertText", text=words)
-
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
 
 @contextmanager

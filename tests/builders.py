@@ -12,7 +12,6 @@ from flame_ray.types import (
     INSTRUCTION,
     TERNARY,
     Claim,
-    Decomposition,
     Demonstration,
     Evaluation,
     Fact,
@@ -127,12 +126,6 @@ def make_held_out_fact(
 ) -> HeldOutFact:
     """The fact at this place of the greedy answer to the prompt; `prompt` is the prompt's id."""
     return HeldOutFact(round, prompt, str(ResponseId(round, prompt, 0)), place, text, 0, verdict)
-
-
-def make_decomposition(*facts: str, sentences: Sequence[str] = ("Peru borders Chile.",)) -> Decomposition:
-    """All facts come from the first sentence; the others have nothing to verify."""
-    verifiable = [Sentence(text, verifiable=bool(facts) and place == 0) for place, text in enumerate(sentences)]
-    return Decomposition(tuple(verifiable), tuple(Fact(text, 0) for text in facts))
 
 
 def make_verdict(

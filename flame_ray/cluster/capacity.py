@@ -174,26 +174,25 @@ def draining_nodes() -> set[str]:
     return set(ray._private.state.state.get_draining_nodes())
 
 
-def reserve(role: str, workers: Workers, bundle: Mapping[str, float], strategy: str, timeout_s: float) -> PlacementGroup:
-    """Reserve one `bundle` (Ray's resource names and amounts) for each worker of a role, all of them or none.
+def reserve(learner: LearnerConfig, bundle: Mapping[str, float], timeout_s: float) -> PlacementGroup:
+    """Reserve one `bundle` (Ray's resource names and amounts) for each rank of the learner, all of them or none.
 
-    `strategy` is one of Ray's, in lower case. Raises PlacementError after `timeout_s` and Interrupted on a signal; nothing
-    is held then.
+    Raises PlacementError after `timeout_s` and Interrupted on a signal; nothing is held then.
     """
-    count, labels = workers.workers, dict(workers.node_labels)
+    count, labels = learner.workers, dict(learner.node_labels)
     group = placement_group(
         [{name: amount for name, amount in bundle.items() if amount}] * count,
-        strategy=strategy.upper(),
+        strategy=learner.placement.upper(),
         bundle_label_selector=[labels] * count if labels else None,
     )
     try:
         where = f" on nodes labelled {labels}" if labels else ""
         each = " and ".join(f"{amount:g} {name}" for name, amount in bundle.items() if amount)
-        room = f"room for {count} {role} workers of {each} each, {strategy}{where}"
+        room = f"room for {count} learner workers of {each} each, {learner.placement}{where}"
         if Waiting(room, timeout_s, for_room=True).all_ready([group.ready()]):
             return group
         fix = (
-            f"lower {role}.workers, cpus or gpus, choose another {role}.placement, raise cluster.start_timeout_s, or add nodes"
+            "lower learner.workers, cpus or gpus, choose another learner.placement, raise cluster.start_timeout_s, or add nodes"
         )
         raise PlacementError(f"{room}, within {timeout_s:.0f} s", room_in_words(), fix)
     except BaseException:

@@ -192,7 +192,7 @@ class WorkerPool:
                 waiting = None
                 continue
             waiting = waiting or Waiting(self._starting, self.limits.start_timeout_s, for_room=True, until_done=True)
-            if not await on_thread(waiting.goes_on):
+            if not await on_thread(waiting.has_time):
                 self._fail(await on_thread(self._unplaced))
 
     async def _serve_until_drained(self, slot: int, actor: Any) -> None:

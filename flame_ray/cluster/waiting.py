@@ -35,7 +35,7 @@ class Waiting:
         self.limit_s, self._what, self._for_room, self._until_done = limit_s, what, for_room, until_done
         self._clock, self._started, self._reminded = clock, clock(), clock()
 
-    def goes_on(self) -> bool:
+    def has_time(self) -> bool:
         """False once the limit is over. Raises Interrupted on a signal. Call it again and again, between short waits."""
         if not self._until_done:
             raise_if_interrupted()
@@ -50,7 +50,7 @@ class Waiting:
     def result_of(self, future: Future) -> Any:
         """The future's result, whenever it comes: the future has a limit of its own. Raises what the future raises."""
         while not wait([future], timeout=POLL_S).done:
-            self.goes_on()
+            self.has_time()
         return future.result()
 
     def all_ready(self, calls: list[ray.ObjectRef]) -> bool:
@@ -58,7 +58,7 @@ class Waiting:
         while True:
             if len(ray.wait(calls, num_returns=len(calls), timeout=POLL_S, fetch_local=False)[0]) == len(calls):
                 return True
-            if not self.goes_on():
+            if not self.has_time():
                 return False
 
 

@@ -17,7 +17,7 @@ from flame_ray.errors import ConfigError, DataError
 from flame_ray.evaluation.audit.draw import HeldOutFact, draw
 from flame_ray.evaluation.audit.estimate import ReadFact, audit_rounds
 from flame_ray.evaluation.audit.labels import Reader, read_labels, reader_names, sheet_of
-from flame_ray.evaluation.audit.readers import Agreement, agreements
+from flame_ray.evaluation.audit.readers import ReaderAgreement, agreements
 from flame_ray.evaluation.clusters import ClusterBootstrap
 from flame_ray.journal.held_out import HeldOutTables
 from flame_ray.journal.run_folder import SUMMARY, RunFolder, find_run
@@ -197,7 +197,7 @@ def _about(reader: Reader, path: Path) -> dict[str, Any]:
     return {"name": reader.name, "file": str(path), "sha256": sha256_of(path), "labels": labelled}
 
 
-def _notes(readers: list[Reader], agreement: list[Agreement], drawn: list[int], read: list[int]) -> list[str]:
+def _notes(readers: list[Reader], agreement: list[ReaderAgreement], drawn: list[int], read: list[int]) -> list[str]:
     """What is open, and what to do about it."""
     notes = [f"{note}; they do not count there: fill them, and give the file again" for r in readers for note in r.notes]
     notes += [

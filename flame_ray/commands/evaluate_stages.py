@@ -60,7 +60,7 @@ class Weighed:
     logprobs: tuple[float, ...]
 
 
-class Kept(Generic[Record]):
+class KeptResults(Generic[Record]):
     """Records of one type, kept on this node's disk by what they were made by and from."""
 
     def __init__(self, kind: str, type: type[Record], made_by: MadeBy):
@@ -98,7 +98,7 @@ class EvaluationStages:
 
     def answers(self, prompts_P: Sequence[Prompt]) -> list[Response]:
         """Greedy answers, to chats or, if there is a `maker`, to its few-shot prompts."""
-        kept = Kept("answers", Response, answers_made_by(self._config, self._model, self._maker))
+        kept = KeptResults("answers", Response, answers_made_by(self._config, self._model, self._maker))
         found = self._complete("answer", kept, prompts_P, lambda prompt: prompt.text, self._sampled)
         return [replace(each, id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
@@ -118,7 +118,7 @@ class EvaluationStages:
             return self._pools.factuality(corpus).scores((task, task) for task in tasks)
 
         tasks = [Task(*each) for each in zip(prompts_P, responses_P, strict=True)]
-        kept = Kept("facts", FactScore, facts_made_by(with_corpus(self._config, corpus)))
+        kept = KeptResults("facts", FactScore, facts_made_by(with_corpus(self._config, corpus)))
         found = self._complete("check facts", kept, tasks, _text_of, check)
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
@@ -172,7 +172,7 @@ class EvaluationStages:
                 for id, logprob in zip(ids, future.result(), strict=True):
                     yield Continuation(context, (id,)), Weighed((logprob,))
 
-        kept = Kept("weighed", Weighed, answers_made_by(self._config, self._model))
+        kept = KeptResults("weighed", Weighed, answers_made_by(self._config, self._model))
         found = self._complete("weigh choices", kept, continuations, _ids_of, weigh)
         return [each.logprobs for each in found]
 
@@ -185,7 +185,7 @@ class EvaluationStages:
             for each, future in bounded_map(lambda each: pool.submit("write", each), asked, window):
                 yield each, future.result()
 
-        kept = Kept("continued", Sample, answers_made_by(self._config, self._model))
+        kept = KeptResults("continued", Sample, answers_made_by(self._config, self._model))
         return [each.text for each in self._complete("continue texts", kept, requests, _request_of, write)]
 
     def _asked(self, pairs: Sequence[tuple[Prompt, Response]], references: Mapping[str, str]) -> list[Comparison | Missing]:
@@ -200,7 +200,7 @@ class EvaluationStages:
             for chat, future in bounded_map(lambda chat: pool.submit("write", chat, max_tokens), asked, window):
                 yield chat, Written(future.result())
 
-        kept = Kept("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
+        kept = KeptResults("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
         written = self._complete("compare answers", kept, chats, lambda chat: chat[0]["content"], ask)
         results = [compared(a.sample, b.sample) for a, b in zip(written[::2], written[1::2], strict=True)]
         return [
@@ -219,7 +219,7 @@ class EvaluationStages:
         made_by = self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")}
         if self._config.judge.backend == "rubric":
             made_by["counts"] = "unread"  # without which earlier versions kept them
-        kept = Kept("scores", Comparison, made_by)
+        kept = KeptResults("scores", Comparison, made_by)
         return self._complete("judge answers", kept, groups, _judged_texts, judge)
 
     def _judged_by(self) -> MadeBy:
@@ -228,7 +228,7 @@ class EvaluationStages:
     def _complete(
         self,
         label: str,
-        kept: Kept[Any],
+        kept: KeptResults[Any],
         items: Sequence[Item],
         key: Callable[[Item], str],
         work: Callable[[Sequence[Item]], Iterable[tuple[Item, Any]]],

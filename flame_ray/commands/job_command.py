@@ -28,7 +28,7 @@ def job_command(config: Config) -> str:
     'run'
     """
     given = config.model_fields_set
-    if config.sft.sources and config.learner.loss == "nll":
+    if config.sft.sources and config.learner.loss_kind.trains_on == "answers":
         return "sft"
     section = next((name for name in OTHERS if name in given), None)
     if section and given.isdisjoint(OF_A_RUN):

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
-from flame_ray.commands.evaluate_stages import Kept, Written, judged_by
+from flame_ray.commands.evaluate_stages import KeptResults, Written, judged_by
 from flame_ray.commands.judge_pool import Chat, answering, judge_model
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config
@@ -107,7 +107,7 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
     if not chats:
         return {}
     model = judge_model(config)
-    kept = Kept("grades", Written, judged_by(config, model) | {"max_tokens": config.judge.max_tokens})
+    kept = KeptResults("grades", Written, judged_by(config, model) | {"max_tokens": config.judge.max_tokens})
     found = {text: each.sample for text, each in kept.find([chat[0]["content"] for chat in chats]).items()}
     left = {chat[0]["content"]: chat for chat in chats if chat[0]["content"] not in found}
     if left:

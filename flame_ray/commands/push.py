@@ -83,7 +83,10 @@ def push(request: PushRequest, console: Console, hub: Hub | None = None) -> None
 
 
 def saved_model(run: RunFolder, request: PushRequest) -> tuple[int, Folder, str]:
-    """The round, the folder of its model, and which kind it is."""
+    """The round, the folder of its model, and which kind it is. Raises StorageError if the run has no such model.
+
+    Raises ConfigError for a round that is none of its trained ones.
+    """
     best = run.read_json(f"{BEST}/{BEST}.json", None)
     is_best = request.round == BEST or (request.round is None and best is not None)
     if is_best and (best is None or not best["models"]):
@@ -109,7 +112,10 @@ def _number(run: RunFolder, round: str | None) -> int:
 
 
 def stage(source: Path, target: Path, texts: Mapping[str, str]) -> None:
-    """Fill `target` with links to the files of the model, and with `texts`. What else lies beside them stays here."""
+    """Fill `target` with links to the files of the model, and with `texts`. What else lies beside them stays here.
+
+    Raises StorageError for links, and for weights that are missing or damaged.
+    """
     files = [path for path in sorted(source.iterdir()) if any(fnmatch(path.name, each) for each in MODEL_FILES)]
     if odd := [path for path in files if path.is_symlink() or not path.is_file()]:
         raise StorageError("the files of a model as the run wrote them", f"{odd[0]}, which is a link or no file", "remove it")

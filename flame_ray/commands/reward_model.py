@@ -1,7 +1,7 @@
 """What the commands that train the small reward models share: their progress, how their cards end, and what they write."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
@@ -13,6 +13,7 @@ from flame_ray.config import Config
 from flame_ray.evaluation.agreement import ComparedClaim, Results, claim_agreement
 from flame_ray.journal.environment import describe_environment
 from flame_ray.report.progress import Screen
+from flame_ray.reward_training.training import Advance
 from flame_ray.rewards.factuality.check import Checker
 from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import write_file
@@ -20,7 +21,6 @@ from flame_ray.types import LabelledClaim
 
 READ, MEASURE = "read the data", "measure it"  # what has a bar beside the training
 RECENT = 50  # steps over which the loss is averaged
-Advance = Callable[[int, int, float], None]
 
 
 @contextmanager

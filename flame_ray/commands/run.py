@@ -253,7 +253,7 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
     if config.pairs.file is None:
         return None
     measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
-    by_factuality = config.learner.loss == "fdpo"
+    by_factuality = config.learner.loss_kind.compares_factuality
     given, chat = read_given_pairs(config.pairs.file, by_factuality), ChatTokenizer(policy.folder, config.model)
     pairs = given_pair_set(given, chat, config.model.max_length, measuring)
     pairs = factual_first(pairs) if by_factuality else pairs
@@ -304,7 +304,7 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
 def _other_contents(config: Config) -> dict[str, str]:
     """What tells the content of what the settings only name, beside the policy, the judge, the prompts and the corpus."""
     contents = facts_contents(config)
-    if config.judge.backend == "preference" and config.judge.preferences:
+    if config.judge.kind.is_trained and config.judge.preferences:
         contents["judge.preferences"] = sha256_of(Path(config.judge.preferences).expanduser() / JUDGE_WEIGHTS)
     if config.classify.by == "embedding":
         embedder = config.classify.embedder
@@ -353,4 +353,4 @@ def _skipped(reports: Sequence[RoundReport]) -> str:
 
 def _decoder(config: Config, policy: Path) -> Decode | None:
     """What a loss that counts sentences needs, to find them among the tokens."""
-    return text_of_tokens(policy, config.model) if config.learner.loss == "mask_dpo" else None
+    return text_of_tokens(policy, config.model) if config.learner.loss_kind.reads_sentences else None

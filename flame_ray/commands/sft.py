@@ -119,7 +119,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
 
 def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     """Check the settings, the demonstrations, the models and the disk before anything is placed."""
-    if config.learner.loss != "nll":
+    if config.learner.loss_kind.trains_on != "answers":
         fix = "set learner.loss to nll in the job, or use `flame-ray run`"
         raise ConfigError("learner.loss nll, which learns from answers", config.learner.loss, fix)
     check_trackers(config.run.trackers)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from flame_ray.commands.out import check_out_folder
-from flame_ray.commands.reward_model import MEASURE, READ, Advance, agreement_of, progress, training_facts, write_model
+from flame_ray.commands.reward_model import MEASURE, READ, agreement_of, progress, training_facts, write_model
 from flame_ray.config import Config
 from flame_ray.engines.finetuned import MODEL, FinetunedModel, load_base, save
 from flame_ray.engines.models import CHECKER_WEIGHTS
@@ -18,7 +18,7 @@ from flame_ray.evaluation.agreement import Results
 from flame_ray.report.agreement import claims_table
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.data import TrainingData, prepare_data, training_phases
-from flame_ray.reward_training.training import Phase, train
+from flame_ray.reward_training.training import Advance, Phase, train
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import FinetunedChecker
 from flame_ray.seeds import derived_seed

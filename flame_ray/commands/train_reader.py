@@ -58,6 +58,8 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         out.mkdir(parents=True, exist_ok=True)
         if not (out / CHECKER_WEIGHTS).is_file():
             shutil.copy(SHIPPED / CHECKER_WEIGHTS, out / CHECKER_WEIGHTS)
+            told = f"no model of prose in {out}: it gets the one that ships"
+            console.print(told, highlight=False, markup=False, soft_wrap=True)
     with progress(screen, "records", sum(len(each.statements) for each in train)) as advance:
         tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
     with closing(screen.begin(MEASURE)), TemporaryDirectory() as scratch:

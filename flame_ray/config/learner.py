@@ -1,12 +1,42 @@
 """How the policy is trained."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from flame_ray.config.base import Changeable, Fraction, Positive, Settings, Workers
 
-COMPARING = ("dpo", "ipo", "cdpo", "fdpo")  # losses that a file of pairs is enough for: they compare two answers
+LossName = Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "grpo", "nll"]
+
+
+@dataclass(frozen=True, slots=True)
+class LossKind:
+    """What the stages, the engine and the commands ask of a loss."""
+
+    trains_on: Literal["pairs", "graded", "answers"] = "pairs"
+    """graded: responses with their advantages; answers: the best of each prompt's responses, or demonstrations."""
+    takes_file: bool = False
+    """Whether the pairs of `pairs.file` are enough for it: it compares two answers, and reads no facts or samples."""
+    compares_factuality: bool = False
+    """Whether the more factual side of each pair is to be the chosen one."""
+    reads_sentences: bool = False
+    """Whether it finds sentences among the tokens, for which it needs their texts."""
+    is_on_policy: bool = False
+    """Whether its reference must be the policy that sampled."""
+
+
+LOSSES: Mapping[LossName, LossKind] = {
+    "dpo": LossKind(takes_file=True),
+    "ipo": LossKind(takes_file=True),
+    "cdpo": LossKind(takes_file=True),
+    "fdpo": LossKind(takes_file=True, compares_factuality=True),
+    "mask_dpo": LossKind(reads_sentences=True),
+    "grpo": LossKind("graded", is_on_policy=True),
+    "nll": LossKind("answers"),
+}
+COMPARING = tuple(name for name, kind in LOSSES.items() if kind.takes_file)
 
 
 class LoraConfig(Settings):
@@ -28,7 +58,7 @@ class LearnerConfig(Workers):
     The paper: DPO with beta 0.1, 64 pairs a batch, and rates from 1e-6 to 1e-7, on all parameters.
     """
 
-    loss: Literal["dpo", "ipo", "cdpo", "fdpo", "mask_dpo", "grpo", "nll"] = "dpo"
+    loss: LossName = "dpo"
     """What is minimized. dpo, ipo, cdpo (DPO with smoothed labels), fdpo and mask_dpo (DPO that reads facts) train on pairs;
     grpo and nll on single responses.
     """
@@ -99,6 +129,10 @@ class LearnerConfig(Workers):
     """Save the state every so many steps; null: only after each round."""
     canary_tolerance: Annotated[float, Field(gt=0)] = 0.1
     """How far the log-probabilities of learner and sampler may differ after a push, in mean nats a token."""
+
+    @property
+    def loss_kind(self) -> LossKind:
+        return LOSSES[self.loss]
 
     @model_validator(mode="after")
     def smoothing_is_for_cdpo(self) -> "LearnerConfig":

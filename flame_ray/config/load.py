@@ -38,7 +38,10 @@ def files_of(path: Path) -> list[Path]:
 
 
 def parse_config(tree: dict, where: str, overrides: tuple[str, ...] = ()) -> Config:
-    """Check a tree of settings; `where` says in errors where it came from, but for what the overrides set."""
+    """Check a tree of settings; `where` says in errors where it came from, but for what the overrides set.
+
+    Raises ConfigError, naming each setting that is wrong.
+    """
     try:
         return Config.model_validate(tree)
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flame_ray.config.base import Fraction, Positive, Settings
 
@@ -55,6 +55,18 @@ class TrainCheckerConfig(Settings):
     """Labels in an optimizer step."""
     batch_twins: Positive = 16
     """Statements that were made, in an optimizer step."""
+
+    @model_validator(mode="after")
+    def a_job_trains_one_model(self) -> "TrainCheckerConfig":
+        prose = {name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()}
+        del prose["records"]
+        given = [name for name, default in prose.items() if getattr(self, name) != default]
+        if self.records.labels and given:
+            raise ValueError(
+                f"records.labels trains the model of records, which does not read {', '.join(given)}: leave that out, or train "
+                "the model of prose first, by a job of its own with the same --out"
+            )
+        return self
 
 
 class TrainJudgeConfig(Settings):

@@ -1,5 +1,7 @@
 """Both rewards, the language models that they ask, and how their scores become pairs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -121,10 +123,35 @@ class VerifierConfig(EngineWorkers):
         return self
 
 
+JudgeName = Literal["rubric", "backtranslation", "preference", "pairwise"]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeKind:
+    """What the stages, the commands and the report ask of a judge."""
+
+    unit: str
+    """What its scores are, for the report."""
+    asks_model: bool = True
+    """Whether it asks the language model `judge.model`."""
+    compares: bool = False
+    """Whether its score of a response depends on the others of the group."""
+    is_trained: bool = False
+    """Whether it reads weights that flame-ray train-judge wrote, from `judge.preferences`."""
+
+
+JUDGES: Mapping[JudgeName, JudgeKind] = {
+    "rubric": JudgeKind("points of 5, by rubric"),
+    "backtranslation": JudgeKind("log-likelihood of the instruction, nats a token"),
+    "preference": JudgeKind("log-odds to be preferred", asks_model=False, is_trained=True),
+    "pairwise": JudgeKind("chance to win", compares=True),
+}
+
+
 class JudgeConfig(EngineWorkers):
     """The instruction-following reward."""
 
-    backend: Literal["rubric", "backtranslation", "preference", "pairwise"] = "backtranslation"
+    backend: JudgeName = "backtranslation"
     """How a response is judged. rubric: five additive points, for a large model (paper). backtranslation: the log-likelihood of
     the instruction given the response, in nats a token, which a small model can judge by. preference: a small model that was
     trained on people's preferences, in log-odds; it runs on the CPU. pairwise: the mean chance to win against each other
@@ -145,6 +172,10 @@ class JudgeConfig(EngineWorkers):
     """The most tokens of a judgement by rubric."""
     gpu_memory: Changeable[Fraction] = 0.4
     """The share of its GPU's memory that an engine takes."""
+
+    @property
+    def kind(self) -> JudgeKind:
+        return JUDGES[self.backend]
 
 
 class ScoreConfig(Settings):

@@ -34,8 +34,11 @@ def _dtype_problems(config: "Config") -> Iterator[str]:
 
 
 def _loss_problems(config: "Config") -> Iterator[str]:
-    if config.learner.loss == "grpo" and config.pipeline.staleness:
-        yield "learner.loss grpo needs pipeline.staleness 0: its reference, the start of the round, is the policy that sampled"
+    if config.learner.loss_kind.is_on_policy and config.pipeline.staleness:
+        yield (
+            f"learner.loss {config.learner.loss} needs pipeline.staleness 0: its reference, the start of the round, is the "
+            "policy that sampled"
+        )
 
 
 def _file_problems(config: "Config") -> Iterator[str]:

@@ -28,7 +28,7 @@ from flame_ray.engines.base import Continuation
 from flame_ray.errors import EngineDied, EngineError, LearnerDied
 from flame_ray.learner.durable import DurableLearner
 from flame_ray.rollout.pool import RolloutPool
-from flame_ray.weights import Agreement, Answer, Push, Sender
+from flame_ray.weights import Agreement, CanaryLogps, Push, Sender
 
 SHARE = 0.33  # of a GPU, for Ray's accounts: three fit, and a fourth waits until the one that it replaces is gone
 KEEP_WEIGHTS, DROP_WEIGHTS = 1, 2  # vLLM's sleep levels: weights go to the machine's memory, or are dropped
@@ -38,7 +38,7 @@ def reserve_shared(config: Config, within_s: float) -> PlacementGroup | None:
     """The room of those who share GPUs, a bundle for each GPU; None if each has its own. Raises as `reserve` does."""
     if not config.shares_gpus:
         return None
-    return reserve("learner", config.learner, shared_bundle(config), config.learner.placement, within_s)
+    return reserve(config.learner, shared_bundle(config), within_s)
 
 
 def in_room(options: Mapping[str, Any], room: PlacementGroup | None, slot: int) -> dict[str, Any]:
@@ -56,7 +56,10 @@ class Actors:
         self._limit_s = limit_s
 
     def call(self, actors: Sequence[Any], method: str, *args: Any) -> dict[Any, Any]:
-        """The answer of each actor. One that dies meanwhile is left out; its pool replaces it."""
+        """The answer of each actor. One that dies meanwhile is left out; its pool replaces it.
+
+        Raises EngineError if one has not answered after `limit_s`.
+        """
         calls = {actor: getattr(actor, method).remote(*args) for actor in actors}
         waited = f"an answer of {len(calls)} workers to {method}"
         if not Waiting(waited, self._limit_s).all_ready(list(calls.values())):
@@ -74,7 +77,7 @@ class Actors:
 
 class GpuSharing(Protocol):
     @property
-    def asleep(self) -> Mapping[Any, Answer] | None:
+    def asleep(self) -> Mapping[Any, CanaryLogps] | None:
         """What each sleeping worker answered to the canary before it slept. None if workers never sleep."""
         ...
 
@@ -119,7 +122,7 @@ class Colocated:
         self._rollouts, self._judge, self._learner, self._actors = rollouts, judge, learner, actors
         self._sleep_level = KEEP_WEIGHTS if keeps_weights else DROP_WEIGHTS
         self._learner_has_gpus = False
-        self.asleep: dict[Any, Answer] = {}
+        self.asleep: dict[Any, CanaryLogps] = {}
 
     def give_to_learner(self, canary: Sequence[Continuation]) -> None:
         if self._learner_has_gpus:

@@ -52,7 +52,7 @@ from flame_ray.types import (
     Synced,
     TrainingReport,
 )
-from flame_ray.weights import Answer, Canary, Push
+from flame_ray.weights import Canary, CanaryLogps, Push
 
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
@@ -60,6 +60,7 @@ Stepped = Callable[[int, StepReport], None]  # the round, and its optimizer step
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 MOST_ASKED = 4096  # prompts that wait to be classified, at most
+CHOOSE = {"pairs": build_pairs, "graded": grade, "answers": choose_best}  # by what the loss trains on
 
 
 class ClusterStages:
@@ -90,7 +91,7 @@ class ClusterStages:
         self._restarts = {choice.round: choice.restart} if choice else {}
         self._canary: tuple[Continuation, ...] = ()
         self._first_answers: dict[str, Response] = {}  # of round 0, by the id of the held-out or development prompt
-        self._earlier: dict[int, Answer] = {}  # what the learner answered to the canary, by version of the weights
+        self._earlier: dict[int, CanaryLogps] = {}  # what the learner answered to the canary, by version of the weights
 
     def stages(self) -> Stages:
         return Stages(
@@ -146,7 +147,7 @@ class ClusterStages:
 
     def _as_seen(self, reward: type[Reward], group: Group) -> Group:
         """What a reward is given. A judge that compares gets the answer of an evaluation with that of round 0 beside it."""
-        if len(group.responses_G) > 1 or reward.name != INSTRUCTION or self._config.judge.backend != "pairwise":
+        if len(group.responses_G) > 1 or reward.name != INSTRUCTION or not self._config.judge.kind.compares:
             return group
         (answer,) = group.responses_G
         first = self._first_answers.get(group.prompt.id, answer)
@@ -154,8 +155,9 @@ class ClusterStages:
 
     def pair(self, groups_P: Iterable[ScoredGroup], round: int) -> PairSet:
         """What the loss trains on."""
-        made = {"grpo": grade, "nll": choose_best}.get(self._config.learner.loss, build_pairs)(groups_P, self._config.pairs)
-        return factual_first(made) if self._config.learner.loss == "fdpo" else made
+        loss = self._config.learner.loss_kind
+        chosen = CHOOSE[loss.trains_on](groups_P, self._config.pairs)
+        return factual_first(chosen) if loss.compares_factuality else chosen
 
     def skip(self, pairs: PairSet, round: int) -> None:
         """Leave the weights as they are. The next round starts from what this one would have started from."""
@@ -191,7 +193,10 @@ class ClusterStages:
             self._learner.save(folder / "merged", merged=True)
 
     def sync(self, round: int) -> Synced:
-        """Push the learner's weights to the samplers. Their version is the number of the round."""
+        """Push the learner's weights to the samplers. Their version is the number of the round.
+
+        Raises EngineError before a canary is chosen.
+        """
         if not self._canary:
             raise EngineError("a canary", "none", "call `train` or `choose_canary` before `sync`")
         if self._knows_initial and 0 not in self._earlier:  # for samplers that have the initial model still
@@ -293,7 +298,7 @@ class ClusterStages:
         """Whether the learner can compute with the initial weights."""
         return self._config.learner.lora is not None or self._config.learner.reference == "initial"
 
-    def _ask_canary(self, initial: bool = False) -> Answer:
+    def _ask_canary(self, initial: bool = False) -> CanaryLogps:
         """As the samplers compute: one in float32 keeps what bfloat16 rounds away when an adapter is added to it."""
         config = self._config
         added = config.weights.backend == "lora" and config.model.dtype == config.learner.dtype

@@ -96,7 +96,7 @@ def find_given_pairs(config: Config) -> list[Check]:
     if _is_remote(name, ()):
         return [find_data_set(f"pairs {name}", name)]
     try:
-        found = read_given_pairs(name, by_factuality=config.learner.loss == "fdpo")
+        found = read_given_pairs(name, by_factuality=config.learner.loss_kind.compares_factuality)
     except DataError as error:
         return [refused("pairs.file", error)]
     left_out = "".join(f"; {count} left out: {reason}" for reason, count in found.left_out.items())

@@ -159,7 +159,7 @@ class DeepSpeedEngine:
         if self.config.packing:
             check_layout(packed, self.logps, self.config.dtype)
             return packed
-        if self.config.loss == "nll" or policy.has_window(self.module):
+        if self.config.loss_kind.trains_on == "answers" or policy.has_window(self.module):
             return left_padded
         try:
             check_layout(sharing_prompts, self.logps, self.config.dtype)

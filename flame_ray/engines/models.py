@@ -141,7 +141,7 @@ def check_checker_model(config: FactualityConfig) -> None:
 
 def check_judge_model(config: JudgeConfig) -> None:
     """Raise ModelError unless the folder of a judge that was trained here holds its weights, which actors read at start."""
-    if config.backend == "preference":
+    if config.kind.is_trained:
         _check_trained("judge.preferences", config.preferences, JUDGE_WEIGHTS, "train-judge")
 
 

@@ -1,6 +1,5 @@
 """The `TextEngine` of vLLM: one engine in this process, used through vLLM's public calls."""
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +28,6 @@ PINNED = "the version of vLLM that pyproject.toml pins"
 INSTALL = 'pip install -e ".[cpu]" or ".[gpu]"'
 PREFILL_TOKENS = 8192
 NUCLEUS = "flame_ray.engines.nucleus:NucleusProcessor"  # which sorts less than vLLM's own, on a CPU
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

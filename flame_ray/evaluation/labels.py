@@ -114,7 +114,10 @@ def claim_of(row: Row) -> LabelledClaim:
 
 
 def fact_of(row: Row, corpus: bool) -> LabelledFact:
-    """Columns as in `claim_of`; if there is a `corpus`, `prompt` may take the place of `evidence`. Null counts as no column."""
+    """Columns as in `claim_of`; if there is a `corpus`, `prompt` may take the place of `evidence`. Null counts as no column.
+
+    Raises DataError, naming the line.
+    """
     fact, given, prompt = Fact(row.text("claim"), 0), None, ""
     if row.columns.get("evidence") is not None:
         given = passages_of(row.texts("evidence"))
@@ -148,7 +151,10 @@ def _group(row: Row) -> str | None:
 
 
 def response_of(row: Row, corpus: bool) -> LabelledResponse:
-    """Columns `prompt`, `response`, `system`, `supported`, `unsupported`, and `evidence` unless there is a `corpus`."""
+    """Columns `prompt`, `response`, `system`, `supported`, `unsupported`, and `evidence` unless there is a `corpus`.
+
+    Raises DataError, naming the line.
+    """
     if not corpus and "evidence" not in row.columns:
         expected = "a column `evidence` (a list of texts), or --corpus"
         raise DataError(expected, f"{row.where}: neither", "give --corpus, or add the column")

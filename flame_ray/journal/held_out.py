@@ -6,7 +6,7 @@ from functools import cached_property
 
 from flame_ray.errors import DataError, StorageError
 from flame_ray.evaluation.audit.draw import HeldOutFact
-from flame_ray.journal.run_folder import SUMMARY, RunFolder
+from flame_ray.journal.run_folder import SUMMARY, RunFolder, held_out_table
 from flame_ray.report.sheet import Item
 from flame_ray.types import Passage, VerdictLabel
 
@@ -39,27 +39,29 @@ class HeldOutTables:
 
     def facts(self, round: int) -> list[HeldOutFact]:
         """The facts of a round that count in its score, or that are not found. Raises DataError if there is none."""
-        prompts = {row["response_id"]: row["prompt_id"] for row in self._rows(round, "responses", "response_id", "prompt_id")}
+        responses = self._run.read_held_out(round, "responses", "response_id", "prompt_id")
+        prompts = {row["response_id"]: row["prompt_id"] for row in responses}
         places: Counter[str] = Counter()
         found = []
-        for row in self._rows(round, "facts", "response_id", "fact", "sentence", "verdict"):
+        for row in self._run.read_held_out(round, "facts", "response_id", "fact", "sentence", "verdict"):
             id, verdict = row["response_id"], VerdictLabel(row["verdict"])
             place, places[id] = places[id], places[id] + 1
             if verdict not in (VerdictLabel.ERROR, VerdictLabel.SAYS_NOTHING):
                 found.append(HeldOutFact(round, prompts[id], id, place, row["fact"], row["sentence"], verdict))
         if not found:
             fix = "audit rounds that have some (--rounds), or hold out prompts that need facts (prompts.sources)"
-            raise DataError("held-out facts with verdicts", f"none in {self._run.storage.at(_table(round, 'facts'))}", fix)
+            table = self._run.storage.at(held_out_table(round, "facts"))
+            raise DataError("held-out facts with verdicts", f"none in {table}", fix)
         return found
 
     def left_out(self, round: int) -> tuple[int, int]:
         """How many facts of a round the checker left out because they say nothing, and of how many that it judged."""
-        counts = Counter(VerdictLabel(row["verdict"]) for row in self._rows(round, "facts", "verdict"))
+        counts = Counter(VerdictLabel(row["verdict"]) for row in self._run.read_held_out(round, "facts", "verdict"))
         return counts[VerdictLabel.SAYS_NOTHING], counts.total() - counts[VerdictLabel.ERROR]
 
     def answered(self, round: int) -> int:
         """The held-out answers that the factuality reward has scored, also those that state no fact."""
-        return sum(row["supported"] is not None for row in self._rows(round, "responses", "supported"))
+        return sum(row["supported"] is not None for row in self._run.read_held_out(round, "responses", "supported"))
 
     def item(self, id: str, fact: HeldOutFact) -> Item:
         """A fact as readers see it, under the id of its row."""
@@ -70,22 +72,16 @@ class HeldOutTables:
 
     @cached_property
     def _prompts(self) -> dict[str, str]:
-        return {row["prompt_id"]: row["text"] for row in self._rows(0, "prompts", "prompt_id", "text")}
+        return {row["prompt_id"]: row["text"] for row in self._run.read_held_out(0, "prompts", "prompt_id", "text")}
 
     def _texts_of(self, round: int) -> RoundTexts:
         if round not in self._cache:
-            texts = {row["response_id"]: row["text"] for row in self._rows(round, "responses", "response_id", "text")}
-            rows = self._rows(round, "sentences", "response_id", "sentence", "text")
+            responses = self._run.read_held_out(round, "responses", "response_id", "text")
+            texts = {row["response_id"]: row["text"] for row in responses}
+            rows = self._run.read_held_out(round, "sentences", "response_id", "sentence", "text")
             sentences = {(row["response_id"], row["sentence"]): row["text"] for row in rows}
             evidence = defaultdict(list)
-            for row in self._rows(round, "evidence", "prompt_id", "passage_id", "title", "text"):
+            for row in self._run.read_held_out(round, "evidence", "prompt_id", "passage_id", "title", "text"):
                 evidence[row["prompt_id"]].append(Passage(row["passage_id"], row["title"], row["text"]))
             self._cache[round] = RoundTexts(texts, sentences, evidence)
         return self._cache[round]
-
-    def _rows(self, round: int, table: str, *columns: str) -> list[dict]:
-        return self._run.read_table(_table(round, table), list(columns))
-
-
-def _table(round: int, name: str) -> str:
-    return f"rounds/{round:04d}/heldout_{name}.parquet"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from flame_ray.config.learner import LOSSES
 from flame_ray.config.load import lasting
 from flame_ray.engines.hub import CARD
 from flame_ray.engines.origin import HUB_ID, LINEAGE
@@ -17,9 +18,10 @@ from flame_ray.prompts.rows import FILES
 from flame_ray.report.model_card import model_card
 from flame_ray.report.summary import EVALUATION_METRICS, interval_of
 from flame_ray.shown import hide_secrets
-from flame_ray.types import Ancestor, BaseModel, Lineage, Measured, Origin, Where
+from flame_ray.types import Ancestor, BaseModel, Lineage, Measured, Origin, TrainedOn, Where
 
 COUNTED = ("loss", "steps", "pairs", "examples", "tokens")
+OWN_ANSWERS = {"pairs": TrainedOn.OWN_PAIRS, "graded": TrainedOn.GRADED, "answers": TrainedOn.BEST}
 
 
 def write_cards(run: RunFolder, round: int) -> None:
@@ -55,6 +57,7 @@ def lineage_of(run: RunFolder, round: int) -> Lineage:
         run=name,
         round=round,
         method=config["learner"]["loss"],
+        trained_on=_trained_on(config),
         settings=settings,
         command=_command(made.get("command", [])),
         base=origin.base,
@@ -104,10 +107,24 @@ def _measured(entry: Mapping[str, Any]) -> Iterator[Measured]:
             yield Measured(name, interval_of(evaluation, name), interval_of(change, name) if change else None)
 
 
+def _trained_on(config: Mapping[str, Any]) -> TrainedOn:
+    if config["pairs"].get("file"):
+        return TrainedOn.GIVEN_PAIRS
+    if config.get("sft", {}).get("sources"):  # `flame-ray run` refuses them
+        return TrainedOn.DEMONSTRATIONS
+    return OWN_ANSWERS[LOSSES[config["learner"]["loss"]].trains_on]
+
+
+def _sources(config: Mapping[str, Any]) -> list[str]:
+    """The names of what was trained on. Prompts beside given pairs are only measured on."""
+    if file := config["pairs"].get("file"):
+        return [file]
+    return [each["source"] for each in config.get("sft", {}).get("sources") or config["prompts"]["sources"]]
+
+
 def _datasets(config: Mapping[str, Any]) -> Iterator[str]:
     """The sources that are data sets of the hub, and not files."""
-    sources = (*config["prompts"]["sources"], *config.get("sft", {}).get("sources", ()))
-    for name in dict.fromkeys(each["source"] for each in sources):
+    for name in dict.fromkeys(_sources(config)):
         if "/" in name and HUB_ID.fullmatch(name) and Path(name).suffix not in FILES and not Path(name).exists():
             yield name
 

@@ -49,7 +49,10 @@ def check_not_hidden(config: Config) -> None:
 
 
 def find_run(name: str, purpose: str) -> "RunFolder":
-    """A run by its folder, or by its id under the default of run.root. `purpose`, as in "the run to audit", is for errors."""
+    """A run by its folder, or by its id under the default of run.root. `purpose`, as in "the run to audit", is for errors.
+
+    Raises ConfigError for a blank name, or a place that does not last.
+    """
     if not name.strip("./ "):
         raise ConfigError("a run's id or folder", repr(name), "give the id of a run under runs/, or a run's folder")
     is_path = "/" in name or Path(name).is_dir()
@@ -211,8 +214,15 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         self.storage.write(name, text.encode())
 
+    def read_held_out(self, round: int, table: str, *columns: str) -> list[dict[str, Any]]:
+        """Columns of a table of the held-out answers: prompts, responses, sentences, facts or evidence. See `read_table`."""
+        return self.read_table(held_out_table(round, table), list(columns))
+
     def read_table(self, name: str, columns: list[str]) -> list[dict[str, Any]]:
-        """Columns of a Parquet table; no row if there is no such file, as `table` writes none without rows."""
+        """Columns of a Parquet table; no row if there is no such file, as `table` writes none without rows.
+
+        Raises StorageError for a damaged file, and for one without such columns.
+        """
         if not self.storage.exists(name):
             return []
         try:
@@ -237,6 +247,10 @@ class RunFolder:
 
         with ExitStack() as stack:
             yield add
+
+
+def held_out_table(round: int, name: str) -> str:
+    return f"rounds/{round:04d}/heldout_{name}.parquet"
 
 
 def _size(count: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from flame_ray.config.load import lasting
+from flame_ray.config.rewards import JUDGES
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
 from flame_ray.journal.step_log import read_steps
@@ -14,15 +15,8 @@ from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question
 from flame_ray.report.summary import EVALUATION_METRICS, interval_of
 from flame_ray.types import Passage, Split, VerdictLabel
 
-PROMPTS = "rounds/0000/heldout_prompts.parquet"
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
 NO_CURVE = ("round", "step", "tokens", "seconds")  # of a step
-JUDGES = {
-    "rubric": "points of 5, by rubric",
-    "backtranslation": "log-likelihood of the instruction, nats a token",
-    "preference": "log-odds to be preferred",
-    "pairwise": "chance to win",
-}
 MEASURED_BY = ("judge.", "factuality.", "verifier.", "evaluation.recall_")  # settings that decide what a figure means
 
 
@@ -54,7 +48,7 @@ class RunReader:
             rounds=rounds,
             stages=tuple(StageTime(**each) for each in self._run.read_json(TIMELINE, [])),
             about=self._about(),
-            judge=JUDGES.get(config["judge"]["backend"], config["judge"]["backend"]),
+            judge=JUDGES[config["judge"]["backend"]].unit,
             measure=self._measure(),
             best=summary.get("best_round"),
             error=summary.get("error"),
@@ -64,7 +58,7 @@ class RunReader:
 
     def questions(self) -> tuple[Question, ...]:
         """The held-out prompts; none before the run has classified them."""
-        rows = self._run.read_table(PROMPTS, ["prompt_id", "text", "split", "fact_based"])
+        rows = self._run.read_held_out(0, "prompts", "prompt_id", "text", "split", "fact_based")
         held_out = (row for row in rows if row["split"] == Split.HELDOUT)
         return tuple(Question(row["prompt_id"], row["text"], row["fact_based"]) for row in held_out)
 
@@ -96,7 +90,8 @@ class RunReader:
     def _measure(self) -> str:
         """What measured the run: the settings that decide what a figure means, and the held-out prompts."""
         settings = {path: value for path, value in lasting(self._config).items() if path.startswith(MEASURED_BY)}
-        asks_policy = self._config["judge"]["backend"] != "preference" and self._config["judge"]["model"] is None
+        judge = self._config["judge"]
+        asks_policy = JUDGES[judge["backend"]].asks_model and judge["model"] is None
         policy = self._config["model"]["policy"] if asks_policy else None
         prompts = sorted((each.id, each.text) for each in self.questions())
         return hashlib.sha256(json.dumps([settings, policy, prompts]).encode()).hexdigest()
@@ -105,7 +100,7 @@ class RunReader:
         facts, sentences, evidence = self._facts(round), self._sentences(round), self._evidence(round, asked)
         columns = ("response_id", "prompt_id", "text", "finish_reason", "precision", "fact_missing", "supported")
         scores, found = self._scores(round), {}
-        for row in self._rows(round, "responses", *columns):
+        for row in self._run.read_held_out(round, "responses", *columns):
             if (question := asked.get(row["prompt_id"])) is None:
                 continue
             id = row["response_id"]
@@ -124,14 +119,15 @@ class RunReader:
 
     def _scores(self, round: int) -> dict[str, tuple[float | None, str | None]]:
         """The judge's scores and what of them is missing, by response. A run whose judge compares has none."""
-        if self._config["judge"]["backend"] == "pairwise":
+        if JUDGES[self._config["judge"]["backend"]].compares:
             return {}
-        rows = self._rows(round, "responses", "response_id", "instruction_score", "instruction_missing")
+        rows = self._run.read_held_out(round, "responses", "response_id", "instruction_score", "instruction_missing")
         return {row["response_id"]: (row["instruction_score"], row["instruction_missing"]) for row in rows}
 
     def _facts(self, round: int) -> Mapping[str, list[CheckedFact]]:
         found = defaultdict(list)
-        for row in self._rows(round, "facts", "response_id", "fact", "sentence", "verdict", "score", "passage_id", "relevant"):
+        columns = ("response_id", "fact", "sentence", "verdict", "score", "passage_id", "relevant")
+        for row in self._run.read_held_out(round, "facts", *columns):
             verdict = VerdictLabel(row["verdict"])
             fact = CheckedFact(row["fact"], row["sentence"], verdict, row["score"], row["passage_id"], row["relevant"])
             found[row["response_id"]].append(fact)
@@ -139,19 +135,16 @@ class RunReader:
 
     def _sentences(self, round: int) -> Mapping[str, list[str]]:
         found = defaultdict(list)
-        for row in self._rows(round, "sentences", "response_id", "text"):  # in the order of their places
+        for row in self._run.read_held_out(round, "sentences", "response_id", "text"):  # in the order of their places
             found[row["response_id"]].append(row["text"])
         return found
 
     def _evidence(self, round: int, prompts: Collection[str]) -> Mapping[str, list[Passage]]:
         found = defaultdict(list)
-        for row in self._rows(round, "evidence", "prompt_id", "passage_id", "title", "text"):
+        for row in self._run.read_held_out(round, "evidence", "prompt_id", "passage_id", "title", "text"):
             if row["prompt_id"] in prompts:
                 found[row["prompt_id"]].append(Passage(row["passage_id"], row["title"], row["text"]))
         return found
-
-    def _rows(self, round: int, table: str, *columns: str) -> list[dict[str, Any]]:
-        return self._run.read_table(_table(round, table), list(columns))
 
 
 def _by_name(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
@@ -210,7 +203,3 @@ def _metrics(found: Mapping[str, Any] | None) -> Metrics:
 
 def _counted(count: int | None, noun: str) -> str:
     return f"{count} {noun}" if count else ""
-
-
-def _table(round: int, name: str) -> str:
-    return f"rounds/{round:04d}/heldout_{name}.parquet"

@@ -92,7 +92,7 @@ class LearnerGroup:
         prefix = options.pop("name", "learner")
         options.pop("label_selector", None)  # the room is on nodes of these labels already
         keeps_room, bundle = room is not None, {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
-        room = room or reserve("learner", config, bundle, config.placement, timeouts.start)
+        room = room or reserve(config, bundle, timeouts.start)
         remote: Any = ray.remote(actor)
         actors: tuple[Any, ...] = tuple(
             remote.options(
@@ -219,7 +219,7 @@ class LearnerGroup:
         """The answers of all ranks. With `until_done` a signal does not end the wait: no step or state is left half done."""
         waiting = Waiting(waited, limit_s, until_done=until_done)
         try:
-            while waiting.goes_on():
+            while waiting.has_time():
                 with suppress(GetTimeoutError):
                     return ray.get(calls, timeout=POLL_S)
             raise _late(waited, limit_s)

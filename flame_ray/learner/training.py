@@ -51,7 +51,7 @@ class Training:
             self.load(resume_from)
 
     def begin(self, examples_D: Sequence[Example], round: int) -> Progress:
-        """Prepare to train a round. Returns how far it is already."""
+        """Prepare to train a round. Returns how far it is already. Raises DataError if there are no examples."""
         if not examples_D:
             raise DataError(
                 "at least one example to train on", f"none in round {round}", "see the pairs that were dropped, by reason"
@@ -73,7 +73,7 @@ class Training:
         return next(self._work)
 
     def finish(self) -> TrainingReport:
-        """Do what is left of the round, and report on it."""
+        """Do what is left of the round, and report on it. Raises EngineError if no round was begun."""
         for _ in self._work:
             pass
         if self._state.report is None:

@@ -34,7 +34,7 @@ def read_rows(name: str, setting: str, built_in: tuple[str, ...] = (), texts: st
     return _dataset_rows(name, built_in)
 
 
-def json_rows(path: Path, texts: str | None = None) -> Iterator[Row]:
+def json_rows(path: Path, texts: str | None) -> Iterator[Row]:
     """The objects of a JSON file with one list of them; with `texts`, the list may be of texts, each of which is that column of
     a row. Raises DataError for any other file.
     """

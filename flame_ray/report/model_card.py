@@ -11,7 +11,7 @@ from typing import Any
 from flame_ray.engines.models import SMOLLM2, UPSTREAM
 from flame_ray.report.summary import EVALUATION_METRICS, interval_text
 from flame_ray.shown import printable
-from flame_ray.types import Lineage, Where
+from flame_ray.types import Lineage, TrainedOn, Where
 
 TAGS = ("flame-ray", "factuality", "alignment")
 ROUNDED = f"""\
@@ -38,8 +38,11 @@ tokenizer = AutoTokenizer.from_pretrained("this folder, or its name on the hub")
 }
 MEASURED = "Greedy answers to held-out prompts; mean [95 % bootstrap interval]. Change: from before the run, by prompt."
 NOTES = {
-    "nll": "supervised fine-tuning",
-    "grpo": "group-relative policy optimisation with a factuality reward",
+    TrainedOn.OWN_PAIRS: "preference pairs of the model's own answers",
+    TrainedOn.GIVEN_PAIRS: "preference pairs that were given, and not of the model's own answers",
+    TrainedOn.GRADED: "group-relative policy optimisation with a factuality reward",
+    TrainedOn.BEST: "the best of the model's own answers to each prompt",
+    TrainedOn.DEMONSTRATIONS: "supervised fine-tuning",
 }
 
 
@@ -81,7 +84,7 @@ def _metadata(lineage: Lineage, kind: str) -> str:
 
 
 def _what(lineage: Lineage, kind: str) -> str:
-    base, method = lineage.base, NOTES.get(lineage.method, "preference pairs of the model's own answers")
+    base, method = lineage.base, NOTES[lineage.trained_on]
     noun = "A LoRA adapter" if kind == "adapter" else "A whole model"
     said = [f"{noun}, trained by flame-ray from {code(base.name)}: {method}."]
     if base.where is Where.BUILT_IN:

@@ -47,8 +47,8 @@ def _judges(config: Config) -> str:
     model = f"`{judge.model}`" if judge.model else OF_ROW
     if config.suites.compare == "ask":
         return f"by {model}, which compares two answers in both orders"
-    if judge.backend == "preference":
-        return f"by scores of the judge `preference` ({judge.preferences or 'the one that ships'})"
+    if judge.kind.is_trained:
+        return f"by scores of the judge `{judge.backend}` ({judge.preferences or 'the one that ships'})"
     return f"by scores of the judge `{judge.backend}` ({model})"
 
 

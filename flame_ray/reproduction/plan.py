@@ -134,7 +134,7 @@ class Plan:
     def _contrast(self, table: Table, pair: Contrast, measure: Measure) -> PlannedContrast | None:
         """None where one of the two has no such figure, or no value for each prompt, or where the win rate compares them."""
         is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair
-        lacks = any(system.lacks or self._scale.lacks.get(system.name) for system in pair)
+        lacks = any(system.name in self._scale.lacks for system in pair)
         applies = all(self._applies(system, measure) for system in pair)
         if measure.is_of_step or is_win_over_one or lacks or not applies:
             return None
@@ -143,7 +143,7 @@ class Plan:
         return PlannedContrast(first, second, measure, tuple((a, b) for a, b in keys))
 
     def _cell(self, table: Table, system: System, measure: Measure) -> PlannedCell:
-        if lacks := system.lacks or self._scale.lacks.get(system.name):
+        if lacks := self._scale.lacks.get(system.name):
             return PlannedCell(system.name, measure, lacks=lacks)
         if not self._applies(system, measure):
             return PlannedCell(system.name, measure)

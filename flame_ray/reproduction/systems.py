@@ -31,13 +31,12 @@ class Evaluated:
 class System:
     """A row of a table, under the paper's name.
 
-    Without steps it is the model before any tuning, or `model` if that names one. `lacks`: why it cannot be made here.
+    Without steps it is the model before any tuning, or `model` if that names one.
     """
 
     name: str
     steps: tuple[Step, ...] = ()
     model: str | None = None
-    lacks: str | None = None
     evaluated: Evaluated = Evaluated()
 
 

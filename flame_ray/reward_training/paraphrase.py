@@ -35,9 +35,9 @@ def shorten(statement: str, draw: random.Random) -> str:
     return _rewrite(statement, draw, _less_meaning(), 1)
 
 
-def restate(statement: str, draw: random.Random, changes: int = 2) -> str:
-    """Rewrites up to `changes` of its parts in words that say just as much, so that a false statement stays false."""
-    return _rewrite(statement, draw, _equal_meaning(), changes)
+def restate(statement: str, draw: random.Random) -> str:
+    """Rewrites up to two of its parts in words that say just as much, so that a false statement stays false."""
+    return _rewrite(statement, draw, _equal_meaning(), 2)
 
 
 def _equal_meaning() -> list[Rewrite]:

@@ -5,7 +5,7 @@ Terry, of what people say; of a tie, half that of each order.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -14,10 +14,9 @@ from flame_ray.config.reward_training import TrainJudgeConfig
 from flame_ray.engines.finetuned import short_floats, trained_tensors
 from flame_ray.engines.preference_reader import PREFERENCES, encode
 from flame_ray.engines.prefix_reader import PrefixClassifier, load_reader
-from flame_ray.errors import EngineError
 from flame_ray.evaluation.labels import Preference
 from flame_ray.prompts.split import stable_fraction
-from flame_ray.reward_training.training import CLIP, adapter_optimizer
+from flame_ray.reward_training.training import Advance, Pace, adapter_optimizer, descend
 from flame_ray.seeds import derived_seed
 from flame_ray.types import Group, Prompt, Response, ResponseId
 
@@ -54,9 +53,7 @@ def with_off_topic(labelled: Sequence[Preference], count: int, seed: int) -> lis
     return [*labelled, *made]
 
 
-def train_judge(
-    labelled: Sequence[Preference], config: TrainJudgeConfig, seed: int, advance: Callable[[int, int, float], None]
-) -> PrefixClassifier:
+def train_judge(labelled: Sequence[Preference], config: TrainJudgeConfig, seed: int, advance: Advance) -> PrefixClassifier:
     """All pairs of a prompt are read together. Raises EngineError if the loss is not finite."""
     torch.manual_seed(derived_seed(seed, "training"))
     tokenizer, model = load_reader(PREFERENCES, derived_seed(seed, "adapter"))
@@ -65,20 +62,13 @@ def train_judge(
     ]
     optimizer = adapter_optimizer(model, dict(trained_tensors(model)), config.lr, HEAD_RATE)
     model.train()
-    for number, step in enumerate(steps, start=1):
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * min(1.0, number / WARM_UP) * (1 - (number - 1) / len(steps))
-        total, size = 0.0, sum(map(len, step))
+
+    def losses(step: Sequence[Sequence[Preference]]) -> Iterable[torch.Tensor]:
+        size = sum(map(len, step))
         for pairs in step:
-            loss = _loss(model, tokenizer, pairs) / size
-            if not torch.isfinite(loss):
-                raise EngineError("a finite loss", f"{loss.item()} at step {number}", "lower train_judge.lr")
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        advance(number, len(steps), total)
+            yield _loss(model, tokenizer, pairs) / size
+
+    descend(optimizer, steps, losses, Pace(WARM_UP, "train_judge.lr"), advance)
     return model
 
 

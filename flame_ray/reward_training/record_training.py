@@ -23,9 +23,9 @@ from flame_ray.engines.finetuned import short_floats, trained_tensors
 from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.engines.prefix_reader import MOST_TOGETHER, PrefixClassifier, load_reader
 from flame_ray.engines.record_reader import RECORDS, encode
-from flame_ray.errors import DataError, EngineError
+from flame_ray.errors import DataError
 from flame_ray.reward_training.record_statements import country_of, record_statements
-from flame_ray.reward_training.training import CLIP, adapter_optimizer
+from flame_ray.reward_training.training import Advance, Pace, adapter_optimizer, descend
 from flame_ray.rewards.factuality.check.records import Record, record_for
 from flame_ray.rewards.factuality.retrieve.titles import words_of
 from flame_ray.seeds import derived_seed
@@ -128,11 +128,7 @@ def with_made_statements(subjects: Sequence[Subject], count: int, seed: int) -> 
 
 
 def train_reader(
-    subjects: Sequence[Subject],
-    config: RecordTrainingConfig,
-    start: Path,
-    seed: int,
-    advance: Callable[[int, int, float], None],
+    subjects: Sequence[Subject], config: RecordTrainingConfig, start: Path, seed: int, advance: Advance
 ) -> tuple[Any, PrefixClassifier]:
     """The tokenizer, and a reader trained from the weights of the prose model in `start`.
 
@@ -145,20 +141,14 @@ def train_reader(
     steps = [step for epoch in range(config.epochs) for step in _steps(subjects, derived_seed(seed, "order", epoch))]
     optimizer = adapter_optimizer(model, dict(trained_tensors(model)), config.lr, HEAD_RATE)
     model.train()
-    for number, (record, statements) in enumerate(steps, start=1):
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * min(1.0, number / WARM_UP) * (1 - (number - 1) / len(steps))
+
+    def losses(step: tuple[Record, Sequence[Judged]]) -> Iterable[Tensor]:
+        record, statements = step
         with short_floats():
             logits_N3 = model(*encode(tokenizer, record.text, [record.statement(each.text) for each in statements])).float()
-        loss = _loss(logits_N3, statements, torch.tensor([weight(each) for each in statements]))
-        if not torch.isfinite(loss):
-            raise EngineError("a finite loss", f"{loss.item()} at step {number}", "lower train_checker.records.lr")
-        (loss / TOGETHER).backward()  # type: ignore[no-untyped-call]
-        if number % TOGETHER == 0 or number == len(steps):
-            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
-            optimizer.step()
-            optimizer.zero_grad()
-        advance(number, len(steps), loss.item())
+        yield _loss(logits_N3, statements, torch.tensor([weight(each) for each in statements]))
+
+    descend(optimizer, steps, losses, Pace(WARM_UP, "train_checker.records.lr", TOGETHER), advance)
     return tokenizer, model
 
 

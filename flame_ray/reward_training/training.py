@@ -5,9 +5,9 @@ On one machine, the same data and seed give the same model.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ WARM_UP = 40  # steps
 CLIP, DECAY = 1.0, 0.01
 HEAD_RATE = 10  # times the learning rate of the adapter, because the head starts at zero
 POOL = 16  # examples of this many batches are sorted by length together
+Step = TypeVar("Step")
+Advance = Callable[[int, int, float], None]  # (step, steps, loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +45,57 @@ class Phase:
     batch: int
 
 
-def train(model: PairClassifier, tokenizer: Any, phase: Phase, seed: int, advance: Callable[[int, int, float], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The learning rate rises over the first `warm_up` steps, and falls to zero over all. `setting` is its path.
+
+    `together`: over so many steps gradients are averaged, before the weights change.
+    """
+
+    warm_up: int
+    setting: str
+    together: int = 1
+
+
+def train(model: PairClassifier, tokenizer: Any, phase: Phase, seed: int, advance: Advance) -> None:
     """Trains the model in place; calls `advance(step, steps, loss)`. Raises EngineError if the loss is not finite."""
     torch.manual_seed(seed)
     model.train()
     optimizer = adapter_optimizer(model, dict(trained_tensors(model)), phase.lr, HEAD_RATE)
     batches = [batch for epoch in range(phase.epochs) for batch in _batches(phase, derived_seed(seed, "order", epoch))]
     weights = _weights(phase.pairs)
-    for step, batch in enumerate(batches, start=1):
+
+    def losses(batch: Sequence[LabelledPair]) -> Iterable[Tensor]:
+        yield _loss(model, tokenizer, batch, weights)
+
+    descend(optimizer, batches, losses, Pace(WARM_UP, "train_checker.lr"), advance)
+
+
+def descend(
+    optimizer: torch.optim.Optimizer,
+    steps: Sequence[Step],
+    losses: Callable[[Step], Iterable[Tensor]],
+    pace: Pace,
+    advance: Advance,
+) -> None:
+    """Lower the sum of the scalar losses that `losses` gives of each step. Its graphs may be made one after another.
+
+    Calls `advance(step, steps, loss)`. Raises EngineError if a loss is not finite.
+    """
+    for number, step in enumerate(steps, start=1):
         for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * min(1.0, step / WARM_UP) * (1 - (step - 1) / len(batches))
-        loss = _loss(model, tokenizer, batch, weights)
-        if not torch.isfinite(loss):
-            raise EngineError("a finite loss", f"{loss.item()} at step {step}", "lower train_checker.lr")
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        advance(step, len(batches), loss.item())
+            group["lr"] = group["initial_lr"] * min(1.0, number / pace.warm_up) * (1 - (number - 1) / len(steps))
+        total = 0.0
+        for loss in losses(step):
+            if not torch.isfinite(loss):
+                raise EngineError("a finite loss", f"{loss.item()} at step {number}", f"lower {pace.setting}")
+            (loss / pace.together).backward()  # type: ignore[no-untyped-call]
+            total += loss.item()
+        if number % pace.together == 0 or number == len(steps):
+            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], CLIP)
+            optimizer.step()
+            optimizer.zero_grad()
+        advance(number, len(steps), total)
 
 
 def adapter_optimizer(model: nn.Module, trained: Mapping[str, Tensor], lr: float, head_rate: float) -> torch.optim.Optimizer:

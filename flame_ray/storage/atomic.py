@@ -25,7 +25,7 @@ def storage_errors(path: Path | str, verb: str = "write", setting: str = "run.ro
         raise StorageError(f"to {verb} {path}", str(error.strerror or error), fix) from error
 
 
-def write_file(path: Path, data: bytes, setting: str = "run.root") -> None:
+def write_file(path: Path, data: bytes, setting: str) -> None:
     """Replaces a file, whose folder is made if need be. Raises StorageError."""
     with storage_errors(path, setting=setting), atomic_file(path) as temporary:
         temporary.write_bytes(data)

@@ -103,7 +103,10 @@ class Storage:
                 shutil.rmtree(path)
 
     def put_folder(self, source: Path, name: str) -> None:
-        """Uploads a finished local folder as `name`, its manifest last. An older folder of that name is removed first."""
+        """Uploads a finished local folder as `name`, its manifest last. An older folder of that name is removed first.
+
+        Raises StorageError.
+        """
         files = sorted(path for path in source.rglob("*") if path.is_file())
         if not files:
             raise StorageError(f"a finished folder at {source}", "no files", "write it again")

@@ -5,7 +5,7 @@ A suffix of a name gives its shape: P prompts, G responses to a prompt, S senten
 
 from flame_ray.types.demonstrations import Demonstration, DemonstrationSet, Elicited, SftReport, SftTraining, ShownCounts
 from flame_ray.types.facts import Claim, Decomposition, Fact, LabelledClaim, Passage, Sentence, Verdict, VerdictLabel
-from flame_ray.types.lineage import Ancestor, BaseModel, Lineage, Measured, Origin, Where
+from flame_ray.types.lineage import Ancestor, BaseModel, Lineage, Measured, Origin, TrainedOn, Where
 from flame_ray.types.pairs import Graded, Pair, PairCounts, PairSet, SideFacts
 from flame_ray.types.responses import Group, Prompt, PromptSet, Response, ResponseId, Split
 from flame_ray.types.results import (
@@ -81,6 +81,7 @@ __all__ = [
     "Split",
     "StepReport",
     "Synced",
+    "TrainedOn",
     "TrainingReport",
     "Verdict",
     "VerdictLabel",

@@ -15,6 +15,16 @@ class Where(StrEnum):
     FOLDER = "folder"
 
 
+class TrainedOn(StrEnum):
+    """What a model learned from: pairs or single answers, its own or others'."""
+
+    OWN_PAIRS = "own pairs"
+    GIVEN_PAIRS = "given pairs"
+    GRADED = "graded answers"
+    BEST = "best answers"
+    DEMONSTRATIONS = "demonstrations"
+
+
 @dataclass(frozen=True, slots=True)
 class BaseModel:
     """The model that was trained on. `name` is a hub id, or what the user called a folder; `license` as the hub writes it."""
@@ -56,12 +66,13 @@ class Measured:
 class Lineage:
     """How a saved model was made. `settings` is the SHA-256 of all that decides what a run computes; `source` that of the code.
 
-    `ancestors`: the nearest first. `training`: counts and losses by name. `datasets`: hub ids.
+    `ancestors`: the nearest first. `training`: counts and losses by name. `datasets`: hub ids of what was trained on.
     """
 
     run: str
     round: int
     method: str
+    trained_on: TrainedOn
     settings: str
     command: str
     base: BaseModel

@@ -3,12 +3,16 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from flame_ray.config.learner import LOSSES, LossName
+from flame_ray.config.rewards import JUDGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "flame_ray"
@@ -169,6 +173,31 @@ def test_vllm_and_deepspeed_are_imported_only_by_the_engines():
 @pytest.mark.parametrize(("room", "unknown"), [("engines", "learner"), ("engines", "rewards"), ("rewards", "learner")])
 def test_a_room_does_not_reach_what_it_must_not_know(room, unknown):
     assert unknown not in reachable(graph("flame_ray"), room)
+
+
+def test_no_loss_is_known_by_its_name_outside_its_file_and_the_settings():
+    """What others ask of a loss is a field of its row in `config/learner.py`, so that a new one is two files."""
+    assert naming(LOSSES) == {"config.learner"}
+
+
+def test_a_judge_is_known_by_its_name_only_where_it_is_made_or_where_its_own_messages_are_counted():
+    made = {"config.rewards", "rewards.judge.actor", "commands.train_judge"}
+    assert naming(JUDGES) == made | {"commands.evaluate", "commands.evaluate_stages"}
+
+
+def naming(names: Collection[str]) -> set[str]:
+    """The modules in which one of the names stands as a text of its own."""
+    return {
+        module.removeprefix("flame_ray.")
+        for module in modules()
+        for node in ast.walk(_tree(module))
+        if isinstance(node, ast.Constant) and node.value in names
+    }
+
+
+def test_every_loss_has_a_file_of_its_name_and_says_what_it_trains_on():
+    folder = PACKAGE / "learner" / "losses"
+    assert set(LOSSES) == set(get_args(LossName)) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
 
 
 def test_losses_are_maths_alone():

@@ -11,7 +11,7 @@ COLUMNS = ("label", "supported", *FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ReaderAgreement:
     """The agreement of two readers on one column: the share of `n` facts on which they say the same, and Cohen's kappa.
 
     `kappa` is None where it does not exist: if there is no such fact, or if both say one and the same throughout.
@@ -24,7 +24,7 @@ class Agreement:
     n: int
 
 
-def agreements(readers: Sequence[Reader]) -> list[Agreement]:
+def agreements(readers: Sequence[Reader]) -> list[ReaderAgreement]:
     """Of each two readers, on every column that one of the facts has from both, and on the label in any case."""
     found = []
     for one, other in combinations(readers, 2):
@@ -34,7 +34,7 @@ def agreements(readers: Sequence[Reader]) -> list[Agreement]:
             known = [(a, b) for a, b in values if a is not None and b is not None]
             if known or column == "label":
                 same = sum(a == b for a, b in known) / len(known) if known else None
-                found.append(Agreement((one.name, other.name), column, same, kappa(known), len(known)))
+                found.append(ReaderAgreement((one.name, other.name), column, same, kappa(known), len(known)))
     return found
 
 

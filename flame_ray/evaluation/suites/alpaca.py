@@ -26,6 +26,7 @@ def alpaca_eval(config: Config) -> Suite:
 
 
 def alpaca_fact(config: Config) -> Suite:
+    """Those of AlpacaEval's instructions that need facts; their answers are checked. Raises DataError."""
     prompts_P, _ = _read("alpaca-fact", config)
     return Suite("alpaca-fact", prompts_P, FactMeasure(), corpus=config.factuality.corpus, only_fact_based=True)
 

@@ -12,6 +12,7 @@ PUBLIC = "the names are prompt_entities.txt of FActScore's labelled data (github
 
 
 def biography(config: Config) -> Suite:
+    """A prompt for each name of a file, one a line. Raises DataError."""
     names = read_lines(data_path("biography", config.suites.biography, PUBLIC))
     prompts_P = make_prompts("biography", map(biography_prompt, names), config.suites.limit)
     return Suite("biography", prompts_P, FactMeasure(), corpus=config.factuality.corpus)

@@ -9,6 +9,7 @@ PUBLIC = "the prompts of FAVA's data are at huggingface.co/datasets/fava-uw/fava
 
 
 def fava(config: Config) -> Suite:
+    """The prompts of a file: a text of one a line, or a table. Raises DataError."""
     path = data_path("fava", config.suites.fava, PUBLIC)
     texts = read_lines(path) if path.suffix == ".txt" else [instruction_of(row, "prompt") for row in suite_rows(path)]
     return Suite("fava", make_prompts("fava", texts, config.suites.limit), FactMeasure(), corpus=config.factuality.corpus)

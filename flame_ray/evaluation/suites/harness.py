@@ -91,7 +91,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
     """MC1, MC2 and MC3 of TruthfulQA (Lin et al. 2022). lm-eval scores the first two; MC3 follows from its likelihoods."""
     path = data_path("truthfulqa", config.suites.truthfulqa, truthfulqa.PUBLIC)
     file = data_file(path, "mc_task.json", "truthfulqa", truthfulqa.PUBLIC)
-    docs = [_multiple_choice(row) for row in _limited(suite_rows(file), config.suites.limit, "question")]
+    docs = [_multiple_choice(row) for row in _limited(suite_rows(file), config.suites.limit)]
     tasks = [
         HarnessTask(name, f"truthfulqa/{name}.yaml", {"validation": docs}) for name in ("truthfulqa_mc1", "truthfulqa_mc2")
     ]
@@ -101,7 +101,7 @@ def truthfulqa_mc(config: Config) -> HarnessSuite:
 def mmlu(config: Config) -> HarnessSuite:
     """57 subjects (Hendrycks et al. 2021, arXiv 2009.03300), each with `suites.shots` demonstrations from its own dev file.
 
-    Where there is no dev folder, they are the first other questions of the test file.
+    Where there is no dev folder, they are the first other questions of the test file. Raises DataError.
     """
     folder = data_path("mmlu", config.suites.mmlu, MMLU)
     files = sorted((folder / "test").glob("*_test.csv"))
@@ -122,7 +122,7 @@ def mmlu(config: Config) -> HarnessSuite:
 def gsm8k(config: Config) -> HarnessSuite:
     """Word problems (Cobbe et al. 2021, arXiv 2110.14168), with the eight demonstrations of lm-eval's task gsm8k_cot."""
     path = data_path("gsm8k", config.suites.gsm8k, GSM8K)
-    rows = _limited(suite_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit, "question")
+    rows = _limited(suite_rows(data_file(path, "test.jsonl", "gsm8k", GSM8K)), config.suites.limit)
     docs = [{"question": row.text("question"), "answer": _solved(row)} for row in rows]
     return HarnessSuite("gsm8k", (HarnessTask("gsm8k_cot", "gsm8k/gsm8k-cot.yaml", {"test": docs}),), _gsm8k_values)
 
@@ -235,8 +235,8 @@ def _gsm8k_values(sample: Sample) -> dict[str, float]:
     return {FILTERS[sample.filter]: sample.metrics["exact_match"]}
 
 
-def _limited(rows: Iterator[Row], limit: int | None, column: str) -> list[Row]:
-    return _take(list(rows), limit, lambda row: row.text(column))
+def _limited(rows: Iterator[Row], limit: int | None) -> list[Row]:
+    return _take(list(rows), limit, lambda row: row.text("question"))
 
 
 def _take(rows: list[Any], limit: int | None, text: Callable[[Any], str]) -> list[Any]:

@@ -10,7 +10,7 @@ PUBLIC = "the folders longfact-*_noduplicates are in github.com/google-deepmind/
 
 
 def longfact(config: Config) -> Suite:
-    """The prompts of one JSONL file, or of all in a folder and below it."""
+    """The prompts of one JSONL file, or of all in a folder and below it. Raises DataError."""
     path = data_path("longfact", config.suites.longfact, PUBLIC)
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     if not files:

@@ -1,6 +1,7 @@
 """The losses that the learner can minimise: pure maths on tensors, one file each, called what `learner.loss` calls it.
 
-To add a loss, write its file here with a function `make(config)`, and add its name and its settings to config/learner.py.
+To add a loss, write its file here with a function `make(config)`, and add its name, its row of LOSSES and its settings to
+config/learner.py.
 D examples, each with one sequence or more; N sequences in all. For preference pairs N = 2D: the chosen sides, then the
 rejected ones.
 """

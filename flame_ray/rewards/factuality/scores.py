@@ -25,13 +25,13 @@ def length_penalty(facts: int, gamma: float) -> float:
     return math.exp(1 - gamma / facts) if facts < gamma else 1.0
 
 
-def wilson(supported: int, facts: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The Wilson score interval of a share (Wilson 1927): it stays within 0 and 1, and is wide for a few facts.
+def wilson(supported: int, facts: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share (Wilson 1927): it stays within 0 and 1, and is wide for a few facts.
 
     >>> [round(bound, 3) for bound in wilson(8, 10)]
     [0.49, 0.943]
     """
     from scipy.stats import binomtest  # slow to import, and no start needs it
 
-    interval = binomtest(supported, facts).proportion_ci(confidence, method="wilson")
+    interval = binomtest(supported, facts).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)

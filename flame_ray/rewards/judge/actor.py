@@ -59,10 +59,7 @@ class JudgeActor:
 
     @cached_property
     def _judge(self) -> Judge:
-        if self._config.backend == "preference":
-            with naming_node():
-                return _preference_judge(self._config)
-        return make_judge(self._engine, self._config, self._seed, self._options.max_length)
+        return make_judge(lambda: self._engine, self._config, self._seed, self._options.max_length)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:
@@ -116,15 +113,18 @@ class JudgeActor:
         yield from by_group(groups, self._judge.score(items))
 
 
-def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: int) -> Judge:
-    """The judge of the setting `judge.backend`. `max_length`: the most tokens that the engine's model can read."""
+def make_judge(engine: Callable[[], TextEngine], config: JudgeConfig, seed: int, max_length: int) -> Judge:
+    """The judge of the setting `judge.backend`. `engine`: called by a judge that asks the language model.
+
+    `max_length`: the most tokens that the engine's model can read. Raises ModelError.
+    """
     match config.backend:
         case "rubric":
-            return RubricJudge(engine, config, seed, max_length)
+            return RubricJudge(engine(), config, seed, max_length)
         case "backtranslation":
-            return BacktranslationJudge(engine, config, seed, max_length)
+            return BacktranslationJudge(engine(), config, seed, max_length)
         case "pairwise":
-            return PairwiseJudge(engine, max_length)
+            return PairwiseJudge(engine(), max_length)
         case "preference":
             return _preference_judge(config)
 
@@ -132,6 +132,7 @@ def make_judge(engine: TextEngine, config: JudgeConfig, seed: int, max_length: i
 def _preference_judge(config: JudgeConfig) -> PreferenceJudge:
     from flame_ray.engines.preference_reader import PreferenceReader
 
-    check_is_here("judge.preferences", config.preferences or "", ModelError)
-    folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
-    return PreferenceJudge(PreferenceReader(folder))
+    with naming_node():
+        check_is_here("judge.preferences", config.preferences or "", ModelError)
+        folder = Path(config.preferences).expanduser() if config.preferences else SHIPPED
+        return PreferenceJudge(PreferenceReader(folder))

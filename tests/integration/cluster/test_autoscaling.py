@@ -47,7 +47,7 @@ config = load_config("jobs/quickstart.yaml", tuple(sys.argv[1:]))
 ray.init()
 asked = {name: actor_options(name, role) for name, role in roles(config).items()}
 asked["learner"].pop("label_selector")
-room = reserve("learner", config.learner, {"CPU": config.learner.cpus}, config.learner.placement, 300)
+room = reserve(config.learner, {"CPU": config.learner.cpus}, 300)
 asked["learner"]["scheduling_strategy"] = PlacementGroupSchedulingStrategy(room, 0)
 actors = {name: ray.remote(Actor).options(**options).remote() for name, options in asked.items()}
 print("FOUND", json.dumps({name: ray.get(actor.labels.remote(), timeout=300) for name, actor in actors.items()}))

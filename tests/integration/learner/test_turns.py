@@ -13,7 +13,6 @@ from flame_ray.engines.weight_chunks import to_tensors
 from flame_ray.errors import EngineError
 from tests.integration.learner.fake_worker import FakeWorker
 
-STEPS = {"micro_batch_pairs": 1, "checkpoint_steps": 1}
 LORA = LoraConfig(r=3, alpha=6)
 
 

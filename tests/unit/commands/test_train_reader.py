@@ -4,10 +4,12 @@ import io
 import json
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 
 from flame_ray.commands.train_reader import CARD, train_reader_command
 from flame_ray.config import Config
+from flame_ray.config.reward_training import TrainCheckerConfig
 from flame_ray.engines.models import CHECKER_WEIGHTS
 from flame_ray.engines.record_reader import RECORDS, RecordReader
 from flame_ray.errors import DataError
@@ -34,12 +36,13 @@ def settings(folder, rows=ROWS, **changed):
 
 def train(config, out):
     screen, tables = (Console(file=io.StringIO(), width=150) for _ in range(2))
-    return train_reader_command(config, out, screen, tables), tables.file.getvalue()
+    return train_reader_command(config, out, screen, tables), tables.file.getvalue(), screen.file.getvalue()
 
 
 def test_the_folder_holds_the_weights_of_both_models_and_the_card_of_the_new_one(tmp_path):
     out = tmp_path / "new"
-    card, table = train(settings(tmp_path), out)
+    card, table, shown = train(settings(tmp_path), out)
+    assert f"no model of prose in {out}: it gets the one that ships" in shown
     assert sorted(path.name for path in out.iterdir()) == sorted([CARD, RECORDS.weights, CHECKER_WEIGHTS])
     assert json.loads((out / CARD).read_text()) == json.loads(json.dumps(card))
     data = card["data"]
@@ -49,6 +52,21 @@ def test_the_folder_holds_the_weights_of_both_models_and_the_card_of_the_new_one
     assert lexical["n"] == trained["n"] == 6 and f"{100 * trained['balanced_accuracy']:.1f}" in table
     (logits,) = RecordReader(out).logits([("Peru\nCapital, name: Lima", ["Statement: Lima is in Peru."])])
     assert logits.shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "unread"),
+    [
+        ({"labels": ["claims.jsonl"], "epochs": 3}, "labels, epochs"),
+        ({"twins": {}}, "twins"),
+        ({"mixed": 0, "licences": {"a": "MIT"}}, "licences, mixed"),
+    ],
+)
+def test_a_job_that_names_data_for_both_models_is_refused_with_what_would_not_be_read(given, unread):
+    records = {"labels": ["facts.jsonl"]}
+    assert TrainCheckerConfig(records=records) and TrainCheckerConfig(**given)
+    with pytest.raises(ValidationError, match=f"which does not read {unread}: leave that out"):
+        TrainCheckerConfig(records=records, **given)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,6 @@ from tests.builders import make_demonstration, make_prompt
 
 SEEDS = [make_demonstration(f"What is the capital of {name}?", f"It is {name} City.") for name in ("Peru", "Chad", "Fiji")]
 ASKED = make_prompt("cuba", "What is the capital of Cuba?")
-WORDS_ALONE = 9  # of a prompt without examples: three headings' words, and the six of the instruction
-WORDS_SHOWN = 4 + 6 + 4  # of an example
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import pytest
 
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, KnownModel, ModelRef
 from flame_ray.engines.origin import ancestors_of, license_of, origin_of
-from flame_ray.types import Ancestor, BaseModel, Lineage, Origin, Where
+from flame_ray.types import Ancestor, BaseModel, Lineage, Origin, TrainedOn, Where
 
 TRAINED = Lineage(
     "sft",
     1,
     "nll",
+    TrainedOn.DEMONSTRATIONS,
     "e" * 64,
     "flame-ray sft job.yaml",
     BaseModel("owner/name", Where.HUB),

@@ -35,7 +35,6 @@ ANSWERS_P = [
     answer("unchecked", 3.0, None, tokens=8, fact_fails=True),
     answer("poem", -1.0, None, tokens=0),
 ]
-PROMPTS_P = [Prompt(scored.response.id.prompt_id, "?") for scored in ANSWERS_P]
 
 
 def evaluate(answers_P, seed=0):

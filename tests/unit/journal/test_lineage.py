@@ -10,7 +10,7 @@ from flame_ray.engines.models import UPSTREAM
 from flame_ray.errors import StorageError
 from flame_ray.journal.lineage import lineage_of, write_cards
 from flame_ray.learner.checkpoints import Checkpoints
-from flame_ray.types import Ancestor, BaseModel, Interval, Measured, Origin, Where
+from flame_ray.types import Ancestor, BaseModel, Interval, Measured, Origin, TrainedOn, Where
 from tests.saved_runs import MADE, make_saved_run, save_model
 
 HUB = BaseModel("owner/name", Where.HUB, "a" * 40, "llama2")
@@ -82,12 +82,32 @@ def test_what_the_base_was_made_from_comes_after_the_runs_own_rounds(tmp_path):
 
 
 def test_a_fine_tuning_has_a_lineage_without_held_out_figures(tmp_path):
-    run = make_saved_run(tmp_path, settings={"learner": {"loss": "nll"}})
+    run = make_saved_run(tmp_path, settings={"learner": {"loss": "nll"}, "sft": {"sources": [{"source": "owner/answers"}]}})
     run.write_json("summary.json", {"run_id": "mine", "status": "complete", "training": {"loss": 1.5, "loss_by_step": [1.5]}})
     found = lineage_of(run, 1)
     assert (found.method, found.heldout, found.training) == ("nll", (), {"loss": 1.5})
+    assert (found.trained_on, found.datasets) == (TrainedOn.DEMONSTRATIONS, ("owner/answers",))
     write_cards(run, 1)
     assert "Nothing was measured" in (tmp_path / "mine/checkpoints/round-0001/adapter/README.md").read_text()
+
+
+def test_a_model_that_learned_given_pairs_names_their_data_set_and_not_the_prompts_that_it_was_measured_on(tmp_path):
+    prompts = {"sources": [{"source": "owner/prompts"}]}
+    run = make_saved_run(tmp_path, settings={"run": {"rounds": 1}, "prompts": prompts, "pairs": {"file": "owner/pairs"}})
+    found = lineage_of(run, 1)
+    assert (found.trained_on, found.datasets) == (TrainedOn.GIVEN_PAIRS, ("owner/pairs",))
+    write_cards(run, 1)
+    card = ModelCard.load(tmp_path / "mine/checkpoints/round-0001/adapter/README.md")
+    assert card.data.datasets == ["owner/pairs"] and "not of the model's own answers" in card.text
+
+
+@pytest.mark.parametrize(
+    ("loss", "trained_on"), [("mask_dpo", TrainedOn.OWN_PAIRS), ("nll", TrainedOn.BEST), ("grpo", TrainedOn.GRADED)]
+)
+def test_a_run_without_given_data_learned_from_its_own_answers(tmp_path, loss, trained_on):
+    run = make_saved_run(tmp_path, settings={"learner": {"loss": loss}, "prompts": {"sources": [{"source": "owner/prompts"}]}})
+    found = lineage_of(run, 1)
+    assert (found.trained_on, found.datasets) == (trained_on, ("owner/prompts",))
 
 
 def test_data_sets_are_those_of_the_hub_and_no_file_or_built_in_set(tmp_path, monkeypatch):

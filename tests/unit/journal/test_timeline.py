@@ -38,10 +38,6 @@ def spans(run: RunFolder) -> list[dict]:
     return json.loads(run.storage.read("timeline.json"))
 
 
-def names(run: RunFolder) -> list[tuple[str, int]]:
-    return [(span["stage"], span["round"]) for span in spans(run)]
-
-
 def test_a_stage_leaves_a_span_of_its_own_length(run, process, clock):
     timeline = process()
     clock.sleep(5)

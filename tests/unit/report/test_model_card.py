@@ -7,12 +7,13 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from flame_ray.report.model_card import code, model_card
-from flame_ray.types import Ancestor, BaseModel, Interval, Lineage, Measured, Where
+from flame_ray.types import Ancestor, BaseModel, Interval, Lineage, Measured, TrainedOn, Where
 
 LINEAGE = Lineage(
     run="mine",
     round=2,
     method="dpo",
+    trained_on=TrainedOn.OWN_PAIRS,
     settings="e" * 64,
     command="flame-ray run job.yaml",
     base=BaseModel("owner/name", Where.HUB, "a" * 40, "llama2"),
@@ -62,6 +63,15 @@ def test_a_card_says_what_its_model_was_made_from_and_by_what():
     assert "| made from | round 1 of the run `mine`; round 1 of the run `sft` |" in text
     assert f"| base model | `owner/name` at `{'a' * 40}` |" in text and f"| settings (SHA-256) | `{'e' * 64}` |" in text
     assert "| command | `flame-ray run job.yaml` |" in text
+
+
+def test_a_card_says_whose_answers_its_model_learned_from():
+    said = {each: model_card(replace(LINEAGE, trained_on=each), "adapter").splitlines() for each in TrainedOn}
+    trained = {each: next(line for line in lines if line.startswith("A LoRA adapter")) for each, lines in said.items()}
+    assert len(set(trained.values())) == len(TrainedOn)
+    assert "pairs of the model's own answers" in trained[TrainedOn.OWN_PAIRS]
+    assert "not of the model's own answers" in trained[TrainedOn.GIVEN_PAIRS]
+    assert "the best of the model's own answers" in trained[TrainedOn.BEST]
 
 
 def test_without_a_license_the_card_says_that_it_is_not_known():

@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 
 from flame_ray.engines.finetuned import DEPTH, PairClassifier, load_base, score_pairs, trained_tensors
 from flame_ray.errors import EngineError
-from flame_ray.reward_training.training import POOL, LabelledPair, Phase, _batches, _loss, _weights, train
+from flame_ray.reward_training.training import POOL, LabelledPair, Pace, Phase, _batches, _loss, _weights, descend, train
 
 CAPITALS = {"Peru": "Lima", "Kenya": "Nairobi", "Japan": "Tokyo", "Cuba": "Havana", "Chile": "Santiago"}
 TOY = [
@@ -83,6 +83,31 @@ def test_a_loss_that_is_no_number_ends_it(base):
         model.head.bias.fill_(math.nan)
     with pytest.raises(EngineError, match="nan at step 1"):
         train(model, base[0], Phase(TOY[:4], 1, 1e-3, 4), 1, quiet)
+
+
+def descended(*steps: list[float]) -> list[tuple[int, float, float]]:
+    """Of each step its number, its loss, and the weight after it, where a loss is a number times the weight."""
+    weight, seen = torch.nn.Parameter(torch.tensor(0.0)), []
+    optimizer = torch.optim.SGD([{"params": [weight], "lr": 1.0, "initial_lr": 1.0}])
+    pace = Pace(warm_up=1, setting="x.lr", together=2)
+
+    def advance(step: int, steps: int, loss: float) -> None:
+        seen.append((step, loss, weight.item()))
+
+    descend(optimizer, steps, lambda step: (weight * each for each in step), pace, advance)
+    return seen
+
+
+def test_steps_taken_together_move_the_weights_once_by_their_mean_and_the_last_one_does_too():
+    """Their rates are 2/3 and 1/3."""
+    (_, _, first), (_, _, second), (number, loss, last) = descended([0.2], [0.6], [0.1, 0.1])
+    assert (first, second, last) == (0.0, pytest.approx(-0.4 * 2 / 3), pytest.approx(-0.8 / 3 - 0.1 / 3))
+    assert (number, loss) == (3, pytest.approx(-0.2 * 0.8 / 3))
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_the_setting_of_the_rate():
+    with pytest.raises(EngineError, match=r"nan at step 2.*lower x\.lr"):
+        descended([0.1], [0.1, math.nan])
 
 
 def test_a_phase_without_pairs_moves_nothing(base):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import Stemmer
 
 from flame_ray.rewards.factuality.check.figures import SCALES, Figure, figures
-from flame_ray.rewards.factuality.check.written import in_one_form
+from flame_ray.rewards.factuality.check.one_form import in_one_form
 from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Passage
 

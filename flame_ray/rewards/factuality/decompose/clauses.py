@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from flame_ray.rewards.factuality.decompose.dedup import vocabulary
-from flame_ray.rewards.factuality.decompose.subjects import JOINED_NAMES, PROPER_NAME, Topic, _at_start, resolve, subject_of
+from flame_ray.rewards.factuality.decompose.subjects import JOINED_NAMES, PROPER_NAME, Topic, at_start, resolve, subject_of
 from flame_ray.rewards.factuality.decompose.verbs import ALSO_NOUNS, COLLECTIVE_VERBS, VERBS, first_verb
 
 LONGEST_SPLIT = 2000  # characters of a claim that is split, because the time grows with the square of its length
 SCOPE = re.compile(r"^(?:In|On|At|Since|From|During) [^,]{1,60}, ")
-VERB_WORDS = "|".join(sorted(VERBS | ALSO_NOUNS))
 # A clause with these words says its claim of something else than the sentence's subject, or only under a condition.
 DEPENDENT = re.compile(
     r"\b(?:that|which|who|whose|where|if|whether|although|though|unless|because|since"
@@ -100,11 +99,11 @@ def _next_clause(head: str, rest: str, mark: str, subject: str, topic: Topic) ->
     """The clause that begins after a conjunction, with a subject of its own; empty if none begins there."""
     pronoun = re.match(r"(?:it|they|he|she)\s+(?=[a-z])", rest)
     if pronoun and (verb := first_verb(rest)) and len(rest[: verb.start()].split()) <= 3:
-        return resolve(_at_start(rest), subject, topic) if subject and not _is_unclear(subject, rest, topic) else ""
+        return resolve(at_start(rest), subject, topic) if subject and not _is_unclear(subject, rest, topic) else ""
     if mark.startswith(",") and re.match(r"its\s", rest) and first_verb(rest):
-        return resolve(_at_start(rest), subject, topic) if subject_of(rest) else ""
+        return resolve(at_start(rest), subject, topic) if subject_of(rest) else ""
     if mark.startswith((",", ";")) and _is_main_clause(rest):
-        return _at_start(rest)
+        return at_start(rest)
     if mark.startswith(";"):
         return ""
     if subject and _continues(head, rest) and ("," not in head.removeprefix(_scope(head)) or mark.startswith(",")):
@@ -132,7 +131,7 @@ def _scope(head: str) -> str:
 def _is_unclear(subject: str, rest: str, topic: Topic) -> bool:
     """Whether `it` after `The capital is Lima, but` could be the capital or the country."""
     return rest.startswith("they") or (
-        topic.is_place and topic.names(subject) and subject not in (topic.name, topic.bare, _at_start(topic.name))
+        topic.is_place and topic.names(subject) and subject not in (topic.name, topic.bare, at_start(topic.name))
     )
 
 

@@ -153,7 +153,7 @@ def resolve(claim: str, subject: str, topic: Topic) -> str:
     """
     claim = re.sub(r"^(It|He|She)['’]s\b", r"\1 is", claim)
     claim = re.sub(r"^They['’]re\b", "They are", claim)
-    name = _at_start(topic.name)
+    name = at_start(topic.name)
     if topic.is_place and (match := THE_PLACE.match(claim)):
         return f"{name}{_genitive(name) if match[1] else ''}{claim[match.end() :]}"
     if not (match := PRONOUN.match(claim)):
@@ -166,7 +166,7 @@ def resolve(claim: str, subject: str, topic: Topic) -> str:
 
 
 def _referent(pronoun: str, rest: str, subject: str, topic: Topic) -> str:
-    name = _at_start(topic.name)
+    name = at_start(topic.name)
     if pronoun in ("He", "She", "His", "Her"):
         return subject or name
     if pronoun in ("They", "Their"):
@@ -195,7 +195,7 @@ def _genitive(owner: str) -> str:
     return "'" if owner.endswith("s") and _is_plural(owner) else "'s"
 
 
-def _at_start(name: str) -> str:
+def at_start(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 

@@ -47,7 +47,6 @@ SPOKEN_TO = re.compile(
     re.IGNORECASE,
 )
 # Two function words that no sentence has side by side.
-_PREPOSITIONS = "of|in|on|at|for|with|by|from|to|into|between"
 BROKEN = re.compile(
     r"\b(?:the|an?|its|their|our|his) (?:is|are|was|were|has|have|of|with|by|at|for|from|and|or|the|an?|its|their|as"
     r"|that|which|do|does)\b"

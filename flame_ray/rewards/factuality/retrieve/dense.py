@@ -64,7 +64,7 @@ def open_dense(passages: Passages, embedder: TextEmbedder, identity: str) -> Den
 
 
 def write_dense(passages: Sequence[Passage], folder: Path, embedder: TextEmbedder, exact: int = EXACT) -> None:
-    """Writes the vectors of all passages, in their order."""
+    """Writes the vectors of all passages, in their order. Raises StorageError if there is no room."""
     faiss = _faiss()
     index = _empty(passages, embedder, exact)
     for batch in batches(passages, BATCH):

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any
+from functools import partial
 
 from tests.benchmarks.bench.channel import Channel, serve
 from tests.benchmarks.bench.process import REPOSITORY
@@ -68,7 +68,7 @@ def _judge(channel: Channel, work: Work, name: str) -> None:
 
     items = [(task.prompt, task.response) for task in made(QUICK if work.quick else RESPONSES)]
     options = VllmOptions(reference(SMOLLM2), work.dtype, MAX_LENGTH, MAX_SEQUENCES, KV_CACHE_GIB, 0.8, SEED)
-    engine: Any = None if name == "preference" else VllmEngine(options)  # that judge reads by a model of its own
+    engine = partial(VllmEngine, options)  # `preference` reads by a model of its own
     judge = make_judge(engine, JudgeConfig(backend=name), SEED, MAX_LENGTH)
     judge.score(items[:2])
 

@@ -43,7 +43,7 @@ from flame_ray.rewards.factuality.check.lexical_features import (
     claim_features,
     windows_of,
 )
-from flame_ray.rewards.factuality.check.written import (
+from flame_ray.rewards.factuality.check.one_form import (
     _WEEKDAY,
     BOUNDS,
     DATES,

@@ -13,7 +13,6 @@ from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
 
 SUPPORTED, CONTRADICTED, NOT_FOUND = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
-BORDERS = "Land boundaries, border countries"
 
 
 def made(title, others="", **fields):
