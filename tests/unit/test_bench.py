@@ -106,6 +106,20 @@ def test_sides_that_are_not_compared_have_the_machine_to_themselves():
     assert calls == ["here 0", "here 1", "here closed", "there 0", "there 1", "there closed"]
 
 
+def test_a_row_that_forgets_starts_its_sides_anew_for_each_turn():
+    calls: list[str] = []
+    found = measure(replace(PAIR, apart=True, fresh=True), 2, starting(calls, here=[1.0, 2.0], there=[4.0, 5.0]))
+    assert calls == ["here 0", "here closed", "here 1", "here closed", "there 0", "there closed", "there 1", "there closed"]
+    assert [each.values for each in found.samples] == [(1.0, 2.0), (4.0, 5.0)]
+
+
+def test_a_side_that_failed_is_not_started_anew():
+    calls: list[str] = []
+    found = measure(replace(PAIR, fresh=True), 3, starting(calls, there=[4.0, None, 6.0]))
+    assert found.failures == ("here: not installed", "there, turn 2 of 3: out of memory")
+    assert calls == ["there 0", "there closed", "there 1", "there closed"]
+
+
 def test_a_side_that_does_not_start_is_a_reason_and_not_the_end():
     found = measure(PAIR, 2, starting([], here=[1.0, 2.0]))
     assert found.failures == ("there: not installed",)
@@ -252,6 +266,11 @@ def test_every_row_names_itself_modules_that_are_there_and_goals_of_its_sides(na
     for goal in row.goals:
         for named in filter(None, (goal.of, goal.per)):
             assert named.partition(": ")[0] in sides, named
+
+
+@pytest.mark.parametrize("name", ["rewards"])
+def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
+    assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
 
 
 def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
