@@ -273,6 +273,14 @@ def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
     assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
 
 
+def test_the_memory_of_a_round_that_pairs_all_prompts_is_told_beside_that_of_few_and_not_judged():
+    row = ROWS["growth-prompts"](Work("folder", "model", "bfloat16", 16, 2, False))
+    shares = {side.name: side.words[1] for side in row.sides if side.words[0] == "controller"}
+    assert shares == {"controller": "0.02", "controller, all paired": "1"}
+    limits = {goal.of.partition(": ")[0]: goal.limit for goal in row.goals if "memory" in goal.of}
+    assert limits == {"controller": 1.2, "controller, all paired": None}
+
+
 def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
     spans = [
         {"stage": stage, "round": round, "start": start, "end": end}
