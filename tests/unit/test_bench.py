@@ -11,6 +11,7 @@ from tests.benchmarks.bench import render
 from tests.benchmarks.bench.__main__ import measured, write
 from tests.benchmarks.bench.machine import IDLE, Machine, describe, warning
 from tests.benchmarks.bench.process import REPOSITORY, Starter
+from tests.benchmarks.bench.rows import growth_rounds
 from tests.benchmarks.bench.rows.loop import of_round
 from tests.benchmarks.bench.samples import Goal, Measured, Result, Row, Samples, Side
 from tests.benchmarks.bench.table import ROWS
@@ -268,7 +269,7 @@ def test_every_row_names_itself_modules_that_are_there_and_goals_of_its_sides(na
             assert named.partition(": ")[0] in sides, named
 
 
-@pytest.mark.parametrize("name", ["rewards"])
+@pytest.mark.parametrize("name", ["rewards", "growth-rounds"])
 def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
     assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
 
@@ -279,6 +280,14 @@ def test_the_memory_of_a_round_that_pairs_all_prompts_is_told_beside_that_of_few
     assert shares == {"controller": "0.02", "controller, all paired": "1"}
     limits = {goal.of.partition(": ")[0]: goal.limit for goal in row.goals if "memory" in goal.of}
     assert limits == {"controller": 1.2, "controller, all paired": None}
+
+
+def test_rounds_that_are_collected_are_reported_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(growth_rounds, "PROMPTS", 2)
+    found = growth_rounds.collected(tmp_path, read_after=(1, 3))
+    assert list(found) == ["memory, round 1", "memory, round 3", "CPU of a round"]
+    rounds = json.loads((tmp_path / "run" / "summary.json").read_text())["rounds"]
+    assert [each["round"] for each in rounds] == [1, 2, 3]
 
 
 def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
