@@ -4,12 +4,14 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.benchmarks.bench import render
 from tests.benchmarks.bench.__main__ import measured, write
 from tests.benchmarks.bench.machine import IDLE, Machine, describe, warning
+from tests.benchmarks.bench.peers.trainer_turns import Turns
 from tests.benchmarks.bench.process import REPOSITORY, Starter
 from tests.benchmarks.bench.rows import growth_rounds
 from tests.benchmarks.bench.rows.loop import of_round
@@ -288,6 +290,37 @@ def test_rounds_that_are_collected_are_reported_too(tmp_path, monkeypatch):
     assert list(found) == ["memory, round 1", "memory, round 3", "CPU of a round"]
     rounds = json.loads((tmp_path / "run" / "summary.json").read_text())["rounds"]
     assert [each["round"] for each in rounds] == [1, 2, 3]
+
+
+class FakeChannel:
+    """Asks for a few turns, and notes in `events` when it asked and was answered."""
+
+    def __init__(self, asked: int, events: list[str]):
+        self._asked, self._events = asked, events
+
+    def turns(self):
+        for number in range(self._asked):
+            self._events.append(f"turn {number}")
+            yield number
+
+    def answer(self, measured):
+        self._events.append("answered " + ", ".join(measured))
+
+
+def test_a_turn_of_a_trainer_is_an_epoch_after_one_to_warm_up():
+    events: list[str] = []
+    turns = Turns(FakeChannel(2, events), steps=3)
+    with pytest.raises(SystemExit):
+        for step in range(12):
+            turns.on_step_begin(None, SimpleNamespace(global_step=step), None)
+            events.append(f"step {step}")
+            turns.on_step_end(None, SimpleNamespace(global_step=step + 1), None)
+    answered = "answered a pair, peak memory"
+    assert events == [
+        *("step 0", "step 1", "step 2"),
+        *("turn 0", "step 3", "step 4", "step 5", answered),
+        *("turn 1", "step 6", "step 7", "step 8", answered),
+    ]
 
 
 def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
