@@ -323,7 +323,7 @@ def test_a_turn_of_a_trainer_is_an_epoch_after_one_to_warm_up():
     ]
 
 
-def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
+def test_a_round_costs_what_its_prompts_take_until_training_and_what_its_pairs_take_from_there():
     spans = [
         {"stage": stage, "round": round, "start": start, "end": end}
         for stage, round, start, end in [
@@ -337,7 +337,7 @@ def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_tak
         ]
     ]
     found = {name: each.value for name, each in of_round(spans, prompts=20, pairs=10).items()}
-    assert found["a pair"] == pytest.approx(20 / 20 + 10 / 10)
+    assert found["a pair"] == pytest.approx(21 / 20 + 10 / 10)  # with the second between pairs and training
     assert found["a trained pair"] == pytest.approx(31 / 10)
     assert found["round over its stages"] == pytest.approx(31 / 30)
 
