@@ -153,7 +153,7 @@ def test_what_is_written_is_there_after_each_row(tmp_path):
         write(tmp_path, found[:done], MACHINE, is_quick=False)
         rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
         assert [row["name"] for row in rows] == ["one", "two"][:done]
-        assert (tmp_path / "bench.md").read_text().count("here: a pair") == done
+        assert (tmp_path / "bench.md").read_text().count("| here: a pair | 1 s") == done
 
 
 def test_only_a_machine_with_other_work_gives_a_warning():
@@ -180,7 +180,18 @@ def test_a_goal_for_a_measure_stands_beside_it():
 
 
 def test_a_row_without_any_samples_still_has_a_line():
-    assert render.markdown(result()) == "| **a row** | no samples | | | |"
+    assert render.markdown(result(row=replace(PAIR, goals=()))) == "| **a row** | no samples | | | |"
+
+
+def test_a_goal_without_a_figure_says_so():
+    goals = (Goal("here: a pare", limit=2.0), Goal("here: a pare", per="here: a pair"), Goal("here: a pair"))
+    found = result(samples("here: a pair", 1.0), row=replace(PAIR, goals=goals))
+    assert render.markdown(found).splitlines()[1:] == [
+        "| | **not measured** | here: a pare | | |",
+        "| | **not measured** | here: a pare / here: a pair | | |",
+    ]
+    told = json.loads(render.as_json([found], MACHINE, (0.0, 0.0, 0.0), is_quick=False))["rows"][0]["goals"]
+    assert [goal["judged"] for goal in told] == ["not measured", "not measured", ""]
 
 
 def test_the_json_holds_the_machine_every_value_and_the_command_that_made_it():
