@@ -18,7 +18,7 @@ from tests.benchmarks.bench.rows.loop import of_round
 from tests.benchmarks.bench.samples import Goal, Measured, Result, Row, Samples, Side
 from tests.benchmarks.bench.table import ROWS
 from tests.benchmarks.bench.turns import SideFailed, measure
-from tests.benchmarks.bench.work import Work
+from tests.benchmarks.bench.work import Work, write_rows
 
 HERE, THERE = Side("here", "ours"), Side("there", "theirs", is_peer=True)
 PAIR = Row("row", "a row", "the same on both sides", (HERE, THERE), (Goal("there: a pair", per="here: a pair", limit=3.0),))
@@ -285,6 +285,12 @@ def test_every_row_names_itself_modules_that_are_there_and_goals_of_its_sides(na
 @pytest.mark.parametrize("name", ["rewards", "growth-rounds"])
 def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
     assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
+
+
+def test_a_turn_has_prompts_that_no_turn_before_had_until_there_are_no_more(tmp_path):
+    write_rows(tmp_path / "prompts.jsonl", ({"prompt": text} for text in "abcde"))
+    work = Work(str(tmp_path), "model", "bfloat16", 2, 2, False)
+    assert [work.turn_texts(number) for number in (-1, 0, 1, 2)] == [["a", "b"], ["c", "d"], ["e", "a"], ["b", "c"]]
 
 
 def test_the_memory_of_a_round_that_pairs_all_prompts_is_told_beside_that_of_few_and_not_judged():

@@ -34,9 +34,14 @@ class Work:
         return cls(**json.loads(sys.argv[1]))
 
     def prompt_texts(self) -> list[str]:
-        """All of them; a turn takes the first `prompts`."""
+        """All of them."""
         lines = (Path(self.folder) / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["prompt"] for line in lines]
+
+    def turn_texts(self, number: int) -> list[str]:
+        """The `prompts` of them that a turn takes, of which -1 warms up: others each turn until there are no more."""
+        texts, first = self.prompt_texts(), (number + 1) * self.prompts
+        return [texts[place % len(texts)] for place in range(first, first + self.prompts)]
 
     @property
     def pairs(self) -> Path:
