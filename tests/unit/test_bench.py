@@ -296,7 +296,7 @@ def test_a_turn_has_prompts_that_no_turn_before_had_until_there_are_no_more(tmp_
 def test_the_memory_of_a_round_that_pairs_all_prompts_is_told_beside_that_of_few_and_not_judged():
     row = ROWS["growth-prompts"](Work("folder", "model", "bfloat16", 16, 2, False))
     shares = {side.name: side.words[1] for side in row.sides if side.words[0] == "controller"}
-    assert shares == {"controller": "0.02", "controller, all paired": "1"}
+    assert row.apart and shares == {"controller": "0.02", "controller, all paired": "1"}
     limits = {goal.of.partition(": ")[0]: goal.limit for goal in row.goals if "memory" in goal.of}
     assert limits == {"controller": 1.2, "controller, all paired": None}
 

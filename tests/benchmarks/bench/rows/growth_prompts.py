@@ -35,6 +35,7 @@ def row(work: Work) -> Row:
             Goal(f"{CONTROLLER}: memory, x{most}", per=f"{CONTROLLER}: memory, x1", limit=FLAT, at_most=True),
             Goal(f"{ALL_PAIRED}: memory, x{most}", per=f"{ALL_PAIRED}: memory, x1"),
         ),
+        apart=True,
     )
 
 
