@@ -2,6 +2,9 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -236,8 +239,21 @@ def test_a_side_answers_each_turn_whatever_else_it_prints(tmp_path):
         assert [side.turn(number)["turn"] for number in (0, 7)] == [Measured(0.0, "s"), Measured(7.0, "s")]
     finally:
         side.close()
-    assert side.command == "python -m tests.unit.counting_side"
     assert "a library says: turn 7" in (tmp_path / "logs" / "counting_side.log").read_text()
+
+
+def test_the_command_of_a_side_can_be_run_by_hand(tmp_path):
+    words = starter(tmp_path).command(counting("works", "two words")).replace("$(python -m tests.benchmarks.bench.work)", "{}")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        words, shell=True, cwd=REPOSITORY, env=os.environ | {"PATH": path}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"ready": True}, {"turn": [0.0, "s"]}]
+
+
+def test_the_command_of_a_peer_and_of_a_quick_turn_make_what_these_were_given(tmp_path):
+    command = Starter('{"quick": true}', tmp_path).command(THERE)
+    assert command == 'echo 0 | .venv-bench/bin/python -m theirs "$(python -m tests.benchmarks.bench.work --quick)"'
 
 
 @pytest.mark.parametrize(("kind", "said"), [("raises", "ValueError: nothing | to count"), ("dies", "a library says: turn 1")])
