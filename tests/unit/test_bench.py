@@ -303,6 +303,15 @@ def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
     assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
 
 
+def test_quick_leaves_out_no_side_of_the_rewards():
+    quick, whole = (ROWS["rewards"](Work("folder", "model", "bfloat16", 16, 2, quick)) for quick in (True, False))
+    assert quick.sides == whole.sides
+
+
+def test_logs_outlive_the_folder_of_the_work():
+    assert Work("out/work-1", "model", "bfloat16", 16, 2, False).logs == Path("out/logs")
+
+
 def test_a_turn_has_prompts_that_no_turn_before_had_until_there_are_no_more(tmp_path):
     write_rows(tmp_path / "prompts.jsonl", ({"prompt": text} for text in "abcde"))
     work = Work(str(tmp_path), "model", "bfloat16", 2, 2, False)

@@ -39,6 +39,11 @@ class Work:
         lines = (Path(self.folder) / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["prompt"] for line in lines]
 
+    @property
+    def logs(self) -> Path:
+        """What the sides print. It lies beside the folder, which is removed at the end."""
+        return Path(self.folder).parent / "logs"
+
     def turn_texts(self, number: int) -> list[str]:
         """The `prompts` of them that a turn takes, of which -1 warms up: others each turn until there are no more."""
         texts, first = self.prompt_texts(), (number + 1) * self.prompts

@@ -21,9 +21,10 @@ def row(work: Work) -> Row:
         f"sampler: {SAMPLED} to {SAMPLED * most} prompts x {SAMPLES} samples of at most {TOKENS} tokens, by one worker behind "
         "its pool; a few prompts leave places of the engine empty, so that more are cheaper, and prompts come "
         f"again, so that little of them is computed. Controller: a round of {CONTROLLED} to {CONTROLLED * most} "
-        "prompts by `tests/benchmarks/pairing.py`, whose engines are doubles, in a process of its own each: CPU time, and the most "
-        "memory of that process. Of the prompts a fiftieth gives pairs, of responses of 10 tokens, because pairs stay in "
-        "memory until they are trained: flat is what the controller keeps beside them. With all paired, memory grows with the pairs; it has no goal.",
+        "prompts by `tests/benchmarks/pairing.py`, whose engines are doubles, in a process of its own each: CPU time, and the "
+        "most memory of that process. Of the prompts a fiftieth gives pairs, of responses of 10 tokens, because pairs stay in "
+        "memory until they are trained: flat is what the controller keeps beside them. With all paired, memory grows "
+        "with the pairs; it has no goal.",
         (
             Side(SAMPLER, __name__, (SAMPLER,)),
             Side(CONTROLLER, __name__, (CONTROLLER, FEW)),

@@ -17,7 +17,7 @@ FACTS, JUDGE = "facts", "judge"
 
 
 def row(work: Work) -> Row:
-    checkers = [Side(f"facts, {name}", __name__, (FACTS, name)) for name in CHECKERS if not (work.quick and name == "llm")]
+    checkers = [Side(f"facts, {name}", __name__, (FACTS, name)) for name in CHECKERS]
     judges = [Side(f"judge, {name}", __name__, (JUDGE, name)) for name in JUDGES]
     return Row(
         "rewards",
@@ -46,7 +46,8 @@ def _facts(channel: Channel, work: Work, name: str) -> None:
 
     words = ("cluster.address=local", "cluster.dashboard=false", f"model.dtype={work.dtype}", f"factuality.checker={name}")
     config = load_config(None, words)
-    tasks = made(QUICK if work.quick else SLOW if name == "llm" else RESPONSES)
+    most, least = (SLOW, 1) if name == "llm" else (RESPONSES, QUICK)
+    tasks = made(least if work.quick else most)
     with verifying(config) as verifier:
 
         def turn(number: int) -> Turn:
