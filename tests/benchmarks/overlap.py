@@ -11,7 +11,9 @@ the rounds' mean cost with `pipeline.staleness` 0 and 1, its ratio to the longer
 import io
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import ray
 from rich.console import Console
@@ -44,6 +46,7 @@ from flame_ray.types import (
     Synced,
     TrainingReport,
 )
+from tests.doubles import FakeMetrics
 
 ROUNDS, PROMPTS, WORKERS, BATCH = 4, 64, 4, 4
 BATCH_S, SCORE_S, TRAIN_S = 2.0, 0.05, 7.0  # sampling: 64 / 4 / 4 batches a worker, 8 s in all
@@ -61,15 +64,13 @@ class SleepingSampler:
             yield position, Group(prompt, (Response(id, "text", (1,), (2,), "stop", 0),))
 
 
-class Metrics:
-    def stage(self, name, round, running):
-        pass
+class Rollouts(Protocol):
+    """What a round needs of a `RolloutPool`."""
 
-    def evaluation(self, evaluation):
-        pass
+    def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan) -> Iterator[Group]: ...
 
 
-def stages(rollouts: RolloutPool) -> Stages:
+def stages(rollouts: Rollouts) -> Stages:
     nothing = Interval(None, None, None, 0)
 
     def score(groups_P, round):
@@ -105,21 +106,27 @@ def stages(rollouts: RolloutPool) -> Stages:
 
 
 def measure(staleness: int, rounds: int = ROUNDS) -> list[dict]:
+    """The spans of so many rounds whose sampling workers are on Ray."""
     event_loop = EventLoop()
     remote = ray.remote(num_cpus=0)(SleepingSampler)
     pool = WorkerPool("rollout", lambda *_: remote.remote(), Limits(WORKERS, WORKERS, BATCH), event_loop)
     pool.wait_ready()
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunFolder(Storage(Path(folder) / "run"))
-        run.create(Config(), {})
-        journal = Journal(run, "overlap", Screen(Console(file=io.StringIO())), Metrics())
-        prompts = tuple(Prompt(f"p{i:03d}", "a question") for i in range(PROMPTS))
-        for report in run_rounds(journal.wrap(stages(RolloutPool(pool))), prompts, (), rounds, staleness):
-            journal.report(report)
-        spans = run.read_json("timeline.json", [])
+    spans = recorded(RolloutPool(pool), staleness, rounds)
     pool.close()
     event_loop.close()
     return spans
+
+
+def recorded(rollouts: Rollouts, staleness: int, rounds: int) -> list[dict]:
+    """The spans of so many rounds, from the timeline that the journal writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Storage(Path(folder) / "run"))
+        run.create(Config(), {})
+        journal = Journal(run, "overlap", Screen(Console(file=io.StringIO())), FakeMetrics())
+        prompts = tuple(Prompt(f"p{i:03d}", "a question") for i in range(PROMPTS))
+        for report in run_rounds(journal.wrap(stages(rollouts)), prompts, (), rounds, staleness):
+            journal.report(report)
+        return run.read_json("timeline.json", [])
 
 
 def lasted(spans: list[dict], first: str, last: str) -> float:

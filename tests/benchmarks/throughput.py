@@ -4,7 +4,8 @@
     ... --file responses.jsonl     that file's first responses, on their own evidence (see convert.py)
 
 The responses are true and false Factbook statements, as answers to the prompt `Describe <country>.`. Their evidence is the 20
-passages nearest to the prompt. All of it is records, on which `small` does not ask its model; the evidence in a file is prose.
+passages nearest to the prompt. All of it is records, which `small` reads with its model of records; the evidence in a file is
+prose, which it reads with its other model.
 It all runs in one process with one worker; `llm` and `whole` ask a verifier actor. Cold: models are loaded and the corpus is
 indexed, but nothing was asked before. Warm: a new checker scores the same responses again, with their passages in memory and
 the first verdicts on disk (the lexical checker is not cached, as in a run, but it remembers the evidence).

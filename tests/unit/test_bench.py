@@ -2,20 +2,26 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.benchmarks.bench import render
 from tests.benchmarks.bench.__main__ import measured, write
 from tests.benchmarks.bench.machine import IDLE, Machine, describe, warning
+from tests.benchmarks.bench.peers.trainer_turns import Turns
 from tests.benchmarks.bench.process import REPOSITORY, Starter
+from tests.benchmarks.bench.rows import growth_rounds
 from tests.benchmarks.bench.rows.loop import of_round
 from tests.benchmarks.bench.samples import Goal, Measured, Result, Row, Samples, Side
 from tests.benchmarks.bench.table import ROWS
 from tests.benchmarks.bench.turns import SideFailed, measure
-from tests.benchmarks.bench.work import Work
+from tests.benchmarks.bench.work import Work, write_rows
 
 HERE, THERE = Side("here", "ours"), Side("there", "theirs", is_peer=True)
 PAIR = Row("row", "a row", "the same on both sides", (HERE, THERE), (Goal("there: a pair", per="here: a pair", limit=3.0),))
@@ -106,6 +112,20 @@ def test_sides_that_are_not_compared_have_the_machine_to_themselves():
     assert calls == ["here 0", "here 1", "here closed", "there 0", "there 1", "there closed"]
 
 
+def test_a_row_that_forgets_starts_its_sides_anew_for_each_turn():
+    calls: list[str] = []
+    found = measure(replace(PAIR, apart=True, fresh=True), 2, starting(calls, here=[1.0, 2.0], there=[4.0, 5.0]))
+    assert calls == ["here 0", "here closed", "here 1", "here closed", "there 0", "there closed", "there 1", "there closed"]
+    assert [each.values for each in found.samples] == [(1.0, 2.0), (4.0, 5.0)]
+
+
+def test_a_side_that_failed_is_not_started_anew():
+    calls: list[str] = []
+    found = measure(replace(PAIR, fresh=True), 3, starting(calls, there=[4.0, None, 6.0]))
+    assert found.failures == ("here: not installed", "there, turn 2 of 3: out of memory")
+    assert calls == ["there 0", "there closed", "there 1", "there closed"]
+
+
 def test_a_side_that_does_not_start_is_a_reason_and_not_the_end():
     found = measure(PAIR, 2, starting([], here=[1.0, 2.0]))
     assert found.failures == ("there: not installed",)
@@ -136,7 +156,7 @@ def test_what_is_written_is_there_after_each_row(tmp_path):
         write(tmp_path, found[:done], MACHINE, is_quick=False)
         rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
         assert [row["name"] for row in rows] == ["one", "two"][:done]
-        assert (tmp_path / "bench.md").read_text().count("here: a pair") == done
+        assert (tmp_path / "bench.md").read_text().count("| here: a pair | 1 s") == done
 
 
 def test_only_a_machine_with_other_work_gives_a_warning():
@@ -163,7 +183,18 @@ def test_a_goal_for_a_measure_stands_beside_it():
 
 
 def test_a_row_without_any_samples_still_has_a_line():
-    assert render.markdown(result()) == "| **a row** | no samples | | | |"
+    assert render.markdown(result(row=replace(PAIR, goals=()))) == "| **a row** | no samples | | | |"
+
+
+def test_a_goal_without_a_figure_says_so():
+    goals = (Goal("here: a pare", limit=2.0), Goal("here: a pare", per="here: a pair"), Goal("here: a pair"))
+    found = result(samples("here: a pair", 1.0), row=replace(PAIR, goals=goals))
+    assert render.markdown(found).splitlines()[1:] == [
+        "| | **not measured** | here: a pare | | |",
+        "| | **not measured** | here: a pare / here: a pair | | |",
+    ]
+    told = json.loads(render.as_json([found], MACHINE, (0.0, 0.0, 0.0), is_quick=False))["rows"][0]["goals"]
+    assert [goal["judged"] for goal in told] == ["not measured", "not measured", ""]
 
 
 def test_the_json_holds_the_machine_every_value_and_the_command_that_made_it():
@@ -208,8 +239,21 @@ def test_a_side_answers_each_turn_whatever_else_it_prints(tmp_path):
         assert [side.turn(number)["turn"] for number in (0, 7)] == [Measured(0.0, "s"), Measured(7.0, "s")]
     finally:
         side.close()
-    assert side.command == "python -m tests.unit.counting_side"
     assert "a library says: turn 7" in (tmp_path / "logs" / "counting_side.log").read_text()
+
+
+def test_the_command_of_a_side_can_be_run_by_hand(tmp_path):
+    words = starter(tmp_path).command(counting("works", "two words")).replace("$(python -m tests.benchmarks.bench.work)", "{}")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        words, shell=True, cwd=REPOSITORY, env=os.environ | {"PATH": path}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [{"ready": True}, {"turn": [0.0, "s"]}]
+
+
+def test_the_command_of_a_peer_and_of_a_quick_turn_make_what_these_were_given(tmp_path):
+    command = Starter('{"quick": true}', tmp_path).command(THERE)
+    assert command == 'echo 0 | .venv-bench/bin/python -m theirs "$(python -m tests.benchmarks.bench.work --quick)"'
 
 
 @pytest.mark.parametrize(("kind", "said"), [("raises", "ValueError: nothing | to count"), ("dies", "a library says: turn 1")])
@@ -254,7 +298,74 @@ def test_every_row_names_itself_modules_that_are_there_and_goals_of_its_sides(na
             assert named.partition(": ")[0] in sides, named
 
 
-def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_take_from_there():
+@pytest.mark.parametrize("name", ["rewards", "growth-rounds"])
+def test_what_a_side_remembers_of_a_turn_is_not_measured_in_the_next(name):
+    assert ROWS[name](Work("folder", "model", "bfloat16", 16, 2, False)).fresh
+
+
+def test_quick_leaves_out_no_side_of_the_rewards():
+    quick, whole = (ROWS["rewards"](Work("folder", "model", "bfloat16", 16, 2, quick)) for quick in (True, False))
+    assert quick.sides == whole.sides
+
+
+def test_logs_outlive_the_folder_of_the_work():
+    assert Work("out/work-1", "model", "bfloat16", 16, 2, False).logs == Path("out/logs")
+
+
+def test_a_turn_has_prompts_that_no_turn_before_had_until_there_are_no_more(tmp_path):
+    write_rows(tmp_path / "prompts.jsonl", ({"prompt": text} for text in "abcde"))
+    work = Work(str(tmp_path), "model", "bfloat16", 2, 2, False)
+    assert [work.turn_texts(number) for number in (-1, 0, 1, 2)] == [["a", "b"], ["c", "d"], ["e", "a"], ["b", "c"]]
+
+
+def test_the_memory_of_a_round_that_pairs_all_prompts_is_told_beside_that_of_few_and_not_judged():
+    row = ROWS["growth-prompts"](Work("folder", "model", "bfloat16", 16, 2, False))
+    shares = {side.name: side.words[1] for side in row.sides if side.words[0] == "controller"}
+    assert row.apart and shares == {"controller": "0.02", "controller, all paired": "1"}
+    limits = {goal.of.partition(": ")[0]: goal.limit for goal in row.goals if "memory" in goal.of}
+    assert limits == {"controller": 1.2, "controller, all paired": None}
+
+
+def test_rounds_that_are_collected_are_reported_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(growth_rounds, "PROMPTS", 2)
+    found = growth_rounds.collected(tmp_path, read_after=(1, 3))
+    assert list(found) == ["memory, round 1", "memory, round 3", "CPU of a round"]
+    rounds = json.loads((tmp_path / "run" / "summary.json").read_text())["rounds"]
+    assert [each["round"] for each in rounds] == [1, 2, 3]
+
+
+class FakeChannel:
+    """Asks for a few turns, and notes in `events` when it asked and was answered."""
+
+    def __init__(self, asked: int, events: list[str]):
+        self._asked, self._events = asked, events
+
+    def turns(self):
+        for number in range(self._asked):
+            self._events.append(f"turn {number}")
+            yield number
+
+    def answer(self, measured):
+        self._events.append("answered " + ", ".join(measured))
+
+
+def test_a_turn_of_a_trainer_is_an_epoch_after_one_to_warm_up():
+    events: list[str] = []
+    turns = Turns(FakeChannel(2, events), steps=3)
+    with pytest.raises(SystemExit):
+        for step in range(12):
+            turns.on_step_begin(None, SimpleNamespace(global_step=step), None)
+            events.append(f"step {step}")
+            turns.on_step_end(None, SimpleNamespace(global_step=step + 1), None)
+    answered = "answered a pair, peak memory"
+    assert events == [
+        *("step 0", "step 1", "step 2"),
+        *("turn 0", "step 3", "step 4", "step 5", answered),
+        *("turn 1", "step 6", "step 7", "step 8", answered),
+    ]
+
+
+def test_a_round_costs_what_its_prompts_take_until_training_and_what_its_pairs_take_from_there():
     spans = [
         {"stage": stage, "round": round, "start": start, "end": end}
         for stage, round, start, end in [
@@ -268,7 +379,7 @@ def test_a_round_costs_what_its_prompts_take_until_paired_and_what_its_pairs_tak
         ]
     ]
     found = {name: each.value for name, each in of_round(spans, prompts=20, pairs=10).items()}
-    assert found["a pair"] == pytest.approx(20 / 20 + 10 / 10)
+    assert found["a pair"] == pytest.approx(21 / 20 + 10 / 10)  # with the second between pairs and training
     assert found["a trained pair"] == pytest.approx(31 / 10)
     assert found["round over its stages"] == pytest.approx(31 / 30)
 

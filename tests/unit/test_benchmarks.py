@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import convert
+from tests.benchmarks import convert, overlap
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -38,3 +38,20 @@ def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(tmp_pa
     found = [line["prompt"] for line in convert.people(tmp_path)]
     assert found == ["Tell me a bio of Grace Hopper.", "Tell me a bio of Emmy Noether."]
     assert capsys.readouterr().err == "left out of 4 names: 1 whom the suite biography asks about, 1 repeated\n"
+
+
+class Rollouts:
+    """Sleeping samplers without Ray."""
+
+    def generate(self, prompts_P, plan):
+        return (group for _, group in overlap.SleepingSampler().generate(prompts_P, plan))
+
+
+@pytest.mark.parametrize("staleness", [0, 1])
+def test_rounds_that_sleep_are_recorded_with_all_that_the_journal_tells_its_gauges(staleness, monkeypatch):
+    for seconds in ("BATCH_S", "SCORE_S", "TRAIN_S"):
+        monkeypatch.setattr(overlap, seconds, 0.0)
+    spans = overlap.recorded(Rollouts(), staleness, rounds=2)
+    for stage in ("sample", "score", "train"):
+        assert [span["round"] for span in spans if span["stage"] == stage] == [1, 2], stage
+    assert overlap.lasted(spans, "sample", "score") >= 0 and overlap.lasted(spans, "train", "train") >= 0

@@ -64,7 +64,7 @@ def main() -> None:
         rows = [ROWS[name](work) for name in asked.only or ROWS]
         print(render.HEAD, flush=True)
         results: list[Result] = []
-        for result in measured(rows, turns, Starter(work.to_json(), out / "logs"), machine.busy):
+        for result in measured(rows, turns, Starter(work.to_json(), work.logs), machine.busy):
             print(render.markdown(result), flush=True)
             results.append(result)
             write(out, results, about, asked.quick)

@@ -20,14 +20,14 @@ class Channel:
 
     def turns(self) -> Iterator[int]:
         """Say that the side is ready, and give the number of each turn that is asked for, until there is no more."""
-        self._say({READY: True})
+        self.say({READY: True})
         for line in sys.stdin:
             yield int(line)
 
     def answer(self, measured: Turn) -> None:
-        self._say({name: [each.value, each.unit] for name, each in measured.items()})
+        self.say({name: [each.value, each.unit] for name, each in measured.items()})
 
-    def _say(self, message: Mapping[str, Any]) -> None:
+    def say(self, message: Mapping[str, Any]) -> None:
         self._out.write(json.dumps(message) + "\n")
         self._out.flush()
 

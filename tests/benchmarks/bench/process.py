@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.benchmarks.bench.turns import SideFailed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PEERS = REPOSITORY / ".venv-bench" / "bin" / "python"
+MAKE_WORK = "python -m tests.benchmarks.bench.work"
 START_S, TURN_S, END_S = 900.0, 3600.0, 60.0  # for a side that hangs
 
 
@@ -38,14 +40,21 @@ class Starter:
             raise SideFailed(f"there is no {python}: `make peers` makes it, and says why it cannot")
         self.logs.mkdir(parents=True, exist_ok=True)
         name = "-".join((side.module.rpartition(".")[2], *side.words)).replace("/", "-")
-        return SideProcess([str(python), "-m", side.module, self.work, *side.words], self.logs / f"{name}.log", self)
+        words = [str(python), "-m", side.module, self.work, *side.words]
+        return SideProcess(words, self.command(side), self.logs / f"{name}.log", self)
+
+    def command(self, side: Side) -> str:
+        """What does one turn of a side by hand, in the repository: the bench's own work is gone then, so it makes the same."""
+        make = f"{MAKE_WORK} --quick" if json.loads(self.work).get("quick") else MAKE_WORK
+        python = os.path.relpath(self.peers, REPOSITORY) if side.is_peer else "python"
+        return " ".join(["echo 0 |", python, "-m", side.module, f'"$({make})"', *map(shlex.quote, side.words)])
 
 
 class SideProcess:
     """A running side; see `RunningSide`."""
 
-    def __init__(self, words: list[str], log: Path, limits: Starter):
-        self.command = " ".join(["python", "-m", words[2], *words[4:]])
+    def __init__(self, words: list[str], command: str, log: Path, limits: Starter):
+        self.command = command
         self._log, self._turn_s = log, limits.turn_s
         with log.open("w") as errors:
             self._process = subprocess.Popen(

@@ -90,7 +90,8 @@ class Side:
 class Row:
     """A row before it is measured. `work`: what each side does and does not. `turns`: None for as many as are asked for.
 
-    `apart`: no two sides are compared, so each has the machine to itself for all its turns.
+    `apart`: no two sides are compared, so each has the machine to itself for all its turns. `fresh`: each turn has new
+    processes, which remember nothing of the turn before.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Row:
     goals: tuple[Goal, ...] = ()
     turns: int | None = None
     apart: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 SAMPLES, TOKENS, TEMPERATURE = 2, 80, 0.9  # a prompt's responses, their longest length, and how they are sampled
 BATCH_PAIRS, LORA_RANK, LORA_ALPHA, BETA, RATE = 8, 16, 32, 0.1, 1e-4
@@ -34,9 +35,19 @@ class Work:
         return cls(**json.loads(sys.argv[1]))
 
     def prompt_texts(self) -> list[str]:
-        """All of them; a turn takes the first `prompts`."""
+        """All of them."""
         lines = (Path(self.folder) / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line)["prompt"] for line in lines]
+
+    @property
+    def logs(self) -> Path:
+        """What the sides print. It lies beside the folder, which is removed at the end."""
+        return Path(self.folder).parent / "logs"
+
+    def turn_texts(self, number: int) -> list[str]:
+        """The `prompts` of them that a turn takes, of which -1 warms up: others each turn until there are no more."""
+        texts, first = self.prompt_texts(), (number + 1) * self.prompts
+        return [texts[place % len(texts)] for place in range(first, first + self.prompts)]
 
     @property
     def pairs(self) -> Path:
@@ -103,3 +114,17 @@ def _for_a_run(texts: Sequence[str], held_out: str) -> Iterator[dict]:
 def write_rows(path: Path, rows: Iterable[dict]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def main() -> None:
+    """Print the work for a side that is run by hand: `... "$(python -m tests.benchmarks.bench.work [--quick])"`."""
+    from tests.benchmarks.bench.channel import Channel
+
+    folder = Path(mkdtemp(prefix="bench-")) / "work"
+    folder.mkdir()
+    channel = Channel()  # libraries may print too
+    channel.say(asdict(make_work(folder, "--quick" in sys.argv)))
+
+
+if __name__ == "__main__":
+    main()

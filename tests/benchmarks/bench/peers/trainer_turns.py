@@ -10,12 +10,11 @@ from tests.benchmarks.bench.channel import Channel, mebibytes, seconds
 from tests.benchmarks.bench.memory import forget_peak, peak_bytes
 from tests.benchmarks.bench.work import BATCH_PAIRS, RATE, Work
 
-WARM_STEPS = 1
 FOREVER = 10**6  # steps; the end of the input ends the process
 
 
 class Turns(TrainerCallback):
-    """Of `steps` steps each, after a step to warm up."""
+    """Of `steps` steps each, after as many to warm up: if an epoch has these steps, each turn is a whole one."""
 
     def __init__(self, channel: Channel, steps: int):
         self._channel, self._steps = channel, steps
@@ -23,16 +22,16 @@ class Turns(TrainerCallback):
         self._start = 0.0
 
     def on_step_begin(self, args, state, control, **others) -> None:
-        done = state.global_step - WARM_STEPS
-        if done >= 0 and done % self._steps == 0:
+        done = state.global_step
+        if done >= self._steps and done % self._steps == 0:
             if next(self._asked, None) is None:
                 raise SystemExit
             forget_peak()
             self._start = time.perf_counter()
 
     def on_step_end(self, args, state, control, **others) -> None:
-        done = state.global_step - WARM_STEPS
-        if done > 0 and done % self._steps == 0:
+        done = state.global_step
+        if done > self._steps and done % self._steps == 0:
             took = time.perf_counter() - self._start
             pair = seconds(took / (self._steps * BATCH_PAIRS))
             self._channel.answer({"a pair": pair, "peak memory": mebibytes(peak_bytes())})

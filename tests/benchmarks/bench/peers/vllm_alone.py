@@ -33,11 +33,11 @@ def main() -> None:
         enable_chunked_prefill=False,
         disable_log_stats=True,
     )
-    chats = [[{"role": "user", "content": text}] for text in work.prompt_texts()[: work.prompts]]
     render = engine.get_tokenizer().apply_chat_template
 
     def turn(number: int) -> Turn:
         common = {"temperature": TEMPERATURE, "top_p": top_p, "max_tokens": TOKENS}
+        chats = [[{"role": "user", "content": text}] for text in work.turn_texts(number)]
         first = (number + 1) * SAMPLES * len(chats)
         seeds = range(first, first + SAMPLES * len(chats))
         start = time.perf_counter()

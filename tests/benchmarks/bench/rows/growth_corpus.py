@@ -64,7 +64,7 @@ def main() -> None:
             start = time.perf_counter()
             open_retriever(FactualityConfig(corpus=str(corpus)))
             took = time.perf_counter() - start
-            opener = Starter(sys.argv[1], Path(work.folder))(Side(OPEN, __spec__.name, (str(size), OPEN)))
+            opener = Starter(sys.argv[1], work.logs)(Side(OPEN, __spec__.name, (str(size), OPEN)))
             try:
                 return {"index, a passage": Measured(1e6 * took / size, "us"), **opener.turn(0)}
             finally:

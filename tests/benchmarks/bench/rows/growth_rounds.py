@@ -21,10 +21,12 @@ def row(work: Work) -> Row:
         "growth-rounds",
         f"growth with rounds, {rounds[-1]} of {PROMPTS} prompts",
         "the controller collects round after round by `tests/benchmarks/pairing.py`, whose engines are doubles: its stages, "
-        "the journal, the tables and the pairs are real, and nothing is trained. Memory: that of its process after a round. "
-        "A further turn goes on in the same process, with a new run.",
+        "the journal, the tables and the pairs are real, and nothing is trained. After each round the journal reports it, "
+        "which writes all rounds so far anew. Memory: that of its process after a round. Each turn is a run in a "
+        "process of its own.",
         (Side("controller", __name__),),
         (Goal(last, per=first, limit=FLAT, at_most=True),),
+        fresh=True,
     )
 
 
@@ -52,14 +54,18 @@ def collected(folder: Path, read_after: tuple[int, ...]) -> Turn:
     from flame_ray.storage.filesystem import Storage
     from flame_ray.types import Prompt
     from tests.benchmarks.pairing import Load, stages
+    from tests.builders import make_change, make_round_report, make_training_report
     from tests.doubles import FakeMetrics
 
-    journal = Journal(RunFolder(Storage(folder / "run")), "mine", Screen(Console(file=io.StringIO())), FakeMetrics())
+    metrics = FakeMetrics()
+    journal = Journal(RunFolder(Storage(folder / "run")), "mine", Screen(Console(file=io.StringIO())), metrics)
     prompts_P = [Prompt(f"prompt {number:06}", f"Tell me about number {number}.") for number in range(PROMPTS)]
     wrapped = journal.wrap(stages(Load(PROMPTS, tokens=80), folder, journal.advance))
     found, start = {}, time.process_time()
     for round in range(1, read_after[-1] + 1):
-        collect(wrapped, prompts_P, round)
+        counts = collect(wrapped, prompts_P, round).counts
+        journal.report(make_round_report(round, pairs=counts, training=make_training_report(), change=make_change()))
+        metrics.others.clear()  # a real gauge keeps no list
         if round in read_after:
             found[f"memory, round {round}"] = mebibytes(resident_bytes())
     return {**found, "CPU of a round": seconds((time.process_time() - start) / read_after[-1])}

@@ -23,8 +23,8 @@ def row(work: Work) -> Row:
         "and the weights back on the sampler; without its start, its evaluations, and asking which prompts need facts, and "
         "with no verdict cached. There OnlineDPOTrainer's steps, with the length of a response as its reward, transformers "
         "to sample, and no checkpoint. There every prompt trains a pair, ties too. Here some are dropped (two sides that "
-        "were both cut off, or are one text), so `a pair` adds what a prompt costs until it is paired and what a pair costs "
-        "from there, and `a trained pair` is all of it over the pairs that were trained.",
+        "were both cut off, or are one text), so `a pair` adds what a prompt costs until training starts and what a pair "
+        "costs from there, with all that lies between the stages; `a trained pair` is all of it over the trained pairs.",
         (Side("here", __name__), Side("TRL", "tests.benchmarks.bench.peers.trl_online_dpo", is_peer=True)),
         (
             Goal("TRL: a pair", per="here: a pair", limit=4.0),
@@ -80,18 +80,17 @@ def of_round(spans: Sequence[Mapping[str, Any]], prompts: int, pairs: int) -> Tu
         raise RuntimeError(f"no pair could be made of the responses to {prompts} prompts")
     took = {span["stage"]: span["end"] - span["start"] for span in spans if span["round"] == 1}
     counted = [span for span in spans if span["round"] == 1 and span["stage"] in (*BY_PROMPT, *BY_PAIR)]
-    whole = max(span["end"] for span in counted) - min(span["start"] for span in counted)
+    start, end = min(span["start"] for span in counted), max(span["end"] for span in counted)
+    trains = min(span["start"] for span in counted if span["stage"] == "train")
     parts = sum(span["end"] - span["start"] for span in counted)
-    until_paired = sum(took.get(stage, 0.0) for stage in BY_PROMPT) / prompts
-    after = sum(took.get(stage, 0.0) for stage in BY_PAIR) / pairs
     return {
-        "a pair": seconds(until_paired + after),
-        "a trained pair": seconds(whole / pairs),
+        "a pair": seconds((trains - start) / prompts + (end - trains) / pairs),
+        "a trained pair": seconds((end - start) / pairs),
         **{f"{stage}, a prompt": seconds(took.get(stage, 0.0) / prompts) for stage in BY_PROMPT[:2]},
         "train, a pair": seconds(took["train"] / pairs),
         "sync": seconds(took["sync"]),
         "pairs": Measured(pairs, ""),
-        "round over its stages": Measured(whole / parts, ""),
+        "round over its stages": Measured((end - start) / parts, ""),
     }
 
 

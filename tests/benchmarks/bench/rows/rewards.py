@@ -12,21 +12,23 @@ from tests.benchmarks.bench.work import KV_CACHE_GIB, MAX_LENGTH, MAX_SEQUENCES,
 CHECKERS = ("lexical", "small", "llm")  # `nli` needs weights that no package has
 JUDGES = ("preference", "backtranslation")
 RESPONSES, SLOW, QUICK = 100, 5, 16  # those of `llm` take seconds each
+WARM = 2  # responses that a judge scores before, and not again
 FACTS, JUDGE = "facts", "judge"
 
 
 def row(work: Work) -> Row:
-    checkers = [Side(f"facts, {name}", __name__, (FACTS, name)) for name in CHECKERS if not (work.quick and name == "llm")]
+    checkers = [Side(f"facts, {name}", __name__, (FACTS, name)) for name in CHECKERS]
     judges = [Side(f"judge, {name}", __name__, (JUDGE, name)) for name in JUDGES]
     return Row(
         "rewards",
         "rewards, responses scored by one worker",
         f"true and false Factbook statements as answers, {RESPONSES} of them ({SLOW} with `llm`), by "
         "`tests/benchmarks/throughput.py`. Cold: the models are loaded and the corpus is indexed, but nothing was asked "
-        "before. Cached: the same responses again, with evidence in memory and a model's verdicts on disk. A judge remembers "
-        "nothing.",
+        "before: each turn has a process of its own. Cached: the same responses again, with evidence in memory and a model's "
+        "verdicts on disk. A judge remembers nothing from one call to the next.",
         (*checkers, *judges),
         apart=True,
+        fresh=True,
     )
 
 
@@ -44,7 +46,8 @@ def _facts(channel: Channel, work: Work, name: str) -> None:
 
     words = ("cluster.address=local", "cluster.dashboard=false", f"model.dtype={work.dtype}", f"factuality.checker={name}")
     config = load_config(None, words)
-    tasks = made(QUICK if work.quick else SLOW if name == "llm" else RESPONSES)
+    most, least = (SLOW, 1) if name == "llm" else (RESPONSES, QUICK)
+    tasks = made(least if work.quick else most)
     with verifying(config) as verifier:
 
         def turn(number: int) -> Turn:
@@ -66,16 +69,17 @@ def _judge(channel: Channel, work: Work, name: str) -> None:
     from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
     from flame_ray.rewards.judge.actor import make_judge
 
-    items = [(task.prompt, task.response) for task in made(QUICK if work.quick else RESPONSES)]
+    count = QUICK if work.quick else RESPONSES
+    items = [(task.prompt, task.response) for task in made(count + WARM)]
     options = VllmOptions(reference(SMOLLM2), work.dtype, MAX_LENGTH, MAX_SEQUENCES, KV_CACHE_GIB, 0.8, SEED)
     engine = partial(VllmEngine, options)  # `preference` reads by a model of its own
     judge = make_judge(engine, JudgeConfig(backend=name), SEED, MAX_LENGTH)
-    judge.score(items[:2])
+    judge.score(items[count:])
 
     def turn(number: int) -> Turn:
         start = time.perf_counter()
-        judge.score(items)
-        return {"cold": Measured(len(items) / (time.perf_counter() - start), "responses/s")}
+        judge.score(items[:count])
+        return {"cold": Measured(count / (time.perf_counter() - start), "responses/s")}
 
     serve(channel, turn)
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from flame_ray.rollout.pool import RolloutPool
 
 WORK = (
-    "the same chats, each sample with a seed of its own, from the prompts to the last text, after a turn to warm up. Here "
-    "one rollout worker behind its pool, on Ray; there `LLM.generate` of the same vLLM in one process, with the same settings."
+    "the same chats, others each turn so that their prefixes are not cached, each sample with a seed of its own, from the "
+    "prompts to the last text, after a turn to warm up. Here one rollout worker behind its pool, on Ray; there "
+    "`LLM.generate` of the same vLLM in one process, with the same settings."
 )
 
 
@@ -70,12 +71,11 @@ def sampled(pool: "RolloutPool", texts: list[str], round: int, top_p: float) -> 
 
 def main() -> None:
     channel, work, top_p = Channel(), Work.given(), float(sys.argv[2])
-    texts = work.prompt_texts()[: work.prompts]
     with rollout_pool(work) as pool:
-        sampled(pool, texts, 0, top_p)
+        sampled(pool, work.turn_texts(-1), 0, top_p)
 
         def turn(number: int) -> Turn:
-            tokens, took = sampled(pool, texts, number + 1, top_p)
+            tokens, took = sampled(pool, work.turn_texts(number), number + 1, top_p)
             return {"tokens": Measured(tokens / took, "tokens/s")}
 
         serve(channel, turn)
