@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,17 @@ from flame_ray.learner.given_pairs import given_pair_set
 from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
-from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
+from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, check_classifier, check_sentence_labels, labels_digest
 from flame_ray.prompts.given_pairs import SETTING as PAIRS_FILE
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
+from flame_ray.rewards.factuality.check import rules_version
 from flame_ray.rewards.factuality.check.finetuned import VERSION
-from flame_ray.rewards.factuality.corpus import check_corpus, signature
-from flame_ray.rewards.factuality.names import pinned_models
+from flame_ray.rewards.factuality.corpus import check_corpus, resumed_with, signature
+from flame_ray.rewards.factuality.names import folder_contents, pinned_models
 from flame_ray.rewards.factuality.records import FORMAT
 from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.atomic import sha256_of
@@ -87,13 +88,15 @@ class Inputs:
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
     pairs: PairSet | None = None  # those of pairs.file
+    contents: Mapping[str, str] = field(default_factory=dict)  # by setting, what tells the content of what scores the answers
 
     @property
-    def digests(self) -> dict[str, dict[str, str]]:
+    def digests(self) -> dict[str, Mapping[str, str]]:
         """By name and source, what tells the content of the data."""
         pairs_D = self.pairs.pairs_D if self.pairs else ()
         texts_D = ((each.prompt_id, each.kind, each.chosen.text, each.rejected.text) for each in pairs_D)
-        return {"prompts": prompt_digests(self.prompts.prompts), "pairs": digests((PAIRS_FILE, each) for each in texts_D)}
+        pairs = digests((PAIRS_FILE, each) for each in texts_D)
+        return {"prompts": prompt_digests(self.prompts.prompts), "pairs": pairs, "contents": self.contents}
 
     @property
     def noted(self) -> dict[str, Any]:
@@ -230,11 +233,29 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded), _scoring_contents(config))
     if not is_new:
-        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE)):
+        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE), ("contents", "what scores the answers")):
             folder.check_unchanged(name, setting, inputs.digests[name])
     return inputs
+
+
+def _scoring_contents(config: Config) -> dict[str, str]:
+    """What must not change while a run compares its rounds with each other: by setting, what tells the content of the files
+    that score answers and classify prompts, and the version of the checker's rules.
+    """
+    factuality, judge, classify = config.factuality, config.judge, config.classify
+    contents = {
+        "factuality.corpus": resumed_with(factuality.corpus, factuality.title_column, factuality.text_column),
+        "factuality.checker": rules_version(factuality),
+    } | folder_contents(factuality)
+    if factuality.sentence_labels:
+        contents["factuality.sentence_labels"] = labels_digest(factuality.sentence_labels, SENTENCE_LABELS)
+    if judge.backend == "preference" and judge.preferences:
+        contents["judge.preferences"] = sha256_of(Path(judge.preferences).expanduser() / JUDGE_WEIGHTS)
+    if classify.by == "embedding":
+        contents["classify.labels"] = labels_digest(classify.labels)
+    return contents
 
 
 def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:

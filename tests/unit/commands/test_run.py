@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands import run as run_module
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _scoring_contents, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -56,7 +56,7 @@ def new(tmp_path: Path) -> RunFolder:
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
     models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
-    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models, contents=inputs.contents)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
@@ -71,6 +71,32 @@ def test_a_run_goes_on_only_with_the_prompts_that_it_began_with(job, folder, tmp
     prompts.write_text("".join(lines[1:]))
     with pytest.raises(DataError, match=r"prompts that the run began with in prompts\.sources; found other ones in prompts\. "):
         _check(job(), run, is_new=False)
+
+
+def test_a_run_goes_on_only_with_the_corpus_and_the_rules_that_it_began_with(job, folder, tmp_path, monkeypatch):
+    run, corpus = new(tmp_path), folder.parent / "corpus.jsonl"
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    began = corpus.read_text()
+    corpus.write_text(began)  # at another time
+    _check(job(), run, is_new=False)
+    corpus.write_text(began * 2)
+    with pytest.raises(DataError, match=r"contents that the run began with .* found other ones in factuality\.corpus\. "):
+        _check(job(), run, is_new=False)
+    corpus.write_text(began)
+    monkeypatch.setattr("flame_ray.rewards.factuality.check.lexical.VERSION", 10**6)
+    with pytest.raises(DataError, match=r"found other ones in factuality\.checker\. "):
+        _check(job(), run, is_new=False)
+
+
+@pytest.mark.parametrize(
+    "setting", ["factuality.checker_model", "factuality.sentence_labels", "judge.preferences", "classify.labels"]
+)
+def test_a_file_that_scores_answers_or_classifies_prompts_is_told_by_its_content(deciding, folder, setting):
+    config, files = deciding
+    before = _scoring_contents(config)
+    assert setting in before and _scoring_contents(config) == before
+    files[setting].write_text(files[setting].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
+    assert {name for name, content in _scoring_contents(config).items() if content != before[name]} == {setting}
 
 
 class Stop(Exception):
@@ -414,27 +440,44 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     assert len(set(keys)) == 4
 
 
-@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
-def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(job, folder, tmp_path, what):
+@pytest.fixture
+def deciding(job, folder, tmp_path) -> tuple[Config, dict[str, Path]]:
+    """A job whose samples and scores depend on many files; and those files, by their settings."""
     small, judge = tmp_path / "small", tmp_path / "judge"
     files = {
         "model.chat_template": tmp_path / "chat.jinja",
         "factuality.checker_model": small / "checker.safetensors",
         "judge.preferences": judge / "preferences.safetensors",
         "classify.labels": tmp_path / "labels.jsonl",
+        "factuality.sentence_labels": tmp_path / "sentences.jsonl",
     }
     small.mkdir(), judge.mkdir()
     rows = [{"prompt": "Where is Lima?", "facts": True}, {"prompt": "Write a poem.", "facts": False}]
     for file in files.values():
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    labels = [{"source": str(files["classify.labels"]), "label_column": "facts", "heldout_fraction": 0}]
+    labels, sentences = (
+        [{"source": str(files[name]), "label_column": "facts", "heldout_fraction": 0}]
+        for name in ("classify.labels", "factuality.sentence_labels")
+    )
     config = job(
         run={"samples": str(tmp_path / "samples")},
         model={"chat_template": str(files["model.chat_template"])},
-        factuality={"checker": "small", "checker_model": str(small)},
+        factuality={
+            "checker": "small",
+            "checker_model": str(small),
+            "sentences": "fact_based",
+            "sentence_labels": sentences,
+            "embedder": str(folder),
+        },
         judge={"backend": "preference", "preferences": str(judge)},
         classify={"by": "embedding", "labels": labels, "embedder": str(folder)},
     )
+    return config, files
+
+
+@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
+def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(deciding, folder, what):
+    config, files = deciding
 
     def key():
         inputs = Inputs(look_up(str(folder), config.model), look_up(str(folder), config.model), LoadedPrompts((), {}, {}), {})
@@ -442,7 +485,7 @@ def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(job, f
 
     before = key()
     assert key() == before
-    files[what].write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"prompt": "Who?", "facts": True}]))
+    files[what].write_text(files[what].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
     assert key() != before
 
 
