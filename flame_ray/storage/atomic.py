@@ -140,6 +140,8 @@ def _damaged(path: Path, what: str) -> StorageError:
 def _fix(error: OSError, path: str, setting: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free some space, or set {setting} to another disk"
+    if error.errno == errno.EBUSY:
+        return f"wait for the process that uses it, or set {setting}"
     if path.partition("/")[0].endswith(":"):  # a URL
         return f"check the credentials, the bucket and its permissions, and the network, or set {setting}"
     return f"check the folder's permissions, or set {setting}"
