@@ -45,7 +45,7 @@ from flame_ray.engines.models import (
 )
 from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
-from flame_ray.journal.environment import describe_environment
+from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, check_not_hidden, run_id
 from flame_ray.journal.shards import Shards
@@ -126,6 +126,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.check_resumable(config)
             config = _as_it_began(config, folder.models())
             stack.enter_context(take_lease(folder))
+            folder.note_code(describe_code(), from_round=checkpoints.trained() + 1)
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)

@@ -17,6 +17,7 @@ from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
 from flame_ray.engines.models import look_up
 from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError, StorageError
+from flame_ray.journal.environment import describe_environment, source_digest
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Checkpoints, Choice
@@ -122,6 +123,24 @@ def test_a_run_has_a_bar_while_it_checks_its_job_and_while_it_connects(job, tmp_
     with pytest.raises(Stop):
         run(job(run={"root": str(tmp_path / "runs")}), Console(file=io.StringIO()))
     assert seen == [["check the job"], ["connect to Ray"]] and SeenScreen.made[-1].labels == []
+
+
+def test_a_resumed_run_notes_the_code_that_trains_from_now_on(job, tmp_path, monkeypatch):
+    @contextmanager
+    def connects(*_):
+        raise Stop
+        yield
+
+    folder, config = new(tmp_path), job(run={"root": str(tmp_path)})
+    folder.create(config, describe_environment({}) | {"models": {}})
+    trained(tmp_path, 1, 2)
+    monkeypatch.setattr(run_module, "connected", connects)
+    for digest in (source_digest(), "b" * 64):
+        monkeypatch.setattr("flame_ray.journal.environment.source_digest", lambda digest=digest: digest)
+        with pytest.raises(Stop):
+            run(config, Console(file=io.StringIO()), resume="run")
+    (code,) = folder.read_json("environment.json", {})["later_code"]
+    assert (code["from_round"], code["source_sha256"]) == (3, "b" * 64)
 
 
 def given(folder, *rows) -> dict:
