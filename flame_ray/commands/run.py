@@ -149,7 +149,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
                     log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
-        trackers = screen.entering("start the trackers", tracking(config, folder, name))
+        trackers = screen.entering("start the trackers", tracking(config, folder, name, screen))
         metrics = Metrics(name, stack.enter_context(trackers))
         scope.event_loop.start(watch(all_of(workers, scope.verifiers), metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
