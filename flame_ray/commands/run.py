@@ -77,6 +77,7 @@ from flame_ray.storage.lease import Lease
 from flame_ray.types import HeldOut, PairSet, Prompt, RoundReport, Split
 
 log = logging.getLogger(__name__)
+MANY = 1000  # held-out prompts: fewer are never too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)
     _check_development(config, loaded)
+    _check_held_out(config, loaded)
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
@@ -287,6 +289,19 @@ def _check_development(config: Config, loaded: LoadedPrompts) -> None:
     if config.run.select == "best" and not any(prompt.split is Split.DEV for prompt in loaded.prompts):
         fix = "set dev_fraction in prompts.sources, mark rows `dev` in a column `split`, or set run.select to last"
         raise DataError("development prompts, as run.select is best", "none among the prompts", fix)
+
+
+def _check_held_out(config: Config, loaded: LoadedPrompts) -> None:
+    """Warn of so many held-out prompts that a round takes longer to measure than to sample."""
+    held_out = sum(prompt.split is Split.HELDOUT for prompt in loaded.prompts)
+    sampled = config.prompts.per_round * config.rollout.samples
+    if held_out > max(sampled, MANY):
+        log.warning(
+            "every round answers and scores %d held-out prompts, and only %d responses to learn from: set heldout_limit in "
+            "prompts.sources",
+            held_out,
+            sampled,
+        )
 
 
 def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:

@@ -258,6 +258,16 @@ def test_to_choose_the_best_round_a_run_needs_development_prompts(job, folder, t
     _check(job(run={"select": "best"}, prompts={"sources": sources}), new(tmp_path), is_new=True)
 
 
+def test_more_held_out_prompts_than_a_round_samples_are_warned_of(job, folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(run_module, "MANY", 1)
+    _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
+    assert not caplog.records
+    rows = [{"prompt": f"word {i}", "split": "heldout" if i else "train"} for i in range(20)]
+    (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
+    assert "scores 19 held-out prompts, and only 4 responses to learn from: set heldout_limit" in caplog.text
+
+
 def test_a_light_classifier_needs_instructions_of_both_labels(job, tmp_path):
     classify = {"by": "embedding", "labels": [{"source": "open-ended"}]}
     with pytest.raises(DataError, match=r"texts of both labels in classify\.labels"):
