@@ -89,7 +89,10 @@ def check_trackers(names: Sequence[str]) -> None:
 
 @contextmanager
 def tracking(config: Config, folder: RunFolder, run_id: str, screen: Screen) -> Iterator[Trackers]:
-    """The trackers of the settings, for the block; there is a bar while they are closed. Raises ConfigError, with the library's words, if one cannot start."""
+    """The trackers of the settings, for the block; there is a bar while they are closed.
+
+    Raises ConfigError, with the library's words, if one cannot start.
+    """
     trackers = Trackers({name: _opened(name, config, folder, run_id) for name in config.run.trackers})
     status = "failed"
     try:

@@ -148,7 +148,7 @@ def test_there_is_a_bar_while_trackers_are_closed_which_may_take_long(folder, mo
 
 
 class Unreachable:
-    """As the module `wandb` while its server is away: nothing is sent until `finish` has waited long enough, if it has a limit."""
+    """As the module `wandb` while its server is away: `finish` waits as long as it may."""
 
     class Error(Exception):
         pass
