@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from flame_ray.cluster.failures import is_lost_object
 from flame_ray.engines.base import Continuation, Weights
 from flame_ray.errors import WeightSyncError
 
@@ -92,11 +93,19 @@ class Push:
         self._canary, self._asleep, self._stored = canary, asleep, stored
 
     async def update_worker(self, actor: Any) -> None:
-        """Load the weights into one worker and check it. Raises WeightSyncError."""
+        """Load the weights into one worker and check it. Raises WeightSyncError.
+
+        If those in memory are gone, because the learner's node is, the worker's successor loads the stored ones.
+        """
         version_before, before = await actor.ready.remote(), await self._answer_before(actor)
         await self._wake(actor, "weights")
         weights = await self.weights(actor) if isinstance(self.weights, Sender) else self.weights
-        found = await actor.load_weights.remote(weights, self.version)
+        try:
+            found = await actor.load_weights.remote(weights, self.version)
+        except Exception as error:
+            if is_lost_object(error):
+                self.release()
+            raise
         if found != self.version:
             raise WeightSyncError(
                 f"weight version {self.version} on every rollout worker", f"version {found}", "see that worker's log"

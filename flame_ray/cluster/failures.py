@@ -1,6 +1,7 @@
 """Tells the failures that mean a lost worker from the errors that are a worker's answer."""
 
 from ray.exceptions import (
+    GetTimeoutError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
@@ -33,6 +34,12 @@ LOST = (
 def is_death(error: BaseException) -> bool:
     """Whether the actor died, lost its node or its engine, or did not answer in time. Another worker should do its work."""
     return isinstance(error, LOST) or (isinstance(error, RayTaskError) and isinstance(error.cause, LOST))
+
+
+def is_lost_object(error: BaseException) -> bool:
+    """Whether something in the object store went with its node, or did not come in time: the actor that read it is sound."""
+    lost = (ObjectLostError, GetTimeoutError)
+    return isinstance(error, lost) or (isinstance(error, RayTaskError) and isinstance(error.cause, lost))
 
 
 def is_departure(error: BaseException) -> bool:

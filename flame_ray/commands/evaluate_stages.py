@@ -131,7 +131,9 @@ class EvaluationStages:
         how = self._config.classify
         if how.by == "label":
             how = how.model_copy(update={"by": "model"})
-        found = tuple(prompt for prompt in InstructionClassifier(how, self._ask).classify(prompts_P) if prompt.fact_based)
+        with closing(self._screen.begin("classify")):
+            decided_P = InstructionClassifier(how, self._ask).classify(prompts_P)
+        found = tuple(prompt for prompt in decided_P if prompt.fact_based)
         if not found:
             fix = "lower classify.threshold, raise suites.limit, or set judge.model to a model that can tell them"
             raise DataError("instructions that need facts", f"none of {len(prompts_P)}, by classify.by {how.by}", fix)

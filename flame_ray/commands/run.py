@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from flame_ray.engines.models import (
 )
 from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
-from flame_ray.journal.environment import describe_environment
+from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, check_not_hidden, run_id
 from flame_ray.journal.shards import Shards
@@ -58,16 +58,17 @@ from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.decide import check_labels
-from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels, labels_digest
+from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, check_classifier, check_sentence_labels, labels_digest
 from flame_ray.prompts.given_pairs import SETTING as PAIRS_FILE
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, check_development, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
+from flame_ray.rewards.factuality.check import rules_version
 from flame_ray.rewards.factuality.check.finetuned import VERSION
-from flame_ray.rewards.factuality.corpus import check_corpus, signature
-from flame_ray.rewards.factuality.names import pinned_models
+from flame_ray.rewards.factuality.corpus import check_corpus, resumed_with, signature
+from flame_ray.rewards.factuality.names import folder_contents, pinned_models
 from flame_ray.rewards.factuality.records import FORMAT
 from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.atomic import sha256_of
@@ -77,6 +78,7 @@ from flame_ray.storage.lease import Lease
 from flame_ray.types import HeldOut, PairSet, Prompt, RoundReport, Split
 
 log = logging.getLogger(__name__)
+MANY = 1000  # held-out prompts: fewer are never too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,15 @@ class Inputs:
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
     pairs: PairSet | None = None  # those of pairs.file
+    contents: Mapping[str, str] = field(default_factory=dict)  # by setting, what tells the content of what scores the answers
 
     @property
-    def digests(self) -> dict[str, dict[str, str]]:
+    def digests(self) -> dict[str, Mapping[str, str]]:
         """By name and source, what tells the content of the data."""
         pairs_D = self.pairs.pairs_D if self.pairs else ()
         texts_D = ((each.prompt_id, each.kind, each.chosen.text, each.rejected.text) for each in pairs_D)
-        return {"prompts": prompt_digests(self.prompts.prompts), "pairs": digests((PAIRS_FILE, each) for each in texts_D)}
+        pairs = digests((PAIRS_FILE, each) for each in texts_D)
+        return {"prompts": prompt_digests(self.prompts.prompts), "pairs": pairs, "contents": self.contents}
 
     @property
     def noted(self) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.check_resumable(config)
             config = _as_it_began(config, folder.models())
             stack.enter_context(take_lease(folder))
+            folder.note_code(describe_code(), from_round=checkpoints.trained() + 1)
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
             shared = _shared_samples(config, inputs, name)
@@ -146,7 +151,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
                     log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
-        trackers = screen.entering("start the trackers", tracking(config, folder, name))
+        trackers = screen.entering("start the trackers", tracking(config, folder, name, screen))
         metrics = Metrics(name, stack.enter_context(trackers))
         scope.event_loop.start(watch(all_of(workers, scope.verifiers), metrics.workers))
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
@@ -229,14 +234,33 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)
     check_development(loaded.prompts, config.run)
+    _check_held_out(config, loaded)
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded))
+    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded), _scoring_contents(config))
     if not is_new:
-        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE)):
+        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE), ("contents", "what scores the answers")):
             folder.check_unchanged(name, setting, inputs.digests[name])
     return inputs
+
+
+def _scoring_contents(config: Config) -> dict[str, str]:
+    """What must not change while a run compares its rounds with each other: by setting, what tells the content of the files
+    that score answers and classify prompts, and the version of the checker's rules.
+    """
+    factuality, judge, classify = config.factuality, config.judge, config.classify
+    contents = {
+        "factuality.corpus": resumed_with(factuality.corpus, factuality.title_column, factuality.text_column),
+        "factuality.checker": rules_version(factuality),
+    } | folder_contents(factuality)
+    if factuality.sentence_labels:
+        contents["factuality.sentence_labels"] = labels_digest(factuality.sentence_labels, SENTENCE_LABELS)
+    if judge.backend == "preference" and judge.preferences:
+        contents["judge.preferences"] = sha256_of(Path(judge.preferences).expanduser() / JUDGE_WEIGHTS)
+    if classify.by == "embedding":
+        contents["classify.labels"] = labels_digest(classify.labels)
+    return contents
 
 
 def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:
@@ -261,6 +285,19 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
         found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
         raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")
     return pairs
+
+
+def _check_held_out(config: Config, loaded: LoadedPrompts) -> None:
+    """Warn of so many held-out prompts that a round takes longer to measure than to sample."""
+    held_out = sum(prompt.split is Split.HELDOUT for prompt in loaded.prompts)
+    sampled = config.prompts.per_round * config.rollout.samples
+    if held_out > max(sampled, MANY):
+        log.warning(
+            "every round answers and scores %d held-out prompts, and only %d responses to learn from: set heldout_limit in "
+            "prompts.sources",
+            held_out,
+            sampled,
+        )
 
 
 def _as_it_began(config: Config, models: Mapping[str, str]) -> Config:

@@ -26,7 +26,7 @@ from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
 from flame_ray.errors import ConfigError
-from flame_ray.journal.environment import describe_environment
+from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.sft_journal import ROUND, SftJournal
 from flame_ray.journal.telemetry import Metrics
@@ -83,6 +83,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             advise(advice)
             folder.check_resumable(config)
             stack.enter_context(take_lease(folder))
+            folder.note_code(describe_code(), from_round=checkpoints.trained() + 1)
         with closing(screen.begin("check the job")):
             inputs = check_sft(config, folder, is_new=not resume)
         ray_here = connected(config.cluster, namespace(name, os.getpid()))
@@ -93,7 +94,8 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stack.enter_context(take_lease(folder))
             folder.create(config, describe_environment(ray.cluster_resources()) | inputs.noted)
             advise(advice)
-        trackers = stack.enter_context(screen.entering("start the trackers", tracking(config, folder, name)))
+        tracked = tracking(config, folder, name, screen)
+        trackers = stack.enter_context(screen.entering("start the trackers", tracked))
         metrics = Metrics(name, trackers)
         journal = SftJournal(folder, name, screen, metrics, checkpoints.trained() >= ROUND)
         cache = classification_cache(inputs.judge.identity(config.judge_variables))

@@ -24,6 +24,7 @@ from flame_ray.engines.batch import PAD, Batch, Objective, left_padded
 from flame_ray.engines.host_states import HostStates
 from flame_ray.engines.logps import head_logps, token_logps
 from flame_ray.engines.merging import Kept, MergedWeights, exact_sums
+from flame_ray.engines.model_files import disk_errors
 from flame_ray.engines.models import ModelRef
 from flame_ray.engines.packing import Layout, check_layout, packed, sharing_prompts
 from flame_ray.engines.zero_state import AVERAGE, STATE, ZeroState, saved_steps
@@ -137,7 +138,8 @@ class DeepSpeedEngine:
     def save_state(self, folder: Path) -> None:
         self._state.save(folder / STATE if self.rank == 0 else None)
         if self._average and self.rank == 0:
-            save_file(self._average, folder / AVERAGE)
+            with disk_errors():
+                save_file(self._average, folder / AVERAGE)
 
     def load_state(self, folder: Path) -> None:
         if saved_steps(folder / STATE):

@@ -1,9 +1,16 @@
-"""Which files of a model hold its weights, whether they are whole, and what its settings are: without loading weights."""
+"""Which files of a model hold its weights, whether they are whole or can be written, and what its settings are: without
+loading weights.
+"""
 
+import errno
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from flame_ray.errors import ModelError
 from flame_ray.shown import kind_of
@@ -29,6 +36,16 @@ def is_weights(file: str) -> bool:
     [True, False, False]
     """
     return file.endswith(".safetensors") and "/" not in file and not file.startswith("consolidated")
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raises what safetensors could not write as an OSError with the disk's own code, such as that of no space."""
+    try:
+        yield
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(code[1]) if code else errno.EIO, str(error)) from error
 
 
 def loaded_files(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from flame_ray.engines.base import EAGER_COLUMNS
 from flame_ray.engines.batch import PAD
 from flame_ray.engines.lora_linear import add_adapters_in_place
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
+from flame_ray.engines.model_files import disk_errors
 from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.engines.short_attention import kernel_for_short_rows
 from flame_ray.errors import ConfigError, ModelError
@@ -67,7 +68,8 @@ def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:
 
 def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path, base: ModelRef) -> None:
     """The configuration names the base model as other people find it, not by its path on this node."""
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    with disk_errors():
+        save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config[ADAPTER]
     config.base_model_name_or_path, config.revision = base.public_name, base.revision
     training, config.inference_mode = config.inference_mode, True  # a saved adapter is loaded for inference
@@ -80,7 +82,8 @@ def write_adapter(model: PeftModel, weights: dict[str, Tensor], folder: Path, ba
 def write_model(model: nn.Module, weights: dict[str, Tensor], folder: Path, ref: ModelRef) -> None:
     """`weights` must be on the CPU, and none of them a view of a shared tensor."""
     base = base_model(model)
-    save_torch_state_dict(weights, folder)
+    with disk_errors():
+        save_torch_state_dict(weights, folder)
     base.config.save_pretrained(folder)
     if base.generation_config is not None:
         base.generation_config.save_pretrained(folder)

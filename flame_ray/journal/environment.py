@@ -34,11 +34,9 @@ ALSO_RECORDED = ("vllm", "datasets", "bm25s", "numpy", "pyarrow", "cia-world-fac
 def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
     """The description, as JSON values. `cluster_resources`: amounts by name, as Ray lists them."""
     return {
-        "flame_ray": __version__,
+        **describe_code(),
         "python": platform.python_version(),
         "packages": installed_versions(),
-        "git_commit": git_commit() or _told_commit(),
-        "source_sha256": source_digest(),
         "command": hide_secrets(sys.argv),
         "machine": {
             "system": platform.platform(),
@@ -48,6 +46,11 @@ def describe_environment(cluster_resources: dict[str, float]) -> dict[str, Any]:
         },
         "cluster": {name: amount for name, amount in cluster_resources.items() if not name.startswith("node:")},
     }
+
+
+def describe_code() -> dict[str, str | None]:
+    """The version, the commit and the digest of this package. A resume may run other code than the run began with."""
+    return {"flame_ray": __version__, "git_commit": git_commit() or _told_commit(), "source_sha256": source_digest()}
 
 
 def installed_versions() -> dict[str, str]:

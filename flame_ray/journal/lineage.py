@@ -12,7 +12,7 @@ from flame_ray.config.load import lasting
 from flame_ray.engines.hub import CARD
 from flame_ray.engines.origin import HUB_ID, LINEAGE
 from flame_ray.errors import StorageError
-from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, RunFolder
+from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, RunFolder, code_of
 from flame_ray.learner.checkpoints import BEST, MODELS, round_name
 from flame_ray.prompts.rows import FILES
 from flame_ray.report.model_card import model_card
@@ -49,6 +49,7 @@ def lineage_of(run: RunFolder, round: int) -> Lineage:
         fix = "give a run's folder, and a round that is measured"
         raise StorageError(f"round {round} in {run.storage.at(SUMMARY)}", "no such round", fix)
     config, made = run.settings(), run.read_json(ENVIRONMENT, {})
+    code = code_of(made, round)
     origin, name = origin_in(made, config), run.summary()["run_id"]
     settings = hashlib.sha256(json.dumps(hide_secrets(lasting(config)), sort_keys=True).encode()).hexdigest()
     start = _start(entries, round)
@@ -62,9 +63,9 @@ def lineage_of(run: RunFolder, round: int) -> Lineage:
         command=_command(made.get("command", [])),
         base=origin.base,
         ancestors=before + origin.ancestors,
-        flame_ray=made.get("flame_ray"),
-        commit=made.get("git_commit"),
-        source=made.get("source_sha256"),
+        flame_ray=code.get("flame_ray"),
+        commit=code.get("git_commit"),
+        source=code.get("source_sha256"),
         training={key: value for key, value in entry.get("training", {}).items() if key in COUNTED},
         heldout=tuple(_measured(entry)),
         datasets=tuple(_datasets(config)),

@@ -6,6 +6,7 @@ settings that made it.
 
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,9 +26,11 @@ from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import Folder, folder_of
 from flame_ray.storage.text_files import reason
 
+log = logging.getLogger(__name__)
 RESERVE_BYTES = 256 * 2**20
 CONFIG, ENVIRONMENT, SUMMARY, TIMELINE = "config.yaml", "environment.json", "summary.json", "timeline.json"
 SUBMISSIONS = "submissions.json"  # ids of the jobs that were this run; there is none of a run that was not submitted
+LATER_CODE = "later_code"  # of environment.json: the code of resumed processes, each with the round `from_round` that it began
 PLACES = {"run.root", "run.samples", "cluster.address"}  # URLs, perhaps with passwords; a resume takes those of its command
 FORMAT = 5  # of what a run stores for its resume; environment.json names it, and one that names none is of format 1
 
@@ -46,6 +49,12 @@ def check_not_hidden(config: Config) -> None:
                 f"{setting}, which holds {why}",
                 "give it another value, or start the run without that variable",
             )
+
+
+def code_of(environment: Mapping[str, Any], round: int) -> Mapping[str, Any]:
+    """What environment.json says of the code that trained a round: `flame_ray`, `git_commit` and `source_sha256`."""
+    since = [code for code in environment.get(LATER_CODE, ()) if code["from_round"] <= round]
+    return since[-1] if since else environment
 
 
 def find_run(name: str, purpose: str) -> "RunFolder":
@@ -139,6 +148,15 @@ class RunFolder:
                 f"other ones in {', '.join(changed)}",
                 "restore what changed, or start a new run: what is stored belongs to the earlier ones",
             )
+
+    def note_code(self, code: Mapping[str, Any], from_round: int) -> None:
+        """Adds the code of a process that resumes the run and trains this round and later ones, if it is not that of before."""
+        made = self.read_json(ENVIRONMENT, {})
+        before, now = (each.get("source_sha256") for each in (code_of(made, from_round), code))
+        if before == now:
+            return
+        self.write_json(ENVIRONMENT, made | {LATER_CODE: [*made.get(LATER_CODE, ()), {"from_round": from_round, **code}]})
+        log.warning("other code trains from round %d on: source_sha256 %.12s, before %.12s", from_round, now, before)
 
     def submissions(self) -> list[str]:
         """The ids of the submitted jobs that were this run, the newest last."""

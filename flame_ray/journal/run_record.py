@@ -9,7 +9,7 @@ from typing import Any
 from flame_ray.config.load import lasting
 from flame_ray.config.rewards import JUDGES
 from flame_ray.errors import StorageError
-from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, SUMMARY, TIMELINE, RunFolder
+from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, LATER_CODE, SUMMARY, TIMELINE, RunFolder
 from flame_ray.journal.step_log import read_steps
 from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question, RoundRecord, RunRecord, Side, StageTime
 from flame_ray.report.summary import EVALUATION_METRICS, interval_of
@@ -82,7 +82,7 @@ class RunReader:
             "prompts a round": str(config["prompts"]["per_round"]),
             "samples a prompt": str(config["rollout"]["samples"]),
             "seed": str(config["run"]["seed"]),
-            "flame-ray": " ".join(filter(None, (made.get("flame_ray"), (made.get("git_commit") or "")[:12]))),
+            "flame-ray": "; ".join(filter(None, [_code(made), *map(_code, made.get(LATER_CODE, ()))])),
             "machine": ", ".join(filter(None, (machine.get("processor"), _counted(machine.get("cores"), "cores")))),
         }
         return {name: value for name, value in found.items() if value}
@@ -199,6 +199,12 @@ def _round(entry: Mapping[str, Any], start: int | None) -> RoundRecord:
 def _metrics(found: Mapping[str, Any] | None) -> Metrics:
     """Those that are there: an earlier version wrote fewer."""
     return {name: interval_of(found, name) for name in EVALUATION_METRICS if name in found} if found else {}
+
+
+def _code(made: Mapping[str, Any]) -> str:
+    """The version and the commit, and for that of a resumed process where it began."""
+    since = f"from round {made['from_round']} on" if "from_round" in made else ""
+    return " ".join(filter(None, (since, made.get("flame_ray"), (made.get("git_commit") or "")[:12])))
 
 
 def _counted(count: int | None, noun: str) -> str:

@@ -1,4 +1,7 @@
-"""Keeps the learner's steps in steps.jsonl: a line for each, in their order, whatever a resume does again."""
+"""Keeps the learner's steps in steps.jsonl: a line for each, in their order, whatever a resume does again.
+
+An object store cannot append to a file: there they are in `steps/000000.jsonl` and so on, of PART lines each.
+"""
 
 import json
 import math
@@ -9,13 +12,16 @@ from flame_ray.journal.telemetry import Metrics
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import StepReport
 
-STEPS = "steps.jsonl"
+STEPS, PARTS = "steps.jsonl", "steps"
+PART = 100
 
 
 def read_steps(storage: Storage) -> list[dict[str, Any]]:
     """The lines, without one that a kill has cut off."""
-    lines = storage.read(STEPS).decode("utf-8", "replace").splitlines(keepends=True) if storage.exists(STEPS) else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    names = [*storage.names(STEPS), *storage.names(PARTS)]  # an earlier version wrote the first to object stores too
+    lines = [line for name in names for line in storage.read(name).decode("utf-8", "replace").splitlines(keepends=True)]
+    steps = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [*{(step["round"], step["step"]): step for step in steps}.values()]
 
 
 class StepLog:
@@ -37,12 +43,23 @@ class StepLog:
         self._told = max(self._told, len(self._lines))
 
     def _write(self) -> None:
-        """A line more, where the storage is a disk; elsewhere, and where lines are gone, all of them."""
-        if self._is_whole and self._storage.local is not None:
+        """A line more; all of them where lines are gone."""
+        if self._storage.local is None:
+            self._write_parts()
+        elif self._is_whole:
             self._storage.append(STEPS, _text(self._lines[-1]))
         else:
             self._storage.write(STEPS, b"".join(map(_text, self._lines)))
-            self._is_whole = True
+        self._is_whole = True
+
+    def _write_parts(self) -> None:
+        starts = range(0, len(self._lines), PART)
+        parts = {f"{PARTS}/{start // PART:06d}.jsonl": self._lines[start : start + PART] for start in starts}
+        for name in [*parts][-1:] if self._is_whole else parts:
+            self._storage.write(name, b"".join(map(_text, parts[name])))
+        if not self._is_whole:
+            for name in {STEPS, *self._storage.names(PARTS)} - {*parts}:
+                self._storage.remove(name)
 
 
 def _line(round: int, report: StepReport) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError, FlameError, Interrupted, StorageError
 from flame_ray.journal.run_folder import RunFolder
+from flame_ray.report.progress import Screen
 from flame_ray.shown import hide_secrets, without_secrets
 from flame_ray.storage.filesystem import Storage
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 PROJECT = "flame-ray"
 FOLDER = "tensorboard"  # in the run's folder
 COPY_S = 60.0  # between two copies of the event files to an object store: each copies all that there is
+FINISH_S = 60.0  # that W&B may take to send what is left at the end: the GPUs and the run's lease are still held
 RUN_TAG = "flame_ray.run"
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # tracker -> module; each is an extra too
 TESTED = {  # as in pyproject.toml
@@ -86,8 +88,11 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def tracking(config: Config, folder: RunFolder, run_id: str) -> Iterator[Trackers]:
-    """The trackers of the settings, for the block. Raises ConfigError, with the library's words, if one cannot start."""
+def tracking(config: Config, folder: RunFolder, run_id: str, screen: Screen) -> Iterator[Trackers]:
+    """The trackers of the settings, for the block; there is a bar while they are closed.
+
+    Raises ConfigError, with the library's words, if one cannot start.
+    """
     trackers = Trackers({name: _opened(name, config, folder, run_id) for name in config.run.trackers})
     status = "failed"
     try:
@@ -97,7 +102,8 @@ def tracking(config: Config, folder: RunFolder, run_id: str) -> Iterator[Tracker
         status = "interrupted"
         raise
     finally:
-        trackers.close(status)
+        with closing(screen.begin("close the trackers")):
+            trackers.close(status)
 
 
 def _opened(name: str, config: Config, folder: RunFolder, run_id: str) -> Tracker:
@@ -171,6 +177,8 @@ class WandB:
                 x_disable_meta=True,
                 x_save_requirements=False,
                 allow_val_change=True,
+                finish_timeout=FINISH_S,
+                finish_timeout_raises=True,
             ),
         )
         for group in ("train", "round"):

@@ -54,7 +54,8 @@ class Checkpoints:
 
     def trained(self) -> int:
         """The last round that is trained to its end; 0 if there is none."""
-        return max((number for number in self._rounds() if self._is_complete(f"{round_name(number)}/state")), default=0)
+        newest_first = reversed(self._rounds())  # a look at each is a request, where they are in a bucket
+        return next((number for number in newest_first if self._is_complete(f"{round_name(number)}/state")), 0)
 
     def choice(self) -> Choice | None:
         """The last choice of the best round; None if there is none yet."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.batch import Batch, TrainingEngine
+from flame_ray.engines.model_files import disk_errors
 from flame_ray.errors import DataError, EngineError
 from flame_ray.learner.data import Example, digest, global_batches, micro_batches
 from flame_ray.learner.losses import Loss, StepObjective
@@ -88,7 +89,8 @@ class Training:
             self._engine.save_state(aside)
             write_train_state(aside, replace(self._state, ranks=self._engine.world, zero_stage=self._config.zero_stage))
             if self._reference is not None:
-                save_file({"reference": self._reference}, aside / REFERENCE)
+                with disk_errors():
+                    save_file({"reference": self._reference}, aside / REFERENCE)
             write_manifest(aside)
 
     def load(self, folder: Path) -> None:

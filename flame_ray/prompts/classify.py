@@ -116,7 +116,7 @@ def classification_messages(instruction: str) -> list[dict[str, str]]:
 def classification_cache(model: str, question: Question = NEEDS_FACTS) -> Cache:
     """This node's answers. A change of the model, which its fingerprint tells, or of the question starts a new cache."""
     key = hashlib.sha256((model + repr(question.messages(""))).encode()).hexdigest()[:16]
-    return Cache(node_file(cache_dir() / "classify" / key))
+    return Cache(node_file(cache_dir() / "classify" / key), needed=False)
 
 
 def decide(prompts: Sequence[Prompt], probabilities: Sequence[float], threshold: float) -> tuple[Prompt, ...]:

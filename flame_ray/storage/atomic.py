@@ -13,6 +13,7 @@ from typing import Any
 from flame_ray.errors import StorageError
 
 MANIFEST = "manifest.json"
+HASHED_BYTES = 64 * 2**20  # what has up to this size is known by its content
 
 
 @contextmanager
@@ -99,6 +100,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def content_digest(path: Path) -> str:
+    """Tells a file's or folder's content, wherever it lies and whenever it was copied there. What is hidden does not count.
+
+    What is larger than HASHED_BYTES counts by names and sizes alone, as it is too large to read at every start.
+    """
+    if path.is_file():
+        files = {"": path}
+    else:
+        found = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
+        files = {name: file for name, file in found.items() if "/." not in f"/{name}"}
+    sizes = {name: file.stat().st_size for name, file in files.items()}
+    is_small = sum(sizes.values()) <= HASHED_BYTES
+    return json_digest({name: sha256_of(file) for name, file in files.items()} if is_small else sizes)
+
+
 def json_digest(value: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of a value as JSON; the order of keys does not count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
@@ -124,6 +140,8 @@ def _damaged(path: Path, what: str) -> StorageError:
 def _fix(error: OSError, path: str, setting: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"free some space, or set {setting} to another disk"
+    if error.errno == errno.EBUSY:
+        return f"wait for the process that uses it, or set {setting}"
     if path.partition("/")[0].endswith(":"):  # a URL
         return f"check the credentials, the bucket and its permissions, and the network, or set {setting}"
     return f"check the folder's permissions, or set {setting}"

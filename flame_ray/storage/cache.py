@@ -3,6 +3,7 @@
 A damaged file is set aside with a warning, and a new one is begun: every answer can be computed again.
 """
 
+import errno
 import json
 import logging
 import os
@@ -16,12 +17,14 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from flame_ray.errors import StorageError
 from flame_ray.storage.atomic import storage_errors
 
 log = logging.getLogger(__name__)
 BUSY_S = 60.0  # how long to wait for another process that is writing
 BATCH = 500  # keys a query; SQLite allows 32,766
 TABLE = "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+CODES = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_BUSY: errno.EBUSY}
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 T = TypeVar("T")
 
@@ -41,10 +44,14 @@ def node_file(folder: Path) -> Path:
 
 
 class Cache:
-    """A dictionary on disk from texts to JSON values. Raises StorageError where the file cannot be written."""
+    """A dictionary on disk from texts to JSON values. Raises StorageError where the file cannot be written.
 
-    def __init__(self, path: Path):
-        self._path = path
+    With `needed` false, that the disk is full or the file locked is a warning, and the cache is empty from then on: it only
+    saves work, and a full disk is no reason to lose the work that is done.
+    """
+
+    def __init__(self, path: Path, needed: bool = True):
+        self._path, self._needed, self._is_given_up = path, needed, False
         self._connection: sqlite3.Connection | None = None
         with _writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,14 +64,27 @@ class Cache:
 
     def get(self, keys: Sequence[str]) -> dict[str, Any]:
         """The values of those keys that are known."""
-        stored = self._on_sound_file(lambda connection: _select(connection, [_encode(key) for key in dict.fromkeys(keys)]))
+        stored = self._attempt(lambda connection: _select(connection, [_encode(key) for key in dict.fromkeys(keys)]), {})
         return {key: stored[_encode(key)] for key in keys if _encode(key) in stored}
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Stores values, in place of older ones of the same keys."""
         rows = [(_encode(key), json.dumps(value)) for key, value in values.items()]
         if rows:
-            self._on_sound_file(lambda connection: _insert(connection, rows))
+            self._attempt(lambda connection: _insert(connection, rows), None)
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """What `work` returns, or `otherwise` where this cache is not needed and cannot be used."""
+        if self._is_given_up:
+            return otherwise
+        try:
+            return self._on_sound_file(work)
+        except StorageError as error:
+            if self._needed:
+                raise
+            self._is_given_up = True
+            log.warning("%s Work goes on without this cache.", error)
+            return otherwise
 
     def _on_sound_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns; if the file is damaged, `work` is repeated on a new file."""
@@ -161,4 +181,5 @@ def _writable(path: Path) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
+            code = CODES.get(getattr(error, "sqlite_errorcode", -1) & 0xFF, errno.EIO)
+            raise OSError(code, f"{type(error).__name__}: {error}") from error

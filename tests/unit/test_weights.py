@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ray.exceptions import ActorDiedError, ObjectLostError
 
 from flame_ray.engines.base import Chunks, Continuation, StoredModel, Weights
 from flame_ray.errors import WeightSyncError
@@ -96,6 +97,39 @@ def test_once_all_have_the_weights_the_push_lets_go_of_them_if_they_are_stored(s
     assert push.weights is sent
     push.release()
     assert push.weights is (stored or sent)
+
+
+class Orphan(FakeWorker):
+    """A sampler that finds the learner's chunks gone, as they lay on a node that died."""
+
+    def __init__(self, error: Exception):
+        super().__init__()
+        self._error = error
+
+    def _load_weights(self, weights: Weights, version: int) -> int:
+        if isinstance(weights, Chunks):
+            raise self._error
+        self.weights = NEW
+        return version
+
+
+@pytest.mark.parametrize(
+    ("error", "stored", "loads"),
+    [
+        (ObjectLostError("00", None, ""), StoredModel(Path("merged")), True),
+        (ObjectLostError("00", None, ""), None, False),
+        (ActorDiedError(), StoredModel(Path("merged")), False),
+    ],
+    ids=["the chunks are lost", "and are not stored", "the worker is lost"],
+)
+def test_after_chunks_are_lost_with_the_learners_node_the_next_worker_loads_the_stored_weights(error, stored, loads):
+    push = Push(Chunks((NEW,)), 3, Canary(SEQUENCES, NEW, {2: OLD}, TOLERANCE), stored=stored)
+    with pytest.raises(type(error)):
+        asyncio.run(push.update_worker(Orphan(error)))
+    successor = Orphan(error)
+    if loads:
+        asyncio.run(push.update_worker(successor))
+    assert (push.weights is stored, successor.weights is NEW) == (loads, loads)
 
 
 def test_the_worst_of_the_workers_is_told():

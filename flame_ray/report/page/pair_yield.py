@@ -1,5 +1,6 @@
 """Draws what each round gave to train on: its pairs by kind, and why others were dropped."""
 
+import math
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
@@ -10,6 +11,7 @@ from flame_ray.report.page.records import RoundRecord, RunRecord
 from flame_ray.rewards.factuality.scores import wilson
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 500, 74, 40, 8, 26
+MOST = 60  # bars
 
 
 def yields(run: RunRecord) -> Element:
@@ -24,13 +26,16 @@ def yields(run: RunRecord) -> Element:
 
 
 def _bars(run: RunRecord, rounds: Sequence[RoundRecord], kinds: Sequence[str]) -> Element:
+    step = math.ceil(len(rounds) / MOST)
+    rounds = rounds[::-step][::-1]
     most = max(sum((each.pairs or {}).values()) for each in rounds)
     bottom = TOP + ROW * len(rounds)
     x = Axis(0.0, max(most, 1), LEFT, WIDTH - RIGHT)
     parts = [part for row, each in enumerate(rounds) for part in _bar(each, kinds, TOP + ROW * row, x)]
     parts += [line(f"M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}", "axis")]
     parts += [text(x.at(value), bottom + 16, f"{value:g}") for value in ticks(x.low, x.high) if value == int(value)]
-    parts.append(text((x.start + x.end) / 2, bottom + 38, "pairs, or single responses, that a round trains on", class_="name"))
+    name = "pairs, or single responses, that a round trains on" + (f" (one round in {step})" if step > 1 else "")
+    parts.append(text((x.start + x.end) / 2, bottom + 38, name, class_="name"))
     counts = ", ".join(f"round {each.round} {_total(each)}" for each in rounds)
     return svg(WIDTH, bottom + 46, f"Pairs of {run.id} by round: {counts}", parts)
 

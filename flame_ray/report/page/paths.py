@@ -15,6 +15,7 @@ FACTUAL, HELPFUL, LENGTH = "factual_precision", "instruction_score", "response_t
 SIZE = Size(width=500, height=428, left=58, right=16, top=42, bottom=48)
 LETTER, LINE = 9.0, 13.0  # pixels of a letter of a name, and of its line
 SIDES = ((1, -1), (-1, -1), (1, 1), (-1, 1), (1, 0), (-1, 0), (0, -1), (0, 1))  # of a dot: to the right, and down
+MOST = 60  # names of dots: more would hide the dots, and finding their places takes the square of their number
 HEADING = ("run", "round", "factual precision", "helpfulness", "tokens")
 
 
@@ -69,8 +70,10 @@ def path_figure(runs: Sequence[tuple[int, RunRecord]]) -> Element:
     paths = {place: _dots(found, x, y, longest, letter(place) if len(runs) > 1 else "") for place, _, found in shown}
     for place, run, _ in shown:
         parts += _path(run, paths[place], x, y, series(place))
-    classes = [f"label {series(place)}" for place, dots in paths.items() for _ in dots]
-    named = [dot for dots in paths.values() for dot in dots.values()]
+    step = math.ceil(len(rounds) / MOST)
+    by_place = {place: [*dots.values()][::-step][::-1] for place, dots in paths.items()}
+    classes = [f"label {series(place)}" for place, dots in by_place.items() for _ in dots]
+    named = [dot for dots in by_place.values() for dot in dots]
     parts += [text(*at, dot.name, class_=class_) for dot, at, class_ in zip(named, _labels(named), classes, strict=True)]
     label = "Helpfulness against factuality, a path for each run through its rounds; the table beside it has the values"
     return el("div", svg(SIZE.width, SIZE.height, label, parts), _table(shown, judge), class_="beside")

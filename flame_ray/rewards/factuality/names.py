@@ -8,6 +8,7 @@ from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.embedder import MINILM
 from flame_ray.engines.models import DEFAULT, fingerprint, reference
 from flame_ray.errors import DataError, ModelError
+from flame_ray.storage.atomic import content_digest
 from flame_ray.storage.shared_paths import check_is_here, path_for_actors
 
 
@@ -31,6 +32,12 @@ def model_contents(
 ) -> dict[str, str]:
     """By setting, what tells the content of the models that these workers load themselves. Raises ModelError."""
     return {name: model_content(getattr(config, name), f"factuality.{name}") for name in _models(config) if name in names}
+
+
+def folder_contents(config: FactualityConfig) -> dict[str, str]:
+    """By setting, what tells the content of those of these models that lie in folders; a hub id has its commit."""
+    named = {f"factuality.{name}": Path(getattr(config, name)).expanduser() for name in _models(config)}
+    return {setting: content_digest(folder) for setting, folder in named.items() if folder.is_dir()}
 
 
 def verifier_content(config: Config) -> str:

@@ -6,6 +6,7 @@ import pytest
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
+    GetTimeoutError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
@@ -15,7 +16,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from flame_ray.cluster.failures import Drained, cause_of, is_death, is_departure
+from flame_ray.cluster.failures import Drained, cause_of, is_death, is_departure, is_lost_object
 from flame_ray.errors import EngineDied, EngineError, LearnerDied, ModelError
 
 
@@ -28,6 +29,13 @@ def test_a_worker_whose_node_goes_with_notice_is_told_from_one_that_dies():
 def of_an_actor(cause: Exception) -> RayTaskError:
     """As Ray wraps what an actor's method raises."""
     return RayTaskError("score", "the actor's trace", cause)
+
+
+def test_an_object_that_is_lost_is_told_from_a_worker_that_is():
+    lost = ObjectLostError("00", None, ""), OwnerDiedError("00", None, ""), GetTimeoutError("not within 300 s")
+    died = ActorDiedError(), NodeDiedError("its node is gone"), TimeoutError(), of_an_actor(KeyError("a bug"))
+    assert all(is_lost_object(error) and is_lost_object(of_an_actor(error)) for error in lost)
+    assert not any(is_lost_object(error) for error in died)
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,19 @@ def test_no_judge_is_asked_to_classify_what_is_known(stages):
     assert [prompt.id for prompt in stages(again).fact_based(PROMPTS)] == ["a"] and again.judging.asked == []
 
 
+def test_there_is_a_bar_while_prompts_are_classified(stages):
+    screen, seen = SeenScreen(), set()
+
+    def judge(method, chat):
+        seen.add(tuple(screen.labels))
+        return -1.0, -3.0
+
+    made = stages(FakePools(judge=judge))
+    made._screen = screen
+    made.fact_based(PROMPTS)
+    assert seen == {("classify",)} and screen.labels == []
+
+
 def test_a_suite_of_facts_without_an_instruction_that_needs_them_is_an_error(stages):
     pools = FakePools(judge=lambda method, chat: (-3.0, -1.0))
     with pytest.raises(DataError, match=r"none of 3.*classify\.threshold"):

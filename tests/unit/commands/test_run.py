@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands import run as run_module
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _scoring_contents, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
 from flame_ray.engines.models import look_up
 from flame_ray.errors import ConfigError, DataError, ModelError, PlacementError, StorageError
+from flame_ray.journal.environment import describe_environment, source_digest
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
 from flame_ray.journal.shards import Shards
 from flame_ray.learner.checkpoints import Checkpoints, Choice
@@ -56,7 +57,7 @@ def new(tmp_path: Path) -> RunFolder:
 def test_a_job_that_can_run_is_told_its_models_and_its_prompts_and_makes_no_folder(job, folder, tmp_path):
     inputs = _check(job(), new(tmp_path), is_new=True)
     models = dict.fromkeys(("model.policy", "judge.model"), str(folder))
-    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models)
+    assert inputs == Inputs(inputs.policy, inputs.policy, inputs.prompts, models, contents=inputs.contents)
     assert (inputs.policy.folder, inputs.policy.ref.path) == (folder, str(folder))
     assert len(inputs.prompts.prompts) == 10
     assert not (tmp_path / "run").exists()
@@ -71,6 +72,32 @@ def test_a_run_goes_on_only_with_the_prompts_that_it_began_with(job, folder, tmp
     prompts.write_text("".join(lines[1:]))
     with pytest.raises(DataError, match=r"prompts that the run began with in prompts\.sources; found other ones in prompts\. "):
         _check(job(), run, is_new=False)
+
+
+def test_a_run_goes_on_only_with_the_corpus_and_the_rules_that_it_began_with(job, folder, tmp_path, monkeypatch):
+    run, corpus = new(tmp_path), folder.parent / "corpus.jsonl"
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    began = corpus.read_text()
+    corpus.write_text(began)  # at another time
+    _check(job(), run, is_new=False)
+    corpus.write_text(began * 2)
+    with pytest.raises(DataError, match=r"contents that the run began with .* found other ones in factuality\.corpus\. "):
+        _check(job(), run, is_new=False)
+    corpus.write_text(began)
+    monkeypatch.setattr("flame_ray.rewards.factuality.check.lexical.VERSION", 10**6)
+    with pytest.raises(DataError, match=r"found other ones in factuality\.checker\. "):
+        _check(job(), run, is_new=False)
+
+
+@pytest.mark.parametrize(
+    "setting", ["factuality.checker_model", "factuality.sentence_labels", "judge.preferences", "classify.labels"]
+)
+def test_a_file_that_scores_answers_or_classifies_prompts_is_told_by_its_content(deciding, folder, setting):
+    config, files = deciding
+    before = _scoring_contents(config)
+    assert setting in before and _scoring_contents(config) == before
+    files[setting].write_text(files[setting].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
+    assert {name for name, content in _scoring_contents(config).items() if content != before[name]} == {setting}
 
 
 class Stop(Exception):
@@ -96,6 +123,24 @@ def test_a_run_has_a_bar_while_it_checks_its_job_and_while_it_connects(job, tmp_
     with pytest.raises(Stop):
         run(job(run={"root": str(tmp_path / "runs")}), Console(file=io.StringIO()))
     assert seen == [["check the job"], ["connect to Ray"]] and SeenScreen.made[-1].labels == []
+
+
+def test_a_resumed_run_notes_the_code_that_trains_from_now_on(job, tmp_path, monkeypatch):
+    @contextmanager
+    def connects(*_):
+        raise Stop
+        yield
+
+    folder, config = new(tmp_path), job(run={"root": str(tmp_path)})
+    folder.create(config, describe_environment({}) | {"models": {}})
+    trained(tmp_path, 1, 2)
+    monkeypatch.setattr(run_module, "connected", connects)
+    for digest in (source_digest(), "b" * 64):
+        monkeypatch.setattr("flame_ray.journal.environment.source_digest", lambda digest=digest: digest)
+        with pytest.raises(Stop):
+            run(config, Console(file=io.StringIO()), resume="run")
+    (code,) = folder.read_json("environment.json", {})["later_code"]
+    assert (code["from_round"], code["source_sha256"]) == (3, "b" * 64)
 
 
 def given(folder, *rows) -> dict:
@@ -217,6 +262,16 @@ def test_where_labels_decide_each_prompt_needs_one(job, folder, tmp_path):
     bare = {"sources": [{"source": str(folder.parent / "prompts.jsonl")}]}
     with pytest.raises(DataError, match=r"classify\.by is label; found 10 of 10 without one.*label_column"):
         _check(job(prompts=bare), new(tmp_path), is_new=True)
+
+
+def test_more_held_out_prompts_than_a_round_samples_are_warned_of(job, folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(run_module, "MANY", 1)
+    _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
+    assert not caplog.records
+    rows = [{"prompt": f"word {i}", "split": "heldout" if i else "train"} for i in range(20)]
+    (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
+    assert "scores 19 held-out prompts, and only 4 responses to learn from: set heldout_limit" in caplog.text
 
 
 def test_a_light_classifier_needs_instructions_of_both_labels(job, tmp_path):
@@ -420,27 +475,44 @@ def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_
     assert len(set(keys)) == 4
 
 
-@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
-def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(job, folder, tmp_path, what):
+@pytest.fixture
+def deciding(job, folder, tmp_path) -> tuple[Config, dict[str, Path]]:
+    """A job whose samples and scores depend on many files; and those files, by their settings."""
     small, judge = tmp_path / "small", tmp_path / "judge"
     files = {
         "model.chat_template": tmp_path / "chat.jinja",
         "factuality.checker_model": small / "checker.safetensors",
         "judge.preferences": judge / "preferences.safetensors",
         "classify.labels": tmp_path / "labels.jsonl",
+        "factuality.sentence_labels": tmp_path / "sentences.jsonl",
     }
     small.mkdir(), judge.mkdir()
     rows = [{"prompt": "Where is Lima?", "facts": True}, {"prompt": "Write a poem.", "facts": False}]
     for file in files.values():
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    labels = [{"source": str(files["classify.labels"]), "label_column": "facts", "heldout_fraction": 0}]
+    labels, sentences = (
+        [{"source": str(files[name]), "label_column": "facts", "heldout_fraction": 0}]
+        for name in ("classify.labels", "factuality.sentence_labels")
+    )
     config = job(
         run={"samples": str(tmp_path / "samples")},
         model={"chat_template": str(files["model.chat_template"])},
-        factuality={"checker": "small", "checker_model": str(small)},
+        factuality={
+            "checker": "small",
+            "checker_model": str(small),
+            "sentences": "fact_based",
+            "sentence_labels": sentences,
+            "embedder": str(folder),
+        },
         judge={"backend": "preference", "preferences": str(judge)},
         classify={"by": "embedding", "labels": labels, "embedder": str(folder)},
     )
+    return config, files
+
+
+@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
+def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(deciding, folder, what):
+    config, files = deciding
 
     def key():
         inputs = Inputs(look_up(str(folder), config.model), look_up(str(folder), config.model), LoadedPrompts((), {}, {}), {})
@@ -448,7 +520,7 @@ def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(job, f
 
     before = key()
     assert key() == before
-    files[what].write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"prompt": "Who?", "facts": True}]))
+    files[what].write_text(files[what].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
     assert key() != before
 
 

@@ -1,5 +1,9 @@
 """The module that is trained."""
 
+import errno
+import re
+import resource
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from peft import PeftConfig
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -15,6 +20,7 @@ from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import left_padded
 from flame_ray.engines.merging import MergedWeights
+from flame_ray.engines.model_files import disk_errors
 from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
 from flame_ray.engines.packing import check_layout, sharing_prompts
 from flame_ray.engines.policy import (
@@ -26,7 +32,8 @@ from flame_ray.engines.policy import (
     write_adapter,
     write_model,
 )
-from flame_ray.errors import ModelError
+from flame_ray.errors import ModelError, StorageError
+from flame_ray.storage.atomic import storage_errors
 from tests.unit.learner.forward import summed_logps
 
 SMALL = {
@@ -129,6 +136,30 @@ def test_what_is_written_names_its_base_as_other_people_find_it_and_no_path_of_t
     written = [file for folder in made.values() for file in folder.rglob("*") if file.suffix in (".json", ".md")]
     assert len(written) >= 4
     assert not [file.name for file in written if saved in file.read_text() or "/home/me" in file.read_text()]
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """No file may grow beyond 100 kB: the system then refuses to write, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("write", [write_adapter, write_model])
+def test_weights_that_the_disk_does_not_take_are_an_error_of_storage(saved, tmp_path, no_room, write):
+    module = load_policy(reference(saved), LearnerConfig(lora=LoraConfig(), dtype="float32"))
+    with pytest.raises(StorageError, match=r"to write .*round; found .*File too large"), storage_errors(tmp_path / "round"):
+        write(module, {"a": torch.zeros(100_000)}, tmp_path, reference(saved))
+
+
+def test_what_safetensors_says_of_a_full_disk_is_told_by_the_disks_own_code():
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    for text, code in ((said, errno.ENOSPC), ("Error while serializing: a bug", errno.EIO)):
+        with pytest.raises(OSError, match=re.escape(text)) as found, disk_errors():
+            raise SafetensorError(text)
+        assert found.value.errno == code
 
 
 GROUPED = {

@@ -19,6 +19,7 @@ from flame_ray.journal import journal as journal_module
 from flame_ray.journal.journal import Journal, _paired
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import SHARD_RECORDS
+from flame_ray.journal.step_log import read_steps
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
@@ -234,7 +235,7 @@ def test_a_resumed_run_tells_the_trackers_of_no_round_twice(recorded, fake_stage
 
 def test_a_step_of_the_learner_is_a_line_in_the_folder_of_the_run(recorded):
     recorded.journal.stepped(1, make_step_report(1, loss=0.25))
-    assert json.loads(recorded.storage.read("steps.jsonl"))["loss"] == 0.25
+    assert [line["loss"] for line in read_steps(recorded.storage)] == [0.25]
     assert recorded.metrics.steps == [(1, 1, make_step_report(1, loss=0.25), True)]
 
 

@@ -61,6 +61,21 @@ def test_a_lineage_says_what_made_the_model_and_what_was_measured_with_n_and_int
     assert found.ancestors == (Ancestor("mine", 1, found.settings),)
 
 
+def test_a_round_names_the_code_of_the_process_that_trained_it(tmp_path, caplog):
+    run, first = make_saved_run(tmp_path), MADE["source_sha256"]
+    run.note_code(dict(MADE), from_round=1)
+    assert not caplog.records
+    for version, source, from_round in (("0.2", "e" * 64, 2), ("0.3", "f" * 64, 2), ("0.1", first, 3)):
+        run.note_code({"flame_ray": version, "git_commit": None, "source_sha256": source}, from_round)
+    assert "other code trains from round 2 on: source_sha256 eeeeeeeeeeee, before dddddddddddd" in caplog.text
+    found = [lineage_of(run, round) for round in (1, 2)]
+    assert [(each.flame_ray, each.commit, each.source) for each in found] == [
+        ("0.1.0", "c" * 40, first),
+        ("0.3", None, "f" * 64),
+    ]
+    assert len(run.read_json("environment.json", {})["later_code"]) == 3
+
+
 def test_the_settings_of_a_lineage_differ_where_other_things_are_computed_and_only_there(tmp_path):
     runs = [{}, {"run": {"rounds": 2, "keep_checkpoints": 1}}, {"learner": {"lr": 1e-3}}]
     made = [lineage_of(make_saved_run(tmp_path, settings=each, name=f"run{n}"), 1) for n, each in enumerate(runs)]

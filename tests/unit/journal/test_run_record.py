@@ -9,6 +9,7 @@ from flame_ray.report.page.records import Question
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import VerdictLabel
 from tests.builders import make_passage, make_verdict
+from tests.saved_runs import MADE
 from tests.shown_runs import add_audit, make_shown_run
 
 YES, NO = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
@@ -182,3 +183,9 @@ def test_an_evaluation_is_told(folder, tmp_path):
 def test_the_steps_of_the_learner_are_read_by_name_without_what_is_no_curve(small):
     small.storage.write("steps.jsonl", b'{"round": 1, "step": 1, "loss": 0.7, "tokens": 9, "seconds": 1.0}\n{"round": 1, "st')
     assert RunReader(small).record().steps == {"loss": (0.7,)}
+
+
+def test_a_run_that_other_code_resumed_names_both_versions(small):
+    small.write_json("environment.json", small.read_json("environment.json", {}) | MADE)
+    small.note_code({"flame_ray": "0.2.0", "git_commit": None, "source_sha256": "e" * 64}, from_round=2)
+    assert RunReader(small).record().about["flame-ray"] == "0.1.0 cccccccccccc; from round 2 on 0.2.0"

@@ -2,7 +2,9 @@
 
 import importlib.util
 import logging
+import sys
 import uuid
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +12,9 @@ from flame_ray.config.load import parse_config
 from flame_ray.errors import ConfigError, Interrupted
 from flame_ray.journal import trackers as trackers_module
 from flame_ray.journal.run_folder import RunFolder
-from flame_ray.journal.trackers import PACKAGES, TESTED, Trackers, check_trackers, tracking
+from flame_ray.journal.trackers import FINISH_S, PACKAGES, TESTED, Trackers, check_trackers, tracking
 from flame_ray.storage.filesystem import Storage
+from tests.doubles import SeenScreen
 
 SECRET = "opensesame"
 
@@ -57,7 +60,7 @@ def job(*names: str):
 
 
 def follow(name: str, folder: RunFolder, *points: tuple[int, float]) -> None:
-    with tracking(job(name), folder, "mine") as found:
+    with tracking(job(name), folder, "mine", SeenScreen()) as found:
         for step, loss in points:
             found.log("train", step, {"loss": loss})
         found.log("round", points[-1][0], {"pairs/dropped/factuality: tie": 2.0, "never": float("nan")})
@@ -81,7 +84,7 @@ def test_a_tracker_that_cannot_start_says_why_and_no_secret(folder, monkeypatch)
     monkeypatch.setattr(trackers_module, "TensorBoard", refuse)
     with (
         pytest.raises(ConfigError, match=r"run\.trackers: tensorboard.*no key for") as caught,
-        tracking(job("tensorboard"), folder, "mine"),
+        tracking(job("tensorboard"), folder, "mine", SeenScreen()),
     ):
         pass
     assert SECRET not in str(caught.value)
@@ -124,12 +127,54 @@ def test_a_tracker_is_told_how_the_run_ended(folder, monkeypatch, error, status)
     monkeypatch.setattr(trackers_module, "TensorBoard", lambda path: made)
     made = Noting()
     try:
-        with tracking(job("tensorboard"), folder, "mine"):
+        with tracking(job("tensorboard"), folder, "mine", SeenScreen()):
             if error:
                 raise error
     except type(error):
         pass
     assert made.noted == [status]
+
+
+def test_there_is_a_bar_while_trackers_are_closed_which_may_take_long(folder, monkeypatch):
+    class Slow(Noting):
+        def close(self, status):
+            self.noted += screen.labels
+
+    made, screen = Slow(), SeenScreen()
+    monkeypatch.setattr(trackers_module, "TensorBoard", lambda path: made)
+    with tracking(job("tensorboard"), folder, "mine", screen):
+        assert screen.labels == []
+    assert made.noted == ["close the trackers"] and screen.labels == []
+
+
+class Unreachable:
+    """As the module `wandb` while its server is away: `finish` waits as long as it may."""
+
+    class Error(Exception):
+        pass
+
+    def __init__(self):
+        self.Settings = SimpleNamespace
+
+    def init(self, settings, **about):
+        self.settings = settings
+        return self
+
+    def define_metric(self, *names, **how): ...
+
+    def log(self, values): ...
+
+    def finish(self, exit_code):
+        assert self.settings.finish_timeout == FINISH_S, "it would wait for ever"
+        if self.settings.finish_timeout_raises:
+            raise TimeoutError("Timed out finishing run.")
+
+
+def test_a_run_ends_though_wandb_is_away_with_a_warning(folder, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "wandb", Unreachable())
+    with tracking(job("wandb"), folder, "mine", SeenScreen()) as found:
+        found.log("train", 1, {"loss": 0.5})
+    assert caplog.text.count("wandb is given up for the rest of this run: Timed out finishing run.") == 1
 
 
 @needs("tensorboard")
@@ -155,7 +200,7 @@ def test_on_an_object_store_the_curves_are_copied_and_a_store_that_fails_ends_th
 
     monkeypatch.setattr(trackers_module, "COPY_S", 0.0)
     folder = RunFolder(Storage(f"memory://{uuid.uuid4().hex}"))
-    with tracking(job("tensorboard"), folder, "mine") as found:
+    with tracking(job("tensorboard"), folder, "mine", SeenScreen()) as found:
         found.log("train", 1, {"loss": 0.5})
         (name,) = folder.storage.names("tensorboard")
         assert b"train/loss" in folder.storage.read(name)

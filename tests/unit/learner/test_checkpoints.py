@@ -201,6 +201,14 @@ def test_an_upload_that_was_cut_short_is_no_state_and_its_name_is_used_again(rem
     assert remote.next_step(2) == remote.round(2) / "steps" / "000001"
 
 
+def test_the_last_trained_round_is_found_without_a_request_for_each_round(remote, monkeypatch):
+    for round in range(1, 9):
+        put(remote.state(round))
+    asked, exists = [], Storage.exists
+    monkeypatch.setattr(Storage, "exists", lambda self, name: asked.append(name) or exists(self, name))
+    assert (remote.trained(), len(asked)) == (8, 1)
+
+
 def test_old_rounds_are_removed_from_an_object_store_too():
     remote = Checkpoints(RemoteFolder(f"memory://{uuid.uuid4().hex}/checkpoints"), keep=1)
     for round in (1, 2):

@@ -96,6 +96,40 @@ def test_a_file_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path
         Cache(tmp_path / "node.sqlite").get(["a"])
 
 
+def full(path, **settings) -> Cache:
+    """A cache whose disk takes no more."""
+    cache = Cache(path, **settings)
+    cache.add({"a": 1})
+    cache._open().execute("PRAGMA max_page_count=1")
+    return cache
+
+
+MUCH = {f"key {number}": "value " * 99 for number in range(99)}
+
+
+def test_of_a_full_disk_the_error_says_so(path):
+    with pytest.raises(StorageError, match=r"full.*free some space, or set FLAME_RAY_CACHE"):
+        full(path).add(MUCH)
+
+
+def test_of_a_file_that_another_process_keeps_locked_the_error_says_so(path, monkeypatch):
+    monkeypatch.setattr("flame_ray.storage.cache.BUSY_S", 0)
+    cache = Cache(path)
+    cache.add({"a": 1})
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match=r"locked.*wait for the process that uses it, or set FLAME_RAY_CACHE"):
+            cache.add({"b": 2})
+
+
+def test_a_cache_that_is_not_needed_is_given_up_with_one_warning_when_the_disk_is_full(path, caplog):
+    cache = full(path, needed=False)
+    for _ in range(2):
+        cache.add(MUCH)
+        assert cache.get(["a"]) == {}
+    assert len(caplog.records) == 1 and "free some space" in caplog.text and "without this cache" in caplog.text
+
+
 def _work(path, process):
     cache = Cache(path)
     for number in range(40):

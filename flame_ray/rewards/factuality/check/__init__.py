@@ -64,6 +64,14 @@ def make_checker(config: FactualityConfig, verifier: Verifier | None = None) -> 
     return CachedChecker(checker, default_path()) if config.cache else checker
 
 
+def rules_version(config: FactualityConfig) -> str:
+    """Names the checker, and changes when newer code may give other verdicts with the same model."""
+    from flame_ray.rewards.factuality.check import finetuned, lexical, nli
+
+    versions = {"small": [finetuned.VERSION, lexical.VERSION], "nli": [nli.VERSION], "lexical": [lexical.VERSION]}
+    return "/".join([config.checker, *map(str, versions.get(config.checker, []))])
+
+
 def _finetuned(config: FactualityConfig) -> Checker:
     from flame_ray.engines.finetuned import FinetunedModel
     from flame_ray.engines.record_reader import RECORDS, RecordReader

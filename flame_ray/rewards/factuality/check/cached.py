@@ -24,11 +24,11 @@ def default_path() -> Path:
 
 
 class CachedChecker:
-    """Another checker that remembers. Raises StorageError where the file cannot be written."""
+    """Another checker that remembers, unless the file cannot be written. Raises StorageError if its folder cannot be made."""
 
     def __init__(self, checker: Checker, path: Path):
         self.threshold = checker.threshold
-        self._checker, self._cache = checker, Cache(path)
+        self._checker, self._cache = checker, Cache(path, needed=False)
 
     @property
     def identity(self) -> str:

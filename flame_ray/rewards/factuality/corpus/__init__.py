@@ -20,12 +20,11 @@ from flame_ray.rewards.factuality.corpus.files import (
     read_parquet_corpus,
     read_summaries,
 )
-from flame_ray.storage.atomic import sha256_of
+from flame_ray.storage.atomic import HASHED_BYTES, content_digest, json_digest, sha256_of
 from flame_ray.types import Passage
 
 FORMAT = 1  # raise it when the same source gives other passages than before
 CHECKED, CHECKED_OTHERS = 100_000, 100  # passages that `check_corpus` reads: of a file here, of the hub or the built-in one
-HASHED_BYTES = 64 * 2**20  # a file up to this size is known by the hash of its content
 
 
 def load_corpus(source: str, title_column: str = "title", text_column: str = "text") -> tuple[Passage, ...]:
@@ -66,6 +65,15 @@ def signature(source: str, title_column: str = "title", text_column: str = "text
     if path.is_file():
         return {"corpus": path.stem, "content": _content(path), **known}
     return {"corpus": source, **known}
+
+
+def resumed_with(source: str, title_column: str = "title", text_column: str = "text") -> str:
+    """Changes when the passages do: what a run compares at a resume. Unlike `signature`, it does not tell a copy of the corpus
+    on another node, or in another folder, from the corpus.
+    """
+    path = Path(source).expanduser()
+    content = content_digest(path) if source != "factbook" and path.exists() else signature(source)
+    return json_digest([content, FORMAT, title_column, text_column])
 
 
 def _open(source: str, columns: tuple[str, str]) -> Iterator[Passage]:

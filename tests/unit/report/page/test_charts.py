@@ -12,9 +12,9 @@ from flame_ray.report.page.gantt import timeline
 from flame_ray.report.page.markup import html
 from flame_ray.report.page.pair_yield import yields
 from flame_ray.report.page.paths import SIZE as FIGURE
-from flame_ray.report.page.paths import path_figure
+from flame_ray.report.page.paths import Box, path_figure
 from flame_ray.report.page.plots import frame
-from flame_ray.report.page.records import StageTime
+from flame_ray.report.page.records import RunRecord, StageTime
 from flame_ray.report.page.sections import _tables
 from flame_ray.report.page.step_curves import step_charts
 from tests.builders import make_interval
@@ -164,7 +164,29 @@ def test_many_rounds_have_ten_numbers_at_most():
     assert {"0", "7", "14", "63"} <= numbers and len(numbers) <= 11  # beside those of the other axis, 0 and 1
 
 
+def many_rounds(rounds: int) -> RunRecord:
+    return make_run(*(make_round(number, 0.3 + number / 10_000) for number in range(rounds)))
+
+
+def test_of_a_thousand_rounds_few_dots_have_a_name_and_the_last_has_one(monkeypatch):
+    looked, shared = [], Box.shared
+    monkeypatch.setattr(Box, "shared", lambda box, other: looked.append(1) or shared(box, other))
+    figure = path_figure([(0, many_rounds(1001))])
+    names = [each.text for each in having(figure, "label")]
+    assert len(having(figure, "dot")) == 1001 and 30 <= len(names) <= 60 and names[-1] == "1000"
+    assert len(looked) < 100_000
+
+
 # Pairs
+
+
+def test_the_bars_of_a_thousand_rounds_are_as_many_as_fit_on_a_screen_or_two_and_the_table_has_all_rounds():
+    found = yields(many_rounds(1001))
+    (drawing,) = found.iter("svg")
+    assert float(drawing.get("viewBox").split()[3]) < 2000
+    assert "round 1000" in words(found) and any("one round in 17" in each for each in words(found))
+    assert len(next(found.iter("thead")).findall(".//th")) == 1001
+    assert not any("one round in" in each for each in words(yields(many_rounds(61))))
 
 
 def test_bars_of_pairs_are_as_long_as_there_are_pairs_of_a_kind():

@@ -95,6 +95,15 @@ def test_a_row_that_holds_no_verdict_is_asked_about_again(path):
     assert asked(path, claim("a")) == []
 
 
+def test_verdicts_come_though_the_disk_is_too_full_to_keep_them(path, caplog):
+    checker = counting()
+    cached, claims = CachedChecker(checker, path), [claim(f"fact {number} " * 99) for number in range(99)]
+    cached.check([claim("a")])
+    cached._cache._open().execute("PRAGMA max_page_count=1")
+    assert cached.check(claims) == cached.check(claims) == counting().check(claims)
+    assert len(checker.asked) == 1 + 2 * len(claims) and len(caplog.records) == 1
+
+
 def test_a_key_is_the_hash_of_each_text_after_its_length():
     for passages in ((), (PERU,), (PERU, KENYA), (Passage("x", "", "S\u00e3o \ud800"),)):
         digest = hashlib.sha256()

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flame_ray.errors import DataError
-from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus, read_corpus, signature
+from flame_ray.rewards.factuality.corpus import check_corpus, load_corpus, read_corpus, resumed_with, signature
 from flame_ray.rewards.factuality.corpus.files import DataSet, parse_name
 
 SUMMARIES = {
@@ -151,3 +151,20 @@ def test_a_folder_is_known_by_its_files(tmp_path):
     before = signature(folder)
     (tmp_path / "wiki" / "train-00001.parquet").write_bytes(b"more")
     assert signature(folder) != before
+
+
+def test_a_copy_of_a_corpus_is_resumed_with_and_one_of_other_passages_is_not(tmp_path):
+    rows = (["Lima"], ["A city."])
+    one, two, other = _shards(tmp_path / "one", rows), _shards(tmp_path / "two", rows), _shards(tmp_path / "other", rows, rows)
+    (tmp_path / "two" / ".DS_Store").touch()
+    assert signature(one) != signature(two) and resumed_with(one) == resumed_with(two)
+    assert len({resumed_with(one), resumed_with(other), resumed_with(one, "title", "body"), resumed_with("factbook")}) == 4
+
+
+def test_a_large_corpus_is_resumed_with_if_its_files_have_the_sizes_that_they_had(tmp_path, monkeypatch):
+    monkeypatch.setattr("flame_ray.storage.atomic.HASHED_BYTES", 3)
+    corpus, found = tmp_path / "corpus.jsonl", []
+    for text in ("1234", "5678", "12345"):
+        corpus.write_text(text)
+        found.append(resumed_with(str(corpus)))
+    assert found[0] == found[1] != found[2]
