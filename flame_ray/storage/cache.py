@@ -64,7 +64,8 @@ class Cache:
 
     def get(self, keys: Sequence[str]) -> dict[str, Any]:
         """The values of those keys that are known."""
-        stored = self._attempt(lambda connection: _select(connection, [_encode(key) for key in dict.fromkeys(keys)]), {})
+        nothing: dict[bytes, Any] = {}
+        stored = self._attempt(lambda connection: _select(connection, [_encode(key) for key in dict.fromkeys(keys)]), nothing)
         return {key: stored[_encode(key)] for key in keys if _encode(key) in stored}
 
     def add(self, values: Mapping[str, Any]) -> None:

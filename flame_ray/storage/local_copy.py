@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from filelock import ReadWriteLock, Timeout
 
@@ -77,6 +78,16 @@ def write_folder(target: Folder) -> Iterator[Path]:
         Storage(target.parent.url).put_folder(made, target.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@overload
+@contextmanager
+def local_copy(folder: Folder) -> Iterator[Path]: ...
+
+
+@overload
+@contextmanager
+def local_copy(folder: Folder | None) -> Iterator[Path | None]: ...
 
 
 @contextmanager
