@@ -157,7 +157,7 @@ class _Reader:
     def __init__(self) -> None:
         self._headings: dict[int, str] = {}  # by their level
         self._above: list[str] = []  # the list items that are open
-        self._lead = ""  # the line that ends in a colon, and stands just before a list
+        self._lead = ""  # the line that stands just before a list: it ends in a colon, or is a title
         self._leads: list[str] = []
         self._number = ""
         self._header: list[str] | None = None
@@ -183,6 +183,8 @@ class _Reader:
                 yield from self._of_row()
             elif token.type == "inline":
                 yield from self._of_inline(tokens[at - 1], _text(token))
+                if not self._lead.endswith(":") and not _opens_list(tokens, at + 2):
+                    self._lead = ""
 
     def _of_inline(self, opened: Token, text: str) -> Iterator[Line]:
         if opened.type in ("th_open", "td_open"):
@@ -207,7 +209,7 @@ class _Reader:
                 yield Line(said, self._parents(len(self._above) - 1), True)
             else:
                 yield Line(said, self._parents(len(self._above)), is_item)
-            self._lead = said if said.endswith(":") else ""
+            self._lead = said if said.endswith(":") or _may_be_title(said) else ""
 
     def _parents(self, depth: int) -> tuple[str, ...]:
         nested = [each for pair in zip(self._leads, [*self._above[:depth], ""], strict=False) for each in pair if each]
@@ -222,6 +224,19 @@ class _Reader:
         for name, cell in zip(self._header[1:], cells, strict=False):
             if name and cell and first:
                 yield Line(f"{name}: {cell}", (*self._headings.values(), first), True)
+
+
+LONGEST_TITLE, LONGEST_DATE = 8, 3  # words
+
+
+def _may_be_title(line: str) -> bool:
+    words = len(line.split())
+    opens = line[:1].isupper() or (line[:1].isdigit() and words <= LONGEST_DATE)
+    return opens and words <= LONGEST_TITLE and not line.endswith((".", "!", "?", ";", ","))
+
+
+def _opens_list(tokens: Sequence[Token], at: int) -> bool:
+    return at < len(tokens) and tokens[at].type in ("bullet_list_open", "ordered_list_open")
 
 
 def _text(token: Token) -> str:

@@ -286,6 +286,81 @@ def test_the_items_of_an_announced_list_are_claims(opening):
     assert facts("Here is what you asked for:\n- Lima") == []
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Main exports of Iceland:",
+        "**Exports of Iceland**",
+        "## Exports of Iceland",
+        "Exports of Iceland",
+        "Here are some exports of Iceland:",
+        "The exports of Iceland include",
+    ],
+)
+def test_a_list_under_a_title_claims_what_the_title_names(title):
+    items = ["The exports of Iceland include coffee", "The exports of Iceland include fish"]
+    assert facts(f"{title}\n- coffee\n- fish") == items
+
+
+def test_a_list_under_the_plural_of_a_kind_has_members_of_that_kind():
+    assert facts("Famous Icelandic writers:\n1. Leo Tolstoy (1828-1910)") == [
+        "The famous Icelandic writers include Leo Tolstoy (1828-1910)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        ("**Kenya**\n", "Kenya"),
+        ("Kenya", "Kenya"),
+        ("Honduras:", "Honduras"),
+        ("United States of America:", "United States of America"),
+        ("# Kenya\n\n**Key facts**\n", "Kenya"),
+        ("# Kenya\n\n## Government\n", "Kenya"),
+    ],
+)
+def test_what_a_list_is_about_stands_before_it(owner, name):
+    assert facts(f"{owner}\n- Capital: Lagos\n- Currency: yen") == [
+        f"The capital of {name} is Lagos",
+        f"The currency of {name} is yen",
+    ]
+
+
+def test_a_list_on_the_line_of_its_verb_is_split():
+    assert facts("Iceland exports: coffee, bananas and tea.") == [
+        f"Iceland exports {each}" for each in ("coffee", "bananas", "tea")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("### 1951\n{}", "In 1951"),
+        ("**1951**\n- {}", "In 1951"),
+        ("1951\n- {}", "In 1951"),
+        ("1951:\n- {}", "In 1951"),
+        ("| Year | Event |\n|---|---|\n| 1951 | {} |", "In 1951"),
+        ("August 1951: {}", "In August 1951"),
+        ("August 13, 1951: {}", "On August 13, 1951"),
+        ("- 13 August 1951 – {}", "On 13 August 1951"),
+        ("1950s: {}", "In the 1950s"),
+        ("44 BC: {}", "In 44 BC"),
+        ("In 1951. {}", "In 1951"),
+        ("## 1951\n### Berlin\n{}", "In 1951"),
+    ],
+)
+def test_a_date_before_a_statement_belongs_to_it(text, date):
+    assert facts(text.format("The Berlin Wall was built.")) == [f"{date}, The Berlin Wall was built"]
+
+
+def test_under_a_date_a_pronoun_has_its_name_and_a_statement_its_own_date():
+    assert facts("Lima is the capital of Peru.\n\n## 1951\n- It was enlarged.\n- Lima was founded in 1535.") == [
+        "Lima is the capital of Peru",
+        "In 1951, Lima was enlarged",
+        "Lima was founded in 1535",
+    ]
+
+
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
     text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
     assert len(facts(text)) == 2000
