@@ -35,9 +35,11 @@ def lines(text: str) -> tuple[Line, ...]:
 
 # --- what is no answer ----------------------------------------------------------------------------------------------
 
-_THINK = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
+_THINK = r"(?:\w+:|(?:begin|end)_of_)?(?:think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|analysis)"
 THOUGHT = re.compile(
-    rf"<\|?{_THINK}\|?>.*?</?\|?/?{_THINK}\|?>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷", re.DOTALL | re.IGNORECASE
+    rf"<\|?{_THINK}\|?>.*?</?\|?/?{_THINK}\|?>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷"
+    r"|<\|channel\|>analysis.*?(?=<\|channel\|>final|\Z)",
+    re.DOTALL | re.IGNORECASE,
 )
 THOUGHT_ENDS = re.compile(rf"^.*(?:</{_THINK}>|\[/THINK\]|◁/think▷)", re.DOTALL | re.IGNORECASE)
 THOUGHT_BEGINS = re.compile(rf"(?:<{_THINK}>|\[THINK\]|◁think▷).*$", re.DOTALL | re.IGNORECASE)
@@ -56,27 +58,30 @@ _YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
 _AUTHORS = r"[A-Z][\w'’.-]+(?:,? (?:and|&|et al\.?|[A-Z][\w'’.-]+))*"
 CITATION = re.compile(
     r"\s?\[\[[^\]]*\]\]\([^)\s]*\)|"
-    r"\s?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation(?: needed)?|(?:note|ref|source)s? ?\d*)\](?!\()|\s?【[^】]*】"
+    r"\s?\\?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation(?: needed)?"
+    r"|(?i:note|ref|source|passage|document|doc)s? ?\d*)\\?\](?!\()|\s?【[^】]*】"
     r"|\s?\[\^[\w-]+\](?!:)"
     r"|(?:(?<=[.,)])|(?<=[a-z]{3}))[\u00b9\u00b2\u00b3\u2070\u2074-\u2079]+(?=[\s.,;]|$)"
     r"|\s?\((?:\[[^\]]*\]\([^)\s]*\)(?:[,;] )?)+\)|\s?\(<?https?://[^)\s]*>?\)|\s?<https?://[^>\s]*>"
     r"|(?<![(\[\"'=/])\s?https?://[^\s)\]]+"
     r"|\s?\((?:[Ss]ources?|[Rr]ef(?:erence)?s?|[Cc]f\.|[Ss]ee|via|[Rr]etrieved from|[Aa]ccording to)\b:?[^()]*\)"
+    r"|\s?\((?:Wikipedia|(?:Encyclop(?:a|ae|æ)dia )?Britannica|(?:CIA )?World Factbook)\)"
     rf"|\s?\[{_AUTHORS},? {_YEAR}(?:, pp?\. ?[\d–-]+)?\]|\s?\[\d{{1,3}}, pp?\. ?[\d–-]+\]"
-    rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
+    rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+|: ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
 )
 # Every citation has one of these; without one, the longer pattern need not be tried.
 MAY_CITE = re.compile(r"[\[(【\u00b9\u00b2\u00b3\u2070\u2074-\u2079]|https?://")
 LINK = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]+)\]\((?:<[^>]*>|[^)\s]*)(?: \"[^\"]*\")?\)")
 REFERENCES = re.compile(
-    r"^(?:\W*\d*\W*)?(?:references?|sources?|bibliography|works cited|citations?|further reading|see also"
+    r"^(?:\W*\d*\W*)?(?:references?|sources?(?: used| consulted| cited)?|bibliography|works cited"
+    r"|citations?|further reading|see also"
     r"|external links|footnotes"
     r"|cited works)\W*$",
     re.IGNORECASE,
 )
 # A line that is one reference: `[1] Smith, J. (2011). A history of Lima.`, `[^1]: ...`, `Source: Wikipedia`
 REFERENCE = re.compile(
-    rf"^(?:\[\^?\w{{1,4}}\]:? |(?:sources?|references?|retrieved from|citation): |(?:https?://|www\.|doi:)"
+    rf"^(?:\[\^?\w{{1,4}}\]:? |(?:sources?|references?|retrieved from|citation)(?:: |:?\*\*:? )|(?:https?://|www\.|doi:)"
     rf"|[A-Z][\w'’-]+, [A-Z]\.[^.]*\({_YEAR}\)\.)",
     re.IGNORECASE,
 )
@@ -117,17 +122,25 @@ HTML = (
     (re.compile(rf"</?(?:{_BREAK_TAGS})\b[^>]*/?>", re.IGNORECASE), "\n\n"),
     (re.compile(rf"</?(?:{_INLINE_TAGS}|li|t[drh])\b[^>]*>", re.IGNORECASE), ""),
     (re.compile(r"&nbsp;|\u00a0"), " "),
+    (re.compile(r"<\|channel\|>final|<\|start\|>assistant|<\|\w+\|>"), ""),
     (re.compile(r"&lt;"), "<"),
     (re.compile(r"&gt;"), ">"),
     (re.compile(r"&quot;"), '"'),
     (re.compile(r"&#39;|&apos;"), "'"),
     (re.compile(r"&amp;"), "&"),
 )
-BULLETS = re.compile(r"^([ \t]*)(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a-z]\))[ \t]+", re.MULTILINE)
+BULLETS = re.compile(
+    r"^([ \t]*)(?:(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a-z]\)|\d{1,2}-|#\d{1,2}:?)[ \t]+|\d{1,2}\)(?=[A-Z]))", re.MULTILINE
+)
 # `1) Lima is ... 2) It was ...` on one line
-NUMBERED = re.compile(r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))\(?(\d{1,2})[.)] (?=[A-Z*\"“])", re.MULTILINE)
+NUMBERED = re.compile(
+    r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))[(#]?(\d{1,2})(?:[.)-] |\)|(?<=#\d) )(?=[A-Z*\"“])", re.MULTILINE
+)
 
-NUMBER = re.compile(r"\d[.)] ")
+NUMBER = re.compile(r"\d(?:[.)-] |\)[A-Z*\"“])|#\d ")
+
+
+CIRCLED = {ord("①") + at: f"{at + 1})" for at in range(20)}
 
 
 def _as_markdown(text: str) -> str:
@@ -136,8 +149,8 @@ def _as_markdown(text: str) -> str:
         for pattern, instead in HTML:
             text = pattern.sub(instead, text)
     text = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", text)
-    text = BULLETS.sub(r"\1- ", text)
-    return "\n".join(_numbered_apart(line) for line in text.split("\n"))
+    text = "\n".join(_numbered_apart(line) for line in text.translate(CIRCLED).split("\n"))
+    return BULLETS.sub(r"\1- ", text)
 
 
 def _numbered_apart(line: str) -> str:

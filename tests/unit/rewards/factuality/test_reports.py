@@ -47,6 +47,8 @@ REPORTS = [
         ("Lima is the capital of Peru.¹ It has 10 million people.²", 1.0),
         ("Lima is the capital of Peru.[^1] It has 10 million people.[^note]", 1.0),
         ("Lima is the capital of Peru.<sup>1</sup> It has 10 million people.", 1.0),
+        ("Lima is the capital of Peru [Source 1]. It has 10 million people [Passage 2].", 1.0),
+        (r"Lima is the capital of Peru\[1\]. It has 10 million people.\[2\]", 1.0),
         ("Lima is the capital of Chile.[1]", 0.0),
     ),
     *kind(
@@ -65,6 +67,10 @@ REPORTS = [
         ("Lima is the capital of Peru.\n\n## Sources\n- Wikipedia is a free encyclopedia.\n- https://example.org", 1.0),
         ("Lima is the capital of Peru [1].\n\n[1] Smith, J. A history of Quito, 2011.", 1.0),
         ("Lima is the capital of Peru.\nSource: Britannica", 1.0),
+        ("Lima is the capital of Peru (Wikipedia).", 1.0),
+        ("Lima was founded in 1535 (Smith 2010: 45).", 1.0),
+        ("Lima is the capital of Peru.\n\nSources used:\n- Wikipedia is a free encyclopedia.", 1.0),
+        ("Lima is the capital of Peru.\n\n**Sources:** Wikipedia is a free encyclopedia.", 1.0),
     ),
     *kind(
         "A04 thought is no answer",
@@ -78,6 +84,15 @@ REPORTS = [
         ("<thinking>Lima is the capital of Chile.</thinking>Lima is the capital of Peru.", 1.0),
         ("<think>\nLima is the capital of Peru. Lima has 10 million people.", None),
         ("<think></think>Lima is the capital of Chile.", 0.0),
+        ("<|begin_of_thought|>Lima is in Chile.<|end_of_thought|>Lima is the capital of Peru.", 1.0),
+        ("<seed:think>Lima is in Chile.</seed:think>Lima is the capital of Peru.", 1.0),
+        ("<reason>Lima is in Chile.</reason>Lima is the capital of Peru.", 1.0),
+        (
+            "<|channel|>analysis<|message|>Lima is in Chile.<|end|><|start|>assistant<|channel|>final<|message|>"
+            "Lima is the capital of Peru.<|return|>",
+            1.0,
+        ),
+        ("<|channel|>analysis<|message|>Lima is the capital of Peru.", None),
     ),
     *kind(
         "A06 numbers on one line",
@@ -86,6 +101,11 @@ REPORTS = [
         ("1. Lima is the capital of Peru. 2. It was founded in 1535. 3. It has 10 million people.", 1.0),
         ("Three facts: (1) Lima is the capital of Peru. (2) Lima was founded in 1535.", 1.0),
         ("1) Lima is the capital of Peru. 2) It was founded in 1835.", 0.5),
+        ("1- Lima is the capital of Peru. 2- It was founded in 1535.", 1.0),
+        ("1)Lima is the capital of Peru. 2)It was founded in 1535.", 1.0),
+        ("#1 Lima is the capital of Peru. #2 It was founded in 1535.", 1.0),
+        ("① Lima is the capital of Peru. ② It was founded in 1535.", 1.0),
+        ("1- Lima is the capital of Peru.\n2- It was founded in 1835.", 0.5),
     ),
     *kind(
         "A07 layout is no fact",
