@@ -3,6 +3,7 @@
 import pytest
 
 from flame_ray.rewards.factuality.decompose import decompose, sentences
+from flame_ray.rewards.factuality.decompose.language import refuse_other_languages
 
 
 def facts(text, mode="rule", finished=True, question=""):
@@ -364,6 +365,30 @@ def test_under_a_date_a_pronoun_has_its_name_and_a_statement_its_own_date():
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
     text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
     assert len(facts(text)) == 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lima é a capital do Peru.",
+        "Lima è la capitale del Perù.",
+        "Lima es la capital de Perú.",
+        "Lima är huvudstad i Peru.",
+        "Lima là thủ đô của Peru.",
+        "Lima est la capitale du Pérou.",
+    ],
+)
+def test_a_short_sentence_in_another_language_is_refused(text):
+    with pytest.raises(ValueError, match="another language"):
+        refuse_other_languages(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Dar es Salaam", "Dar es Salaam, La Paz, São Paulo", "Los Angeles, El Paso", "Vincent van der Meer", "Ana de Armas"],
+)
+def test_a_short_answer_of_foreign_names_is_english(text):
+    refuse_other_languages(text)
 
 
 @pytest.mark.parametrize(
