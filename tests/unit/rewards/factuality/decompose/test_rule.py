@@ -235,6 +235,68 @@ def test_a_claim_that_resembles_a_hedge_stays_whole(text):
     assert facts(f"{text}.") == [text]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No country borders Iceland",
+        "Nothing grows in Antarctica",
+        "Neither team won the final",
+        "The documents were lost in 1945",
+        "The data was not published until 1990",
+        "The question of slavery was not settled until 1865",
+        "Unable to find work, Ann Lee moved to Lima",
+        "No evidence supports the theory of Lamarck",
+    ],
+)
+def test_a_claim_that_resembles_a_refusal_stays_whole(text):
+    assert facts(f"{text}.") == [text]
+
+
+def test_a_refusal_is_no_answer_to_the_question():
+    for refusal in ("No answer", "It's unclear", "Not in the text", "Cannot be determined"):
+        assert facts(refusal, question="What time is it in Morocco?") == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "fact"),
+    [
+        ("Which elements did Marie Curie discover?", "Polonium", "Marie Curie did discover Polonium"),
+        ("What prize did Marie Curie win in 1903?", "The Fields Medal", "Marie Curie did win The Fields Medal in 1903"),
+        ("What year did Curie win the Nobel Prize?", "1903", "Curie did win the Nobel Prize in 1903"),
+        ("What does Iceland export?", "- Coffee", "Iceland exports Coffee"),
+        ("Which city does the Seine flow through?", "Paris", "The Seine flows through Paris"),
+        ("With whom did Curie share the prize?", "Becquerel", "Curie did share the prize with Becquerel"),
+        ("Who was Rebecca written by?", "Ann Lee", "Rebecca was written by Ann Lee"),
+        ("On which continent is Kenya?", "Africa", "Kenya is in Africa"),
+        ("On which continent does Kenya lie?", "Africa", "Kenya lies in Africa"),
+        ("Tell me the capital of Egypt.", "Cairo", "The capital of Egypt is Cairo"),
+        ("Can you tell me who wrote Hamlet?", "Ann Lee", "The one who wrote Hamlet is Ann Lee"),
+        ("Could you please tell me what the capital of Egypt is?", "Cairo", "The capital of Egypt is Cairo"),
+        ("Please answer briefly: what is the capital of Egypt?", "Cairo", "The capital of Egypt is Cairo"),
+        ("whats the capital of Egypt", "Cairo", "The capital of Egypt is Cairo"),
+        ("capital of egypt", "Cairo", "The capital of egypt is Cairo"),
+        ("Was Ada Lovelace born in London?", "Yes", "Ada Lovelace was born in London"),
+        ("Is Finland in Europe?", "No", "Finland is not in Europe"),
+        ("Can penguins fly?", "No", "Penguins can not fly"),
+        ("Has Peru won the World Cup?", "No.", "Peru has not won the World Cup"),
+    ],
+)
+def test_a_short_answer_is_read_with_its_question(question, answer, fact):
+    assert facts(answer, question=question) == [fact]
+
+
+@pytest.mark.parametrize("question", ["Tell me about Peru.", "Is there water on Mars?", "Is it Lima or Cuzco?"])
+def test_a_short_answer_to_another_question_is_no_fact(question):
+    assert facts("Yes", question=question) == facts("Lima", question=question) == []
+
+
+def test_no_verb_is_made_of_another_word_of_the_question():
+    assert facts("Yes", question="Do people in California work more than people in Peru?") == []
+    assert facts("Useless", question='What does the British slang word "naff" stand for?') == []
+    whole = "Wild elephants consider humans to be a threat"
+    assert facts(whole, question="What do elephants think of humans?") == [whole]
+
+
 def test_a_hedge_does_not_hide_a_claim():
     assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
     assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
