@@ -256,7 +256,7 @@ def _scoring_contents(config: Config) -> dict[str, str]:
     } | folder_contents(factuality)
     if factuality.sentence_labels:
         contents["factuality.sentence_labels"] = labels_digest(factuality.sentence_labels, SENTENCE_LABELS)
-    if judge.backend == "preference" and judge.preferences:
+    if judge.kind.is_trained and judge.preferences:
         contents["judge.preferences"] = sha256_of(Path(judge.preferences).expanduser() / JUDGE_WEIGHTS)
     if classify.by == "embedding":
         contents["classify.labels"] = labels_digest(classify.labels)

@@ -4,7 +4,7 @@ import re
 
 from flame_ray.rewards.factuality.decompose.dedup import content
 from flame_ray.rewards.factuality.decompose.leads import ATTRIBUTE, KEY, is_statement, of_attribute
-from flame_ray.rewards.factuality.decompose.subjects import Topic
+from flame_ray.rewards.factuality.decompose.subjects import PROPER_NAME, Topic
 from flame_ray.rewards.factuality.decompose.verbs import VERB
 
 LONGEST_ANSWER, SHORTEST_ANSWER = 12, 6  # words
@@ -15,7 +15,7 @@ SHORT = re.compile(
 )
 _END = r"(?=,? *(?:[?.]|$))"
 BE = r"(is|are|was|were)"
-WHAT_IS = re.compile(rf"^(?:what|which|who)(?:'s| {BE}) (?!.*\blike\b)(.+?){_END}", re.IGNORECASE)
+WHAT_IS = re.compile(rf"^(?:what|which|who)(?:['’]?s| {BE}) (?!.*\blike\b)(.+?){_END}", re.IGNORECASE)
 WHICH = re.compile(
     rf"^(?:what|which) (?!.*\b(?:does|do|did)\b)((?:[a-z-]+ ){{0,3}}?[a-z-]+) "
     rf"((?:{VERB.pattern}|(?!of\b|in\b|and\b|or\b|to\b)[a-z]+s?) (?!{BE} ).+?){_END}",
@@ -23,10 +23,35 @@ WHICH = re.compile(
 )
 WHO = re.compile(rf"^who ((?!is|are|was|were|did|does|do\b)[a-z]+ .+?){_END}", re.IGNORECASE)
 WHEN_WHERE = re.compile(
-    rf"^(when|where|in (?:what|which) (?:year|country|city|century"
-    rf"|continent)) {BE} (.+?){_END}",
+    rf"^(when|where|(?:in|on|at) (?:what|which) [a-z]+) {BE} (.+?){_END}",
     re.IGNORECASE,
 )
+# `Can you tell me who wrote Hamlet?`, `Q: What is ..`, `Answer briefly: what is ..`: what stands before the question
+OPENING = re.compile(
+    r"^(?:[^.?!:]{1,40}:\s+)?(?:(?:please|(?:can|could|would) you|tell me|do you know|i (?:want|would like) to know),? )*"
+    r"(?=(?:what|which|who|whom|when|where|how|in|on|is|are|was|were|does|do|did)\b)",
+    re.IGNORECASE,
+)
+# `what the capital of Peru is`, `when Lima was founded`, after such an opening
+INDIRECT = re.compile(rf"^(what|who|when|where) (?!is\b|are\b|was\b|were\b|do)(.+?) {BE}( [a-z]+)?[?. ]*$", re.IGNORECASE)
+NOUN_OF = re.compile(
+    r"^(?!describe|explain|discuss|summari|compare|write|outline|introduce|name|list|give|state|identify|mention|tell)"
+    r"(?:the )?([\w -]+) of [\w' -]+[?.]?$",
+    re.IGNORECASE,
+)
+PREPOSITION = r"(?:in|on|at|with|from|to|by|for|of|through|into|under|over|after|about|against)"
+# Whom or what a question is about, where a verb or an adjective follows: `Peru`, `the Berlin Wall`, `penguins`
+SUBJECT = (
+    rf"(?:(?:[Tt]he )?{PROPER_NAME}(?= [a-z])"
+    rf"|(?!(?:this|his|its|as|us)\b)(?:[a-z]+s|people|men|women|children)(?= (?!{PREPOSITION}\b)))"
+)
+# `Which elements did Marie Curie discover?`, `With whom does Peru trade?`
+DONE = re.compile(
+    rf"^(?:((?i:{PREPOSITION})) )?(?i:what|which|whom?)(?: ((?:[a-z-]+ )?[a-z-]+))?? (does|do|did) ({SUBJECT})"
+    rf" (?!{PREPOSITION}\b|do\b|[a-z]+(?:al|in|nt|ri|st|us|ve)ly\b)([a-z]+)(?: (.+?))?{_END}"
+)
+# What may follow the verb of such a question, so that the verb is one: `share the prize with`
+_OBJECT = rf"(?:(?:(?:the|an?|his|her|its|their|{PREPOSITION})\b|[A-Z]).*)?"
 NAME = re.compile(
     rf"^(?:please )?(?:name|list|give|state|tell me|identify|mention) (?:me )?(?:the names? of )?(.+?){_END}", re.IGNORECASE
 )
@@ -75,7 +100,7 @@ def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> s
     told = _answered(asked[min(at, len(asked) - 1)], answer)
     if not told and SHORT.match(asked[0]) and len(answer.split()) <= SHORTEST_ANSWER:
         told = f"{asked[0].rstrip('?. ')}: {answer}"
-    return told if told and (at < len(asked) or " include " in told) else fragment
+    return told if told and (at < len(asked) or " include " in told or DONE.match(asked[0])) else fragment
 
 
 def is_yes_or_no(sentence: str) -> bool:
@@ -84,13 +109,24 @@ def is_yes_or_no(sentence: str) -> bool:
 
 def _asked(question: str) -> list[str]:
     """The questions in the first sentence that asks something: `What is the capital, and what is the currency?` has two."""
-    first = next((part for part in re.split(r"(?<=[.?!])\s+", question.strip()) if ASKS.match(part)), "")
+    parts = [_direct(part) for part in re.split(r"(?<=[.?!])\s+", question.strip())]
+    first = next((part for part in parts if ASKS.match(part)), "")
     return [part for part in re.split(r",? and (?=(?:what|which|who|when|where|how)\b)", first) if part]
 
 
+def _direct(question: str) -> str:
+    """`Can you tell me what the capital of Peru is?`, `capital of Peru` -> `what is the capital of Peru?`"""
+    if (noun := NOUN_OF.match(question)) and ATTRIBUTE.match(noun[1]):
+        return f"what is the {re.sub('^the ', '', question, flags=re.IGNORECASE)}"
+    asked = OPENING.sub("", question)
+    if asked == question:
+        return question
+    return INDIRECT.sub(lambda found: f"{found[1]} {found[3]} {found[2]}{found[4] or ''}?", asked)
+
+
 ASKS = re.compile(
-    r"^(?:what|which|who|whom|whose|when|where|how|in (?:what|which)|is|are|was|were|does|do|did"
-    r"|has|have|can|name|list|give|state|identify)\b",
+    rf"^(?:whats?|which|whos?|whom|whose|when|where|how|{PREPOSITION} (?:what|which|whom)|is|are|was|were|does|do|did"
+    r"|has|have|can|name|list|give|state|identify|(?:please )?tell me the)\b",
     re.IGNORECASE,
 )
 
@@ -109,7 +145,12 @@ def _answered(asked: str, answer: str) -> str:
         return f"{found[2]} has {counted}" if found[2] else f"{counted} {found[3]}"
     if found := WHEN_WHERE.match(asked):
         return _when_or_where(found[1].lower(), found[2].lower(), found[3], answer)
+    if found := DONE.match(asked):
+        return _done(found, answer)
     if found := WHAT_IS.match(asked):
+        if open_ := re.match(rf"(?!.* that )(.+) ([a-z]+ ({PREPOSITION}))$", found[2]):  # `Who was Emma written by?`
+            said = re.sub(f"^{open_[3]} ", "", answer, flags=re.IGNORECASE)
+            return f"{open_[1][:1].upper()}{open_[1][1:]} {found[1] or 'is'} {open_[2]} {said}"
         return _called(found[2], answer, found[1] in ("are", "were"))
     if found := WHO.match(asked):
         return f"The one who {found[1]} is {answer}"
@@ -132,9 +173,29 @@ def _when_or_where(asks: str, be: str, rest: str, answer: str) -> str:
     """`When was Lima founded?`, `1535` -> `Lima was founded in 1535`"""
     subject, _, verb = rest.rpartition(" ") if re.search(r" [a-z]+(?:ed|n|t|ld|de)$", rest) else (rest, "", "")
     said = re.sub(r"^(?:in|on|at) ", "", answer)
-    is_day = asks == "when" and re.match(r"[A-Z][a-z]+ [0-9]|[0-9]{1,2} [A-Z]", answer)
+    is_day = asks.endswith(("when", "date", "day")) and re.match(r"[A-Z][a-z]+ [0-9]|[0-9]{1,2} [A-Z]", answer)
     at = answer if said != answer else f"{'on' if is_day else 'in'} {answer}"
     return " ".join(f"{subject} {be} {verb} {at}".split())
+
+
+def _done(found: re.Match[str], answer: str) -> str:
+    """`What does Peru export to Chile?`, `copper` -> `Peru exports copper to Chile`"""
+    at, thing, do, subject, verb, rest = (each or "" for each in found.groups())
+    at = "in" if thing in ("year", "month", "century", "decade", "continent") else at.lower()
+    said = f"{subject[:1].upper()}{subject[1:]} {_conjugated(do, verb)}"
+    if subject.casefold() in answer.casefold():  # a sentence of its own
+        return ""
+    if at or re.search(rf"(?:^| ){PREPOSITION}$", rest):
+        told = f"{said} {rest} {at} {re.sub(f'^{at} ', '', answer, flags=re.IGNORECASE) if at else answer}"
+        return " ".join(told.split()) if re.fullmatch(_OBJECT, rest) else ""
+    if not rest or (re.match(rf"{PREPOSITION}\b", rest) and not re.match(rf"{PREPOSITION} {PREPOSITION}\b", rest)):
+        return f"{said} {answer} {rest}".strip()
+    return ""
+
+
+def _conjugated(do: str, verb: str) -> str:
+    """`does`, `export` -> `exports`; `did`, `export` -> `did export`"""
+    return f"{do} {verb}" if do != "does" else "has" if verb == "have" else f"{verb}s"
 
 
 def _yes_or_no(asked: str, denied: bool, topic: Topic) -> str:
@@ -142,11 +203,13 @@ def _yes_or_no(asked: str, denied: bool, topic: Topic) -> str:
     name = next(
         (each for each in (topic.name, topic.bare) if found and each and found[2].casefold().startswith(each.casefold())), ""
     )
+    if found and not name and (subject := re.match(SUBJECT, found[2])):
+        name = subject[0]
     if not found or not name:
         return ""
     verb, rest = found[1].lower(), found[2][len(name) :].strip()
+    name = name[:1].upper() + name[1:]
     if not denied and verb in ("does", "do", "did"):
         first, _, more = rest.partition(" ")
-        told = f"{verb} {first}" if verb != "does" else "has" if first == "have" else f"{first}s"
-        return f"{name} {told} {more}".strip()
+        return f"{name} {_conjugated(verb, first)} {more}".strip()
     return f"{name} {verb} {'not ' if denied else ''}{rest}"

@@ -88,36 +88,45 @@ _FOUND = (
     r"|provided|concluded|deduced|derived"
     r"|given|answer|determine|say|tell|identify|provide|know|find|establish|verify|confirm|conclude|infer|ascertain)"
 )
+_HAS = r"(?:has|have|makes?|gives?|contains?|provides?|offers?|includes?|holds?)"
 REFUSAL = re.compile(
     rf"^(?:(?:based|relying|going|according|depending) (?:solely |only |up)?(?:on|to) {_GIVEN}[^,]*, |unfortunately, "
     rf"|sorry, |however, |from {_GIVEN}[^,]*, "
     rf"|in {_GIVEN}[^,]*, )*"
     rf"(?:{_GIVEN}(?: (?:that|which|you|about|on|in|from)\b[^,.]*?)? (?:{_NOT}|only"
     rf"|alone {_NOT}) (?:\w+ly )?(?:(?:to )?{_TELL}|enough)\b"
-    rf"|none of {_GIVEN} (?:\w+ly )?{_TELL}s?\b|no (?:specific |clear |direct |relevant |further |such |explicit "
+    rf"|(?:(?:none of|neither(?: of)?|nothing in) {_GIVEN}|no (?:passage|text|context)s?) (?:\w+ly )?{_TELL}s?\b"
+    rf"|{_GIVEN} (?:(?:{_HAS} no|lacks?)\b[^,.]*\b(?:information|answers?|mention|details?|data|evidence|reference)"
+    rf"|(?:is|are) (?:not |ir|un)(?:relevant|related) to (?:the|this|that|your) question)\b"
+    rf"|(?:cannot|can['’]t|could not|couldn['’]t|unable to|not possible to) (?:be )?(?:\w+ly )?{_FOUND}\b[^,]*$"
+    rf"|no (?:specific |clear |direct |relevant |further |such |explicit "
     rf"|definitive |reliable )*(?:information|answer|mention|details?|data|evidence|reference)\b"
-    rf"[^,.]* (?:provided|given|available|found|mentioned|made)\b|there (?:is|are|was|were|isn['’]t|aren['’]t) (?:no"
+    rf"[^,.]* (?:provided|given|available|found|mentioned|made)\b|there (?:is|are|was|were|isn['’]t|aren['’]t) (?:any|no"
     rf"|not|not any|insufficient|not enough)"
     rf" (?:\w+ )*?(?:information|mention|answer|evidence|details?|data|reference|indication|way (?:to|of) (?:know"
     rf"|tell|determin)\w*|context)\b"
     rf"|(?:it|that|this|the (?:answer|question|exact \w+|specific \w+|current \w+)(?: (?:to|of|for|in)\b[^,.]*?)?)"
     rf" (?:cannot|can['’]t|can not|could not|couldn['’]t|is impossible to|is not possible to|isn['’]t possible to"
     rf"|is difficult to|is unable to) (?:be )?(?:\w+ly )?{_FOUND}\b"
-    rf"|it is (?:not |un)(?:clear|known|specified|stated|mentioned|certain|determined)\b(?=.*(?:\b{_GIVEN}\b|who\b"
-    rf"|what\b|when\b|where\b|how\b|which\b|whether\b))"
+    rf"|it(?: is|['’]s) (?:not |un)(?:clear|known|specified|stated|mentioned|certain|determined)\b"
+    rf"(?=\W*$|.*(?:\b{_GIVEN}\b|who\b|what\b|when\b|where\b|how\b|which\b|whether\b))"
     rf"|[^,.]{{0,90}} (?:is|are|was|were) (?:not |un)(?:\w+ly )?(?:specified|mentioned|provided|stated|given|clear"
     rf"|known|available|included|discussed|disclosed|addressed|found|answered)"
     rf" (?:in|by|from|within|based on) {_GIVEN}"
     rf"|[^,.]{{0,90}} (?:cannot|can['’]t|could not|couldn['’]t) be (?:\w+ly )?{_FOUND} (?:from|based|by|with|using|in"
     rf"|due|without|given)\b"
-    rf"|(?:insufficient|not enough) (?:information|context|data|evidence)|(?:n/a|unknown|unanswerable"
+    rf"|(?:the|this|that|such|any) (?:information|answer) (?:is|was)(?:n['’]t| not| un) ?(?:\w+ly )?"
+    rf"(?:available|given|provided|specified|mentioned|stated|known|included|found|clear|in {_GIVEN})\W*$"
+    rf"|not (?:\w+ )?in {_GIVEN}\W*$|(?:insufficient|not enough) (?:information|info|context|data|evidence)"
+    rf"|(?:n/a|unknown|unanswerable|no (?:answer|information|info|data)(?: (?:found|given|available|provided))?"
     rf"|not (?:available|specified|mentioned|known|provided|given|stated|applicable))\W*$"
     rf"|(?-i:{SPEAKER})(?: \w+)?(?: not| no|n['’]t| unable| sorry| afraid| apologi[sz]e|not)\b)",
     re.IGNORECASE,
 )
 # Every refusal has one of these; without one, the longer pattern need not be tried.
 DENIAL = re.compile(
-    r"\b(?:not|cannot|no|none|never|only|enough|insufficient|impossible|difficult|unable|sorry|afraid"
+    r"\b(?:not|cannot|no|none|never|only|enough|insufficient|neither|nothing|lacks?|irrelevant"
+    r"|impossible|difficult|unable|sorry|afraid"
     r"|fails?|un[a-z]+|n/a|apolog\w+)\b|n['’]t\b",
     re.I,
 )

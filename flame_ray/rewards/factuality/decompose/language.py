@@ -12,6 +12,7 @@ OTHERS = vocabulary("""
     em uma não com het een van op te zijn och att det som på är av og til er jest się na z w oraz""")
 LATIN = ("LATIN", "MATHEMATICAL", "FULLWIDTH LATIN")  # how the names of Latin letters begin
 FEWEST = 3  # words of another language
+IS = vocabulary("es est ist sind sont sono é è är là są")  # `is` or `are` elsewhere: with it, fewer such words are enough
 
 
 def refuse_other_languages(text: str) -> None:
@@ -30,9 +31,16 @@ def refuse_other_languages(text: str) -> None:
     if len(letters) > 1 and 2 * len(other) > len(letters):
         found = f"one in {unicodedata.name(other[0]).split()[0]} script"
     else:
-        words = re.findall(r"[^\W\d_]+", text.lower())
-        foreign, english = (sum(word in known for word in words) for known in (OTHERS, ENGLISH))
-        if foreign >= FEWEST and foreign > 2 * english:
+        words = re.findall(r"[^\W\d_]+", text)
+        foreign, english = (sum(word.lower() in known for word in words) for known in (OTHERS, ENGLISH))
+        if (foreign >= FEWEST and foreign > 2 * english) or (not english and _says_is(words)):
             found = "one in another language"
     if found:
         raise ValueError(f"decompose: expected a response in English, found {found}; use decompose=llm")
+
+
+def _says_is(words: list[str]) -> bool:
+    """Whether a short sentence has the `is` of another language. Words with a capital are left out: `La Paz` is a name."""
+    small = [word for word in words if word.islower()]
+    verbs = IS.intersection(small)
+    return any(not verb.isascii() for verb in verbs) or (bool(verbs) and sum(word in OTHERS | IS for word in small) > 1)

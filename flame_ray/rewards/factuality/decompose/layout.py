@@ -35,9 +35,11 @@ def lines(text: str) -> tuple[Line, ...]:
 
 # --- what is no answer ----------------------------------------------------------------------------------------------
 
-_THINK = r"(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)"
+_THINK = r"(?:\w+:|(?:begin|end)_of_)?(?:think|thinking|thoughts?|reason|reasoning|reflection|scratchpad|analysis)"
 THOUGHT = re.compile(
-    rf"<\|?{_THINK}\|?>.*?</?\|?/?{_THINK}\|?>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷", re.DOTALL | re.IGNORECASE
+    rf"<\|?{_THINK}\|?>.*?</?\|?/?{_THINK}\|?>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷"
+    r"|<\|channel\|>analysis.*?(?=<\|channel\|>final|\Z)",
+    re.DOTALL | re.IGNORECASE,
 )
 THOUGHT_ENDS = re.compile(rf"^.*(?:</{_THINK}>|\[/THINK\]|◁/think▷)", re.DOTALL | re.IGNORECASE)
 THOUGHT_BEGINS = re.compile(rf"(?:<{_THINK}>|\[THINK\]|◁think▷).*$", re.DOTALL | re.IGNORECASE)
@@ -56,27 +58,30 @@ _YEAR = r"(?:1[5-9]|20)\d\d[a-z]?"
 _AUTHORS = r"[A-Z][\w'’.-]+(?:,? (?:and|&|et al\.?|[A-Z][\w'’.-]+))*"
 CITATION = re.compile(
     r"\s?\[\[[^\]]*\]\]\([^)\s]*\)|"
-    r"\s?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation(?: needed)?|(?:note|ref|source)s? ?\d*)\](?!\()|\s?【[^】]*】"
+    r"\s?\\?\[\^?(?:\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*|citation(?: needed)?"
+    r"|(?i:note|ref|source|passage|document|doc)s? ?\d*)\\?\](?!\()|\s?【[^】]*】"
     r"|\s?\[\^[\w-]+\](?!:)"
     r"|(?:(?<=[.,)])|(?<=[a-z]{3}))[\u00b9\u00b2\u00b3\u2070\u2074-\u2079]+(?=[\s.,;]|$)"
     r"|\s?\((?:\[[^\]]*\]\([^)\s]*\)(?:[,;] )?)+\)|\s?\(<?https?://[^)\s]*>?\)|\s?<https?://[^>\s]*>"
     r"|(?<![(\[\"'=/])\s?https?://[^\s)\]]+"
     r"|\s?\((?:[Ss]ources?|[Rr]ef(?:erence)?s?|[Cc]f\.|[Ss]ee|via|[Rr]etrieved from|[Aa]ccording to)\b:?[^()]*\)"
+    r"|\s?\((?:Wikipedia|(?:Encyclop(?:a|ae|æ)dia )?Britannica|(?:CIA )?World Factbook)\)"
     rf"|\s?\[{_AUTHORS},? {_YEAR}(?:, pp?\. ?[\d–-]+)?\]|\s?\[\d{{1,3}}, pp?\. ?[\d–-]+\]"
-    rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
+    rf"|\s?\({_AUTHORS},? (?:\d{{4}}, )?{_YEAR}(?:, pp?\. ?[\d–-]+|: ?[\d–-]+)?(?:; {_AUTHORS},? {_YEAR})*\)"
 )
 # Every citation has one of these; without one, the longer pattern need not be tried.
 MAY_CITE = re.compile(r"[\[(【\u00b9\u00b2\u00b3\u2070\u2074-\u2079]|https?://")
 LINK = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]+)\]\((?:<[^>]*>|[^)\s]*)(?: \"[^\"]*\")?\)")
 REFERENCES = re.compile(
-    r"^(?:\W*\d*\W*)?(?:references?|sources?|bibliography|works cited|citations?|further reading|see also"
+    r"^(?:\W*\d*\W*)?(?:references?|sources?(?: used| consulted| cited)?|bibliography|works cited"
+    r"|citations?|further reading|see also"
     r"|external links|footnotes"
     r"|cited works)\W*$",
     re.IGNORECASE,
 )
 # A line that is one reference: `[1] Smith, J. (2011). A history of Lima.`, `[^1]: ...`, `Source: Wikipedia`
 REFERENCE = re.compile(
-    rf"^(?:\[\^?\w{{1,4}}\]:? |(?:sources?|references?|retrieved from|citation): |(?:https?://|www\.|doi:)"
+    rf"^(?:\[\^?\w{{1,4}}\]:? |(?:sources?|references?|retrieved from|citation)(?:: |:?\*\*:? )|(?:https?://|www\.|doi:)"
     rf"|[A-Z][\w'’-]+, [A-Z]\.[^.]*\({_YEAR}\)\.)",
     re.IGNORECASE,
 )
@@ -117,17 +122,25 @@ HTML = (
     (re.compile(rf"</?(?:{_BREAK_TAGS})\b[^>]*/?>", re.IGNORECASE), "\n\n"),
     (re.compile(rf"</?(?:{_INLINE_TAGS}|li|t[drh])\b[^>]*>", re.IGNORECASE), ""),
     (re.compile(r"&nbsp;|\u00a0"), " "),
+    (re.compile(r"<\|channel\|>final|<\|start\|>assistant|<\|\w+\|>"), ""),
     (re.compile(r"&lt;"), "<"),
     (re.compile(r"&gt;"), ">"),
     (re.compile(r"&quot;"), '"'),
     (re.compile(r"&#39;|&apos;"), "'"),
     (re.compile(r"&amp;"), "&"),
 )
-BULLETS = re.compile(r"^([ \t]*)(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a-z]\))[ \t]+", re.MULTILINE)
+BULLETS = re.compile(
+    r"^([ \t]*)(?:(?:[•–●▪◦‣·∙]|\([a-z\d]{1,2}\)|[a-z]\)|\d{1,2}-|#\d{1,2}:?)[ \t]+|\d{1,2}\)(?=[A-Z]))", re.MULTILINE
+)
 # `1) Lima is ... 2) It was ...` on one line
-NUMBERED = re.compile(r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))\(?(\d{1,2})[.)] (?=[A-Z*\"“])", re.MULTILINE)
+NUMBERED = re.compile(
+    r"(?:(?<=^)|(?<=[.!?;:,] )|(?<=[.!?;:] {2}))[(#]?(\d{1,2})(?:[.)-] |\)|(?<=#\d) )(?=[A-Z*\"“])", re.MULTILINE
+)
 
-NUMBER = re.compile(r"\d[.)] ")
+NUMBER = re.compile(r"\d(?:[.)-] |\)[A-Z*\"“])|#\d ")
+
+
+CIRCLED = {ord("①") + at: f"{at + 1})" for at in range(20)}
 
 
 def _as_markdown(text: str) -> str:
@@ -136,8 +149,8 @@ def _as_markdown(text: str) -> str:
         for pattern, instead in HTML:
             text = pattern.sub(instead, text)
     text = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", text)
-    text = BULLETS.sub(r"\1- ", text)
-    return "\n".join(_numbered_apart(line) for line in text.split("\n"))
+    text = "\n".join(_numbered_apart(line) for line in text.translate(CIRCLED).split("\n"))
+    return BULLETS.sub(r"\1- ", text)
 
 
 def _numbered_apart(line: str) -> str:
@@ -157,7 +170,7 @@ class _Reader:
     def __init__(self) -> None:
         self._headings: dict[int, str] = {}  # by their level
         self._above: list[str] = []  # the list items that are open
-        self._lead = ""  # the line that ends in a colon, and stands just before a list
+        self._lead = ""  # the line that stands just before a list: it ends in a colon, or is a title
         self._leads: list[str] = []
         self._number = ""
         self._header: list[str] | None = None
@@ -183,6 +196,8 @@ class _Reader:
                 yield from self._of_row()
             elif token.type == "inline":
                 yield from self._of_inline(tokens[at - 1], _text(token))
+                if not self._lead.endswith(":") and not _opens_list(tokens, at + 2):
+                    self._lead = ""
 
     def _of_inline(self, opened: Token, text: str) -> Iterator[Line]:
         if opened.type in ("th_open", "td_open"):
@@ -207,7 +222,7 @@ class _Reader:
                 yield Line(said, self._parents(len(self._above) - 1), True)
             else:
                 yield Line(said, self._parents(len(self._above)), is_item)
-            self._lead = said if said.endswith(":") else ""
+            self._lead = said if said.endswith(":") or _may_be_title(said) else ""
 
     def _parents(self, depth: int) -> tuple[str, ...]:
         nested = [each for pair in zip(self._leads, [*self._above[:depth], ""], strict=False) for each in pair if each]
@@ -222,6 +237,19 @@ class _Reader:
         for name, cell in zip(self._header[1:], cells, strict=False):
             if name and cell and first:
                 yield Line(f"{name}: {cell}", (*self._headings.values(), first), True)
+
+
+LONGEST_TITLE, LONGEST_DATE = 8, 3  # words
+
+
+def _may_be_title(line: str) -> bool:
+    words = len(line.split())
+    opens = line[:1].isupper() or (line[:1].isdigit() and words <= LONGEST_DATE)
+    return opens and words <= LONGEST_TITLE and not line.endswith((".", "!", "?", ";", ","))
+
+
+def _opens_list(tokens: Sequence[Token], at: int) -> bool:
+    return at < len(tokens) and tokens[at].type in ("bullet_list_open", "ordered_list_open")
 
 
 def _text(token: Token) -> str:

@@ -23,15 +23,15 @@ POINTED_AT = re.compile(
     r"|include$)[a-z]+ .+)$",
     re.IGNORECASE,
 )
+_TELLS = r"(?:by|borders|exports|imports|produces|grows|speaks|with|touches|includes?|are|contains)"
 # `Peru borders the following countries`, `Peru is bordered by five countries`
-TOLD = re.compile(
-    rf"^(.+ (?:by|borders|exports|imports|produces|grows|speaks|with|touches|includes?|are"
-    rf"|contains))(?: {COUNT}[a-z-]+(?: [a-z-]+)?)?(?: as follows)?$"
-)
+TOLD = re.compile(rf"^(.+ {_TELLS})(?: {COUNT}[a-z-]+(?: [a-z-]+)?)?(?: as follows)?$")
+OPEN = re.compile(rf"^[^:]+ {_TELLS}$")  # `The exports of Peru include`: its list follows, with a colon or without
 HAS = re.compile(
     r"^(.+ (?:has|have|had)) (?:the following |several |\d+ |two |three |four |five |six |seven |eight "
     r"|nine |ten )([a-z].*)$"
 )
+OPENS_LIST = re.compile(rf"^([^:]+ {_TELLS}):\s+(?=[A-Za-z])")
 # What things have: `Capital: Lima` says what the capital of something is, and `Kenya: a country` does not.
 ATTRIBUTE = re.compile(
     r"^(?:(?:the|its|official|main|major|current|total|largest|local|national|primary|common|most|estimated|full"
@@ -56,7 +56,14 @@ QUALIFIER = re.compile(
     r"^(?:the|its|official|main|major|current|total|largest|local|national|primary|capital|natural|head|prime)$", re.I
 )
 # `Countries bordering Peru: Kenya, Norway`: a list on the line that introduces it
-LISTED = re.compile(r"^[\w' -]+s (?:of|in|bordering|from|near|around|that|which|spoken)\b")
+LISTED = re.compile(r"^(?!.*\bStates of\b)[\w' -]+s (?:of|in|by|bordering|from|near|around|that|which|spoken)\b")
+KINDS = re.compile(r"^[\w' -]+ (?:[a-z-]+s|people|men|women|children)$")  # `Famous writers`, not `United States`
+# A heading that names a part of a text, and not what the text is about.
+SECTION = re.compile(
+    r"^(?:here|sure|okay|quick|geography|people|demographics?|politics|culture|society|tourism|transport(?:ation)?"
+    r"|education|sports?)\b|^\W*[\d\W]*$",
+    re.IGNORECASE,
+)
 # These introduce what can stand alone.
 NO_INTRODUCTION = re.compile(
     r"\b(?:examples?|notes?|answers?|summary|timeline|history|overview|conclusion|facts?|details?|information"
@@ -67,6 +74,14 @@ NO_INTRODUCTION = re.compile(
 )
 # `It burned`: a verb that the list of verbs does not have
 PLAIN_PAST = re.compile(r"(?:It|He|She|They|[A-Z]\w+(?: [A-Z]\w+)*) [a-z]+ed\b")
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:[a-z]*|\.)"
+YEAR = r"(?:1\d{3}|20\d\d)"
+# `1951`, `August 1951`, `13 August 1951`, `August 13, 1951`, `the 1950s`, `1914-1918`, `44 BC`
+DATE = (
+    rf"(?:(?P<day>\d{{1,2}} {_MONTH},? |{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? )?(?:{_MONTH},? )?{YEAR}(?:[–-]\d{{2,4}})?"
+    rf"|(?:the )?(?P<decade>{YEAR}s)|AD \d{{1,4}}|\d{{1,4}} (?:BCE?|AD|CE))"
+)
+DATED = re.compile(rf"^(?:(?:In|On) )?{DATE}$")
 KEY = re.compile(r"^([^:.!?]{1,48})(?::| [–—-]) +(\S.*)$")
 
 
@@ -78,45 +93,80 @@ def is_statement(text: str) -> bool:
     return not re.match(r"(?:which|that|who)\b", text)
 
 
+def on_date(date: str, said: str) -> str:
+    """`1951`, `The wall was built.` -> `In 1951, The wall was built.`; a statement with a year of its own has another date."""
+    found = DATED.match(date)
+    if not found or not is_statement(said) or re.search(rf"\b{YEAR}\b", said):
+        return said
+    at = "On" if found["day"] else "In the" if found["decade"] else "In"
+    return f"{at} {re.sub('^(?:(?:In|On) )?(?:the )?', '', date)}, {said}"
+
+
 def joined(line: Line) -> list[str]:
+    """What a line says, with its introduction where it needs one, and the date that is its heading.
+
+    >>> joined(Line("The wall was built.", ("1961",)))
+    ['In 1961, The wall was built.']
+    """
+    date = next((each for each in map(_bare, reversed(line.parents)) if DATED.match(each)), "")
+    return [on_date(date, re.sub(r"^[A-Z]\w+: ", "", said)) for said in _said(line)] if date else _said(line)
+
+
+def _bare(heading: str) -> str:
+    return heading.rstrip(": ")
+
+
+def _said(line: Line) -> list[str]:
     """What a line says, with its introduction where it needs one.
 
-    >>> joined(Line("Kenya", ("Here are three countries bordering Peru:",), is_item=True))
+    >>> _said(Line("Kenya", ("Here are three countries bordering Peru:",), is_item=True))
     ['The countries bordering Peru include Kenya']
-    >>> joined(Line("Capital: Lima", ("Peru",), is_item=True)), joined(Line("It exports gold.", ("Peru",), is_item=True))
+    >>> _said(Line("Capital: Lima", ("Peru",), is_item=True)), _said(Line("It exports gold.", ("Peru",), is_item=True))
     (['The capital of Peru is Lima'], ['It exports gold.'])
     """
-    lead = re.split(r"(?<=[.!?]) ", line.parents[-1])[-1] if line.parents and line.parents[-1].endswith(":") else ""
-    owner = next((each for each in reversed(line.parents) if not each.endswith(":") and not is_statement(each)), "")
-    if (
-        lead
-        and re.match(r"[A-Z][\w' -]*:$", lead)
-        and not first_verb(lead)
-        and not ATTRIBUTE.match(lead[:-1])
-        and not lead[:-2].endswith("s")
-    ):
-        owner, lead = lead[:-1], ""  # `Peru:` is what its items are about
-    key = KEY.match(line.text)
+    headings = [each for each in reversed(line.parents) if not each.endswith(":") and not is_statement(each)]
+    key, lead = KEY.match(line.text), _lead(line)
+    if lead and _is_owner(lead, key[1] if key else ""):
+        headings, lead = [lead, *headings], ""  # `Peru:` is what its items are about
+    owner = next((each for each in headings if not (ATTRIBUTE.match(each) or _is_section(each))), "")
     if key and not first_verb(key[1]) and (told := _of_key(key[1], key[2], lead, owner)):
         return told
     if is_statement(line.text) or len(line.text.split()) > LONGEST_ITEM:
         return [line.text]
     if lead and line.is_item:
-        return [_introduced(lead[:-1].strip(), line.text, owner)]
-    if owner and ATTRIBUTE.match(owner) and not line.is_heading:
-        return [of_attribute(owner, line.text, "")]
+        return [_introduced(lead, line.text, owner)]
+    if headings and ATTRIBUTE.match(headings[0]) and not line.is_heading:
+        return [of_attribute(headings[0], line.text, "")]
     return [line.text]
+
+
+def _lead(line: Line) -> str:
+    """What introduces the list of an item: a line that ends in a colon or a verb, or a title such as `Exports of Peru`."""
+    parent = line.parents[-1] if line.parents else ""
+    if parent.endswith(":"):
+        return re.split(r"(?<=[.!?]) ", parent)[-1][:-1].strip()
+    return parent if OPEN.match(parent) or (LISTED.match(parent) and not is_statement(parent)) else ""
+
+
+def _is_owner(lead: str, key: str) -> bool:
+    """Whether a lead names what its items are about, as `Peru` does and `Famous writers` does not."""
+    is_name = re.match(r"[A-Z][\w' -]*$", lead) and not first_verb(lead) and not ATTRIBUTE.match(lead)
+    return bool(is_name) and bool(ATTRIBUTE.match(key) or not (LISTED.match(lead) or KINDS.match(lead)))
+
+
+def _is_section(heading: str) -> bool:
+    return bool(SECTION.match(heading) or NO_INTRODUCTION.search(heading))
 
 
 def _of_key(key: str, value: str, lead: str, owner: str) -> list[str]:
     """What `Capital: Lima`, or `Kenya: a country in Africa` in a list of countries, say; empty if the key is something else."""
     if ATTRIBUTE.match(key):
-        return [of_attribute(key, value, owner)] if owner and not ATTRIBUTE.match(owner) else []
+        return [of_attribute(key, value, owner)] if owner else []
     if not lead and LISTED.match(key) and not is_statement(value):
         return [_introduced(key, each.strip(" ."), owner) for each in re.split(r",? and |, ", value) if each.strip(" .")]
     if not lead:
         return []
-    first = _introduced(lead[:-1].strip(), key, owner)
+    first = _introduced(lead, key, owner)
     if is_statement(value):
         return [first, value]
     return [first, f"{key} is {value}"] if re.match(r"(?:an?|the|one of)\b", value) else [first]
@@ -150,7 +200,7 @@ def _introduced(lead: str, item: str, owner: str) -> str:
     if ATTRIBUTE.match(lead):
         said = of_attribute(lead, item, owner)
         return said.replace(" is ", " include ", 1) if lead.endswith("s") else said
-    if not first_verb(lead) and re.match(r"[\w' -]+s(?: (?:of|in|bordering|from|near|that|which|spoken)\b.*)?$", lead):
+    if not first_verb(lead) and (LISTED.match(lead) or KINDS.match(lead) or re.match(r"[\w' -]+s$", lead)):
         name = re.sub(rf"^{COUNT}", "", lead[:1].lower() + lead[1:])
         return f"The {name} include {item}"
     return f"{lead} {item}"

@@ -9,7 +9,7 @@ import sentencex
 from flame_ray.rewards.factuality.decompose.dedup import vocabulary
 from flame_ray.rewards.factuality.decompose.hedges import without_hedges
 from flame_ray.rewards.factuality.decompose.layout import lines
-from flame_ray.rewards.factuality.decompose.leads import is_statement, joined
+from flame_ray.rewards.factuality.decompose.leads import DATE, OPENS_LIST, is_statement, joined, on_date
 from flame_ray.rewards.factuality.decompose.verbs import first_verb
 
 SENTENCE_ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
@@ -33,8 +33,8 @@ def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
 
 
 def _split(line: str) -> list[str]:
-    if year := YEAR_FIRST.match(line):
-        line = f"In {year[1]}, {line[year.end() :]}" if is_statement(line[year.end() :]) else line
+    if date := DATE_FIRST.match(line):
+        line = on_date(date[1], line[date.end() :]) if is_statement(line[date.end() :]) else line
     parts = [part.strip() for part in sentencex.segment("en", line) if part.strip()]
     return [each.strip() for part in parts for each in _at_missed_ends(part)]
 
@@ -50,7 +50,7 @@ def _at_missed_ends(text: str) -> Iterator[str]:
 
 
 # `1535. Lima was founded`, `1535: Lima was founded`: a year, and no number of a list
-YEAR_FIRST = re.compile(r"^(1\d{3}|20\d\d)(?:[.):]| [–—-])\s+(?=\D)")
+DATE_FIRST = re.compile(rf"^((?:(?:In|On) )?{DATE})(?:[.):]| [–—-])\s+(?=\D)")
 MISSED_END = re.compile(r"([\w'’,-]+) (?:[\"“]\w[\w,. ]*?)?\b[A-Z]\.[\"”]?\s+(?=([A-Z][\w'’]*)(?!\.))")
 # What has letters as names, such as `vitamin C`; a letter after another word may be the initial of a name.
 LETTERED = vocabulary("""
@@ -66,7 +66,7 @@ def claim_of(sentence: str) -> str:
     """What a sentence claims, without hedges and its full stop; empty for a question, a greeting or a refusal."""
     if not (claim := without_hedges(_with_closing_quote(sentence))):
         return ""
-    claim = _SHORT_IS.sub(r"\1 is", _without_heading(claim))
+    claim = OPENS_LIST.sub(r"\1 ", _SHORT_IS.sub(r"\1 is", _without_heading(claim)))
     sentence = _with_closing_quote(claim.rstrip(' .!…"”'))
     return sentence[:1].upper() + sentence[1:]
 

@@ -16,6 +16,7 @@ JOINED_NAMES = (
 )
 PLACE_NOUN = "country|nation|state|island|republic|kingdom|territory|monarchy|democracy|archipelago|federation|city-state"
 PRONOUN = re.compile(r"^(It|They|He|She|Its|Their|His|Her)\b(?!\s+(?:is|was) (?:possible|believed|estimated)\b)")
+DATED_PRONOUN = re.compile(r"^(?:In|On) [^,]*\d[^,]*, (?:\d{4}, )?(?=(?:It|They|He|She|Its|Their|His|Her)\b)")
 POSSESSIVE = {"Its", "Their", "His", "Her"}
 THE_PLACE = re.compile(
     rf"^(?:The|This|Its|Their) (?:whole |entire |island |landlocked )?(?:{PLACE_NOUN})(['’]s)?\b(?! (?:of|that|which"
@@ -153,6 +154,8 @@ def resolve(claim: str, subject: str, topic: Topic) -> str:
     """
     claim = re.sub(r"^(It|He|She)['’]s\b", r"\1 is", claim)
     claim = re.sub(r"^They['’]re\b", "They are", claim)
+    if date := DATED_PRONOUN.match(claim):
+        return f"{date[0]}{resolve(claim[date.end() :], subject, topic)}"
     name = at_start(topic.name)
     if topic.is_place and (match := THE_PLACE.match(claim)):
         return f"{name}{_genitive(name) if match[1] else ''}{claim[match.end() :]}"

@@ -65,8 +65,8 @@ def test_a_text_without_marks_of_html_or_numbers_is_what_the_patterns_leave(text
         expected = text
         for pattern, instead in HTML:
             expected = pattern.sub(instead, expected)
-        expected = BULLETS.sub(r"\1- ", re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", expected))
-        assert _as_markdown(text) == "\n".join(map(_numbered_apart, expected.split("\n")))
+        expected = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", expected)
+        assert _as_markdown(text) == BULLETS.sub(r"\1- ", "\n".join(map(_numbered_apart, expected.split("\n"))))
 
 
 def test_every_number_of_a_list_is_seen_by_the_quick_look(texts):

@@ -3,6 +3,7 @@
 import pytest
 
 from flame_ray.rewards.factuality.decompose import decompose, sentences
+from flame_ray.rewards.factuality.decompose.language import refuse_other_languages
 
 
 def facts(text, mode="rule", finished=True, question=""):
@@ -234,6 +235,68 @@ def test_a_claim_that_resembles_a_hedge_stays_whole(text):
     assert facts(f"{text}.") == [text]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No country borders Iceland",
+        "Nothing grows in Antarctica",
+        "Neither team won the final",
+        "The documents were lost in 1945",
+        "The data was not published until 1990",
+        "The question of slavery was not settled until 1865",
+        "Unable to find work, Ann Lee moved to Lima",
+        "No evidence supports the theory of Lamarck",
+    ],
+)
+def test_a_claim_that_resembles_a_refusal_stays_whole(text):
+    assert facts(f"{text}.") == [text]
+
+
+def test_a_refusal_is_no_answer_to_the_question():
+    for refusal in ("No answer", "It's unclear", "Not in the text", "Cannot be determined"):
+        assert facts(refusal, question="What time is it in Morocco?") == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "fact"),
+    [
+        ("Which elements did Marie Curie discover?", "Polonium", "Marie Curie did discover Polonium"),
+        ("What prize did Marie Curie win in 1903?", "The Fields Medal", "Marie Curie did win The Fields Medal in 1903"),
+        ("What year did Curie win the Nobel Prize?", "1903", "Curie did win the Nobel Prize in 1903"),
+        ("What does Iceland export?", "- Coffee", "Iceland exports Coffee"),
+        ("Which city does the Seine flow through?", "Paris", "The Seine flows through Paris"),
+        ("With whom did Curie share the prize?", "Becquerel", "Curie did share the prize with Becquerel"),
+        ("Who was Rebecca written by?", "Ann Lee", "Rebecca was written by Ann Lee"),
+        ("On which continent is Kenya?", "Africa", "Kenya is in Africa"),
+        ("On which continent does Kenya lie?", "Africa", "Kenya lies in Africa"),
+        ("Tell me the capital of Egypt.", "Cairo", "The capital of Egypt is Cairo"),
+        ("Can you tell me who wrote Hamlet?", "Ann Lee", "The one who wrote Hamlet is Ann Lee"),
+        ("Could you please tell me what the capital of Egypt is?", "Cairo", "The capital of Egypt is Cairo"),
+        ("Please answer briefly: what is the capital of Egypt?", "Cairo", "The capital of Egypt is Cairo"),
+        ("whats the capital of Egypt", "Cairo", "The capital of Egypt is Cairo"),
+        ("capital of egypt", "Cairo", "The capital of egypt is Cairo"),
+        ("Was Ada Lovelace born in London?", "Yes", "Ada Lovelace was born in London"),
+        ("Is Finland in Europe?", "No", "Finland is not in Europe"),
+        ("Can penguins fly?", "No", "Penguins can not fly"),
+        ("Has Peru won the World Cup?", "No.", "Peru has not won the World Cup"),
+    ],
+)
+def test_a_short_answer_is_read_with_its_question(question, answer, fact):
+    assert facts(answer, question=question) == [fact]
+
+
+@pytest.mark.parametrize("question", ["Tell me about Peru.", "Is there water on Mars?", "Is it Lima or Cuzco?"])
+def test_a_short_answer_to_another_question_is_no_fact(question):
+    assert facts("Yes", question=question) == facts("Lima", question=question) == []
+
+
+def test_no_verb_is_made_of_another_word_of_the_question():
+    assert facts("Yes", question="Do people in California work more than people in Peru?") == []
+    assert facts("Useless", question='What does the British slang word "naff" stand for?') == []
+    whole = "Wild elephants consider humans to be a threat"
+    assert facts(whole, question="What do elephants think of humans?") == [whole]
+
+
 def test_a_hedge_does_not_hide_a_claim():
     assert facts("I think that Peru borders Kenya.") == ["Peru borders Kenya"]
     assert facts("It is important to note that Peru borders Kenya.") == ["Peru borders Kenya"]
@@ -286,9 +349,108 @@ def test_the_items_of_an_announced_list_are_claims(opening):
     assert facts("Here is what you asked for:\n- Lima") == []
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Main exports of Iceland:",
+        "**Exports of Iceland**",
+        "## Exports of Iceland",
+        "Exports of Iceland",
+        "Here are some exports of Iceland:",
+        "The exports of Iceland include",
+    ],
+)
+def test_a_list_under_a_title_claims_what_the_title_names(title):
+    items = ["The exports of Iceland include coffee", "The exports of Iceland include fish"]
+    assert facts(f"{title}\n- coffee\n- fish") == items
+
+
+def test_a_list_under_the_plural_of_a_kind_has_members_of_that_kind():
+    assert facts("Famous Icelandic writers:\n1. Leo Tolstoy (1828-1910)") == [
+        "The famous Icelandic writers include Leo Tolstoy (1828-1910)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        ("**Kenya**\n", "Kenya"),
+        ("Kenya", "Kenya"),
+        ("Honduras:", "Honduras"),
+        ("United States of America:", "United States of America"),
+        ("# Kenya\n\n**Key facts**\n", "Kenya"),
+        ("# Kenya\n\n## Government\n", "Kenya"),
+    ],
+)
+def test_what_a_list_is_about_stands_before_it(owner, name):
+    assert facts(f"{owner}\n- Capital: Lagos\n- Currency: yen") == [
+        f"The capital of {name} is Lagos",
+        f"The currency of {name} is yen",
+    ]
+
+
+def test_a_list_on_the_line_of_its_verb_is_split():
+    assert facts("Iceland exports: coffee, bananas and tea.") == [
+        f"Iceland exports {each}" for each in ("coffee", "bananas", "tea")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("### 1951\n{}", "In 1951"),
+        ("**1951**\n- {}", "In 1951"),
+        ("1951\n- {}", "In 1951"),
+        ("1951:\n- {}", "In 1951"),
+        ("| Year | Event |\n|---|---|\n| 1951 | {} |", "In 1951"),
+        ("August 1951: {}", "In August 1951"),
+        ("August 13, 1951: {}", "On August 13, 1951"),
+        ("- 13 August 1951 – {}", "On 13 August 1951"),
+        ("1950s: {}", "In the 1950s"),
+        ("44 BC: {}", "In 44 BC"),
+        ("In 1951. {}", "In 1951"),
+        ("## 1951\n### Berlin\n{}", "In 1951"),
+    ],
+)
+def test_a_date_before_a_statement_belongs_to_it(text, date):
+    assert facts(text.format("The Berlin Wall was built.")) == [f"{date}, The Berlin Wall was built"]
+
+
+def test_under_a_date_a_pronoun_has_its_name_and_a_statement_its_own_date():
+    assert facts("Lima is the capital of Peru.\n\n## 1951\n- It was enlarged.\n- Lima was founded in 1535.") == [
+        "Lima is the capital of Peru",
+        "In 1951, Lima was enlarged",
+        "Lima was founded in 1535",
+    ]
+
+
 def test_a_response_of_ten_thousand_words_is_decomposed_in_a_moment():
     text = " ".join(f"Peru exports good{i} to Country{i % 977}." for i in range(2000))
     assert len(facts(text)) == 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lima é a capital do Peru.",
+        "Lima è la capitale del Perù.",
+        "Lima es la capital de Perú.",
+        "Lima är huvudstad i Peru.",
+        "Lima là thủ đô của Peru.",
+        "Lima est la capitale du Pérou.",
+    ],
+)
+def test_a_short_sentence_in_another_language_is_refused(text):
+    with pytest.raises(ValueError, match="another language"):
+        refuse_other_languages(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Dar es Salaam", "Dar es Salaam, La Paz, São Paulo", "Los Angeles, El Paso", "Vincent van der Meer", "Ana de Armas"],
+)
+def test_a_short_answer_of_foreign_names_is_english(text):
+    refuse_other_languages(text)
 
 
 @pytest.mark.parametrize(
