@@ -255,7 +255,8 @@ def _digits(match: re.Match[str], is_money: bool) -> Figure:
     exact = scale == 1.0 and not decimals and (value < 100 or ("," not in match["digits"] and 1000 <= value <= 2100))
     zeros = 0 if decimals else len(written) - len(written.rstrip("0"))
     slack = 0.0 if exact else min(10.0 ** (zeros - decimals), 0.05 * value) * scale
-    return Figure(value * scale, value * scale, slack, slack, other=None if other is None else other * scale)
+    other = other if scale == 1.0 else None  # the point of `2.350 billion` stands before decimals
+    return Figure(value * scale, value * scale, slack, slack, other=other)
 
 
 def _readings(digits: str) -> tuple[str, float | None]:
@@ -271,6 +272,4 @@ def _readings(digits: str) -> tuple[str, float | None]:
         return f"{re.sub(r'[.,]', '', head)}.{last}", None
     if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits):
         return digits, float(digits.replace(".", ""))  # `16.181`
-    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
-        return digits.replace(",", ""), float(digits.replace(",", "."))
     return digits.replace(",", ""), None

@@ -271,6 +271,18 @@ REPORTS = [
         ("The firm sold 5523000 shares.", 0.0),
     ),
     *kind(
+        "A23 a thousand times as many",
+        "The storm killed 45 people.",
+        ("The storm killed 45,000 people.", 0.0),
+        ("The storm killed 45 people.", 1.0),
+    ),
+    *kind(
+        "A25 another scale",
+        "India has 1.428 billion people.",
+        ("India has 1.428 million people.", 0.0),
+        ("India has 1,428 million people.", 1.0),
+    ),
+    *kind(
         "A03 more forms",
         CITY,
         ("Lima is the capital of Peru [Smith, 2011]. Lima has 10 million people [12, p. 5].", 1.0),
