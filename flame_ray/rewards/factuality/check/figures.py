@@ -37,20 +37,31 @@ MEASURES = {
     "area": "sq_km square_kilometer square_kilometre km2 km²:1 sq_mi sq_mile square_mile:2.58999 hectare ha:.01"
     " acre:.00404686 square_meter square_metre sq_m m2 m²:.000001",
     "weight": "kg kilogram kilo:1 g gram:.001 tonne ton metric_ton t:1000 pound lb:.453592 ounce oz:.0283495"
-    " mg milligram:.000001",
+    " mg milligram:.000001 stone:6.35029",
     "time": "year:1 decade:10 century centuries:100 month:.0833333 week:.0191650 day:.00273785 hour hr:.000114077"
     " minute min:.00000190129",
-    "speed": "km/h kph:1 mph:1.60934 knot:1.852 m/s:3.6",
-    "volume": "liter litre l:1 gallon:3.78541 ml milliliter millilitre:.001 barrel bbl:158.987",
+    "speed": "km/h kph kmh kilometers_per_hour kilometres_per_hour km_per_hour:1 mph miles_per_hour:1.60934 knot:1.852"
+    " m/s meters_per_second metres_per_second:3.6",
+    "volume": "liter litre l:1 gallon:3.78541 ml milliliter millilitre:.001 barrel bbl:158.987"
+    " cubic_meter cubic_metre m3 m³:1000 cubic_kilometer cubic_kilometre km3 km³:1000000000000 cubic_foot cubic_feet:28.3168",
+    "data": "megabyte mb:1 kilobyte kb:.001 gigabyte gb:1000 terabyte tb:1000000",
     "power": "w watt:1 kw kilowatt:1000 mw megawatt:1000000 gw gigawatt:1000000000",
     "Celsius": "°c degrees_celsius degree_celsius celsius degrees_c ºc:1",
     "Fahrenheit": "°f degrees_fahrenheit degree_fahrenheit fahrenheit degrees_f ºf:1",
-    "share": "% percent per_cent pct percentage_point:1",
-    "dollars": "dollar usd us$ $:1",
+    "share": "% percent per_cent pct:1",
+    "points": "percentage_point:1",  # what a share rises or falls by
+    "cents": "cent:1",
+    "dollars": "dollar us_dollar u.s._dollar usd us$ $:1",
     "euros": "euro eur €:1",
     "pounds of money": "gbp £ pound_sterling:1",
     "yen": "yen jpy ¥:1",
+    "rupees": "rupee inr:1",
+    "francs": "franc chf:1",
+    "yuan": "yuan renminbi cny rmb:1",
+    "rubles": "ruble rouble rub:1",
+    "pesos": "peso:1",
 }
+BELOW_ZERO = ("Celsius", "Fahrenheit")  # a minus before any other kind is a dash, or words say that something fell
 SIGNS = {"$": "dollars", "us$": "dollars", "€": "euros", "£": "pounds of money", "¥": "yen"}
 
 
@@ -86,7 +97,7 @@ FIGURE = re.compile(
     |\b(?P<nth>\d+)(?:st|nd|rd|th)\b
     |(?<![\w-])(?P<rank>{"|".join(RANKS.split())}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
     |(?P<digits>\d[\d,]*(?:\.\d+)*)
-        (?:(?P<letter>[KkMmBbT]|mn|mio|bn|tn)(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
+        (?:(?P<letter>[KkMmBbT]|\s?(?:mn|mio|bn|tn))(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
         (?:[ -]?(?P<of>{_UNIT})(?:es|s)?(?![\w/²]))?
     |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?
         (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?)""",
@@ -96,6 +107,7 @@ MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED))})\b", re.
 WORD = re.compile(r"\w+")
 NUMBER_WORDS = frozenset((*COUNTS, *RANKED))
 DIGIT = re.compile(r"[0-9]")
+MINUS = re.compile(r"(?:(?:^|\(|[^\d\s]\s)[-−–]|\bminus )$")  # none in the range `10 -14`
 RANGE = re.compile(r"^(?:\s?[-–—]\s?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
 BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
@@ -180,7 +192,8 @@ def _figures(matches: Sequence[re.Match[str]], clause: str) -> list[Figure]:
 
 def _unit_word(match: re.Match[str]) -> str:
     unit = match["of"] or match["word_of"] or ""
-    return f" {unit} " if len(unit) > SYMBOL and unit.isalpha() else " "
+    is_word = len(unit) > SYMBOL and unit.isalpha() and not unit.isupper()  # `USD` and `KPH` are signs, too
+    return f" {unit} " if is_word else " "
 
 
 def _range(first: Figure, last: Figure, clause: str, before: re.Match[str], match: re.Match[str]) -> Figure | None:
@@ -215,7 +228,10 @@ def _figure(match: re.Match[str], before: str) -> Figure:
     if not name and match["letter"] == "m" and not money:
         name = "m"  # `a 50m pool`
     kind, size = MEASURED.get(name, (SIGNS[money[1].lower()] if money else "", 1.0))
-    return _bounded(_in_unit(figure, kind, size), before)
+    figure = _in_unit(figure, kind, size)
+    if kind in BELOW_ZERO and MINUS.search(before):
+        figure = Figure(-figure.high, -figure.low, figure.above, figure.below, size, kind)
+    return _bounded(figure, before)
 
 
 def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
@@ -228,8 +244,8 @@ def _bounded(figure: Figure, before: str) -> Figure:
     if bound is None:
         return figure
     if bound["low"]:
-        return replace(figure, above=0.5 * figure.high, bound="low")
-    return replace(figure, below=0.5 * figure.low, bound="high")
+        return replace(figure, above=0.5 * abs(figure.high), bound="low")
+    return replace(figure, below=0.5 * abs(figure.low), bound="high")
 
 
 def _word(match: re.Match[str]) -> Figure:
@@ -246,7 +262,7 @@ def _small(word: str) -> str:
 
 def _digits(match: re.Match[str], is_money: bool) -> Figure:
     """Slack is 0 for a year or a small count, else one unit of the last digit that is not zero, and 5 % at most."""
-    letter = match["letter"] or ""
+    letter = (match["letter"] or "").strip()
     if letter in ("m", "b") and not is_money:
         letter = ""
     scale = (SCALES | SHORT).get((match["scale"] or "").lower(), LETTERS.get(letter, 1.0))

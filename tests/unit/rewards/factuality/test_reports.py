@@ -312,6 +312,27 @@ REPORTS = [
         ("The firm raised US$50M.", 1.0),
         ("The firm raised 50 million euros.", 0.0),
     ),
+    *kind(
+        "A25 other currencies",
+        "The firm raised €50 million.",
+        ("The firm raised $50 million.", 0.0),
+        ("The firm raised £50 million.", 0.0),
+        ("The firm raised €50 mn.", 1.0),
+        ("The firm raised 50 million EUR.", 1.0),
+    ),
+    *kind(
+        "A29 money in words",
+        "The ticket costs 20 euros.",
+        ("The ticket costs $20.", 0.0),
+        ("The ticket costs 20 rupees.", 0.0),
+        ("The ticket costs 20 EUR.", 1.0),
+    ),
+    *kind(
+        "A29 below zero",
+        "The lake was at -5 °C.",
+        ("The lake was at 5 °C.", 0.0),
+        ("The lake was at -5 °C.", 1.0),
+    ),
     *kind("A33 as many as", "As many as 500 people died.", ("At least 500 people died.", 0.0), ("Up to 500 people died.", 1.0)),
     *kind("A34 fewer", "More women than men vote.", ("Fewer women than men vote.", 0.0), ("More women than men vote.", 1.0)),
     *kind(
