@@ -82,12 +82,16 @@ MEASURED = _measured()
 _UNIT = "|".join(sorted((re.escape(name).replace(r"\ ", r"[ -]") for name in MEASURED), key=len, reverse=True))
 _LOWEST = (
     r"over|more than|at least|no (?:less|fewer) than|not less than|exceed(?:s|ed|ing)?|upwards of"
-    r"|a minimum of|above|greater than"
+    r"|a minimum of|above|(?:great|old|long|larg|bigg|high|tall|heavi|fast|deep|wid)er than"
 )
 _HIGHEST = (
     r"at most|as (?:many|much) as|no more than|not more than|up to|fewer than|less than|under|below|a maximum of|not exceeding"
+    r"|(?:young|short|small|low|light|slow|narrow)er than"
 )
-BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
+_NEARLY = r"nearly|almost|just under|close to"  # below the figure, and not far from it
+BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST})|(?P<near>{_NEARLY}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
+BOUND_AFTER = re.compile(r"^(?:\s[a-z]+)?\s+or\s+(?:(?P<low>more|over|above|older|longer)|(?P<high>fewer|less|under|below|younger))\b")
+SIDE = re.compile(r"\b(before|after|in)\s+$", re.IGNORECASE)  # of a year
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
 MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)
 FIGURE = re.compile(
@@ -108,7 +112,7 @@ WORD = re.compile(r"\w+")
 NUMBER_WORDS = frozenset((*COUNTS, *RANKED))
 DIGIT = re.compile(r"[0-9]")
 MINUS = re.compile(r"(?:(?:^|\(|[^\d\s]\s)[-−–]|\bminus )$")  # none in the range `10 -14`
-RANGE = re.compile(r"^(?:\s?[-–—]\s?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
+RANGE = re.compile(r"^(?:\s?[-–—]\s?(?:(?:US)?[$£€¥])?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
 BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
 
@@ -122,27 +126,35 @@ class Figure:
     above: float = 0.0
     size: float = 1.0  # of its unit
     kind: str = ""  # what it measures; empty: a plain number
-    bound: str = ""  # low or high: it says `at least` or `at most`
+    bound: str = ""  # low or high: it says `at least` or `at most`; before, after or in a year
     other: float | None = None  # what the digits may mean as well: `16.181` is 16,181 in many countries
 
     def supported_by(self, other: "Figure") -> bool:
         """Whether `other`, from the evidence, lies within this figure, from a claim."""
         if self.kind != other.kind and ((self.kind and other.kind) or "rank" in (self.kind, other.kind)):
             return False
-        if {self.bound, other.bound} == {"low", "high"}:
+        if {self.bound, other.bound} in OPPOSITE_BOUNDS or (self.bound == "in" and other.bound in ("before", "after")):
             return False
         return any(mine._holds(its) for mine in self._readings() for its in other._readings())
 
     def _holds(self, other: "Figure") -> bool:
+        if self._is_span() and other._is_span():
+            return (self.low, self.high) == (other.low, other.high)
         near = 1e-4 * abs(self.high) if self.size == other.size else OTHER_UNIT * abs(self.high)
         low, high = self.low - self.below - near, self.high + self.above + near
         ends = (other.low, other.high) if other.low < other.high and self.low == self.high else ()
         return (low <= other.low and other.high <= high) or any(low <= end <= high for end in ends)
 
+    def _is_span(self) -> bool:
+        """Whether these are the first and the last year of something; a decade has 9 more years than its first, a century 100."""
+        is_years = not self.kind and not self.below and 1000 <= self.low < self.high <= 2100
+        return is_years and self.high - self.low not in (9, 100)
+
     def _readings(self) -> "list[Figure]":
         return [self] if self.other is None else [self, replace(self, low=self.other, high=self.other, below=0.0, above=0.0)]
 
 
+OPPOSITE_BOUNDS = ({"low", "high"}, {"before", "after"})
 SYMBOL = 2  # letters: `km` is no word that a text could have elsewhere
 OTHER_UNIT = 0.03  # how far apart two figures in other units may be: `62 miles` and `100 km` were rounded
 
@@ -231,7 +243,7 @@ def _figure(match: re.Match[str], before: str) -> Figure:
     figure = _in_unit(figure, kind, size)
     if kind in BELOW_ZERO and MINUS.search(before):
         figure = Figure(-figure.high, -figure.low, figure.above, figure.below, size, kind)
-    return _bounded(figure, before)
+    return _bounded(figure, before, match.string[match.end() :])
 
 
 def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
@@ -239,13 +251,17 @@ def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
     return Figure(figure.low * size, figure.high * size, figure.below * size, figure.above * size, size, kind, other=other)
 
 
-def _bounded(figure: Figure, before: str) -> Figure:
-    bound = BOUND.search(before)
+def _bounded(figure: Figure, before: str, after: str) -> Figure:
+    if not figure.kind and 1000 <= figure.low <= 2100 and (side := SIDE.search(before)):
+        return replace(figure, bound=side[1].lower())
+    bound = BOUND.search(before) or BOUND_AFTER.search(after)
     if bound is None:
         return figure
     if bound["low"]:
-        return replace(figure, above=0.5 * abs(figure.high), bound="low")
-    return replace(figure, below=0.5 * abs(figure.low), bound="high")
+        return replace(figure, below=0.0, above=0.5 * abs(figure.high), bound="low")
+    if bound["high"]:
+        return replace(figure, below=0.5 * abs(figure.low), above=0.0, bound="high")
+    return replace(figure, bound="high")
 
 
 def _word(match: re.Match[str]) -> Figure:

@@ -334,6 +334,20 @@ REPORTS = [
         ("The lake was at -5 °C.", 1.0),
     ),
     *kind("A33 as many as", "As many as 500 people died.", ("At least 500 people died.", 0.0), ("Up to 500 people died.", 1.0)),
+    *kind(
+        "A33 more bounds",
+        "At least 200 people live there.",
+        ("Nearly 200 people live there.", 0.0),
+        ("200 people or fewer live there.", 0.0),
+        ("200 people or more live there.", 1.0),
+    ),
+    *kind("A33 years", "The tower was built before 1990.", ("The tower was built in 1990.", 0.0)),
+    *kind(
+        "A28 years",
+        "The war lasted from 1914 to 1918.",
+        ("The war lasted from 1914 to 1945.", 0.0),
+        ("The war lasted from 1914 to 1918.", 1.0),
+    ),
     *kind("A34 fewer", "More women than men vote.", ("Fewer women than men vote.", 0.0), ("More women than men vote.", 1.0)),
     *kind(
         "A28 ranges",
