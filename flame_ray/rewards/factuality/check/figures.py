@@ -25,6 +25,7 @@ SHORT = {"thousand": 1e3, "mln": 1e6, "mil": 1e6, "bln": 1e9}
 RANKS = """third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth
     seventeenth eighteenth nineteenth twentieth"""
 RANKED = {word: 3.0 + index for index, word in enumerate(RANKS.split())} | {"first": 1.0, "second": 2.0}
+LOW_RANKS = "|".join(word for word, rank in RANKED.items() if rank < 10)
 # After `first` and `second` these are ranked; elsewhere the two words say when.
 OF_RANK = (
     "president|prime|king|queen|emperor|pope|largest|biggest|most|highest|longest|tallest|oldest|smallest"
@@ -89,29 +90,37 @@ _HIGHEST = (
     r"|(?:young|short|small|low|light|slow|narrow)er than"
 )
 _NEARLY = r"nearly|almost|just under|close to"  # below the figure, and not far from it
-BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST})|(?P<near>{_NEARLY}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
-BOUND_AFTER = re.compile(r"^(?:\s[a-z]+)?\s+or\s+(?:(?P<low>more|over|above|older|longer)|(?P<high>fewer|less|under|below|younger))\b")
+BOUND = re.compile(
+    rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST})|{_NEARLY})\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE
+)
+BOUND_AFTER = re.compile(
+    r"^(?:\s[a-z]+)?\s+or\s+(?:(?P<low>more|over|above|older|longer)|(?P<high>fewer|less|under|below|younger))\b"
+)
 SIDE = re.compile(r"\b(before|after|in)\s+$", re.IGNORECASE)  # of a year
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
 MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)
+_SCALE = "|".join(SCALES)
+_COUNT = rf"(?:{TENS})-(?:{'|'.join(DIGITS)})|{'|'.join(COUNTS)}"
+_RANK = rf"(?:{TENS})-(?:{LOW_RANKS})|{'|'.join(RANKS.split())}"
 FIGURE = re.compile(
-    rf"""(?=[\dtfsenz])(?:  # how every figure begins: most letters need no other look
-    \b(?P<century>\d{{1,2}})(?:st|nd|rd|th)[- ]century\b
+    rf"""(?=[\dtfsenzo])(?:  # how every figure begins: most letters need no other look
+    \b(?:(?P<century>\d{{1,2}})(?:st|nd|rd|th)|(?P<century_word>{_RANK}|first|second))[- ]century\b
     |\b(?P<decade>\d{{3}}0|\d0)['’]?s\b
     |\b(?P<nth>\d+)(?:st|nd|rd|th)\b
-    |(?<![\w-])(?P<rank>{"|".join(RANKS.split())}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
+    |(?<![\w-])(?P<rank>{_RANK}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
     |(?P<digits>\d[\d,]*(?:\.\d+)*)
         (?:(?P<letter>[KkMmBbT]|\s?(?:mn|mio|bn|tn))(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
         (?:[ -]?(?P<of>{_UNIT})(?:es|s)?(?![\w/²]))?
-    |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?
+    |\b(?P<word>one(?=\ (?:{_SCALE})\b)|{_COUNT})\b(?:\s+(?P<unit>{_SCALE}|{"|".join(UNITS)})s?\b)?
+        (?:(?<=hundred)(?:(?:\ and)?\ (?P<over>{_COUNT})\b)?(?:\ (?P<times>{_SCALE})\b)?)?
         (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?)""",
     re.VERBOSE | re.IGNORECASE,
 )
-MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED))})\b", re.IGNORECASE)
+MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED, 'one'))})\b", re.IGNORECASE)
 WORD = re.compile(r"\w+")
-NUMBER_WORDS = frozenset((*COUNTS, *RANKED))
+NUMBER_WORDS = frozenset((*COUNTS, *RANKED, "one"))
 DIGIT = re.compile(r"[0-9]")
-MINUS = re.compile(r"(?:(?:^|\(|[^\d\s]\s)[-−–]|\bminus )$")  # none in the range `10 -14`
+MINUS = re.compile(r"(?:(?:^|(?<=\()|(?<=[^\d\s]\s))[-−–]|\bminus )$")  # none in the range `10 -14`
 RANGE = re.compile(r"^(?:\s?[-–—]\s?(?:(?:US)?[$£€¥])?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
 BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
@@ -146,7 +155,7 @@ class Figure:
         return (low <= other.low and other.high <= high) or any(low <= end <= high for end in ends)
 
     def _is_span(self) -> bool:
-        """Whether these are the first and the last year of something; a decade has 9 more years than its first, a century 100."""
+        """Whether these are the first and the last year of something, and neither a decade nor a century."""
         is_years = not self.kind and not self.below and 1000 <= self.low < self.high <= 2100
         return is_years and self.high - self.low not in (9, 100)
 
@@ -224,15 +233,15 @@ def _range(first: Figure, last: Figure, clause: str, before: re.Match[str], matc
 
 
 def _figure(match: re.Match[str], before: str) -> Figure:
-    if match["century"]:
-        first = 100.0 * (int(match["century"]) - 1)
+    if match["century"] or match["century_word"]:
+        first = 100.0 * (float(match["century"] or _rank(match["century_word"])) - 1)
         return Figure(first, first + 100)
     if match["decade"]:
         start = float(match["decade"])
         start += 1900 if start < 100 and not AGE.search(before) else 0
         return Figure(start, start + 9)
     if match["nth"] or match["rank"]:
-        rank = float(match["nth"] or RANKED[_small(match["rank"])])
+        rank = float(match["nth"] or _rank(match["rank"]))
         return Figure(rank, rank, kind="rank")
     money = MONEY.search(before)
     figure = _digits(match, money is not None) if match["digits"] else _word(match)
@@ -241,7 +250,8 @@ def _figure(match: re.Match[str], before: str) -> Figure:
         name = "m"  # `a 50m pool`
     kind, size = MEASURED.get(name, (SIGNS[money[1].lower()] if money else "", 1.0))
     figure = _in_unit(figure, kind, size)
-    if kind in BELOW_ZERO and MINUS.search(before):
+    if kind in BELOW_ZERO and (minus := MINUS.search(before)):
+        before = before[: minus.start()]
         figure = Figure(-figure.high, -figure.low, figure.above, figure.below, size, kind)
     return _bounded(figure, before, match.string[match.end() :])
 
@@ -265,10 +275,20 @@ def _bounded(figure: Figure, before: str, after: str) -> Figure:
 
 
 def _word(match: re.Match[str]) -> Figure:
-    tens, _, digit = _small(match["word"]).partition("-")
     unit = (match["unit"] or "").lower()
-    value = (COUNTS[tens] + DIGITS.get(digit, 0.0)) * (SCALES | UNITS).get(unit, 1.0)
+    value = _count(match["word"]) * (SCALES | UNITS).get(unit, 1.0) + _count(match["over"] or "zero")
+    value *= SCALES.get((match["times"] or "").lower(), 1.0)
     return Figure(value, value)
+
+
+def _count(words: str) -> float:
+    tens, _, digit = _small(words).partition("-")
+    return (COUNTS | DIGITS)[tens] + DIGITS.get(digit, 0.0)
+
+
+def _rank(words: str) -> float:
+    tens, _, last = _small(words).rpartition("-")
+    return COUNTS.get(tens, 0.0) + RANKED[last]
 
 
 def _small(word: str) -> str:

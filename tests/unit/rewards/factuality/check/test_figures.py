@@ -19,6 +19,13 @@ def figure(text):
         ("two hundred", 200, 200),
         ("twenty-five films", 25, 25),
         ("nearly two decades", 20, 20),
+        ("one thousand", 1000, 1000),
+        ("one hundred and twenty-five", 125, 125),
+        ("two hundred six", 206, 206),
+        ("two hundred and more", 200, 200),
+        ("one hundred and fifty million", 150_000_000, 150_000_000),
+        ("the eighteenth century", 1700, 1800),
+        ("a twenty-first-century city", 2000, 2100),
         ("a dozen", None, None),
         ("in the 1960s", 1960, 1969),
         ("in the 1960's", 1960, 1969),
@@ -39,6 +46,8 @@ def test_ranks_above_the_second_are_figures():
     assert figures("the 1st album and the 2nd") == ([], "the first album and the second")
     assert figures("one of them, a third of them") == ([], "one of them, a third of them")
     assert figure("the 16th president").supported_by(figure("the sixteenth president"))
+    assert figure("the twenty-sixth president").supported_by(figure("the 26th president"))
+    assert not figure("the twenty-sixth president").supported_by(figure("the sixth president"))
     assert not figure("the 3rd president").supported_by(figure("3 presidents"))
     assert not figure("the 1st president").supported_by(figure("the third president"))
 

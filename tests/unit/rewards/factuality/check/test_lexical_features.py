@@ -56,7 +56,7 @@ from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Passage
 
 FACTS = Path(__file__).parents[4] / "benchmarks" / "country_facts.jsonl"
-PLAIN = re.compile(FIGURE.pattern.replace(r"(?=[\dtfsenz])", ""), FIGURE.flags)
+PLAIN = re.compile(FIGURE.pattern.replace(r"(?=[\dtfsenzo])", ""), FIGURE.flags)
 ODD = (
     "",
     "Fıve ſeven İts ten — 2² x³, and no more than m²",
