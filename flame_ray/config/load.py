@@ -190,7 +190,9 @@ def _apply(tree: dict, override: str) -> None:
     *sections, leaf = key.split(".")
     if not equals or not sections:
         found = f"{override}{did_you_mean(key, Config)}"
-        raise ConfigError("--set section.key=value", found, "name the section, as in --set rollout.workers=2")
+        has_section = bool(sections) or key in Config.model_fields
+        fix = "write the setting with its value" if has_section else "name the section"
+        raise ConfigError("--set section.key=value", found, f"{fix}, as in --set rollout.workers=2")
     if not value.strip():
         raise ConfigError(
             "--set section.key=value", f"no value in {override}", "give one; null stands for none, '' for an empty text"

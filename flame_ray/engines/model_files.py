@@ -26,6 +26,8 @@ LOADED = (
     "vocab.txt",
     "merges.txt",
 )  # settings, tokenizer, template, code
+SHARD = re.compile(r"(.*)-(\d+)-of-(\d+)\.safetensors")
+ADAPTER = "adapter_model"  # what the name of an adapter's weights begins with, which are no model
 HEADER_BYTES, MOST_HEADER = 8, 100_000_000  # the length of a header comes before it; the format's own limit
 
 
@@ -59,14 +61,21 @@ def loaded_files(folder: Path) -> list[Path]:
 
 
 def check_names(files: Iterable[str], where: str) -> None:
-    """Raise ModelError unless there are settings, and weights in the one format that is read."""
+    """Raise ModelError unless there are settings, and weights in the one format that is read, with every part of them."""
     names = tuple(files)
     if "config.json" not in names:
         fix = "give the folder that save_pretrained wrote"
         raise ModelError("a model folder with config.json", f"none in {where}", fix)
-    if not any(map(is_weights, names)):
+    weights = [name for name in names if is_weights(name) and not name.startswith(ADAPTER)]
+    if not weights:
         fix = "save the model with safe_serialization=True"
         raise ModelError("weights as *.safetensors (no other format is read)", f"none in {where}", fix)
+    for part in filter(None, map(SHARD.fullmatch, weights)):
+        name, number, count = part.groups()
+        wanted = (f"{name}-{index:0{len(number)}}-of-{count}.safetensors" for index in range(1, int(count) + 1))
+        if missing := next((each for each in wanted if each not in names), None):
+            fix = "save the model again, or download the rest of it"
+            raise ModelError(f"all {int(count)} files of the weights", f"no {missing} in {where}", fix)
 
 
 def check_whole(folder: Path) -> None:

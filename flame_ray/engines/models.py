@@ -18,6 +18,7 @@ from flame_ray.engines import hub
 from flame_ray.engines.chat_template import Variables, chat_template, check_variables, model_with, render_chat
 from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
 from flame_ray.errors import ModelError
+from flame_ray.shown import kind_of
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.build_once import build_once
 from flame_ray.storage.cache import cache_dir
@@ -306,9 +307,12 @@ def _checked_folder(folder: Path) -> Path:
     files = [path.name for path in folder.iterdir()]
     check_names(files, str(folder))
     for index in folder.glob("*.safetensors.index.json"):
-        missing = set(read_settings(index).get("weight_map", {}).values()) - set(files)
-        if missing:
-            fix = "save the model again, or download the rest of it"
+        if index.name.startswith("consolidated"):  # of weights that nothing reads
+            continue
+        listed, fix = read_settings(index).get("weight_map"), "save the model again, or download the rest of it"
+        if not isinstance(listed, dict):
+            raise ModelError("a mapping from tensors to files, as weight_map", f"{index}: {kind_of(listed)}", fix)
+        if missing := set(listed.values()) - set(files):
             raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
     check_settings(folder)
     check_whole(folder)

@@ -201,10 +201,36 @@ def test_a_dense_model_can_be_trained(folder, settings):
 
 
 def test_a_folder_without_one_of_the_files_of_its_weights_is_refused_by_that_file(folder):
-    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    parts = {"a": "first.safetensors", "b": "second.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
     (folder / "model.safetensors").rename(folder / parts["a"])
-    with pytest.raises(ModelError, match=r"every file that .*index\.json lists; found no model-00002-of-00002\.safetensors in"):
+    with pytest.raises(ModelError, match=r"every file that .*index\.json lists; found no second\.safetensors in"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_a_folder_without_one_part_of_its_weights_is_refused_though_no_index_lists_it(folder):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00003.safetensors")
+    (folder / "model-00003-of-00003.safetensors").write_bytes(WHOLE)
+    with pytest.raises(ModelError, match=r"all 3 files of the weights; found no model-00002-of-00003\.safetensors in"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_a_folder_with_an_adapters_weights_alone_is_no_model(folder):
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"\*\.safetensors \(no other format is read\); found none in .*model"):
+        resolve_model(str(folder), ModelConfig())
+
+
+def test_the_index_of_weights_that_nothing_reads_is_passed_over(folder):
+    parts = {"weight_map": {"a": "consolidated-00001-of-00002.safetensors"}}
+    (folder / "consolidated.safetensors.index.json").write_text(json.dumps(parts))
+    assert resolve_model(str(folder), ModelConfig()) == folder
+
+
+@pytest.mark.parametrize("listed", [None, ["model.safetensors"]])
+def test_an_index_that_maps_no_tensors_is_refused_by_name(folder, listed):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": listed}))
+    with pytest.raises(ModelError, match=r"as weight_map; found .*index\.json: "):
         resolve_model(str(folder), ModelConfig())
 
 

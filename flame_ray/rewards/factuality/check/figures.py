@@ -25,6 +25,7 @@ SHORT = {"thousand": 1e3, "mln": 1e6, "mil": 1e6, "bln": 1e9}
 RANKS = """third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth
     seventeenth eighteenth nineteenth twentieth"""
 RANKED = {word: 3.0 + index for index, word in enumerate(RANKS.split())} | {"first": 1.0, "second": 2.0}
+LOW_RANKS = "|".join(word for word, rank in RANKED.items() if rank < 10)
 # After `first` and `second` these are ranked; elsewhere the two words say when.
 OF_RANK = (
     "president|prime|king|queen|emperor|pope|largest|biggest|most|highest|longest|tallest|oldest|smallest"
@@ -37,20 +38,31 @@ MEASURES = {
     "area": "sq_km square_kilometer square_kilometre km2 km²:1 sq_mi sq_mile square_mile:2.58999 hectare ha:.01"
     " acre:.00404686 square_meter square_metre sq_m m2 m²:.000001",
     "weight": "kg kilogram kilo:1 g gram:.001 tonne ton metric_ton t:1000 pound lb:.453592 ounce oz:.0283495"
-    " mg milligram:.000001",
+    " mg milligram:.000001 stone:6.35029",
     "time": "year:1 decade:10 century centuries:100 month:.0833333 week:.0191650 day:.00273785 hour hr:.000114077"
     " minute min:.00000190129",
-    "speed": "km/h kph:1 mph:1.60934 knot:1.852 m/s:3.6",
-    "volume": "liter litre l:1 gallon:3.78541 ml milliliter millilitre:.001 barrel bbl:158.987",
+    "speed": "km/h kph kmh kilometers_per_hour kilometres_per_hour km_per_hour:1 mph miles_per_hour:1.60934 knot:1.852"
+    " m/s meters_per_second metres_per_second:3.6",
+    "volume": "liter litre l:1 gallon:3.78541 ml milliliter millilitre:.001 barrel bbl:158.987"
+    " cubic_meter cubic_metre m3 m³:1000 cubic_kilometer cubic_kilometre km3 km³:1000000000000 cubic_foot cubic_feet:28.3168",
+    "data": "megabyte mb:1 kilobyte kb:.001 gigabyte gb:1000 terabyte tb:1000000",
     "power": "w watt:1 kw kilowatt:1000 mw megawatt:1000000 gw gigawatt:1000000000",
     "Celsius": "°c degrees_celsius degree_celsius celsius degrees_c ºc:1",
     "Fahrenheit": "°f degrees_fahrenheit degree_fahrenheit fahrenheit degrees_f ºf:1",
-    "share": "% percent per_cent pct percentage_point:1",
-    "dollars": "dollar usd us$ $:1",
+    "share": "% percent per_cent pct:1",
+    "points": "percentage_point:1",  # what a share rises or falls by
+    "cents": "cent:1",
+    "dollars": "dollar us_dollar u.s._dollar usd us$ $:1",
     "euros": "euro eur €:1",
     "pounds of money": "gbp £ pound_sterling:1",
     "yen": "yen jpy ¥:1",
+    "rupees": "rupee inr:1",
+    "francs": "franc chf:1",
+    "yuan": "yuan renminbi cny rmb:1",
+    "rubles": "ruble rouble rub:1",
+    "pesos": "peso:1",
 }
+BELOW_ZERO = ("Celsius", "Fahrenheit")  # a minus before any other kind is a dash, or words say that something fell
 SIGNS = {"$": "dollars", "us$": "dollars", "€": "euros", "£": "pounds of money", "¥": "yen"}
 
 
@@ -71,32 +83,45 @@ MEASURED = _measured()
 _UNIT = "|".join(sorted((re.escape(name).replace(r"\ ", r"[ -]") for name in MEASURED), key=len, reverse=True))
 _LOWEST = (
     r"over|more than|at least|no (?:less|fewer) than|not less than|exceed(?:s|ed|ing)?|upwards of"
-    r"|a minimum of|above|greater than"
+    r"|a minimum of|above|(?:great|old|long|larg|bigg|high|tall|heavi|fast|deep|wid)er than"
 )
 _HIGHEST = (
     r"at most|as (?:many|much) as|no more than|not more than|up to|fewer than|less than|under|below|a maximum of|not exceeding"
+    r"|(?:young|short|small|low|light|slow|narrow)er than"
 )
-BOUND = re.compile(rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST}))\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
+_NEARLY = r"nearly|almost|just under|close to"  # below the figure, and not far from it
+BOUND = re.compile(
+    rf"\b(?:(?P<low>{_LOWEST})|(?P<high>{_HIGHEST})|{_NEARLY})\s+(?:about\s+)?(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE
+)
+BOUND_AFTER = re.compile(
+    r"^(?:\s[a-z]+)?\s+or\s+(?:(?P<low>more|over|above|older|longer)|(?P<high>fewer|less|under|below|younger))\b"
+)
+SIDE = re.compile(r"\b(before|after|in)\s+$", re.IGNORECASE)  # of a year
 AGE = re.compile(r"\b(?:his|her|their|my)\s+(?:(?:early|mid|late)[- ])?$", re.IGNORECASE)
 MONEY = re.compile(r"((?:US)?[$£€¥])\s?$", re.IGNORECASE)
+_SCALE = "|".join(SCALES)
+_COUNT = rf"(?:{TENS})-(?:{'|'.join(DIGITS)})|{'|'.join(COUNTS)}"
+_RANK = rf"(?:{TENS})-(?:{LOW_RANKS})|{'|'.join(RANKS.split())}"
 FIGURE = re.compile(
-    rf"""(?=[\dtfsenz])(?:  # how every figure begins: most letters need no other look
-    \b(?P<century>\d{{1,2}})(?:st|nd|rd|th)[- ]century\b
+    rf"""(?=[\dtfsenzo])(?:  # how every figure begins: most letters need no other look
+    \b(?:(?P<century>\d{{1,2}})(?:st|nd|rd|th)|(?P<century_word>{_RANK}|first|second))[- ]century\b
     |\b(?P<decade>\d{{3}}0|\d0)['’]?s\b
     |\b(?P<nth>\d+)(?:st|nd|rd|th)\b
-    |(?<![\w-])(?P<rank>{"|".join(RANKS.split())}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
+    |(?<![\w-])(?P<rank>{_RANK}|(?:first|second)(?=[ -](?:{OF_RANK})\b))\b(?!s|\ of\b)
     |(?P<digits>\d[\d,]*(?:\.\d+)*)
-        (?:(?P<letter>[KkMmBbT]|mn|mio|bn|tn)(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
+        (?:(?P<letter>[KkMmBbT]|\s?(?:mn|mio|bn|tn))(?![\w²/])|\s+(?P<scale>{"|".join((*SCALES, *SHORT))})s?\b)?
         (?:[ -]?(?P<of>{_UNIT})(?:es|s)?(?![\w/²]))?
-    |\b(?P<word>(?:{TENS})-(?:{"|".join(DIGITS)})|{"|".join(COUNTS)})\b(?:\s+(?P<unit>{"|".join((*SCALES, *UNITS))})s?\b)?
+    |\b(?P<word>one(?=\ (?:{_SCALE})\b)|{_COUNT})\b(?:\s+(?P<unit>{_SCALE}|{"|".join(UNITS)})s?\b)?
+        (?:(?<=hundred)(?:(?:\ and)?\ (?P<over>{_COUNT})\b)?(?:\ (?P<times>{_SCALE})\b)?)?
         (?:[ -](?P<word_of>{_UNIT})(?:es|s)?(?![\w/²]))?)""",
     re.VERBOSE | re.IGNORECASE,
 )
-MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED))})\b", re.IGNORECASE)
+MAY_HAVE_FIGURES = re.compile(rf"\d|\b(?:{'|'.join((*COUNTS, *RANKED, 'one'))})\b", re.IGNORECASE)
 WORD = re.compile(r"\w+")
-NUMBER_WORDS = frozenset((*COUNTS, *RANKED))
+NUMBER_WORDS = frozenset((*COUNTS, *RANKED, "one"))
 DIGIT = re.compile(r"[0-9]")
-RANGE = re.compile(r"^(?:\s?[-–—]\s?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
+MINUS = re.compile(r"(?:(?:^|(?<=\()|(?<=[^\d\s]\s))[-−–]|\bminus )$")  # none in the range `10 -14`
+RANGE = re.compile(r"^(?:\s?[-–—]\s?(?:(?:US)?[$£€¥])?|\s+(?:to|and|through)\s+(?:(?:US)?[$£€¥])?)$")
 BEFORE_RANGE = re.compile(r"\b(?:between|from)\s+(?:(?:US)?[$£€¥]\s?)?$", re.IGNORECASE)
 
 
@@ -110,27 +135,35 @@ class Figure:
     above: float = 0.0
     size: float = 1.0  # of its unit
     kind: str = ""  # what it measures; empty: a plain number
-    bound: str = ""  # low or high: it says `at least` or `at most`
+    bound: str = ""  # low or high: it says `at least` or `at most`; before, after or in a year
     other: float | None = None  # what the digits may mean as well: `16.181` is 16,181 in many countries
 
     def supported_by(self, other: "Figure") -> bool:
         """Whether `other`, from the evidence, lies within this figure, from a claim."""
         if self.kind != other.kind and ((self.kind and other.kind) or "rank" in (self.kind, other.kind)):
             return False
-        if {self.bound, other.bound} == {"low", "high"}:
+        if {self.bound, other.bound} in OPPOSITE_BOUNDS or (self.bound == "in" and other.bound in ("before", "after")):
             return False
         return any(mine._holds(its) for mine in self._readings() for its in other._readings())
 
     def _holds(self, other: "Figure") -> bool:
+        if self._is_span() and other._is_span():
+            return (self.low, self.high) == (other.low, other.high)
         near = 1e-4 * abs(self.high) if self.size == other.size else OTHER_UNIT * abs(self.high)
         low, high = self.low - self.below - near, self.high + self.above + near
         ends = (other.low, other.high) if other.low < other.high and self.low == self.high else ()
         return (low <= other.low and other.high <= high) or any(low <= end <= high for end in ends)
 
+    def _is_span(self) -> bool:
+        """Whether these are the first and the last year of something, and neither a decade nor a century."""
+        is_years = not self.kind and not self.below and 1000 <= self.low < self.high <= 2100
+        return is_years and self.high - self.low not in (9, 100)
+
     def _readings(self) -> "list[Figure]":
         return [self] if self.other is None else [self, replace(self, low=self.other, high=self.other, below=0.0, above=0.0)]
 
 
+OPPOSITE_BOUNDS = ({"low", "high"}, {"before", "after"})
 SYMBOL = 2  # letters: `km` is no word that a text could have elsewhere
 OTHER_UNIT = 0.03  # how far apart two figures in other units may be: `62 miles` and `100 km` were rounded
 
@@ -180,7 +213,8 @@ def _figures(matches: Sequence[re.Match[str]], clause: str) -> list[Figure]:
 
 def _unit_word(match: re.Match[str]) -> str:
     unit = match["of"] or match["word_of"] or ""
-    return f" {unit} " if len(unit) > SYMBOL and unit.isalpha() else " "
+    is_word = len(unit) > SYMBOL and unit.isalpha() and not unit.isupper()  # `USD` and `KPH` are signs, too
+    return f" {unit} " if is_word else " "
 
 
 def _range(first: Figure, last: Figure, clause: str, before: re.Match[str], match: re.Match[str]) -> Figure | None:
@@ -199,15 +233,15 @@ def _range(first: Figure, last: Figure, clause: str, before: re.Match[str], matc
 
 
 def _figure(match: re.Match[str], before: str) -> Figure:
-    if match["century"]:
-        first = 100.0 * (int(match["century"]) - 1)
+    if match["century"] or match["century_word"]:
+        first = 100.0 * (float(match["century"] or _rank(match["century_word"])) - 1)
         return Figure(first, first + 100)
     if match["decade"]:
         start = float(match["decade"])
         start += 1900 if start < 100 and not AGE.search(before) else 0
         return Figure(start, start + 9)
     if match["nth"] or match["rank"]:
-        rank = float(match["nth"] or RANKED[_small(match["rank"])])
+        rank = float(match["nth"] or _rank(match["rank"]))
         return Figure(rank, rank, kind="rank")
     money = MONEY.search(before)
     figure = _digits(match, money is not None) if match["digits"] else _word(match)
@@ -215,7 +249,11 @@ def _figure(match: re.Match[str], before: str) -> Figure:
     if not name and match["letter"] == "m" and not money:
         name = "m"  # `a 50m pool`
     kind, size = MEASURED.get(name, (SIGNS[money[1].lower()] if money else "", 1.0))
-    return _bounded(_in_unit(figure, kind, size), before)
+    figure = _in_unit(figure, kind, size)
+    if kind in BELOW_ZERO and (minus := MINUS.search(before)):
+        before = before[: minus.start()]
+        figure = Figure(-figure.high, -figure.low, figure.above, figure.below, size, kind)
+    return _bounded(figure, before, match.string[match.end() :])
 
 
 def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
@@ -223,20 +261,34 @@ def _in_unit(figure: Figure, kind: str, size: float) -> Figure:
     return Figure(figure.low * size, figure.high * size, figure.below * size, figure.above * size, size, kind, other=other)
 
 
-def _bounded(figure: Figure, before: str) -> Figure:
-    bound = BOUND.search(before)
+def _bounded(figure: Figure, before: str, after: str) -> Figure:
+    if not figure.kind and 1000 <= figure.low <= 2100 and (side := SIDE.search(before)):
+        return replace(figure, bound=side[1].lower())
+    bound = BOUND.search(before) or BOUND_AFTER.search(after)
     if bound is None:
         return figure
     if bound["low"]:
-        return replace(figure, above=0.5 * figure.high, bound="low")
-    return replace(figure, below=0.5 * figure.low, bound="high")
+        return replace(figure, below=0.0, above=0.5 * abs(figure.high), bound="low")
+    if bound["high"]:
+        return replace(figure, below=0.5 * abs(figure.low), above=0.0, bound="high")
+    return replace(figure, bound="high")
 
 
 def _word(match: re.Match[str]) -> Figure:
-    tens, _, digit = _small(match["word"]).partition("-")
     unit = (match["unit"] or "").lower()
-    value = (COUNTS[tens] + DIGITS.get(digit, 0.0)) * (SCALES | UNITS).get(unit, 1.0)
+    value = _count(match["word"]) * (SCALES | UNITS).get(unit, 1.0) + _count(match["over"] or "zero")
+    value *= SCALES.get((match["times"] or "").lower(), 1.0)
     return Figure(value, value)
+
+
+def _count(words: str) -> float:
+    tens, _, digit = _small(words).partition("-")
+    return (COUNTS | DIGITS)[tens] + DIGITS.get(digit, 0.0)
+
+
+def _rank(words: str) -> float:
+    tens, _, last = _small(words).rpartition("-")
+    return COUNTS.get(tens, 0.0) + RANKED[last]
 
 
 def _small(word: str) -> str:
@@ -246,7 +298,7 @@ def _small(word: str) -> str:
 
 def _digits(match: re.Match[str], is_money: bool) -> Figure:
     """Slack is 0 for a year or a small count, else one unit of the last digit that is not zero, and 5 % at most."""
-    letter = match["letter"] or ""
+    letter = (match["letter"] or "").strip()
     if letter in ("m", "b") and not is_money:
         letter = ""
     scale = (SCALES | SHORT).get((match["scale"] or "").lower(), LETTERS.get(letter, 1.0))
@@ -255,7 +307,8 @@ def _digits(match: re.Match[str], is_money: bool) -> Figure:
     exact = scale == 1.0 and not decimals and (value < 100 or ("," not in match["digits"] and 1000 <= value <= 2100))
     zeros = 0 if decimals else len(written) - len(written.rstrip("0"))
     slack = 0.0 if exact else min(10.0 ** (zeros - decimals), 0.05 * value) * scale
-    return Figure(value * scale, value * scale, slack, slack, other=None if other is None else other * scale)
+    other = other if scale == 1.0 else None  # the point of `2.350 billion` stands before decimals
+    return Figure(value * scale, value * scale, slack, slack, other=other)
 
 
 def _readings(digits: str) -> tuple[str, float | None]:
@@ -271,6 +324,4 @@ def _readings(digits: str) -> tuple[str, float | None]:
         return f"{re.sub(r'[.,]', '', head)}.{last}", None
     if re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", digits):
         return digits, float(digits.replace(".", ""))  # `16.181`
-    if re.fullmatch(r"[1-9]\d{0,2},\d{3}", digits):
-        return digits.replace(",", ""), float(digits.replace(",", "."))
     return digits.replace(",", ""), None

@@ -34,7 +34,7 @@ class Features(NamedTuple):
     numbers_missed: float  # figures that the window lacks
     numbers_elsewhere: float  # figures that the window has only in clauses that share no word with the claim
     opposites: float  # 1 if the window has the opposite of a missed word
-    verbatim: float  # 1 if the claim stands in the window word by word
+    verbatim: float  # 1 if the claim stands in the window word by word; signs such as $ are no words
     twin: float  # 1 if the window says the same with another figure, the opposite word or a denial
     reversed: float  # 1 if the opposites of all missed words are in the window: `less efficient` and `more efficient`
     value_missed: float  # 1 if a statement of the form `The capital of Peru is Lima` has another value
@@ -71,7 +71,7 @@ COEFFICIENTS = Features(
     prose_length=1.7,
 )
 THRESHOLD = 0.5
-VERSION = 4  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
+VERSION = 5  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
 TWIN = 0.8  # share of plain words from which a window with a conflict says the same with an edit
 ROUNDING = 1e-9  # what a bound may be too low by, as its sums are in another order
 SAME_TOPIC = 0.5  # share of plain words from which a conflicting window contradicts the claim
@@ -192,7 +192,7 @@ def _compare(claim: TextFeatures, window: Window) -> Features:
         numbers_missed=min(2, numbers_missed),
         numbers_elsewhere=min(2, numbers_elsewhere),
         opposites=float(any(not OPPOSITES[stem].isdisjoint(window.own) for stem in missed if stem in OPPOSITES)),
-        verbatim=float(not denial and claim.words in window.words),
+        verbatim=float(not denial and not numbers_missed and claim.words in window.words),
         twin=float(bool(alike and window.is_prose and (numbers_missed or reversed_ or denial))),
         reversed=reversed_,
         value_missed=float(bool(claim.value) and all(map(claim.value.isdisjoint, (window.own, window.passage, window.title)))),

@@ -42,7 +42,9 @@ OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western nort
     stronger/weaker better/worse wider/narrower deeper/shallower cheaper/dearer accept/reject accepted/rejected allow/forbid
     allowed/banned true/false buy/sell bought/sold passed/failed arrived/left ally/enemy safe/dangerous rich/poor strong/weak
     deep/shallow wide/narrow fast/slow light/heavy guilty/innocent public/private minimum/maximum
-    alive/dead hot/cold wet/dry long/short"""
+    alive/dead hot/cold wet/dry long/short safer/riskier safe/unsafe expensive/cheap toxic/nontoxic legal/banned
+    upheld/overturned survived/died joined/left few/all few/many stable/unstable known/unknown likely/unlikely paid/unpaid
+    successful/unsuccessful married/unmarried"""
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 STEM_LENGTH = 6  # joins Brazil and Brazilian, president and presidential, but also Mauritania and Mauritius
 _stemmer = Stemmer.Stemmer("english")
@@ -197,6 +199,7 @@ def claim_features(text: str) -> TextFeatures:
 
 def _normal(text: str) -> str:
     text = fold(in_one_form(text))
+    text = text.replace("non-", "non") if "non-" in text else text
     return re.sub(r"['’]s\b", "", re.sub(r"n['’]t\b", " not", text)) if "'" in text or "’" in text else text
 
 

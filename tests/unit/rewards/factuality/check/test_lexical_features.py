@@ -56,7 +56,7 @@ from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Passage
 
 FACTS = Path(__file__).parents[4] / "benchmarks" / "country_facts.jsonl"
-PLAIN = re.compile(FIGURE.pattern.replace(r"(?=[\dtfsenz])", ""), FIGURE.flags)
+PLAIN = re.compile(FIGURE.pattern.replace(r"(?=[\dtfsenzo])", ""), FIGURE.flags)
 ODD = (
     "",
     "Fıve ſeven İts ten — 2² x³, and no more than m²",
@@ -208,7 +208,7 @@ def plain_compare(claim, window):
         numbers_missed=min(2, numbers_missed),
         numbers_elsewhere=min(2, numbers_elsewhere),
         opposites=float(any(not OPPOSITES[stem].isdisjoint(window.own) for stem in missed if stem in OPPOSITES)),
-        verbatim=float(not denial and claim.words in window.words),
+        verbatim=float(not denial and not numbers_missed and claim.words in window.words),
         twin=float(bool(alike and window.is_prose and (numbers_missed or reversed_ or denial))),
         reversed=reversed_,
         value_missed=float(bool(claim.value) and claim.value.isdisjoint(window.own | window.passage | window.title)),
