@@ -259,7 +259,7 @@ def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions
 
 def test_the_help_says_how_many_models_are_made_by_default(flame, tmp_path):
     help_ = " ".join(flame("reproduce", "--help", folder=tmp_path).stdout.replace("│", " ").split())
-    assert "--seeds" in help_ and "of directions and methods, 3" in help_
+    assert "--seeds" in help_ and "Default: 1; directions, methods: 3." in help_
 
 
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):

@@ -268,7 +268,7 @@ def test_more_held_out_prompts_than_a_round_samples_are_warned_of(job, folder, t
     monkeypatch.setattr(run_module, "MANY", 1)
     _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
     assert not caplog.records
-    rows = [{"prompt": f"word {i}", "split": "heldout" if i else "train"} for i in range(20)]
+    rows = [{"prompt": f"word {i}", "facts": True, "split": "heldout" if i else "train"} for i in range(20)]
     (folder.parent / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _check(job(prompts=job().prompts.model_dump() | {"per_round": 1}), new(tmp_path), is_new=True)
     assert "scores 19 held-out prompts, and only 4 responses to learn from: set heldout_limit" in caplog.text
