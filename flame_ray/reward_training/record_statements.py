@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from flame_ray.rewards.factuality.check.record_rules.religions import RELIGIONS
 from flame_ray.rewards.factuality.check.records import DATES, DISTANCE, ORGANISATIONS, Record
-from flame_ray.rewards.factuality.check.religions import RELIGIONS
 
 Made = tuple[str, bool]
 DIRECTIONS = {"Western": "West", "Eastern": "East", "Northern": "North", "Southern": "South", "Southeastern": "Southeast"}

@@ -2,7 +2,7 @@
 
 lexical   shared words, names and numbers; no model (lexical.py)
 small     the lower half of SmolLM2-135M, fine-tuned here, together with `lexical`; in the worker's process (finetuned.py)
-          What a field of a country's record decides, rules decide (record_rules.py).
+          What a field of a country's record decides, rules decide (record_rules/).
 nli       entailment by a cross-encoder; in the worker's process (nli.py)
 llm       a language model's probability of True against False, for one fact at a time; asks a verifier (llm.py)
 whole     the same for a whole response at a time (llm.py)

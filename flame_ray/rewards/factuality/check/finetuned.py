@@ -4,7 +4,7 @@ Prose is read by one model together with the lexical checker: the model knows pa
 names. Their logits are added, with a weight that was learned in training (`flame-ray train-checker`; the card beside the
 weights says how). The model reads only the few sentences that a fact is about, some 150 tokens. Records, lines `Field: value`
 under one title, are read by another model, which sees the main fields (records.py). What a field of a country's record decides,
-rules decide before it (record_rules.py).
+rules decide before it (record_rules/).
 """
 
 import math
@@ -27,7 +27,7 @@ from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
 EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 9  # raise it when the models' input, how the two logits are added, or a rule on records changes
+VERSION = 10  # raise it when the models' input, how the two logits are added, or a rule on records changes
 MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
 NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
 LENGTH = 0.02  # what each word of a line costs

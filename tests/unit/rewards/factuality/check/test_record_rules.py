@@ -5,9 +5,9 @@ import re
 import pytest
 
 from flame_ray.rewards.factuality.check.record_rules import decided
+from flame_ray.rewards.factuality.check.record_rules.religions import largest_beside, share_of
+from flame_ray.rewards.factuality.check.record_rules.world import COUNTRIES, LANGUAGES, MIDDLES
 from flame_ray.rewards.factuality.check.records import record_for
-from flame_ray.rewards.factuality.check.religions import largest_beside, share_of
-from flame_ray.rewards.factuality.check.world import COUNTRIES, LANGUAGES, MIDDLES
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.rewards.factuality.text import fold
 from flame_ray.types import Claim, Fact, Passage, VerdictLabel
@@ -108,8 +108,9 @@ def test_a_language_that_the_record_does_not_have_is_refuted_under_any_of_its_na
         "The languages of Peru include Spanish and Quechua",
     )
     all_are(None, PERU, *spoken, "People in Peru speak Peruvian", "Peru speaks a language related to Chinese")
-    all_are(CONTRADICTED, PERU, "The main languages of Peru include Spanish and French", "Peruvian people speak Dutch")
-    all_are(CONTRADICTED, PERU, "Portuguese is the official language of Peru", "In Peru, English and Spanish are spoken")
+    all_are(CONTRADICTED, PERU, "The main languages of Peru include Spanish and French", "Most people in Peru speak Dutch")
+    all_are(CONTRADICTED, PERU, "Portuguese is the official language of Peru", "Peru's main languages are English and Spanish")
+    all_are(None, PERU, "Peruvian people speak Dutch", "English is a popular foreign language in Peru")  # 3.5% speak others
     all_are(
         None, PERU, "Some people in Peru speak French", "A small minority in Peru speaks French", "Peru exports French wine"
     )
@@ -126,8 +127,9 @@ def test_a_religion_that_is_absent_rare_or_among_others_is_not_common():
     )
     all_are(None, PERU, *common, "The religions of Peru include Protestantism", "Some people in Peru believe in Hinduism")
     all_are(CONTRADICTED, PERU, "The main religions of Peru include Islam", "Buddhism is practised in Peru")
-    all_are(CONTRADICTED, NEPAL, "The common religions of Nepal are Hinduism and Judaism", "People in Nepal practice Sikhism")
+    all_are(CONTRADICTED, NEPAL, "The common religions of Nepal are Hinduism and Judaism", "People in Nepal practice Taoism")
     all_are(None, NEPAL, "The religions of Nepal include Islam and Christianity", "The religions of Nepal include shamanism")
+    all_are(None, NEPAL, "People in Nepal practice Sikhism")  # under 1%
 
 
 def test_a_majority_belongs_to_the_largest_religion():
@@ -151,7 +153,8 @@ def test_a_neighbour_lies_in_the_stated_direction_or_beside_it():
 
 def test_a_country_borders_only_its_neighbours_and_not_itself():
     all_are(None, PERU, "Peru is bordered by Bolivia and the Pacific Ocean", "Peru lies between Chile and Ecuador")
-    all_are(CONTRADICTED, PERU, "Peru is bordered by Chile and Mexico", "Peru lies between Argentina and Chile")
+    all_are(CONTRADICTED, PERU, "Peru is bordered by Chile and Mexico", "Peru lies between Kenya and Chile")
+    all_are(CONTRADICTED, PERU, "Peru shares a border with Mexico", "Peru is surrounded by Kenya", "Peru is adjacent to Mexico")
     itself = (
         "Peru is bordered by Peru",
         "Peru borders Chile, Peru and Bolivia",
@@ -168,6 +171,29 @@ def test_a_country_is_not_its_own_capital_unless_the_capital_has_its_name():
     all_are(CONTRADICTED, PERU, "Peru's capital is Peru")
     all_are(None, PERU, "The capital of Peru is Peruvian Lima")
     all_are(None, KUWAIT, "The capital of Kuwait is Kuwait City", "The capital of Kuwait is Kuwait")
+
+
+def test_a_capital_has_its_name_in_some_spelling():
+    all_are(
+        CONTRADICTED, PERU, "The capital of Peru is Cusco", "Peru's capital city is Santa Rosa", "Cusco is the capital of Peru"
+    )
+    all_are(None, PERU, "The capital of Peru is Lima", "The capital of Peru is Limma, a port", "Cusco was the capital of Peru")
+    all_are(None, PERU, "The capital of Bolivia in Peru is Cusco", "The historical capital of Peru is Cusco")
+    all_are(None, NEPAL, "The capital of Nepal is Katmandu")
+
+
+def test_an_island_borders_no_country():
+    island = made("Cuba", "Cuban", Location="Caribbean", Map_references="Caribbean", Land_boundaries__total="0 km")
+    all_are(CONTRADICTED, island, "Cuba is bordered by Mexico to the west", "Cuba shares a land border with Haiti")
+    all_are(None, island, "Cuba has a maritime border with Mexico", "Cuba lies between Mexico and Haiti")
+
+
+def test_a_sea_is_no_ocean():
+    black = made("Romania", "Romanian", Location="Europe, bordering the Black Sea", Map_references="Europe", Coastline="225 km")
+    all_are(None, black, "Romania touches an ocean", "Romania does not touch an ocean")
+    all_are(SUPPORTED, black, "Romania touches a sea", "Romania touches a sea or an ocean")
+    all_are(CONTRADICTED, black, "Romania does not touch a sea")
+    all_are(SUPPORTED, PERU, "Peru touches an ocean")
 
 
 def test_that_a_country_lies_in_itself_under_another_name_says_nothing():
@@ -212,6 +238,33 @@ def test_a_country_is_a_member_only_of_what_its_record_lists():
         ("Peru", "Peru is an associate member of Mercosur"),
         ("Kenya", "Kenya is a member of the G77"),
         ("Turkey", "Turkey is a member of the European Union Customs Union"),
+        ("Turkey", "Turkey is a member of NATO and a candidate for the European Union"),
+        ("Norway", "Norway is a member of the EU's single market"),
+        ("Indonesia", "Indonesia became a member of OPEC in 1962"),
+        ("Bangladesh", "Bangladesh is bordered by India to the east"),
+        ("Kazakhstan", "Kazakhstan is bordered by Russia to the west"),
+        ("Lithuania", "Lithuania is bordered by Russia to the southwest"),
+        ("India", "India's neighbours include Sri Lanka"),
+        ("Vietnam", "Vietnam shares maritime borders with the Philippines and Malaysia"),
+        ("Denmark", "Denmark is located between Germany and Sweden"),
+        ("Malta", "Malta is an island in the Mediterranean Sea between Africa and Europe"),
+        ("Panama", "Panama is a country in Central America that links North and South America"),
+        ("Barbados", "Barbados is an island country in the Caribbean northeast of South America"),
+        ("Tanzania", "Tanzania is a transit route serving landlocked countries"),
+        ("Rwanda", "Rwanda shares a border with coastal Tanzania"),
+        ("Zambia", "Zambia relies on Tanzania's coast"),
+        ("Peru", "Peru's neighbour Bolivia is landlocked"),
+        ("Iraq", "Iraq is practically landlocked"),
+        ("Canada", "Judaism is practised in Canada"),
+        ("South Africa", "South Africa is predominantly Protestant"),
+        ("Botswana", "Roman Catholicism is practised in Botswana"),
+        ("Armenia", "Armenia is predominantly Orthodox Christian"),
+        ("Sweden", "English is the most common second language in Sweden"),
+        ("United States", "French is spoken in the United States"),
+        ("Indonesia", "Bali is a predominantly Hindu island of Indonesia"),
+        ("Poland", "The Tatra Mountains in Poland have a high elevation"),
+        ("Guinea", "The official language of Guinea Bissau is Portuguese"),
+        ("Democratic Republic of the Congo", "The Democratic Republic of the Congo is bordered by Congo to the west"),
     ],
 )
 def test_what_a_field_does_not_decide_is_left_to_the_reader(factbook, title, statement):

@@ -26,6 +26,7 @@ BRANCHES: Mapping[str, str] = {
     "Muslim": "Sunni|Shia|Islam|Ibad|Ahmadi",
     "Protestant": "Anglican|Lutheran|Evangelical|Pentecostal|Methodist|Baptist|Adventist|Presbyterian|Reformed|Congregational"
     "|Calvinist|Assembl|Brethren|Moravian|Church of (?!Jesus)",
+    "Orthodox": "Apostolic|Copt|Ethiopian",
     "Christian": "Jehovah|Church|Apostolic|Kimbanguist|Maronite|Zionist|Mormon|Copt",
     "Buddhist": "Buddhis|Lama",
     "Jewish": "Jew|Judai",
@@ -38,6 +39,7 @@ FAITHS = {
     **{religion: religion for religion in RELIGIONS},
 }
 BRACKETS = r"\((?:[^()]|\([^()]*\))*\)"
+UNDIVIDED = re.compile(r"(?:\w+ )?Christian")  # an item on Christians
 ITEM = re.compile(rf"(?:[^,;()]|{BRACKETS})+")
 
 
@@ -47,15 +49,27 @@ def largest_beside(religion: str, record: Record) -> float:
     return max((share for share in others if not math.isnan(share)), default=0.0)
 
 
+def is_named(religion: str, record: Record) -> bool:
+    """Whether the record names the religion at all."""
+    return _names(religion)(fold(record.fields.get("Religions", ""))) is not None
+
+
 def share_of(religion: str, record: Record) -> float:
-    """The percentage of people; 0 of a religion that is absent, or only among `other`; NaN where the record does not say."""
-    value = fold(record.fields.get("Religions", ""))
-    words = [word for each in _counted(religion) for word in (each, BRANCHES.get(each)) if word]
-    names_it = re.compile("|".join(words)).search
+    """The percentage of people; 0 of a religion that is absent, or only among `other`; NaN where the record does not say, as of
+    Protestants where it counts Christians.
+    """
+    value, names_it = fold(record.fields.get("Religions", "")), _names(religion)
     if not value or names_it(record.fields.get("Religions, note", "")):
         return math.nan
     items = [item.strip() for item in ITEM.findall(value.partition("less than 1")[0])]
-    return sum(share for item in items for share in _shares(item, names_it))
+    share = sum(share for item in items for share in _shares(item, names_it))
+    is_open = not share and religion != "Christian" and "Christianity" in RELIGIONS[religion]
+    return math.nan if is_open and any(UNDIVIDED.match(item) for item in items) else share
+
+
+def _names(religion: str) -> Callable[[str], object]:
+    """Finds a name of the religion, or of a part of it, in a text."""
+    return re.compile("|".join(word for each in _counted(religion) for word in (each, BRANCHES.get(each)) if word)).search
 
 
 def _shares(item: str, names_it: Callable[[str], object]) -> Iterator[float]:

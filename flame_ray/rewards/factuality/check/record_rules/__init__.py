@@ -1,0 +1,66 @@
+"""Decides the statements about a country that a field of its record decides, so that no learned reader has to.
+
+Each rule is a function that tells one kind of false statement, but for one that tells true ones and two that tell statements
+which the record leaves open. A rule that is unsure is false. COAST_RULES and OTHER_RULES list them with their labels.
+"""
+
+from collections.abc import Callable
+
+from flame_ray.rewards.factuality.check.record_rules.coast import (
+    denies_its_coast,
+    makes_up_a_coast,
+    only_says_that_it_has_its_coast,
+)
+from flame_ray.rewards.factuality.check.record_rules.people import (
+    joins_others,
+    makes_up_a_language,
+    makes_up_a_majority,
+    makes_up_a_religion,
+)
+from flame_ray.rewards.factuality.check.record_rules.place import (
+    borders_a_stranger,
+    borders_itself,
+    has_another_capital,
+    is_its_own_capital,
+    lies_in_itself,
+    lies_on_another_continent,
+    makes_up_heights,
+    makes_up_sunshine,
+    turns_a_border,
+)
+from flame_ray.rewards.factuality.check.record_rules.statements import NEGATED, is_about
+from flame_ray.rewards.factuality.check.records import Record
+from flame_ray.rewards.factuality.text import fold
+from flame_ray.types import VerdictLabel
+
+Rule = Callable[[str, Record], bool]
+
+COAST_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
+    (only_says_that_it_has_its_coast, VerdictLabel.SUPPORTED),
+    (denies_its_coast, VerdictLabel.CONTRADICTED),
+    (makes_up_a_coast, VerdictLabel.CONTRADICTED),
+)
+OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
+    (borders_itself, VerdictLabel.CONTRADICTED),
+    (is_its_own_capital, VerdictLabel.CONTRADICTED),
+    (has_another_capital, VerdictLabel.CONTRADICTED),
+    (lies_in_itself, VerdictLabel.SAYS_NOTHING),
+    (lies_on_another_continent, VerdictLabel.CONTRADICTED),
+    (borders_a_stranger, VerdictLabel.CONTRADICTED),
+    (turns_a_border, VerdictLabel.CONTRADICTED),
+    (joins_others, VerdictLabel.CONTRADICTED),
+    (makes_up_a_language, VerdictLabel.CONTRADICTED),
+    (makes_up_a_religion, VerdictLabel.CONTRADICTED),
+    (makes_up_a_majority, VerdictLabel.CONTRADICTED),
+    (makes_up_heights, VerdictLabel.CONTRADICTED),
+    (makes_up_sunshine, VerdictLabel.NOT_FOUND),
+)
+
+
+def decided(fact: str, record: Record) -> VerdictLabel | None:
+    """What the record alone decides of a fact; None where it decides nothing."""
+    statement = fold(fact).replace("’", "'").rstrip(" .")
+    if not is_about(record, statement):
+        return None
+    rules = COAST_RULES if NEGATED.search(statement) else COAST_RULES + OTHER_RULES
+    return next((label for rule, label in rules if rule(statement, record)), None)
