@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -376,7 +377,8 @@ def test_the_settings_that_a_row_of_a_table_says_to_try_are_accepted_together(se
     load_config(None, settings)
 
 
-def words_in_code() -> list[str]:
+@cache
+def words_in_code() -> tuple[str, ...]:
     """Every text in the package, but for docstrings, with `…` for each value that is filled in."""
     found = []
     for path in (REPOSITORY / "flame_ray").rglob("*.py"):
@@ -387,7 +389,7 @@ def words_in_code() -> list[str]:
                 found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 found.append(re.sub(r"%(?:\.\d+)?[sdfg]", "…", node.value))
-    return found
+    return tuple(found)
 
 
 @pytest.mark.parametrize("message", messages())

@@ -172,12 +172,13 @@ def every_record_is_a_part(monkeypatch):
 
 
 @pytest.mark.usefixtures("every_record_is_a_part")
-def test_a_process_that_dies_before_any_moment_of_a_run_costs_at_most_the_one_work_that_was_not_stored(new_run):
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_a_process_that_dies_before_any_moment_of_a_run_costs_at_most_the_one_work_that_was_not_stored(new_run, every):
     whole = new_run()
     reports, life = whole.process()
     moments = life.spent
     assert {moment.split()[0] for moment in moments} == {*ONCE, "save", "sync", "write", "remove"}
-    for moment in range(len(moments)):
+    for moment in range(0, len(moments), every):
         run = new_run()
         assert run.process(moment)[0] is None
         assert run.process()[0] == reports, moments[moment]

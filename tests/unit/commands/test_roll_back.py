@@ -138,10 +138,13 @@ def test_a_round_that_falls_is_rolled_back_and_the_next_one_starts_from_the_best
     assert sampled == {1}
 
 
-def test_wherever_its_process_dies_around_a_roll_back_the_run_makes_the_same_choices_and_comes_out_the_same(whole, metrics):
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_wherever_its_process_dies_around_a_roll_back_the_run_makes_the_same_choices_and_comes_out_the_same(
+    whole, metrics, every
+):
     _, reports, moments = whole
     assert {"develop", "deliver", "choose", "roll"} <= {moment.split()[0] for moment in moments}
-    for moment in range(moments.index("train 2"), moments.index("train 3") + 2):
+    for moment in range(moments.index("train 2"), moments.index("train 3") + 2, every):
         run = Run(metrics)
         assert run.process(moment)[0] is None
         assert run.process()[0] == reports, moments[moment]
