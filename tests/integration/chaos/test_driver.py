@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from flame_ray.storage.atomic import sha256_of
 from tests.integration.chaos.faults import flip_a_byte
 from tests.integration.chaos.harness import ChaosRun, assert_same_run
 
@@ -25,6 +26,18 @@ def test_a_driver_that_is_killed_in_every_stage_loses_nothing_and_repeats_nothin
     die_in(chaos, "sample 2", lambda: has(chaos, "rounds/0002/sampled/*.json.gz"))
     assert chaos.finish() == 0, chaos.printed
     assert len(chaos.faults) == 8
+    assert_same_run(chaos, calm)
+
+
+def test_a_round_that_goes_on_inside_leaves_the_model_of_the_round_before_as_it_was(chaos, calm):
+    """The learner's newest state is half a round ahead of the model that is saved and served."""
+    chaos.start()
+    chaos.wait_for_file("checkpoints/round-0002/steps/000001/manifest.json")
+    adapter = chaos.folder / "checkpoints/round-0001/adapter/adapter_model.safetensors"
+    before = sha256_of(adapter)
+    die_in(chaos, "train 2", lambda: True)
+    assert chaos.finish() == 0, chaos.printed
+    assert sha256_of(adapter) == before
     assert_same_run(chaos, calm)
 
 
