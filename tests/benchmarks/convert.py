@@ -15,6 +15,8 @@
                       evidence, so that the whole way is measured: add `--corpus factbook`, and `--job jobs/quickstart.yaml` for
                       the quickstart's settings
     policy-pairs      answers of the quickstart's policy, and which one a reader finds more helpful: --kind preferences
+    gpt4-pairs        two answers to each of AlpacaEval's instructions, and which one GPT-4 prefers: --kind preferences.
+                      `--data` is a folder with files `annotations.json`: results/*/alpaca_eval_gpt4 of its repository
     instructions      100 held-out prompts of the Factbook and 40 open-ended ones, all built in: --kind instructions
     sentences         sentences of answers, and whether people find that they should be checked: --kind sentences
     factscore         ChatGPT's biographies with human counts of supported and unsupported facts: --kind responses; people's
@@ -125,6 +127,15 @@ def policy_pairs(data: Path) -> Iterator[Line]:
         yield {name: row[name] for name in ("prompt", "a", "b", "helpful")} | {"group": group}
 
 
+def gpt4_pairs(data: Path) -> Iterator[Line]:
+    """Rows that GPT-4 did not judge, and empty answers, are left out."""
+    for path in sorted(data.rglob("annotations.json")):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            a, b, helpful = row["output_1"], row["output_2"], {0: "tie", 1: "a", 2: "b"}.get(row["preference"])
+            if helpful and a.strip() and b.strip():
+                yield {"prompt": row["instruction"], "a": a, "b": b, "helpful": helpful, "group": row["generator_2"]}
+
+
 def instructions(data: Path) -> Iterator[Line]:
     from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
     from flame_ray.types import Split
@@ -165,6 +176,7 @@ LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "bump": bump,
     "policy-facts": policy_facts,
     "policy-pairs": policy_pairs,
+    "gpt4-pairs": gpt4_pairs,
     "instructions": instructions,
     "sentences": sentences,
     "people": people,

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(tmp_pa
     found = [line["prompt"] for line in convert.people(tmp_path)]
     assert found == ["Tell me a bio of Grace Hopper.", "Tell me a bio of Emmy Noether."]
     assert capsys.readouterr().err == "left out of 4 names: 1 whom the suite biography asks about, 1 repeated\n"
+
+
+def test_a_pair_that_gpt4_did_not_judge_is_left_out(tmp_path):
+    row = {"instruction": "Say hello.", "output_1": "Hello.", "output_2": "No.", "generator_2": "a-model"}
+    (tmp_path / "a-model").mkdir()
+    judged = [row | {"preference": preference} for preference in (1, 2.0, 0, None)]
+    (tmp_path / "a-model" / "annotations.json").write_text(json.dumps(judged))
+    found = list(convert.gpt4_pairs(tmp_path))
+    assert [line["helpful"] for line in found] == ["a", "b", "tie"]
+    assert found[0] == {"prompt": "Say hello.", "a": "Hello.", "b": "No.", "helpful": "a", "group": "a-model"}
 
 
 class Rollouts:
