@@ -20,6 +20,7 @@ from flame_ray.engines.base import (
     Weights,
 )
 from flame_ray.engines.chat_template import Variables, check_variables, end_ids, render_chat
+from flame_ray.engines.model_files import read_settings
 from flame_ray.engines.models import ModelRef, resolve
 from flame_ray.errors import EngineDied, EngineError, ModelError
 from flame_ray.storage.local_copy import local_copy
@@ -76,6 +77,16 @@ def check_gpu(is_for_gpus: bool, visible: str | None) -> None:
         raise EngineError("a GPU, as this vLLM is the build for GPUs", "an actor with gpus 0, which sees none", fix)
 
 
+def _import_model_class(vllm: Any, folder: Path) -> None:
+    """Where vLLM has not seen a model's class yet, it starts a process that imports all of vLLM to look at it, lest CUDA be
+    initialized here. On a CPU the class can be imported here, as it will be anyway.
+    """
+    registry = vllm.ModelRegistry
+    for name in read_settings(folder / "config.json").get("architectures") or ():
+        if name in registry.models:
+            registry.register_model(name, registry.models[name].load_model_cls())
+
+
 class VllmEngine:
     """A vLLM engine. See `TextEngine` for what each call returns."""
 
@@ -112,6 +123,8 @@ class VllmEngine:
         """
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
         platform = vllm.platforms.current_platform
+        if platform.is_cpu():
+            _import_model_class(vllm, folder)
         try:
             return vllm.LLM(
                 model=str(folder),

@@ -46,9 +46,11 @@ def options(folder: Path) -> VllmOptions:
     return VllmOptions(reference(str(folder)), cpu_dtype(), 256, 16, 1.0, 0.8, seed=0, receives_weights=True)
 
 
-def rollout_pool(ray, engine: VllmOptions, event_loop: EventLoop) -> RolloutPool:
-    remote = ray.remote(RolloutActor)
-    pool = WorkerPool("rollout", lambda *_: remote.options(**THREADS).remote(engine), Limits(1, 1, 16), event_loop)
+def rollout_pool(ray, engine: VllmOptions, event_loop: EventLoop, **variables: str) -> RolloutPool:
+    """With one worker, which has these variables in its environment."""
+    placed = THREADS | {"runtime_env": {"env_vars": THREADS["runtime_env"]["env_vars"] | variables}}
+    remote = ray.remote(RolloutActor).options(**placed)
+    pool = WorkerPool("rollout", lambda *_: remote.remote(engine), Limits(1, 1, 16), event_loop)
     pool.wait_ready()
     return RolloutPool(pool)
 
@@ -75,7 +77,8 @@ def pushed(local_ray, model, tmp_path_factory):
     """One step of DPO at a rate that changes the text, pushed into a running sampler and saved whole."""
     folder = tmp_path_factory.mktemp("checkpoint") / "merged"
     event_loop = EventLoop()
-    sampler = rollout_pool(local_ray, options(model), event_loop)
+    vllm_cache = tmp_path_factory.mktemp("vllm")
+    sampler = rollout_pool(local_ray, options(model), event_loop, VLLM_CACHE_ROOT=str(vllm_cache))
     before = answers(sampler, greedy_plan(0, 40))
     sampled = answers(sampler, SamplingPlan(1, 3, 2, 40, 1.0))
     pairs = [make_pair(sampled[2 * k], sampled[2 * k + 1]) for k in range(len(PROMPTS))]
@@ -106,6 +109,7 @@ def pushed(local_ray, model, tmp_path_factory):
         "chunks": chunks,
         "held": held,
         "stale": stale,
+        "vllm_cache": vllm_cache,
         "sampler": sampler,
         "fresh_pool": fresh_pool,
         "ray": local_ray,
@@ -155,6 +159,11 @@ def test_the_object_store_holds_the_model_for_the_push_and_not_for_the_round(pus
 
 def test_the_weights_came_in_several_chunks(pushed):
     assert pushed["chunks"] > 5
+
+
+def test_an_engine_on_a_new_machine_starts_no_process_that_imports_vllm_again_to_look_at_its_model(pushed):
+    """What such a process finds, vLLM stores in its cache."""
+    assert not (pushed["vllm_cache"] / "modelinfos").exists()
 
 
 def test_the_push_changed_the_text(pushed):
