@@ -190,13 +190,16 @@ def rounded(exact: Tensor, dtype: torch.dtype, seed: int) -> Tensor:
     """A float32 tensor in another dtype. In bfloat16 each number becomes one of its two neighbours, the nearer one more often,
     so that the mean of many is `exact`; a number that bfloat16 has stays itself.
 
-    A bfloat16 number is the upper half of a float32 number: adding 16 random bits carries into it as often as it should.
+    A bfloat16 number is the upper half of a float32 number: adding 16 random bits carries into it as often as it should. A
+    generator gives 64 bits as fast as 32, so four numbers share a draw.
     """
     if dtype != torch.bfloat16:
         return exact.to(dtype)
     draws = torch.Generator(exact.device).manual_seed(seed)
-    bits = torch.randint(0, 2**16, exact.shape, generator=draws, dtype=torch.int32, device=exact.device)
-    return bits.add_(exact.contiguous().view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32).to(dtype)
+    words = torch.empty(math.ceil(exact.numel() / 4), dtype=torch.int64, device=exact.device)
+    halves = words.random_(-(2**63), None, generator=draws).view(torch.int16)[: exact.numel()]
+    bits = halves.to(torch.int32).bitwise_and_(2**16 - 1).view(exact.shape).add_(exact.contiguous().view(torch.int32))
+    return bits.view(torch.int16).view(*exact.shape, 2)[..., 1].contiguous().view(torch.bfloat16)
 
 
 def _merge(weight: nn.Parameter, layer: LoraLayer | None, name: str) -> Tensor:

@@ -183,7 +183,7 @@ def test_an_update_smaller_than_half_a_step_arrives_whole_on_average():
     nearest = {name: value.to(torch.bfloat16) for name, value in sums_in_float32(model).items()}
     assert merged.kept(lambda name: nearest.get(name, arrived[name]), LIMIT).share < 0.5
     kept = merged.kept(arrived.__getitem__, LIMIT)
-    assert abs(kept.share - 1) < 3 * kept.error < 0.6 and kept.is_whole  # so few numbers round by chance
+    assert abs(kept.share - 1) < 3 * kept.error < 0.9 and kept.is_whole  # so few numbers round by chance
 
 
 def test_the_same_adapter_always_gives_the_same_weights_and_every_layer_draws_its_own_numbers():
