@@ -24,6 +24,8 @@
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
     factscore-oracle  the same, with the facts that people called supported as evidence: what decomposition and checking
                       would be worth if retrieval never failed. It flatters: the evidence holds just what the response says
+    policy-responses  the answers of policy_facts all of whose facts were labelled, with the labels counted; facts that say nothing
+                      count as neither. They are about the Factbook, which the jobs take by default: --kind responses
     people            prompts for `prompts.sources`: a biography of each of FActScore's 500 other people, but of none whom the
                       suite `biography` asks about
 
@@ -204,9 +206,25 @@ def factscore_oracle(data: Path, summaries: Path | None = None) -> Iterator[Line
         yield line | {"evidence": [fact["text"] for fact in human_facts(row) if fact["label"] == "S"]}
 
 
+def policy_responses(data: Path, summaries: Path | None = None) -> Iterator[Line]:
+    """An answer with fewer labels than it has facts is left out: some of its facts were not labelled, or readers differed."""
+    from flame_ray.rewards.factuality.decompose.rule import decompose
+
+    answers: dict[tuple[str, str], list[Line]] = {}
+    for row in rows(data / "policy_facts" / "policy_facts.jsonl"):
+        answers.setdefault((row["prompt"], row["response"]), []).append(row)
+    for (prompt, response), facts in answers.items():
+        if len(facts) < len(decompose(response, "rule", question=prompt).facts_F):
+            continue
+        supported = [fact["label"] == "supported" for fact in facts if not fact["says_nothing"]]
+        counts = {"supported": sum(supported), "unsupported": len(supported) - sum(supported)}
+        yield {"prompt": prompt, "response": response, "system": facts[0]["policy"], **counts}
+
+
 RESPONSES: dict[str, Callable[[Path, Path | None], Iterator[Line]]] = {
     "factscore": factscore,
     "factscore-oracle": factscore_oracle,
+    "policy-responses": policy_responses,
 }
 
 

@@ -51,6 +51,20 @@ def test_a_pair_that_gpt4_did_not_judge_is_left_out(tmp_path):
     assert found[0] == {"prompt": "Say hello.", "a": "Hello.", "b": "No.", "helpful": "a", "group": "a-model"}
 
 
+def test_an_answer_some_of_whose_facts_have_no_label_is_no_labelled_response(tmp_path):
+    about = {"prompt": "Describe Peru.", "policy": "start", "says_nothing": False}
+    whole, part = "Peru borders Chile. Peru is landlocked.", "Peru borders Ecuador. Peru is a republic."
+    facts = [
+        about | {"response": whole, "fact": "Peru borders Chile", "label": "supported"},
+        about | {"response": part, "fact": "Peru borders Ecuador", "label": "supported"},
+        about | {"response": whole, "fact": "Peru is landlocked", "label": "contradicted"},
+    ]
+    (tmp_path / "policy_facts").mkdir()
+    (tmp_path / "policy_facts" / "policy_facts.jsonl").write_text("".join(json.dumps(fact) + "\n" for fact in facts))
+    (line,) = convert.policy_responses(tmp_path)
+    assert line == {"prompt": "Describe Peru.", "response": whole, "system": "start", "supported": 1, "unsupported": 1}
+
+
 class Rollouts:
     """Sleeping samplers without Ray."""
 
