@@ -3,12 +3,15 @@
 import re
 
 from flame_ray.rewards.factuality.check.record_rules.place import middle_of
-from flame_ray.rewards.factuality.check.record_rules.statements import values_of
+from flame_ray.rewards.factuality.check.record_rules.statements import COUNTRY, names_of, values_of
 from flame_ray.rewards.factuality.check.records import Record
 
 FAR_NORTH_OR_SOUTH = 24  # degrees: beyond the tropics
 ON_CLIMATE = re.compile(
     r"\b(?:climate|weather)\b|\bmix of\b|\b(?:is|are) an? (?:[\w-]+ ){0,2}(?:tropical|subtropical|arid|desert)\b"
+)
+OTHER_PLACES = re.compile(
+    rf"\b(?:countries|neighbou?rs?|nations|imports?|exports?|tourists|visitors|than|compared)\b|{COUNTRY}"
 )
 TROPICAL = re.compile(r"\btropical\b(?! (?:storm|cyclone|rainforest|fruit|crop|product|disease|plant))")
 SUBTROPICAL = re.compile(r"\bsub-?tropical\b")
@@ -50,7 +53,7 @@ DRY_FIELDS = ("Climate", "Terrain", "Natural hazards", "Environmental issues", "
 def makes_up_a_climate(statement: str, record: Record) -> bool:
     """Whether a kind of climate is stated that is far from what the record tells of it."""
     climate = record.fields.get("Climate", "")
-    if not climate or not ON_CLIMATE.search(statement):
+    if not climate or not ON_CLIMATE.search(statement) or OTHER_PLACES.search(re.sub(names_of(record), "", statement)):
         return False
     return (
         (TROPICAL.search(statement) is not None and _lies_far_from_the_tropics(record) and not MAY_BE_TROPICAL.search(climate))

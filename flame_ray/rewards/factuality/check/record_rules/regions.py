@@ -10,22 +10,25 @@ from flame_ray.rewards.factuality.check.records import Record
 DIRECTION = r"(?:[Nn]orth|[Ss]outh|[Cc]entral|[Mm]iddle)?-?(?:[Ee]ast|[Ww]est)?(?:ern)?"
 CONTINENTS = r"Africa|Asia|Europe|North America|South America"
 HEAD = re.compile(rf"(?:(?P<direction>{DIRECTION}) )?(?P<where>{CONTINENTS}|Oceania|Central America|Middle East|Caribbean)")
+WORD = r"(?:(?!(?:of|for|to|with|by|among|from|between|near)\b)[\w-]+ )"  # none that leads to another place or thing
+LAND = r"(?:country|nation|state|land|republic|kingdom|region|territory)"
 IN_PART = re.compile(
-    rf" (?:is|are|lies)\b[^,;]*?\b(?:in|within) (?:the )?(?P<direction>{DIRECTION})(?P<of> (?:part|region|corner) of)?"
+    rf" (?:is|are|lies) (?:{WORD}{{0,5}}{LAND} )?(?:(?:that|which) (?:is|lies) )?"
+    r"(?:(?:located|situated|found|lying|also|primarily|mainly|mostly|entirely) )*"
+    rf"(?:in|within) (?:the )?(?P<direction>{DIRECTION})(?P<of> (?:part|region|corner) of)?"
     rf"(?: the)? (?P<where>{CONTINENTS})\b"
 )
 IN_COUNTRY = re.compile(
-    r" (?:is|are) (?:an? (?:[\w-]+ ){0,3}(?:country|nation|state|city) )?(?:located|situated) in (?:the )?"
+    rf" (?:is|are) (?:an? {WORD}{{0,3}}{LAND} )?(?:located|situated) in (?:the )?"
     rf"({COUNTRY})(?=$|,| and\b)"
 )
 INSIDE = re.compile("enclave|coast of")  # as Vatican City and Monaco are
 CLAIMED = {"Greenland", "Kosovo", "Taiwan", "Western Sahara"}  # some people count them as parts of another country
 OPPOSITE = {"north": "south", "south": "north", "east": "west", "west": "east"}
-CONTINENT = re.compile(r" (?:is|are) (?:an? |the )(?:[\w-]+ ){0,2}continent\b(?!')")
-ISLAND = re.compile(r" (?:is|are) (?:an? |the )(?:[\w-]+ ){0,3}(?:island|archipelago)\b(?! of\b|')")
-COUNTRY_NOUN = r"(?:[\w-]+ ){0,2}(?:country|nation|state|land|landmass|territory|republic|kingdom)\b"
-LARGE = re.compile(rf" is an? (?:very )?(?:large|vast|huge|massive) {COUNTRY_NOUN}")
-SMALL = re.compile(rf" is an? (?:very )?(?:small|tiny) {COUNTRY_NOUN}")
+CONTINENT = re.compile(rf" (?:is|are) (?:an? |the ){WORD}{{0,2}}continent\b(?!')")
+ISLAND = re.compile(rf" (?:is|are) (?:an? |the ){WORD}{{0,3}}(?:island|archipelago)\b(?! of\b|')")
+LARGE = re.compile(rf" is an? (?:very )?(?:large|vast|huge|massive) {WORD}{{0,2}}{LAND}\b")
+SMALL = re.compile(rf" is an? (?:very )?(?:small|tiny) {WORD}{{0,2}}{LAND}\b")
 SMALL_AREA, LARGE_AREA = 60_000, 400_000  # square kilometres: not large below, not small above
 AREA = re.compile(r"([\d,.]+)( million)? sq km")
 LAND_FIELDS = ("Location", "Terrain", "Geography - note", "Area - comparative")

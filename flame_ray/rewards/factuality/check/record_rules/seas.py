@@ -32,6 +32,7 @@ AMERICAS = -30  # degrees east: they lie west of it
 ATLANTIC, WEST_OF_AMERICA, EAST_OF_ASIA = -35, -130, 170  # degrees east
 FARTHEST_OFF = 110  # degrees between a direction and the line from the middle of the country to that of the water
 SHORT_NAME = {"Mediterranean": "Mediterranean Sea", "Caribbean": "Caribbean Sea"}
+ON_ITS_BORDER = re.compile(r"\b(?:border\w*|bounded|surrounded|coast\w*|touch\w*)\b")
 TO_THE = re.compile(
     rf"\b(?P<water>{'|'.join(MIDDLES)}|Mediterranean|Caribbean|(?:(?:North|South) )?(?:Atlantic|Pacific) Ocean)"
     r" (?:to|on|in|along) (?:the|its) (?P<direction>[A-Za-z-]+?)(?:ern)?(?: (?:coast|side|border|shore))?(?=$|[,;.]| and\b)"
@@ -41,7 +42,7 @@ TO_THE = re.compile(
 def turns_a_sea(statement: str, record: Record) -> bool:
     """Whether a water of the country's location is said to be on its other side. Not told of islands."""
     middle, location = middle_of(record), values_of(record, ("Location",)).partition("note")[0]
-    if middle is None or BORDERS not in record.fields:
+    if middle is None or BORDERS not in record.fields or not ON_ITS_BORDER.search(statement):
         return False
     stated = [(found["water"], found["direction"].lower()) for found in TO_THE.finditer(says_of(record, statement))]
     return any(
