@@ -1,16 +1,19 @@
 """Decides the statements about a country that a field of its record decides, so that no learned reader has to.
 
-Each rule is a function that tells one kind of false statement, but for one that tells true ones and two that tell statements
-which the record leaves open. A rule that is unsure is false. COAST_RULES and OTHER_RULES list them with their labels.
+Each rule is a function that tells one kind of statement: false ones, true ones if its name begins with `only`, or ones that
+the record leaves open. A rule that is unsure is false. COAST_RULES and OTHER_RULES list them with their labels.
 """
 
 from collections.abc import Callable
 
+from flame_ray.rewards.factuality.check.record_rules.climate import makes_up_a_climate
 from flame_ray.rewards.factuality.check.record_rules.coast import (
     denies_its_coast,
     makes_up_a_coast,
     only_says_that_it_has_its_coast,
+    only_says_that_it_has_no_coast,
 )
+from flame_ray.rewards.factuality.check.record_rules.exports import makes_up_an_export
 from flame_ray.rewards.factuality.check.record_rules.people import (
     joins_others,
     makes_up_a_language,
@@ -26,8 +29,11 @@ from flame_ray.rewards.factuality.check.record_rules.place import (
     lies_on_another_continent,
     makes_up_heights,
     makes_up_sunshine,
+    only_names_its_neighbours,
     turns_a_border,
 )
+from flame_ray.rewards.factuality.check.record_rules.regions import is_another_kind_of_land, lies_elsewhere
+from flame_ray.rewards.factuality.check.record_rules.seas import turns_a_sea
 from flame_ray.rewards.factuality.check.record_rules.statements import NEGATED, is_about
 from flame_ray.rewards.factuality.check.records import Record
 from flame_ray.rewards.factuality.text import fold
@@ -39,6 +45,7 @@ COAST_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (only_says_that_it_has_its_coast, VerdictLabel.SUPPORTED),
     (denies_its_coast, VerdictLabel.CONTRADICTED),
     (makes_up_a_coast, VerdictLabel.CONTRADICTED),
+    (only_says_that_it_has_no_coast, VerdictLabel.SUPPORTED),
 )
 OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (borders_itself, VerdictLabel.CONTRADICTED),
@@ -54,6 +61,12 @@ OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (makes_up_a_majority, VerdictLabel.CONTRADICTED),
     (makes_up_heights, VerdictLabel.CONTRADICTED),
     (makes_up_sunshine, VerdictLabel.NOT_FOUND),
+    (turns_a_sea, VerdictLabel.CONTRADICTED),
+    (lies_elsewhere, VerdictLabel.CONTRADICTED),
+    (is_another_kind_of_land, VerdictLabel.CONTRADICTED),
+    (makes_up_an_export, VerdictLabel.NOT_FOUND),
+    (makes_up_a_climate, VerdictLabel.CONTRADICTED),
+    (only_names_its_neighbours, VerdictLabel.SUPPORTED),
 )
 
 

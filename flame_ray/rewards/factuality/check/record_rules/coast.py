@@ -27,6 +27,11 @@ COAST = re.compile(
     re.IGNORECASE,
 )
 OTHERS_COAST = re.compile(rf"\bcoast of (?:the )?{COUNTRY}|\bcoastal [A-Z]|[a-z]'s coast|\bLake\b")
+BARE_LANDLOCKED = re.compile(
+    r" (?:(?:is|are) (?:an? )?landlocked(?: (?:country|nation|state))?|(?:has|have) no coast(?:line)?"
+    r"|(?:does not|doesn't|do not) (?:have an? coast(?:line)?|touch an? (?:sea|ocean)(?: or an? (?:sea|ocean))?)"
+    r"|(?:is|are) not a coastal (?:country|nation|state))"
+)
 NOT_LANDLOCKED = re.compile(r"(?: not|n't)(?: (?!only\b|just\b|merely\b)[\w]+)? landlocked\b")
 
 
@@ -47,6 +52,10 @@ def _is_water_of(record: Record, said: str) -> bool:
 def only_says_that_it_has_its_coast(statement: str, record: Record) -> bool:
     said = says_of(record, statement)
     return _has_coast(record) is True and BARE_COAST.fullmatch(said) is not None and _is_water_of(record, said)
+
+
+def only_says_that_it_has_no_coast(statement: str, record: Record) -> bool:
+    return _has_coast(record) is False and BARE_LANDLOCKED.fullmatch(says_of(record, statement)) is not None
 
 
 def denies_its_coast(statement: str, record: Record) -> bool:

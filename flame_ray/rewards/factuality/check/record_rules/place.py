@@ -60,6 +60,15 @@ LONG_BORDER = 0.45  # of the whole border
 FAR = 30  # degrees between the middles of countries that are no neighbours across a sea
 FARTHEST_MIDDLE = 60  # degrees of longitude: a neighbour from there has a part that lies apart, or is very large
 FARTHEST_OFF = 135  # degrees between a direction and the line from middle to middle: neighbours may be long and bent
+SHORT_BORDER, SHORT_BORDER_OFF = 0.4, 110  # of the whole border; a neighbour that has no more of it lies on one side
+PLAIN_OFF, PLAIN_FAR = 33, 15  # degrees: where a neighbour lies is plain if it is no farther off the direction, nor away
+ONE_COUNTRY = rf"(?:the )?(?:Republic of (?:the )?)?(?:{COUNTRY})"
+IN_DIRECTION = r"(?: (?:to|on|in) the [a-z-]+)?"
+ONLY_BORDERS = re.compile(
+    r" (?:is (?:also )?bordered by|borders|shares? (?:(?:a|its) )?(?:land )?borders? with)"
+    rf" (?P<what>{ONE_COUNTRY}{IN_DIRECTION}(?:(?:, and |, | and ){ONE_COUNTRY}{IN_DIRECTION})*)"
+)
+STATED = re.compile(rf"(?P<who>{COUNTRY})(?: (?:to|on|in) the (?P<direction>[a-z-]+))?")
 
 
 def _neighbours(statement: str, record: Record) -> list[str]:
@@ -93,29 +102,43 @@ def borders_a_stranger(statement: str, record: Record) -> bool:
 
 
 def _is_far(record: Record, country: str) -> bool:
-    middle, other = _middle(record), MIDDLES[country]
-    return middle is not None and max(abs(here - there) for here, there in zip(middle, other, strict=True)) > FAR
+    middle = middle_of(record)
+    return middle is not None and _apart(middle, MIDDLES[country]) > FAR
 
 
-def _middle(record: Record) -> Point | None:
+def _apart(middle: Point, other: Point) -> float:
+    """Degrees of latitude or of longitude, whichever are more."""
+    return max(abs(here - there) for here, there in zip(middle, other, strict=True))
+
+
+def middle_of(record: Record) -> Point | None:
     return MIDDLES.get(fold(record.title).removeprefix("The "))
 
 
 def turns_a_border(statement: str, record: Record) -> bool:
     """Whether a neighbour lies on the other side of the country. Not told of enclaves, nor of a neighbour that has much of the
-    border: it lies on several sides.
+    border: it lies on several sides. The less of the border it has, the less it may lie off the stated direction.
     """
     said = says_of(record, statement) if NEIGHBOURS.search(statement) else ""
-    middle = _middle(record)
+    middle = middle_of(record)
     if middle is None or "enclave" in record.fields.get("Location", ""):
         return False
     lengths = _border_lengths(record)
     stated = [(found["who"], found["direction"].lower().replace("-", "")) for found in TO_THE.finditer(said)]
     return any(
-        _is_off(middle, MIDDLES[who], BEARINGS[direction])
+        _is_off(
+            middle, MIDDLES[who], BEARINGS[direction], _farthest_off(lengths.get(COUNTRIES[who], 0.0), sum(lengths.values()))
+        )
         for who, direction in stated
-        if direction in BEARINGS and lengths.get(COUNTRIES[who], 0.0) <= LONG_BORDER * sum(lengths.values())
+        if direction in BEARINGS
     )
+
+
+def _farthest_off(length: float, whole: float) -> float:
+    """The degrees that a neighbour with this length of a border may lie off the direction in which it is said to lie."""
+    if length > LONG_BORDER * whole:
+        return math.inf
+    return SHORT_BORDER_OFF if 0 < length <= SHORT_BORDER * whole else FARTHEST_OFF
 
 
 def _border_lengths(record: Record) -> Mapping[tuple[str, ...], float]:
@@ -124,10 +147,32 @@ def _border_lengths(record: Record) -> Mapping[tuple[str, ...], float]:
     return {COUNTRIES[name]: float(length.replace(",", "")) for name, length in found}
 
 
-def _is_off(middle: Point, other: Point, stated: int) -> bool:
+def _is_off(middle: Point, other: Point, stated: int, farthest: float) -> bool:
+    return abs(middle[1] - other[1]) < FARTHEST_MIDDLE and degrees_off(middle, other, stated) > farthest
+
+
+def degrees_off(middle: Point, other: Point, stated: int) -> float:
+    """Degrees between a direction and the line from middle to middle."""
     north, east = (there - here for here, there in zip(middle, other, strict=True))
     bearing = math.degrees(math.atan2(east * math.cos(math.radians(middle[0] + north / 2)), north))
-    return abs(east) < FARTHEST_MIDDLE and abs((bearing - stated + 180) % 360 - 180) > FARTHEST_OFF
+    return abs((bearing - stated + 180) % 360 - 180)
+
+
+def only_names_its_neighbours(statement: str, record: Record) -> bool:
+    """Whether a statement says no more than which countries are neighbours, and in what direction where that is plain."""
+    only, middle = ONLY_BORDERS.fullmatch(says_of(record, statement)), middle_of(record)
+    lengths = _border_lengths(record)
+    stated = [(found["who"], found["direction"]) for found in STATED.finditer(only["what"])] if only else []
+    return bool(stated) and all(
+        COUNTRIES[who] in lengths and (direction is None or _lies_there(middle, MIDDLES[who], direction.replace("-", "")))
+        for who, direction in stated
+    )
+
+
+def _lies_there(middle: Point | None, other: Point, direction: str) -> bool:
+    if middle is None or direction not in BEARINGS or _apart(middle, other) > PLAIN_FAR:
+        return False
+    return degrees_off(middle, other, BEARINGS[direction]) <= PLAIN_OFF
 
 
 def is_its_own_capital(statement: str, record: Record) -> bool:

@@ -95,9 +95,8 @@ def test_a_country_with_a_coast_has_one_and_is_not_landlocked():
 def test_a_landlocked_country_has_no_coast():
     all_are(CONTRADICTED, NEPAL, "Nepal has a coast", "Nepal touches a sea or an ocean", "Nepal is not landlocked")
     all_are(CONTRADICTED, NEPAL, "Nepal is a coastal country", "Nepal's coastline is long", "Nepal borders the Indian Ocean")
-    all_are(
-        None, NEPAL, "Nepal is landlocked", "Nepal has no coast", "Nepal does not touch a sea", "Nepal is not only landlocked"
-    )
+    all_are(SUPPORTED, NEPAL, "Nepal is landlocked", "Nepal has no coast", "Nepal does not touch a sea")
+    all_are(None, NEPAL, "Nepal is not only landlocked", "Nepal has no coast and no harbour")
     all_are(None, KAZAKHSTAN, "Kazakhstan has a coast", "Kazakhstan is landlocked", "Kazakhstan touches a sea or an ocean")
 
 
@@ -145,7 +144,7 @@ def test_a_majority_belongs_to_the_largest_religion():
 
 def test_a_neighbour_lies_in_the_stated_direction_or_beside_it():
     right = ("Peru is bordered by Brazil to the east", "Peru is bordered by Chile to the south-east and Ecuador to the north")
-    all_are(None, PERU, *right, "Peru borders Brazil to the north-east", "Peru is bordered by the Pacific Ocean to the east")
+    all_are(None, PERU, *right, "Peru borders Brazil to the north-east", "Peru is bordered by the Pacific Ocean to the west")
     all_are(CONTRADICTED, PERU, "Peru is bordered by Brazil to the west", "Peru is bordered by Chile to the north-west")
     all_are(CONTRADICTED, PERU, "Peru is bordered by Brazil to the east and Ecuador to the south")
     all_are(None, LESOTHO, "Lesotho is bordered by South Africa to the east")
@@ -205,7 +204,11 @@ def test_a_country_lies_on_its_continent():
     all_are(None, PERU, "Peru is located in South America", "Peru is a country in the Americas", "Peru exports gold to Africa")
     all_are(CONTRADICTED, PERU, "Peru is located in Africa", "Peru is a small country in southern Europe")
     all_are(
-        None, KUWAIT, "Kuwait is a country in Western Asia", "Kuwait is located in South Africa", "Kuwait lies east of Africa"
+        None,
+        KUWAIT,
+        "Kuwait is a country in Western Asia",
+        "Kuwait is a country beside South Africa",
+        "Kuwait lies east of Africa",
     )
     all_are(None, NEPAL, "Nepal is not located in Africa")
 
