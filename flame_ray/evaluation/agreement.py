@@ -107,7 +107,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 class ComparedResponse:
     """A response with the facts that people and the reward found in it. `words`: its length.
 
-    `precision` is None if the reward abstains or failed; `missing`: it failed.
+    `precision` is None if the reward abstains or failed; `missing`: it failed, or its checker did on some of the facts.
     """
 
     prompt: str

@@ -1,7 +1,8 @@
 """Computes the metrics of scored greedy answers, and their paired change between two rounds, with 95 % bootstrap intervals.
 
 Facts are counted on fact-based prompts only. A reward that failed is left out and counted as missing. A response that states
-no fact counts as an abstention and enters no precision.
+no fact counts as an abstention and enters no precision. Where the checker failed on some facts of a response, its precision is
+that of the others, and a figure that those facts might raise is missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from flame_ray.config import EvaluationConfig
-from flame_ray.rewards.factuality.scores import f_at, wilson
+from flame_ray.rewards.factuality.scores import f_at_of, wilson
 from flame_ray.seeds import derived_seed
 from flame_ray.types import (
     FACTUALITY,
@@ -22,6 +23,7 @@ from flame_ray.types import (
     Prompt,
     Score,
     ScoredResponse,
+    VerdictLabel,
 )
 
 # The value of a metric for one response; None where there is none, and then the response does not enter the metric.
@@ -44,22 +46,31 @@ def _instruction_score(scored: ScoredResponse, config: EvaluationConfig) -> floa
 
 
 def _f_at_k(score: FactScore, config: EvaluationConfig) -> float | None:
-    """0 for a response that abstains, because it tells nothing; none where the checker failed on every fact.
+    """0 for a response that abstains, because it tells nothing; none where recall might be higher but for failed checks.
 
     All facts count, as in precision: SAFE (arXiv 2403.18802) leaves those out that do not answer the prompt.
     """
-    if score.counted:
-        return f_at(config.recall_at, config.recall_weight, score.supported, score.counted)
-    return 0.0 if score.abstained else None
+    return 0.0 if score.abstained else f_at_of(score, config.recall_at, config.recall_weight)
+
+
+def _relevant_facts(score: FactScore, config: EvaluationConfig) -> float | None:
+    might_rise = any(verdict.relevant and verdict.label is VerdictLabel.ERROR for verdict in score.verdicts)
+    return None if might_rise else score.relevant_supported
+
+
+def _abstention(score: FactScore, config: EvaluationConfig) -> float | None:
+    """None where only facts on which the checker failed might state something."""
+    is_unknown = score.failed and score.failed + score.count(VerdictLabel.SAYS_NOTHING) == len(score.verdicts)
+    return None if is_unknown else float(score.abstained)
 
 
 METRICS: dict[str, Value] = {  # by the names of the fields of `MetricIntervals`
     "factual_precision": _of_facts(lambda score, config: score.precision),
-    "correct_facts": _of_facts(lambda score, config: score.supported),
-    "relevant_facts": _of_facts(lambda score, config: score.relevant_supported),
-    "erroneous_facts": _of_facts(lambda score, config: score.unsupported),
+    "correct_facts": _of_facts(lambda score, config: None if score.failed else score.supported),
+    "relevant_facts": _of_facts(_relevant_facts),
+    "erroneous_facts": _of_facts(lambda score, config: None if score.failed else score.unsupported),
     "f_at_k": _of_facts(_f_at_k),
-    "abstention_rate": _of_facts(lambda score, config: float(score.abstained)),
+    "abstention_rate": _of_facts(_abstention),
     "instruction_score": _instruction_score,
     "response_tokens": lambda scored, config: len(scored.response.token_ids),
 }
@@ -80,6 +91,7 @@ def evaluate_responses(
         },
         prompts=len(prompts_P),
         missing=sum(isinstance(result, Missing) for scored in scored_P for result in scored.rewards.values()),
+        failed_facts=sum(each.failed for scored in scored_P for each in scored.rewards.values() if isinstance(each, FactScore)),
     )
 
 

@@ -76,10 +76,14 @@ class MetricIntervals:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(MetricIntervals):
-    """The metrics of greedy answers to so many prompts; `missing` rewards failed."""
+    """The metrics of greedy answers to so many prompts; `missing` rewards failed.
+
+    `failed_facts`: facts of the other rewards on which the checker failed.
+    """
 
     prompts: int
     missing: int
+    failed_facts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

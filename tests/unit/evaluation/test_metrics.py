@@ -13,9 +13,9 @@ from flame_ray.types import (
     ScoredResponse,
     VerdictLabel,
 )
-from tests.builders import make_response, make_scored, make_verdict
+from tests.builders import make_fact_score, make_response, make_scored, make_verdict
 
-S, C, N = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
+S, C, N, E = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND, VerdictLabel.ERROR
 
 
 def answer(
@@ -146,6 +146,30 @@ def test_nothing_changes_between_a_round_and_itself():
 def test_f_at_k_is_zero_for_an_abstention_and_none_where_every_check_failed():
     assert evaluate([answer("abstains", 0.0, [])]).f_at_k == Interval(0.0, None, None, 1)
     assert evaluate([answer("failed", 0.0, [VerdictLabel.ERROR])]).f_at_k == Interval(None, None, None, 0)
+
+
+def test_figures_that_facts_might_raise_on_which_the_checker_failed_are_missing_and_those_facts_are_counted():
+    found = evaluate([answer("partly", 0.0, [S, E, E]), answer("whole", 0.0, [S, S, S, C])])
+    counts = (found.correct_facts, found.relevant_facts, found.erroneous_facts, found.f_at_k)
+    assert [(each.mean, each.n) for each in counts] == [(3.0, 1), (3.0, 1), (1.0, 1), (pytest.approx(6 / 7), 1)]
+    assert (found.factual_precision.mean, found.factual_precision.n) == (pytest.approx(7 / 8), 2)
+    assert (found.abstention_rate.mean, found.abstention_rate.n) == (0.0, 2)
+    assert (found.failed_facts, found.missing) == (2, 0)
+
+
+def test_a_failed_fact_takes_no_figure_that_it_could_not_raise():
+    full = evaluate([answer("full", 0.0, [S, S, E])])  # both facts of recall at 2 are there
+    assert full.f_at_k.mean == 1.0 and full.correct_facts.n == 0
+    beside = make_scored(make_response(), facts=[make_verdict(S), make_verdict(E, relevant=False)])
+    assert evaluate([beside]).relevant_facts.mean == 1.0 and evaluate([beside]).correct_facts.n == 0
+
+
+def test_whether_an_answer_abstains_is_not_known_if_its_only_facts_failed():
+    nothing = VerdictLabel.SAYS_NOTHING
+    assert evaluate([answer("a", 0.0, [nothing, E])]).abstention_rate.n == 0
+    assert evaluate([answer("a", 0.0, [nothing, nothing])]).abstention_rate.mean == 1.0
+    unmentioned = make_scored(make_response(), facts=make_fact_score(N, E, not_found_counts=False))
+    assert evaluate([unmentioned]).abstention_rate.mean == 0.0
 
 
 def slow_interval(values: list[float], resamples: int, seed: int) -> tuple[float, float]:
