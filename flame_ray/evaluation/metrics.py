@@ -75,7 +75,9 @@ METRICS: dict[str, Value] = {  # by the names of the fields of `MetricIntervals`
     "response_tokens": lambda scored, config: len(scored.response.token_ids),
 }
 
-SHARES = frozenset({"abstention_rate"})  # those whose values are 0 or 1
+Bounds = tuple[float, float]  # the least and the greatest value that there can be
+SHARE: Bounds = (0.0, 1.0)
+SHARES = frozenset({"factual_precision", "f_at_k", "abstention_rate"})  # those whose values lie in these bounds
 
 
 def evaluate_responses(
@@ -86,7 +88,7 @@ def evaluate_responses(
     known = {name: [each for each in found if each is not None] for name, found in values.items()}
     return Evaluation(
         **{
-            name: (share_mean if name in SHARES else bootstrap_mean)(found, config.bootstrap, seed)
+            name: bootstrap_mean(found, config.bootstrap, seed, SHARE if name in SHARES else None)
             for name, found in known.items()
         },
         prompts=len(prompts_P),
@@ -114,13 +116,18 @@ def metric_change(
     before = {scored.response.id.prompt_id: value(scored, config) for scored in before_P}
     values = [(before.get(scored.response.id.prompt_id), value(scored, config)) for scored in after_P]
     rises = [second - first for first, second in values if first is not None and second is not None]
-    return bootstrap_mean(rises, config.bootstrap, seed)
+    return bootstrap_mean(rises, config.bootstrap, seed, difference(SHARE) if name in SHARES else None)
 
 
-def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
-    """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval."""
+def bootstrap_mean(values: Sequence[float], resamples: int, seed: int, bounds: Bounds | None = None) -> Interval:
+    """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13); one value has no interval.
+
+    Resamples of equal values are all the same, as if the mean were certain. Their interval is that of `equal_values`.
+    """
     if len(values) < 2:
         return Interval(float(values[0]) if values else None, None, None, len(values))
+    if are_equal(values):
+        return equal_values(float(np.mean(values)), len(values), bounds)
     from scipy.stats import bootstrap  # slow to import, and no start needs it
 
     rng = derived_seed(seed, "bootstrap")
@@ -130,15 +137,37 @@ def bootstrap_mean(values: Sequence[float], resamples: int, seed: int) -> Interv
     return Interval(float(np.mean(values)), float(found.low), float(found.high), len(values))
 
 
-def share_mean(values: Sequence[float], resamples: int, seed: int) -> Interval:
-    """The same for values that are 0 or 1, or ties between them. Where all are 0, or all 1, a resample always gives the same:
-    there the interval is Wilson's.
+def equal_values(value: float, n: int, bounds: Bounds | None) -> Interval:
+    """The mean of `n` values that are all `value`, with a 95 % interval for values that cannot leave these bounds.
 
-    >>> found = share_mean([0.0, 0.0, 0.0], resamples=100, seed=0)
-    >>> found.mean, found.low, round(found.high, 2)
-    (0.0, 0.0, 0.56)
+    By Wilson's interval of none of n, at most a share r = z^2 / (n + z^2) of all values is another one. If those are as low, or
+    as high, as can be, the mean moves by r of the way to that bound. At a bound this is Wilson's interval of a share. Values
+    without bounds, such as counts and scores, have no interval: the others may be far away, and nothing says how far.
+
+    >>> [round(bound, 3) for bound in (equal_values(0.5, 8, SHARE).low, equal_values(0.5, 8, SHARE).high)]
+    [0.338, 0.662]
+    >>> equal_values(2.0, 8, None)
+    Interval(mean=2.0, low=None, high=None, n=8)
     """
-    found = bootstrap_mean(values, resamples, seed)
-    if found.low is None or found.mean not in (0.0, 1.0):
-        return found
-    return Interval(found.mean, *wilson(int(found.mean) * found.n, found.n), found.n)
+    if bounds is None:
+        return Interval(value, None, None, n)
+    _, others = wilson(0, n)
+    return Interval(value, value - others * (value - bounds[0]), value + others * (bounds[1] - value), n)
+
+
+def are_equal(values: Sequence[float] | np.ndarray) -> bool:
+    """Whether the values are the same up to rounding.
+
+    >>> are_equal([0.3 - 0.1, 0.2]), are_equal([0.2, 0.21])
+    (True, False)
+    """
+    return float(np.ptp(values)) <= 1e-12 * max(1.0, float(np.max(np.abs(values))))
+
+
+def difference(bounds: Bounds | None) -> Bounds | None:
+    """The bounds of a difference of two values.
+
+    >>> difference(SHARE)
+    (-1.0, 1.0)
+    """
+    return bounds and (bounds[0] - bounds[1], bounds[1] - bounds[0])

@@ -52,7 +52,10 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0."""
+    """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0.
+
+    `low` and `high` are None of one value, and of equal values that have no bounds (see `evaluation.metrics.equal_values`).
+    """
 
     mean: float | None
     low: float | None

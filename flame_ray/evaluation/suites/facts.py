@@ -40,7 +40,7 @@ class FactMeasure:
         return found | {"factscore": _factscore(answered, config.score.gamma), f"f1_at_{config.score.recall_at}": f1}
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
-        return means([self.values(each, config) for each in answered_P], config, shares=("abstentions",))
+        return means([self.values(each, config) for each in answered_P], config)
 
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         if answered.facts is None:

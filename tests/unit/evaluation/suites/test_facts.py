@@ -94,10 +94,12 @@ def test_as_safe_counts_a_failed_fact_that_does_not_answer_the_prompt_takes_noth
     assert f1(make_verdict(YES, relevant=False), ERROR) is None
 
 
-def test_abstentions_of_none_have_an_interval():
+def test_shares_that_are_all_alike_have_an_interval_and_counts_have_none():
     found = FactMeasure().figures([answered(YES)] * 8, CONFIG)
     assert (found["abstentions"].low, round(found["abstentions"].high, 4)) == (0.0, 0.3244)
-    assert found["precision"].low == found["precision"].high == 1.0, "no share: its values may be anything between"
+    assert (round(found["precision"].low, 4), found["precision"].high) == (0.6756, 1.0)
+    assert found["f1_at_4"].low < found["f1_at_4"].mean == 0.4 < found["f1_at_4"].high
+    assert (found["correct_facts"].mean, found["correct_facts"].low) == (1.0, None)
 
 
 def test_lengths_are_means_of_all_answers_and_cut_ones_are_a_share():
