@@ -146,24 +146,26 @@ class Journal:
     def _score(
         self, score: Callable[..., Iterable[ScoredGroup]], stream: bool, groups_P: Iterable[Group], round: int
     ) -> Iterator[ScoredGroup]:
-        done = set()
+        done, failures, new_failures = set(), Failures(), Failures()  # the first are of the whole round
         for group in self._shards.stream(round, "scored", ScoredGroup):
             done.add(group.prompt.id)
+            failures.add(group.scored_G)
+            self._metrics.scored(round, group, is_new=False)
             yield group
         groups_P = groups_P if stream else self._all_sampled(groups_P, round)
         with self._timeline.stage("score", round) as stage:
             new = (group for group in _without_waiting(groups_P, stage) if group.prompt.id not in done)
             scored_P = stage.counted(score(new, round), None, len(done))
-            failures = Failures()
             for scored in self._shards.store(round, "scored", scored_P):
                 failures.add(scored.scored_G)
+                new_failures.add(scored.scored_G)
                 checked = sum(FACTUALITY in each.rewards for each in scored.scored_G)
                 stage.add(judged=len(scored.scored_G), checked_for_facts=checked)
                 self._metrics.scored(round, scored)
                 yield scored
-            if unread := failures.judgements.unread:
+            if unread := new_failures.judgements.unread:
                 stage.add(unread_judgements=unread)
-            if failed := failures.facts.failed:
+            if failed := new_failures.facts.failed:
                 stage.add(failed_facts=failed)
             failures.warn(f"round {round}")
 
