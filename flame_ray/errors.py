@@ -53,6 +53,10 @@ class StorageError(FlameError):
     exit_code = 6
 
 
+class NotShared(StorageError):
+    """A folder that is not the same one on every node of the cluster that needs it: no other job can use it there either."""
+
+
 class WeightSyncError(FlameError):
     """A sampler does not have the weights that the learner sent."""
 

@@ -406,6 +406,7 @@ class FakeCommands:
         self.compared: list[tuple[str, Path]] = []  # suites, with the file that answers are compared with
         self.calls: list[tuple[str, ...]] = []  # the suites of each call of evaluate
         self.paired: list[tuple[str, str]] = []  # runs, with those whose answers are rejected
+        self.checked: list[Path] = []  # stores
 
     def sft(self, config, console, resume):
         self._train("sft", config, resume)
@@ -426,6 +427,11 @@ class FakeCommands:
             (folder / "checkpoints/round-0001" / made / "file").write_text("")
         summary = {"status": "complete", "rounds": [{"pairs": {"instruction": 3, "factuality": 2}}]}
         (folder / "summary.json").write_text(json.dumps(summary))
+
+    def check_store(self, config, store):
+        self.checked.append(store)
+        if "check" in self._fails:
+            raise self._fails["check"]
 
     def pairs(self, run, out, console, over):
         self.paired.append((Path(run).name, Path(over).name))
@@ -480,7 +486,7 @@ class FakeMetrics:
     def sampled(self, group, behind):
         self.others.append(("sampled", behind))
 
-    def scored(self, round, group):
+    def scored(self, round, group, is_new=True):
         self.others.append(("scored", group.prompt.id))
 
     def paired(self, pairs):

@@ -156,6 +156,7 @@ def _evidence(config: FactualityConfig, retrieved: int, claims: int) -> dict[str
 
 
 def _compared_response(labelled: LabelledResponse, score: FactScore | Missing) -> ComparedResponse:
+    """Where the checker failed on some facts, the count of errors is unknown."""
     task = labelled.task
     return ComparedResponse(
         task.prompt.text,
@@ -165,7 +166,7 @@ def _compared_response(labelled: LabelledResponse, score: FactScore | Missing) -
         labelled.unsupported,
         score.precision if isinstance(score, FactScore) else None,
         score.unsupported if isinstance(score, FactScore) else 0,
-        missing=not isinstance(score, FactScore),
+        missing=not isinstance(score, FactScore) or score.failed > 0,
     )
 
 

@@ -41,7 +41,7 @@ from flame_ray.engines.models import (
     prompt_limit,
 )
 from flame_ray.errors import ConfigError, ModelError
-from flame_ray.evaluation.judgements import Judgements
+from flame_ray.evaluation.judgements import CheckedFacts, Judgements
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.base import Answered, Comparison, Suite, SuiteResult
 from flame_ray.evaluation.suites.facts import FactMeasure
@@ -60,6 +60,7 @@ from flame_ray.storage.atomic import json_digest, write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
+FAILED = "facts on which the checker failed (answers with one have no counts of facts)"
 CUT = "contexts without their beginning, as they are longer than suites.max_length"
 RESULT, ANSWERS = "result.json", "answers.jsonl"
 
@@ -154,6 +155,7 @@ def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[st
     """The result, and the rows of the table of answers."""
     answered_P, measure, config = _answered(suite, context.stages), suite.measure, context.config
     _judgements(answered_P).warn(suite.name)
+    _checked(answered_P).warn(suite.name)
     rows = [
         answer_row(each, measure.columns(each, config), {**measure.values(each, config), **length_values(each)})
         for each in answered_P
@@ -187,10 +189,11 @@ def measured(suite: Suite, answered_P: Sequence[Answered], config: Config) -> Su
     """The figures of the suite's measure, and those of length; answers that could not be scored are counted."""
     missing = Counter(reason for each in answered_P if (reason := each.missing))
     figures = {**suite.measure.figures(answered_P, config), **lengths(answered_P, config)}
-    found = _judgements(answered_P)
+    found, failed = _judgements(answered_P), _checked(answered_P).failed
     noted = (
         {f"judgements of {found.read + found.unread} without a score that can be read": found.unread} if found.unread else {}
     )
+    noted |= {FAILED: failed} if failed else {}
     return SuiteResult(suite.name, len(answered_P), figures, dict(missing), noted)
 
 
@@ -199,6 +202,12 @@ def _judgements(answered_P: Sequence[Answered]) -> Judgements:
     compared = [each.comparison for each in answered_P if each.comparison is not None]
     read = sum(each.read for each in compared if isinstance(each, Comparison))
     return Judgements(read, sum(each.unread for each in compared))
+
+
+def _checked(answered_P: Sequence[Answered]) -> CheckedFacts:
+    found = CheckedFacts()
+    found.add(each.facts for each in answered_P)
+    return found
 
 
 def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
@@ -241,7 +250,7 @@ def _harness_made_by(suite: HarnessSuite, context: Context) -> dict[str, Any]:
 
 def _statistics(config: Config) -> dict[str, Any]:
     """`format` rises when a result says more, or computes its intervals otherwise: they are then made anew of what is kept."""
-    return {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap, "format": 2}
+    return {"seed": config.run.seed, "bootstrap": config.evaluation.bootstrap, "format": 3}
 
 
 def _check_read(suite: Suite, result: SuiteResult, config: Config, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Checks `--out` before anything starts: that it lasts, and that something can be written there."""
+"""Checks `--out`, or another place to write to, before anything starts: that it lasts, and can be written to."""
 
 from pathlib import Path
 
@@ -6,26 +6,27 @@ from flame_ray.cluster.submitted import require_lasting
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.storage.filesystem import Storage
 
-SETTING = "--out"
+OUT = "--out"
 
 
-def check_out_folder(out: Path) -> None:
+def check_out_folder(out: Path, setting: str = OUT) -> None:
     """Raises ConfigError or StorageError if the folder, which is made later, could not hold what a command writes."""
-    _check_place(out)
-    with Storage(out).trial(SETTING):
+    _check_place(out, setting)
+    with Storage(out).trial(setting):
         pass
 
 
 def check_out_file(out: Path) -> None:
     """The same for a file, which may exist."""
-    _check_place(out)
+    _check_place(out, OUT)
     if out.is_dir():
-        raise StorageError("--out to be a file", f"the folder {out}", "add the name of a file")
-    with Storage(out.absolute().parent).trial(SETTING):
+        raise StorageError(f"{OUT} to be a file", f"the folder {out}", "add the name of a file")
+    with Storage(out.absolute().parent).trial(OUT):
         pass
 
 
-def _check_place(out: Path) -> None:
+def _check_place(out: Path, setting: str) -> None:
     if out.parts and out.parts[0].endswith(":"):  # `s3://bucket/x`, of which Path has dropped a slash
-        raise ConfigError("--out to be a path on this machine", f"the URL {out}", "write to a local path, then copy it there")
-    require_lasting(SETTING, out, "--out /shared/path")
+        fix = "write to a local path, then copy it there" if setting == OUT else "give a folder that every node mounts"
+        raise ConfigError(f"{setting} to be a path on this machine", f"the URL {out}", fix)
+    require_lasting(setting, out, f"{setting} /shared/path")

@@ -4,6 +4,7 @@ Jobs run one after another. What the store has is not done again, and what was b
 without figures and with the reason, and the command ends with an error once the tables are printed.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from flame_ray.cluster.connect import LOCAL, cluster_address, connected
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.agreement import agreement_with
 from flame_ray.commands.evaluate import EvaluateRequest, evaluate
@@ -20,7 +22,8 @@ from flame_ray.commands.run import run
 from flame_ray.commands.sft import sft
 from flame_ray.config import Config
 from flame_ray.config.load import load_config
-from flame_ray.errors import ConfigError, FlameError, Interrupted
+from flame_ray.controller.shared_folder import check_every_node
+from flame_ray.errors import ConfigError, FlameError, Interrupted, NotShared
 from flame_ray.evaluation.suites import make_suite
 from flame_ray.evaluation.suites.alpaca import QUESTIONS
 from flame_ray.evaluation.suites.data import data_path
@@ -68,6 +71,13 @@ class ReproduceRequest:
         return load_config(self.jobs / self.scale / job, (*self.settings, *settings))
 
 
+def check_store(config: Config, store: Path) -> None:
+    """Raises NotShared if a node of the cluster does not see the store. A Ray of this machine alone is not asked."""
+    if cluster_address(config.cluster) != LOCAL:
+        with connected(config.cluster, f"reproduce-{os.getpid()}"):
+            check_every_node(store, "--store")
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
     """The commands that carry out the jobs."""
@@ -77,6 +87,7 @@ class Commands:
     evaluate: Callable[[Config, EvaluateRequest, Console, Console], Any] = evaluate
     agreement: Callable[[Config, Path, str, Path, Console, Console], Any] = agreement_with
     pairs: Callable[[str, Path, Console, str | None], Any] = pairs
+    check_store: Callable[[Config, Path], None] = check_store
 
 
 def reproduce(
@@ -84,11 +95,12 @@ def reproduce(
 ) -> list[FilledTable]:
     """The tables, which are also written and printed. Raises Interrupted, and leaves what is done in the store.
 
+    Raises NotShared before the first job if the store is not on all nodes of the cluster.
     Raises the first failure after that, with all others in its words, if it was to start jobs and a figure is missing.
     """
     chosen = list(dict.fromkeys(table for name in request.tables for table in tables_named(name)))
     check_out_folder(request.out)
-    check_out_folder(request.store)
+    check_out_folder(request.store, "--store")
     scale, store = SCALES[request.scale], Store(request.store)
     plan = Plan(scale, request.seeds, request.load, contents)
     planned = [plan.add(table) for table in chosen]
@@ -117,16 +129,24 @@ class Carrier:
         self._store, self._commands, self._absent = store, commands, absent
         self._console, self._tables = console, tables
         self._failed: dict[str, FlameError] = {}
+        self._is_checked = False
 
     def carry_out(self, plan: Plan) -> dict[str, FlameError]:
         """Does all jobs that can be done, and returns the failures by the jobs' keys. What needs such a job is left out."""
         for place, job in enumerate(plan.jobs.values(), start=1):
             if self._can_do(job, plan):
+                self._check_store(job.config)
                 jobs = (job, *(each for each in plan.beside(job) if self._can_do(each, plan)))
                 names = ", ".join(each.key for each in jobs)
                 self._console.print(f"job {place} of {len(plan.jobs)}: {names}", markup=False, highlight=False, soft_wrap=True)
                 self._carry_out(jobs)
         return self._failed
+
+    def _check_store(self, config: Config) -> None:
+        """Once, before the first job: on a cluster whose nodes do not see the store, each job would fail after its start."""
+        if not self._is_checked:
+            self._commands.check_store(config, self._store.folder)
+            self._is_checked = True
 
     def _can_do(self, job: Job, plan: Plan) -> bool:
         return not self._store.is_done(job) and not self._is_hopeless(job, plan)
@@ -139,6 +159,8 @@ class Carrier:
                 self._store.forget_failure(job.key)
         except Interrupted as error:
             raise Interrupted(error.expected, error.found, AFTER_INTERRUPT) from error
+        except NotShared as error:  # of a node that has come since the check
+            raise NotShared(error.expected, error.found, "set --store to a filesystem that every node mounts") from error
         except FlameError as error:
             if len(jobs) == 1:
                 self._failed[jobs[0].key] = error

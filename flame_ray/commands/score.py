@@ -56,6 +56,7 @@ class Totals:
     abstained: int = 0
     missing: int = 0
     facts: int = 0
+    failed: int = 0
     with_precision: int = 0
     precisions: float = 0.0
     started: float = field(default_factory=time.monotonic)
@@ -65,6 +66,7 @@ class Totals:
         self.missing += record["missing"] is not None
         self.abstained += bool(record["abstained"])
         self.facts += len(record["facts"])
+        self.failed += record["failed"] or 0
         if record["precision"] is not None:
             self.with_precision += 1
             self.precisions += record["precision"]
@@ -75,7 +77,8 @@ class Totals:
         speed = self.scored / max(time.monotonic() - self.started, 1e-9)
         n = self.with_precision
         mean = f"mean precision {self.precisions / n:.3f} (n {n})" if n else ""
-        counts = f"{self.facts} facts, {self.abstained} abstained, {self.missing} missing, {self.skipped} lines skipped"
+        failed = f" ({self.failed} failed)" if self.failed else ""
+        counts = f"{self.facts} facts{failed}, {self.abstained} abstained, {self.missing} missing, {self.skipped} lines skipped"
         return ", ".join(filter(None, (f"{self.scored} scored at {speed:.3g} a second", mean, counts)))
 
 

@@ -1,7 +1,7 @@
 """Measures how well a checker, or the whole reward, agrees with people.
 
-Claims are compared by sensitivity, specificity, their mean and AUC, responses by Kendall's tau. The 95 % intervals are Wilson's
-for a share, and else those of a percentile bootstrap.
+Claims are compared by sensitivity, specificity, their mean and AUC, responses by Kendall's tau. The 95 % intervals are
+Wilson's for a share, and else those of a percentile bootstrap. Where no resample differs, only balanced accuracy has one.
 A score that failed is left out and counted as missing. Results are shares and correlations, not percentages.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from flame_ray.evaluation.labels import LabelledFact
+from flame_ray.evaluation.metrics import are_equal
 from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import LabelledClaim, Verdict, VerdictLabel
 
@@ -69,7 +70,16 @@ def _of_claims(claims: Sequence[ComparedClaim], seed: int, resamples: int) -> tu
     by_label = [right[labels == label] for label in (True, False)]
     resampled = np.mean([rng.binomial(len(each), each.mean(), resamples) / len(each) for each in by_label], axis=0)
     metrics |= {"balanced_accuracy": float(np.mean([each.mean() for each in by_label])), "auc": auc(labels, scores)}
-    return metrics | {"ci95": _interval(resampled)}, resampled
+    return metrics | {"ci95": _interval(resampled) or _of_two(metrics)}, resampled
+
+
+def _of_two(metrics: Results) -> list[float]:
+    """The interval of the balanced accuracy where no resample differs: the means of the ends of both shares' intervals.
+
+    It is wide rather than narrow: both shares would have to be at an end at once.
+    """
+    ends = zip(metrics["sensitivity_ci95"], metrics["specificity_ci95"], strict=True)
+    return [sum(each) / 2 for each in ends]
 
 
 def _share(name: str, right: np.ndarray) -> Results:
@@ -107,7 +117,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 class ComparedResponse:
     """A response with the facts that people and the reward found in it. `words`: its length.
 
-    `precision` is None if the reward abstains or failed; `missing`: it failed.
+    `precision` is None if the reward abstains or failed; `missing`: it failed, or its checker did on some of the facts.
     """
 
     prompt: str
@@ -207,4 +217,7 @@ def _labelled(response: ComparedResponse) -> bool:
 
 
 def _interval(values: np.ndarray) -> list[float] | None:
-    return [float(bound) for bound in np.percentile(values, [2.5, 97.5])] if len(values) else None
+    """None where all resamples give the same, which says nothing of how sure the value is."""
+    if not len(values) or are_equal(values):
+        return None
+    return [float(bound) for bound in np.percentile(values, [2.5, 97.5])]

@@ -1,11 +1,12 @@
 """Intervals of statistics whose values come in clusters, such as the facts of a prompt: whole clusters are drawn again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from flame_ray.evaluation.metrics import SHARE, Bounds, are_equal, equal_values
 from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.types import Interval
 
@@ -28,10 +29,13 @@ class ClusterBootstrap:
     resamples: int
     seed: int
 
-    def interval(self, statistic: Statistic, columns_PC: np.ndarray, n: int | None = None) -> Interval:
+    def interval(
+        self, statistic: Statistic, columns_PC: np.ndarray, n: int | None = None, bounds: Bounds | None = None
+    ) -> Interval:
         """Of a statistic of sums. `n`: its number of values; if not given, of clusters with something in column 1.
 
-        A resample in which the statistic does not exist does not count.
+        A resample in which the statistic does not exist does not count. Where all resamples give the same, the interval is that
+        of one equal value a cluster, within the statistic's `bounds`.
         """
         clusters = int(np.count_nonzero(columns_PC[:, 1]))
         n = clusters if n is None else n
@@ -42,19 +46,23 @@ class ClusterBootstrap:
             values_B = statistic(_draws(len(columns_PC), self.resamples, self.seed) @ columns_PC)
         if clusters < 2:
             return Interval(value, None, None, n)
-        low, high = np.percentile(values_B[np.isfinite(values_B)], [2.5, 97.5])
+        known_B = values_B[np.isfinite(values_B)]
+        if are_equal(known_B):
+            return replace(equal_values(value, clusters, bounds), n=n)
+        low, high = np.percentile(known_B, [2.5, 97.5])
         return Interval(value, float(low), float(high), n)
 
     def share(self, columns_P2: np.ndarray, n: int | None = None) -> Interval:
         """Of a ratio of two columns where the first counts some of what the second counts.
 
-        At 0 and 1 a resample always gives the same. There the interval is Wilson's, as wide as for one value a cluster.
+        At 0 and 1 a resample always gives the same. There the interval is Wilson's, as wide as for one value a cluster, also
+        of one cluster alone.
 
         >>> found = ClusterBootstrap(100, seed=0).share(np.array([[2.0, 2.0], [1.0, 1.0], [3.0, 3.0]]), n=6)
         >>> found.mean, round(found.low, 2), found.high
         (1.0, 0.44, 1.0)
         """
-        found = self.interval(ratio, columns_P2, n)
+        found = self.interval(ratio, columns_P2, n, SHARE)
         if found.mean not in (0.0, 1.0):
             return found
         clusters = int(np.count_nonzero(columns_P2[:, 1]))

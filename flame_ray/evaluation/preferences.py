@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flame_ray.evaluation.labels import Preference
-from flame_ray.evaluation.metrics import bootstrap_mean, share_mean
+from flame_ray.evaluation.metrics import SHARE, bootstrap_mean
 from flame_ray.types import RewardResult, Score
 
 Results = dict[str, Any]  # written as JSON; a figure that does not exist is None
@@ -43,7 +43,7 @@ def preference_agreement(pairs: Sequence[ComparedPair], seed: int, resamples: in
     """
 
     def share(some: Sequence[ComparedPair], value: Callable[[ComparedPair], float]) -> Results:
-        found = share_mean([_agreement(each.first_wins, value(each)) for each in some], resamples, seed)
+        found = bootstrap_mean([_agreement(each.first_wins, value(each)) for each in some], resamples, seed, SHARE)
         interval = None if found.low is None else [found.low, found.high]
         return {"agreement": found.mean, "ci95": interval, "n": found.n}
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from flame_ray.evaluation.judgements import Judgements
+from flame_ray.evaluation.judgements import Failures
 from flame_ray.journal.lineage import write_cards
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.shards import Shards
@@ -146,24 +146,28 @@ class Journal:
     def _score(
         self, score: Callable[..., Iterable[ScoredGroup]], stream: bool, groups_P: Iterable[Group], round: int
     ) -> Iterator[ScoredGroup]:
-        done = set()
+        done, failures, new_failures = set(), Failures(), Failures()  # the first are of the whole round
         for group in self._shards.stream(round, "scored", ScoredGroup):
             done.add(group.prompt.id)
+            failures.add(group.scored_G)
+            self._metrics.scored(round, group, is_new=False)
             yield group
         groups_P = groups_P if stream else self._all_sampled(groups_P, round)
         with self._timeline.stage("score", round) as stage:
             new = (group for group in _without_waiting(groups_P, stage) if group.prompt.id not in done)
             scored_P = stage.counted(score(new, round), None, len(done))
-            judgements = Judgements()
             for scored in self._shards.store(round, "scored", scored_P):
-                judgements.add(result for each in scored.scored_G for result in each.rewards.values())
+                failures.add(scored.scored_G)
+                new_failures.add(scored.scored_G)
                 checked = sum(FACTUALITY in each.rewards for each in scored.scored_G)
                 stage.add(judged=len(scored.scored_G), checked_for_facts=checked)
                 self._metrics.scored(round, scored)
                 yield scored
-            if judgements.unread:
-                stage.add(unread_judgements=judgements.unread)
-            judgements.warn(f"round {round}")
+            if unread := new_failures.judgements.unread:
+                stage.add(unread_judgements=unread)
+            if failed := new_failures.facts.failed:
+                stage.add(failed_facts=failed)
+            failures.warn(f"round {round}")
 
     def _all_sampled(self, groups_P: Iterable[Group], round: int) -> Iterator[Group]:
         """The same groups from their shards, once the last one is sampled."""
@@ -236,9 +240,9 @@ class Journal:
         with self._timeline.stage(name, round) as stage:
             answers = evaluate(prompts_P, round)
             stage.note(tables.evaluation_line(answers.evaluation))
-            judgements = Judgements()
-            judgements.add(result for each in answers.scored_P for result in each.rewards.values())
-            judgements.warn(f"round {round}, {kind}")
+            failures = Failures()
+            failures.add(answers.scored_P)
+            failures.warn(f"round {round}, {kind}")
         with self._writing(round):
             self._responses(round, f"{kind}_", tables.reward_names(answers.scored_P), [answers.scored_P])
             self._shards.write(round, kind, answers)

@@ -67,6 +67,7 @@ class Metrics:
         self._metrics = {figure.name: make(figure, run_id) for figure in FIGURES}
         self._trackers = trackers
         self._means = _Means()
+        self._shown: set[tuple[str, ...]] = set()  # figures that have had a value, each with the values of its tags
         self._round = 0
         self._labels: dict[str, set[str]] = {}  # figure -> values of its tag that the last round showed
         self._counted: dict[tuple[str, str], int] = {}  # (figure, role) -> what was counted so far
@@ -80,9 +81,7 @@ class Metrics:
 
     def evaluation(self, evaluation: Evaluation, prompts: str = "heldout") -> None:
         for name, figure in EVALUATION.items():
-            mean = getattr(evaluation, name).mean
-            if mean is not None:
-                self._set(figure, mean, prompts=prompts)
+            self._set(figure, getattr(evaluation, name).mean, prompts=prompts)
 
     def sampled(self, group: Group, behind: int) -> None:
         """`behind`: so many versions of the weights."""
@@ -91,29 +90,31 @@ class Metrics:
         self._count("flame_truncated_responses_total", sum(each.truncated for each in group.responses_G))
         self._set("flame_staleness_versions", behind)
 
-    def scored(self, round: int, group: ScoredGroup) -> None:
+    def scored(self, round: int, group: ScoredGroup, is_new: bool = True) -> None:
+        """`is_new`: no earlier process has counted the group; it is in the means of its round either way."""
         source = group.prompt.source or "unknown"
+        for reward, source_before in self._means.begin(round):
+            self._set("flame_reward_mean", None, reward=reward, source=source_before)
         for reward, result in (each for scored in group.scored_G for each in scored.rewards.items()):
             if isinstance(result, Missing):
-                self._count("flame_missing_rewards_total", 1, reward=reward, source=source)
+                self._count("flame_missing_rewards_total", int(is_new), reward=reward, source=source)
             elif (value := _value(result)) is not None:
-                self._set("flame_reward_mean", self._means.add(round, (reward, source), value), reward=reward, source=source)
+                self._set("flame_reward_mean", self._means.add((reward, source), value), reward=reward, source=source)
 
     def paired(self, pairs: PairSet) -> None:
         counts = pairs.counts
         self._set_all("flame_pairs", "kind", counts.by_kind)
         self._set_all("flame_dropped_pairs", "reason", by_kind(counts.dropped))
-        if counts.responses:
-            self._set("flame_pair_yield_ratio", sum(counts.by_kind.values()) / counts.responses)
-            self._set("flame_truncated_ratio", truncated_share(counts) or 0.0)
+        pairs_a_response = sum(counts.by_kind.values()) / counts.responses if counts.responses else None
+        self._set("flame_pair_yield_ratio", pairs_a_response)
+        self._set("flame_truncated_ratio", truncated_share(counts))
 
     def step(self, round: int, number: int, report: StepReport, is_new: bool) -> None:
         """`number`: of the step in the run. `is_new`: no earlier process has told the trackers of it."""
         self._set("flame_loss", report.loss)
         for name, value in report.metrics.items():
             self._set("flame_loss_metric", value, metric=name)
-        if report.gradient_norm is not None:
-            self._set("flame_gradient_norm", report.gradient_norm)
+        self._set("flame_gradient_norm", report.gradient_norm)
         self._set("flame_learning_rate", report.learning_rate)
         self._set("flame_step_seconds", report.seconds)
         self._count("flame_learner_steps_total", 1)
@@ -129,8 +130,7 @@ class Metrics:
             "flame_weight_transfer_seconds": synced.seconds,
         }
         for name, value in found.items():
-            if value is not None:
-                self._set(name, value)
+            self._set(name, value)
 
     def round(self, summary: Mapping[str, Any]) -> None:
         """The entry of summary.json of a round that no earlier process has told the trackers of."""
@@ -144,8 +144,14 @@ class Metrics:
             self._count(name, count - self._counted.get((name, role), 0), role=role)
             self._counted[name, role] = count
 
-    def _set(self, name: str, value: float, **tags: str) -> None:
-        self._metrics[name].set(float(value), tags)
+    def _set(self, name: str, value: float | None, **tags: str) -> None:
+        """A gauge goes on showing what it was last set to: where there is no value any more, that is NaN."""
+        labels = (name, *tags.values())
+        if value is not None:
+            self._metrics[name].set(float(value), tags)
+            self._shown.add(labels)
+        elif labels in self._shown:
+            self._metrics[name].set(float("nan"), tags)
 
     def _count(self, name: str, value: float, **tags: str) -> None:
         if value > 0:
@@ -182,10 +188,16 @@ class _Means:
         self._round = 0
         self._sums: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def add(self, round: int, name: tuple[str, str], value: float) -> float:
+    def begin(self, round: int) -> tuple[tuple[str, str], ...]:
+        """The names of the round before, if this one is another."""
+        if round == self._round:
+            return ()
+        before = tuple(self._sums)
+        self._round, self._sums = round, {}
+        return before
+
+    def add(self, name: tuple[str, str], value: float) -> float:
         """The mean of the name so far."""
-        if round != self._round:
-            self._round, self._sums = round, {}
         total, count = self._sums.get(name, (0.0, 0))
         self._sums[name] = total + value, count + 1
         return (total + value) / (count + 1)

@@ -142,8 +142,9 @@ def interval_summary(interval: Interval) -> dict[str, Any]:
 
 
 def evaluation_summary(evaluation: Evaluation) -> dict[str, Any]:
-    """The metrics, with the number of prompts and of rewards that failed."""
-    return metrics_summary(evaluation) | {"prompts": evaluation.prompts, "missing_rewards": evaluation.missing}
+    """The metrics, with the number of prompts, of rewards that failed, and of facts on which the checker did."""
+    failed = {"failed_facts": evaluation.failed_facts} if evaluation.failed_facts else {}
+    return metrics_summary(evaluation) | {"prompts": evaluation.prompts, "missing_rewards": evaluation.missing} | failed
 
 
 def metrics_summary(metrics: MetricIntervals) -> dict[str, Any]:

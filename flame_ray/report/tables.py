@@ -163,13 +163,15 @@ def evaluation_line(evaluation: Evaluation) -> str:
     """The evaluation as one line for the screen."""
     precision, correct, wrong = evaluation.factual_precision, evaluation.correct_facts, evaluation.erroneous_facts
     missing = f"; {evaluation.missing} rewards missing" if evaluation.missing else ""
+    missing += f"; the checker failed on {evaluation.failed_facts} facts" if evaluation.failed_facts else ""
     if precision.mean is None:
         return f"no fact was scored on {evaluation.prompts} prompts{missing}"
+    share = f"precision {precision.mean:.3f}{_bounds(precision, 3)} (n {precision.n})"
+    if correct.mean is None:  # the checker failed on some fact of every answer
+        return f"{share}{missing}"
     relevant = f" ({evaluation.relevant_facts.mean:.2f} relevant)"
-    return (
-        f"precision {precision.mean:.3f}{_bounds(precision, 3)} (n {precision.n}), "
-        f"{correct.mean:.2f}{_bounds(correct, 2)} correct{relevant} and {wrong.mean:.2f} erroneous facts a response{missing}"
-    )
+    right = f"{correct.mean:.2f}{_bounds(correct, 2)} correct{relevant}"
+    return f"{share}, {right} and {wrong.mean:.2f} erroneous facts a response{missing}"
 
 
 def _bounds(interval: Interval, digits: int) -> str:

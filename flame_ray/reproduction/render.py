@@ -12,8 +12,9 @@ from flame_ray.shown import printable
 COLUMNS = ("table", "system", "measure", "paper", "ours", "low", "high", "n", "seeds", "least", "most", "missing")
 MOST_COLUMNS = 7
 EXPLAINED = (
-    "A cell is ours with its 95 % bootstrap interval over n prompts, then the paper's. Over several seeds, ours is their mean, "
-    "the interval is the mean of theirs, and `seeds` says from where to where they reach."
+    "A cell is ours with its 95 % bootstrap interval over prompts and its n (prompts, unless the table says otherwise), then "
+    "the paper's. Over several seeds, ours is their mean, the interval is the mean of theirs, and `seeds` says from where to "
+    "where they reach."
 )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from flame_ray.evaluation.suites.base import SuiteResult
+from flame_ray.evaluation.metrics import difference
+from flame_ray.evaluation.suites.base import SuiteResult, bounds_of
 from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.paired import ByPrompt, paired
 from flame_ray.reproduction.plan import PlannedCell, PlannedContrast, PlannedTable
@@ -113,7 +114,7 @@ def _difference(planned: PlannedContrast, values_of: ValuesOf) -> Difference | N
     measure, factor = planned.measure, planned.measure.factor
     sides = [tuple(values_of(key, measure.figure) for key in keys) for keys in planned.keys]
     known = [(first, second) for first, second in sides if first and second]
-    found = paired(known)
+    found = paired(known, difference(bounds_of(measure.figure)))
     if found.mean is None:
         return None
     mean, low, high = (_times(each, factor) for each in (found.mean, found.low, found.high))

@@ -30,6 +30,11 @@ from flame_ray.types import Interval
 
 RESULT, ANSWERS = "result.json", "answers.jsonl"
 NOT_DONE = "not done yet"
+LEFT_OUT = {  # of the responses of an agreement, by the name of their count
+    "missing": "responses on which the reward failed",
+    "abstained": "responses of which no fact counts",
+    "no_human_facts": "responses without facts of people",
+}
 
 
 class Store:
@@ -37,6 +42,10 @@ class Store:
 
     def __init__(self, folder: Path):
         self._folder = folder.expanduser().absolute()
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
 
     @property
     def models(self) -> Path:
@@ -136,7 +145,8 @@ class Store:
 
 
 def _tau(found: Mapping[str, Any]) -> SuiteResult:
-    """Of all that `flame-ray agreement` found, what table 10 of the paper has."""
+    """Of all that `flame-ray agreement` found, what table 10 of the paper has, and why responses are not in it."""
     tau, n = found["tau_precision_errors"], found["n"]
     low, high = tau["pooled_ci95"] or (None, None)
-    return SuiteResult(AGREEMENT, n, {"tau": Interval(tau["pooled"], low, high, n)})
+    left_out = {reason: found[name] for name, reason in LEFT_OUT.items() if found.get(name)}
+    return SuiteResult(AGREEMENT, n + sum(left_out.values()), {"tau": Interval(tau["pooled"], low, high, n)}, left_out)

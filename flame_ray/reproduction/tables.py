@@ -223,6 +223,8 @@ TABLES: Mapping[str, Table] = {
                 "Tau-b over all responses of suites.labelled: precision beside the number of facts that people call false, "
                 "negated. At the paper's scale a model of 7B or 70B parameters is the checker, and the same model splits the "
                 "responses; at the small one, `small` with rules.",
+                "n counts responses. A response of which the reward finds no fact that counts, or people none, has no place in "
+                "a tau, so that rows may be of different responses; how many are left out is noted.",
                 "Supports are retrieved passages. Where the labelled responses bring evidence of their own, all of it counts.",
             ),
         ),

@@ -52,7 +52,10 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0."""
+    """A mean of `n` values with its 95 % bootstrap interval; `mean` is None when n is 0.
+
+    `low` and `high` are None of one value, and of equal values that have no bounds (see `evaluation.metrics.equal_values`).
+    """
 
     mean: float | None
     low: float | None
@@ -76,10 +79,14 @@ class MetricIntervals:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation(MetricIntervals):
-    """The metrics of greedy answers to so many prompts; `missing` rewards failed."""
+    """The metrics of greedy answers to so many prompts; `missing` rewards failed.
+
+    `failed_facts`: facts of the other rewards on which the checker failed.
+    """
 
     prompts: int
     missing: int
+    failed_facts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

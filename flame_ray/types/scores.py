@@ -75,6 +75,11 @@ class FactScore:
         return self.contradicted + (self.not_found if self.not_found_counts else 0)
 
     @property
+    def failed(self) -> int:
+        """The number of facts on which the checker failed: they might be in any other count."""
+        return self.count(VerdictLabel.ERROR)
+
+    @property
     def counted(self) -> int:
         """The number of facts that enter the score."""
         return self.supported + self.unsupported

@@ -211,6 +211,17 @@ def test_the_papers_fine_tuning_states_the_papers_hyper_parameters():
     # Of the paper's 2048, five answers of people would leave no room; 4096 are all that this model takes.
 
 
+def test_the_papers_pilot_says_how_many_people_it_trains_on_and_how_often():
+    path = JOBS_FOLDER / "paper" / "pilot-dpo.yaml"
+    config, header = load_config(path), path.read_text().split("base:")[0]
+    (people,) = config.prompts.sources
+    trained = config.prompts.per_round * (1 - people.heldout_fraction)
+    passes = config.learner.steps * config.learner.batch_pairs / trained
+    assert (people.heldout_fraction, config.prompts.per_round, config.pairs.factuality_per_prompt) == (1 / 20, 500, 1)
+    assert "about a twentieth of the 500 people is\n# not trained on" in header
+    assert "500 steps of 64 pairs" in header and "more than 60 times" in header and 60 < passes < 70
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(("few_shot", "fine_tuning"), [("few-shot", "sft"), ("pilot-few-shot", "pilot-sft")])
 def test_the_model_before_any_tuning_is_evaluated_after_the_seeds_of_its_fine_tuning(scale, few_shot, fine_tuning):

@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from flame_ray.cli import app
+from flame_ray.cluster.submitted import is_relative
 from flame_ray.commands.run import _check as check_run
 from flame_ray.commands.sft import check_sft
 from flame_ray.config import Config
@@ -134,6 +135,15 @@ def test_a_command_that_a_sentence_or_a_files_head_names_is_there_with_these_opt
     given = parsed(call)
     job = str(given.get("job") or "")
     load_config(job if job.startswith("jobs/") else None, tuple(each for each in given.get("set_") or () if "..." not in each))
+
+
+def test_what_a_cluster_is_told_to_reproduce_and_evaluate_is_written_to_folders_that_last():
+    sent = [
+        parsed(call) for call in calls(each for each in commands_of("clusters/README.md") if each.startswith("ray job submit"))
+    ]
+    places = [str(given[name]) for given in sent for name in ("store", "out") if given.get(name)]
+    assert len(sent) == 2 and len(places) == 3
+    assert not [place for place in places if is_relative(place)], "it is refused in a submitted job"
 
 
 def started(calls: Iterator[str]) -> list[dict]:

@@ -10,6 +10,7 @@ from flame_ray.evaluation import ppi
 from flame_ray.evaluation.audit.draw import HeldOutFact
 from flame_ray.evaluation.audit.labels import Answer
 from flame_ray.evaluation.clusters import ClusterBootstrap, ratio
+from flame_ray.evaluation.metrics import SHARE, difference
 from flame_ray.types import Interval, VerdictLabel
 
 
@@ -65,6 +66,7 @@ def _audit(this: "_Round", first: "_Round | None", bootstrap: ClusterBootstrap) 
     """The findings of a round, and its changes from the first one, if it is another."""
     people, relevant = this.by_prompt(_supported), this.a_response(_relevant_correct)
     before = first or this
+    rise, both = _difference(people, before.by_prompt(_supported)), np.hstack([this.debiased, before.debiased])
     return RoundAudit(
         round=this.round,
         facts=this.n(_supported),
@@ -72,7 +74,7 @@ def _audit(this: "_Round", first: "_Round | None", bootstrap: ClusterBootstrap) 
         verdicts=bootstrap.share(np.stack([this.prompts.all, this.prompts.scored], axis=1), this.total),
         supported=bootstrap.share(this.sums(_supported), this.n(_supported)),
         precision=bootstrap.share(people, this.n(_supported)),
-        debiased=bootstrap.interval(ppi.debiased, this.debiased, this.total),
+        debiased=bootstrap.interval(ppi.debiased, this.debiased, this.total, SHARE),
         power=this.power,
         sensitivity=bootstrap.share(this.checked(True), this.called(True)),
         specificity=bootstrap.share(this.checked(False), this.called(False)),
@@ -81,8 +83,8 @@ def _audit(this: "_Round", first: "_Round | None", bootstrap: ClusterBootstrap) 
         sound=bootstrap.share(this.sums(_sound), this.n(_sound)),
         relevant=bootstrap.share(this.sums(_relevant), this.n(_relevant)),
         relevant_correct=bootstrap.interval(ratio, relevant),
-        change=bootstrap.interval(ratio, _difference(people, before.by_prompt(_supported))) if first else None,
-        debiased_change=bootstrap.interval(_debiased_change, np.hstack([this.debiased, before.debiased])) if first else None,
+        change=bootstrap.interval(ratio, rise, bounds=difference(SHARE)) if first else None,
+        debiased_change=bootstrap.interval(_debiased_change, both, bounds=difference(SHARE)) if first else None,
         relevant_correct_change=(
             bootstrap.interval(ratio, _difference(relevant, before.a_response(_relevant_correct))) if first else None
         ),

@@ -1,15 +1,29 @@
 """What a suite is: prompts, and a measure that turns their answers into figures."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from flame_ray.config import Config
-from flame_ray.evaluation.metrics import bootstrap_mean, share_mean
+from flame_ray.evaluation.metrics import SHARE, Bounds, bootstrap_mean
 from flame_ray.types import FactScore, Interval, Missing, Prompt, Response
 
 Figures = Mapping[str, Interval]
 Values = Mapping[str, float | None]  # of one answer: what figures are the means of, by their names
+SHARES = frozenset(
+    (
+        "precision",
+        "factscore",
+        "abstentions",
+        "win_rate",
+        "mc1",
+        "mc2",
+        "mc3",
+        "accuracy",
+        "exact_match_strict",
+        "exact_match_flexible",
+    )
+)  # figures whose values lie between 0 and 1, beside f1_at_K
 Needs = Literal["answers", "facts", "comparison"]  # what a measure needs to be found of the answers
 
 
@@ -67,12 +81,23 @@ class Measure(Protocol):
         ...
 
 
-def means(values_P: Sequence[Values], config: Config, shares: Collection[str] = ()) -> dict[str, Interval]:
-    """Each value's mean over the answers that have it. `shares`: the names of those that are 0 or 1, or ties between them."""
+def means(values_P: Sequence[Values], config: Config) -> dict[str, Interval]:
+    """Each value's mean over the answers that have it."""
     names = dict.fromkeys(name for values in values_P for name in values)
     known = {name: [value for values in values_P if (value := values.get(name)) is not None] for name in names}
     resamples, seed = config.evaluation.bootstrap, config.run.seed
-    return {name: (share_mean if name in shares else bootstrap_mean)(found, resamples, seed) for name, found in known.items()}
+    return {name: bootstrap_mean(found, resamples, seed, bounds_of(name)) for name, found in known.items()}
+
+
+def bounds_of(figure: str) -> Bounds | None:
+    """Between what an answer's value of a figure lies; None for counts and scores, and for a name that is not known.
+
+    >>> bounds_of("f1_at_64"), bounds_of("rougeL_diff"), bounds_of("correct_facts")
+    ((0.0, 1.0), (-100.0, 100.0), None)
+    """
+    if figure.endswith("_diff"):  # of TruthfulQA, in points of 100
+        return -100.0, 100.0
+    return SHARE if figure in SHARES or figure.startswith("f1_at_") else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from flame_ray.config import Config
 from flame_ray.evaluation.metrics import METRICS
 from flame_ray.evaluation.suites.base import Answered, Figures, Needs, Values, means
 from flame_ray.rewards.factuality.records import findings
-from flame_ray.rewards.factuality.scores import length_penalty
+from flame_ray.rewards.factuality.scores import factscore_of
 from flame_ray.types import FACTUALITY, FactScore, ScoredResponse
 
 FIGURES = {  # our names, and those of the metrics of a run
@@ -40,7 +40,7 @@ class FactMeasure:
         return found | {"factscore": _factscore(answered, config.score.gamma), f"f1_at_{config.score.recall_at}": f1}
 
     def figures(self, answered_P: Sequence[Answered], config: Config) -> Figures:
-        return means([self.values(each, config) for each in answered_P], config, shares=("abstentions",))
+        return means([self.values(each, config) for each in answered_P], config)
 
     def columns(self, answered: Answered, config: Config) -> dict[str, Any]:
         if answered.facts is None:
@@ -60,6 +60,4 @@ def _relevant(scored: ScoredResponse) -> ScoredResponse:
 
 def _factscore(answered: Answered, gamma: float) -> float | None:
     score = answered.facts
-    if not isinstance(score, FactScore) or score.precision is None:
-        return None
-    return score.precision * length_penalty(score.counted, gamma)
+    return factscore_of(score, gamma) if isinstance(score, FactScore) else None

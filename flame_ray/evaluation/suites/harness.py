@@ -15,7 +15,7 @@ from flame_ray.config import Config
 from flame_ray.errors import DataError
 from flame_ray.evaluation.metrics import bootstrap_mean
 from flame_ray.evaluation.suites import truthfulqa
-from flame_ray.evaluation.suites.base import Figures
+from flame_ray.evaluation.suites.base import Figures, bounds_of
 from flame_ray.evaluation.suites.data import data_file, data_path, suite_rows
 from flame_ray.evaluation.suites.lengths import share
 from flame_ray.prompts.split import stable_fraction
@@ -205,7 +205,7 @@ def _mmlu_task(subject: str, docs: Rows, asked: tuple[int, ...], dev: Path, shot
 def _mean(name: str, values: Sequence[float], config: Config) -> Interval:
     if name in SHARES:
         return share([value > 0.5 for value in values], config)
-    return bootstrap_mean(values, config.evaluation.bootstrap, config.run.seed)
+    return bootstrap_mean(values, config.evaluation.bootstrap, config.run.seed, bounds_of(name))
 
 
 def _truthful_values(sample: Sample) -> dict[str, float]:

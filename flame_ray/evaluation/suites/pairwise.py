@@ -6,16 +6,16 @@ answer, for which the length-controlled win rate corrects.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from flame_ray.config import Config
 from flame_ray.engines.base import Sample
+from flame_ray.evaluation.metrics import SHARE, are_equal, equal_values
 from flame_ray.evaluation.suites.base import Answered, Comparison, Figures, Needs, Values, means
 from flame_ray.evaluation.suites.lengths import share
-from flame_ray.rewards.factuality.scores import wilson
 from flame_ray.rewards.judge.pairwise import FIRST, SECOND, comparison_messages
 from flame_ray.rewards.verifier.protocol import last_line
 from flame_ray.seeds import derived_seed
@@ -74,7 +74,7 @@ class WinRate:
         both = [comparison.orders for _, comparison in known if len(comparison.orders) > 1]
         resamples, seed = config.evaluation.bootstrap, config.run.seed
         found = {
-            **means([self.values(each, config) for each in answered_P], config, shares=("win_rate",)),
+            **means([self.values(each, config) for each in answered_P], config),
             "length_controlled_win_rate": length_controlled(values, longer, resamples, seed),
             "longer": share([each > 0 for each in longer], config),
         }
@@ -109,9 +109,9 @@ def length_controlled(values_P: Sequence[float], longer_P: Sequence[float], resa
     counts = np.random.default_rng(derived_seed(seed, "bootstrap")).multinomial(n, np.full(n, 1 / n), size=resamples)
     weights_BP = np.concatenate([np.ones((1, n)), counts.astype(float)])
     rates_B = _sigmoid(_fit(np.asarray(values_P, float), x_P, weights_BP)[:, 0])
+    if are_equal(values_P):  # a resample always gives the same
+        return replace(equal_values(float(np.mean(values_P)), n, SHARE), mean=float(rates_B[0]))
     low, high = np.percentile(rates_B[1:], [2.5, 97.5])
-    if (mean := float(np.mean(values_P))) in (0.0, 1.0):  # a resample always gives the same
-        low, high = wilson(int(mean) * n, n)
     return Interval(float(rates_B[0]), float(low), float(high), n)
 
 

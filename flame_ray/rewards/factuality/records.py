@@ -5,12 +5,12 @@ from typing import Any
 
 from flame_ray.config import ScoreConfig
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.rewards.factuality.scores import f_at, length_penalty, wilson
+from flame_ray.rewards.factuality.scores import f_at_of, factscore_of, wilson
 from flame_ray.storage.jsonl import Row
 from flame_ray.types import FactScore, Missing, Passage, Prompt, Response, ResponseId, Verdict, VerdictLabel
 
 TEXT_WORDS = 300  # given texts are joined up to this length: a sentence without its neighbours supports too little
-FORMAT = 6  # of a record; a file of records in another format is not resumed
+FORMAT = 7  # of a record; a file of records in another format is not resumed
 
 
 def task_of(row: Row) -> Task:
@@ -50,9 +50,10 @@ def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dic
 
     `sentences` are those of the response; `verifiable` is false for one that states nothing that evidence could decide. The
     `sentence` of a fact is an index into them, from 0, and `relevant` says whether the fact answers the prompt. `interval` is
-    Wilson's 95 % interval of `precision`. `factscore` (precision with FActScore's length penalty) and `f1_at_k` are lower for
-    a response that says little. All four are null
-    when no fact counts. `missing` says why the reward failed; then every count is null, as a failed reward is not 0.
+    Wilson's 95 % interval of `precision`. `factscore` (precision with FActScore's length penalty) and `f1_at_k` are lower for a
+    response that says little, and null where facts on which the checker failed might raise them (`failed` counts those; no
+    other count has them). All four are null when no fact counts. `missing` says why the reward failed; then every count is
+    null, as a failed reward is not 0.
     """
     record = {"line": row.number} | findings(result, config)
     columns = {}
@@ -75,22 +76,14 @@ def findings(result: FactScore | Missing, config: ScoreConfig) -> dict[str, Any]
         "contradicted": score.contradicted if score else None,
         "not_found": score.not_found if score else None,
         "says_nothing": score.count(VerdictLabel.SAYS_NOTHING) if score else None,
-        "failed": score.count(VerdictLabel.ERROR) if score else None,
+        "failed": score.failed if score else None,
         "counted": score.counted if score else None,
         "precision": score.precision if score else None,
         "interval": list(wilson(score.supported, score.counted)) if score and score.counted else None,
-        **(_with_length(score, config) if score else dict.fromkeys(("factscore", "f1_at_k"))),
+        "factscore": factscore_of(score, config.gamma) if score else None,
+        "f1_at_k": f_at_of(score, config.recall_at, 1.0) if score else None,
         "abstained": score.abstained if score else None,
         "missing": result.reason if isinstance(result, Missing) else None,
-    }
-
-
-def _with_length(score: FactScore, config: ScoreConfig) -> dict[str, float | None]:
-    if score.precision is None:
-        return dict.fromkeys(("factscore", "f1_at_k"))
-    return {
-        "factscore": score.precision * length_penalty(score.counted, config.gamma),
-        "f1_at_k": f_at(config.recall_at, 1.0, score.supported, score.counted),
     }
 
 

@@ -2,6 +2,8 @@
 
 import math
 
+from flame_ray.types import FactScore
+
 
 def f_at(k: int, weight: float, supported: int, facts: int) -> float:
     """F-beta of precision and recall at K; `weight` is beta, and recall at K is `supported / k`, at most 1.
@@ -23,6 +25,18 @@ def length_penalty(facts: int, gamma: float) -> float:
     (1.0, 0.135)
     """
     return math.exp(1 - gamma / facts) if facts < gamma else 1.0
+
+
+def f_at_of(score: FactScore, k: int, weight: float) -> float | None:
+    """F-beta at K of a response; None if no fact counts, or if facts on which the checker failed might raise its recall."""
+    is_low = score.failed > 0 and score.supported < k
+    return None if is_low or not score.counted else f_at(k, weight, score.supported, score.counted)
+
+
+def factscore_of(score: FactScore, gamma: float) -> float | None:
+    """Precision with FActScore's penalty; None if no fact counts, or if facts on which the checker failed might lower that."""
+    is_low = score.failed > 0 and score.counted < gamma
+    return None if is_low or score.precision is None else score.precision * length_penalty(score.counted, gamma)
 
 
 def wilson(supported: int, facts: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flame_ray.controller.shared_folder import check_shared, find_unseen
+from flame_ray.controller.shared_folder import check_every_node, check_shared, find_unseen
 from flame_ray.errors import StorageError
 from flame_ray.storage.filesystem import Storage
 
@@ -79,3 +79,9 @@ def test_a_url_and_one_node_are_not_asked(actors, two_nodes, tmp_path, monkeypat
     check_shared(Storage("memory://bucket/mine"), Pools(actors[1:]).learner)
     monkeypatch.undo()
     check_shared(Storage(tmp_path / "mine"), Pools(actors[1:]).learner)
+
+
+@pytest.mark.timeout(120)
+def test_every_node_that_is_up_is_asked_and_a_folder_that_all_see_is_left_as_it_was(local_ray, two_nodes, tmp_path):
+    check_every_node(tmp_path / "store", "--store")
+    assert list(tmp_path.iterdir()) == []

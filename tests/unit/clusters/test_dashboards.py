@@ -40,6 +40,11 @@ def test_every_query_is_of_the_runs_that_are_chosen_and_groups_by_tags_that_the_
             assert set(by.split(", ")) <= tags[name], expr
 
 
+def test_a_zero_is_made_of_no_figure_that_may_be_nan():
+    made_of = {name for expr in EXPRESSIONS for name in re.findall(r"0 \* max by \([\w, ]+\) \(ray_(\w+)", expr)}
+    assert made_of == {"flame_pairs", "flame_workers"}
+
+
 def test_counters_alone_are_taken_as_rates():
     rated = {name for expr in EXPRESSIONS for name in re.findall(r"rate\(ray_(\w+)\{", expr)}
     assert rated and rated <= {figure.name for figure in EXPORTED if figure.is_counter}

@@ -10,6 +10,7 @@ from flame_ray.evaluation.labels import LabelledFact, LabelledResponse, Labelled
 from flame_ray.prompts.embedding_classifier import EmbeddingClassifier
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import Fact, FactScore, Missing, Prompt, Response, ResponseId, Verdict, VerdictLabel
+from tests.builders import make_fact_score
 from tests.doubles import FakeEmbedder
 
 FACT, ID = Fact("Peru borders Chile", 0), ResponseId(0, "line-1", 0)
@@ -46,6 +47,10 @@ def test_a_response_that_abstains_has_no_precision_and_one_that_failed_is_missin
     abstained = _compared_response(LABELLED, FactScore(ID, ()))
     assert abstained.precision is None and not abstained.missing
     assert _compared_response(LABELLED, Missing(ID, "why")).missing
+
+
+def test_a_response_whose_count_of_errors_is_not_known_is_missing():
+    assert _compared_response(LABELLED, make_fact_score(VerdictLabel.SUPPORTED, VerdictLabel.ERROR)).missing
 
 
 def by_angle(*rows):

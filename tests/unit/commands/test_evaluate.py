@@ -412,6 +412,13 @@ def test_a_light_classifier_decides_without_a_judge_where_the_settings_say_so(st
     assert pools.judging.asked == [] and not _asks_judge(suite, config) and _asks_judge(suite, Config())
 
 
+def test_facts_on_which_the_checker_failed_are_counted_though_their_answers_have_a_precision():
+    facts = make_fact_score(VerdictLabel.SUPPORTED, VerdictLabel.ERROR, VerdictLabel.ERROR)
+    found = measured(Suite("mine", (), FactMeasure()), [Answered(PROMPTS[0], make_response(), facts)], Config())
+    assert found.noted == {"facts on which the checker failed (answers with one have no counts of facts)": 2}
+    assert (found.figures["precision"].n, found.figures["correct_facts"].n, found.missing) == (1, 0, {})
+
+
 def test_answers_that_could_not_be_scored_are_counted_by_their_reasons():
     rows = [Answered(PROMPTS[0], make_response(), facts=make_missing("worker lost"))] * 2
     rows.append(Answered(PROMPTS[0], make_response(tokens=(1, 2, 3)), facts=make_fact_score(VerdictLabel.SUPPORTED)))

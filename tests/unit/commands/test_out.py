@@ -33,6 +33,17 @@ def test_a_url_is_refused(check):
         check(Path("s3://bucket/file"))
 
 
+def test_an_error_names_the_option_that_it_is_about(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="--store to be a path on this machine"):
+        check_out_folder(Path("s3://bucket/store"), "--store")
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"Not a directory.*--store"):
+        check_out_folder(tmp_path / "file" / "below", "--store")
+    monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": "one"}}))
+    with pytest.raises(ConfigError, match=r"--store.*--store /shared/path"):
+        check_out_folder(Path("store"), "--store")
+
+
 @CHECKS
 def test_a_relative_place_is_refused_in_a_submitted_job(check, monkeypatch):
     monkeypatch.setenv(JOB, json.dumps({"metadata": {"job_submission_id": "one"}}))

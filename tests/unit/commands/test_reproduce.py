@@ -2,14 +2,18 @@
 
 import io
 import json
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import yaml
 from rich.console import Console
 
 from flame_ray.cli import ScaleName
+from flame_ray.commands import reproduce as reproduce_module
 from flame_ray.commands.reproduce import Commands, ReproduceRequest, reproduce
-from flame_ray.errors import ConfigError, DataError, EngineError, Interrupted
+from flame_ray.config.load import parse_config
+from flame_ray.errors import ConfigError, DataError, EngineError, Interrupted, NotShared
 from flame_ray.reproduction.store import NOT_DONE
 from flame_ray.reproduction.systems import SCALES
 from tests.doubles import FakeCommands
@@ -49,7 +53,7 @@ def request_of(tmp_path):
 
 def carry_out(request: ReproduceRequest, doubles: FakeCommands):
     console = Console(file=io.StringIO())
-    commands = Commands(doubles.sft, doubles.run, doubles.evaluate, doubles.agreement, doubles.pairs)
+    commands = Commands(doubles.sft, doubles.run, doubles.evaluate, doubles.agreement, doubles.pairs, doubles.check_store)
     (filled, *_) = reproduce(request, console, console, commands)
     return filled
 
@@ -62,6 +66,41 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert filled.cell("SFT + DPO^fact", "win over SFT + DPO").ours.interval.mean == 75.0
     assert carry_out(request_of("3"), again) == filled and again.done == []
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
+
+
+UNSHARED = NotShared("the store on every node", "node 10.0.0.2: a folder of its own there", "mount it")
+
+
+def test_a_store_that_a_node_does_not_see_is_told_once_and_before_the_first_job(request_of, tmp_path):
+    unseen, seen, done = FakeCommands(FIGURES, fails={"check": UNSHARED}), FakeCommands(FIGURES), FakeCommands(FIGURES)
+    with pytest.raises(NotShared, match="a folder of its own there"):
+        carry_out(request_of("3"), unseen)
+    assert unseen.done == [] and unseen.checked == [tmp_path / "store"]
+    carry_out(request_of("3"), seen)
+    assert seen.checked == [tmp_path / "store"] and seen.done
+    carry_out(request_of("3"), done)
+    assert done.checked == [], "there was nothing to start"
+
+
+def test_a_job_on_a_node_that_came_later_and_does_not_see_the_store_ends_the_command(request_of):
+    doubles = FakeCommands(FIGURES, fails={"sft": UNSHARED})
+    with pytest.raises(NotShared, match="--store"):
+        carry_out(request_of("3"), doubles)
+    assert [command for command, _ in doubles.done] == ["sft"], "no other job was started"
+
+
+@pytest.mark.parametrize(("address", "asked"), [("local", 0), ("10.0.0.1:6379", 1)])
+def test_only_a_cluster_is_asked_whether_its_nodes_see_the_store(monkeypatch, tmp_path, address, asked):
+    seen = []
+    monkeypatch.setattr(reproduce_module, "connected", lambda *_: nullcontext())
+    monkeypatch.setattr(reproduce_module, "check_every_node", lambda *given: seen.append(given))
+    reproduce_module.check_store(parse_config({"cluster": {"address": address}}, "here"), tmp_path)
+    assert seen == [(tmp_path, "--store")] * asked
+
+
+def test_a_store_that_is_a_url_is_refused_by_the_option_that_named_it(request_of):
+    with pytest.raises(ConfigError, match="--store to be a path on this machine"):
+        carry_out(request_of("3", store=Path("s3://bucket/store")), FakeCommands(FIGURES))
 
 
 def test_a_file_of_a_suite_that_was_corrected_is_asked_again_and_no_other_suite(request_of, tmp_path):

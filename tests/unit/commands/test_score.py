@@ -146,8 +146,9 @@ def test_bad_lines_are_reported_up_to_a_number_and_then_counted_only():
 def test_the_totals_average_over_responses_with_a_precision_and_counts_the_others():
     totals = Totals()
     for precision, abstained, missing in ((1.0, False, None), (0.0, False, None), (None, True, None), (None, None, "why")):
-        totals.add({"precision": precision, "abstained": abstained, "missing": missing, "facts": [1, 2]})
+        counts = {"facts": [1, 2], "failed": 1 if precision == 0.0 else 0}
+        totals.add({"precision": precision, "abstained": abstained, "missing": missing, **counts})
     words = str(totals)
     assert words.startswith("4 scored at ")
-    assert "mean precision 0.500 (n 2)" in words and "8 facts, 1 abstained, 1 missing, 0 lines skipped" in words
+    assert "mean precision 0.500 (n 2)" in words and "8 facts (1 failed), 1 abstained, 1 missing, 0 lines skipped" in words
     assert str(Totals()) == "nothing is left to score"

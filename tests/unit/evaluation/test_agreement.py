@@ -114,6 +114,19 @@ def test_the_interval_is_that_of_a_bootstrap_which_redraws_claims_within_their_l
     assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.008)
 
 
+def test_a_checker_that_is_always_right_has_the_mean_of_wilsons_intervals_and_a_mean_over_groups_has_none():
+    right = [ComparedClaim(label, label, float(label), "one") for label in (True, True, True, False)]
+    found = claim_agreement(right)
+    sides = zip(found["sensitivity_ci95"], found["specificity_ci95"], strict=True)
+    assert found["balanced_accuracy"] == 1.0 and found["ci95"] == [sum(each) / 2 for each in sides]
+    assert 0.2 < found["ci95"][0] < 0.5 and found["ci95"][1] == 1.0
+    assert found["mean_over_groups"]["ci95"] is None
+
+
+def test_a_tau_that_every_resample_has_has_no_interval():
+    assert response_agreement(PERFECT, resamples=50)["tau_fraction"]["pooled_ci95"] is None
+
+
 def test_the_same_seed_gives_the_same_interval():
     assert claim_agreement(SOME, seed=3) == claim_agreement(SOME, seed=3)
 

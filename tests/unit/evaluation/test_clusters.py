@@ -1,10 +1,13 @@
 """Intervals over clusters: the value is that of the sums, and the spread is that of whole clusters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
 from flame_ray.evaluation.clusters import ClusterBootstrap, ratio
+from flame_ray.evaluation.metrics import SHARE, equal_values
 
 BOOTSTRAP = ClusterBootstrap(resamples=2000, seed=0)
 
@@ -42,12 +45,17 @@ def test_what_does_not_exist_has_no_value_and_one_cluster_has_no_interval():
 
 
 def test_a_resample_in_which_nothing_can_be_divided_does_not_count():
-    found = BOOTSTRAP.interval(ratio, columns((1, 2), (1, 2), *[(0, 0)] * 6))
-    assert (found.mean, found.low, found.high) == (0.5, 0.5, 0.5)
+    found = BOOTSTRAP.interval(ratio, columns((1, 2), (0, 2), *[(0, 0)] * 6))
+    assert (found.mean, found.low, found.high) == (0.25, 0.0, 0.5)
 
 
-def test_the_same_seed_draws_the_same_clusters_so_that_a_difference_of_equals_has_no_spread():
+def test_the_same_seed_draws_the_same_clusters_so_that_a_difference_of_equals_has_no_spread_and_so_no_interval():
     values = np.random.default_rng(1).random((30, 1))
     four = np.hstack([values, np.ones((30, 1)), values, np.ones((30, 1))])
     found = BOOTSTRAP.interval(lambda sums: ratio(sums[..., :2]) - ratio(sums[..., 2:]), four)
-    assert (found.mean, found.low, found.high) == (0, 0, 0)
+    assert (found.mean, found.low, found.high) == (0, None, None)
+
+
+def test_clusters_that_are_all_alike_have_the_interval_of_equal_shares():
+    found = BOOTSTRAP.share(columns((1, 2), (2, 4), (3, 6)), n=12)
+    assert found == replace(equal_values(0.5, 3, SHARE), n=12) and found.low < 0.5 < found.high

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from flame_ray.config import EvaluationConfig
-from flame_ray.evaluation.metrics import METRICS, bootstrap_mean, evaluate_responses, paired_change, share_mean
+from flame_ray.evaluation.metrics import METRICS, SHARE, bootstrap_mean, evaluate_responses, paired_change
 from flame_ray.types import (
     Interval,
     MetricIntervals,
@@ -13,9 +13,9 @@ from flame_ray.types import (
     ScoredResponse,
     VerdictLabel,
 )
-from tests.builders import make_response, make_scored, make_verdict
+from tests.builders import make_fact_score, make_response, make_scored, make_verdict
 
-S, C, N = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND
+S, C, N, E = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.NOT_FOUND, VerdictLabel.ERROR
 
 
 def answer(
@@ -90,20 +90,44 @@ def test_one_value_has_a_mean_and_no_interval():
     assert bootstrap_mean([3.0], 200, 0) == Interval(3.0, None, None, 1)
 
 
-def test_equal_values_have_an_interval_without_width():
-    assert bootstrap_mean([2.0] * 5, 200, 0) == Interval(2.0, 2.0, 2.0, 5)
+OF_EIGHT = 3.8415 / (8 + 3.8415)  # Wilson's bound for none of eight: z^2 / (n + z^2)
 
 
-def test_a_rate_of_all_or_nothing_has_the_width_of_wilsons_interval_and_its_change_has_none():
+def test_equal_values_without_bounds_have_no_interval():
+    assert bootstrap_mean([2.0] * 5, 200, 0) == Interval(2.0, None, None, 5)
+    assert bootstrap_mean([2 / 3 - 1 / 3, 1 - 2 / 3], 200, 0).low is None, "they differ by rounding alone"
+
+
+def test_equal_shares_have_an_interval_as_wide_as_if_others_might_be_at_its_bounds():
     rows = [answer(str(place), 1.0, [S, C]) for place in range(8)]
     found = evaluate(rows)
-    assert found.abstention_rate == Interval(0.0, 0.0, pytest.approx(0.3244, abs=1e-4), 8)  # z^2 / (n + z^2)
-    assert found.factual_precision == Interval(0.5, 0.5, 0.5, 8)
-    change = paired_change(rows, rows, CONFIG, 0).abstention_rate
-    assert (change.mean, change.low, change.high) == (0.0, 0.0, 0.0)
+    assert found.abstention_rate == Interval(0.0, 0.0, pytest.approx(OF_EIGHT, abs=1e-4), 8)
+    precision = found.factual_precision
+    half = OF_EIGHT / 2
+    assert precision == Interval(0.5, pytest.approx(0.5 - half, abs=1e-4), pytest.approx(0.5 + half, abs=1e-4), 8)
+    assert found.correct_facts == Interval(1.0, None, None, 8)
+    ones = bootstrap_mean([1.0] * 8, 200, 0, SHARE)
+    assert ones == Interval(1.0, pytest.approx(1 - OF_EIGHT, abs=1e-4), 1.0, 8)
+
+
+def test_a_change_that_all_prompts_share_has_the_interval_of_a_difference_of_shares():
+    rows = [answer(str(place), 1.0, [S, C]) for place in range(8)]
+    same = paired_change(rows, rows, CONFIG, 0)
+    for each in (same.abstention_rate, same.factual_precision, same.f_at_k):
+        assert each == Interval(0.0, pytest.approx(-OF_EIGHT, abs=1e-4), pytest.approx(OF_EIGHT, abs=1e-4), 8)
+    assert same.correct_facts == same.instruction_score == Interval(0.0, None, None, 8)
+    worse = paired_change(rows, [answer(str(place), 1.0, [C]) for place in range(8)], CONFIG, 0).factual_precision
+    assert (worse.mean, worse.low, worse.high) == (
+        -0.5,
+        pytest.approx(-0.5 - 0.5 * OF_EIGHT, abs=1e-4),
+        pytest.approx(-0.5 + 1.5 * OF_EIGHT, abs=1e-4),
+    )
+
+
+def test_bounds_change_nothing_where_values_differ():
     mixed = [1.0, 0.0, 0.5, 1.0]
-    assert share_mean(mixed, 200, 0) == bootstrap_mean(mixed, 200, 0)
-    assert share_mean([0.5] * 3, 200, 0) == Interval(0.5, 0.5, 0.5, 3) and share_mean([1.0], 200, 0).low is None
+    assert bootstrap_mean(mixed, 200, 0, SHARE) == bootstrap_mean(mixed, 200, 0)
+    assert bootstrap_mean([1.0], 200, 0, SHARE).low is None
 
 
 def test_every_metric_has_its_values():
@@ -139,13 +163,37 @@ def test_a_small_rise_on_every_prompt_shows_although_the_prompts_differ_by_much(
 
 def test_nothing_changes_between_a_round_and_itself():
     found = change(ANSWERS_P, ANSWERS_P)
-    assert found.instruction_score == Interval(0.0, 0.0, 0.0, 4)
+    assert found.instruction_score == Interval(0.0, None, None, 4)
     assert change(ANSWERS_P, []).response_tokens == Interval(None, None, None, 0)
 
 
 def test_f_at_k_is_zero_for_an_abstention_and_none_where_every_check_failed():
     assert evaluate([answer("abstains", 0.0, [])]).f_at_k == Interval(0.0, None, None, 1)
     assert evaluate([answer("failed", 0.0, [VerdictLabel.ERROR])]).f_at_k == Interval(None, None, None, 0)
+
+
+def test_figures_that_facts_might_raise_on_which_the_checker_failed_are_missing_and_those_facts_are_counted():
+    found = evaluate([answer("partly", 0.0, [S, E, E]), answer("whole", 0.0, [S, S, S, C])])
+    counts = (found.correct_facts, found.relevant_facts, found.erroneous_facts, found.f_at_k)
+    assert [(each.mean, each.n) for each in counts] == [(3.0, 1), (3.0, 1), (1.0, 1), (pytest.approx(6 / 7), 1)]
+    assert (found.factual_precision.mean, found.factual_precision.n) == (pytest.approx(7 / 8), 2)
+    assert (found.abstention_rate.mean, found.abstention_rate.n) == (0.0, 2)
+    assert (found.failed_facts, found.missing) == (2, 0)
+
+
+def test_a_failed_fact_takes_no_figure_that_it_could_not_raise():
+    full = evaluate([answer("full", 0.0, [S, S, E])])  # both facts of recall at 2 are there
+    assert full.f_at_k.mean == 1.0 and full.correct_facts.n == 0
+    beside = make_scored(make_response(), facts=[make_verdict(S), make_verdict(E, relevant=False)])
+    assert evaluate([beside]).relevant_facts.mean == 1.0 and evaluate([beside]).correct_facts.n == 0
+
+
+def test_whether_an_answer_abstains_is_not_known_if_its_only_facts_failed():
+    nothing = VerdictLabel.SAYS_NOTHING
+    assert evaluate([answer("a", 0.0, [nothing, E])]).abstention_rate.n == 0
+    assert evaluate([answer("a", 0.0, [nothing, nothing])]).abstention_rate.mean == 1.0
+    unmentioned = make_scored(make_response(), facts=make_fact_score(N, E, not_found_counts=False))
+    assert evaluate([unmentioned]).abstention_rate.mean == 0.0
 
 
 def slow_interval(values: list[float], resamples: int, seed: int) -> tuple[float, float]:

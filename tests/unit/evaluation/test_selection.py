@@ -52,6 +52,16 @@ def test_a_round_that_rises_is_the_best_and_a_round_that_falls_beyond_its_interv
     assert made[2].change.high < 0 < made[3].change.low  # both from round 1
 
 
+def test_two_prompts_that_fall_alike_roll_nothing_back():
+    def two(supported):
+        answers = [make_scored(make_response("", prompt=name), facts=[S] * supported + [C]) for name in ("a", "b")]
+        return HeldOut(tuple(answers), evaluate_responses([Prompt(name, "?") for name in ("a", "b")], answers, EVALUATION, 0))
+
+    for metric in ("f_at_k", "factual_precision", "correct_facts"):
+        made = selections(two(2), two(1), select_by=metric)
+        assert made[1].change.mean < 0 and not made[1].rolled_back and made[1].best == 0, metric
+
+
 def test_a_fall_within_its_interval_is_neither_the_best_nor_rolled_back():
     made = selections(developed(2), developed(2, 2, 2, 3, 1, 1))
     assert made[1].change.mean < 0 < made[1].change.high

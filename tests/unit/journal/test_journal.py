@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import uuid
+from collections import deque
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -18,13 +19,21 @@ from flame_ray.errors import EngineError, Interrupted
 from flame_ray.journal import journal as journal_module
 from flame_ray.journal.journal import Journal, _paired
 from flame_ray.journal.run_folder import RunFolder
-from flame_ray.journal.shards import SHARD_RECORDS
+from flame_ray.journal.shards import SHARD_RECORDS, Shards
 from flame_ray.journal.step_log import read_steps
 from flame_ray.report.progress import Screen
 from flame_ray.round import run_rounds
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import Group, Prompt, Score, Split, Synced
-from tests.builders import make_graded, make_pair_set, make_step_report
+from flame_ray.types import FACTUALITY, Group, Prompt, Score, Split, Synced, VerdictLabel
+from tests.builders import (
+    make_fact_score,
+    make_graded,
+    make_pair_set,
+    make_response,
+    make_scored,
+    make_scored_group,
+    make_step_report,
+)
 from tests.doubles import FakeClock, SeenScreen
 
 TRAIN_P = (Prompt("train", "question", label=True),)
@@ -95,6 +104,36 @@ def test_judgements_that_cannot_be_read_are_counted_on_the_screen_and_told_when_
     assert [message.partition(";")[0] for message in caplog.messages] == [
         "round 1: no score could be read in 2 of 20 judgements (10.0 %, more than 5 %)"
     ]
+
+
+def test_facts_on_which_the_checker_fails_are_counted_on_the_screen_and_told_when_they_are_many(recorded, fake_stages, caplog):
+    fake = fake_stages()
+    facts = make_fact_score(VerdictLabel.SUPPORTED, VerdictLabel.ERROR)
+
+    def score(groups_P, round):
+        for group in fake.score(groups_P, round):
+            scored_G = [replace(each, rewards={**each.rewards, FACTUALITY: facts}) for each in group.scored_G]
+            yield replace(group, scored_G=tuple(scored_G))
+
+    with caplog.at_level(logging.WARNING):
+        _record(recorded.journal, ONE_ROUND, recorded.journal.wrap(fake.stages(score=score)), PROMPTS)
+    assert "2 judged, 2 checked for facts, 2 failed facts" in recorded.screen.getvalue()
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "round 1: the checker failed on 2 of 4 facts (50.0 %, more than 5 %)"
+    ]
+
+
+def test_a_resumed_round_tells_of_all_its_failures_and_shows_the_mean_of_all_its_rewards(recorded, fake_stages, caplog):
+    def group(name: str, *facts: VerdictLabel):
+        return make_scored_group(make_scored(make_response(prompt=name), facts=facts))
+
+    earlier = [group(f"p{place}", *[VerdictLabel.SUPPORTED] * 10) for place in range(10)]
+    deque(Shards(recorded.storage).store(1, "scored", earlier), maxlen=0)
+    wrapped = recorded.journal.wrap(fake_stages().stages(score=lambda groups_P, round: [group("new", VerdictLabel.ERROR)]))
+    with caplog.at_level(logging.WARNING):
+        assert len(list(wrapped.score([], 1))) == 11
+    assert caplog.messages == [], "one of 101 facts is not many"
+    assert [name for name, _ in recorded.metrics.others].count("scored") == 11
 
 
 def test_wrapped_stages_give_what_the_stages_give(recorded, stages):

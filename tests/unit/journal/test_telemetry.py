@@ -1,5 +1,6 @@
 """What Prometheus and the trackers get to see of a run."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -117,6 +118,16 @@ def test_an_evaluation_is_shown_by_its_prompts_and_what_has_no_mean_is_not(shown
     assert shown["flame_f_at_k_ratio"] == {("dev",): 0.25}
 
 
+def test_a_figure_that_a_later_round_has_not_is_shown_as_nan_and_not_as_that_of_the_round_before(shown):
+    shown.metrics.evaluation(make_evaluation(0.5))
+    shown.metrics.evaluation(make_evaluation(0.25, factual_precision=make_interval(None)))
+    assert math.isnan(shown["flame_factual_precision_ratio"]["heldout",])
+    assert shown["flame_correct_facts"]["heldout",] == 0.25
+    shown.metrics.paired(make_pair_set(make_pair(), responses=8, truncated=2))
+    shown.metrics.paired(make_pair_set(make_pair(), responses=0))  # given pairs
+    assert math.isnan(shown["flame_pair_yield_ratio"]) and math.isnan(shown["flame_truncated_ratio"])
+
+
 def test_sampled_groups_are_added_up_with_their_tokens_and_how_far_behind_the_last_one_is(shown):
     cut_off = replace(make_response("a", index=1, tokens=(1, 2, 3)), finish_reason="length")
     shown.metrics.sampled(make_group(make_response("a", index=0, tokens=(1, 2)), cut_off), 0)
@@ -141,6 +152,16 @@ def test_rewards_are_means_of_the_round_by_kind_and_by_the_set_of_the_prompt(sho
     shown.metrics.scored(2, scored("factbook", FALSE, judge=1.0))
     assert shown["flame_reward_mean"]["factuality", "factbook"] == 0.0
     assert shown["flame_reward_mean"]["instruction", "factbook"] == 1.0
+    assert math.isnan(shown["flame_reward_mean"]["instruction", "mine"]), "the second round has none so far"
+
+
+def test_groups_that_an_earlier_process_scored_are_in_the_mean_of_their_round_and_are_not_counted_again(shown):
+    failed = make_scored_group(make_scored(judge=make_missing()), prompt=replace(make_prompt(), source="mine"))
+    shown.metrics.scored(1, scored("mine", judge=3.0), is_new=False)
+    shown.metrics.scored(1, failed, is_new=False)
+    shown.metrics.scored(1, scored("mine", judge=4.0))
+    assert shown["flame_reward_mean"]["instruction", "mine"] == 3.5
+    assert shown["flame_missing_rewards_total"] == {}
 
 
 def test_a_reward_that_failed_is_counted_and_is_in_no_mean(shown):
@@ -164,7 +185,8 @@ def test_pairs_are_shown_by_kind_and_what_was_dropped_by_reason_and_what_a_round
 def test_a_step_is_shown_and_the_trackers_are_told_of_it_once(shown):
     shown.metrics.step(1, 1, make_step_report(loss=0.5, margin=0.25), is_new=True)
     shown.metrics.step(1, 2, make_step_report(2, loss=0.375, gradient_norm=None), is_new=False)
-    assert (shown["flame_loss"], shown["flame_gradient_norm"], shown["flame_step_seconds"]) == (0.375, 2.0, 2.0)
+    assert (shown["flame_loss"], shown["flame_step_seconds"]) == (0.375, 2.0)
+    assert math.isnan(shown["flame_gradient_norm"]), "that of the step before is no longer so"
     assert shown["flame_loss_metric"] == {("margin",): 0.125}
     assert (shown["flame_learner_steps_total"], shown["flame_learner_tokens_total"]) == (2, 20)
     ((group, number, values),) = shown.tracker.logged
@@ -176,8 +198,10 @@ def test_a_push_is_shown_as_far_as_it_is_known(shown):
     shown.metrics.synced(Synced(1, "", slope=0.99, gap=0.04, seconds=3.5))
     shown.metrics.synced(Synced(2))
     assert shown["flame_weight_version"] == 2
-    assert shown["flame_canary_slope_ratio"] == 0.99
-    assert (shown["flame_canary_gap_nats"], shown["flame_weight_transfer_seconds"]) == (0.04, 3.5)
+    names = ("flame_canary_slope_ratio", "flame_canary_gap_nats", "flame_weight_transfer_seconds")
+    assert all(math.isnan(shown[name]) for name in names), "those were of version 1"
+    shown.metrics.synced(Synced(3, "", slope=0.98, gap=0.05, seconds=2.5))
+    assert [shown[name] for name in names] == [0.98, 0.05, 2.5]
 
 
 def test_a_finding_without_a_value_is_not_shown_and_a_name_ends_no_line():

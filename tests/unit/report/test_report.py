@@ -311,6 +311,15 @@ def test_the_line_for_the_screen_counts_the_rewards_that_failed():
     assert evaluation_line(evaluation()).endswith(" erroneous facts a response; 3 rewards missing")
 
 
+def test_the_line_for_the_screen_and_the_summary_count_the_facts_on_which_the_checker_failed():
+    found = replace(evaluation(), missing=0, failed_facts=2)
+    assert evaluation_line(found).endswith(" erroneous facts a response; the checker failed on 2 facts")
+    none = dict.fromkeys(("correct_facts", "relevant_facts", "erroneous_facts"), NONE)
+    found = replace(evaluation(factual_precision=make_interval(1.0), **none), missing=0, failed_facts=2)
+    assert evaluation_line(found) == "precision 1.000 (n 1); the checker failed on 2 facts"
+    assert round_summary(make_round_report(0, evaluation=found), {})["evaluation"]["failed_facts"] == 2
+
+
 @pytest.mark.parametrize(("missing", "told"), [(0, ""), (24, "; 24 rewards missing")])
 def test_the_line_for_the_screen_does_not_say_that_nothing_was_stated_where_the_checks_failed(missing, told):
     found = replace(evaluation(**dict.fromkeys(METRICS, NONE)), missing=missing)

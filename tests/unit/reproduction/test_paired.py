@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from flame_ray.evaluation.metrics import equal_values
 from flame_ray.reproduction.paired import mean_over_both, paired
+from flame_ray.types import Interval
 
 
 def by_prompt(values) -> dict[str, float]:
@@ -28,8 +30,15 @@ def test_one_prompt_has_no_interval():
 
 def test_what_makes_a_prompt_hard_for_both_systems_does_not_widen_the_interval():
     hard = np.random.default_rng(0).normal(size=200)
-    found = paired([(by_prompt(hard + 0.1), by_prompt(hard))])
-    assert found.mean == pytest.approx(0.1) and found.high - found.low < 1e-9
+    rise = np.resize([0.0999, 0.1001], 200)
+    found = paired([(by_prompt(hard + rise), by_prompt(hard))])
+    assert found.mean == pytest.approx(0.1) and found.high - found.low < 1e-4
+
+
+def test_differences_that_are_all_alike_have_an_interval_within_their_bounds_and_else_none():
+    pairs = [(by_prompt([0.5] * 8), by_prompt([0.25] * 8))]
+    assert paired(pairs) == Interval(0.25, None, None, 8)
+    assert paired(pairs, (-1.0, 1.0)) == equal_values(0.25, 8, (-1.0, 1.0))
 
 
 def test_one_seed_has_the_interval_of_a_mean_over_prompts():
@@ -47,4 +56,4 @@ def test_seeds_that_differ_widen_the_interval_however_many_prompts_there_are():
 
 def test_a_value_that_is_missing_is_no_zero():
     found = mean_over_both(np.array([[1.0, np.nan, 1.0], [1.0, 1.0, np.nan]]))
-    assert (found.mean, found.low, found.high, found.n) == (1.0, 1.0, 1.0, 3)
+    assert (found.mean, found.low, found.high, found.n) == (1.0, None, None, 3)

@@ -75,18 +75,23 @@ def difference(*sides: tuple[dict, dict], measure: Measure = FS, first: str = "S
 
 
 def test_two_systems_are_compared_prompt_by_prompt_in_the_papers_unit():
+    (found,) = difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.5}))
+    assert (found.ours, found.seeds) == (make_interval(37.5, low=25.0, high=50.0, n=2), 1)
+    assert difference_text(found) == "+37.5 [+25.0, +50.0] n 2; paper +4.8: holds"
+
+
+def test_two_prompts_that_differ_alike_decide_nothing():
     (found,) = difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75}))
-    assert (found.ours, found.seeds) == (make_interval(25.0, low=25.0, high=25.0, n=2), 1)
-    assert difference_text(found) == "+25.0 [+25.0, +25.0] n 2; paper +4.8: holds"
+    assert found.ours.low < 0 < found.ours.high and found.is_as_in_the_paper is None
 
 
 def test_a_direction_against_the_papers_and_one_that_is_open_are_told():
-    (against,) = difference(({"a": 0.25, "b": 0.75}, {"a": 0.5, "b": 1.0}))
+    (against,) = difference(({"a": 0.25, "b": 0.5}, {"a": 0.5, "b": 1.0}))
     assert difference_text(against).endswith("paper +4.8: does not hold")
     (unclear,) = difference(({"a": 0.0, "b": 1.0}, {"a": 1.0, "b": 0.0}))
     assert difference_text(unclear).endswith("paper +4.8: not decided")
-    (alone,) = difference(({"a": 1.0, "b": 1.0}, {"a": 0.0, "b": 0.0}), first="mine")
-    assert difference_text(alone) == "+100.0 [+100.0, +100.0] n 2"
+    (alone,) = difference(({"a": 1.0, "b": 0.5}, {"a": 0.0, "b": 0.0}), first="mine")
+    assert difference_text(alone) == "+75.0 [+50.0, +100.0] n 2"
 
 
 def test_a_seed_without_both_evaluations_has_no_part_in_a_difference():
@@ -152,16 +157,16 @@ def test_what_weakens_a_figure_is_noted_below_the_table_over_all_seeds():
 
 
 def test_differences_stand_below_the_table_and_in_the_csv():
-    two = replace(table_of(*CELLS), differences=difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.75})))
+    two = replace(table_of(*CELLS), differences=difference(({"a": 0.5, "b": 1.0}, {"a": 0.25, "b": 0.5})))
     lines = markdown(two).splitlines()
     start = lines.index("### Differences")
     assert lines[start + 2 : start + 5] == [
         "| difference | biography.fs |",
         "| --- | --- |",
-        "| (SFT + DPO^fact) - (SFT + DPO) | +25.0 [+25.0, +25.0] n 2; paper +4.8: holds |",
+        "| (SFT + DPO^fact) - (SFT + DPO) | +37.5 [+25.0, +50.0] n 2; paper +4.8: holds |",
     ]
     *_, last = csv_text([two]).splitlines()
-    assert last.startswith("t,(SFT + DPO^fact) - (SFT + DPO),biography.fs,4.8") and last.endswith(",25.0,25.0,25.0,2,1,,,")
+    assert last.startswith("t,(SFT + DPO^fact) - (SFT + DPO),biography.fs,4.8") and last.endswith(",37.5,25.0,50.0,2,1,,,")
 
 
 def test_csv_has_a_line_a_figure_which_is_empty_where_it_is_missing():

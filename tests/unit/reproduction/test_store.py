@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flame_ray.errors import StorageError
-from flame_ray.reproduction.store import Store
+from flame_ray.reproduction.store import Store, _tau
 
 
 def evaluated(folder, *rows) -> Store:
@@ -47,3 +47,11 @@ def test_the_answers_are_those_of_the_folder_that_has_the_result(tmp_path):
     refused.mkdir()
     (refused / "answers.jsonl").write_text(json.dumps(row | {"values": {"win_rate": 0.0}}))
     assert store.values("key", "win_rate") == {"a": 1.0}
+
+
+def test_an_agreement_says_how_many_responses_it_leaves_out_and_why():
+    tau = {"tau_precision_errors": {"pooled": 0.4, "pooled_ci95": [0.1, 0.6]}}
+    found = _tau(tau | {"n": 30, "missing": 0, "abstained": 28, "no_human_facts": 2})
+    assert found.missing == {"responses of which no fact counts": 28, "responses without facts of people": 2}
+    assert (found.prompts, found.figures["tau"].n) == (60, 30)
+    assert _tau(tau | {"n": 60, "missing": 0, "abstained": 0, "no_human_facts": 0}).missing == {}

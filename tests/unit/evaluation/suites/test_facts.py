@@ -10,9 +10,9 @@ from flame_ray.evaluation.suites.base import Answered
 from flame_ray.evaluation.suites.facts import FactMeasure
 from flame_ray.evaluation.suites.lengths import lengths, share
 from flame_ray.types import VerdictLabel
-from tests.builders import make_fact_score, make_missing, make_prompt, make_response
+from tests.builders import make_fact_score, make_missing, make_prompt, make_response, make_verdict
 
-YES, NO = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
+YES, NO, ERROR = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.ERROR
 CONFIG = Config.model_validate({"score": {"gamma": 4.0, "recall_at": 4}})
 
 
@@ -75,10 +75,31 @@ def test_an_answer_has_the_values_that_the_figures_are_means_of():
     assert set(FactMeasure().values(failed, CONFIG).values()) == {None}
 
 
-def test_abstentions_of_none_have_an_interval():
+def test_a_figure_that_a_failed_fact_might_change_is_missing():
+    found = FactMeasure().values(answered(YES, NO, ERROR), CONFIG)
+    assert (found["precision"], found["abstentions"]) == (0.5, 0.0)
+    of_counts = ("correct_facts", "relevant_correct_facts", "erroneous_facts", "factscore", "f1_at_4")
+    assert [found[name] for name in of_counts] == [None] * 5
+    long = FactMeasure().values(answered(YES, YES, YES, YES, ERROR), CONFIG)
+    assert (long["factscore"], long["f1_at_4"], long["correct_facts"]) == (1.0, 1.0, None)
+
+
+def test_as_safe_counts_a_failed_fact_that_does_not_answer_the_prompt_takes_nothing_from_f1():
+    def f1(*verdicts):
+        row = Answered(make_prompt(fact_based=True), make_response(), facts=make_fact_score(*verdicts))
+        return FactMeasure(as_safe=True).values(row, CONFIG)["f1_at_4"]
+
+    assert f1(YES, make_verdict(ERROR, relevant=False)) == pytest.approx(2 * 1.0 * 0.25 / 1.25)
+    assert f1(YES, ERROR) is None
+    assert f1(make_verdict(YES, relevant=False), ERROR) is None
+
+
+def test_shares_that_are_all_alike_have_an_interval_and_counts_have_none():
     found = FactMeasure().figures([answered(YES)] * 8, CONFIG)
     assert (found["abstentions"].low, round(found["abstentions"].high, 4)) == (0.0, 0.3244)
-    assert found["precision"].low == found["precision"].high == 1.0, "no share: its values may be anything between"
+    assert (round(found["precision"].low, 4), found["precision"].high) == (0.6756, 1.0)
+    assert found["f1_at_4"].low < found["f1_at_4"].mean == 0.4 < found["f1_at_4"].high
+    assert (found["correct_facts"].mean, found["correct_facts"].low) == (1.0, None)
 
 
 def test_lengths_are_means_of_all_answers_and_cut_ones_are_a_share():

@@ -144,6 +144,12 @@ def test_the_fit_is_that_of_a_logistic_regression_worked_out_by_hand():
     assert length_controlled(values, longer, 100, seed=0).mean == pytest.approx(1 / (1 + math.exp(-theta)), abs=1e-3)
 
 
+def test_ties_alone_have_an_interval_at_equal_length():
+    found = length_controlled([0.5] * 4, [1, 2, 3, 4], 100, seed=0)
+    half = 0.5 * 3.8415 / (4 + 3.8415)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-4)
+
+
 def test_one_side_that_always_wins_stays_finite():
     found = length_controlled([1.0] * 20, list(range(20)), 100, seed=0)
     assert 0.9 < found.mean <= 1.0 and found.high <= 1.0

@@ -109,6 +109,14 @@ def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
     assert record["precision"] is record["interval"] is record["factscore"] is record["f1_at_k"] is record["missing"] is None
 
 
+def test_figures_that_a_failed_fact_might_change_are_null_and_the_precision_is_that_of_the_others():
+    mixed = result(VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED, VerdictLabel.ERROR)
+    record = record_of(row(prompt="Peru?"), mixed, SCORE)
+    assert (record["precision"], record["failed"], record["factscore"], record["f1_at_k"]) == (0.5, 1, None, None)
+    record = record_of(row(prompt="Peru?"), result(*[VerdictLabel.SUPPORTED] * 10, VerdictLabel.ERROR), SCORE)
+    assert (record["failed"], record["factscore"], record["f1_at_k"]) == (1, 1.0, 1.0)
+
+
 def test_a_reward_that_failed_is_missing_with_its_reason_and_counts_nothing():
     record = record_of(row(prompt="Peru?", response=""), Missing(ID, "worker lost"), SCORE)
     assert record["missing"] == "worker lost"
