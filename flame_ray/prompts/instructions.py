@@ -12,7 +12,8 @@ from flame_ray.storage.jsonl import Row
 
 CHATS = ("messages", "conversations", "conversation")  # as many sets call a column of chats
 INSTANCES, OF_INSTANCES = "instances", ("input", "output")  # as self-instruct's files nest a text and the answer to it
-INPUTS = ("input", "inputs", "context", "document", "passage")  # as many sets call the text that an instruction is about
+# As many sets call the text that an instruction is about; not `text`, which in Alpaca's file is the whole prompt.
+INPUTS = ("input", "inputs", "context", "document", "passage", "article", "paragraph", "story", "background")
 BESIDE = {"system": "system message", "system_prompt": "system message", "history": "earlier turns"}  # columns, left out
 USERS, ASSISTANTS = ("user", "human", "prompter"), ("assistant", "gpt", "model", "chatbot", "bot")  # as sets call them
 TOOLS = ("tool", "function", "function_call", "observation")

@@ -441,7 +441,9 @@ def test_a_text_that_only_begins_like_json_stays_a_text(file):
     assert read_chats(file(*({"prompt": text} for text in texts)))[0] == texts
 
 
-@pytest.mark.parametrize("column", ["input", "inputs", "context", "document", "passage"])
+@pytest.mark.parametrize(
+    "column", ["input", "inputs", "context", "document", "passage", "article", "paragraph", "story", "background"]
+)
 def test_a_text_that_belongs_to_the_instruction_is_kept_or_refused_and_left_out_only_on_request(file, column):
     alpaca = [{"instruction": "Translate.", column: " Hola "}, {"instruction": "Greet.", column: ""}]
     path = file(*alpaca)

@@ -1,8 +1,9 @@
 """Checks facts with small fine-tuned models.
 
 Prose is read by one model together with the lexical checker: the model knows paraphrase, the lexical checker knows figures and
-names. Their logits are added, with a weight that was learned in training (`flame-ray train-checker`; the card beside the
-weights says how). The model reads only the few sentences that a fact is about, some 150 tokens. Records, lines `Field: value`
+names, and decides alone where a sentence says the same with another figure or the opposite word. Their logits are added, with
+a weight that was learned in training (`flame-ray train-checker`; the card beside the weights says how). The model reads only
+the few sentences that a fact is about, some 150 tokens. Records, lines `Field: value`
 under one title, are read by another model, which sees the main fields (records.py). What a field of a country's record decides,
 rules decide before it (record_rules/).
 """
@@ -103,12 +104,15 @@ class FinetunedChecker:
 
     def _on_prose(self, claims: Sequence[Claim]) -> Iterator[Verdict]:
         lexical = [self._lexical.decide(claim) for claim in claims]
-        inputs = [None if on_record else model_input(claim) for claim, (_, on_record) in zip(claims, lexical, strict=True)]
+        inputs = [
+            None if decided.on_record or decided.is_edited else model_input(claim)
+            for claim, decided in zip(claims, lexical, strict=True)
+        ]
         asked = [pair for pair in inputs if pair and pair[1]]
         logits = iter(np.asarray(self._scorer.logits(asked), np.float64).reshape(-1) if asked else ())
         return (
-            self._verdict(claim, verdict, next(logits) if pair and pair[1] else None)
-            for claim, (verdict, _), pair in zip(claims, lexical, inputs, strict=True)
+            self._verdict(claim, decided.verdict, next(logits) if pair and pair[1] else None)
+            for claim, decided, pair in zip(claims, lexical, inputs, strict=True)
         )
 
     def _verdict(self, claim: Claim, lexical: Verdict, logit: float | None) -> Verdict:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flame_ray.rewards.factuality.check.lexical_features import (
     OPPOSITES,
+    Comparison,
     TextFeatures,
     Window,
     Windows,
@@ -71,10 +72,19 @@ COEFFICIENTS = Features(
     prose_length=1.7,
 )
 THRESHOLD = 0.5
-VERSION = 5  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
+VERSION = 6  # raise it when the coefficients, lexical_features.py or figures.py change, so that no old verdict is reused
 TWIN = 0.8  # share of plain words from which a window with a conflict says the same with an edit
+MOST_ADDED = 3  # words that such a sentence has beside those of the claim
 ROUNDING = 1e-9  # what a bound may be too low by, as its sums are in another order
 SAME_TOPIC = 0.5  # share of plain words from which a conflicting window contradicts the claim
+
+
+class Decision(NamedTuple):
+    """A verdict, and what decided."""
+
+    verdict: Verdict
+    on_record: bool = False  # a line `Field: value`
+    is_edited: bool = False  # a sentence that says the same with another figure, the opposite word or a denial
 
 
 class LexicalChecker:
@@ -94,20 +104,25 @@ class LexicalChecker:
         return f"lexical/{VERSION}/{self.threshold}"
 
     def check(self, claims: Sequence[Claim]) -> tuple[Verdict, ...]:
-        return tuple(self.decide(claim)[0] for claim in claims)
+        return tuple(self.decide(claim).verdict for claim in claims)
 
-    def decide(self, claim: Claim) -> tuple[Verdict, bool]:
-        """The verdict, and whether the window that decides is a record, a line `Field: value`."""
-        fact = claim.fact
-        features, window = best_window(fact.text, windows_of(claim.passages_K))
+    def decide(self, claim: Claim) -> Decision:
+        fact, windows = claim.fact, windows_of(claim.passages_K)
+        features, window = best_window(fact.text, windows)
         if features is None or window is None:
-            return Verdict(fact, VerdictLabel.NOT_FOUND, 0.0, None), False
-        score, on_record = _score(features), not window.is_prose
+            return Decision(Verdict(fact, VerdictLabel.NOT_FOUND, 0.0, None))
+        if window.is_prose and _score(features) >= self.threshold and not features.verbatim:
+            features, window = edited_sentence(fact.text, windows) or (features, window)
+        score = _score(features)
         if score >= self.threshold:
-            return Verdict(fact, VerdictLabel.SUPPORTED, score, window.passage_id), on_record
-        if features.plain >= SAME_TOPIC and _conflicts(features):
-            return Verdict(fact, VerdictLabel.CONTRADICTED, score, window.passage_id), on_record
-        return Verdict(fact, VerdictLabel.NOT_FOUND, score, None), on_record
+            label = VerdictLabel.SUPPORTED
+        elif features.plain >= SAME_TOPIC and _conflicts(features):
+            label = VerdictLabel.CONTRADICTED
+        else:
+            label = VerdictLabel.NOT_FOUND
+        passage = None if label is VerdictLabel.NOT_FOUND else window.passage_id
+        is_edited = label is VerdictLabel.CONTRADICTED and _is_edit(claim_features(fact.text), window, features)
+        return Decision(Verdict(fact, label, score, passage), not window.is_prose, is_edited)
 
 
 def best_window(claim: str, windows: Windows) -> tuple[Features | None, Window | None]:
@@ -125,6 +140,31 @@ def best_window(claim: str, windows: Windows) -> tuple[Features | None, Window |
     return found, windows.all[at] if found else None
 
 
+def edited_sentence(claim: str, windows: Windows) -> tuple[Features, Window] | None:
+    """The sentence that says the same as the claim but for an edit; None if another one alone says as much and supports it.
+
+    It counts more than what several sentences seem to say together, and than one that says less of the claim.
+    """
+    text = claim_features(claim)
+    shared = (windows.all[place] for place in windows.shared(text.stems))
+    compared = [(_compare(text, window), window) for window in shared if window.is_prose and not window.is_stretch]
+    supporting = [
+        each for each, _ in compared if _score(each) >= THRESHOLD and not each.names_missed and not each.subject_missed
+    ]
+    said = max((each.plain for each in supporting), default=-1.0)
+    edited = [each for each in compared if each[0].plain > said and _is_edit(text, each[1], each[0])]
+    return max(edited, key=lambda each: _logit(each[0]), default=None)
+
+
+def _is_edit(claim: TextFeatures, window: Window, features: Features) -> bool:
+    """Whether a sentence says the same but for an edit: not more, and with a figure for each of the claim's."""
+    if not (features.twin and features.matched) or len(window.own - claim.stems - window.title) > MOST_ADDED:
+        return False
+    if features.denial and features.plain < 1:
+        return False
+    return not features.numbers_missed or len(window.numbers) >= len(claim.numbers)
+
+
 def _bounded(claim: TextFeatures, windows: Windows) -> list[tuple[float, int]]:
     """For each window that may decide, what its logit is at most, and its place; the highest first.
 
@@ -140,7 +180,8 @@ def _bounded(claim: TextFeatures, windows: Windows) -> list[tuple[float, int]]:
             totals[window.title] = math.fsum(claim.weights[stem] for stem in plain - window.title)
         stems: Sequence[str] = shared.get(place, ())
         got, total = sum(claim.weights[stem] for stem in stems if stem in plain), totals[window.title]
-        bounds.append((_bound(claim, window, len(stems), got / total if total else 1.0), place))
+        compared = claim.comparison is not None and window.comparison is not None
+        bounds.append((math.inf if compared else _bound(claim, window, len(stems), got / total if total else 1.0), place))
     return sorted(bounds, key=lambda each: (-each[0], each[1]))
 
 
@@ -173,12 +214,16 @@ def _conflicts(features: Features) -> bool:
 
 def _compare(claim: TextFeatures, window: Window) -> Features:
     missed = claim.stems - window.own - window.title
+    turned = _turned(claim.comparison, window.comparison)
+    if turned is False and claim.comparison:  # the same in other words
+        missed -= claim.comparison.how
     plain = claim.stems - claim.names - claim.subject - window.title
     plain_total = math.fsum(claim.weights[stem] for stem in plain)
     plain_got = math.fsum(claim.weights[stem] for stem in plain - missed)
     names = claim.names & missed
     numbers_missed, numbers_elsewhere = _compare_numbers(claim, window)
-    reversed_, denial = _is_reversed(missed - names, window), float(claim.denies != window.denies)
+    reversed_ = 1.0 if turned else 0.0 if turned is False else _is_reversed(missed - names, claim, window)
+    denial = float(claim.denies != window.denies)
     subject_missed = len(claim.subject & missed) / len(claim.subject) if claim.subject else 0.0
     share = plain_got / plain_total if plain_total else 1.0
     alike = not names and claim.subject & missed <= window.passage and (share >= TWIN or reversed_)
@@ -208,8 +253,27 @@ def _prose_length(claim: TextFeatures) -> float:
     return max(0.0, math.log((len(claim.stems) + len(claim.numbers) or 1) / 5))
 
 
-def _is_reversed(missed: frozenset[str], window: Window) -> float:
-    return float(bool(missed) and all(not OPPOSITES.get(stem, frozenset()).isdisjoint(window.own) for stem in missed))
+def _is_reversed(missed: frozenset[str], claim: TextFeatures, window: Window) -> float:
+    """1 if the window has an opposite of each missed word."""
+    negated = {stem: bare for stem, bare in claim.bare if bare in window.own}
+    negated |= {bare: stem for stem, bare in window.bare}
+    return float(
+        bool(missed) and all(stem in negated or not OPPOSITES.get(stem, frozenset()).isdisjoint(window.own) for stem in missed)
+    )
+
+
+def _turned(claim: Comparison | None, window: Comparison | None) -> bool | None:
+    """Whether two comparisons of the same things contradict each other; None if they compare different things.
+
+    `Silver is heavier than gold` contradicts `Gold is heavier than silver`, and `Silver is lighter than gold` does not.
+    """
+    if claim is None or window is None:
+        return None
+    crossed = not (claim.right.isdisjoint(window.left) or claim.left.isdisjoint(window.right))
+    opposite = any(not OPPOSITES.get(stem, frozenset()).isdisjoint(window.how) for stem in claim.how - window.how)
+    if not (crossed or claim.right & window.right) or not (opposite or claim.how <= window.how):
+        return None
+    return crossed != opposite
 
 
 def _compare_numbers(claim: TextFeatures, window: Window) -> tuple[int, int]:

@@ -43,8 +43,27 @@ OPPOSITE_PAIRS = """north/south east/west northern/southern eastern/western nort
     allowed/banned true/false buy/sell bought/sold passed/failed arrived/left ally/enemy safe/dangerous rich/poor strong/weak
     deep/shallow wide/narrow fast/slow light/heavy guilty/innocent public/private minimum/maximum
     alive/dead hot/cold wet/dry long/short safer/riskier safe/unsafe expensive/cheap toxic/nontoxic legal/banned
+    reduce/increase reduces/increases reduced/increased lowers/raises lower/raise lowered/raised reduces/raises
+    lowers/increases improve/worsen improved/worsened improves/worsens loved/hated love/hate retreated/advanced retreat/advance
+    rejected/approved reject/approve convicted/acquitted positive/negative since/until since/before until/after inside/outside
+    entered/left same/different present/absent victory/defeat hired/fired married/divorced added/removed created/destroyed
+    built/demolished always/rarely often/rarely often/seldom morning/evening summer/winter spring/autumn day/night
+    mother/father brother/sister husband/wife son/daughter children/adults boys/girls men/women slowest/fastest edible/poisonous
+    cheapest/dearest hottest/coldest youngest/oldest shortest/longest shortest/tallest poorest/richest nearest/farthest
     upheld/overturned survived/died joined/left few/all few/many stable/unstable known/unknown likely/unlikely paid/unpaid
     successful/unsuccessful married/unmarried"""
+IRREGULAR = """won:win wrote:write written:write built:build began:begin begun:begin became:become bought:buy brought:bring
+    caught:catch chose:choose chosen:choose fought:fight flew:fly flown:fly gave:give given:give grew:grow grown:grow held:hold
+    kept:keep knew:know led:lead lost:lose made:make met:meet paid:pay ran:run rose:rise risen:rise sang:sing sold:sell
+    sent:send
+    spoke:speak spoken:speak spent:spend stole:steal stolen:steal swam:swim taught:teach took:take taken:take thought:think
+    threw:throw thrown:throw wore:wear drew:draw drawn:draw drove:drive driven:drive ate:eat eaten:eat fell:fall fallen:fall
+    broke:break broken:break sank:sink sunk:sink sought:seek beat:beat beaten:beat hid:hide hidden:hide shot:shoot
+    length:long height:high tall:high width:wide depth:deep"""
+REGULAR = dict(pair.split(":") for pair in IRREGULAR.split())
+# Words that say what kind of thing a name names: `the Danube`, `the Danube River`.
+KINDS = _words("river lake mount mountain sea ocean island islands city town county province")
+NEGATED = re.compile(r"(?:un|in|im|il|ir|dis|non|mis)([^\W\d_]{5,})")  # `ineffective`, `unlocked`
 TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 STEM_LENGTH = 6  # joins Brazil and Brazilian, president and presidential, but also Mauritania and Mauritius
 _stemmer = Stemmer.Stemmer("english")
@@ -52,7 +71,13 @@ _stemmer = Stemmer.Stemmer("english")
 
 @lru_cache(maxsize=65536)
 def _stem(word: str) -> str:
-    return _stemmer.stemWord(word)[:STEM_LENGTH]
+    return _stemmer.stemWord(REGULAR.get(word, word))[:STEM_LENGTH]
+
+
+@lru_cache(maxsize=65536)
+def _bare(word: str) -> str:
+    """The stem of what a word negates: of `effective` for `ineffective`; empty if it has no such prefix."""
+    return _stem(found[1]) if (found := NEGATED.fullmatch(word)) else ""
 
 
 _LIGHT_STEMS = frozenset(map(_stem, LIGHT))
@@ -76,6 +101,15 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """Stems of `Gold is heavier than silver`: of each side without those of the other, and of the word that compares them."""
+
+    left: frozenset[str]
+    right: frozenset[str]
+    how: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class TextFeatures:
     """What is compared of a text."""
 
@@ -86,6 +120,8 @@ class TextFeatures:
     numbers: tuple[Number, ...]
     denies: bool
     words: str = ""  # all words in order, to find them again as they stand
+    bare: tuple[tuple[str, str], ...] = ()  # the stem of each word that negates another by its prefix, and the stem of that
+    comparison: "Comparison | None" = None
     value: frozenset[str] = frozenset()  # of a statement `The capital of Peru is Lima`: its last words
 
 
@@ -101,6 +137,9 @@ class Window:
     numbers: tuple[Number, ...]
     denies: bool
     words: str  # all words in order
+    bare: tuple[tuple[str, str], ...] = ()
+    comparison: Comparison | None = None
+    is_stretch: bool = False  # several sentences
 
 
 CLAUSE = re.compile(r"[,;:(]\s+|[()]")
@@ -112,6 +151,7 @@ def _features(text: str, label: str = "") -> TextFeatures:
     names: set[str] = set()
     weights: dict[str, float] = {}
     numbers: list[Number] = []
+    bare: list[tuple[str, str]] = []
     denies, opening = False, True
     binding = _binding(label)
     normal = _normal(text)
@@ -123,14 +163,45 @@ def _features(text: str, label: str = "") -> TextFeatures:
             if word is None:
                 opening = opening and not subject
                 continue
-            if word.is_name:
+            if word.bare:
+                bare.append((word.stem, word.bare))
+            if word.is_name and not word.is_kind:
                 (subject if opening else names).add(word.stem)
             opening = opening and word.is_name
             weights[word.stem] = word.weight
         opening = opening and not subject
     return TextFeatures(
-        frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies, _in_order(normal)
+        frozenset(weights),
+        frozenset(subject),
+        frozenset(names - subject),
+        weights,
+        tuple(numbers),
+        denies,
+        _in_order(normal),
+        tuple(bare),
+        _comparison(normal),
     )
+
+
+THAN = re.compile(
+    r"^(?P<left>[^.;]*?)\b(?P<how>(?:more|less|fewer)\b(?: [a-z]+)??|(?!other|rather)[a-z]{2,}er|better"
+    r"|worse)(?P<what>(?: [a-z]+){0,3}?)"
+    r" than (?P<right>[^.;,]*)"
+)
+
+
+def _comparison(normal: str) -> Comparison | None:
+    found = THAN.match(normal) if " than " in normal else None
+    if not found:
+        return None
+    left, right = (_plain_stems(found[part]) for part in ("left", "right"))
+    return Comparison(
+        left - right, right - left, _plain_stems(f"{found['how']} {found['what']}") or frozenset((_stem(found["how"]),))
+    )
+
+
+def _plain_stems(text: str) -> frozenset[str]:
+    return frozenset(_stem(word) for word in map(str.lower, TOKEN.findall(text)) if word not in STOP)
 
 
 @lru_cache(maxsize=4096)
@@ -144,6 +215,8 @@ class _Word(NamedTuple):
     stem: str
     is_name: bool
     weight: float
+    bare: str = ""  # the stem of what it negates by its prefix
+    is_kind: bool = False  # it says what kind of thing a name names
 
 
 class _Clause(NamedTuple):
@@ -169,7 +242,9 @@ def _clause(text: str) -> _Clause:
         if word in JOINED or (word in STOP and word not in OF_NAMES):
             words.append(None)
         elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
-            words.append(_Word(_stem(word), token[0].isupper(), 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0))
+            is_kind = token[0].isupper() and word in KINDS
+            weight = 0.1 if word in LIGHT or is_kind else 1.2 if len(word) >= 8 else 1.0
+            words.append(_Word(_stem(word), token[0].isupper(), weight, _bare(word), is_kind))
     return _Clause(tuple(found), around, tuple(words), not NEGATIONS.isdisjoint(lower))
 
 
@@ -244,9 +319,12 @@ def _windows(passage: Passage) -> tuple[Window, ...]:
     heading, _, rest = passage.text.partition("\n")
     about, body = (f"{passage.title} {heading}", rest) if rest and heading.endswith(":") else (passage.title, passage.text)
     lines = [list(_units(line)) for line in body.split("\n") if line.strip()]
-    texts = [text for units in lines for text in units] + list(_neighbours(lines))
+    texts = [text for units in lines for text in units]
+    stretches = dict.fromkeys(_neighbours(lines)) | dict.fromkeys(
+        units[0] for units in lines if len(units) > 1 and not units[0][1]
+    )
     title, whole = _features(about).stems, _features(body).stems
-    return tuple(_window(passage.id, text, title, whole) for text in dict.fromkeys(texts))
+    return tuple(_window(passage.id, text, title, whole, text in stretches) for text in dict.fromkeys([*texts, *stretches]))
 
 
 def _neighbours(lines: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
@@ -257,9 +335,21 @@ def _neighbours(lines: Sequence[Sequence[tuple[str, str]]]) -> Iterator[tuple[st
             yield from ((" ".join(prose[i : i + size]), "") for i in range(len(prose) - size + 1))
 
 
-def _window(passage_id: str, text: tuple[str, str], title: frozenset[str], whole: frozenset[str]) -> Window:
+def _window(passage_id: str, text: tuple[str, str], title: frozenset[str], whole: frozenset[str], is_stretch: bool) -> Window:
     found = _features(*text)
-    return Window(passage_id, found.stems, title, whole, LABEL.match(text[0]) is None, found.numbers, found.denies, found.words)
+    return Window(
+        passage_id,
+        found.stems,
+        title,
+        whole,
+        LABEL.match(text[0]) is None,
+        found.numbers,
+        found.denies,
+        found.words,
+        found.bare,
+        None if is_stretch else found.comparison,
+        is_stretch,
+    )
 
 
 def _units(line: str) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,8 @@ WHEN_WHERE = re.compile(
 )
 # `Can you tell me who wrote Hamlet?`, `Q: What is ..`, `Answer briefly: what is ..`: what stands before the question
 OPENING = re.compile(
-    r"^(?:[^.?!:]{1,40}:\s+)?(?:(?:please|(?:can|could|would) you|tell me|do you know|i (?:want|would like) to know),? )*"
+    r"^(?:[^.?!:]{1,40}:\s+)?(?:(?:please|(?:can|could|would) you|tell me|do you know|i(?:['’]d)? (?:want|would like"
+    r"|like|need) to know|i wonder),? )*"
     r"(?=(?:what|which|who|whom|when|where|how|in|on|is|are|was|were|does|do|did)\b)",
     re.IGNORECASE,
 )
@@ -61,14 +62,24 @@ COUNTED = re.compile(
     r"|\d+ )*",
     re.IGNORECASE,
 )
-YES, NO = (
-    re.compile(r"^(?:yes|yep|yeah|correct|true)\b[,.! ]*", re.IGNORECASE),
-    re.compile(
-        r"^(?:no|nope"
-        r"|false)\b[,.! ]*",
-        re.IGNORECASE,
-    ),
+_IT_IS = r"(?:it|they|he|she|that|this|there|[Ii]t['’]s|[Tt]hat['’]s)"
+_DOES = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would)"
+_SURELY = r"(?:yes|yep|yeah|yup|correct|true|right|indeed|absolutely|definitely|certainly|of course)"
+_NEVER = r"(?:no|nope|nah|false|incorrect|wrong|not at all|definitely not|absolutely not|of course not|not true)"
+YES = re.compile(
+    rf"^(?:{_SURELY}|{_IT_IS}(?: is)? {_SURELY})(?:[,.!]? (?:{_IT_IS}(?: is)? {_SURELY}|{_IT_IS} {_DOES}))?[,.! ]*$"
+    rf"|^yes, (?=(?:in|on|at|by|for|since|from|with|until)\b)(?P<at>[^,.]+)[.! ]*$",
+    re.IGNORECASE,
 )
+NO = re.compile(
+    rf"^(?:{_NEVER}|{_IT_IS}(?: is)? {_NEVER})(?:[,.!]? (?:{_IT_IS}(?: is)? {_NEVER}|{_IT_IS} {_DOES}(?:n['’]t"
+    rf"| ?not)))?[,.! ]*$",
+    re.IGNORECASE,
+)
+# `Is it true that Lima is in Peru?`
+THAT = re.compile(r"^is it (?:really |actually )?(?:true|correct|right|the case|a fact) that (.+?)[?. ]*$", re.IGNORECASE)
+OPTIONS = re.compile(r"[\s,:]*\(?\bA[).:]\s.*\bB[).:]\s.*$", re.DOTALL)  # of a question with several answers to choose from
+BLANK = re.compile(r"_{2,}|\[blank\]", re.IGNORECASE)
 
 
 def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> str:
@@ -81,12 +92,16 @@ def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> s
     >>> read_with_question("No", "Is Peru landlocked?", 0, Topic("Peru"))
     'Peru is not landlocked'
     """
-    answer = fragment.strip(" .!")
+    answer, question = fragment.strip(" .!"), OPTIONS.sub("", question)
     if (key := KEY.match(answer)) and ATTRIBUTE.match(key[1]):
         return of_attribute(key[1], key[2], topic.name)
+    if len(BLANK.findall(question)) == 1 and len(answer.split()) <= SHORTEST_ANSWER:
+        return BLANK.sub(lambda _: answer, question.strip())
     asked = _asked(question)
     if asked and is_yes_or_no(answer):
-        return _yes_or_no(asked[0], bool(NO.fullmatch(answer)), topic) or fragment
+        said = _yes_or_no(asked[0], bool(NO.match(answer)), topic)
+        yes = YES.match(answer)
+        return f"{said} {yes['at']}" if said and yes and yes["at"] else said or fragment
     if (last := LAST.match(question.strip())) and content(answer) - content(question):
         return f"{last[1]} {answer}"
     if (
@@ -104,7 +119,7 @@ def read_with_question(fragment: str, question: str, at: int, topic: Topic) -> s
 
 
 def is_yes_or_no(sentence: str) -> bool:
-    return bool(YES.fullmatch(sentence) or NO.fullmatch(sentence))
+    return bool(YES.match(sentence) or NO.match(sentence))
 
 
 def _asked(question: str) -> list[str]:
@@ -119,11 +134,14 @@ def _direct(question: str) -> str:
     if (noun := NOUN_OF.match(question)) and ATTRIBUTE.match(noun[1]):
         return f"what is the {re.sub('^the ', '', question, flags=re.IGNORECASE)}"
     asked = OPENING.sub("", question)
+    if (told := WANTED.match(question)) and (noun := NOUN_OF.match(told[1])) and ATTRIBUTE.match(noun[1]):
+        return f"what is {told[1]}"
     if asked == question:
         return question
     return INDIRECT.sub(lambda found: f"{found[1]} {found[3]} {found[2]}{found[4] or ''}?", asked)
 
 
+WANTED = re.compile(r"^i(?:['’]d| would)? (?:want|like|need) to know (the .+)$", re.IGNORECASE)
 ASKS = re.compile(
     rf"^(?:whats?|which|whos?|whom|whose|when|where|how|{PREPOSITION} (?:what|which|whom)|is|are|was|were|does|do|did"
     r"|has|have|can|name|list|give|state|identify|(?:please )?tell me the)\b",
@@ -199,6 +217,8 @@ def _conjugated(do: str, verb: str) -> str:
 
 
 def _yes_or_no(asked: str, denied: bool, topic: Topic) -> str:
+    if that := THAT.match(asked):
+        return "" if denied else f"{that[1][:1].upper()}{that[1][1:]}"
     found = YES_NO.match(asked)
     name = next(
         (each for each in (topic.name, topic.bare) if found and each and found[2].casefold().startswith(each.casefold())), ""

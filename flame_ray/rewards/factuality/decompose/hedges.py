@@ -10,7 +10,9 @@ NUMERAL = re.compile(r"(?<=[\w'’.] )([A-Z][\w'’-]+) I\b(?!['’])")
 QUOTED = re.compile(r'(?<!\w)(?:"[^"]{1,120}"|“[^“”]{1,120}”)(?!\w)')
 # `I`, `we`, `I'm`, `we've`; not `I-95` or `i.e.`
 SPEAKER = r"(?<![\w.’'-])(?:I|[Ww]e)(?:['’](?:m|ve|d|ll|re))?(?![\w’'-]|\.\w)"
-SAYING = r"(?:think|believe|guess|feel|suppose|know|hope|say|tell you|assure you|confirm|recall|find|learned|read|checked)"
+SAYING = (
+    r"(?:only say|say|think|believe|guess|feel|suppose|know|hope|tell you|assure you|confirm|recall|find|learned|read|checked)"
+)
 # What a model was given to read, or asked; `the text` and `the article` only where a sentence begins.
 _GIVEN = (
     r"(?:(?:the |any of the |none of the |all of the |these |this |your |my )?(?:(?:given|provided|above|available"
@@ -19,17 +21,21 @@ _GIVEN = (
     r"|articles?|information|sources?|snippets?|excerpts?"
     r"|paragraphs?|evidence|search results?|results|prompt|question|query|reference|references|content|data"
     r"|materials?|statements?|knowledge base"
-    r"|text passages?|training data)(?: (?:provided|given|above|available))?)"
+    r"|text passages?|training data)(?: (?:provided|given|above|available))?(?: #?\d+(?:(?:,| and|, and| or) #?\d+)*)?)"
 )
 # `I think that`, `In my opinion,`, `Please note that`, `Unfortunately,`, `Sure!`
 HEDGE = re.compile(
-    rf"^(?:{SPEAKER} (?:(?:can|could|will|would|must|should|have) )?{SAYING}(?: that)?|{SPEAKER} am (?:sure"
+    r"^(?:(?i:(?:(?:the|my) )?(?:(?:final|short|correct|right) )*answer(?: is(?! not\b|n?['’])(?: that)?|:)|A:)|"
+    rf"{SPEAKER} (?:(?:can|could|will|would|must|should|have) )?{SAYING}(?: that)?|{SPEAKER} am (?:sure"
     rf"|certain)(?: that)?"
-    rf"|[Aa]s {SPEAKER} [^,]*,|[Aa]s an? (?:AI|artificial|(?:large )?language model)\b(?:[^,]*,|(?: \w+){{0,4}}? (?=I\b))"
+    rf"|(?:[Aa]s|[Ww]hile|[Aa]lthough|[Tt]hough|[Ss]ince|[Bb]ecause|[Ii]f) {SPEAKER}(?! (?:and|or)\b) [^,]*,"
+    rf"|[Ii]f memory serves[^,]*,|[Mm]y (?:knowledge|training|data)\b[^,]*, (?:but|so|and|though)|[Aa]s an? (?:AI"
+    rf"|artificial|(?:large )?language model)\b(?:[^,]*,|(?: \w+){{0,4}}? (?=I\b))"
     rf"|(?i:as of|based on|according to|from) my (?:last |latest |current )*(?:knowledge|training|update|data"
     rf"|information|understanding|sources)\b[^,]*,"
     r"|(?i:according to (?:the )?(?:wikipedia|britannica|encyclop[a-z]+|sources|most sources|reports|experts),)"
-    rf"|(?i:based (?:solely |only )?(?:up)?on|according to|from) {_GIVEN}(?: (?:provided|given))?,"
+    r"|According to (?:[A-Z][\w'’.-]+,? (?:(?:and|&|et al\.) )?)+\((?:1[5-9]|20)\d\d[a-z]?\),"
+    rf"|(?i:based (?:solely |only )?(?:up)?on|according to|from) {_GIVEN}(?: (?:provided|given|available)(?: to me)?)?,"
     rf"|[Ii]n my (?:opinion|view),?|(?:[Aa]s far as|[Tt]o the best of)[^,]*,"
     r"|(?i:(?:please )?(?:note|remember|keep in mind|be aware)(?: that|,)"
     r"|it(?: is|['’]s) (?:important|interesting|worth noting|worth mentioning)(?: to (?:note|know|mention|remember))? that"
@@ -90,48 +96,58 @@ _FOUND = (
 )
 _HAS = r"(?:has|have|makes?|gives?|contains?|provides?|offers?|includes?|holds?)"
 REFUSAL = re.compile(
-    rf"^(?:(?:based|relying|going|according|depending) (?:solely |only |up)?(?:on|to) {_GIVEN}[^,]*, |unfortunately, "
-    rf"|sorry, |however, |from {_GIVEN}[^,]*, "
+    rf"^(?:as of (?:now|today|yet), |currently, |at (?:this|the) (?:time|moment), |at present, |without (?:more|further"
+    rf"|additional|any)\b[^,]*, |(?:based|relying|going|according|depending) (?:solely |only |up)?(?:on"
+    rf"|to) {_GIVEN}[^,]*, |unfortunately, "
+    rf"|sorry, |however, |from {_GIVEN},? |from {_GIVEN}[^,]*, "
     rf"|in {_GIVEN}[^,]*, )*"
     rf"(?:{_GIVEN}(?: (?:that|which|you|about|on|in|from)\b[^,.]*?)? (?:{_NOT}|only"
     rf"|alone {_NOT}) (?:\w+ly )?(?:(?:to )?{_TELL}|enough)\b"
     rf"|(?:(?:none of|neither(?: of)?|nothing in) {_GIVEN}|no (?:passage|text|context)s?) (?:\w+ly )?{_TELL}s?\b"
+    rf"|{_GIVEN} (?:(?:says?|tells?(?: us)?|mentions?|contains?|reveals?) nothing\b|(?:is|are) (?:silent\b"
+    rf"|about (?:other|different|unrelated)))"
     rf"|{_GIVEN} (?:(?:{_HAS} no|lacks?)\b[^,.]*\b(?:information|answers?|mention|details?|data|evidence|reference)"
     rf"|(?:is|are) (?:not |ir|un)(?:relevant|related) to (?:the|this|that|your) question)\b"
     rf"|(?:cannot|can['’]t|could not|couldn['’]t|unable to|not possible to) (?:be )?(?:\w+ly )?{_FOUND}\b[^,]*$"
     rf"|no (?:specific |clear |direct |relevant |further |such |explicit "
     rf"|definitive |reliable )*(?:information|answer|mention|details?|data|evidence|reference)\b"
-    rf"[^,.]* (?:provided|given|available|found|mentioned|made)\b|there (?:is|are|was|were|isn['’]t|aren['’]t) (?:any|no"
+    rf"[^,.]* (?:provided|given|available|found|mentioned|made)\b|there(?:['’]s| is| are| was| were| isn['’]t"
+    rf"| aren['’]t) (?:any|no"
     rf"|not|not any|insufficient|not enough)"
     rf" (?:\w+ )*?(?:information|mention|answer|evidence|details?|data|reference|indication|way (?:to|of) (?:know"
     rf"|tell|determin)\w*|context)\b"
     rf"|(?:it|that|this|the (?:answer|question|exact \w+|specific \w+|current \w+)(?: (?:to|of|for|in)\b[^,.]*?)?)"
     rf" (?:cannot|can['’]t|can not|could not|couldn['’]t|is impossible to|is not possible to|isn['’]t possible to"
     rf"|is difficult to|is unable to) (?:be )?(?:\w+ly )?{_FOUND}\b"
+    rf"|it(?: is|['’]s) (?:impossible|not possible|hard|difficult) to {_FOUND}\b"
     rf"|it(?: is|['’]s) (?:not |un)(?:clear|known|specified|stated|mentioned|certain|determined)\b"
     rf"(?=\W*$|.*(?:\b{_GIVEN}\b|who\b|what\b|when\b|where\b|how\b|which\b|whether\b))"
-    rf"|[^,.]{{0,90}} (?:is|are|was|were) (?:not |un)(?:\w+ly )?(?:specified|mentioned|provided|stated|given|clear"
-    rf"|known|available|included|discussed|disclosed|addressed|found|answered)"
+    rf"|[^,.]{{0,90}} (?:is|are|was|were) not (?:\w+ly )?(?:specified|mentioned|provided|stated|given|disclosed|indicated)\W*$"
+    rf"|[^,.]{{0,90}} (?:is |are |was |were |ha(?:s|ve) )(?:not |un)(?:been )?(?:\w+ly )?(?:specified|mentioned|provided|stated"
+    rf"|given|clear|known|available|included|discussed|disclosed|addressed|found|answered|present|contained|covered|listed)"
     rf" (?:in|by|from|within|based on) {_GIVEN}"
     rf"|[^,.]{{0,90}} (?:cannot|can['’]t|could not|couldn['’]t) be (?:\w+ly )?{_FOUND} (?:from|based|by|with|using|in"
     rf"|due|without|given)\b"
     rf"|(?:the|this|that|such|any) (?:information|answer) (?:is|was)(?:n['’]t| not| un) ?(?:\w+ly )?"
-    rf"(?:available|given|provided|specified|mentioned|stated|known|included|found|clear|in {_GIVEN})\W*$"
+    rf"(?:public|available|given|provided|specified|mentioned|stated|known|included|found|clear|in {_GIVEN})\W*$"
     rf"|not (?:\w+ )?in {_GIVEN}\W*$|(?:insufficient|not enough) (?:information|info|context|data|evidence)"
-    rf"|(?:n/a|unknown|unanswerable|no (?:answer|information|info|data)(?: (?:found|given|available|provided))?"
+    rf"|(?:more|further|additional) (?:information|context|details?|data) (?:is|are|would be) (?:needed|required|necessary)"
+    rf"|(?:n/a|none|idk|no(?:body| one) knows|hard to (?:say|tell)|unknown|unanswerable|no (?:answer|information|info"
+    rf"|data)(?: (?:found|given|available|provided))?"
     rf"|not (?:available|specified|mentioned|known|provided|given|stated|applicable))\W*$"
     rf"|(?-i:{SPEAKER})(?: \w+)?(?: not| no|n['’]t| unable| sorry| afraid| apologi[sz]e|not)\b)",
     re.IGNORECASE,
 )
 # Every refusal has one of these; without one, the longer pattern need not be tried.
 DENIAL = re.compile(
-    r"\b(?:not|cannot|no|none|never|only|enough|insufficient|neither|nothing|lacks?|irrelevant"
+    r"\b(?:(?:more|further|additional) (?:information|context|details?|data)|nobody|silent|hard|idk|about (?:other|different)"
+    r"|not|cannot|no|none|never|only|enough|insufficient|neither|nothing|lacks?|irrelevant"
     r"|impossible|difficult|unable|sorry|afraid"
     r"|fails?|un[a-z]+|n/a|apolog\w+)\b|n['’]t\b",
     re.I,
 )
 # After a refusal the sentence may go on with a claim.
-GOES_ON = re.compile(r"(?:, |; |\. )?\b(?:but|however|although|nevertheless|that said)\b,? ", re.IGNORECASE)
+GOES_ON = re.compile(r"(?:, |; |\. )?\b(?:but|however|although|though|nevertheless|that said)\b,? |; ", re.IGNORECASE)
 
 
 def _without_refusal(sentence: str) -> str:

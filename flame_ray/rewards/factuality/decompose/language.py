@@ -9,10 +9,13 @@ ENGLISH = vocabulary("the of and is are was were to with for has have had by tha
 OTHERS = vocabulary("""
     le la les des est une un et dans du au aux qui que pour sur avec sont el los las es y en por con su del una al se lo
     como der die das und ist ein eine den dem mit von im auf zu nicht sich il di che della dei gli sono nel per os do da
-    em uma não com het een van op te zijn och att det som på är av og til er jest się na z w oraz""")
+    em uma não com het een van op te zijn och att det som på är av og til er jest się na z w oraz
+    adalah yang dan dari untuk bir ve ile için ja että oli sekä az egy hogy és este și cu sau""")
 LATIN = ("LATIN", "MATHEMATICAL", "FULLWIDTH LATIN")  # how the names of Latin letters begin
 FEWEST = 3  # words of another language
-IS = vocabulary("es est ist sind sont sono é è är là są")  # `is` or `are` elsewhere: with it, fewer such words are enough
+IS = vocabulary(
+    "es est ist sind sont sono é è är là są jest adalah este"
+)  # `is` or `are` elsewhere: with it, fewer such words are enough
 
 
 def refuse_other_languages(text: str) -> None:
@@ -39,8 +42,13 @@ def refuse_other_languages(text: str) -> None:
         raise ValueError(f"decompose: expected a response in English, found {found}; use decompose=llm")
 
 
+ALONE = vocabulary("jest adalah este")  # only one language has these words
+
+
 def _says_is(words: list[str]) -> bool:
     """Whether a short sentence has the `is` of another language. Words with a capital are left out: `La Paz` is a name."""
     small = [word for word in words if word.islower()]
     verbs = IS.intersection(small)
-    return any(not verb.isascii() for verb in verbs) or (bool(verbs) and sum(word in OTHERS | IS for word in small) > 1)
+    return any(not verb.isascii() or verb in ALONE for verb in verbs) or (
+        bool(verbs) and sum(word in OTHERS | IS for word in small) > 1
+    )

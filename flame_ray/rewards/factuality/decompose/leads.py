@@ -1,6 +1,9 @@
 """Joins a list item with what introduces it, so that it claims what the list claims: `Peru borders:` and `Chile`."""
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 from flame_ray.rewards.factuality.decompose.layout import Line
 from flame_ray.rewards.factuality.decompose.verbs import first_verb
@@ -13,10 +16,16 @@ COUNT = (
 )
 # `Here are three countries bordering Peru`, `There are 5 countries that border Peru`, `Sure, here is a list of cities in Peru`
 ANNOUNCED = re.compile(
-    rf"^(?:.*[,!.] )?(?:here|there|below|following|listed (?:above|below)) (?:is|are) {COUNT}([a-z][\w-]*(?:s|people|ies"
+    rf"^(?:.*[,!.] )?(?:(?:here|there|below|following|listed (?:above|below)) (?:is|are)"
+    rf"|(?:i|we) (?:can|could|will) (?:name|list|mention|give you"
+    rf"|think of)) {COUNT}((?:[a-z-]+ ){{0,2}}?[a-z][\w-]*(?:s|people|ies"
     rf"|men|women|children)\b.*)$",
     re.IGNORECASE,
 )
+# `Here are three`: what is counted, only the question says
+UNNAMED = re.compile(rf"^(?:.*[,!.] )?(?:here|these|those|they|below|there) (?:is|are) {COUNT}$", re.IGNORECASE)
+# `The four planets, in order`
+ORDERED = re.compile(r", (?:in|from|by|listed|ordered|starting|arranged)\b[^,:]*$")
 # `These countries border Peru`, `The following countries border Peru`
 POINTED_AT = re.compile(
     r"^(?:the following|these|(?:the )?(?:\w+ )?following) ([a-z-]+(?: [a-z-]+)?) ((?!are$"
@@ -81,8 +90,9 @@ DATE = (
     rf"(?:(?P<day>\d{{1,2}} {_MONTH},? |{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? )?(?:{_MONTH},? )?{YEAR}(?:[–-]\d{{2,4}})?"
     rf"|(?:the )?(?P<decade>{YEAR}s)|AD \d{{1,4}}|\d{{1,4}} (?:BCE?|AD|CE))"
 )
-DATED = re.compile(rf"^(?:(?:In|On) )?{DATE}$")
-KEY = re.compile(r"^([^:.!?]{1,48})(?::| [–—-]) +(\S.*)$")
+DATED = re.compile(rf"^(?:(?:In|On|Year) )?{DATE}$")
+KEY = re.compile(r"^([^:.!?]{1,48}?)(?::| [–—=-]) +(\S.*)$")
+IN_BRACKETS = re.compile(r"^([A-Z][^():]{1,48}) \(([^()]+: [^()]+)\)[.]?$")  # `Kenya (capital: Nairobi)`
 
 
 def is_statement(text: str) -> bool:
@@ -99,7 +109,7 @@ def on_date(date: str, said: str) -> str:
     if not found or not is_statement(said) or re.search(rf"\b{YEAR}\b", said):
         return said
     at = "On" if found["day"] else "In the" if found["decade"] else "In"
-    return f"{at} {re.sub('^(?:(?:In|On) )?(?:the )?', '', date)}, {said}"
+    return f"{at} {re.sub('^(?:(?:In|On|Year) )?(?:the )?', '', date)}, {said}"
 
 
 def joined(line: Line) -> list[str]:
@@ -125,7 +135,9 @@ def _said(line: Line) -> list[str]:
     (['The capital of Peru is Lima'], ['It exports gold.'])
     """
     headings = [each for each in reversed(line.parents) if not each.endswith(":") and not is_statement(each)]
-    key, lead = KEY.match(line.text), _lead(line)
+    key, lead = KEY.match(line.text), ORDERED.sub("", _lead(line))
+    if pairs := _pairs(IN_BRACKETS.match(line.text) or key):
+        return pairs
     if lead and _is_owner(lead, key[1] if key else ""):
         headings, lead = [lead, *headings], ""  # `Peru:` is what its items are about
     owner = next((each for each in headings if not (ATTRIBUTE.match(each) or _is_section(each))), "")
@@ -137,7 +149,50 @@ def _said(line: Line) -> list[str]:
         return [_introduced(lead, line.text, owner)]
     if headings and ATTRIBUTE.match(headings[0]) and not line.is_heading:
         return [of_attribute(headings[0], line.text, "")]
+    if headings and line.is_item and (LISTED.match(headings[0]) or KINDS.match(headings[0])) and not _is_section(headings[0]):
+        return [_introduced(headings[0], line.text, owner)]
     return [line.text]
+
+
+def _pairs(named: re.Match[str] | None) -> list[str]:
+    """`Kenya - Capital: Nairobi, Currency: shilling` -> what both are; empty if these are no attributes of one thing."""
+    if not named or ATTRIBUTE.match(named[1]) or first_verb(named[1]):
+        return []
+    pairs = [KEY.match(each) for each in re.split(r"[,;] (?=[^,;:]+: )", named[2])]
+    if not all(pair and ATTRIBUTE.match(pair[1]) for pair in pairs):
+        return []
+    return [of_attribute(pair[1], pair[2].rstrip("."), named[1]) for pair in pairs if pair]
+
+
+def with_owners(lines_: Sequence[Line]) -> Iterator[Line]:
+    """Lines below one that names what they are about: `Country: Kenya`, and then `Capital: Nairobi`."""
+    owner = Line("")
+    for line, following in zip_longest(lines_, lines_[1:]):
+        if owner.text and _is_attribute(line, owner):
+            yield replace(line, parents=(*line.parents, owner.text))
+            continue
+        owner = _named_by(line, following)
+        if not (owner.text and re.match("name\\b", line.text, re.IGNORECASE)):
+            yield line
+
+
+def _is_attribute(line: Line, above: Line) -> bool:
+    key = KEY.match(line.text)
+    return key is not None and ATTRIBUTE.match(key[1]) is not None and line.parents == above.parents
+
+
+def _named_by(line: Line, following: Line | None) -> Line:
+    key = KEY.match(line.text)
+    names = (
+        key and re.match(r"[A-Z][\w'’. -]{1,40}$", key[2]) and len(key[1].split()) <= LONGEST_KIND and not first_verb(key[1])
+    )
+    if not key or not names or (ATTRIBUTE.match(key[1]) and not OWN_KIND.match(key[1])):
+        return Line("")
+    return replace(line, text=key[2]) if following and _is_attribute(following, line) else Line("")
+
+
+OWN_KIND = re.compile(r"(?:name|city|river|mountain|lake|sea|ocean|region)$", re.IGNORECASE)
+LONGEST_KIND = 2  # words of `Country` or `Chemical element`
 
 
 def _lead(line: Line) -> str:
@@ -145,6 +200,8 @@ def _lead(line: Line) -> str:
     parent = line.parents[-1] if line.parents else ""
     if parent.endswith(":"):
         return re.split(r"(?<=[.!?]) ", parent)[-1][:-1].strip()
+    if parent.endswith(".") and ANNOUNCED.match(parent[:-1]):
+        return parent[:-1]
     return parent if OPEN.match(parent) or (LISTED.match(parent) and not is_statement(parent)) else ""
 
 
@@ -187,6 +244,8 @@ def of_attribute(key: str, value: str, owner: str) -> str:
 
 def _introduced(lead: str, item: str, owner: str) -> str:
     """An item of a list after the words that introduce the list."""
+    if UNNAMED.match(f"{lead} "):
+        return item
     if found := ANNOUNCED.match(lead):
         return f"The {found[1]} include {item}" if not NO_INTRODUCTION.search(lead) else item
     if NO_INTRODUCTION.search(lead) and not POINTED_AT.match(lead) and not TOLD.match(lead):

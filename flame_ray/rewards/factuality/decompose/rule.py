@@ -75,10 +75,11 @@ def _split(
 ) -> Iterator[SplitSentence]:
     claims = [claim_of(sentence) for sentence in sentences_S]
     topic, subject = topic_of(question, [claim for claim in claims if claim]), ""
-    is_short = not any(is_statement(claim) for claim in claims)
+    is_short = not any(map(is_statement, claims)) or all(map(is_yes_or_no, sentences_S))
     for at, (sentence, claim) in enumerate(zip(sentences_S, claims, strict=True)):
         if is_short and (claim or is_yes_or_no(sentence)):
-            claim = read_with_question(sentence if sentence[:1].islower() else claim or sentence, question, at, topic)
+            as_written = sentence[:1].islower() or is_yes_or_no(sentence)
+            claim = read_with_question(sentence if as_written else claim or sentence, question, at, topic)
         if claim:
             claim = resolve(claim, subject, topic)
             subject = subject_of(claim) or subject

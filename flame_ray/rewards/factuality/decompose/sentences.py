@@ -9,7 +9,7 @@ import sentencex
 from flame_ray.rewards.factuality.decompose.dedup import vocabulary
 from flame_ray.rewards.factuality.decompose.hedges import without_hedges
 from flame_ray.rewards.factuality.decompose.layout import lines
-from flame_ray.rewards.factuality.decompose.leads import DATE, OPENS_LIST, is_statement, joined, on_date
+from flame_ray.rewards.factuality.decompose.leads import DATE, OPENS_LIST, is_statement, joined, on_date, with_owners
 from flame_ray.rewards.factuality.decompose.verbs import first_verb
 
 SENTENCE_ENDS = (".", "!", "?", '."', ".)", ".”", "…", "。", "！", "？", "।", "؟", "۔")
@@ -21,7 +21,7 @@ def sentences(text: str, finished: bool = True) -> tuple[str, ...]:
     `finished=False` says that the text was cut off: a last fragment without end punctuation is left out.
     """
     found: list[str] = []
-    lines_ = lines(text)
+    lines_ = tuple(with_owners(lines(text)))
     for line, following in zip_longest(lines_, lines_[1:]):
         if following is not None and following.parents and following.parents[-1] == line.text:
             found += _split(line.text)[:-1] if line.text.endswith(":") else _split(line.text) if is_statement(line.text) else []
@@ -50,7 +50,7 @@ def _at_missed_ends(text: str) -> Iterator[str]:
 
 
 # `1535. Lima was founded`, `1535: Lima was founded`: a year, and no number of a list
-DATE_FIRST = re.compile(rf"^((?:(?:In|On) )?{DATE})(?:[.):]| [–—-])\s+(?=\D)")
+DATE_FIRST = re.compile(rf"^[(\[]?((?:(?:In|On|Year) )?{DATE})(?:[.:]|[)\]]:?| [–—-])\s+(?=\D)")
 MISSED_END = re.compile(r"([\w'’,-]+) (?:[\"“]\w[\w,. ]*?)?\b[A-Z]\.[\"”]?\s+(?=([A-Z][\w'’]*)(?!\.))")
 # What has letters as names, such as `vitamin C`; a letter after another word may be the initial of a name.
 LETTERED = vocabulary("""

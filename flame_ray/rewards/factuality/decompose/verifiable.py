@@ -132,7 +132,8 @@ BASE_VERB = re.compile(
     r" (?:vote|work|want|find|think|know|come|go|say|tell|ask|seem|feel|run|move|like|hold|bring|happen|write|sit|stand|pay"
     r"|learn|change|watch|stop|create|read|add|spend|grow|open|walk|win|offer|love|appear|buy|wait|serve|send|stay|fall|reach"
     r"|remain|fight|marry|travel"
-    r"|migrate|breathe|produce|swim|fly|hunt|contain|cause|form|cover|divide|carry|drink|sleep|own|earn|teach|play)\b(?! of\b)"
+    r"|migrate|breathe|produce|swim|fly|hunt|contain|cause|form|cover|divide|carry|drink|sleep|own|earn|teach|play"
+    r"|attend|visit|study|need|prefer|protect)\b(?! of\b)"
 )
 VERB_ENDING = re.compile(r"\b([\w'’-]+),? (?:\w+ly )?(?:[a-z]{2,}ed|[a-z]+(?<![siu'’])s)\b")
 

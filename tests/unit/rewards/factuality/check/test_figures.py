@@ -43,7 +43,10 @@ def test_a_figure_is_read_as_what_it_says(text, low, high):
 
 
 def test_ranks_above_the_second_are_figures():
-    assert figures("the 1st album and the 2nd") == ([], "the first album and the second")
+    assert figures("at first, for the first time, in the first half, and the 2nd") == (
+        [],
+        "at first, for the first time, in the first half, and the second",
+    )
     assert figures("one of them, a third of them") == ([], "one of them, a third of them")
     assert figure("the 16th president").supported_by(figure("the sixteenth president"))
     assert figure("the twenty-sixth president").supported_by(figure("the 26th president"))

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from flame_ray.rewards.factuality.check.figures import FIGURE, MAY_HAVE_FIGURES, ORDINALS, SCALES, _figures, _unit_word, figures
+from flame_ray.rewards.factuality.check.figures import (
+    BEGINS,
+    FIGURE,
+    FIRST,
+    MAY_HAVE_FIGURES,
+    ORDINALS,
+    SCALES,
+    TOP,
+    _figures,
+    _without,
+    figures,
+    rank,
+)
 from flame_ray.rewards.factuality.check.lexical import (
     COEFFICIENTS,
     INTERCEPT,
@@ -19,12 +31,14 @@ from flame_ray.rewards.factuality.check.lexical import (
     _compare_numbers,
     _is_reversed,
     _logit,
+    _turned,
     best_window,
 )
 from flame_ray.rewards.factuality.check.lexical_features import (
     _LIGHT_STEMS,
     CLAUSE,
     JOINED,
+    KINDS,
     LIGHT,
     NEGATIONS,
     OF_NAMES,
@@ -33,6 +47,8 @@ from flame_ray.rewards.factuality.check.lexical_features import (
     TOKEN,
     Number,
     TextFeatures,
+    _bare,
+    _comparison,
     _features,
     _in_order,
     _is_letter,
@@ -46,17 +62,27 @@ from flame_ray.rewards.factuality.check.lexical_features import (
 from flame_ray.rewards.factuality.check.one_form import (
     _WEEKDAY,
     BOUNDS,
+    CLOCK,
     DATES,
+    ERA,
     GROUPED,
     MONEY,
+    NAME_THE_NTH,
+    NTH_NAME,
+    NUMERAL,
+    POWER,
+    _clock,
     _date,
+    _numeral,
+    _power,
+    _with_fractions,
     in_one_form,
 )
 from flame_ray.rewards.factuality.corpus import load_corpus
 from flame_ray.types import Passage
 
 FACTS = Path(__file__).parents[4] / "benchmarks" / "country_facts.jsonl"
-PLAIN = re.compile(FIGURE.pattern.replace(r"(?=[\dtfsenzo])", ""), FIGURE.flags)
+PLAIN = re.compile(FIGURE.pattern.replace(BEGINS, ""), FIGURE.flags)
 ODD = (
     "",
     "Fıve ſeven İts ten — 2² x³, and no more than m²",
@@ -123,6 +149,9 @@ def test_the_best_window_is_that_of_a_loop_over_all_windows(passages, facts):
 
 
 def plain_form(text):
+    text = NTH_NAME.sub(lambda found: f"{found[2]} {rank(found[1]):.0f}", text)
+    text = NAME_THE_NTH.sub(lambda found: f"{found[1]} {rank(found[2]):.0f}", text)
+    text = _with_fractions(NUMERAL.sub(_numeral, text))
     if not any(map(str.isdigit, text)):
         return text
     text = _WEEKDAY.sub("", text)
@@ -130,21 +159,24 @@ def plain_form(text):
         text = code.sub(sign, text)
     for pattern, order in DATES:
         text = pattern.sub(lambda match, order=order: _date(match, order=order), text)
-    if "than" in text:
-        for pattern, instead in BOUNDS:
-            text = pattern.sub(instead, text)
+    for pattern, instead in BOUNDS:
+        text = pattern.sub(instead, text)
+    text = ERA.sub(lambda found: "BC" if found[1] else "AD", CLOCK.sub(_clock, text))
+    text = POWER.sub(_power, text)
     return GROUPED.sub(lambda match: match[1] + re.sub(r"\D", ",", match[2]), text)
 
 
 def plain_figures(clause):
+    top = [FIRST] if TOP.search(clause) else []
     if not MAY_HAVE_FIGURES.search(clause):
-        return [], clause
+        return top, clause
     clause = re.sub(r"\b(?:1st|2nd)\b(?![- ]century)", lambda match: ORDINALS[match[0]], clause)
-    return _figures(list(PLAIN.finditer(clause)), clause), PLAIN.sub(_unit_word, clause)
+    matches = list(PLAIN.finditer(clause))
+    return [*_figures(matches, clause), *top], _without(matches, clause)
 
 
 def plain_features(text, label=""):
-    subject, names, weights, numbers = set(), set(), {}, []
+    subject, names, weights, numbers, bare = set(), set(), {}, [], []
     denies, opening = False, True
     binding = plain_features(label).stems - _LIGHT_STEMS if label else frozenset()
     normal = _normal(text)
@@ -162,13 +194,24 @@ def plain_features(text, label=""):
             elif (word not in STOP and word not in SCALES and len(word) > 1) or _is_letter(token, before):
                 stem = _stem(word)
                 is_name = token[0].isupper()
-                if is_name:
+                is_kind = is_name and word in KINDS
+                if _bare(word):
+                    bare.append((stem, _bare(word)))
+                if is_name and not is_kind:
                     (subject if opening else names).add(stem)
                 opening = opening and is_name
-                weights[stem] = 0.1 if word in LIGHT else 1.2 if len(word) >= 8 else 1.0
+                weights[stem] = 0.1 if word in LIGHT or is_kind else 1.2 if len(word) >= 8 else 1.0
         opening = opening and not subject
     return TextFeatures(
-        frozenset(weights), frozenset(subject), frozenset(names - subject), weights, tuple(numbers), denies, _in_order(normal)
+        frozenset(weights),
+        frozenset(subject),
+        frozenset(names - subject),
+        weights,
+        tuple(numbers),
+        denies,
+        _in_order(normal),
+        tuple(bare),
+        _comparison(normal),
     )
 
 
@@ -189,12 +232,15 @@ def plain_best(claim, windows):
 
 def plain_compare(claim, window):
     missed = claim.stems - window.own - window.title
+    turned = _turned(claim.comparison, window.comparison)
+    missed -= claim.comparison.how if turned is False else frozenset()
     plain = claim.stems - claim.names - claim.subject - window.title
     plain_total = math.fsum(claim.weights[stem] for stem in plain)
     plain_got = math.fsum(claim.weights[stem] for stem in plain - missed)
     names = claim.names & missed
     numbers_missed, numbers_elsewhere = _compare_numbers(claim, window)
-    reversed_, denial = _is_reversed(missed - names, window), float(claim.denies != window.denies)
+    reversed_ = _is_reversed(missed - names, claim, window) if turned is None else float(turned)
+    denial = float(claim.denies != window.denies)
     subject_missed = len(claim.subject & missed) / len(claim.subject) if claim.subject else 0.0
     share = plain_got / plain_total if plain_total else 1.0
     alike = not names and claim.subject <= window.own | window.title | window.passage and (share >= TWIN or reversed_)

@@ -12,6 +12,7 @@ from flame_ray.rewards.factuality.decompose.layout import (
     BULLETS,
     CITATION,
     HTML,
+    LATEX,
     LINK,
     NUMBER,
     NUMBERED,
@@ -22,6 +23,7 @@ from flame_ray.rewards.factuality.decompose.layout import (
     _answer,
     _as_markdown,
     _numbered_apart,
+    _with_tables,
     _without_citations,
 )
 from flame_ray.rewards.factuality.decompose.verifiable import TWO_VERBS, _has_two_verbs
@@ -63,10 +65,12 @@ def test_a_text_without_marks_of_citations_is_what_the_patterns_leave(texts):
 def test_a_text_without_marks_of_html_or_numbers_is_what_the_patterns_leave(texts):
     for text in texts:
         expected = text
-        for pattern, instead in HTML:
+        for pattern, instead in (*HTML, *LATEX):
             expected = pattern.sub(instead, expected)
+        expected = re.sub(r"^>(?=[$£€]?\d)", "more than ", expected, flags=re.MULTILINE)
         expected = re.sub(r"[\r\u2028\u2029\x0b\x0c\x85]+", "\n", expected)
-        assert _as_markdown(text) == BULLETS.sub(r"\1- ", "\n".join(map(_numbered_apart, expected.split("\n"))))
+        expected = "\n".join(map(_numbered_apart, expected.split("\n")))
+        assert _as_markdown(text) == BULLETS.sub(r"\1- ", "\n".join(_with_tables(expected.split("\n"))))
 
 
 def test_every_number_of_a_list_is_seen_by_the_quick_look(texts):
