@@ -24,8 +24,8 @@
                       keeps those whose subject it has, with its summary as evidence; else evidence is left to --corpus
     factscore-oracle  the same, with the facts that people called supported as evidence: what decomposition and checking
                       would be worth if retrieval never failed. It flatters: the evidence holds just what the response says
-    policy-responses  the answers of policy_facts all of whose facts were labelled, with the labels counted; facts that say nothing
-                      count as neither. They are about the Factbook, which the jobs take by default: --kind responses
+    policy-responses  the answers of policy_facts all of whose facts were labelled, with the labels counted: --kind responses.
+                      Facts that say nothing count as neither. All are about the Factbook, which the jobs take by default
     people            prompts for `prompts.sources`: a biography of each of FActScore's 500 other people, but of none whom the
                       suite `biography` asks about
 

@@ -65,7 +65,10 @@ FRACTION = re.compile(
 )
 # `World War II`, `Henry VIII`, `type II`; a single letter only after a name
 _ROMAN = r"(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
-NUMERAL = re.compile(rf"\b([A-Z][\w’'-]+|[a-z]+)( |-)((?=[XVIL]{{2,}}\b|[IV]\b){_ROMAN})(?<=[XVIL])\b(?!['’.]\w|-)")
+_BEFORE = r"(?:(?:King|Queen|Pope|Emperor|Empress|Tsar|Sultan|Shah) )?(?:[A-Z][\w’'-]+ )?[A-Z][\w’'-]+|[a-z]+"
+NUMERAL = re.compile(rf"\b({_BEFORE})( |-)((?=[XVIL]{{2,}}\b|[IV]\b){_ROMAN})(?<=[XVIL])\b(?!['’.]\w|-)")
+PRONOUN = re.compile(r" (?!of\b|and\b)[a-z]")  # after an `I` that is one, as in `In Paris I saw`
+RANKED_NAME = re.compile(r"(?:King|Queen|Pope|Emperor|Empress|Tsar|Sultan|Shah) |.*War$")
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50}
 # `Henry the Eighth`, `Second World War`, inside a sentence
 _CAPITAL_RANK = "|".join(word.title() for word in RANKED)
@@ -157,8 +160,10 @@ def _power(found: re.Match[str]) -> str:
 
 
 def _numeral(found: re.Match[str]) -> str:
-    """`World War II` -> `World War 2`; a letter after a small word is none."""
+    """`World War II` -> `World War 2`; a letter after a small word is none, and neither is a pronoun."""
     if len(found[3]) == 1 and not (found[1][0].isupper() and len(found[1]) > 2):
+        return found[0]
+    if found[3] == "I" and PRONOUN.match(found.string, found.end()) and not RANKED_NAME.match(found[1]):
         return found[0]
     values = [_ROMAN_DIGITS[letter] for letter in found[3]]
     signed = (-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))

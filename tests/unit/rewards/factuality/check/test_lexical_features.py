@@ -131,6 +131,20 @@ def test_a_text_without_dates_and_money_is_written_as_the_whole_list_of_patterns
         assert in_one_form(text) == plain_form(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("In Paris I saw the tower", "In Paris I saw the tower"),
+        ("When Peter and I met", "When Peter and I met"),
+        ("Elizabeth I of England reigned", "Elizabeth 1 of England reigned"),
+        ("World War I began in 1914", "World War 1 began in 1914"),
+        ("Pope John Paul I was born in Italy", "Pope John Paul 1 was born in Italy"),
+    ],
+)
+def test_a_pronoun_is_no_numeral(text, expected):
+    assert in_one_form(text) == expected
+
+
 def test_the_figures_of_a_clause_and_the_rest_are_those_of_two_searches(passages, facts):
     clauses = [clause for passage in passages[::200] for clause in CLAUSE.split(passage.text)]
     for clause in (*clauses, *facts[::20], *ODD):
