@@ -25,6 +25,7 @@ from flame_ray.commands.job_command import job_command
 from flame_ray.commands.score import facts_contents
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
+from flame_ray.config.rewards import LEAST_VERIFIER_LENGTH
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.watch import all_of, watch
@@ -44,6 +45,7 @@ from flame_ray.engines.models import (
     text_of_tokens,
 )
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.text_config import check_positions, longest
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
@@ -230,6 +232,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     for name, role in roles(config).items():
         if isinstance(role, EngineWorkers):
             check_attention_heads(served[name].folder, role.tensor_parallel, name)
+    if config.factuality.asks_verifier:
+        check_positions(verifier.folder, LEAST_VERIFIER_LENGTH, verifier.ref.setting)
     if config.classify.by == "model":
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)
@@ -279,11 +283,12 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
     measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
     by_factuality = config.learner.loss_kind.compares_factuality
     given, chat = read_given_pairs(config.pairs.file, by_factuality), ChatTokenizer(policy.folder, config.model)
-    pairs = given_pair_set(given, chat, config.model.max_length, measuring)
+    most = longest(policy.folder, config.model)
+    pairs = given_pair_set(given, chat, most.tokens, measuring)
     pairs = factual_first(pairs) if by_factuality else pairs
     if not pairs.pairs_D:
         found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-        raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")
+        raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", f"{most.fix}, or give others")
     return pairs
 
 

@@ -25,6 +25,7 @@ from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.text_config import longest
 from flame_ray.errors import ConfigError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -157,8 +158,7 @@ def _check_elicitation(config: Config, policy: KnownModel) -> None:
         return
     elicit = config.sft.elicit
     check_attention_heads(policy.folder, config.rollout.tensor_parallel)
-    if elicit.max_tokens + 1 >= config.model.max_length:
-        found = f"{elicit.max_tokens} and {config.model.max_length}"
-        fix = "raise model.max_length, or lower sft.elicit.max_tokens"
-        raise ConfigError("sft.elicit.max_tokens well below model.max_length, which examples need too", found, fix)
+    if elicit.max_tokens + 1 >= (most := longest(policy.folder, config.model)).tokens:
+        expected = "sft.elicit.max_tokens well below what the model reads, which examples need too"
+        raise ConfigError(expected, f"{elicit.max_tokens} and {most}", f"{most.fix}, or lower sft.elicit.max_tokens")
     check_sources(config)

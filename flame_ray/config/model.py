@@ -21,7 +21,7 @@ class ModelConfig(Settings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """What the samplers and the judge compute in. auto: bfloat16, or float32 on a CPU that only emulates bfloat16."""
     max_length: Positive = 512
-    """The most tokens of a prompt with its response."""
+    """The most tokens of a prompt with its response. A model with fewer positions reads no more than those."""
     trust_remote_code: bool = False
     """Run code that comes with a hub's model. Only for authors whom you trust."""
     chat_template: str | None = None

@@ -17,6 +17,7 @@ from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub
 from flame_ray.engines.chat_template import Variables, chat_template, check_variables, model_with, render_chat
 from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
+from flame_ray.engines.text_config import attention_heads, longest
 from flame_ray.errors import ModelError
 from flame_ray.shown import kind_of
 from flame_ray.storage.atomic import sha256_of
@@ -165,11 +166,14 @@ def check_prompts(
     `places`: where a prompt comes from, by its id. `settings`: what sets the length of both together, and of the response.
     """
     if overlong := overlong_prompts(folder, prompts, config, max_tokens):
-        limit = f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens"
+        limit, most = (
+            f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens",
+            longest(folder, config, settings[0]),
+        )
         raise ModelError(
-            f"{limit} ({settings[0]} {config.max_length}, less {max_tokens} for the response)",
+            f"{limit} ({most}, less {max_tokens} for the response)",
             f"{len(overlong)} of {len(prompts)} that are longer: {named_prompts(overlong, places)}",
-            f"raise {settings[0]}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
+            f"{most.fix}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
         )
 
 
@@ -183,7 +187,7 @@ def overlong_prompts(
 
 def prompt_limit(folder: Path, config: ModelConfig, max_tokens: int) -> int:
     """The most tokens that a prompt may have, beside a response of `max_tokens`."""
-    return min(config.max_length, _positions(folder)) - max_tokens
+    return longest(folder, config).tokens - max_tokens
 
 
 def named_prompts(overlong: Sequence[tuple[Prompt, int]], places: Mapping[str, str]) -> str:
@@ -208,7 +212,7 @@ def check_trainable(folder: Path) -> None:
     Of most it joins the experts of a layer into one tensor. An adapter would wrap that, samplers do not know its name, and a
     merged model would be loaded with random experts. Others, such as `llama4_text`, have the same tensors in their files.
     """
-    outer = _settings(folder)
+    outer = read_settings(folder / "config.json")
     inner = outer.get("text_config") or outer
     experts = max(int(inner.get(name) or 0) for name in EXPERTS)
     if experts > 1 and any(_is_renamed(settings.get("model_type")) for settings in (outer, inner)):
@@ -230,7 +234,7 @@ def _is_renamed(model_type: str | None) -> bool:
 
 def check_attention_heads(folder: Path, ranks: int, role: str = "rollout") -> None:
     """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs of one of a role's engines."""
-    heads = _settings(folder).get("num_attention_heads", ranks)
+    heads = attention_heads(folder) or ranks
     if heads % ranks:
         raise ModelError(
             f"{role}.tensor_parallel that divides the model's {heads} attention heads",
@@ -293,14 +297,6 @@ def fingerprint(folder: Path) -> str:
 
 def _place_of_built_in() -> Path:
     return cache_dir() / "models" / SMOLLM2
-
-
-def _positions(folder: Path) -> int:
-    return int(_settings(folder).get("max_position_embeddings") or 2**31)
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    return read_settings(folder / "config.json")
 
 
 def _checked_folder(folder: Path) -> Path:
