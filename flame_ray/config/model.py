@@ -15,7 +15,7 @@ class ModelConfig(Settings):
     """The model that is trained."""
 
     policy: str = "smollm2-135m"
-    """A built-in name, a local folder, or a hub id."""
+    """A built-in name, a local folder, the URL of a model that a run stored, or a hub id."""
     revision: str | None = None
     """The revision of the policy, if it is a hub id; any other hub id may end in `@` and a revision."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
