@@ -45,8 +45,8 @@ class ModelRef:
 
     `name` is a built-in name, a hub id, a URL, or a folder as the user wrote it; `path` is where every node looks for that
     folder.
-    `revision` is a hub id's commit, or tells the content of a model at a URL. `setting` is the setting that names the model. `chat_template`: the text of the one to use
-    if the model has none.
+    `revision` is a hub id's commit, or tells the content of a model at a URL. `setting` is the setting that names the model.
+    `chat_template`: the text of the one to use if the model has none.
     """
 
     name: str

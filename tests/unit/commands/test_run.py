@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands import run as run_module
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _scoring_contents, _shared_samples, locate_run, run
+from flame_ray.commands.contents import run_contents
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -94,10 +95,10 @@ def test_a_run_goes_on_only_with_the_corpus_and_the_rules_that_it_began_with(job
 )
 def test_a_file_that_scores_answers_or_classifies_prompts_is_told_by_its_content(deciding, folder, setting):
     config, files = deciding
-    before = _scoring_contents(config)
-    assert setting in before and _scoring_contents(config) == before
+    before = run_contents(config)
+    assert setting in before and run_contents(config) == before
     files[setting].write_text(files[setting].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
-    assert {name for name, content in _scoring_contents(config).items() if content != before[name]} == {setting}
+    assert {name for name, content in run_contents(config).items() if content != before[name]} == {setting}
 
 
 class Stop(Exception):
@@ -168,6 +169,15 @@ def test_pairs_beyond_the_models_positions_are_left_out(job, folder, tmp_path):
     small = {"model": {"policy": str(folder), "max_length": 512}, "rollout": {"max_tokens": 8}, "evaluation": {"max_tokens": 8}}
     pairs = _check(job(**given(folder, *rows), **small), new(tmp_path), is_new=True).pairs
     assert (len(pairs.pairs_D), pairs.dropped) == (1, {"file: too long": 1})
+
+
+def test_a_run_goes_on_only_with_the_policy_that_it_began_with(job, folder, tmp_path):
+    run = new(tmp_path)
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    _check(job(), run, is_new=False)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + b"more")
+    with pytest.raises(DataError, match=r"found other ones in model\.policy"):
+        _check(job(), run, is_new=False)
 
 
 def test_a_verifier_with_too_few_positions_is_refused_before_anything_is_placed(job, folder, tmp_path):

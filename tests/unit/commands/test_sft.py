@@ -129,6 +129,13 @@ def test_a_run_goes_on_only_with_the_demonstrations_that_it_began_with(job, new,
         check_sft(job(), new, is_new=False)
 
 
+def test_a_run_goes_on_only_with_the_policy_that_it_began_with(job, new, folder):
+    new.create(job(), check_sft(job(), new, is_new=True).noted)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + b"more")
+    with pytest.raises(DataError, match=r"found other ones in model\.policy"):
+        check_sft(job(), new, is_new=False)
+
+
 def test_a_run_of_an_earlier_version_which_noted_no_demonstrations_goes_on(job, new):
     new.create(job(), {})
     check_sft(job(), new, is_new=False)
