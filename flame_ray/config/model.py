@@ -19,7 +19,9 @@ class ModelConfig(Settings):
     revision: str | None = None
     """The revision of the policy, if it is a hub id; any other hub id may end in `@` and a revision."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """What the samplers and the judge compute in. auto: bfloat16, or float32 on a CPU that only emulates bfloat16."""
+    """What the samplers, the judge and the verifier compute in. auto: bfloat16; float32 where none of them has a GPU and
+    the CPU only emulates bfloat16.
+    """
     max_length: Positive = 512
     """The most tokens of a prompt with its response. A model with fewer positions reads no more than those."""
     trust_remote_code: bool = False
