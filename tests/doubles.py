@@ -94,7 +94,9 @@ class FakeEngine:
         says: Callable[[str], tuple[float, ...]] = lambda text: (-1.0, -1.0),
         weighs: Callable[[Continuation], tuple[float, ...]] = lambda asked: (-0.5,) * len(asked.token_ids),
         weight_version: int = 0,
+        max_length: int = 10_000,
     ):
+        self.max_length = max_length
         self.writes, self.says, self.weighs, self.weight_version = writes, says, weighs, weight_version
         self.requests: list[SampleRequest] = []
         self.prompts: list[str] = []

@@ -40,6 +40,7 @@ from flame_ray.engines.models import (
     look_up,
     prompt_limit,
 )
+from flame_ray.engines.text_config import longest
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.evaluation.judgements import CheckedFacts, Judgements
 from flame_ray.evaluation.suites import make_suite
@@ -61,7 +62,7 @@ from flame_ray.storage.atomic import json_digest, write_file
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
 FAILED = "facts on which the checker failed (answers with one have no counts of facts)"
-CUT = "contexts without their beginning, as they are longer than suites.max_length"
+CUT = "contexts without their beginning, as they are longer than suites.max_length, or than the model's positions"
 RESULT, ANSWERS = "result.json", "answers.jsonl"
 
 
@@ -166,7 +167,8 @@ def _measured(suite: Suite, context: Context) -> tuple[SuiteResult, list[dict[st
 def _run(suite: HarnessSuite, context: Context) -> tuple[SuiteResult, list[dict[str, Any]]]:
     """The same for a suite that lm-eval runs."""
     tokenizer = load_tokenizer(context.model.base.folder, context.config.model)
-    samples, cut = run_harness(suite, context.stages, tokenizer, context.config.suites.max_length)
+    most = longest(context.model.base.folder, context.config.model).tokens
+    samples, cut = run_harness(suite, context.stages, tokenizer, most)
     missing = {MALFORMED: suite.malformed} if suite.malformed else {}
     noted = {CUT: cut} if cut else {}
     result = SuiteResult(suite.name, questions(suite), suite.figures(samples, context.config), missing, noted)
@@ -291,7 +293,7 @@ def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:
         return None
     check_sources(config)
     seeds_D = [each for each in load_demonstrations(config.sft.sources).demonstrations if each.is_seed]
-    limit = config.suites.max_length - config.suites.max_tokens - 1
+    limit = prompt_limit(model.base.folder, config.model, config.suites.max_tokens) - 1
     return PromptMaker(seeds_D, config, ChatTokenizer(model.base.folder, config.model).length, limit)
 
 
@@ -321,13 +323,13 @@ def _check_room(judge: KnownModel, config: Config) -> None:
         return
     question = len(render_chat(load_tokenizer(judge.folder, config.model), chat, config.judge_variables))
     needed = question + answers * config.suites.max_tokens + config.judge.max_tokens
-    if (most := prompt_limit(judge.folder, config.model, 0)) < needed:
+    if (most := longest(judge.folder, config.model, "suites.max_length")).tokens < needed:
         words = "two answers" if answers == 2 else "an answer"
         raise ConfigError(
             f"room for {words} of suites.max_tokens {config.suites.max_tokens} in what the judge reads: at least {needed} "
             f"tokens with its question ({question}) and judge.max_tokens {config.judge.max_tokens}",
-            f"{most} (suites.max_length {config.suites.max_length}, or fewer if its model has fewer positions)",
-            "raise suites.max_length, lower suites.max_tokens, or name another judge.model",
+            f"{most.tokens} ({most})",
+            f"{most.fix}, lower suites.max_tokens, or name another judge.model",
         )
 
 

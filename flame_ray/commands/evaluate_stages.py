@@ -258,7 +258,7 @@ def few_shot_prompts(maker: PromptMaker, prompts_P: Sequence[Prompt]) -> list[Pr
     found = [as_prompt(prompt, few_shot) for prompt in prompts_P if (few_shot := shown[prompt.id])]
     if len(found) < len(prompts_P):
         long = next(prompt for prompt in prompts_P if shown[prompt.id] is None)
-        fix = "raise suites.max_length, or lower suites.max_tokens"
+        fix = "lower suites.max_tokens, or raise suites.max_length if the model has more positions"
         raise DataError("instructions that leave room for an answer", f"prompt `{long.id}`: {long.text[:60]!r}...", fix)
     return found
 

@@ -21,19 +21,18 @@ from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
+from flame_ray.commands.contents import run_contents, sampling_contents
 from flame_ray.commands.job_command import job_command
-from flame_ray.commands.score import facts_contents
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
+from flame_ray.config.rewards import LEAST_VERIFIER_LENGTH
 from flame_ray.controller.shared_folder import check_shared
 from flame_ray.controller.stages import ClusterStages
 from flame_ray.controller.watch import all_of, watch
 from flame_ray.controller.workers import Scope, start_workers
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.embedder import embedder_identity
 from flame_ray.engines.models import (
-    JUDGE_WEIGHTS,
     KnownModel,
     check_attention_heads,
     check_chat,
@@ -44,6 +43,7 @@ from flame_ray.engines.models import (
     text_of_tokens,
 )
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.text_config import check_positions, longest
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
@@ -58,20 +58,18 @@ from flame_ray.learner.masks import Decode
 from flame_ray.pairs import factual_first
 from flame_ray.prompts.classify import classification_cache
 from flame_ray.prompts.decide import check_labels
-from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, check_classifier, check_sentence_labels, labels_digest
+from flame_ray.prompts.embedding_classifier import check_classifier, check_sentence_labels
 from flame_ray.prompts.given_pairs import SETTING as PAIRS_FILE
 from flame_ray.prompts.given_pairs import read_given_pairs
 from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, check_development, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
-from flame_ray.rewards.factuality.check import rules_version
 from flame_ray.rewards.factuality.check.finetuned import VERSION
-from flame_ray.rewards.factuality.corpus import check_corpus, resumed_with, signature
-from flame_ray.rewards.factuality.names import folder_contents, pinned_models
+from flame_ray.rewards.factuality.corpus import check_corpus, signature
+from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.rewards.factuality.records import FORMAT
 from flame_ray.round import Stages, on_given_pairs, run_rounds
-from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
@@ -90,7 +88,7 @@ class Inputs:
     prompts: LoadedPrompts
     models: Mapping[str, str]  # by setting, hub ids with their commits, so that a resumed run finds the same
     pairs: PairSet | None = None  # those of pairs.file
-    contents: Mapping[str, str] = field(default_factory=dict)  # by setting, what tells the content of what scores the answers
+    contents: Mapping[str, str] = field(default_factory=dict)  # by setting, what tells what is read
 
     @property
     def digests(self) -> dict[str, Mapping[str, str]]:
@@ -230,6 +228,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     for name, role in roles(config).items():
         if isinstance(role, EngineWorkers):
             check_attention_heads(served[name].folder, role.tensor_parallel, name)
+    if config.factuality.asks_verifier:
+        check_positions(verifier.folder, LEAST_VERIFIER_LENGTH, verifier.ref.setting)
     if config.classify.by == "model":
         check_classification(judge.folder, config)
     loaded = fitting(loaded, policy.folder, config)
@@ -238,29 +238,12 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(config, policy))
     models = {"model.policy": policy.ref.pinned, "judge.model": judge.ref.pinned, **pinned_models(config.factuality)}
-    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded), _scoring_contents(config))
+    inputs = Inputs(policy, judge, loaded, models, _given_pairs(config, policy, loaded), run_contents(config))
     if not is_new:
-        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE), ("contents", "what scores the answers")):
+        for name, setting in (("prompts", "prompts.sources"), ("pairs", PAIRS_FILE)):
             folder.check_unchanged(name, setting, inputs.digests[name])
+        folder.check_contents(inputs.contents)
     return inputs
-
-
-def _scoring_contents(config: Config) -> dict[str, str]:
-    """What must not change while a run compares its rounds with each other: by setting, what tells the content of the files
-    that score answers and classify prompts, and the version of the checker's rules.
-    """
-    factuality, judge, classify = config.factuality, config.judge, config.classify
-    contents = {
-        "factuality.corpus": resumed_with(factuality.corpus, factuality.title_column, factuality.text_column),
-        "factuality.checker": rules_version(factuality),
-    } | folder_contents(factuality)
-    if factuality.sentence_labels:
-        contents["factuality.sentence_labels"] = labels_digest(factuality.sentence_labels, SENTENCE_LABELS)
-    if judge.kind.is_trained and judge.preferences:
-        contents["judge.preferences"] = sha256_of(Path(judge.preferences).expanduser() / JUDGE_WEIGHTS)
-    if classify.by == "embedding":
-        contents["classify.labels"] = labels_digest(classify.labels)
-    return contents
 
 
 def _asks_judge(config: Config, classified: Cache, prompts_P: Sequence[Prompt]) -> bool:
@@ -279,11 +262,12 @@ def _given_pairs(config: Config, policy: KnownModel, loaded: LoadedPrompts) -> P
     measuring = {prompt.text for prompt in loaded.prompts if prompt.split is not Split.TRAIN}
     by_factuality = config.learner.loss_kind.compares_factuality
     given, chat = read_given_pairs(config.pairs.file, by_factuality), ChatTokenizer(policy.folder, config.model)
-    pairs = given_pair_set(given, chat, config.model.max_length, measuring)
+    most = longest(policy.folder, config.model)
+    pairs = given_pair_set(given, chat, most.tokens, measuring)
     pairs = factual_first(pairs) if by_factuality else pairs
     if not pairs.pairs_D:
         found = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items())
-        raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", "raise model.max_length, or give others")
+        raise DataError(f"pairs to train on in {config.pairs.file}", f"none; {found}", f"{most.fix}, or give others")
     return pairs
 
 
@@ -333,20 +317,9 @@ def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples 
     corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
     models = [inputs.policy.identity(config.model.chat_template_kwargs), inputs.judge.identity(config.judge_variables)]
     contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts], [__version__, FORMAT, VERSION]]
-    if others := _other_contents(config):
+    if others := sampling_contents(config):
         contents.append(others)
     return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)
-
-
-def _other_contents(config: Config) -> dict[str, str]:
-    """What tells the content of what the settings only name, beside the policy, the judge, the prompts and the corpus."""
-    contents = facts_contents(config)
-    if config.judge.kind.is_trained and config.judge.preferences:
-        contents["judge.preferences"] = sha256_of(Path(config.judge.preferences).expanduser() / JUDGE_WEIGHTS)
-    if config.classify.by == "embedding":
-        embedder = config.classify.embedder
-        contents["classify"] = f"{labels_digest(config.classify.labels)} {embedder_identity(embedder)}"
-    return contents
 
 
 def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:

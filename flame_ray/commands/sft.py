@@ -4,9 +4,9 @@ Whatever can be known to fail is found before anything is placed or written.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import ray
@@ -16,6 +16,7 @@ from flame_ray.cluster.capacity import check_capacity, sft_roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
+from flame_ray.commands.contents import sft_contents
 from flame_ray.commands.job_command import job_command
 from flame_ray.commands.run import locate_run, take_lease
 from flame_ray.config import Config
@@ -25,6 +26,7 @@ from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.text_config import longest
 from flame_ray.errors import ConfigError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -49,6 +51,7 @@ class SftInputs:
     policy: KnownModel
     judge: KnownModel
     demonstrations: DemonstrationSet
+    contents: Mapping[str, str] = field(default_factory=dict)  # by setting, what tells the content of what it only names
 
     @property
     def models(self) -> dict[str, str]:
@@ -59,7 +62,7 @@ class SftInputs:
     def noted(self) -> dict[str, Any]:
         """What environment.json says of them."""
         told = {"models": self.models, "origin": asdict(origin_of(self.policy))}
-        return told | {"demonstrations": digests_of(self.demonstrations.demonstrations)}
+        return told | {"demonstrations": digests_of(self.demonstrations.demonstrations), "contents": self.contents}
 
 
 def sft(config: Config, console: Console, resume: str | None = None) -> SftReport:
@@ -144,7 +147,10 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(once, policy))
-    return SftInputs(policy, judge, demonstrations)
+    contents = sft_contents(config)
+    if not is_new:
+        folder.check_contents(contents)
+    return SftInputs(policy, judge, demonstrations, contents)
 
 
 def mixture_of(config: Config) -> Mixture:
@@ -157,8 +163,7 @@ def _check_elicitation(config: Config, policy: KnownModel) -> None:
         return
     elicit = config.sft.elicit
     check_attention_heads(policy.folder, config.rollout.tensor_parallel)
-    if elicit.max_tokens + 1 >= config.model.max_length:
-        found = f"{elicit.max_tokens} and {config.model.max_length}"
-        fix = "raise model.max_length, or lower sft.elicit.max_tokens"
-        raise ConfigError("sft.elicit.max_tokens well below model.max_length, which examples need too", found, fix)
+    if elicit.max_tokens + 1 >= (most := longest(policy.folder, config.model)).tokens:
+        expected = "sft.elicit.max_tokens well below what the model reads, which examples need too"
+        raise ConfigError(expected, f"{elicit.max_tokens} and {most}", f"{most.fix}, or lower sft.elicit.max_tokens")
     check_sources(config)

@@ -109,7 +109,9 @@ class Config(Settings):
 
         Beside samplers that compute in 16 bits, the learner does so too, so that they get the weights that it has.
         """
-        for section, gpus in (("model", self.rollout.gpus or self.judge.gpus), ("learner", self.learner.gpus)):
+        verifier = self.verifier.gpus if self.factuality.asks_verifier else 0
+        engines = self.rollout.gpus or self.judge.gpus or verifier
+        for section, gpus in (("model", engines), ("learner", self.learner.gpus)):
             settings = getattr(self, section)
             if settings.dtype == "auto":
                 dtype = "bfloat16" if section == "learner" and self.model.dtype != "float32" else fast_dtype(gpus)

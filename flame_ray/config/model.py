@@ -15,13 +15,15 @@ class ModelConfig(Settings):
     """The model that is trained."""
 
     policy: str = "smollm2-135m"
-    """A built-in name, a local folder, or a hub id."""
+    """A built-in name, a local folder, the URL of a model that a run stored, or a hub id."""
     revision: str | None = None
     """The revision of the policy, if it is a hub id; any other hub id may end in `@` and a revision."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """What the samplers and the judge compute in. auto: bfloat16, or float32 on a CPU that only emulates bfloat16."""
+    """What the samplers, the judge and the verifier compute in. auto: bfloat16; float32 where none of them has a GPU and
+    the CPU only emulates bfloat16.
+    """
     max_length: Positive = 512
-    """The most tokens of a prompt with its response."""
+    """The most tokens of a prompt with its response. A model with fewer positions reads no more than those."""
     trust_remote_code: bool = False
     """Run code that comes with a hub's model. Only for authors whom you trust."""
     chat_template: str | None = None

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from flame_ray.config.base import Changeable, EngineWorkers, Fraction, Positive, Settings, TemplateVariables, Workers
 from flame_ray.config.prompts import PromptSource
 
+LEAST_VERIFIER_LENGTH = 1536  # with less, a long sentence has no room beside its question and answer
+
 
 class FactualityConfig(Workers):
     """The factuality reward: which corpus it reads, how much evidence it takes, and which checker decides."""
@@ -111,7 +113,7 @@ class VerifierConfig(EngineWorkers):
     `sentence_labels`, which alone start it.
     """
 
-    max_length: Annotated[int, Field(ge=1536)] = 4096
+    max_length: Annotated[int, Field(ge=LEAST_VERIFIER_LENGTH)] = 4096
     """Tokens of question and answer; passages that do not fit are left out."""
     chat_template_kwargs: TemplateVariables = Field(default_factory=dict)
     """Variables of its model's chat template. Where that is the policy's model, those of `model` are given too."""

@@ -20,7 +20,9 @@ class SuitesConfig(Settings):
     model can be asked before any tuning.
     """
     max_length: Positive = 2048
-    """Tokens of a prompt with its answer, also the judge's, who reads two answers; stands in place of model.max_length."""
+    """Tokens of a prompt with its answer, also the judge's, who reads two answers; stands in place of model.max_length. Each
+    model reads at most its own positions.
+    """
     biography: str | None = None
     """A file of names, one a line: FActScore's 183 entities."""
     longfact: str | None = None

@@ -16,7 +16,8 @@ from flame_ray.controller.workers import Scope, start_judge, start_learner, star
 from flame_ray.elicitation.few_shot import STOP, FewShot
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt, count_shown
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.models import KnownModel
+from flame_ray.engines.models import KnownModel, prompt_limit
+from flame_ray.engines.text_config import longest
 from flame_ray.errors import Interrupted
 from flame_ray.journal.sft_journal import ROUND
 from flame_ray.learner.checkpoints import Checkpoints
@@ -85,8 +86,9 @@ class SftClusterStages(ExitStack):
 
     def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
         config = self.config
-        chat = ChatTokenizer(self.policy.folder, config.model)
-        made = demonstration_examples(demonstrations_D, chat, config.model.max_length, config.sft.max_dropped)
+        folder = self.policy.folder
+        chat, most = ChatTokenizer(folder, config.model), longest(folder, config.model)
+        made = demonstration_examples(demonstrations_D, chat, most, config.sft.max_dropped)
         learner = self._started()
         try:
             report = learner.train(made.examples_D, ROUND, self._stepped)
@@ -134,6 +136,7 @@ class SftClusterStages(ExitStack):
 
     def few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
         """The few-shot prompt of each instruction, by its id."""
-        limit = self.config.model.max_length - self.config.sft.elicit.max_tokens - 1
-        length = ChatTokenizer(self.policy.folder, self.config.model).length
+        folder, model = self.policy.folder, self.config.model
+        limit = prompt_limit(folder, model, self.config.sft.elicit.max_tokens) - 1
+        length = ChatTokenizer(folder, model).length
         return PromptMaker(seeds_D, self.config, length, limit).few_shots(prompts_P)

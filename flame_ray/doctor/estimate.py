@@ -90,7 +90,8 @@ def estimate(
 ) -> Plan:
     """What every role takes and what the job writes. If `verifier` is None, verifiers serve the policy's model.
 
-    `longest_prompt` [tokens]: None if it is not known, so that the learner's sequences may have `model.max_length` tokens.
+    `longest_prompt` [tokens]: None if it is not known, so that the learner's sequences may have `model.max_length` tokens,
+    or as many as the policy has positions.
     `longest_answer` [tokens], of what the learner trains on: None: `rollout.max_tokens`.
     """
     models = (config.factuality.checker == "small") * SMALL_CHECKER
@@ -111,8 +112,8 @@ def estimate(
 
 
 def _engine_need(name: str, role: EngineWorkers, shape: ModelShape, config: Config) -> Need:
-    max_length = role.max_length if isinstance(role, VerifierConfig) else config.model.max_length
-    memory, split = engine_memory(shape, role, BYTES[config.model.dtype], max_length), engine_split(role)
+    asked = role.max_length if isinstance(role, VerifierConfig) else config.model.max_length
+    memory, split = engine_memory(shape, role, BYTES[config.model.dtype], min(asked, shape.positions)), engine_split(role)
     device, host = (memory, Memory(other=split * GPU_PROCESS_HOST)) if role.gpus else (Memory(), memory)
     return Need(name, role.workers, role.gpus, device, host, split)
 
@@ -146,7 +147,7 @@ def kv_bytes(shape: ModelShape, e: int) -> int:
 
 
 def _learner_need(config: Config, shape: ModelShape, longest_prompt: int | None, response: int) -> Need:
-    learner, most = config.learner, config.model.max_length
+    learner, most = config.learner, min(config.model.max_length, shape.positions)
     length = most if longest_prompt is None else min(most, round(MARGIN * (longest_prompt + response)))
     device, host = learner_memory(shape, learner, length, response)
     return Need("learner", learner.workers, learner.gpus, device, host)

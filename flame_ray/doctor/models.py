@@ -14,6 +14,7 @@ from flame_ray.doctor.checks import Check, Level, refused
 from flame_ray.engines.hub import SMALL
 from flame_ray.engines.model_files import is_weights
 from flame_ray.engines.models import MANIFEST, SMOLLM2, SMOLLM2_PACKAGE, check_trainable, look_up
+from flame_ray.engines.text_config import ANY, positions_of
 from flame_ray.errors import ModelError
 from flame_ray.storage.cache import cache_dir
 
@@ -26,7 +27,7 @@ class ModelShape:
 
     `parameters` counts tied weights once. `adapter` counts the parameters of a LoRA adapter of rank 1 on all linear layers;
     one of rank r has r times as many. `intermediate` is the MLP's width, in a mixture of experts the width of the experts
-    that one token passes through.
+    that one token passes through. `positions` is the most tokens that it reads.
     """
 
     parameters: int
@@ -38,9 +39,10 @@ class ModelShape:
     intermediate: int
     vocabulary: int
     adapter: int
+    positions: int = ANY
 
 
-SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152, 305_280)
+SMOLLM2_SHAPE = ModelShape(134_515_008, 576, 30, 9, 3, 64, 1536, 49152, 305_280, 8192)
 
 
 def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, ModelShape | None]:
@@ -102,6 +104,7 @@ def model_shape(settings: Mapping[str, Any]) -> ModelShape | None:
             intermediate=_mlp_width(text),
             vocabulary=text.vocab_size,
             adapter=_adapter_parameters(model),
+            positions=positions_of(text),
         )
     except Exception as error:  # each architecture refuses a config in its own way
         log.info("the model's shape is not known: %s", error)

@@ -96,7 +96,8 @@ class PromptMaker:
 
 
 def _warn(found: str, setting: str) -> None:
-    log.warning("%s: raise model.max_length (for an evaluation, suites.max_length), or lower sft.elicit.%s", found, setting)
+    fix = "raise model.max_length (for an evaluation, suites.max_length) if the model has more positions, or lower sft.elicit."
+    log.warning("%s: %s%s", found, fix, setting)
 
 
 def check_seeds(config: Config, demonstrations_D: Sequence[Demonstration]) -> None:

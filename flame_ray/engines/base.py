@@ -100,10 +100,14 @@ Message = Mapping[str, str]
 
 
 class TextEngine(Protocol):
-    """A model that samples and scores; `weight_version` names the weights that it holds, `ranks` counts its GPUs."""
+    """A model that samples and scores; `weight_version` names the weights that it holds, `ranks` counts its GPUs.
+
+    `max_length` is the most tokens that a prompt and its answer have together.
+    """
 
     weight_version: int
     ranks: int
+    max_length: int
 
     def render(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a chat, up to the beginning of the assistant's turn. Special tokens spelled out in a text stay text."""

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
-from flame_ray.engines import hub
+from flame_ray.engines import hub, stored
 from flame_ray.engines.chat_template import Variables, chat_template, check_variables, model_with, render_chat
 from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
+from flame_ray.engines.text_config import attention_heads, longest
 from flame_ray.errors import ModelError
 from flame_ray.shown import kind_of
 from flame_ray.storage.atomic import sha256_of
@@ -42,9 +43,10 @@ CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors
 class ModelRef:
     """A model as it travels to other nodes, each of which finds it by itself (`resolve`): one node's cache means nothing there.
 
-    `name` is a built-in name, a hub id, or a folder as the user wrote it; `path` is where every node looks for that folder.
-    `revision` is a hub id's commit. `setting` is the setting that names the model. `chat_template`: the text of the one to use
-    if the model has none.
+    `name` is a built-in name, a hub id, a URL, or a folder as the user wrote it; `path` is where every node looks for that
+    folder.
+    `revision` is a hub id's commit, or tells the content of a model at a URL. `setting` is the setting that names the model.
+    `chat_template`: the text of the one to use if the model has none.
     """
 
     name: str
@@ -58,6 +60,11 @@ class ModelRef:
     def pinned(self) -> str:
         """A setting that names the same model later: a hub id has its commit."""
         return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether `name` is the URL of a folder on an object store; `revision` then tells its content."""
+        return stored.is_url(self.name)
 
     @property
     def public_name(self) -> str:
@@ -84,6 +91,7 @@ class KnownModel:
 
 def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.policy") -> ModelRef:
     """How other nodes are told of a model. A branch or tag of a hub id becomes its commit, so that all take the same weights.
+    What stands in a commit's place for a model at a URL tells its content.
 
     `model.revision` is the policy's; another hub id may end in `@` and a revision of its own. Raises ModelError.
     """
@@ -92,6 +100,10 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
     template = chat_template(config)
     if Path(name).expanduser().is_dir():
         return ModelRef(name, path_for_actors(name), None, config.trust_remote_code, setting, template)
+    if stored.is_url(name):
+        pinned = stored.PINNED.fullmatch(name)
+        found = stored.look_up(name).commit
+        return ModelRef(pinned[1] if pinned else name, None, found, config.trust_remote_code, setting, template)
     hub_id, _, revision = name.partition("@")
     if name.startswith((".", "/", "~")) or hub_id.count("/") != 1:
         raise _no_model(setting, name)
@@ -104,7 +116,7 @@ def reference(name: str, config: ModelConfig = DEFAULT, setting: str = "model.po
 
 
 def _no_model(setting: str, name: str) -> ModelError:
-    expected = f"`{SMOLLM2}`, a folder, or a hub id such as owner/name"
+    expected = f"`{SMOLLM2}`, a folder, the URL of one that a run stored, or a hub id such as owner/name"
     return ModelError(expected, f"{setting}: {name}", "check the path for a typing error")
 
 
@@ -112,8 +124,8 @@ def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> Kn
     """What a driver must know of a model; the weights of one on the hub are not downloaded. Raises ModelError."""
     ref = reference(name, config, setting)
     if ref.path is None and ref.name != SMOLLM2:
-        found = hub.look_up(ref.name, ref.revision, ref.trust_remote_code)
-        check_names(found.sizes, f"{ref.name}, on the hub")
+        found = stored.look_up(ref.pinned) if ref.is_stored else hub.look_up(ref.name, ref.revision, ref.trust_remote_code)
+        check_names(found.sizes, ref.name if ref.is_stored else f"{ref.name}, on the hub")
         return KnownModel(ref, found.folder, found.sizes)
     folder = resolve(ref)
     return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir()})
@@ -126,6 +138,8 @@ def resolve(ref: ModelRef) -> Path:
         return _checked_folder(Path(ref.path))
     if ref.name == SMOLLM2:
         return _built_in(_place_of_built_in())
+    if ref.is_stored:
+        return _checked_folder(stored.fetch(ref.name, ref.revision or ""))
     return _checked_folder(hub.fetch(ref.name, ref.revision, ref.trust_remote_code))
 
 
@@ -165,11 +179,14 @@ def check_prompts(
     `places`: where a prompt comes from, by its id. `settings`: what sets the length of both together, and of the response.
     """
     if overlong := overlong_prompts(folder, prompts, config, max_tokens):
-        limit = f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens"
+        limit, most = (
+            f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens",
+            longest(folder, config, settings[0]),
+        )
         raise ModelError(
-            f"{limit} ({settings[0]} {config.max_length}, less {max_tokens} for the response)",
+            f"{limit} ({most}, less {max_tokens} for the response)",
             f"{len(overlong)} of {len(prompts)} that are longer: {named_prompts(overlong, places)}",
-            f"raise {settings[0]}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
+            f"{most.fix}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
         )
 
 
@@ -183,7 +200,7 @@ def overlong_prompts(
 
 def prompt_limit(folder: Path, config: ModelConfig, max_tokens: int) -> int:
     """The most tokens that a prompt may have, beside a response of `max_tokens`."""
-    return min(config.max_length, _positions(folder)) - max_tokens
+    return longest(folder, config).tokens - max_tokens
 
 
 def named_prompts(overlong: Sequence[tuple[Prompt, int]], places: Mapping[str, str]) -> str:
@@ -208,7 +225,7 @@ def check_trainable(folder: Path) -> None:
     Of most it joins the experts of a layer into one tensor. An adapter would wrap that, samplers do not know its name, and a
     merged model would be loaded with random experts. Others, such as `llama4_text`, have the same tensors in their files.
     """
-    outer = _settings(folder)
+    outer = read_settings(folder / "config.json")
     inner = outer.get("text_config") or outer
     experts = max(int(inner.get(name) or 0) for name in EXPERTS)
     if experts > 1 and any(_is_renamed(settings.get("model_type")) for settings in (outer, inner)):
@@ -230,7 +247,7 @@ def _is_renamed(model_type: str | None) -> bool:
 
 def check_attention_heads(folder: Path, ranks: int, role: str = "rollout") -> None:
     """Raise ModelError unless vLLM can divide the attention heads evenly over so many GPUs of one of a role's engines."""
-    heads = _settings(folder).get("num_attention_heads", ranks)
+    heads = attention_heads(folder) or ranks
     if heads % ranks:
         raise ModelError(
             f"{role}.tensor_parallel that divides the model's {heads} attention heads",
@@ -282,6 +299,8 @@ def fingerprint(folder: Path) -> str:
     manifest = folder / MANIFEST
     if manifest.is_file() and folder == _place_of_built_in():  # a copy has the manifest too, and may have been edited
         return hashlib.sha256(manifest.read_bytes()).hexdigest()
+    if commit := stored.commit_of(folder):  # the same on every node, with or without weights
+        return hashlib.sha256(f"stored {commit}".encode()).hexdigest()
     if (
         folder.parent.name == "snapshots"
     ):  # of the hub's cache, in models--owner--name: the same on every node, with or without weights
@@ -293,14 +312,6 @@ def fingerprint(folder: Path) -> str:
 
 def _place_of_built_in() -> Path:
     return cache_dir() / "models" / SMOLLM2
-
-
-def _positions(folder: Path) -> int:
-    return int(_settings(folder).get("max_position_embeddings") or 2**31)
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    return read_settings(folder / "config.json")
 
 
 def _checked_folder(folder: Path) -> Path:

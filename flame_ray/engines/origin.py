@@ -31,7 +31,7 @@ def origin_of(model: KnownModel) -> Origin:
 def _where(ref: ModelRef) -> Where:
     if ref.name == SMOLLM2:
         return Where.BUILT_IN
-    return Where.HUB if ref.path is None else Where.FOLDER
+    return Where.HUB if ref.path is None and not ref.is_stored else Where.FOLDER
 
 
 def license_of(folder: Path) -> str | None:

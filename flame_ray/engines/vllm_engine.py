@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from flame_ray.engines.base import (
 from flame_ray.engines.chat_template import Variables, check_variables, end_ids, render_chat
 from flame_ray.engines.model_files import read_settings
 from flame_ray.engines.models import ModelRef, resolve
+from flame_ray.engines.text_config import positions
 from flame_ray.errors import EngineDied, EngineError, ModelError
 from flame_ray.storage.local_copy import local_copy
 
@@ -33,7 +34,7 @@ NUCLEUS = "flame_ray.engines.nucleus:NucleusProcessor"  # which sorts less than 
 
 @dataclass(frozen=True, slots=True)
 class VllmOptions:
-    """What an engine is built from.
+    """What an engine is built from. A model with fewer positions than `max_length` reads no more than those.
 
     `receives_weights` enables vLLM's weight-transfer API, for the `weights.backend` in `backend`. `adapter_rank` enables LoRA.
     `sleeps`: the engine shares its GPU, and sleeps while others use it. `enforce_eager`: no CUDA graphs; a CPU has none anyway.
@@ -98,9 +99,9 @@ class VllmEngine:
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         check_gpu(vllm.platforms.current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-        self._options = options
+        self._options, self.max_length = options, min(options.max_length, positions(folder))
         self._vllm = vllm
-        self._llm = self._build(vllm, options, folder)
+        self._llm = self._build(vllm, replace(options, max_length=self.max_length), folder)
         self._tokenizer = self._llm.get_tokenizer()
         self._tokenizer.chat_template = getattr(self._tokenizer, "chat_template", None) or options.model.chat_template
         if not self._tokenizer.chat_template:
@@ -311,11 +312,11 @@ class VllmEngine:
 
     def _tokens(self, prompts: Sequence[tuple[int, ...]]) -> list[Any]:
         longest = max((len(prompt) for prompt in prompts), default=0)
-        if longest >= self._options.max_length:
+        if longest >= self.max_length:
             raise ModelError(
-                f"prompts shorter than model.max_length ({self._options.max_length} tokens)",
+                f"prompts shorter than the {self.max_length} tokens that the model reads (model.max_length, or its positions)",
                 f"one of {longest} tokens",
-                "raise model.max_length, or shorten the prompt",
+                "raise model.max_length if the model has more positions, or shorten the prompt",
             )
         return [self._vllm.TokensPrompt(prompt_token_ids=list(prompt)) for prompt in prompts]
 

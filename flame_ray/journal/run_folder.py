@@ -149,6 +149,11 @@ class RunFolder:
                 "restore what changed, or start a new run: what is stored belongs to the earlier ones",
             )
 
+    def check_contents(self, now: Mapping[str, str]) -> None:
+        """The same for what the settings only name, by setting. A run of an earlier version noted fewer of them."""
+        began = self.read_json(ENVIRONMENT, {}).get("contents") or {}
+        self.check_unchanged("contents", "what the settings name", {name: now[name] for name in now if name in began})
+
     def note_code(self, code: Mapping[str, Any], from_round: int) -> None:
         """Adds the code of a process that resumes the run and trains this round and later ones, if it is not that of before."""
         made = self.read_json(ENVIRONMENT, {})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flame_ray.engines.base import Continuation
+from flame_ray.engines.text_config import Longest
 from flame_ray.errors import DataError
 from flame_ray.learner.data import Example
 from flame_ray.types import Demonstration
@@ -30,26 +31,26 @@ class SftExamples:
 
 
 def demonstration_examples(
-    demonstrations_D: Sequence[Demonstration], chat: Chat, max_length: int, max_dropped: float
+    demonstrations_D: Sequence[Demonstration], chat: Chat, longest: Longest, max_dropped: float
 ) -> SftExamples:
     """An example a demonstration, of weight (tokens of its answer) times the demonstration's own weight.
 
-    One of more than `max_length` tokens is left out: cut off, it would teach the model to stop in the middle of a sentence.
+    One that is longer than `longest` is left out: cut off, it would teach the model to stop in the middle of a sentence.
     Raises DataError if that is more than the share `max_dropped` of them.
     """
     examples: list[Example] = []
     counts, tokens = Counter[str](), Counter[str]()
     for each in demonstrations_D:
         sequence = Continuation(chat.prompt(each.prompt.text), chat.answer(each.answer))
-        if len(sequence.prompt_token_ids) + len(sequence.token_ids) <= max_length:
+        if len(sequence.prompt_token_ids) + len(sequence.token_ids) <= longest.tokens:
             examples.append(Example(len(examples), (sequence,), each.weight * len(sequence.token_ids)))
             counts[each.source] += 1
             tokens[each.source] += len(sequence.token_ids)
     too_long = len(demonstrations_D) - len(examples)
     if too_long > max_dropped * len(demonstrations_D):
         raise DataError(
-            f"at most {max_dropped:.0%} of the demonstrations longer than model.max_length ({max_length} tokens)",
+            f"at most {max_dropped:.0%} of the demonstrations longer than {longest.tokens} tokens ({longest})",
             f"{too_long} of {len(demonstrations_D)}",
-            "raise model.max_length, or sft.max_dropped",
+            f"{longest.fix}, or raise sft.max_dropped",
         )
     return SftExamples(tuple(examples), counts, tokens, too_long)

@@ -1,7 +1,8 @@
 """Loads demonstrations, which are instructions with answers to learn from: the seed data of FLAME (section 4.1), and others."""
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row, read_jsonl
 from flame_ray.types import Demonstration, DemonstrationSet, Prompt
 
+log = logging.getLogger(__name__)
 SETTING, NO_ANSWER = "sft.sources", "without an answer"
 BUILT_IN, SEEDS = "seeds", Path(__file__).with_name("seed_answers.jsonl")  # 48, written for this project
 
 
 def load_demonstrations(sources: Sequence[DemonstrationSource]) -> DemonstrationSet:
-    """The demonstrations of every source, within its limit: each once, in the order of the sources.
+    """The demonstrations of every source, within its limit: each once, in the order of the sources. Those of one instruction
+    are of one seed, whatever its case and blanks.
 
     Raises DataError, naming file and line, for a row that cannot be read, and if there is no demonstration at all.
     """
@@ -48,7 +51,21 @@ def load_demonstrations(sources: Sequence[DemonstrationSource]) -> Demonstration
             left_out["repeated"] += key in kept
             kept.setdefault(key, each)
     _check_ids(kept.values())
-    return DemonstrationSet(tuple(kept.values()), dict(+left_out))
+    return DemonstrationSet(_with_one_seed_a_text(kept.values()), dict(+left_out))
+
+
+def _with_one_seed_a_text(demonstrations_D: Collection[Demonstration]) -> tuple[Demonstration, ...]:
+    """Every copy of a seed's instruction gets the first one's id, and the label of the first that has one."""
+    seeds: dict[str, Prompt] = {}
+    for prompt in (each.prompt for each in demonstrations_D if each.is_seed):
+        first = seeds.setdefault(normal(prompt.text), prompt)
+        if first.label is None:
+            seeds[normal(prompt.text)] = replace(first, label=prompt.label)
+    found = tuple(replace(each, prompt=seeds[normal(each.prompt.text)]) if each.is_seed else each for each in demonstrations_D)
+    labels = [(each.prompt.label, merged.prompt.label) for each, merged in zip(demonstrations_D, found, strict=True)]
+    if differing := sum(label not in (None, first) for label, first in labels):
+        log.warning("%d seeds have another label than the first of the same instruction, which counts", differing)
+    return found
 
 
 def digests_of(demonstrations_D: Iterable[Demonstration]) -> dict[str, str]:

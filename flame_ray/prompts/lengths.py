@@ -7,6 +7,7 @@ from pathlib import Path
 from flame_ray.config import Config
 from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import check_prompts, load_tokenizer, named_prompts, overlong_prompts, prompt_limit
+from flame_ray.engines.text_config import longest
 from flame_ray.errors import ModelError
 from flame_ray.prompts.classify import LEAST_ROOM, classification_messages
 from flame_ray.prompts.load import LoadedPrompts, check_splits
@@ -38,9 +39,9 @@ def check_classification(judge: Path, config: Config) -> None:
     """Raise ModelError unless the question whether a prompt needs facts leaves room for some of the prompt."""
     tokenizer = load_tokenizer(judge, config.model)
     question = len(render_chat(tokenizer, classification_messages(""), config.judge_variables))
-    if question + LEAST_ROOM >= config.model.max_length:
+    if question + LEAST_ROOM >= (most := longest(judge, config.model)).tokens:
         raise ModelError(
-            f"model.max_length above {question + LEAST_ROOM}: the question that classifies a prompt has {question} tokens",
-            str(config.model.max_length),
-            "raise model.max_length, or set classify.by to label or embedding",
+            f"a judge that reads over {question + LEAST_ROOM} tokens: the question that classifies a prompt has {question}",
+            str(most),
+            f"{most.fix}, or set classify.by to label or embedding",
         )

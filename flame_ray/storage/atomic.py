@@ -14,6 +14,7 @@ from flame_ray.errors import StorageError
 
 MANIFEST = "manifest.json"
 HASHED_BYTES = 64 * 2**20  # what has up to this size is known by its content
+SAMPLES, SAMPLED_BYTES = 64, 2**16  # of a larger file: all of it up to 4 MiB
 
 
 @contextmanager
@@ -100,10 +101,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def content_digest(path: Path) -> str:
+def content_digest(path: Path, samples: bool = False) -> str:
     """Tells a file's or folder's content, wherever it lies and whenever it was copied there. What is hidden does not count.
 
-    What is larger than HASHED_BYTES counts by names and sizes alone, as it is too large to read at every start.
+    What is larger than HASHED_BYTES is too large to read at every start. It counts by names and sizes, and with `samples`
+    also by some bytes of each file, which tell a model that was trained further from what it was.
     """
     if path.is_file():
         files = {"": path}
@@ -112,7 +114,19 @@ def content_digest(path: Path) -> str:
         files = {name: file for name, file in found.items() if "/." not in f"/{name}"}
     sizes = {name: file.stat().st_size for name, file in files.items()}
     is_small = sum(sizes.values()) <= HASHED_BYTES
-    return json_digest({name: sha256_of(file) for name, file in files.items()} if is_small else sizes)
+    if is_small:
+        return json_digest({name: sha256_of(file) for name, file in files.items()})
+    return json_digest({name: [sizes[name], _sampled(file)] for name, file in files.items()} if samples else sizes)
+
+
+def _sampled(path: Path) -> str:
+    """The SHA-256 of SAMPLES pieces of a file, from its beginning to its end: of a small file, all of it."""
+    digest, last = hashlib.sha256(), max(0, path.stat().st_size - SAMPLED_BYTES)
+    with path.open("rb") as file:
+        for number in range(SAMPLES):
+            file.seek(last * number // (SAMPLES - 1))
+            digest.update(file.read(SAMPLED_BYTES))
+    return digest.hexdigest()
 
 
 def json_digest(value: Any) -> str:

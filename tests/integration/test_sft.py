@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Pr
 
 from flame_ray.config import DemonstrationSource, LearnerConfig, ModelConfig
 from flame_ray.engines.chat import ChatTokenizer
+from flame_ray.engines.text_config import Longest
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.prompts.demonstrations import load_demonstrations
 from tests.integration.chaos.harness import ChaosRun
@@ -83,7 +84,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_losses_and_weights_of_a_slow_loop_t
         run.end()
     seeds = load_demonstrations([DemonstrationSource(source="seeds", label_column="facts")]).demonstrations
     chat = ChatTokenizer(words_model, ModelConfig(chat_template="plain"))
-    examples = demonstration_examples(seeds, chat, 1024, 0.0).examples_D
+    examples = demonstration_examples(seeds, chat, Longest("model.max_length", 1024, 8192), 0.0).examples_D
     expected = slow_sft(words_model, examples, LearnerConfig(**LEARNED, loss="nll", lora=None), SEED)
     summary = run.summary
     assert (summary["status"], summary["examples"]["by_source"]) == ("complete", {"seeds": 48})

@@ -37,7 +37,7 @@ def model_contents(
 def folder_contents(config: FactualityConfig) -> dict[str, str]:
     """By setting, what tells the content of those of these models that lie in folders; a hub id has its commit."""
     named = {f"factuality.{name}": Path(getattr(config, name)).expanduser() for name in _models(config)}
-    return {setting: content_digest(folder) for setting, folder in named.items() if folder.is_dir()}
+    return {setting: content_digest(folder, samples=True) for setting, folder in named.items() if folder.is_dir()}
 
 
 def verifier_content(config: Config) -> str:

@@ -59,7 +59,7 @@ class JudgeActor:
 
     @cached_property
     def _judge(self) -> Judge:
-        return make_judge(lambda: self._engine, self._config, self._seed, self._options.max_length)
+        return make_judge(lambda: self._engine, self._config, self._seed)
 
     @staticmethod
     def applies_to(prompt: Prompt) -> bool:
@@ -93,7 +93,7 @@ class JudgeActor:
         """The chat as token ids. Its last message keeps its ends, where an instruction and the question about it stand."""
         *before, last = messages
         ids, text, kept = self._engine.render(messages), last["content"], len(last["content"])
-        while len(ids) >= self._options.max_length and kept > LEAST_KEPT:
+        while len(ids) >= self._engine.max_length and kept > LEAST_KEPT:
             kept = kept * 9 // 10
             shortened = f"{text[: kept // 2]} ... {text[-(kept // 2) :]}"
             ids = self._engine.render([*before, {**last, "content": shortened}])
@@ -102,7 +102,7 @@ class JudgeActor:
     def write(self, chats: Sequence[Sequence[Message]], max_tokens: int) -> Iterator[tuple[int, Sample | None]]:
         """The position of each chat and the greedy answer to it; None where there is no room for one."""
         rendered = [self._engine.render(messages) for messages in chats]
-        asked = [at for at, ids in enumerate(rendered) if len(ids) + max_tokens <= self._options.max_length]
+        asked = [at for at, ids in enumerate(rendered) if len(ids) + max_tokens <= self._engine.max_length]
         written = dict(self._engine.sample([SampleRequest(rendered[at], max_tokens) for at in asked]))
         found = {at: written[place] for place, at in enumerate(asked)}
         yield from numbered(found.get(at) for at in range(len(chats)))
@@ -113,18 +113,15 @@ class JudgeActor:
         yield from by_group(groups, self._judge.score(items))
 
 
-def make_judge(engine: Callable[[], TextEngine], config: JudgeConfig, seed: int, max_length: int) -> Judge:
-    """The judge of the setting `judge.backend`. `engine`: called by a judge that asks the language model.
-
-    `max_length`: the most tokens that the engine's model can read. Raises ModelError.
-    """
+def make_judge(engine: Callable[[], TextEngine], config: JudgeConfig, seed: int) -> Judge:
+    """The judge of the setting `judge.backend`. `engine`: called by a judge that asks the language model. Raises ModelError."""
     match config.backend:
         case "rubric":
-            return RubricJudge(engine(), config, seed, max_length)
+            return RubricJudge(engine(), config, seed)
         case "backtranslation":
-            return BacktranslationJudge(engine(), config, seed, max_length)
+            return BacktranslationJudge(engine())
         case "pairwise":
-            return PairwiseJudge(engine(), max_length)
+            return PairwiseJudge(engine())
         case "preference":
             return _preference_judge(config)
 

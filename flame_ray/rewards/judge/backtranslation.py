@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from flame_ray.config import JudgeConfig
 from flame_ray.engines.base import Continuation, TextEngine
 from flame_ray.types import Missing, Prompt, Response, Score
 
@@ -22,8 +21,8 @@ WORD = re.compile(r"\w+")
 class BacktranslationJudge:
     """Scores a response by the mean log-probability of the instruction's tokens, in nats a token."""
 
-    def __init__(self, engine: TextEngine, config: JudgeConfig, seed: int, max_length: int):
-        self._engine, self._max_length = engine, max_length
+    def __init__(self, engine: TextEngine):
+        self._engine = engine
 
     def score(self, items: Sequence[tuple[Prompt, Response]]) -> list[Score | Missing]:
         asked = [self._continuation(prompt, response) for prompt, response in items]
@@ -40,7 +39,7 @@ class BacktranslationJudge:
             return "judge: empty response"
         asked = Continuation(self._engine.render(backtranslation_messages(text)), self._engine.encode(prompt.text))
         length = len(asked.prompt_token_ids) + len(asked.token_ids)
-        return asked if length < self._max_length else "judge: too long for its model"
+        return asked if length < self._engine.max_length else "judge: too long for its model"
 
 
 def _likelihood(response: Response, logprobs: Sequence[float]) -> Score | Missing:

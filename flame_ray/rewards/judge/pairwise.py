@@ -40,8 +40,8 @@ class PairwiseJudge:
     Raises ModelError if both answers begin with the same token.
     """
 
-    def __init__(self, engine: TextEngine, max_length: int):
-        self._engine, self._max_length = engine, max_length
+    def __init__(self, engine: TextEngine):
+        self._engine = engine
         self._answers = (engine.encode(FIRST)[0], engine.encode(SECOND)[0])
         if self._answers[0] == self._answers[1]:
             raise ModelError(f"different first tokens for {FIRST} and {SECOND}", "the same", "use another model as judge.model")
@@ -61,7 +61,7 @@ class PairwiseJudge:
         for first, second in permutations([place for place in places if items[place][1].text.strip()], 2):
             chat = comparison_messages(items[first][0].text, items[first][1].text, items[second][1].text)
             ids = self._engine.render(chat)
-            if len(ids) < self._max_length:
+            if len(ids) < self._engine.max_length:
                 yield _Comparison(first, second, ids)
 
 

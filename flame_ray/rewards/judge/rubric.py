@@ -44,13 +44,13 @@ UNREAD = "judge: no score in its answer"
 class RubricJudge:
     """Scores a response by the mean of `config.samples` judgements, in points."""
 
-    def __init__(self, engine: TextEngine, config: JudgeConfig, seed: int, max_length: int):
-        self._engine, self._config, self._seed, self._max_length = engine, config, seed, max_length
+    def __init__(self, engine: TextEngine, config: JudgeConfig, seed: int):
+        self._engine, self._config, self._seed = engine, config, seed
 
     def score(self, items: Sequence[tuple[Prompt, Response]]) -> list[Score | Missing]:
         n, config = self._config.samples, self._config
         rendered = [self._engine.render(rubric_messages(prompt.text, response.text)) for prompt, response in items]
-        fits = [len(ids) + config.max_tokens <= self._max_length for ids in rendered]
+        fits = [len(ids) + config.max_tokens <= self._engine.max_length for ids in rendered]
         asked = [
             SampleRequest(ids, config.max_tokens, config.temperature, seed=judgement_seed(self._seed, response.id, k))
             for (_, response), ids, fit in zip(items, rendered, fits, strict=True)

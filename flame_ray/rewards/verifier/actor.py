@@ -13,9 +13,11 @@ from functools import cached_property
 from operator import itemgetter
 
 from flame_ray.cluster.node import naming_node
+from flame_ray.config.rewards import LEAST_VERIFIER_LENGTH
 from flame_ray.engines.base import Message, Sample, SampleRequest, TextEngine
 from flame_ray.engines.chat_template import model_with
 from flame_ray.engines.models import fingerprint, resolve
+from flame_ray.engines.text_config import check_positions
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import EngineDied
 from flame_ray.rewards.verifier.client import About
@@ -32,14 +34,15 @@ class VerifierActor:
     @cached_property
     def _engine(self) -> TextEngine:
         with naming_node():
+            model = self._options.model
+            check_positions(resolve(model), LEAST_VERIFIER_LENGTH, model.setting)
             return VllmEngine(self._options)
 
     def about(self) -> About:
         """What the verifier serves. The answer, or what keeps it from serving, comes once that is known."""
-        self._engine  # noqa: B018
-        options = self._options
+        engine, options = self._engine, self._options
         identity = model_with(fingerprint(resolve(options.model)), options.variables, options.model.chat_template)
-        return About(identity, options.max_length)
+        return About(identity, engine.max_length)
 
     def render(self, chats: Sequence[Sequence[Message]]) -> list[tuple[int, ...]]:
         with _exit_if_engine_dies():

@@ -9,6 +9,7 @@ from flame_ray.config import LearnerConfig, ModelConfig
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import reference
+from flame_ray.engines.text_config import longest
 from flame_ray.learner.data import Example
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.learner.group import LearnerGroup
@@ -63,7 +64,7 @@ def test_on_a_language_model_losses_are_those_of_a_slow_loop_too(cluster, model)
     from flame_ray.config import DemonstrationSource
 
     seeds = load_demonstrations([DemonstrationSource(source="seeds", limit=16)]).demonstrations
-    examples = demonstration_examples(seeds, ChatTokenizer(model, ModelConfig()), 512, 0.0).examples_D
+    examples = demonstration_examples(seeds, ChatTokenizer(model, ModelConfig()), longest(model, ModelConfig()), 0.0).examples_D
     config = LearnerConfig(**{**BASE, **NLL, "epochs": 1, "lr": 2e-5, "lr_final": 2e-6})
     group = LearnerGroup.start(reference(str(model)), config, SEED, {"name": "sft", "num_cpus": 0.1})
     try:

@@ -4,6 +4,7 @@ import io
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from flame_ray.commands.evaluate import (
     _check_room,
     _judgements,
     _maker,
+    _run,
     _serving,
     measured,
     suite_made_by,
@@ -467,6 +469,40 @@ def test_a_job_whose_answers_cannot_fit_the_judge_is_named_before_anything_is_pl
             ConfigError, match=r"suites\.max_tokens \d+ in what the judge reads.*found 2\d\d\d.*suites\.max_length"
         ):
             _check_room(known, config)
+
+
+def test_a_judge_with_fewer_positions_than_the_setting_is_named_and_the_setting_is_not_to_be_raised(folder, add_tokenizer):
+    add_tokenizer(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 1024}))
+    config = _serving(parse_config({"suites": {"max_tokens": 600}}, "here"))
+    expected = (
+        r"found 1024 \(the model's 1024 positions, fewer than suites\.max_length 2048\).* name a model with more positions,"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        _check_room(KnownModel(ModelRef("judge"), folder, {}), config)
+
+
+def test_few_shot_prompts_and_multiple_choice_have_no_room_beyond_the_models_positions(folder, add_tokenizer, tmp_path):
+    add_tokenizer(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 1024}))
+    (tmp_path / "seeds.jsonl").write_text(json.dumps({"prompt": "Where is Lima?", "answer": "In Peru."}) + "\n")
+    named = folder / "tokenizer_config.json"
+    named.write_text(json.dumps(json.loads(named.read_text()) | {"eos_token": "[ANSWER]"}))
+    sections = {
+        "suites": {"ask": "few_shot", "max_tokens": 100},
+        "sft": {"sources": [{"source": str(tmp_path / "seeds.jsonl")}], "elicit": {"shots": 1}},
+    }
+    config = _serving(parse_config(sections | {"model": {"policy": str(folder)}}, "here"))
+    model = EvaluatedModel("m", KnownModel(ModelRef("m"), folder, {}), None, "mine")
+    assert _maker(config, model)._limit == 1024 - 100 - 1
+    asked = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(evaluate_module, "run_harness", lambda suite, stages, tokenizer, most: asked.append(most) or ([], 0))
+        patched.setattr(evaluate_module, "questions", lambda suite: 0)
+        suite = SimpleNamespace(name="mmlu", malformed=0, figures=lambda samples, config: {})
+        context = SimpleNamespace(model=model, config=config, stages=None)
+        _run(suite, context)
+    assert asked == [1024]
 
 
 def made_by(fingerprint="mine", prompts=tuple(PROMPTS), seeds=None, measure=FactMeasure(), **sections) -> str:  # noqa: B008  (frozen)

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from flame_ray.commands import run as run_module
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _scoring_contents, _shared_samples, locate_run, run
+from flame_ray.commands.contents import run_contents
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -94,10 +95,10 @@ def test_a_run_goes_on_only_with_the_corpus_and_the_rules_that_it_began_with(job
 )
 def test_a_file_that_scores_answers_or_classifies_prompts_is_told_by_its_content(deciding, folder, setting):
     config, files = deciding
-    before = _scoring_contents(config)
-    assert setting in before and _scoring_contents(config) == before
+    before = run_contents(config)
+    assert setting in before and run_contents(config) == before
     files[setting].write_text(files[setting].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
-    assert {name for name, content in _scoring_contents(config).items() if content != before[name]} == {setting}
+    assert {name for name, content in run_contents(config).items() if content != before[name]} == {setting}
 
 
 class Stop(Exception):
@@ -160,6 +161,28 @@ def test_the_pairs_of_a_file_are_those_of_the_run_without_what_it_measures_or_ca
     assert pairs.dropped == {"file: held-out prompt": 1, "file: too long": 1}
     with pytest.raises(DataError, match=r"pairs to train on in .*pairs\.jsonl; found none; 1 file: held-out prompt\."):
         _check(job(**given(folder, rows[1])), new(tmp_path), is_new=True)
+
+
+def test_pairs_beyond_the_models_positions_are_left_out(job, folder, tmp_path):
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 20}))
+    rows = [("word", "word", "word word"), ("word", "word", "word " * 30)]
+    small = {"model": {"policy": str(folder), "max_length": 512}, "rollout": {"max_tokens": 8}, "evaluation": {"max_tokens": 8}}
+    pairs = _check(job(**given(folder, *rows), **small), new(tmp_path), is_new=True).pairs
+    assert (len(pairs.pairs_D), pairs.dropped) == (1, {"file: too long": 1})
+
+
+def test_a_run_goes_on_only_with_the_policy_that_it_began_with(job, folder, tmp_path):
+    run = new(tmp_path)
+    run.create(job(), _check(job(), run, is_new=True).noted)
+    _check(job(), run, is_new=False)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + b"more")
+    with pytest.raises(DataError, match=r"found other ones in model\.policy"):
+        _check(job(), run, is_new=False)
+
+
+def test_a_verifier_with_too_few_positions_is_refused_before_anything_is_placed(job, folder, tmp_path):
+    with pytest.raises(ModelError, match=r"at least 1536 positions at model\.policy; found 64"):
+        _check(job(factuality={"checker": "llm"}), new(tmp_path), is_new=True)
 
 
 def test_a_run_goes_on_only_with_the_pairs_of_a_file_that_it_began_with(job, folder, tmp_path):
@@ -228,7 +251,7 @@ def test_nothing_is_left_out_of_prompts_that_fit(job, folder):
 
 
 def test_a_model_without_room_for_the_question_that_classifies_prompts_is_refused(job, tmp_path):
-    with pytest.raises(ModelError, match=r"model\.max_length above \d+: the question .* found 13.*classify\.by"):
+    with pytest.raises(ModelError, match=r"reads over \d+ tokens: the question .* found model\.max_length 13.*classify\.by"):
         _check(job(classify={"by": "model"}), new(tmp_path), is_new=True)
 
 
@@ -539,6 +562,7 @@ def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for
 def test_a_resumed_run_takes_the_commits_that_it_began_with_wherever_the_branches_are_now(job, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 4096}))
     repository, began, moved = tmp_path / "hub" / "models--owner--moved", "a" * 40, "b" * 40
     for commit in (began, moved):
         shutil.copytree(folder, repository / "snapshots" / commit)

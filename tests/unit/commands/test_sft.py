@@ -22,6 +22,7 @@ def job(folder, tmp_path):
     """Settings with one seed, and a model without a chat template."""
     words = Tokenizer(WordLevel({"<unk>": 0, "</s>": 1}, unk_token="<unk>"))
     PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>").save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 4096}))
     (tmp_path / "seeds.jsonl").write_text(json.dumps({"prompt": "Where is Lima?", "answer": "In Peru."}) + "\n")
 
     def settings(sft=None, **sections) -> Config:
@@ -65,6 +66,13 @@ def test_what_cannot_run_is_refused_by_its_setting(job, new, sections, error, wo
     with pytest.raises(error, match=words):
         check_sft(job(**sections), new, is_new=True)
     assert not new.storage.exists("")
+
+
+def test_a_model_whose_positions_leave_no_room_for_examples_is_refused(job, new, folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 256}))
+    words = r"what the model reads.*found 256 and the model's 256 positions, fewer than model\.max_length 512.*name a model"
+    with pytest.raises(ConfigError, match=words):
+        check_sft(job({"fact_based": "elicited", "elicit": {"max_tokens": 256}}), new, is_new=True)
 
 
 def test_a_model_without_a_chat_template_is_refused_with_what_to_set(job, new, folder):
@@ -118,6 +126,13 @@ def test_a_run_goes_on_only_with_the_demonstrations_that_it_began_with(job, new,
     check_sft(job(), new, is_new=False)
     seeds.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(DataError, match=rf"began with in sft\.sources; found other ones in {seeds}.*restore what changed, or"):
+        check_sft(job(), new, is_new=False)
+
+
+def test_a_run_goes_on_only_with_the_policy_that_it_began_with(job, new, folder):
+    new.create(job(), check_sft(job(), new, is_new=True).noted)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes() + b"more")
+    with pytest.raises(DataError, match=r"found other ones in model\.policy"):
         check_sft(job(), new, is_new=False)
 
 

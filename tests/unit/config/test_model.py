@@ -69,3 +69,10 @@ def test_a_run_keeps_the_dtype_that_it_began_with(on_cpu):
         "learner.dtype: float32 -> bfloat16",
         "model.dtype: float32 -> bfloat16",
     ]
+
+
+@pytest.mark.parametrize(("checker", "dtype"), [("llm", "bfloat16"), ("lexical", "float32")])
+def test_a_verifier_on_a_gpu_computes_in_bfloat16_if_anything_asks_it(on_cpu, checker, dtype):
+    on_cpu("float32")
+    sections = {"factuality": {"checker": checker}, "verifier": {"gpus": 1}}
+    assert Config.model_validate(sections).model.dtype == dtype

@@ -1,5 +1,6 @@
 """What the model is shown when it is asked for answers of its own; the model is a folder with a tokenizer of whole words."""
 
+import json
 import logging
 from types import SimpleNamespace
 
@@ -61,6 +62,12 @@ def test_where_there_is_no_room_fewer_are_shown_and_that_is_said(stages, caplog)
         shown = small.few_shots([ASKED, make_prompt("long", "word " * 64)], SEEDS)
     assert shown["cuba"].shots == 1 and shown["long"] is None
     assert "2 of 2 few-shot prompts have room for fewer than 2 examples" in caplog.text
+
+
+def test_there_is_no_room_beyond_the_models_positions(stages, folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 4 + 6 + 14 + 8 + 1}))
+    made = stages(model={"policy": str(folder), "max_length": 2048, "chat_template": "plain"})
+    assert made.few_shots([ASKED], SEEDS)["cuba"].shots == 1
 
 
 def test_what_the_prompts_show_and_what_they_have_no_room_for_is_told_before_any_is_answered(stages):

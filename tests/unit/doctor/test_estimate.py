@@ -227,3 +227,13 @@ def test_a_frozen_reference_of_full_training_is_a_second_copy_that_nothing_divid
     average = learner_memory(TINY, learner(workers=2, zero_stage=3, reference="average"), 10, 9)[1]
     assert (average.weights, average.other - second.other) == (3000, 4000)
     assert learner_memory(TINY, learner(lora={}, reference="initial"), 10, 9)[1].weights == 2000
+
+
+def test_an_engine_and_a_learner_have_no_sequence_beyond_the_models_positions():
+    short = replace(SEVEN_B, positions=512)
+    sections = {"rollout": {"gpus": 1, "max_tokens": 64}, "judge": {"gpus": 1}, "learner": {"gpus": 1}}
+    plans = [
+        estimate(parse_config(sections | {"model": {"max_length": most}}, "here"), shape, shape)
+        for most, shape in ((512, SEVEN_B), (4096, short), (4096, SEVEN_B))
+    ]
+    assert plans[0].needs == plans[1].needs != plans[2].needs

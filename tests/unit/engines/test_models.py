@@ -397,6 +397,15 @@ def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):
         check_prompts(folder, [words(55)], ModelConfig(max_length=512), max_tokens=8)
 
 
+def test_a_limit_that_is_the_models_own_is_told_as_such(folder, add_tokenizer):
+    add_tokenizer(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 64}))
+    with pytest.raises(ModelError) as caught:
+        check_prompts(folder, [words(55)], ModelConfig(max_length=512), max_tokens=8)
+    assert "(the model's 64 positions, fewer than model.max_length 512, less 8 for the response)" in caught.value.expected
+    assert caught.value.fix.startswith("name a model with more positions, lower rollout.max_tokens")
+
+
 @pytest.mark.parametrize("ranks", [1, 3, 9])
 def test_an_engine_may_be_split_over_gpus_that_share_out_its_heads(folder, ranks):
     (folder / "config.json").write_text('{"num_attention_heads": 9}')
@@ -406,6 +415,12 @@ def test_an_engine_may_be_split_over_gpus_that_share_out_its_heads(folder, ranks
 def test_an_engine_that_cannot_be_split_so_is_refused_with_what_would_do(folder):
     (folder / "config.json").write_text('{"num_attention_heads": 9}')
     with pytest.raises(ModelError, match=r"tensor_parallel that divides the model's 9 attention heads.*one of 1, 3, 9"):
+        check_attention_heads(folder, 2)
+
+
+def test_the_heads_of_a_family_with_another_name_for_them_are_seen(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_head": 9}))
+    with pytest.raises(ModelError, match="9 attention heads"):
         check_attention_heads(folder, 2)
 
 

@@ -1,5 +1,6 @@
 """What vLLM is started with and asked for, with a double of the library; on the real one it is tested in tests/integration."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from flame_ray.config import ModelConfig
 from flame_ray.engines.base import Sample, SampleRequest
-from flame_ray.engines.models import ModelRef
+from flame_ray.engines.models import ModelRef, load_tokenizer
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
+from flame_ray.errors import ModelError
 
 OPTIONS = VllmOptions(ModelRef("/model"), "float32", 64, 8, 1.0, 0.8, seed=0)
 
@@ -51,6 +54,7 @@ def engine(options: VllmOptions = OPTIONS) -> VllmEngine:
     """As its constructor leaves it, but for the library."""
     made = VllmEngine.__new__(VllmEngine)
     made._options, made._vllm, made._adapter = options, fake_vllm(cpu=True), None
+    made.max_length = options.max_length
     made._llm, made._ends = made._vllm.LLM(), [2, 7]
     return made
 
@@ -63,6 +67,23 @@ def engine(options: VllmOptions = OPTIONS) -> VllmEngine:
 def test_cuda_graphs_and_prompts_in_chunks_are_for_gpus(cpu, asked, eager, chunked):
     built = VllmEngine._build(fake_vllm(cpu), replace(OPTIONS, enforce_eager=asked), Path("model")).built
     assert (built.enforce_eager, built.enable_chunked_prefill) == (eager, chunked)
+
+
+@pytest.mark.parametrize(("asked", "reads"), [(48, 48), (2048, 64)])
+def test_an_engine_reads_no_more_than_the_positions_of_its_model(folder, add_tokenizer, monkeypatch, asked, reads):
+    """vLLM refuses to start with more, and its pool would try again and then speak of memory."""
+    add_tokenizer(folder)
+    library = fake_vllm(cpu=True)
+    library.platforms.current_platform.is_cuda_alike = lambda: False
+    one = SimpleNamespace(vllm_config=SimpleNamespace(parallel_config=SimpleNamespace(world_size=1)))
+    tokenizer, built = load_tokenizer(folder, ModelConfig()), {}
+    library.LLM = lambda **given: built.update(given) or SimpleNamespace(llm_engine=one, get_tokenizer=lambda: tokenizer)
+    monkeypatch.setitem(sys.modules, "vllm", library)
+    monkeypatch.setitem(sys.modules, "vllm.platforms", library.platforms)
+    made = VllmEngine(replace(OPTIONS, model=ModelRef(str(folder), str(folder)), max_length=asked))
+    assert made.max_length == built["max_model_len"] == reads
+    with pytest.raises(ModelError, match=f"prompts shorter than the {reads} tokens .* its positions"):
+        made.add(0, SampleRequest((3,) * reads, 1))
 
 
 @pytest.mark.parametrize("trusts", [False, True])

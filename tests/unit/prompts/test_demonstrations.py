@@ -10,6 +10,7 @@ import pytest
 from flame_ray.config import DemonstrationSource
 from flame_ray.errors import DataError
 from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.sft import seed_prompts
 
 ROW = {"prompt": "Where is Lima?", "answer": "In Peru."}
 
@@ -232,3 +233,40 @@ def test_no_source_and_no_file_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"sft.sources with a set of instructions and answers; found none"):
         load_demonstrations([])
     assert "correct the path in sft.sources" in fault(str(tmp_path / "none.jsonl"))
+
+
+def test_an_instruction_in_two_sources_is_one_seed_with_the_answers_of_both(file):
+    tree = {"message_id": "t0", "text": "Name a river.", "role": "prompter", "lang": "en"}
+    reply = {"message_id": "a0", "text": "The Rhine.", "role": "assistant", "lang": "en", "rank": 0}
+    trees = file({"message_tree_id": "t0", "prompt": {**tree, "replies": [reply]}}, name="trees.jsonl")
+    chats = file({"messages": [{"role": "user", "content": "name  a river."}, {"role": "assistant", "content": "The Po."}]})
+    sources = DemonstrationSource(source=trees, form="trees"), DemonstrationSource(source=chats, form="chat", weight=0.5)
+    found = load_demonstrations(sources).demonstrations
+    assert [(prompt.id, prompt.text) for prompt in seed_prompts(found)] == [("t0", "Name a river.")]
+    assert [(each.answer, each.weight) for each in found] == [("The Rhine.", 1.0), ("The Po.", 0.5)]
+
+
+def test_so_is_one_of_several_rows_with_ids_of_their_own(file):
+    found = load(
+        file(*({"id": str(at), "prompt": "Name a river.", "answer": f"River {at}."} for at in range(3)))
+    ).demonstrations
+    assert [prompt.id for prompt in seed_prompts(found)] == ["0"] and len(found) == 3
+
+
+def test_of_two_sources_the_one_with_labels_gives_the_label(file):
+    bare, labelled = file(ROW), file({**ROW, "answer": "There.", "facts": True}, name="labelled.jsonl")
+    sources = DemonstrationSource(source=bare), DemonstrationSource(source=labelled, label_column="facts")
+    assert [each.prompt.label for each in load_demonstrations(sources).demonstrations] == [True, True]
+
+
+def test_copies_of_a_seed_with_other_labels_are_warned_of_and_the_first_label_counts(file, caplog):
+    rows = [{"id": str(at), "prompt": "Name a river.", "answer": f"River {at}.", "facts": at == 0} for at in range(3)]
+    found = load(file(*rows), label_column="facts").demonstrations
+    assert [prompt.label for prompt in seed_prompts(found)] == [True]
+    assert "2 seeds have another label" in caplog.text
+
+
+def test_what_is_learned_as_it_is_stays_apart_from_a_seed_of_the_same_instruction(file):
+    own = file({"id": "judged", **ROW, "answer": "In Peru, of course."}, name="judged.jsonl")
+    sources = DemonstrationSource(source=file({"id": "seed", **ROW})), DemonstrationSource(source=own, seed=False)
+    assert [each.prompt.id for each in load_demonstrations(sources).demonstrations] == ["seed", "judged"]

@@ -73,7 +73,7 @@ def _judge(channel: Channel, work: Work, name: str) -> None:
     items = [(task.prompt, task.response) for task in made(count + WARM)]
     options = VllmOptions(reference(SMOLLM2), work.dtype, MAX_LENGTH, MAX_SEQUENCES, KV_CACHE_GIB, 0.8, SEED)
     engine = partial(VllmEngine, options)  # `preference` reads by a model of its own
-    judge = make_judge(engine, JudgeConfig(backend=name), SEED, MAX_LENGTH)
+    judge = make_judge(engine, JudgeConfig(backend=name), SEED)
     judge.score(items[count:])
 
     def turn(number: int) -> Turn:

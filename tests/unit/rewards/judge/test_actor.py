@@ -27,8 +27,8 @@ class ChoosingEngine(FakeEngine):
 def actor(engine: FakeEngine, max_length: int = 1000) -> JudgeActor:
     """As its constructor leaves it, but for the engine."""
     made = JudgeActor.__new__(JudgeActor)
-    made._engine, made._judge = engine, make_judge(lambda: engine, JudgeConfig(), 7, 1000)
-    made._options = VllmOptions("/model", "float32", max_length, 8, 1.0, 0.8, seed=0)
+    engine.max_length = max_length
+    made._engine, made._judge = engine, make_judge(lambda: engine, JudgeConfig(), 7)
     return made
 
 
@@ -43,13 +43,13 @@ def actor(engine: FakeEngine, max_length: int = 1000) -> JudgeActor:
 )
 def test_the_settings_choose_the_judge_and_only_one_that_asks_the_model_starts_its_engine(backend, kind):
     engines, config = [FakeEngine()], JudgeConfig(backend=backend)
-    assert isinstance(make_judge(engines.pop, config, 7, 1000), kind)
+    assert isinstance(make_judge(engines.pop, config, 7), kind)
     assert (engines == []) == config.kind.asks_model
 
 
 def test_a_folder_without_weights_of_the_judge_is_refused_by_name(tmp_path):
     with pytest.raises(ModelError, match=rf"nothing at {tmp_path}.*flame-ray train-judge"):
-        make_judge(FakeEngine, JudgeConfig(backend="preference", preferences=str(tmp_path)), 7, 1000)
+        make_judge(FakeEngine, JudgeConfig(backend="preference", preferences=str(tmp_path)), 7)
 
 
 @pytest.mark.parametrize(("is_asked", "at_start"), [(True, 1), (False, 0)])

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from flame_ray.config import JudgeConfig
 from flame_ray.rewards.judge.backtranslation import (
     BacktranslationJudge,
     backtranslation_messages,
@@ -19,7 +18,7 @@ from tests.doubles import FakeEngine
 def judged(*texts: str, likelihoods: list[tuple[float, ...]], limit: int = 1000) -> list[Score | Missing]:
     """`likelihoods`: the instruction's log-probabilities after each response that is asked about."""
     left = iter(likelihoods)
-    judge = BacktranslationJudge(FakeEngine(weighs=lambda asked: next(left)), JudgeConfig(), 7, limit)
+    judge = BacktranslationJudge(FakeEngine(weighs=lambda asked: next(left), max_length=limit))
     found = judge.score([(make_prompt(), make_response(text, index=index)) for index, text in enumerate(texts)])
     assert next(left, None) is None
     return found

@@ -28,7 +28,8 @@ def engine(strength, favours_first=0.0):
 
 
 def judged(made, *texts, limit=10_000):
-    return PairwiseJudge(made, limit).score([(PERU, make_response(text, index=i)) for i, text in enumerate(texts)])
+    made.max_length = limit
+    return PairwiseJudge(made).score([(PERU, make_response(text, index=i)) for i, text in enumerate(texts)])
 
 
 def sigmoid(x):
@@ -66,7 +67,7 @@ def test_every_two_of_a_group_are_asked_about_in_both_orders_and_no_group_meets_
     other = make_prompt("kenya", text="Kenya?")
     items = [(PERU, make_response("good", index=0)), (other, make_response("fair", index=0, prompt="kenya"))]
     items += [(PERU, make_response("poor", index=1)), (other, make_response("fair", index=1, prompt="kenya"))]
-    found = PairwiseJudge(made, 10_000).score(items)
+    found = PairwiseJudge(made).score(items)
     asked = [tuple(between(text, f"response {name}") for name in (FIRST, SECOND)) for text in made.prompts]
     assert asked == [("good", "poor"), ("poor", "good"), ("fair", "fair"), ("fair", "fair")]
     assert [each.value for each in found] == pytest.approx([sigmoid(2), 0.5, sigmoid(-2), 0.5])
@@ -104,4 +105,4 @@ def test_a_model_for_which_both_answers_are_one_token_is_refused():
     made = engine(STRENGTH)
     made.encode = lambda text: (7,)
     with pytest.raises(ModelError, match="different first tokens for A and B"):
-        PairwiseJudge(made, 1000)
+        PairwiseJudge(made)

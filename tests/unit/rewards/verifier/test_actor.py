@@ -16,6 +16,8 @@ from flame_ray.rewards.verifier.actor import VerifierActor
 class Engine:
     """Finishes its samples in the opposite order; `error` is raised by what computes."""
 
+    max_length = 77
+
     def __init__(self, error=None):
         self.error = error
 
@@ -56,6 +58,19 @@ def test_verdicts_are_those_of_the_chat_templates_text(folder):
         made._options = VllmOptions(ModelRef("mine", str(folder), chat_template=template), "float32", 99, 1, 1.0, 0.5, seed=0)
         found.append(made.about().model)
     assert len({*found}) == 3
+
+
+def test_what_fits_is_what_the_engine_reads_which_may_be_less_than_the_settings_ask_for(folder):
+    made = actor()
+    made._options = VllmOptions(ModelRef("mine", str(folder)), "float32", 4096, 1, 1.0, 0.5, seed=0)
+    assert made.about().max_length == Engine.max_length
+
+
+def test_a_model_with_too_few_positions_to_verify_is_refused_by_its_setting(folder):
+    model = ModelRef("mine", str(folder), setting="factuality.checker_model")
+    made = VerifierActor(VllmOptions(model, "float32", 4096, 1, 1.0, 0.5, seed=0))
+    with pytest.raises(ModelError, match=r"at least 1536 positions at factuality\.checker_model; found 64"):
+        made.about()
 
 
 def test_many_chats_are_rendered_at_a_time():
