@@ -99,6 +99,8 @@ class VllmEngine:
         except ImportError as error:
             raise EngineError(PINNED, f"an import that failed: {error}", INSTALL) from error
         check_gpu(vllm.platforms.current_platform.is_cuda_alike(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+        if vllm.platforms.current_platform.is_cpu():
+            _import_model_class(vllm, folder)
         self._options, self.max_length = options, min(options.max_length, positions(folder))
         self._vllm = vllm
         self._llm = self._build(vllm, replace(options, max_length=self.max_length), folder)
@@ -124,8 +126,6 @@ class VllmEngine:
         """
         transfer = _weight_transfer_config(options.backend) if options.receives_weights else {}
         platform = vllm.platforms.current_platform
-        if platform.is_cpu():
-            _import_model_class(vllm, folder)
         try:
             return vllm.LLM(
                 model=str(folder),

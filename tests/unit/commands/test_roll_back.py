@@ -64,7 +64,10 @@ class ChoosingStages(FakeStages):
         assert self.serving == round
         self._work(f"develop {round}")
         facts = [VerdictLabel.SUPPORTED] * SUPPORTED[round] + [VerdictLabel.CONTRADICTED] * (4 - SUPPORTED[round])
-        scored_P = tuple(make_scored(make_response(prompt=prompt.id, round=round), facts=facts) for prompt in prompts_P)
+        scored_P = tuple(  # with a false fact more in the second answer: where all change alike, nothing says how sure that is
+            make_scored(make_response(prompt=prompt.id, round=round), facts=[*facts, *[VerdictLabel.CONTRADICTED] * place])
+            for place, prompt in enumerate(prompts_P)
+        )
         share = make_interval(SUPPORTED[round] / 4, n=len(prompts_P))
         evaluation = make_evaluation(prompts=len(prompts_P), f_at_k=share, abstention_rate=make_interval(0.0))
         return HeldOut(scored_P, evaluation)
@@ -156,9 +159,9 @@ def test_the_run_says_on_the_screen_what_was_chosen(whole):
     told = [line.split(" s  ")[1] for line in whole[0].screen.getvalue().splitlines() if " select " in line]
     assert told == [
         "development score 0.250: round 0 is the best so far",
-        "development score 0.500, +0.250 [0.250, 0.250] from the best before: round 1 is the best so far",
-        "development score 0.250, -0.250 [-0.250, -0.250] from the best before: rolled back to round 1",
-        "development score 0.750, +0.250 [0.250, 0.250] from the best before: round 3 is the best so far",
+        "development score 0.500, +0.236 [0.222, 0.250] from the best before: round 1 is the best so far",
+        "development score 0.250, -0.236 [-0.250, -0.222] from the best before: rolled back to round 1",
+        "development score 0.750, +0.236 [0.222, 0.250] from the best before: round 3 is the best so far",
     ]
 
 
@@ -172,7 +175,11 @@ def test_the_summary_says_which_round_is_the_best_and_which_one_was_rolled_back(
         "rolled_back": True,
         "abstains_too_often": False,
         "value": {"mean": 0.25, "ci95": [None, None], "n": 2},
-        "change": {"mean": -0.25, "ci95": [-0.25, -0.25], "n": 2},
+        "change": {
+            "mean": pytest.approx(-17 / 72),
+            "ci95": [-0.25, pytest.approx(-2 / 9)],
+            "n": 2,
+        },  # F1@4 falls by 1/4 and by 2/9
     }
     assert summary["rounds"][2]["development"]["f_at_k"] == 0.25
 

@@ -44,6 +44,7 @@ def fake_vllm(cpu: bool) -> Any:
     return SimpleNamespace(
         LLM=lambda **built: SimpleNamespace(built=SimpleNamespace(**built), llm_engine=FakeLlmEngine()),
         platforms=SimpleNamespace(current_platform=platform),
+        ModelRegistry=SimpleNamespace(models={}),
         SamplingParams=lambda **params: SimpleNamespace(**params),
         TokensPrompt=lambda **prompt: prompt,
         sampling_params=SimpleNamespace(RequestOutputKind=SimpleNamespace(FINAL_ONLY="final")),
