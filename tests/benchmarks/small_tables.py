@@ -5,7 +5,8 @@
 
 STORE is what `flame-ray reproduce directions methods --scale cpu --seeds N` left. small_tables.jsonl has a line for each seed,
 system and measure. Seeds take half an hour to an hour each here, so they need not be made in one go: what is made with
-`--set run.seed=8` is `--first-seed 1`, and so on.
+`--set run.seed=8` is `--first-seed 1`, and so on. What is shown has intervals over seeds and prompts, and n: the answers of all
+seeds that a mean is of, or the pairs of answers to one prompt that a difference is of.
 """
 
 # ruff: noqa: T201
@@ -19,13 +20,14 @@ from flame_ray.commands.reproduce import ReproduceRequest
 from flame_ray.reproduction.paired import ByPrompt, paired
 from flame_ray.reproduction.plan import Plan
 from flame_ray.reproduction.store import Store
-from flame_ray.reproduction.systems import SCALES
+from flame_ray.reproduction.systems import SCALES, System
 from flame_ray.reproduction.tables import TABLES, Measure, Table
 from flame_ray.types import Interval
 
 NAMES = ("directions", "methods")
 KEPT = Path(__file__).with_suffix(".jsonl")
 Line = dict
+Told = tuple[str, int]  # a mean with its interval, and how many values of all seeds it is of
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,71 @@ def kept_lines(store: Store, names: tuple[str, ...], first: int, seeds: int, com
 
 
 def rows(table: Table, values: Values) -> Iterator[str]:
-    """The mean of each measure over seeds and prompts, then the paired differences."""
-    measures = [measure for measure in table.measures if not measure.is_of_step]
-    head = f"| | {' | '.join(measure.name for measure in measures)} |\n|---{'|---' * len(measures)}|"
-    yield head
-    for system in table.rows:
-        yield f"| {system.name} | {' | '.join(_mean(values.of(system.name, each.name), each) for each in measures)} |"
-    yield f"\n{head}"
+    """For each suite, the mean of each measure over seeds and prompts, then the paired differences; then precision by seed."""
+    kept = [measure for measure in table.measures if any(values.of(system.name, measure.name) for system in table.rows)]
+    for source in sorted({measure.source for measure in kept}, reverse=True):
+        measures = [measure for measure in kept if measure.source == source]
+        levels = {system.name: [_level(values, system, each) for each in measures] for system in table.rows}
+        yield from _block(measures, levels)
+        yield from _block(measures, dict(_differences(table, values, measures)))
+    yield from _by_seed(table, values)
+    unkept = [measure.name for measure in table.measures if measure not in kept]
+    yield f"Not kept: {', '.join(unkept) or 'nothing'}"
+
+
+def _differences(table: Table, values: Values, measures: list[Measure]) -> Iterator[tuple[str, list[Told]]]:
     for first, second in table.contrasts:
-        found = [_difference(values.of(first.name, each.name), values.of(second.name, each.name), each) for each in measures]
-        yield f"| {first.name} - {second.name} | {' | '.join(found)} |"
+        pairs = [(values.of(first.name, each.name), values.of(second.name, each.name), each) for each in measures]
+        yield f"{first.name} - {second.name}", [_difference(*pair, sign="+") for pair in pairs]
 
 
-def _mean(by_seed: Mapping[int, ByPrompt], measure: Measure) -> str:
+def _block(measures: list[Measure], rows: Mapping[str, list[Told]]) -> Iterator[str]:
+    """A table in Markdown. How many values a cell is of stands in the head if it is the same in the whole column."""
+    told = {name: row for name, row in rows.items() if any(text for text, _ in row)}
+    counts = [{n for text, n in column if text} for column in zip(*told.values(), strict=True)]
+    heads = [
+        f"{each.name}, n {max(found)}" if len(found) == 1 else each.name for each, found in zip(measures, counts, strict=True)
+    ]
+    yield f"| | {' | '.join(heads)} |\n|---{'|---' * len(heads)}|"
+    for name, row in told.items():
+        cells = (f"{text} of {n}" if text and len(found) > 1 else text for (text, n), found in zip(row, counts, strict=True))
+        yield f"| {name} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _by_seed(table: Table, values: Values) -> Iterator[str]:
+    """The precision of each seed's model, with its interval over prompts."""
+    (precision,) = (measure for measure in table.measures if measure.name == "biography.fs")
+    found = {system.name: values.of(system.name, precision.name) for system in table.rows}
+    seeds = sorted({seed for each in found.values() for seed in each})
+    yield f"| {precision.name} | {' | '.join(f'seed {seed}' for seed in seeds)} |\n|---{'|---' * len(seeds)}|"
+    for name, by_seed in found.items():
+        told = [_mean({seed: by_seed[seed]}, precision) for seed in seeds if seed in by_seed]
+        if told:
+            yield f"| {name} | {' | '.join(f'{text} of {n}' for text, n in told)} |"
+    yield ""
+
+
+def _level(values: Values, system: System, measure: Measure) -> Told:
+    return _mean(values.of(system.name, measure.name), measure)
+
+
+def _mean(by_seed: Mapping[int, ByPrompt], measure: Measure) -> Told:
     return _difference(by_seed, {seed: dict.fromkeys(values, 0.0) for seed, values in by_seed.items()}, measure)
 
 
-def _difference(first: Mapping[int, ByPrompt], second: Mapping[int, ByPrompt], measure: Measure) -> str:
+def _difference(first: Mapping[int, ByPrompt], second: Mapping[int, ByPrompt], measure: Measure, sign: str = "") -> Told:
     seeds = sorted(first.keys() & second.keys())
-    return _told(paired([(first[seed], second[seed]) for seed in seeds]), measure) if seeds else ""
+    n = sum(len(first[seed].keys() & second[seed].keys()) for seed in seeds)
+    return (_told(paired([(first[seed], second[seed]) for seed in seeds]), measure, sign) if seeds else "", n)
 
 
-def _told(found: Interval, measure: Measure) -> str:
+def _told(found: Interval, measure: Measure, sign: str) -> str:
     if found.mean is None or found.low is None or found.high is None:
         return ""
     mean, low, high = (measure.factor * each for each in (found.mean, found.low, found.high))
     digits = 2 if measure.source == "biography" and measure.factor == measure.digits == 1 else measure.digits  # facts are few
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{mean:{sign}z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import convert, overlap
+from flame_ray.reproduction.tables import TABLES
+from tests.benchmarks import convert, overlap, small_tables
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -80,3 +81,31 @@ def test_rounds_that_sleep_are_recorded_with_all_that_the_journal_tells_its_gaug
     for stage in ("sample", "score", "train"):
         assert [span["round"] for span in spans if span["stage"] == stage] == [1, 2], stage
     assert overlap.lasted(spans, "sample", "score") >= 0 and overlap.lasted(spans, "train", "train") >= 0
+
+
+@pytest.mark.parametrize("name", small_tables.NAMES)
+def test_the_precision_of_the_small_tables_in_the_readme_is_what_the_command_prints(name):
+    lines = tuple(json.loads(line) for line in small_tables.KEPT.read_text(encoding="utf-8").splitlines())
+    precision = tuple(line for line in lines if line["measure"] == "biography.fs")
+    told = [
+        line
+        for line in small_tables.rows(TABLES[name], small_tables.Values(precision))
+        if line.startswith("| ") and " of " in line
+    ]
+    levels = [line.removesuffix(" |") for line in told if " - " not in line]
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert len(levels) > 4 and [line for line in levels if f"\n{line} |" not in readme] == []
+
+
+def test_a_small_table_counts_the_answers_of_all_seeds_and_names_what_was_not_kept():
+    kept = {"DPO^flame": ({"a": 0.5, "b": 1.0}, {"a": 0.0}), "F-DPO": ({"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 0.0})}
+    lines = tuple(
+        {"seed": seed, "system": system, "measure": "biography.fs", "values": values}
+        for system, seeds in kept.items()
+        for seed, values in enumerate(seeds)
+    )
+    found = list(small_tables.rows(TABLES["methods"], small_tables.Values(lines)))
+    assert next(line for line in found if line.startswith("| DPO^flame |")).endswith(" of 3 |")
+    assert next(line for line in found if line.startswith("| F-DPO |")).endswith(" of 4 |")
+    assert "| | biography.fs, n 3 |\n|---|---|" in found and "| F-DPO - DPO^flame | +50.0 [0.0, 100.0] |" in found
+    assert found[-1].startswith("Not kept: win over SFT + DPO, biography.correct,")
