@@ -99,6 +99,7 @@ DPO = _then(SFT, "SFT + DPO", "dpo.yaml")
 DPO_FACT = _then(SFT, "SFT + DPO^fact", "dpo-fact.yaml")
 DPO_FLAME = _then(SFT, "SFT + DPO^flame", "dpo-flame.yaml")
 FLAME_DPO = _then(SFT_FLAME, "SFT^flame + DPO", "dpo.yaml")
+FLAME_DPO_FACT = _then(SFT_FLAME, "SFT^flame + DPO^fact", "dpo-fact.yaml")  # the paper has no figure for it
 FLAME_DPO_FLAME = _then(SFT_FLAME, "SFT^flame + DPO^flame", "dpo-flame.yaml")
 
 # Table 1, the pilot on biographies.

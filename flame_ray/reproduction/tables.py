@@ -112,6 +112,8 @@ TRAINED = (
     (of.FLAME_DPO_FLAME, of.FLAME_DPO),
     (of.FLAME_DPO_FLAME, of.DPO),
 )
+FROM_EACH = (*MODELS[:-1], of.FLAME_DPO_FACT, MODELS[-1])  # also the system that the paper leaves out
+FACTS_ALONE = ((of.FLAME_DPO_FACT, of.SFT_FLAME), (of.FLAME_DPO_FACT, of.FLAME_DPO))
 PILOT = (
     (of.PILOT_RAG, of.PILOT_PT),
     (of.PILOT_SFT_PT, of.PILOT_PT),
@@ -249,10 +251,10 @@ TABLES: Mapping[str, Table] = {
         Table(
             "directions",
             "What each reward does",
-            MODELS,
+            FROM_EACH,
             (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
             of.DPO,
-            contrasts=(FINE_TUNED, *TRAINED),
+            contrasts=(FINE_TUNED, *TRAINED, *FACTS_ALONE),
             seeds=3,
         ),
         Table(

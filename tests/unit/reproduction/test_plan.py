@@ -137,6 +137,18 @@ def test_a_key_depends_on_what_is_computed_and_not_on_where():
     assert {step.key for step in steps(other)} < same and {step.key for step in steps(other)} == other.jobs.keys() & same
 
 
+def test_directions_has_each_kind_of_dpo_from_each_fine_tuning():
+    rows = {system.name for system in TABLES["directions"].rows}
+    kinds = ("DPO", "DPO^fact", "DPO^flame")
+    assert {f"{start} + {kind}" for start in ("SFT", "SFT^flame") for kind in kinds} <= rows
+    assert len(steps(plan_of("3", "directions"))) == len(steps(plan_of("3"))) + 1
+    planned = plan_of(seeds=2).add(TABLES["directions"])
+    compared = {(each.first, each.second) for each in planned.contrasts if each.measure.name == "biography.fs"}
+    assert {("SFT^flame + DPO^fact", other) for other in ("SFT^flame", "SFT^flame + DPO")} <= compared
+    assert {cell.measure.name for cell in planned.cells if cell.system == "SFT^flame + DPO^fact" and cell.keys}
+    assert "SFT^flame + DPO^fact" not in PAPER
+
+
 def test_another_fine_tuning_makes_other_runs_from_it():
     plan = plan_of("3")
     runs = [step for step in steps(plan) if step.job == "dpo.yaml"]
