@@ -209,7 +209,8 @@ class Plan:
         job = self._scale.jobs.get(suite, system.evaluated.job)
         config = self._config_of(replace(system.evaluated, job=job))
         model = steps[-1].key if steps else system.model or config.model.policy
-        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | self._files(config, suite)])}"
+        files = self._files(config, suite) | self._folder_of(system, config)
+        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | files])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
@@ -225,6 +226,14 @@ class Plan:
         """The part of a key that changes with the files; nothing if none is named."""
         found = self._contents(config, suite)
         return {"files": dict(found)} if found else {}
+
+    def _folder_of(self, system: System, config: Config) -> dict[str, Any]:
+        """The same of a model that the system names, where that is a folder."""
+        if system.model is None:
+            return {}
+        named = config.model_copy(update={"model": config.model.model_copy(update={"policy": system.model})})
+        found = self._contents(named, None)
+        return {"model": found["model.policy"]} if "model.policy" in found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:
         if evaluated not in self._evaluated:

@@ -1,7 +1,7 @@
 """The tables of the FLAME paper: which systems are their rows, and which measures their columns."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError
@@ -292,3 +292,13 @@ def tables_named(name: str) -> tuple[Table, ...]:
         fix = "give --set before each setting" if "=" in name else "correct the name"
         raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), fix)
     return found
+
+
+def with_chat_model(tables: Sequence[Table], name: str) -> list[Table]:
+    """The tables with this model in the place of Llama-2-Chat. Raises ConfigError if it has no place in any of them."""
+    if not any(of.LLAMA_CHAT in table.rows for table in tables):
+        having = ", ".join(each.name for each in TABLES.values() if of.LLAMA_CHAT in each.rows)
+        found = f"none in {', '.join(table.name for table in tables)}"
+        raise ConfigError(f"with --chat-model, a table that has the row {of.CHAT} ({having})", found, "leave the option out")
+    other = of.chat_model(name)
+    return [replace(table, rows=tuple(other if row == of.LLAMA_CHAT else row for row in table.rows)) for table in tables]

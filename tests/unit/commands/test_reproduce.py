@@ -154,6 +154,21 @@ def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, t
     assert trained.model.policy == str(models / fine_tuned.run.id / "checkpoints/round-0001/merged")
 
 
+def test_a_chat_model_by_name_takes_the_row_of_llama_2_chat_at_any_scale(request_of, tmp_path):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("3", chat_model="smollm2-135m"), doubles)
+    cell = filled.cell("Chat model smollm2-135m", "biography.fs")
+    assert cell.ours.interval.mean == 50.0 and cell.paper is None
+    assert "smollm2-135m" in doubles.models and "Llama-2-Chat" not in {each.system for each in filled.cells}
+    text = (tmp_path / "out" / "3.md").read_text()
+    assert "| Chat model smollm2-135m | 75.0 " in text and "Llama-2-Chat" not in text
+
+
+def test_a_table_without_the_row_of_a_chat_model_refuses_its_name(request_of):
+    with pytest.raises(ConfigError, match=r"--chat-model.*Llama-2-Chat"):
+        carry_out(request_of("1", "2", chat_model="smollm2-135m"), FakeCommands(FIGURES))
+
+
 def test_a_step_on_given_pairs_gets_the_file_of_what_two_fine_tunings_have_elicited(request_of, tmp_path):
     doubles = FakeCommands(FIGURES)
     filled = carry_out(request_of("1"), doubles)
@@ -299,6 +314,12 @@ def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions
 def test_the_help_says_how_many_models_are_made_by_default(flame, tmp_path):
     help_ = " ".join(flame("reproduce", "--help", folder=tmp_path).stdout.replace("│", " ").split())
     assert "--seeds" in help_ and "Default: 1; directions, methods: 3." in help_
+
+
+def test_the_command_line_names_the_chat_model(flame, request_of, tmp_path):
+    options = ("--scale", "cpu", "--jobs", request_of("3").jobs, "--only-print", "--chat-model", "smollm2-135m")
+    done = flame("reproduce", "3", *options, folder=tmp_path)
+    assert done.returncode == 0 and "| Chat model smollm2-135m | missing |" in done.stdout
 
 
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):

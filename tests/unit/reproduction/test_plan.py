@@ -8,9 +8,10 @@ import pytest
 from flame_ray.config.load import lasting, load_config
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.figures import PAPER
+from flame_ray.reproduction.named_files import contents
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
-from flame_ray.reproduction.tables import TABLES
+from flame_ray.reproduction.tables import TABLES, with_chat_model
 
 JOBS = Path(__file__).parents[3] / "jobs"
 
@@ -135,6 +136,29 @@ def test_a_key_depends_on_what_is_computed_and_not_on_where():
     )
     other = plan_of("3", settings=("suites.max_tokens=9",))
     assert {step.key for step in steps(other)} < same and {step.key for step in steps(other)} == other.jobs.keys() & same
+
+
+@pytest.mark.parametrize("name", [None, "org/model-chat"])
+def test_a_chat_model_is_asked_as_it_is_shipped(name):
+    """By its own template, and not at the revision of the model that the paper's jobs train."""
+    (table,) = with_chat_model((TABLES["3"],), name) if name else (TABLES["3"],)
+    plan = plan_of(settings=("model.revision=main",))
+    asked = [plan.jobs[key] for cell in plan.add(table).cells if cell.system == table.rows[0].name for key in cell.keys]
+    assert {each.model for each in asked} == {name or "meta-llama/Llama-2-7b-chat-hf"}
+    assert {(each.config.model.chat_template, each.config.model.revision) for each in asked} == {(None, None)}
+
+
+def test_a_chat_model_in_a_folder_that_was_changed_is_asked_again(tmp_path):
+    def keys_of_row() -> set[str]:
+        (table,) = with_chat_model((TABLES["4"],), str(tmp_path))
+        plan = Plan(SCALES["cpu"], 1, lambda job, more: load(JOBS / "cpu" / job, more), contents)
+        return {key for cell in plan.add(table).cells if cell.system == table.rows[0].name for key in cell.keys}
+
+    (tmp_path / "config.json").write_text("{}")
+    before = keys_of_row()
+    assert before and before == keys_of_row()
+    (tmp_path / "config.json").write_text("{ }")
+    assert before.isdisjoint(keys_of_row())
 
 
 def test_directions_has_each_kind_of_dpo_from_each_fine_tuning():

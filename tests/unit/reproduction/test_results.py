@@ -206,5 +206,11 @@ def test_the_drawing_has_a_circle_a_dot_and_a_cross_where_there_are_intervals():
     assert text.count("SFT + DPO^fact") == 1 and text.count(">4<") == 2  # its number stands at the paper's dot and at ours
 
 
+def test_a_name_that_is_too_long_for_the_list_beside_the_figure_keeps_its_end():
+    found = dots(figure(precision=SOME, win_rate=SOME))
+    text = svg([replace(found[-1], name="Chat model /shared/models/one/Llama-2-13b-chat-hf")], "x", "y")
+    assert ">1  \u2026ls/one/Llama-2-13b-chat-hf<" in text
+
+
 def test_a_figure_without_dots_says_so():
     assert "nothing to draw yet" in svg([], "x", "y")
