@@ -8,7 +8,7 @@ from flame_ray.errors import ConfigError
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
 
-WIN_RATE = "win_rate"
+WIN_RATE, EQUAL_LENGTH = "win_rate", "length_controlled_win_rate"
 Contrast = tuple[System, System]  # the first minus the second
 AGREEMENT = "agreement"  # the source of a figure that `flame-ray agreement` measures
 
@@ -36,6 +36,11 @@ class Measure:
         """Whether the making of the model gives the figure, and no suite."""
         return self.source in ("sft", "run")
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean of a value for each prompt, by which two systems can be compared."""
+        return not self.is_of_step and self.figure != EQUAL_LENGTH
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -54,8 +59,13 @@ class Table:
     seeds: int = 1
 
 
-def _win(over: System) -> Measure:
-    return Measure(f"win over {over.name}", "alpaca-eval", WIN_RATE, 100, against_baseline=True)
+def _wins(over: System) -> tuple[Measure, Measure]:
+    """The win rate beside what is left of it at equal length, which the paper does not give."""
+    name = f"win over {over.name}"
+    return (
+        Measure(name, "alpaca-eval", WIN_RATE, 100, against_baseline=True),
+        Measure(f"{name} at equal length", "alpaca-eval", EQUAL_LENGTH, 100, against_baseline=True),
+    )
 
 
 def _length(suite: str) -> Measure:
@@ -74,6 +84,7 @@ def _facts(suite: str) -> tuple[Measure, ...]:
 
 
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
+WINS = _wins(of.DPO)
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
 NO_ROOM = Measure(
     "without room",
@@ -145,7 +156,7 @@ TABLES: Mapping[str, Table] = {
             "2",
             "Supervised fine-tuning",
             (of.PT, of.SFT, of.SFT_FACT, of.SFT_FLAME),
-            (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            (*_wins(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.SFT,
             contrasts=((of.SFT, of.PT), (of.SFT_FACT, of.SFT), FINE_TUNED),
         ),
@@ -153,7 +164,7 @@ TABLES: Mapping[str, Table] = {
             "3",
             "DPO",
             MODELS,
-            (_win(of.DPO), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            (*WINS, *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED),
         ),
@@ -179,7 +190,7 @@ TABLES: Mapping[str, Table] = {
             "6-sft",
             "Classification: SFT",
             (of.SFT_MIXED, of.SFT_CLASSIFIED),
-            (_win(of.SFT), *BIOGRAPHY),
+            (*_wins(of.SFT), *BIOGRAPHY),
             of.SFT,
             contrasts=((of.SFT_CLASSIFIED, of.SFT_MIXED),),
         ),
@@ -187,7 +198,7 @@ TABLES: Mapping[str, Table] = {
             "6-dpo",
             "Classification: DPO",
             (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
-            (_win(of.DPO), *BIOGRAPHY),
+            (*WINS, *BIOGRAPHY),
             of.DPO,
             (OWN_SAMPLES,),
             ((of.DPO_CLASSIFIED, of.DPO_UNCLASSIFIED), (of.DPO_SENTENCES, of.DPO_CLASSIFIED)),
@@ -196,7 +207,7 @@ TABLES: Mapping[str, Table] = {
             "7",
             "Pair building",
             (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
-            (FACT_PAIRS, _win(of.DPO), *BIOGRAPHY),
+            (FACT_PAIRS, *WINS, *BIOGRAPHY),
             of.DPO,
             (SHARED_SAMPLES, "Fact pairs are those of prompts that need facts, whatever orders them."),
             ((of.PAIRS_WIDEST, of.PAIRS_ALL), (of.PAIRS_WIDEST, of.PAIRS_WEIGHTED)),
@@ -245,14 +256,14 @@ TABLES: Mapping[str, Table] = {
             "figure-1",
             "Helpfulness against factuality",
             MODELS,
-            (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval"), *BIOGRAPHY[1:]),  # the first three are drawn
+            (WINS[0], BIOGRAPHY[0], _length("alpaca-eval"), WINS[1], *BIOGRAPHY[1:]),  # the first three are drawn
             of.DPO,
         ),
         Table(
             "directions",
             "What each reward does",
             FROM_EACH,
-            (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
+            (*WINS, JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED, *FACTS_ALONE),
             seeds=3,
@@ -261,7 +272,7 @@ TABLES: Mapping[str, Table] = {
             "methods",
             "Other losses on the same prompts, samples and verdicts, at equal seconds",
             of.METHODS,
-            (_win(of.DPO), *BIOGRAPHY, _length("alpaca-eval"), STEPS, SECONDS),
+            (*WINS, *BIOGRAPHY, _length("alpaca-eval"), STEPS, SECONDS),
             of.DPO,
             (
                 SHARED_SAMPLES,

@@ -55,7 +55,7 @@ def kept_lines(store: Store, names: tuple[str, ...], first: int, seeds: int, com
 
 def rows(table: Table, values: Values) -> Iterator[str]:
     """The mean of each measure over seeds and prompts, then the paired differences."""
-    measures = [measure for measure in table.measures if not measure.is_of_step]
+    measures = [measure for measure in table.measures if measure.is_mean]
     head = f"| | {' | '.join(measure.name for measure in measures)} |\n|---{'|---' * len(measures)}|"
     yield head
     for system in table.rows:

@@ -30,7 +30,8 @@ JOBS = {
     "dpo-fact.yaml": {"base": "base.yaml", "pairs": {"kinds": ["factuality"]}},
     "dpo-flame.yaml": {"base": "base.yaml"},
 }
-FIGURES = {"precision": 0.5, "correct_facts": 3.0, "erroneous_facts": 3.0, "win_rate": 0.75, "characters": 100.0}
+FIGURES = {"precision": 0.5, "correct_facts": 3.0, "erroneous_facts": 3.0, "characters": 100.0}
+FIGURES |= {"win_rate": 0.75, "length_controlled_win_rate": 0.6}
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert [command for command, _ in first.done if command != "evaluate"] == ["sft", "run", "run", "run", "sft", "run", "run"]
     assert filled.cell("SFT + DPO^fact", "biography.fs").ours.interval.mean == 50.0
     assert filled.cell("SFT + DPO^fact", "win over SFT + DPO").ours.interval.mean == 75.0
+    assert filled.cell("SFT + DPO^fact", "win over SFT + DPO at equal length").ours.interval.mean == 60.0
     assert carry_out(request_of("3"), again) == filled and again.done == []
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
 

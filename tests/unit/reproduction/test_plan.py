@@ -11,7 +11,7 @@ from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.named_files import contents
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
-from flame_ray.reproduction.tables import TABLES, with_chat_model
+from flame_ray.reproduction.tables import EQUAL_LENGTH, TABLES, WIN_RATE, with_chat_model
 
 JOBS = Path(__file__).parents[3] / "jobs"
 
@@ -125,7 +125,22 @@ def test_a_win_rate_is_against_the_answers_of_the_tables_baseline_which_has_none
     assert baseline.model == steps(plan)[1].key  # SFT + DPO
     assert {job.against for job in wins} == {None, baseline.key}
     cells = [cell for cell in plan.add(TABLES["3"]).cells if cell.is_baseline]
-    assert [(cell.system, cell.measure.name) for cell in cells] == [("SFT + DPO", "win over SFT + DPO")]
+    assert [(cell.system, cell.measure.name) for cell in cells] == [
+        ("SFT + DPO", "win over SFT + DPO"),
+        ("SFT + DPO", "win over SFT + DPO at equal length"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES.values() if any(each.figure == WIN_RATE for each in table.measures)]
+)
+def test_beside_each_win_rate_stands_that_at_equal_length_of_the_same_evaluation(table):
+    (win,) = (each for each in table.measures if each.figure == WIN_RATE)
+    planned = plan_of().add(table)
+    found = {(cell.system, cell.measure.name): cell.keys for cell in planned.cells}
+    for system in table.rows:
+        assert found[system.name, f"{win.name} at equal length"] == found[system.name, win.name]
+    assert not [each for each in planned.contrasts if each.measure.figure == EQUAL_LENGTH], "no answer has a value of its own"
 
 
 def test_a_key_depends_on_what_is_computed_and_not_on_where():
