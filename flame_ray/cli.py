@@ -190,6 +190,7 @@ def reproduce(
     out: Annotated[Path, typer.Option("--out", help="The folder to write the tables to.")] = Path("reproduced"),
     jobs: Annotated[Path, typer.Option("--jobs", help="The folder that holds the scale's job files.")] = Path("jobs"),
     only_print: Annotated[bool, typer.Option("--only-print", help="Start nothing: print what the store has.")] = False,
+    chat_model: Annotated[str | None, typer.Option("--chat-model", help="A model in the place of Llama-2-Chat.")] = None,
     set_: Set = None,
 ) -> None:
     """Reproduce tables of the FLAME paper, ours beside the paper's. What the store has is not done again."""
@@ -197,7 +198,7 @@ def reproduce(
     from flame_ray.commands.reproduce import ReproduceRequest
     from flame_ray.commands.reproduce import reproduce as reproduce_tables
 
-    given = ReproduceRequest(tuple(table), scale.value, seeds, jobs, store, out, only_print, tuple(set_ or ()))
+    given = ReproduceRequest(tuple(table), scale.value, seeds, jobs, store, out, only_print, tuple(set_ or ()), chat_model)
     reproduce_tables(given, PlainConsole(stderr=True), _tables())
 
 

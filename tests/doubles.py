@@ -407,6 +407,7 @@ class FakeCommands:
         self.resumed: list[str | None] = []
         self.compared: list[tuple[str, Path]] = []  # suites, with the file that answers are compared with
         self.calls: list[tuple[str, ...]] = []  # the suites of each call of evaluate
+        self.models: list[str] = []  # the model of each call of evaluate
         self.paired: list[tuple[str, str]] = []  # runs, with those whose answers are rejected
         self.checked: list[Path] = []  # stores
 
@@ -441,6 +442,7 @@ class FakeCommands:
 
     def evaluate(self, config, request, console, tables):
         self.calls.append(request.suites)
+        self.models.append(request.model)
         for suite in request.suites:
             self.done.append(("evaluate", config))
             if suite in self._fails:

@@ -35,7 +35,7 @@ from flame_ray.reproduction.render import csv_text, markdown
 from flame_ray.reproduction.results import FilledTable, Found, fill
 from flame_ray.reproduction.store import NOT_DONE, Store
 from flame_ray.reproduction.systems import SCALES, Scale
-from flame_ray.reproduction.tables import AGREEMENT, tables_named
+from flame_ray.reproduction.tables import AGREEMENT, tables_named, with_chat_model
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
@@ -65,6 +65,7 @@ class ReproduceRequest:
     out: Path
     only_print: bool = False
     settings: tuple[str, ...] = ()  # over those of every job file
+    chat_model: str | None = None  # in the place of Llama-2-Chat
 
     def load(self, job: str, settings: tuple[str, ...]) -> Config:
         """A job file of the scale. What makes a system what it is comes last."""
@@ -98,7 +99,8 @@ def reproduce(
     Raises NotShared before the first job if the store is not on all nodes of the cluster.
     Raises the first failure after that, with all others in its words, if it was to start jobs and a figure is missing.
     """
-    chosen = list(dict.fromkeys(table for name in request.tables for table in tables_named(name)))
+    named = list(dict.fromkeys(table for name in request.tables for table in tables_named(name)))
+    chosen = with_chat_model(named, request.chat_model) if request.chat_model else named
     check_out_folder(request.out)
     check_out_folder(request.store, "--store")
     scale, store = SCALES[request.scale], Store(request.store)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.reproduction.systems import Evaluated, Scale, Step, System
-from flame_ray.reproduction.tables import AGREEMENT, JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
+from flame_ray.reproduction.tables import AGREEMENT, EQUAL_LENGTH, JUDGE_SCORE, WIN_RATE, Contrast, Measure, Table
 from flame_ray.storage.atomic import json_digest
 
 Load = Callable[[str, tuple[str, ...]], Config]  # a job file of the scale, with settings over it
@@ -136,7 +136,7 @@ class Plan:
         is_win_over_one = measure.figure == WIN_RATE and table.baseline in pair
         lacks = any(system.name in self._scale.lacks for system in pair)
         applies = all(self._applies(system, measure) for system in pair)
-        if measure.is_of_step or is_win_over_one or lacks or not applies:
+        if not measure.is_mean or is_win_over_one or lacks or not applies:
             return None
         keys = [tuple(self._key(table, system, measure, seed) for system in pair) for seed in self._seeds_of(table)]
         first, second = (system.name for system in pair)
@@ -147,7 +147,7 @@ class Plan:
             return PlannedCell(system.name, measure, lacks=lacks)
         if not self._applies(system, measure):
             return PlannedCell(system.name, measure)
-        if measure.figure == WIN_RATE and system == table.baseline:
+        if measure.figure in (WIN_RATE, EQUAL_LENGTH) and system == table.baseline:
             return PlannedCell(system.name, measure, is_baseline=True)
         keys = dict.fromkeys(self._key(table, system, measure, seed) for seed in self._seeds_of(table))
         return PlannedCell(system.name, measure, tuple(keys))
@@ -209,7 +209,8 @@ class Plan:
         job = self._scale.jobs.get(suite, system.evaluated.job)
         config = self._config_of(replace(system.evaluated, job=job))
         model = steps[-1].key if steps else system.model or config.model.policy
-        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | self._files(config, suite)])}"
+        files = self._files(config, suite) | self._folder_of(system, config)
+        key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | files])}"
         planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
         self.jobs.setdefault(key, planned)
         return planned
@@ -225,6 +226,14 @@ class Plan:
         """The part of a key that changes with the files; nothing if none is named."""
         found = self._contents(config, suite)
         return {"files": dict(found)} if found else {}
+
+    def _folder_of(self, system: System, config: Config) -> dict[str, Any]:
+        """The same of a model that the system names, where that is a folder."""
+        if system.model is None:
+            return {}
+        named = config.model_copy(update={"model": config.model.model_copy(update={"policy": system.model})})
+        found = self._contents(named, None)
+        return {"model": found["model.policy"]} if "model.policy" in found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:
         if evaluated not in self._evaluated:

@@ -12,6 +12,7 @@ from flame_ray.reproduction.results import Cell, FilledTable
 from flame_ray.types import Interval
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 520, 70, 190, 40, 60
+MOST_LETTERS = 27  # of a name that the list beside the figure has room for
 OURS, PAPERS = "#1f77b4", "#888888"
 
 
@@ -83,7 +84,12 @@ def _legend(left: float, numbers: Mapping[str, int]) -> Iterator[str]:
     yield _text(left + 8, TOP + 46, "larger dots: longer answers,", "start")
     yield _text(left + 8, TOP + 62, "each side by its longest", "start")
     for name, number in numbers.items():
-        yield _text(left + 8, TOP + 72 + 18 * number, f"{number}  {name}", "start")
+        yield _text(left + 8, TOP + 72 + 18 * number, f"{number}  {_end(name)}", "start")
+
+
+def _end(name: str) -> str:
+    """A long name is a path or a hub id, whose end tells it from others."""
+    return name if len(name) <= MOST_LETTERS else f"\u2026{name[1 - MOST_LETTERS :]}"
 
 
 def _drawn(dot: Dot, number: int, x: Axis, y: Axis, longest: float) -> Iterator[str]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from flame_ray.shown import without_secrets
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -64,7 +66,7 @@ SCALES = {
     "cpu": Scale(
         "cpu",
         {"biography": "factbook"},
-        {CHAT: _TOO_LARGE.format(7)}
+        {CHAT: f"{_TOO_LARGE.format(7)}: --chat-model names another"}
         | dict.fromkeys(("70B atomic facts, 5 supports", "70B atomic facts, 10 supports"), _TOO_LARGE.format(70))
         | {
             BY_SENTENCE: "SmolLM2-135M cannot tell which sentences carry facts: of 277 that do it finds none (recall 0.0 %, "
@@ -93,12 +95,20 @@ PT = System("PT", evaluated=Evaluated("few-shot.yaml"))
 SFT = System("SFT", (Step("sft", "sft.yaml"),))
 SFT_FACT = System("SFT^fact", (Step("sft", "sft.yaml", (ELICIT_FACTS, ELICIT_OTHERS)),))
 SFT_FLAME = System("SFT^flame", (Step("sft", "sft.yaml", (ELICIT_FACTS,)),))
-LLAMA_CHAT = System(CHAT, model="meta-llama/Llama-2-7b-chat-hf")
+_AS_SHIPPED = Evaluated(settings=("model.chat_template=null", "model.revision=null"))
+LLAMA_CHAT = System(CHAT, model="meta-llama/Llama-2-7b-chat-hf", evaluated=_AS_SHIPPED)
+
+
+def chat_model(name: str) -> System:
+    """A row of another model that others have tuned, of which the paper has no figure."""
+    return System(f"Chat model {without_secrets(name)}", model=name, evaluated=_AS_SHIPPED)
+
 
 DPO = _then(SFT, "SFT + DPO", "dpo.yaml")
 DPO_FACT = _then(SFT, "SFT + DPO^fact", "dpo-fact.yaml")
 DPO_FLAME = _then(SFT, "SFT + DPO^flame", "dpo-flame.yaml")
 FLAME_DPO = _then(SFT_FLAME, "SFT^flame + DPO", "dpo.yaml")
+FLAME_DPO_FACT = _then(SFT_FLAME, "SFT^flame + DPO^fact", "dpo-fact.yaml")  # the paper has no figure for it
 FLAME_DPO_FLAME = _then(SFT_FLAME, "SFT^flame + DPO^flame", "dpo-flame.yaml")
 
 # Table 1, the pilot on biographies.

@@ -1,14 +1,14 @@
 """The tables of the FLAME paper: which systems are their rows, and which measures their columns."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from flame_ray.config import Config
 from flame_ray.errors import ConfigError
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.systems import System
 
-WIN_RATE = "win_rate"
+WIN_RATE, EQUAL_LENGTH = "win_rate", "length_controlled_win_rate"
 Contrast = tuple[System, System]  # the first minus the second
 AGREEMENT = "agreement"  # the source of a figure that `flame-ray agreement` measures
 
@@ -36,6 +36,11 @@ class Measure:
         """Whether the making of the model gives the figure, and no suite."""
         return self.source in ("sft", "run")
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean of a value for each prompt, by which two systems can be compared."""
+        return not self.is_of_step and self.figure != EQUAL_LENGTH
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -54,8 +59,13 @@ class Table:
     seeds: int = 1
 
 
-def _win(over: System) -> Measure:
-    return Measure(f"win over {over.name}", "alpaca-eval", WIN_RATE, 100, against_baseline=True)
+def _wins(over: System) -> tuple[Measure, Measure]:
+    """The win rate beside what is left of it at equal length, which the paper does not give."""
+    name = f"win over {over.name}"
+    return (
+        Measure(name, "alpaca-eval", WIN_RATE, 100, against_baseline=True),
+        Measure(f"{name} at equal length", "alpaca-eval", EQUAL_LENGTH, 100, against_baseline=True),
+    )
 
 
 def _length(suite: str) -> Measure:
@@ -74,6 +84,7 @@ def _facts(suite: str) -> tuple[Measure, ...]:
 
 
 BIOGRAPHY, ALPACA_FACT, FAVA = _facts("biography"), _facts("alpaca-fact"), _facts("fava")
+WINS = _wins(of.DPO)
 FACT_PAIRS = Measure("fact pairs", "run", "rounds.-1.pairs.factuality+weighted", digits=0)
 NO_ROOM = Measure(
     "without room",
@@ -112,6 +123,8 @@ TRAINED = (
     (of.FLAME_DPO_FLAME, of.FLAME_DPO),
     (of.FLAME_DPO_FLAME, of.DPO),
 )
+FROM_EACH = (*MODELS[:-1], of.FLAME_DPO_FACT, MODELS[-1])  # also the system that the paper leaves out
+FACTS_ALONE = ((of.FLAME_DPO_FACT, of.SFT_FLAME), (of.FLAME_DPO_FACT, of.FLAME_DPO))
 PILOT = (
     (of.PILOT_RAG, of.PILOT_PT),
     (of.PILOT_SFT_PT, of.PILOT_PT),
@@ -143,7 +156,7 @@ TABLES: Mapping[str, Table] = {
             "2",
             "Supervised fine-tuning",
             (of.PT, of.SFT, of.SFT_FACT, of.SFT_FLAME),
-            (_win(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            (*_wins(of.SFT), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.SFT,
             contrasts=((of.SFT, of.PT), (of.SFT_FACT, of.SFT), FINE_TUNED),
         ),
@@ -151,7 +164,7 @@ TABLES: Mapping[str, Table] = {
             "3",
             "DPO",
             MODELS,
-            (_win(of.DPO), *BIOGRAPHY, *ALPACA_FACT, *FAVA),
+            (*WINS, *BIOGRAPHY, *ALPACA_FACT, *FAVA),
             of.DPO,
             contrasts=(FINE_TUNED, *TRAINED),
         ),
@@ -177,7 +190,7 @@ TABLES: Mapping[str, Table] = {
             "6-sft",
             "Classification: SFT",
             (of.SFT_MIXED, of.SFT_CLASSIFIED),
-            (_win(of.SFT), *BIOGRAPHY),
+            (*_wins(of.SFT), *BIOGRAPHY),
             of.SFT,
             contrasts=((of.SFT_CLASSIFIED, of.SFT_MIXED),),
         ),
@@ -185,7 +198,7 @@ TABLES: Mapping[str, Table] = {
             "6-dpo",
             "Classification: DPO",
             (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
-            (_win(of.DPO), *BIOGRAPHY),
+            (*WINS, *BIOGRAPHY),
             of.DPO,
             (OWN_SAMPLES,),
             ((of.DPO_CLASSIFIED, of.DPO_UNCLASSIFIED), (of.DPO_SENTENCES, of.DPO_CLASSIFIED)),
@@ -194,7 +207,7 @@ TABLES: Mapping[str, Table] = {
             "7",
             "Pair building",
             (of.PAIRS_WIDEST, of.PAIRS_ALL, of.PAIRS_WEIGHTED),
-            (FACT_PAIRS, _win(of.DPO), *BIOGRAPHY),
+            (FACT_PAIRS, *WINS, *BIOGRAPHY),
             of.DPO,
             (SHARED_SAMPLES, "Fact pairs are those of prompts that need facts, whatever orders them."),
             ((of.PAIRS_WIDEST, of.PAIRS_ALL), (of.PAIRS_WIDEST, of.PAIRS_WEIGHTED)),
@@ -243,23 +256,23 @@ TABLES: Mapping[str, Table] = {
             "figure-1",
             "Helpfulness against factuality",
             MODELS,
-            (_win(of.DPO), BIOGRAPHY[0], _length("alpaca-eval"), *BIOGRAPHY[1:]),  # the first three are drawn
+            (WINS[0], BIOGRAPHY[0], _length("alpaca-eval"), WINS[1], *BIOGRAPHY[1:]),  # the first three are drawn
             of.DPO,
         ),
         Table(
             "directions",
             "What each reward does",
-            MODELS,
-            (_win(of.DPO), JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
+            FROM_EACH,
+            (*WINS, JUDGE_SCORE, *BIOGRAPHY, _length("alpaca-eval")),
             of.DPO,
-            contrasts=(FINE_TUNED, *TRAINED),
+            contrasts=(FINE_TUNED, *TRAINED, *FACTS_ALONE),
             seeds=3,
         ),
         Table(
             "methods",
             "Other losses on the same prompts, samples and verdicts, at equal seconds",
             of.METHODS,
-            (_win(of.DPO), *BIOGRAPHY, _length("alpaca-eval"), STEPS, SECONDS),
+            (*WINS, *BIOGRAPHY, _length("alpaca-eval"), STEPS, SECONDS),
             of.DPO,
             (
                 SHARED_SAMPLES,
@@ -290,3 +303,13 @@ def tables_named(name: str) -> tuple[Table, ...]:
         fix = "give --set before each setting" if "=" in name else "correct the name"
         raise ConfigError(f"TABLE to be one of {', '.join(TABLES)}", repr(name), fix)
     return found
+
+
+def with_chat_model(tables: Sequence[Table], name: str) -> list[Table]:
+    """The tables with this model in the place of Llama-2-Chat. Raises ConfigError if it has no place in any of them."""
+    if not any(of.LLAMA_CHAT in table.rows for table in tables):
+        having = ", ".join(each.name for each in TABLES.values() if of.LLAMA_CHAT in each.rows)
+        found = f"none in {', '.join(table.name for table in tables)}"
+        raise ConfigError(f"with --chat-model, a table that has the row {of.CHAT} ({having})", found, "leave the option out")
+    other = of.chat_model(name)
+    return [replace(table, rows=tuple(other if row == of.LLAMA_CHAT else row for row in table.rows)) for table in tables]

@@ -32,6 +32,7 @@ ALONE = {
     "sft-fact.yaml": (of.SFT_FACT.steps[-1].job, of.SFT_FACT.steps[-1].settings),
     "sft-flame.yaml": (of.SFT_FLAME.steps[-1].job, of.SFT_FLAME.steps[-1].settings),
     "flame-dpo.yaml": (of.FLAME_DPO.steps[-1].job, of.FLAME_DPO.steps[-1].settings),
+    "flame-dpo-fact.yaml": (of.FLAME_DPO_FACT.steps[-1].job, of.FLAME_DPO_FACT.steps[-1].settings),
     "flame-dpo-flame.yaml": (of.FLAME_DPO_FLAME.steps[-1].job, of.FLAME_DPO_FLAME.steps[-1].settings),
     "few-shot-retrieval.yaml": ("few-shot.yaml", of.PILOT_RAG.evaluated.settings),
 }

@@ -30,7 +30,8 @@ JOBS = {
     "dpo-fact.yaml": {"base": "base.yaml", "pairs": {"kinds": ["factuality"]}},
     "dpo-flame.yaml": {"base": "base.yaml"},
 }
-FIGURES = {"precision": 0.5, "correct_facts": 3.0, "erroneous_facts": 3.0, "win_rate": 0.75, "characters": 100.0}
+FIGURES = {"precision": 0.5, "correct_facts": 3.0, "erroneous_facts": 3.0, "characters": 100.0}
+FIGURES |= {"win_rate": 0.75, "length_controlled_win_rate": 0.6}
 
 
 @pytest.fixture
@@ -64,6 +65,7 @@ def test_what_is_done_is_in_the_table_and_is_never_done_again(request_of, tmp_pa
     assert [command for command, _ in first.done if command != "evaluate"] == ["sft", "run", "run", "run", "sft", "run", "run"]
     assert filled.cell("SFT + DPO^fact", "biography.fs").ours.interval.mean == 50.0
     assert filled.cell("SFT + DPO^fact", "win over SFT + DPO").ours.interval.mean == 75.0
+    assert filled.cell("SFT + DPO^fact", "win over SFT + DPO at equal length").ours.interval.mean == 60.0
     assert carry_out(request_of("3"), again) == filled and again.done == []
     assert (tmp_path / "out" / "3.md").is_file() and (tmp_path / "out" / "3.csv").is_file()
 
@@ -152,6 +154,21 @@ def test_a_run_starts_from_the_model_that_the_step_before_has_made(request_of, t
     models = tmp_path / "store" / "models"
     assert trained.run.root == str(models) and trained.run.samples == str(tmp_path / "store" / "samples")
     assert trained.model.policy == str(models / fine_tuned.run.id / "checkpoints/round-0001/merged")
+
+
+def test_a_chat_model_by_name_takes_the_row_of_llama_2_chat_at_any_scale(request_of, tmp_path):
+    doubles = FakeCommands(FIGURES)
+    filled = carry_out(request_of("3", chat_model="smollm2-135m"), doubles)
+    cell = filled.cell("Chat model smollm2-135m", "biography.fs")
+    assert cell.ours.interval.mean == 50.0 and cell.paper is None
+    assert "smollm2-135m" in doubles.models and "Llama-2-Chat" not in {each.system for each in filled.cells}
+    text = (tmp_path / "out" / "3.md").read_text()
+    assert "| Chat model smollm2-135m | 75.0 " in text and "Llama-2-Chat" not in text
+
+
+def test_a_table_without_the_row_of_a_chat_model_refuses_its_name(request_of):
+    with pytest.raises(ConfigError, match=r"--chat-model.*Llama-2-Chat"):
+        carry_out(request_of("1", "2", chat_model="smollm2-135m"), FakeCommands(FIGURES))
 
 
 def test_a_step_on_given_pairs_gets_the_file_of_what_two_fine_tunings_have_elicited(request_of, tmp_path):
@@ -299,6 +316,12 @@ def test_a_command_without_seeds_makes_three_models_of_each_system_of_directions
 def test_the_help_says_how_many_models_are_made_by_default(flame, tmp_path):
     help_ = " ".join(flame("reproduce", "--help", folder=tmp_path).stdout.replace("│", " ").split())
     assert "--seeds" in help_ and "Default: 1; directions, methods: 3." in help_
+
+
+def test_the_command_line_names_the_chat_model(flame, request_of, tmp_path):
+    options = ("--scale", "cpu", "--jobs", request_of("3").jobs, "--only-print", "--chat-model", "smollm2-135m")
+    done = flame("reproduce", "3", *options, folder=tmp_path)
+    assert done.returncode == 0 and "| Chat model smollm2-135m | missing |" in done.stdout
 
 
 def test_a_table_that_is_none_is_refused(flame, request_of, tmp_path):

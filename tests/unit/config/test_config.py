@@ -14,7 +14,7 @@ import flame_ray.errors
 from flame_ray.config import Config, PromptSource
 from flame_ray.config.describe import typed
 from flame_ray.config.load import load_config, parse_config
-from flame_ray.errors import ConfigError, EngineError, FlameError, Interrupted
+from flame_ray.errors import ConfigError, FlameError, Interrupted
 
 HEAVY = ("torch", "vllm", "deepspeed", "ray", "transformers", "datasets")
 

@@ -8,9 +8,10 @@ import pytest
 from flame_ray.config.load import lasting, load_config
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.figures import PAPER
+from flame_ray.reproduction.named_files import contents
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
-from flame_ray.reproduction.tables import TABLES
+from flame_ray.reproduction.tables import EQUAL_LENGTH, TABLES, WIN_RATE, with_chat_model
 
 JOBS = Path(__file__).parents[3] / "jobs"
 
@@ -124,7 +125,22 @@ def test_a_win_rate_is_against_the_answers_of_the_tables_baseline_which_has_none
     assert baseline.model == steps(plan)[1].key  # SFT + DPO
     assert {job.against for job in wins} == {None, baseline.key}
     cells = [cell for cell in plan.add(TABLES["3"]).cells if cell.is_baseline]
-    assert [(cell.system, cell.measure.name) for cell in cells] == [("SFT + DPO", "win over SFT + DPO")]
+    assert [(cell.system, cell.measure.name) for cell in cells] == [
+        ("SFT + DPO", "win over SFT + DPO"),
+        ("SFT + DPO", "win over SFT + DPO at equal length"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "table", [table for table in TABLES.values() if any(each.figure == WIN_RATE for each in table.measures)]
+)
+def test_beside_each_win_rate_stands_that_at_equal_length_of_the_same_evaluation(table):
+    (win,) = (each for each in table.measures if each.figure == WIN_RATE)
+    planned = plan_of().add(table)
+    found = {(cell.system, cell.measure.name): cell.keys for cell in planned.cells}
+    for system in table.rows:
+        assert found[system.name, f"{win.name} at equal length"] == found[system.name, win.name]
+    assert not [each for each in planned.contrasts if each.measure.figure == EQUAL_LENGTH], "no answer has a value of its own"
 
 
 def test_a_key_depends_on_what_is_computed_and_not_on_where():
@@ -135,6 +151,41 @@ def test_a_key_depends_on_what_is_computed_and_not_on_where():
     )
     other = plan_of("3", settings=("suites.max_tokens=9",))
     assert {step.key for step in steps(other)} < same and {step.key for step in steps(other)} == other.jobs.keys() & same
+
+
+@pytest.mark.parametrize("name", [None, "org/model-chat"])
+def test_a_chat_model_is_asked_as_it_is_shipped(name):
+    """By its own template, and not at the revision of the model that the paper's jobs train."""
+    (table,) = with_chat_model((TABLES["3"],), name) if name else (TABLES["3"],)
+    plan = plan_of(settings=("model.revision=main",))
+    asked = [plan.jobs[key] for cell in plan.add(table).cells if cell.system == table.rows[0].name for key in cell.keys]
+    assert {each.model for each in asked} == {name or "meta-llama/Llama-2-7b-chat-hf"}
+    assert {(each.config.model.chat_template, each.config.model.revision) for each in asked} == {(None, None)}
+
+
+def test_a_chat_model_in_a_folder_that_was_changed_is_asked_again(tmp_path):
+    def keys_of_row() -> set[str]:
+        (table,) = with_chat_model((TABLES["4"],), str(tmp_path))
+        plan = Plan(SCALES["cpu"], 1, lambda job, more: load(JOBS / "cpu" / job, more), contents)
+        return {key for cell in plan.add(table).cells if cell.system == table.rows[0].name for key in cell.keys}
+
+    (tmp_path / "config.json").write_text("{}")
+    before = keys_of_row()
+    assert before and before == keys_of_row()
+    (tmp_path / "config.json").write_text("{ }")
+    assert before.isdisjoint(keys_of_row())
+
+
+def test_directions_has_each_kind_of_dpo_from_each_fine_tuning():
+    rows = {system.name for system in TABLES["directions"].rows}
+    kinds = ("DPO", "DPO^fact", "DPO^flame")
+    assert {f"{start} + {kind}" for start in ("SFT", "SFT^flame") for kind in kinds} <= rows
+    assert len(steps(plan_of("3", "directions"))) == len(steps(plan_of("3"))) + 1
+    planned = plan_of(seeds=2).add(TABLES["directions"])
+    compared = {(each.first, each.second) for each in planned.contrasts if each.measure.name == "biography.fs"}
+    assert {("SFT^flame + DPO^fact", other) for other in ("SFT^flame", "SFT^flame + DPO")} <= compared
+    assert {cell.measure.name for cell in planned.cells if cell.system == "SFT^flame + DPO^fact" and cell.keys}
+    assert "SFT^flame + DPO^fact" not in PAPER
 
 
 def test_another_fine_tuning_makes_other_runs_from_it():

@@ -130,7 +130,7 @@ def test_a_table_of_too_many_columns_has_a_block_for_each_suite():
     cells = tuple(Cell(row.name, each, None, None) for row in table.rows for each in table.measures)
     lines = markdown(FilledTable(table, cells)).splitlines()
     heads = [line.count("|") - 2 for line in lines if line.startswith("| system ")]
-    assert heads == [1, 5, 5, 5]
+    assert heads == [2, 5, 5, 5]
     assert [lines[at - 1] for at, line in enumerate(lines) if line.startswith("| system ")] == [""] * 4
     assert lines.count("| SFT^fact | - | - | - | - | - |") == 3
 
@@ -204,6 +204,12 @@ def test_the_drawing_has_a_circle_a_dot_and_a_cross_where_there_are_intervals():
     assert text.count("<path") == 2 + 1  # one is the frame
     assert "helpful &lt; wins" in text
     assert text.count("SFT + DPO^fact") == 1 and text.count(">4<") == 2  # its number stands at the paper's dot and at ours
+
+
+def test_a_name_that_is_too_long_for_the_list_beside_the_figure_keeps_its_end():
+    found = dots(figure(precision=SOME, win_rate=SOME))
+    text = svg([replace(found[-1], name="Chat model /shared/models/one/Llama-2-13b-chat-hf")], "x", "y")
+    assert ">1  \u2026ls/one/Llama-2-13b-chat-hf<" in text
 
 
 def test_a_figure_without_dots_says_so():
