@@ -44,6 +44,7 @@ from flame_ray.engines.models import (
     text_of_tokens,
 )
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.policy import check_loads
 from flame_ray.errors import ConfigError, DataError, Interrupted, StorageError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
@@ -225,6 +226,7 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
         verifier = look_up(config.factuality.checker_model, config.model, "factuality.checker_model")
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
+    check_loads(policy)
     check_trainable(policy.folder)
     served = {"rollout": policy, "judge": judge, "verifier": verifier}
     for name, role in roles(config).items():

@@ -25,6 +25,7 @@ from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
 from flame_ray.engines.origin import origin_of
+from flame_ray.engines.policy import check_loads
 from flame_ray.errors import ConfigError
 from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder
@@ -133,6 +134,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     check_seeds(config, demonstrations.demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    check_loads(policy)
     check_trainable(policy.folder)
     ChatTokenizer(policy.folder, config.model)
     judge = policy
