@@ -224,6 +224,9 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     check_checker_model(config.factuality)
     check_judge_model(config.judge)
     check_trainable(policy.folder)
+    from flame_ray.engines.policy import check_loads  # takes seconds
+
+    check_loads(policy)
     served = {"rollout": policy, "judge": judge, "verifier": verifier}
     for name, role in roles(config).items():
         if isinstance(role, EngineWorkers):

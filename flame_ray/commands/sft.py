@@ -136,6 +136,9 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
     check_seeds(config, demonstrations.demonstrations)
     began = {} if is_new else folder.models()
     policy = look_up(began.get("model.policy", config.model.policy), config.model)
+    from flame_ray.engines.policy import check_loads  # takes seconds
+
+    check_loads(policy)
     check_trainable(policy.folder)
     ChatTokenizer(policy.folder, config.model)
     judge = policy

@@ -52,6 +52,9 @@ def find_model(name: str, config: ModelConfig, setting: str) -> tuple[Check, Mod
             return _built_in(setting), SMOLLM2_SHAPE
         found = look_up(name, config, setting)
         if setting == "model.policy":
+            from flame_ray.engines.policy import check_loads  # takes seconds
+
+            check_loads(found)
             check_trainable(found.folder)
     except ModelError as error:
         return refused(setting, error), folder_shape(Path(name).expanduser())

@@ -35,14 +35,23 @@ def render_chat(tokenizer: Any, chat: Sequence[Mapping[str, str]], variables: Va
 
     Raises ModelError, with the template's own words, if the template refuses the chat.
     """
-    from jinja2 import TemplateError  # transformers brings it, and imports it when it renders
+    return tuple(_rendered(tokenizer, chat, variables, add_generation_prompt=opens, tokenize=True, return_dict=False))
 
-    settings: dict[str, Any] = {"add_generation_prompt": opens, "tokenize": True, "return_dict": False}
+
+def _rendered(tokenizer: Any, chat: Sequence[Mapping[str, str]], variables: Variables, **settings: Any) -> Any:
     try:
-        return tuple(tokenizer.apply_chat_template(chat, **settings, **variables))
-    except (TemplateError, TypeError) as error:  # the second: it joins what does not go together
+        return tokenizer.apply_chat_template(chat, **settings, **variables)
+    except Exception as error:  # a template may divide by zero, call itself without end, and fail in many other ways
         fix = "correct it, or use another model"
         raise ModelError("a chat template that takes a user's turn and an answer", f"one that says: {error}", fix) from error
+
+
+def check_says(tokenizer: Any, variables: Variables) -> None:
+    """Raise ModelError for a template that leaves out what the user says: all prompts would be the same."""
+    chats = ([{"role": "user", "content": text}] for text in ("Name a river.", "Where is Peru?"))
+    if len({_rendered(tokenizer, chat, variables, add_generation_prompt=True, tokenize=False) for chat in chats}) == 1:
+        found = "one that leaves it out"
+        raise ModelError("a chat template that writes what the user says", found, "correct it, or use another model")
 
 
 def end_ids(tokenizer: Any, folder: Path) -> frozenset[int]:

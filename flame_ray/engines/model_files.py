@@ -80,7 +80,7 @@ def check_names(files: Iterable[str], where: str) -> None:
 
 def check_whole(folder: Path) -> None:
     """Raise ModelError for a file of weights that ends before its last tensor, or has no header."""
-    for file in sorted(path for path in folder.iterdir() if is_weights(path.name)):
+    for file in sorted(path for path in folder.iterdir() if is_weights(path.name) and path.is_file()):
         size, wanted = file.stat().st_size, _size_by_header(file)
         if wanted is None or size < wanted:
             found = f"{file} of {size} bytes" + (f", of which its header names {wanted}" if wanted else ", without a header")

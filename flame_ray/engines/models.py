@@ -15,7 +15,7 @@ from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub, stored
-from flame_ray.engines.chat_template import Variables, chat_template, check_variables, model_with, render_chat
+from flame_ray.engines.chat_template import Variables, chat_template, check_says, check_variables, model_with, render_chat
 from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
 from flame_ray.engines.text_config import attention_heads, longest
 from flame_ray.errors import ModelError
@@ -128,7 +128,7 @@ def look_up(name: str, config: ModelConfig, setting: str = "model.policy") -> Kn
         check_names(found.sizes, ref.name if ref.is_stored else f"{ref.name}, on the hub")
         return KnownModel(ref, found.folder, found.sizes)
     folder = resolve(ref)
-    return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir()})
+    return KnownModel(ref, folder, {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()})
 
 
 def resolve(ref: ModelRef) -> Path:
@@ -284,7 +284,7 @@ def check_chat(folder: Path, config: ModelConfig, variables: Variables, setting:
     """
     tokenizer = load_tokenizer(folder, config)
     check_variables(tokenizer, variables, setting)
-    render_chat(tokenizer, [{"role": "user", "content": "Hi"}], variables)
+    check_says(tokenizer, variables)
 
 
 def text_of_tokens(folder: Path, config: ModelConfig) -> Callable[[Sequence[int]], str]:
@@ -315,7 +315,7 @@ def _place_of_built_in() -> Path:
 
 
 def _checked_folder(folder: Path) -> Path:
-    files = [path.name for path in folder.iterdir()]
+    files = [path.name for path in folder.iterdir() if path.is_file()]  # no link to nowhere
     check_names(files, str(folder))
     for index in folder.glob("*.safetensors.index.json"):
         if index.name.startswith("consolidated"):  # of weights that nothing reads
@@ -323,7 +323,7 @@ def _checked_folder(folder: Path) -> Path:
         listed, fix = read_settings(index).get("weight_map"), "save the model again, or download the rest of it"
         if not isinstance(listed, dict):
             raise ModelError("a mapping from tensors to files, as weight_map", f"{index}: {kind_of(listed)}", fix)
-        if missing := set(listed.values()) - set(files):
+        if missing := set(map(str, listed.values())) - set(files):
             raise ModelError(f"every file that {index.name} lists", f"no {min(missing)} in {folder}", fix)
     check_settings(folder)
     check_whole(folder)

@@ -1,6 +1,6 @@
 """Loads the policy with transformers and PEFT, and writes it to folders that `from_pretrained` and vLLM can load."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from flame_ray.engines.batch import PAD
 from flame_ray.engines.lora_linear import add_adapters_in_place
 from flame_ray.engines.merging import ADAPTER, Gather, base_model
 from flame_ray.engines.model_files import disk_errors
-from flame_ray.engines.models import ModelRef, resolve
+from flame_ray.engines.models import KnownModel, ModelRef, resolve
 from flame_ray.engines.short_attention import kernel_for_short_rows
 from flame_ray.errors import ConfigError, ModelError
 
@@ -38,24 +38,54 @@ def load_policy(ref: ModelRef, config: LearnerConfig) -> nn.Module:
 
 def load_model(ref: ModelRef, dtype: str) -> PreTrainedModel:
     """A causal language model. Only safetensors are read, never pickled weights. Raises ModelError if it cannot be loaded."""
-    path = resolve(ref)
+    model = _read(resolve(ref), ref, dtype=getattr(torch, dtype))
+    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+    return _without_dropout(model)
+
+
+def check_loads(model: KnownModel) -> None:
+    """Raise ModelError for a folder that `load_model` would refuse. Loads no weights; those of the hub may not be here yet."""
+    if model.ref.path is not None:
+        _read(model.folder, model.ref, device_map="meta")
+
+
+def _read(path: Path, ref: ModelRef, **how: Any) -> Any:
+    """The model as transformers makes it of these files. Raises ModelError, also where it would make weights up."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
-            dtype=getattr(torch, dtype),
             use_safetensors=True,
             attn_implementation="sdpa",
             trust_remote_code=ref.trust_remote_code,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            output_loading_info=True,
+            **how,
         )
-        model.get_output_embeddings().register_forward_pre_hook(_contiguous)
-        return _without_dropout(model)
     except OSError as error:
         raise ModelError(
             f"a causal model in safetensors at {ref.setting}", f"{path}: {error}", "name a folder or hub id with safetensors"
         ) from error
-    except ValueError as error:  # an architecture that is not known, is not causal, or has no SDPA
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # an unknown architecture, one without SDPA, and each architecture refuses settings its own way
         expected = f"a causal model at {ref.setting} that transformers can load with its SDPA attention"
-        raise ModelError(expected, f"{path}: {error}", "name a model of another architecture") from error
+        found = f"{path}: {error if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'}"
+        raise ModelError(expected, found, "name a model of another architecture, or correct its config.json") from error
+    model, told = loaded
+    _check_all_given(told, path)
+    return model
+
+
+def _check_all_given(told: Mapping[str, Any], path: Path) -> None:
+    """transformers fills tensors that are not in the files, or have another shape there, with random numbers."""
+    lacking = {*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])}
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ModelError(
+            "weights of every tensor that config.json asks for, in its shape",
+            f"none of {min(lacking)}{more} in {path}",
+            "save the model again, with its own config.json",
+        )
 
 
 def adapter_weights(model: PeftModel, gather: Gather) -> dict[str, Tensor]:

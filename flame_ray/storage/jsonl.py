@@ -10,7 +10,7 @@ from typing import Any
 
 from flame_ray.errors import DataError
 from flame_ray.shown import as_json, kind_of
-from flame_ray.storage.text_files import reason
+from flame_ray.storage.text_files import each_name_once, reason
 
 MAX_LINE = 64 * 2**20  # bytes: a file without line breaks does not fill the memory
 FIX = "correct or remove that line"
@@ -79,7 +79,8 @@ def parse_line(line: bytes, number: int, path: str) -> Row:
     if len(line) > MAX_LINE:
         raise DataError(f"lines of at most {MAX_LINE >> 20} MiB", f"{where}: a longer one", "write one JSON object a line")
     try:
-        columns = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"), parse_constant=_refuse)
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        columns = json.loads(text, parse_constant=_refuse, object_pairs_hook=each_name_once)
         json.dumps(columns, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise DataError("one JSON object a line, in UTF-8", f"{where}: {reason(error)}", FIX) from error

@@ -30,11 +30,20 @@ def decoded(data: bytes, path: Path, expected: str) -> str:
 def parse_json(text: str, path: Path, expected: str, fix: str) -> Any:
     """The value that a whole file holds. Raises DataError."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=each_name_once)
     except json.JSONDecodeError as error:
         raise DataError(expected, f"{path}:{error.lineno}: {reason(error)}", fix) from error
     except (ValueError, RecursionError) as error:  # the first: a whole number of thousands of digits
         raise DataError(expected, f"{path}: {reason(error)}", fix) from error
+
+
+def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these names and values. Raises ValueError for a name that stands twice, where JSON would take the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} twice in an object")
+    return found
 
 
 def reason(error: BaseException) -> str:

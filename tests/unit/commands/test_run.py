@@ -30,6 +30,13 @@ from tests.builders import make_held_out, make_pair, make_pair_set, make_respons
 from tests.doubles import SeenScreen
 
 
+@pytest.fixture(autouse=True)
+def takes_stubs(monkeypatch, request):
+    """The folder of these tests only looks like a model's; one test wants it refused."""
+    if "only_looks_like" not in request.node.name:
+        monkeypatch.setattr("flame_ray.engines.policy.check_loads", lambda model: None)
+
+
 @pytest.fixture
 def job(folder, add_tokenizer):
     """Settings that leave five tokens for a prompt, two of which the template takes."""
@@ -580,3 +587,8 @@ def test_a_resumed_run_takes_the_commits_that_it_began_with_wherever_the_branche
     assert resumed.judge == config.judge, "the policy judges, as before"
     assert _check(resumed, RunFolder(Storage(tmp_path / "resumed")), is_new=True).models == models
     assert _check(config, RunFolder(Storage(tmp_path / "another")), is_new=True).policy.ref.revision == moved
+
+
+def test_a_folder_that_only_looks_like_a_model_is_refused_before_anything_is_placed(job, tmp_path):
+    with pytest.raises(ModelError, match="transformers can load"):
+        _check(job(), new(tmp_path), is_new=True)

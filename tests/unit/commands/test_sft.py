@@ -17,6 +17,13 @@ from flame_ray.sft import Mixture
 from flame_ray.storage.filesystem import Storage
 
 
+@pytest.fixture(autouse=True)
+def takes_stubs(monkeypatch, request):
+    """The folder of these tests only looks like a model's; one test wants it refused."""
+    if "only_looks_like" not in request.node.name:
+        monkeypatch.setattr("flame_ray.engines.policy.check_loads", lambda model: None)
+
+
 @pytest.fixture
 def job(folder, tmp_path):
     """Settings with one seed, and a model without a chat template."""
@@ -164,3 +171,8 @@ def test_only_the_actors_that_the_stages_need_are_asked_of_the_cluster(job, sft,
 def test_the_mixture_is_that_of_the_settings(job):
     assert mixture_of(job({"fact_based": "elicited", "elicit": {"weight": 0.5}})) == Mixture("elicited", "human", 0.5)
     assert mixture_of(job({"others": "elicited"})) == Mixture("human", "elicited", 1.0)
+
+
+def test_a_folder_that_only_looks_like_a_model_is_refused_before_anything_is_placed(job, new):
+    with pytest.raises(ModelError, match="transformers can load"):
+        check_sft(job(), new, is_new=True)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from flame_ray.config import ModelConfig
 from flame_ray.doctor.checks import Check, Level
@@ -16,6 +17,7 @@ def look(name: str) -> tuple[Check, ModelShape | None]:
 
 def test_a_folder_is_read_for_its_shape_and_its_template(folder):
     write_model(folder)
+    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
     check, shape = look(str(folder))
     assert (check.level, check.expected) == (Level.PROBLEM, "a chat template")
     assert find_model(str(folder), ModelConfig(chat_template="plain"), "model.policy")[0].level is Level.OK

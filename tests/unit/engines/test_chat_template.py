@@ -146,3 +146,26 @@ def test_variables_tell_a_model_from_itself_without_them_and_none_leave_its_name
 
 def test_a_job_without_variables_gives_none():
     assert Config().judge_variables == Config().verifier_variables == Config().model.chat_template_kwargs == {}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 1 // 0 }}",
+        "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+        "{{ messages[0].content.index('zzz') }}",
+        "{{ 'a' * 10**30 }}",
+    ],
+)
+def test_a_template_that_fails_in_any_way_is_a_fault_of_the_model(folder, add_tokenizer, template):
+    add_tokenizer(folder, template)
+    with pytest.raises(ModelError, match="found one that says: "):
+        check_chat(folder, ModelConfig(), {}, "model.chat_template_kwargs")
+
+
+@pytest.mark.parametrize("template", ["  ", "Hello", "{% for m in messages %}[{{ m.role }}]{% endfor %}"])
+def test_a_template_that_leaves_out_what_the_user_says_is_refused(folder, add_tokenizer, template):
+    """All prompts would be the same."""
+    add_tokenizer(folder, template)
+    with pytest.raises(ModelError, match="writes what the user says; found one that leaves it out"):
+        check_chat(folder, ModelConfig(), {}, "model.chat_template_kwargs")

@@ -431,3 +431,19 @@ def test_a_tokenizer_is_loaded_once_while_its_files_and_the_template_stay(folder
     assert load_tokenizer(folder, ModelConfig(chat_template="plain")) is not first
     (folder / "tokenizer_config.json").write_text((folder / "tokenizer_config.json").read_text() + "\n")
     assert load_tokenizer(folder, ModelConfig()) is not first
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("put", [lambda path: path.symlink_to("nowhere"), lambda path: path.mkdir()])
+def test_a_link_to_nowhere_or_a_folder_is_no_file_of_a_model(folder, name, put):
+    (folder / name).unlink()
+    put(folder / name)
+    with pytest.raises(ModelError, match=r"found none in .*model"):
+        look_up(str(folder), ModelConfig())
+
+
+@pytest.mark.parametrize("file", [1, None, ["a.safetensors"]])
+def test_an_index_that_lists_no_name_is_refused(folder, file):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": file, "b": "model.safetensors"}}))
+    with pytest.raises(ModelError, match=r"every file that model\.safetensors\.index\.json lists"):
+        look_up(str(folder), ModelConfig())

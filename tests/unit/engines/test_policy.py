@@ -1,6 +1,7 @@
 """The module that is trained."""
 
 import errno
+import json
 import re
 import resource
 from collections.abc import Iterator
@@ -12,19 +13,21 @@ import pytest
 import torch
 from peft import PeftConfig
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from flame_ray.config import LearnerConfig, LoraConfig
+from flame_ray.config import LearnerConfig, LoraConfig, ModelConfig
 from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import left_padded
 from flame_ray.engines.merging import MergedWeights
 from flame_ray.engines.model_files import disk_errors
-from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, reference
+from flame_ray.engines.models import SMOLLM2, UPSTREAM, ModelRef, look_up, reference
 from flame_ray.engines.packing import check_layout, sharing_prompts
 from flame_ray.engines.policy import (
     adapter_weights,
+    check_loads,
     has_window,
     load_model,
     load_policy,
@@ -257,3 +260,41 @@ def test_a_model_that_cannot_be_loaded_as_it_must_be_is_refused_with_the_reason(
         load_model(reference(str(tmp_path)), "float32")
     assert "with its SDPA attention" in caught.value.expected and "BloomForCausalLM" in caught.value.found
     assert "name a model of another architecture" in caught.value.fix
+
+
+def misfit(folder, edit):
+    """A tiny model whose files do not go together, as `edit` changes its settings and the names of its tensors."""
+    settings = AutoConfig.for_model("qwen2", **GROUPED)
+    AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
+    weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
+    edit(weights, config)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config))
+    return look_up(str(folder), ModelConfig(policy=str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        (lambda weights, config: weights.pop("model.norm.weight"), "none of model.norm.weight in "),
+        (
+            lambda weights, config: config.update(num_hidden_layers=9, layer_types=["full_attention"] * 9),
+            r"none of model.layers.\d.* and \d+ more in ",
+        ),
+        (lambda weights, config: config.update(vocab_size=10), "none of .* in "),
+        (lambda weights, config: config.update(hidden_act="siluu"), "KeyError: 'siluu'"),
+        (lambda weights, config: config.update(num_attention_heads=0), "ZeroDivisionError"),
+        (lambda weights, config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}), "ImportError"),
+        (lambda weights, config: config.pop("model_type"), "model_type"),
+    ],
+)
+def test_a_folder_whose_files_do_not_go_together_is_refused_before_and_while_it_is_loaded(tmp_path, edit, found):
+    """transformers fills what is missing with random numbers."""
+    model = misfit(tmp_path, edit)
+    for load in (check_loads, lambda model: load_model(model.ref, "float32")):
+        with pytest.raises(ModelError, match=found):
+            load(model)
+
+
+def test_a_folder_whose_files_go_together_passes_the_check(tmp_path):
+    check_loads(misfit(tmp_path, lambda weights, config: None))

@@ -126,3 +126,12 @@ def test_a_list_of_texts_holds_nothing_else():
     for bad in (row(a="x"), row(a=["x", None]), row(b=[])):
         with pytest.raises(DataError, match=r"a list of texts in the column `a`; found r\.jsonl:3"):
             bad.texts("a")
+
+
+@pytest.mark.parametrize(
+    "line", ['{"prompt": "x", "prompt": "y"}', '{"messages": [{"role": "user", "content": "a", "content": "b"}]}']
+)
+def test_a_name_that_stands_twice_in_an_object_is_refused_where_json_would_lose_the_first(path, line):
+    path.write_text(f'{{"prompt": "a"}}\n{line}\n')
+    with pytest.raises(DataError, match=r"r\.jsonl:2: the name '(prompt|content)' twice in an object"):
+        list(read_jsonl(path))

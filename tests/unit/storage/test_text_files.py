@@ -67,3 +67,8 @@ def test_half_of_a_surrogate_pair_is_called_so():
     with pytest.raises(UnicodeEncodeError) as caught:
         "\ud800".encode()
     assert reason(caught.value) == "half of a surrogate pair, which is no character"
+
+
+def test_a_name_that_stands_twice_in_an_object_of_a_json_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a\.json: the name 'prompt' twice in an object"):
+        parse_json('[{"prompt": "x", "prompt": "y"}]', tmp_path / "a.json", "a JSON file", "write it again")
