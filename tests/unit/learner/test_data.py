@@ -260,6 +260,14 @@ def test_a_batch_that_does_not_divide_over_the_ranks_is_refused():
         micro_batches(make_examples(3), 1, 0, 2)
 
 
+@pytest.mark.parametrize("sides", [1, 2])
+def test_examples_of_like_lengths_share_a_forward_pass_where_rows_are_not_packed(sides):
+    sized = zip(make_examples(8), (3, 30, 4, 31, 5, 32, 6, 33), strict=True)
+    batch = [replace(each, sequences=(Continuation((1, each.index), (2,) * length),) * sides) for each, length in sized]
+    parts = [part.response_lengths_N.tolist() for rank in range(2) for part in micro_batches(batch, 2, rank, world=2)]
+    assert sorted(sorted(set(lengths)) for lengths in parts) == [[3, 4], [5, 6], [30, 31], [32, 33]]
+
+
 # Sequences that several examples share
 
 
