@@ -108,4 +108,4 @@ def test_a_small_table_counts_the_answers_of_all_seeds_and_names_what_was_not_ke
     assert next(line for line in found if line.startswith("| DPO^flame |")).endswith(" of 3 |")
     assert next(line for line in found if line.startswith("| F-DPO |")).endswith(" of 4 |")
     assert "| | biography.fs, n 3 |\n|---|---|" in found and "| F-DPO - DPO^flame | +50.0 [0.0, 100.0] |" in found
-    assert found[-1].startswith("Not kept: win over SFT + DPO, biography.correct,")
+    assert found[-1].startswith("Not kept: win over SFT + DPO, win over SFT + DPO at equal length, biography.correct,")
