@@ -153,7 +153,7 @@ def test_stages_on_many_threads_all_leave_their_lines(kind, request):
 
 
 def test_elsewhere_each_running_stage_has_a_line_again_and_again_until_it_ends():
-    written = Written()
+    written, others = Written(), threading.enumerate()
     screen = Screen(Console(file=written, width=200), remind_s=0.02)
     with closing(screen.begin("round 1 train")) as train, closing(screen.begin("round 2 sample")) as sample:
         train.advance(3, 10)
@@ -162,7 +162,7 @@ def test_elsewhere_each_running_stage_has_a_line_again_and_again_until_it_ends()
         assert written.shows("s  goes on: 40 done")
         train.advance(4, 10, "loss 0.561")
         assert written.shows("s  goes on: 4 of 10 done, loss 0.561\n")
-    reminders = [each for each in threading.enumerate() if each.name == "reminder" and each.is_alive()]
+    reminders = [each for each in threading.enumerate() if each.name == "reminder" and each not in others]
     for each in reminders:
         each.join(PATIENCE_S)
         assert not each.is_alive()
