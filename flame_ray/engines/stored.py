@@ -14,6 +14,7 @@ from flame_ray.storage.cache import cache_dir
 from flame_ray.storage.filesystem import Storage
 
 PINNED = re.compile(r"(.+)@([0-9a-f]{64})")
+STORED = "give the URL of what a run stored, such as s3://bucket/runs/RUN/checkpoints/round-0001/merged"
 
 
 def is_url(name: str) -> bool:
@@ -23,17 +24,19 @@ def is_url(name: str) -> bool:
 def look_up(name: str) -> Listing:
     """The small files of the model at a URL, which may end in `@` and the commit that it is to have: its manifest's SHA-256.
 
-    Raises ModelError if there is no model, or another one.
+    Raises ModelError if there is no model, or another one, and StorageError if the package for such URLs is not installed.
     """
     pinned = PINNED.fullmatch(name)
     url, wanted = (pinned[1], pinned[2]) if pinned else (name, None)
     try:
         manifest = Storage(url).read(MANIFEST)
         sizes = {file: int(entry["bytes"]) for file, entry in json.loads(manifest)["files"].items()}
-    except (StorageError, ValueError, KeyError, TypeError, AttributeError) as error:
-        found = error.found if isinstance(error, StorageError) else repr(error)
-        fix = "give the URL of what a run stored, such as s3://bucket/runs/RUN/checkpoints/round-0001/merged"
-        raise ModelError(f"a model's folder with its {MANIFEST}", f"{url}: {found}", fix) from error
+    except StorageError as error:
+        if isinstance(error.__cause__, ImportError):  # which says what to install
+            raise
+        raise ModelError(f"a model's folder with its {MANIFEST}", f"{url}: {error.found}", STORED) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"a model's folder with its {MANIFEST}", f"{url}: {error!r}", STORED) from error
     commit = hashlib.sha256(manifest).hexdigest()
     if wanted not in (None, commit):
         raise ModelError(f"the model that was at {url}", "another one", "store it again, or start a new run")

@@ -8,7 +8,7 @@ import pytest
 from flame_ray.config import ModelConfig
 from flame_ray.engines.models import fingerprint, look_up, reference, resolve, resolve_model
 from flame_ray.engines.origin import origin_of
-from flame_ray.errors import ModelError
+from flame_ray.errors import ModelError, StorageError
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.local_copy import RemoteFolder, write_folder
 from flame_ray.types import Where
@@ -59,3 +59,12 @@ def test_a_url_without_a_model_is_told_what_to_give(url):
     Storage(url).write("lineage.json", b"1")
     with pytest.raises(ModelError, match=r"a model folder with config\.json"):
         look_up(url, ModelConfig())
+
+
+def test_a_driver_that_is_not_installed_is_what_the_error_says_to_install(monkeypatch):
+    def missing(url, **options):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("flame_ray.storage.filesystem.fsspec.core.url_to_fs", missing)
+    with pytest.raises(StorageError, match="Install s3fs to access S3"):
+        reference("s3://bucket/runs/mine/checkpoints/round-0001/merged")
