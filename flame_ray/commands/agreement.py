@@ -46,7 +46,7 @@ def agreement_with(
     """The figures of a file of labels of this kind. Raises DataError before anything starts if a line is malformed."""
     check_address(config.cluster)
     if out is not None:
-        check_out_file(out)
+        check_out_file(out, {"--labels": labels})
     compare, table = KINDS[kind]
     found = compare(config, labels, Screen(console))
     tables.print(table(found))

@@ -34,7 +34,7 @@ Ask = Callable[[Config, Sequence[Chat], Screen], dict[str, Sample | None]]  # ch
 
 def judge_examples(labels: Path, out: Path, console: Console) -> None:
     """Writes one row for each of people's grades. Raises DataError, naming the line, before anything is written."""
-    check_out_file(out)
+    check_out_file(out, {"--labels": labels})
     _write(read_judgements(labels), out, console)
 
 
@@ -44,7 +44,7 @@ def ranked_examples(config: Config, ranked: str, language: str, out: Path, conso
     Raises DataError if there is none. `ask`: who is asked instead.
     """
     check_address(config.cluster)
-    check_out_file(out)
+    check_out_file(out, {"--ranked": Path(ranked)})
     left_out = Counter[str]()
     trees = list(ranked_answers(read_rows(ranked, "--ranked"), language, left_out))
     written = (ask or ask_judge)(

@@ -31,26 +31,37 @@ class ResumableFile:
         self._path, self._made_by, self._number = path, hide_secrets(made_by), number
         self._settings = path.with_name(f"{path.name}.settings.json")
         self._file: IO[bytes] | None = None
+        self._is_new = False
         self.last = 0
 
     def __enter__(self) -> "ResumableFile":
         with storage_errors(self._path, setting="--out"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._is_new = not self._path.exists()
             self._file = self._path.open("a+b")
         try:
             self._lock(self._file)
-            self._check_settings()
-            self.last = self._drop_incomplete(self._file)
         except BaseException:
             self._file.close()
             raise
+        try:
+            self._check_settings()
+            self.last = self._drop_incomplete(self._file)
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """A new file is removed if an error comes before its first record."""
         assert self._file is not None
         with storage_errors(self._path, setting="--out"), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
+            if kind and self._is_new and not os.fstat(self._file.fileno()).st_size:
+                self._path.unlink(missing_ok=True)
+                if self._settings.is_file():
+                    self._settings.unlink()
 
     def append(self, record: dict[str, Any]) -> None:
         """Writes a record. A kill of this process afterwards does not lose it."""
@@ -69,8 +80,12 @@ class ResumableFile:
     def _lock(self, file: IO[bytes]) -> None:
         """The lock ends with the process, even if it is killed."""
         with storage_errors(self._path, "lock", "--out"):
-            if not lock_descriptor(file.fileno(), blocking=False):
+            if not (lock_descriptor(file.fileno(), blocking=False) and self._is_at_its_path(file)):
                 raise StorageError("no other process to write the file", f"{self._path}", "wait until that process ends")
+
+    def _is_at_its_path(self, file: IO[bytes]) -> bool:
+        """False where another process has removed the file between its opening and its lock."""
+        return self._path.exists() and os.path.samestat(os.fstat(file.fileno()), self._path.stat())
 
     def _check_settings(self) -> None:
         """Refuses to add to records of other settings, of another input, or of unknown origin."""

@@ -20,7 +20,7 @@ from flame_ray.commands.out import check_out_file
 from flame_ray.commands.resumable_file import ResumableFile
 from flame_ray.config import Config
 from flame_ray.engines.models import check_checker_model
-from flame_ray.errors import ConfigError, DataError
+from flame_ray.errors import DataError
 from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, labels_digest
 from flame_ray.report.facts import record_table
 from flame_ray.report.progress import Screen
@@ -108,9 +108,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
 
     Messages go to `console`, and records to `tables` if the request asks for them.
     """
-    if request.out.absolute() == request.responses.absolute():
-        raise ConfigError("--out to be another file than --responses", f"{request.out} for both", "give another --out")
-    check_out_file(request.out)
+    check_out_file(request.out, {"--responses": request.responses})
     check_address(config.cluster)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     check_checker_model(config.factuality)

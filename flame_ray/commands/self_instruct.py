@@ -20,10 +20,11 @@ from flame_ray.cluster.capacity import check_capacity
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted
 from flame_ray.commands.out import check_out_file
-from flame_ray.commands.resumable_file import ResumableFile
+from flame_ray.commands.resumable_file import FIX, ResumableFile
 from flame_ray.config import Config
 from flame_ray.controller.workers import Scope, start_samplers
 from flame_ray.engines.models import KnownModel, check_prompts, look_up
+from flame_ray.errors import DataError, StorageError
 from flame_ray.prompts.load import id_of_text
 from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
 from flame_ray.report.progress import CONNECT, Screen
@@ -40,20 +41,31 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     """Make instructions until there are enough, or too many batches brought none. Raises a FlameError when it cannot go on."""
     check_address(config.cluster)
     check_out_file(out)
+    log = out.with_name(f"{out.name}.batches.jsonl")
+    _check_is_ours(out, log)
     settings, seeds = config.self_instruct, load_seeds(config.self_instruct)
     policy = look_up(config.model.policy, config.model)
     maker, screen = InstructionMaker(seeds, settings, config.run.seed), Screen(console)
     limits = "model.max_length", "self_instruct.max_tokens"
     check_prompts(policy.folder, [maker.longest_question()], config.model, settings.max_tokens, settings=limits)
-    log = out.with_name(f"{out.name}.batches.jsonl")
     with ResumableFile(log, _made_by(config, policy, seeds), number="batch") as file:
         progress = Progress(maker, file, settings.instructions, settings.patience)
         try:
             if not progress.is_over:
                 _make(config, policy, progress, screen)
         finally:
-            _write(out, maker.made[: settings.instructions])
+            if maker.made:
+                _write(out, maker.made[: settings.instructions])
+    if not maker.made:
+        fix = "set model.policy to a model that follows instructions, or raise self_instruct.patience"
+        raise DataError("new instructions", str(progress), fix)
     console.print(f"{progress}: {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _check_is_ours(out: Path, log: Path) -> None:
+    """Raise StorageError for a file that no earlier command has made: it would be replaced."""
+    if out.exists() and out.stat().st_size and not log.exists():
+        raise StorageError(f"a new file, or one with {log.name} beside it", str(out), FIX)
 
 
 class Progress:

@@ -28,8 +28,8 @@ def storage_errors(path: Path | str, verb: str = "write", setting: str = "run.ro
 
 
 def write_file(path: Path, data: bytes, setting: str) -> None:
-    """Replaces a file, whose folder is made if need be. Raises StorageError."""
-    with storage_errors(path, setting=setting), atomic_file(path) as temporary:
+    """Replaces a file, whose folder is made if need be; of a link, the file that it leads to. Raises StorageError."""
+    with storage_errors(path, setting=setting), atomic_file(Path(os.path.realpath(path))) as temporary:
         temporary.write_bytes(data)
 
 
@@ -158,6 +158,8 @@ def _fix(error: OSError, path: str, setting: str) -> str:
         return f"wait for the process that uses it, or set {setting}"
     if path.partition("/")[0].endswith(":"):  # a URL
         return f"check the credentials, the bucket and its permissions, and the network, or set {setting}"
+    if error.errno == errno.ENOTDIR:
+        return f"set {setting} to a path in which no file stands in the place of a folder"
     return f"check the folder's permissions, or set {setting}"
 
 

@@ -167,6 +167,9 @@ class Storage:
                 self.remove(name)
             return
         below = next(path for path in (self.local, *self.local.parents) if os.path.lexists(path))
+        if not below.exists():
+            found = f"{below}, a link to {os.readlink(below)}, where nothing is"
+            raise StorageError(f"a folder for {self.url}", found, f"make it, correct the link, or set {setting}")
         with storage_errors(self.url, f"make a folder in {below}, for", setting):
             (below / name).mkdir()
         try:

@@ -35,6 +35,40 @@ def test_a_new_file_has_no_last_line_and_its_settings_stand_beside_it(path):
     assert json.loads((path.parent / "scores.jsonl.settings.json").read_text()) == MADE_BY
 
 
+def test_a_new_file_is_gone_after_an_error_before_its_first_record_and_stays_after_a_later_one(path):
+    with pytest.raises(ZeroDivisionError), ResumableFile(path, MADE_BY):
+        raise ZeroDivisionError
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), ResumableFile(path, MADE_BY) as file:
+        file.append({"line": 1})
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), ResumableFile(path, MADE_BY):
+        raise ZeroDivisionError
+    assert lines_of(path) == [1] and write(path, 2) == 1
+
+
+def test_a_new_file_whose_settings_cannot_be_written_is_gone_too(path):
+    path.with_name("scores.jsonl.settings.json").mkdir()
+    with pytest.raises(StorageError, match=r"settings\.json; found Is a directory"), ResumableFile(path, MADE_BY):
+        pass
+    assert not path.exists()
+
+
+def test_a_file_that_was_there_stays_after_an_error_even_if_it_is_empty(path):
+    path.touch()
+    with pytest.raises(ZeroDivisionError), ResumableFile(path, MADE_BY):
+        raise ZeroDivisionError
+    assert path.exists()
+
+
+def test_a_file_that_another_process_has_removed_is_not_written(path):
+    file = ResumableFile(path, MADE_BY)
+    opened = path.open("a+b")
+    path.unlink()
+    with opened, pytest.raises(StorageError, match="no other process to write the file"):
+        file._lock(opened)
+
+
 def test_an_existing_file_is_resumed_after_its_last_record(path):
     write(path, 1, 2, 4)
     assert write(path, 5) == 4

@@ -3,13 +3,15 @@
 import json
 
 import pytest
+from rich.console import Console
 
+from flame_ray.commands import self_instruct as command
 from flame_ray.commands.resumable_file import ResumableFile
-from flame_ray.commands.self_instruct import Progress, _made_by, _write
+from flame_ray.commands.self_instruct import Progress, _made_by, _write, self_instruct
 from flame_ray.config import PromptsConfig, PromptSource
 from flame_ray.config.load import parse_config
 from flame_ray.engines.models import look_up
-from flame_ray.errors import ConfigError
+from flame_ray.errors import ConfigError, DataError, StorageError
 from flame_ray.prompts.load import load_prompts, prompts_of
 from flame_ray.prompts.self_instruct import InstructionMaker
 from tests.builders import make_response
@@ -96,6 +98,35 @@ def test_what_is_made_depends_on_the_seeds_the_model_and_the_settings_but_not_on
     assert made_by() not in others
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert made_by() not in [before, *others]
+
+
+def test_a_file_that_no_earlier_command_has_made_is_not_replaced(tmp_path):
+    out = tmp_path / "mine.jsonl"
+    out.write_text("mine\n")
+    with pytest.raises(StorageError, match=r"a new file, or one with mine\.jsonl\.batches\.jsonl beside it; found \S*mine"):
+        self_instruct(parse_config({"cluster": {"address": "local"}}, "here"), out, Console())
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.jsonl"]
+
+
+def test_without_a_batch_no_file_is_written_and_without_a_new_instruction_it_is_an_error(folder, tmp_path, monkeypatch):
+    config = parse_config({"cluster": {"address": "local"}, "model": {"policy": str(folder)}}, "here")
+    monkeypatch.setattr(command, "check_prompts", lambda *_, **__: None)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_make", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        self_instruct(config, tmp_path / "made.jsonl", Console())
+    assert not list(tmp_path.glob("made*"))
+
+    def copy_seeds(config, policy, progress, screen):
+        list(progress.batches(lambda prompts_P, batch: [make_response("No.") for _ in prompts_P]))
+
+    monkeypatch.setattr(command, "_make", copy_seeds)
+    with pytest.raises(DataError, match=r"expected new instructions; found 0 new instructions of .*ended short"):
+        self_instruct(config, tmp_path / "made.jsonl", Console())
+    assert not (tmp_path / "made.jsonl").exists()
 
 
 def test_the_file_is_one_that_prompts_are_read_from(tmp_path):

@@ -249,7 +249,7 @@ def test_a_quota_is_a_full_disk_too():
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error_that_names_the_file(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match=r"to write .*file/run/a; found Not a directory.*permissions.*run\.root"):
+    with pytest.raises(StorageError, match=r"to write .*file/run/a; found Not a directory.*set run\.root"):
         Storage(tmp_path / "file" / "run").write("a", b"x")
 
 
