@@ -1,6 +1,5 @@
 """Says in a user's words what is wrong with settings: which one, what it may be, and what was given."""
 
-import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +128,7 @@ def _hint(place: Place, given: Any) -> str:
         return ""
     if isinstance(given, bool):
         return "; YAML also reads yes, no, on and off so: in quotes they are text"
-    return "; in quotes it is text" if isinstance(given, int | float | datetime.date) else ""
+    return "; in quotes it is text" if isinstance(given, int | float) else ""
 
 
 def _takes_text(kind: Any) -> bool:

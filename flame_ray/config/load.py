@@ -11,7 +11,7 @@ from flame_ray.config import Config
 from flame_ray.config.base import ChangeableMark
 from flame_ray.config.describe import typed
 from flame_ray.config.faults import did_you_mean, faults
-from flame_ray.config.yaml_text import BadYaml, parse_yaml
+from flame_ray.config.yaml_text import BadYaml, parse_value, parse_yaml
 from flame_ray.errors import ConfigError
 from flame_ray.shown import kind_of
 
@@ -203,7 +203,7 @@ def _apply(tree: dict, override: str) -> None:
             raise ConfigError("a section", f"`{section}` in {override} is a value", "name the section, then the setting")
         tree = node
     try:
-        tree[leaf] = parse_yaml(value)
+        tree[leaf] = parse_value(value)
     except BadYaml as error:
         found = f"{override}: {error.reason}"
         raise ConfigError("--set section.key=value with a YAML value", found, "quote the value") from error

@@ -20,8 +20,20 @@ MEANINGS = {
     "found undefined alias": "`*` and a word that no `&` defines",
     "but found another document": "a second document, after `---`",
 }
+# What YAML 1.1 reads as other than it looks stays text, of which a number's setting reads decimal digits: 010 (8), 1:30 (90),
+# 2026-01-31 (a date) and = (a value without a name).
+LOOKS_OTHERWISE = re.compile(r"[-+]?0[0-7_]+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|[0-9]{4}-[0-9].*|=")
 NOT_YAML = "text that is not YAML"
-MERGE = "tag:yaml.org,2002:merge"
+TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain words as people do where YAML 1.1 does not."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode and implicit[0] and LOOKS_OTHERWISE.fullmatch(value):
+            return TEXT
+        return str(super().resolve(kind, value, implicit))
 
 
 class BadYaml(Exception):
@@ -35,11 +47,11 @@ class BadYaml(Exception):
 def parse_yaml(text: str) -> Any:
     """The value that a text holds. Raises BadYaml, also for a name that is given twice, where YAML would take the last.
 
-    >>> parse_yaml("rollout: {samples: 4}")
-    {'rollout': {'samples': 4}}
+    >>> parse_yaml("rollout: {samples: 4}"), parse_yaml("010")
+    ({'rollout': {'samples': 4}}, '010')
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -52,6 +64,19 @@ def parse_yaml(text: str) -> Any:
         raise BadYaml(text.count("\n", 0, error.position) + 1, f"a control code, U+{error.character:04X}") from error
     except RecursionError as error:
         raise BadYaml(1, "lists or mappings too deep in each other") from error
+
+
+def parse_value(text: str) -> Any:
+    """The same of a value on a command line. Raises BadYaml also for what YAML would leave out as a comment.
+
+    >>> parse_value("a#1"), parse_value("'#1'")
+    ('a#1', '#1')
+    """
+    value = parse_yaml(text)
+    node = _Loader(text).get_single_node()
+    if text[node.end_mark.index if node else 0 :].lstrip().startswith("#"):
+        raise BadYaml(1, "a `#`, at which YAML begins a comment")
+    return value
 
 
 def _meaning(error: yaml.MarkedYAMLError) -> str:

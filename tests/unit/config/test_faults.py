@@ -111,9 +111,9 @@ def test_no_number_is_true_false_or_without_end(value):
             "must be text (given false; YAML also reads yes, no, on and off so: in quotes they are text)",
         ),
         (
-            {"model": {"revision": datetime.date(2026, 1, 2)}},
+            {"model": {"revision": 20260102}},
             "model.revision",
-            "must be text, or null (given 2026-01-02; in quotes it is text)",
+            "must be text, or null (given 20260102; in quotes it is text)",
         ),
         (
             {"learner": {"lora": {"target_modules": [1]}}},

@@ -27,7 +27,6 @@ from flame_ray.errors import ConfigError
         ("run: 1\n---\nrun: 2\n", 2, "a second document, after `---`"),
         ("? [a]\n: 1\n", 1, "a list or a mapping as a name"),
         ("b: 1\na: &a [*a]\n", 2, "a value that contains itself, by `&` and `*`"),
-        ("b: 1\na: 2026-13-01\n", 2, "`2026-13-01`, which looks like a date or a number and is none: quote it if it is text"),
         ("a: !!bool x\n", 1, "`x`, which looks like a date or a number and is none: quote it if it is text"),
         ("b: 1\na: \x01\n", 2, "a control code, U+0001"),
         ("[" * 2000, 1, "lists or mappings too deep in each other"),
@@ -49,10 +48,49 @@ def test_what_is_wrong_is_said_with_its_line_and_without_the_librarys_words(text
         ("a: &a {b: 1, c: 1}\nd: {<<: *a, b: 2}\n", {"a": {"b": 1, "c": 1}, "d": {"b": 2, "c": 1}}),
         ('1: a\n"1": b\n', {1: "a", "1": "b"}),
         ("a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
+        ("[010, -010, 08, 0_7, 00, 0]", ["010", "-010", "08", "0_7", "00", 0]),
+        ("[1_000, 0x10, 10, +3, 010.5, .5, 1.]", [1000, 16, 10, 3, 10.5, 0.5, 1.0]),
+        ("[1:30, 1:30:00, 1:30.5, 2026-01-31, 2026-13-01, =]", ["1:30", "1:30:00", "1:30.5", "2026-01-31", "2026-13-01", "="]),
+        ("{010: 1e-4, 'a': '010'}", {"010": "1e-4", "a": "010"}),
     ],
 )
 def test_what_yaml_allows_is_read(text, value):
     assert parse_yaml(text) == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("run.rounds=010", 10),
+        ("run.rounds=08", 8),
+        ("run.rounds=1_000", 1000),
+        ("run.seed=-010", -10),
+        ("learner.lr=1e-4", 1e-4),
+        ("run.name=007", "007"),
+        ("model.revision=2026-01-31", "2026-01-31"),
+        ("run.save_merged=yes", True),
+        ("run.name='a'", "a"),
+    ],
+)
+def test_a_value_is_read_as_it_looks_by_the_command_line_and_by_a_job(setting, value, tmp_path):
+    path, _, text = setting.partition("=")
+    section, name = path.split(".")
+    (tmp_path / "job.yaml").write_text(f"{section}:\n  {name}: {text} # a comment\n")
+    for config in (load_config(None, (setting,)), load_config(tmp_path / "job.yaml")):
+        assert getattr(getattr(config, section), name) == value
+
+
+def test_a_length_of_time_is_no_number():
+    with pytest.raises(ConfigError, match=r"run\.rounds: must be a whole number of at least 1 \(given '1:30'\)"):
+        load_config(None, ("run.rounds=1:30",))
+
+
+@pytest.mark.parametrize("value", ["#1", "a #1", "'a' # 1", "[a] #1", " # a"])
+def test_no_part_of_a_value_on_the_command_line_is_taken_for_a_comment(value):
+    with pytest.raises(
+        ConfigError, match=r"found run\.name=.*: a `#`, at which YAML begins a comment\. To fix: quote the value"
+    ):
+        load_config(None, (f"run.name={value}",))
 
 
 def test_a_job_with_a_fault_is_refused_with_file_and_line(tmp_path):
