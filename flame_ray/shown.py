@@ -22,8 +22,9 @@ KINDS: dict[type, str] = {
     bool: "true or false",
 }
 KINDS |= {type(None): "null", date: "a date", datetime: "a date"}
-# `user:password@` of any URL, `token@` of a web address, and `?secret=`, `&sig=` or `&api_key=`.
-_PASSWORD = re.compile(r"(?<=://)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
+# `user:password@` of any URL, also of one that lacks a slash or its colon; `token@` of a web address; `?secret=`, `&sig=`
+# and `&api_key=`.
+_PASSWORD = re.compile(r"(?<=[:/]/)([^\s/@:\"'<>]*):[^\s/\"'<>]*@")
 _TOKEN = re.compile(r"(https?://)[^\s/@:\"'<>]+@")
 _QUERY = re.compile(
     r"([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)[\w-]*|sig|(?:[\w-]*(?:api|access|[_-]))?key)=)[^&#\s\"'<>]+",
@@ -47,12 +48,14 @@ def without_secrets(text: str) -> str:
 
     >>> without_secrets("s3://me:pass@host/runs and redis://:pass@host, https://host/a?sig=x&b=1, abfs://box@host")
     's3://me:***@host/runs and redis://:***@host, https://host/a?sig=***&b=1, abfs://box@host'
+    >>> without_secrets("s3:/me:pass@host/runs and s3//me:pass@host/runs")
+    's3:/me:***@host/runs and s3//me:***@host/runs'
     """
     for value in secret_variables():
         text = text.replace(value, HIDDEN)
     if any(beginning in text for beginning in _BEGINNINGS):
         text = _SHAPE.sub(lambda found: f"{found[1] or found[2] or found[3]}{HIDDEN}", text)
-    if "://" not in text:
+    if ":/" not in text and "//" not in text:
         return text
     text = _TOKEN.sub(rf"\1{HIDDEN}@", _PASSWORD.sub(rf"\1:{HIDDEN}@", text))
     return _QUERY.sub(rf"\1{HIDDEN}", text)

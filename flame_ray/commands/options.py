@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from flame_ray.commands import completion
-from flame_ray.config.base import LONGEST_NAME, can_be_a_name
+from flame_ray.config.base import LONGEST_NAME, can_be_a_name, is_mistyped_url
 from flame_ray.errors import ConfigError
+from flame_ray.shown import without_secrets
 
 
 def job_argument(example: str) -> Any:
@@ -107,3 +108,6 @@ def refuse_empty(words: list[str]) -> None:
             raise ConfigError("a value for each option and argument", where, "give its value, or leave it out")
         if "=" not in word and not any(map(str.isspace, word)) and not can_be_a_name(word):
             raise ConfigError(f"names of at most {LONGEST_NAME} bytes", f"{word:.40}...", "correct that name or path")
+        if is_mistyped_url(word.partition("=")[2] if word.startswith("--") else word):
+            fix = "correct it; a folder of this name is written ./ and the name"
+            raise ConfigError("a path, or a URL such as s3://bucket/folder", without_secrets(word), fix)

@@ -45,6 +45,12 @@ OURS = frozenset(
 LONGEST_NAME = 255  # bytes of a file's or a folder's name, on the filesystems that people use
 
 
+STORES = "s3a?|gc?s|abfss?|az|adl"  # protocols whose URLs begin with a bucket or the like
+MISTYPED_URL = re.compile(
+    rf"[a-z][\w+.-]*:/(?!/).*|(?:{STORES}|file|https?|hdfs):(?!/).*|(?:{STORES})(?://|:///).*|(?:{STORES})://", re.I | re.DOTALL
+)
+
+
 def can_be_a_name(text: str) -> bool:
     """Whether files may be called so, part by part of a path.
 
@@ -52,6 +58,17 @@ def can_be_a_name(text: str) -> bool:
     (True, False, False)
     """
     return "\0" not in text and all(len(part.encode("utf-8", "surrogatepass")) <= LONGEST_NAME for part in text.split("/"))
+
+
+def is_mistyped_url(text: str) -> bool:
+    """Whether a text looks like a URL that lacks a slash, a colon or its bucket: it would be read as a path on this machine.
+
+    >>> [is_mistyped_url(text) for text in ("s3:/b/runs", "s3//b/runs", "gs:b", "s3:///runs", "file:/runs")]
+    [True, True, True, True, True]
+    >>> [is_mistyped_url(text) for text in ("s3://b/runs", "file:///runs", "./s3:/runs", "runs", "owner/name@main")]
+    [False, False, False, False, False]
+    """
+    return MISTYPED_URL.fullmatch(text) is not None
 
 
 def _is_unicode(text: str) -> bool:
@@ -102,6 +119,16 @@ class Settings(BaseModel):
         if not all(can_be_a_name(text) and _is_unicode(text) for text in texts if isinstance(text, str)):
             raise ValueError(
                 f"must be a name, or a path of names, of at most {LONGEST_NAME} bytes each, in UTF-8, without null characters"
+            )
+        return value
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def text_is_no_mistyped_url(cls, value: Any) -> Any:
+        texts = value if isinstance(value, list | tuple) else (value,)
+        if any(is_mistyped_url(text) for text in texts if isinstance(text, str)):
+            raise ValueError(
+                "must be a path, or a URL such as s3://bucket/folder; a folder of this name is written ./ and the name"
             )
         return value
 

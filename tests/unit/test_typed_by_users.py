@@ -1,5 +1,7 @@
 """What people typed wrong, in public reports and here: each ends with one line that says where and what to do, and a code."""
 
+import os
+
 import pytest
 
 GOOD = "run: {name: mine, root: runs}\n"
@@ -41,6 +43,18 @@ WORDS = [
     (["run", "good.yaml", "--set", "run.root=s4://me:hunter2@b/runs", "--set", "model.policy=./none"], 6, ["s4://me:***@"]),
     (["score", "--responses", "r.jsonl", "--out", "folder.yaml"], 6, ["--out to be a file; found the folder folder.yaml"]),
     (["score", "--responses", "folder.yaml", "--out", "o.jsonl"], 3, ["folder.yaml: Is a directory", "--responses"]),
+    (["run", "good.yaml", "--set", "run.root=s3:/b/runs"], 2, ["in --set: run.root: must be a path, or a URL such as s3://"]),
+    (["run", "good.yaml", "--set", "run.samples=gs:b"], 2, ["in --set: run.samples: must be a path, or a URL", "(given gs:b)"]),
+    (["run", "good.yaml", "--set", "prompts.sources=[{source: s3//b/p}]"], 2, ["prompts.sources.0.source: must be a path"]),
+    (["run", "good.yaml", "--resume", "file:/runs/mine"], 2, ["a URL such as s3://bucket/folder; found file:/runs/mine"]),
+    (["report", "s3:/b/runs/mine"], 2, ["a path, or a URL such as s3://bucket/folder; found s3:/b/runs/mine"]),
+    (["pairs", "runs/mine", "--out=s3:/me:hunter2@b/x"], 2, ["found --out=s3:/me:***@b/x."]),
+    (["evaluate", "s3:///runs/mine", "--suite", "factbook"], 2, ["a path, or a URL"]),
+    (["agreement", "--labels", "r.jsonl", "--kind", "claims", "--out", "r.jsonl"], 2, ["another file than --labels"]),
+    (["judge-examples", "--labels", "r.jsonl", "--out", "./r.jsonl"], 2, ["--out to be another file than --labels"]),
+    (["score", "--responses", "r.jsonl", "--out", "link"], 6, ["--out to be a file; found link, a link to nowhere, where"]),
+    (["score", "--responses", "r.jsonl", "--out", "pipe"], 6, ["--out to be a file; found the device or pipe pipe"]),
+    (["evaluate", "smollm2-135m", "--suite", "factbook", "--out", "link"], 6, ["a link to nowhere, where nothing is"]),
     (["report", "a" * 300], 2, ["names of at most 255 bytes; found aaaa"]),
     (["audit", f"runs/{'a' * 300}"], 2, ["names of at most 255 bytes"]),
     (["run", f"{'a' * 300}.yaml"], 2, ["names of at most 255 bytes"]),
@@ -63,6 +77,8 @@ def folder(tmp_path):
         else:
             (tmp_path / name).write_bytes(content)
     (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "r.jsonl").write_text('{"prompt": "a", "response": "b"}\n')
     return tmp_path
 
