@@ -293,7 +293,8 @@ def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:
         return None
     check_sources(config)
     seeds_D = [each for each in load_demonstrations(config.sft.sources).demonstrations if each.is_seed]
-    limit = prompt_limit(model.base.folder, config.model, config.suites.max_tokens) - 1
+    limits = "suites.max_length", "suites.max_tokens"
+    limit = prompt_limit(model.base.folder, config.model, config.suites.max_tokens, limits) - 1
     return PromptMaker(seeds_D, config, ChatTokenizer(model.base.folder, config.model).length, limit)
 
 

@@ -38,6 +38,7 @@ from flame_ray.engines.models import (
     check_chat,
     check_checker_model,
     check_judge_model,
+    check_template,
     check_trainable,
     look_up,
     text_of_tokens,
@@ -216,6 +217,8 @@ def _check(config: Config, folder: RunFolder, is_new: bool) -> Inputs:
     check_development(loaded.prompts, config.run)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     policy = look_up(config.model.policy, config.model)
+    if is_new:
+        check_template(policy.folder, config.model)
     judge = look_up(config.judge.model, config.model, "judge.model") if config.judge.model else policy
     check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     verifier = policy

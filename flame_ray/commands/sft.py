@@ -24,7 +24,14 @@ from flame_ray.controller.sft_stages import SftClusterStages
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
-from flame_ray.engines.models import KnownModel, check_attention_heads, check_chat, check_trainable, look_up
+from flame_ray.engines.models import (
+    KnownModel,
+    check_attention_heads,
+    check_chat,
+    check_template,
+    check_trainable,
+    look_up,
+)
 from flame_ray.engines.origin import origin_of
 from flame_ray.engines.text_config import longest
 from flame_ray.errors import ConfigError
@@ -140,6 +147,8 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
 
     check_loads(policy)
     check_trainable(policy.folder)
+    if is_new:
+        check_template(policy.folder, config.model)
     ChatTokenizer(policy.folder, config.model)
     judge = policy
     if "judge" in sft_roles(config):

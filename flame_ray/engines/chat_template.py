@@ -55,11 +55,28 @@ def check_says(tokenizer: Any, variables: Variables) -> None:
 
 
 def end_ids(tokenizer: Any, folder: Path) -> frozenset[int]:
-    """The tokens at which a sampler stops: the tokenizer's own, and those that the model's settings list."""
-    files = [folder / name for name in SETTINGS]
-    listed = [read_settings(file).get("eos_token_id") for file in files if file.is_file()]
-    ids = [tokenizer.eos_token_id, *(id for each in listed for id in (each if isinstance(each, list) else [each]))]
-    return frozenset(id for id in ids if isinstance(id, int))
+    """The tokens at which a sampler stops: the tokenizer's own, and those that the model's settings list.
+
+    Some models list -1 for none. Raises ModelError, naming the file, for what is no list of tokens, and where the tokenizer has
+    none of those that are listed.
+    """
+    files = [folder / name for name in SETTINGS if (folder / name).is_file()]
+    listed = {id for file in files for id in _listed_ends(file)}
+    if tokenizer.eos_token_id is not None:
+        return frozenset(listed | {tokenizer.eos_token_id})
+    if listed and min(listed) > (most := max(tokenizer.get_vocab().values())):
+        expected = f"an eos_token_id of at most {most}, the tokenizer's last token"
+        raise ModelError(expected, f"{sorted(listed)} in {folder}", "save the tokenizer beside the model that it belongs to")
+    return frozenset(listed)
+
+
+def _listed_ends(file: Path) -> list[int]:
+    given = read_settings(file).get("eos_token_id")
+    ids = given if isinstance(given, list) else [] if given is None else [given]
+    if any(type(id) is not int for id in ids):
+        fix = "write the token's number there, a list of numbers, or null"
+        raise ModelError("eos_token_id as a whole number, or a list of them", f"{json.dumps(given):.80} in {file}", fix)
+    return [id for id in ids if id >= 0]
 
 
 def turn_end(tokenizer: Any, folder: Path, variables: Variables) -> int | None:

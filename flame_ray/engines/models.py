@@ -15,7 +15,15 @@ from typing import Any
 
 from flame_ray.config import FactualityConfig, JudgeConfig, ModelConfig
 from flame_ray.engines import hub, stored
-from flame_ray.engines.chat_template import Variables, chat_template, check_says, check_variables, model_with, render_chat
+from flame_ray.engines.chat_template import (
+    Variables,
+    chat_template,
+    check_says,
+    check_variables,
+    end_ids,
+    model_with,
+    render_chat,
+)
 from flame_ray.engines.model_files import check_names, check_settings, check_whole, is_weights, loaded_files, read_settings
 from flame_ray.engines.text_config import attention_heads, longest
 from flame_ray.errors import ModelError
@@ -35,6 +43,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")  # as architectures call their number
 MOST_NAMED = 10  # prompts, in an error about their length
 EVERYWHERE: Mapping[str, str] = {}
+LENGTHS = "model.max_length", "rollout.max_tokens and evaluation.max_tokens"  # of both together, and of the response
 DEFAULT = ModelConfig()
 CHECKER_WEIGHTS, JUDGE_WEIGHTS = "checker.safetensors", "preferences.safetensors"  # as train-checker and train-judge write them
 
@@ -172,35 +181,40 @@ def check_prompts(
     config: ModelConfig,
     max_tokens: int,
     places: Mapping[str, str] = EVERYWHERE,
-    settings: tuple[str, str] = ("model.max_length", "rollout.max_tokens and evaluation.max_tokens"),
+    settings: tuple[str, str] = LENGTHS,
 ) -> None:
     """Raise ModelError for a model without a chat template, and for prompts that leave no room for a response.
 
     `places`: where a prompt comes from, by its id. `settings`: what sets the length of both together, and of the response.
     """
-    if overlong := overlong_prompts(folder, prompts, config, max_tokens):
-        limit, most = (
-            f"prompts of at most {prompt_limit(folder, config, max_tokens)} tokens",
-            longest(folder, config, settings[0]),
-        )
+    if overlong := overlong_prompts(folder, prompts, config, max_tokens, settings):
+        limit, most = prompt_limit(folder, config, max_tokens, settings), longest(folder, config, settings[0])
         raise ModelError(
-            f"{limit} ({most}, less {max_tokens} for the response)",
+            f"prompts of at most {limit} tokens ({most}, less {max_tokens} for the response)",
             f"{len(overlong)} of {len(prompts)} that are longer: {named_prompts(overlong, places)}",
             f"{most.fix}, lower {settings[1]}, shorten them, or leave them out (in a run: prompts.overlong=leave_out)",
         )
 
 
 def overlong_prompts(
-    folder: Path, prompts: Sequence[Prompt], config: ModelConfig, max_tokens: int
+    folder: Path,
+    prompts: Sequence[Prompt],
+    config: ModelConfig,
+    max_tokens: int,
+    settings: tuple[str, str] = LENGTHS,
 ) -> tuple[tuple[Prompt, int], ...]:
     """The prompts that leave no room for a response of `max_tokens`, each with its length in tokens."""
-    limit = prompt_limit(folder, config, max_tokens)
+    limit = prompt_limit(folder, config, max_tokens, settings)
     return tuple((prompt, length) for prompt, length in prompt_lengths(folder, prompts, config) if length > limit)
 
 
-def prompt_limit(folder: Path, config: ModelConfig, max_tokens: int) -> int:
-    """The most tokens that a prompt may have, beside a response of `max_tokens`."""
-    return longest(folder, config).tokens - max_tokens
+def prompt_limit(folder: Path, config: ModelConfig, max_tokens: int, settings: tuple[str, str] = LENGTHS) -> int:
+    """The most tokens that a prompt may have, beside a response of `max_tokens`. Raises ModelError if that is none."""
+    most = longest(folder, config, settings[0])
+    if most.tokens <= max_tokens:
+        expected = f"room for a prompt beside a response of {max_tokens} tokens"
+        raise ModelError(expected, f"at most {most.tokens} tokens for both ({most})", f"{most.fix}, or lower {settings[1]}")
+    return most.tokens - max_tokens
 
 
 def named_prompts(overlong: Sequence[tuple[Prompt, int]], places: Mapping[str, str]) -> str:
@@ -214,6 +228,7 @@ def prompt_lengths(folder: Path, prompts: Sequence[Prompt], config: ModelConfig)
     """Each prompt with its length as a chat, in tokens. Raises ModelError for a model without a chat template."""
     tokenizer = load_tokenizer(folder, config)
     check_variables(tokenizer, config.chat_template_kwargs, "model.chat_template_kwargs")
+    check_says(tokenizer, config.chat_template_kwargs)
     for prompt in prompts:
         chat = [{"role": "user", "content": prompt.text}]
         yield prompt, len(render_chat(tokenizer, chat, config.chat_template_kwargs))
@@ -275,7 +290,16 @@ def _loaded_tokenizer(folder: Path, trust_remote_code: bool, template: str | Non
     if not tokenizer.chat_template:
         fix = "add chat_template.jinja to it, set model.chat_template, or use an instruct model"
         raise ModelError("a model folder with a chat template", f"none in {folder}", fix)
+    end_ids(tokenizer, folder)
     return tokenizer
+
+
+def check_template(policy: Path, config: ModelConfig) -> None:
+    """Raise ModelError where `model.chat_template` would have no say, as the policy has a chat template of its own."""
+    given, used = chat_template(config), str(load_tokenizer(policy, config).chat_template)
+    if given is not None and given.strip() != used.strip():
+        fix = "leave model.chat_template out, or take the template out of the model's folder"
+        raise ModelError("a model without a chat template, as model.chat_template is given", f"another one in {policy}", fix)
 
 
 def check_chat(folder: Path, config: ModelConfig, variables: Variables, setting: str) -> None:

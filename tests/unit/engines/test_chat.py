@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from flame_ray.config import ModelConfig
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import PLAIN_TEMPLATE, end_ids
-from flame_ray.engines.models import reference
+from flame_ray.engines.models import load_tokenizer, reference
 from flame_ray.errors import ModelError
 from tests.builders import make_weights
 
@@ -55,6 +55,25 @@ def test_the_end_of_text_tokens_are_those_of_either_file_of_the_model(model, fil
     folder = model(ends=[3, 1], file=file)
     assert ChatTokenizer(folder, ModelConfig()).answer("Here") == ids("Here <|end|>")
     assert end_ids(AutoTokenizer.from_pretrained(folder), folder) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(("ends", "found"), [(-1, {2}), ([], {2}), (None, {2}), ([-1, 3], {2, 3})])
+def test_an_end_of_text_token_below_zero_is_none(model, ends, found):
+    folder = model(ends=ends)
+    assert end_ids(AutoTokenizer.from_pretrained(folder), folder) == found
+
+
+@pytest.mark.parametrize("ends", ["</s>", [[2, 3]], [2, "3"], 2.0, True, {"id": 2}])
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_an_end_of_text_token_that_is_no_number_is_refused_with_its_file(model, ends, file):
+    folder = model(ends=ends, file=file)
+    with pytest.raises(ModelError, match=rf"eos_token_id as a whole number, or a list of them; found .* in .*{file}\. To fix"):
+        load_tokenizer(folder, ModelConfig())
+
+
+def test_end_of_text_tokens_beyond_the_tokenizer_are_refused_if_there_is_no_other(model):
+    with pytest.raises(ModelError, match=r"an eos_token_id of at most \d+, the tokenizer's last token; found \[999\] in "):
+        load_tokenizer(model(eos=None, ends=999), ModelConfig())
 
 
 def test_an_answer_ends_as_in_the_template_also_where_the_opened_turn_begins_with_more(model):

@@ -14,7 +14,7 @@ from flame_ray.config.load import changed_settings, parse_config
 from flame_ray.controller.workers import _engine_options
 from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import check_variables, model_with, render_chat
-from flame_ray.engines.models import ModelRef, check_chat, check_prompts, prompt_lengths
+from flame_ray.engines.models import ModelRef, check_chat, check_prompts, check_template, prompt_lengths
 from flame_ray.engines.vllm_engine import VllmEngine, VllmOptions
 from flame_ray.errors import ConfigError, ModelError
 from flame_ray.types import Prompt
@@ -87,6 +87,44 @@ def test_a_template_that_raises_is_a_fault_of_the_model_with_its_own_words_befor
     ):
         with pytest.raises(ModelError, match=r"a chat template that takes a user's turn and an answer; found one that says: "):
             call()
+
+
+def test_a_policys_template_that_leaves_out_what_the_user_says_is_refused_also_beside_another_judge(folder, add_tokenizer):
+    add_tokenizer(folder, template="{% for m in messages %}{{ m.role }} {% endfor %}")
+    with pytest.raises(ModelError, match="a chat template that writes what the user says; found one that leaves it out"):
+        check_prompts(folder, [Prompt("p", "word")], ModelConfig(), 8)
+
+
+def test_a_template_in_the_settings_that_would_have_no_say_is_refused(folder, add_tokenizer, tmp_path):
+    (tmp_path / "mine.jinja").write_text(THINKING)
+    mine = ModelConfig(chat_template=str(tmp_path / "mine.jinja"))
+    add_tokenizer(folder, template=None)
+    for config in (mine, ModelConfig(chat_template="plain")):
+        check_template(folder, config)
+    add_tokenizer(folder, template=THINKING + "\n")  # as it was saved with what was trained
+    for config in (mine, ModelConfig()):
+        check_template(folder, config)
+    with pytest.raises(
+        ModelError, match=r"a model without a chat template, as model\.chat_template is given; found another one"
+    ):
+        check_template(folder, ModelConfig(chat_template="plain"))
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "Is a directory"), (b"\xff", "UTF-8|utf-8")])
+def test_a_template_that_is_no_file_of_text_is_refused_with_its_path(content, said, folder, add_tokenizer, tmp_path):
+    add_tokenizer(folder, template=None)
+    path = tmp_path / "template"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ModelError, match=rf"at model\.chat_template; found .*/template: .*({said})"):
+        check_template(folder, ModelConfig(chat_template=str(path)))
+
+
+def test_a_template_that_is_no_jinja_is_refused(folder, add_tokenizer, tmp_path):
+    add_tokenizer(folder, template=None)
+    (tmp_path / "broken.jinja").write_text("{% for m in messages %}")
+    config = ModelConfig(chat_template=str(tmp_path / "broken.jinja"))
+    with pytest.raises(ModelError, match="a chat template that takes a user's turn and an answer; found one that says: "):
+        check_prompts(folder, [Prompt("p", "word")], config, 8)
 
 
 @pytest.mark.parametrize("name", ["add_generation_prompt", "tokenize", "chat_template", "return_dict", "messages"])

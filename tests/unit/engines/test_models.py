@@ -21,6 +21,7 @@ from flame_ray.engines.models import (
     fingerprint,
     load_tokenizer,
     look_up,
+    overlong_prompts,
     reference,
     resolve,
     resolve_model,
@@ -388,6 +389,18 @@ def test_every_prompt_that_is_too_long_is_counted_and_the_first_ten_are_named_by
         check_prompts(folder, prompts, ModelConfig(max_length=20), max_tokens=8, places=places)
     named = ", ".join(f"mine.jsonl:{line} ({line + 6} tokens)" for line in range(7, 17))
     assert caught.value.found == f"14 of 20 that are longer: {named} and 4 more"
+
+
+@pytest.mark.parametrize("max_tokens", [20, 25])
+def test_a_response_that_leaves_no_room_for_a_prompt_is_refused_without_a_length_below_one(folder, add_tokenizer, max_tokens):
+    add_tokenizer(folder)
+    config, prompts = ModelConfig(max_length=20), [words(3)]
+    for call in (check_prompts, overlong_prompts):
+        with pytest.raises(ModelError) as caught:
+            call(folder, prompts, config, max_tokens, settings=("suites.max_length", "suites.max_tokens"))
+        assert caught.value.expected == f"room for a prompt beside a response of {max_tokens} tokens"
+        assert caught.value.found == "at most 20 tokens for both (suites.max_length 20)"
+        assert caught.value.fix == "raise suites.max_length, or lower suites.max_tokens"
 
 
 def test_the_models_own_positions_are_a_limit_too(folder, add_tokenizer):
