@@ -4,9 +4,11 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from flame_ray.config.load import lasting
+from flame_ray.config.describe import typed
+from flame_ray.config.load import lasting, leaves
 from flame_ray.config.rewards import JUDGES
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, LATER_CODE, SUMMARY, TIMELINE, RunFolder
@@ -16,6 +18,11 @@ from flame_ray.report.summary import EVALUATION_METRICS, interval_of
 from flame_ray.types import Passage, Split, VerdictLabel
 
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
+STAGE = tuple(each.name for each in fields(StageTime))  # another version may have written more
+SHOWN = (  # settings without which a run cannot be shown
+    *("run.rounds", "run.seed", "model.policy", "learner.loss", "learner.lora", "judge.backend", "judge.model"),
+    *("factuality.checker", "factuality.checker_model", "factuality.corpus", "prompts.per_round", "rollout.samples"),
+)
 NO_CURVE = ("round", "step", "tokens", "seconds")  # of a step
 MEASURED_BY = ("judge.", "factuality.", "verifier.", "evaluation.recall_")  # settings that decide what a figure means
 
@@ -27,6 +34,7 @@ class RunReader:
         self._run = run
         _check_kind(run)
         self._config = run.settings()
+        _check_version(run, self._config)
 
     @property
     def url(self) -> str:
@@ -46,7 +54,7 @@ class RunReader:
             planned=config["run"]["rounds"],
             seconds=summary.get("wall_seconds"),
             rounds=rounds,
-            stages=tuple(StageTime(**each) for each in self._run.read_json(TIMELINE, [])),
+            stages=tuple(StageTime(*(each[name] for name in STAGE)) for each in self._run.read_json(TIMELINE, [])),
             about=self._about(),
             judge=JUDGES[config["judge"]["backend"]].unit,
             measure=self._measure(),
@@ -162,6 +170,18 @@ def _check_kind(run: RunFolder) -> None:
         raise StorageError(expected, found, fix)
     if run.settings().get("sft", {}).get("sources"):
         raise StorageError(expected, f"{run.storage.url}, which `flame-ray sft` wrote; its summary.json has its figures", fix)
+
+
+def _check_version(run: RunFolder, config: Mapping[str, Any]) -> None:
+    """Raise StorageError for settings of another version: one that is shown here is missing, or the judge is not known."""
+    made = run.read_json(ENVIRONMENT, {}).get("flame_ray") or "that its environment.json names"
+    expected, fix = "a run whose settings this version knows", f"show it with the version that made it, {made}"
+    at, known = run.storage.at(CONFIG), leaves(dict(config))
+    sections = {path.rpartition(".")[0] for path in known}
+    if missing := next((path for path in SHOWN if path not in known and path not in sections), None):
+        raise StorageError(expected, f"no {missing} in {at}", fix)
+    if (judge := config["judge"]["backend"]) not in JUDGES:
+        raise StorageError(expected, f"judge.backend {typed(judge)}, none of {', '.join(JUDGES)}, in {at}", fix)
 
 
 def _is_evaluation(run: RunFolder) -> bool:

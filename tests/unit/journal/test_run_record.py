@@ -1,6 +1,7 @@
 """What a report reads of a run: finished, unfinished, of several judges, and a folder that is no run's."""
 
 import pytest
+import yaml
 
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RunFolder
@@ -162,6 +163,35 @@ def refused(folder, *parts):
     with pytest.raises(StorageError) as error:
         RunReader(RunFolder(Storage(folder)))
     assert all(part in str(error.value) for part in ("the folder of a run of `flame-ray run`", "runs/<run id>", *parts))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        ("judge.backend", "oracle", r"judge\.backend oracle, none of rubric, .*, in \S*config\.yaml"),
+        ("judge.backend", None, r"judge\.backend null"),
+        ("factuality.corpus", ..., r"no factuality\.corpus in \S*config\.yaml"),
+        ("learner.lora", ..., r"no learner\.lora in"),
+    ],
+)
+def test_the_settings_of_another_version_are_refused_with_the_version(path, value, found, small):
+    settings, (section, name) = small.settings(), path.split(".")
+    if value is ...:
+        del settings[section][name]
+    else:
+        settings[section][name] = value
+    small.write_text("config.yaml", yaml.safe_dump(settings))
+    small.write_json("environment.json", small.read_json("environment.json", {}) | {"flame_ray": "9.1"})
+    with pytest.raises(StorageError, match=rf"settings this version knows; found {found}.*the version that made it, 9\.1"):
+        RunReader(small)
+
+
+def test_what_another_version_has_written_beside_a_stage_is_passed_over(shown):
+    written = shown.read_json("timeline.json", [])
+    before = RunReader(shown).record().stages
+    shown.write_json("timeline.json", [each | {"colour": "red"} for each in written])
+    assert RunReader(shown).record().stages == before
+    shown.write_json("timeline.json", written)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
