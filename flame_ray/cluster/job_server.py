@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flame_ray.cluster.connect import ANSWER_S, check_answer
 from flame_ray.cluster.streams import start_thread
 from flame_ray.errors import ConfigError, PlacementError, StorageError
+from flame_ray.shown import without_secrets
 
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")  # in Ray's own order
 EXAMPLE = "http://10.0.0.1:8265"
@@ -92,12 +93,13 @@ class JobServer:
                 metadata=dict(order.metadata),
             )
 
-    def submissions(self, run: str, recorded: Collection[str] = ()) -> list[Submission]:
-        """The jobs that were a run, the newest last. `recorded`: their ids by the run's own record.
+    def submissions(self, run: str, recorded: Collection[str] = (), folder: str | None = None) -> list[Submission]:
+        """The jobs that were a run, the newest last. `recorded`: their ids by the run's own record. `folder`: the run's, whose
+        id a run under another root may have too; None where it is not known.
 
         A job whose metadata names its run was that one alone: the job `a-2` is run `a` resumed, or a run of that id.
         """
-        found = (each for each in self._jobs() if _was(each, run, recorded))
+        found = (each for each in self._jobs() if _was(each, run, recorded, folder))
         return sorted(found, key=lambda each: each.started)
 
     def ids(self) -> set[str]:
@@ -236,14 +238,32 @@ def _submission(job: Any) -> Submission:
     )
 
 
-def _was(job: Submission, run: str, recorded: Collection[str]) -> bool:
+def _was(job: Submission, run: str, recorded: Collection[str], folder: str | None) -> bool:
     """Whether a job was a run. One that `ray job submit` sent has no such metadata."""
-    return job.metadata["run_id"] == run if "run_id" in job.metadata else job.id == run or job.id in recorded
+    if "run_id" not in job.metadata:
+        return job.id == run or job.id in recorded
+    told = job.metadata.get("run_folder")
+    is_here = job.id in recorded or None in (folder, told) or same_place(str(folder), str(told))
+    return job.metadata["run_id"] == run and is_here
 
 
-def newest(run: str, server: JobServer, recorded: Collection[str] = ()) -> Submission:
+def same_place(folder: str, other: str) -> bool:
+    """Whether two paths or URLs lead to one folder, seen from here. Passwords do not count, as metadata has none.
+
+    >>> same_place("/runs/../runs/mine/", "file:///runs/mine"), same_place("s3://a/mine", "s3://b/mine")
+    (True, False)
+    """
+    return _place(folder) == _place(other)
+
+
+def _place(folder: str) -> str:
+    plain = without_secrets(folder).removeprefix("file://").rstrip("/")
+    return plain if "://" in plain else os.path.realpath(os.path.expanduser(plain))
+
+
+def newest(run: str, server: JobServer, recorded: Collection[str] = (), folder: str | None = None) -> Submission:
     """The last job that was a run. Raises StorageError if the head knows none."""
-    if found := server.submissions(run, recorded):
+    if found := server.submissions(run, recorded, folder):
         return found[-1]
     fix = "correct the run's id or --address; a head that was started again has forgotten its jobs"
     raise StorageError(f"a submitted job of run {run}", f"none at {server.address}", fix)

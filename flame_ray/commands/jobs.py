@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from flame_ray.cluster.job_log import TRIES
-from flame_ray.cluster.job_server import JobServer, Submission, newest
+from flame_ray.cluster.job_server import JobServer, Submission, newest, same_place
 from flame_ray.cluster.submitted import told_exit_code
 from flame_ray.commands.follow import DETACHED, exit_code_of, follow_run, had_begun, seen_folder, show_log
 from flame_ray.errors import ConfigError, FlameError, Interrupted, PlacementError, StorageError
@@ -22,11 +22,14 @@ POLL_S, REMIND_S = 1.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A run as it is seen from here. `folder`: None if it cannot be seen; `server`: None without an address."""
+    """A run as it is seen from here. `folder`: None if it cannot be seen; `server`: None without an address. `place`: the path
+    or URL of the folder, also of one that cannot be seen; None if nobody knows it.
+    """
 
     run: str
     folder: RunFolder | None
     server: JobServer | None
+    place: str | None
 
     def status(self) -> RunStatus | None:
         return read_status(self.folder) if self.folder and has_record(self.folder) else None
@@ -34,17 +37,27 @@ class Target:
     def jobs(self) -> list[Submission]:
         """The jobs that were this run, the newest last."""
         status = self.status()
-        return self.server.submissions(self.run, status.submissions if status else ()) if self.server else []
+        recorded = status.submissions if status else ()
+        return self.server.submissions(self.run, recorded, self.place) if self.server else []
 
 
 def find(name: str, purpose: str, server: JobServer | None) -> Target:
-    """A run by its folder, or by its id: under runs/, or where the newest of its jobs says that its folder is."""
+    """A run by its folder, or by its id: under runs/, or where its jobs say that its folder is.
+
+    Raises ConfigError for the id of several runs, in folders under different roots.
+    """
     folder = find_run(name, purpose)
     run = folder.storage.url.rpartition("/")[2]
+    url = folder.storage.url
     if has_record(folder) or server is None:
-        return Target(run, folder, server)
-    told = [each.metadata["run_folder"] for each in server.submissions(run) if "run_folder" in each.metadata]
-    return Target(run, seen_folder(told[-1]) if told else None, server)
+        return Target(run, folder, server, url)
+    given = url if "/" in name else None
+    found = server.submissions(run, folder=given)
+    told = [each.metadata["run_folder"] for each in found if "run_folder" in each.metadata]
+    if others := [each for each in told if not same_place(each, told[-1])]:
+        fix = "give the folder of the one that is meant"
+        raise ConfigError("the id of one run", f"{run}, which two runs have: {others[-1]} and {told[-1]}", fix)
+    return Target(run, seen_folder(told[-1]), server, told[-1]) if told else Target(run, None, server, given)
 
 
 def status(name: str, server: JobServer | None, console: Console) -> None:
@@ -84,7 +97,7 @@ def logs(name: str, server: JobServer, follow: bool, console: Console) -> int:
     """Show the log of the newest job of the run. With `follow`, returns the run's exit code; otherwise 0."""
     target = find(name, "the run whose log is shown", server)
     recorded = target.folder.submissions() if target.folder else ()
-    job = newest(target.run, server, recorded)
+    job = newest(target.run, server, recorded, target.place)
     if follow:
         return follow_run(server, job.id, target.run, _path(target), console)
     show_log(server.log(job.id))

@@ -60,7 +60,7 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     if not render(console, *_checked(config, run, files, server)):
         return PlacementError.exit_code
     order = Order(
-        submission=free_submission(run.id, server),
+        submission=free_submission(run.id, server, run.folder),
         entrypoint=shlex.join(run.command),
         working_dir=str(Path.cwd()),
         environment={STOP_WAIT: str(stop_wait_s(config))} | environment,
@@ -146,9 +146,9 @@ def metadata(run: PlannedRun, job: Path) -> dict[str, str]:
     return found | ({"git_commit": commit} if commit else {})
 
 
-def free_submission(run: str, server: JobServer) -> str:
+def free_submission(run: str, server: JobServer, folder: str | None = None) -> str:
     """The run's id, with a counter if a job has it. Raises StorageError if an earlier job of this run goes on."""
-    if alive := [each.id for each in server.submissions(run) if not each.has_ended]:
+    if alive := [each.id for each in server.submissions(run, folder=folder) if not each.has_ended]:
         fix = f"follow it by `flame-ray logs {run} --follow`, or end it by `flame-ray stop {run}`"
         raise StorageError(f"no other job to be run {run}", f"{alive[0]}, which goes on", fix)
     used = server.ids()

@@ -142,6 +142,26 @@ def test_a_job_of_another_run_is_not_taken_for_the_run_that_its_id_looks_like():
     assert server.ids() == {"mine-2"}
 
 
+def test_a_run_of_the_same_id_under_another_root_is_another_run():
+    here, there = ({"run_id": "mine", "run_folder": f"{root}/mine"} for root in ("/here", "s3://me:***@b"))
+    jobs = [
+        FakeJob("a", metadata=here),
+        FakeJob("b", metadata=there),
+        FakeJob("c", metadata={"run_id": "mine"}),
+        FakeJob("mine"),
+    ]
+    server = JobServer(FakeJobClient(*jobs), AT)
+
+    def found(folder, recorded=()):
+        return [each.id for each in server.submissions("mine", recorded, folder)]
+
+    assert found(None) == ["a", "b", "c", "mine"]
+    assert found("/here/../here/mine/") == found("file:///here/mine") == ["a", "c", "mine"]
+    assert found("s3://me:hunter2@b/mine") == ["b", "c", "mine"]
+    assert found("/seen/elsewhere/mine", ["b"]) == ["b", "c", "mine"]
+    assert newest("mine", server, folder="/here/mine").id in found("/here/mine")
+
+
 def test_nodes_may_come_if_a_launcher_started_some_or_if_none_has_a_cpu():
     assert not nodes_of([({"CPU": 2.0}, {}), ({"CPU": 2.0}, {"a": "b"})]).may_grow
     assert nodes_of([({"CPU": 2.0}, {"ray.io/node-group": "head"})]).may_grow

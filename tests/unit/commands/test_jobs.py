@@ -76,6 +76,16 @@ def test_the_jobs_of_a_run_are_told_and_its_folder_is_found_by_them(run, console
     assert "job mine  FAILED, exit code 3\n" in console.file.getvalue()
 
 
+def test_the_id_of_two_runs_names_neither_and_a_folder_names_one(run, console):
+    folders = [run.storage.url, "s3://bucket/runs/mine"]
+    found = [FakeJob(id, metadata={"run_id": "mine", "run_folder": folder}) for id, folder in zip("ab", folders, strict=True)]
+    for command in (jobs.status, partial(jobs.stop, sleep=lambda _: None)):
+        with pytest.raises(ConfigError, match=r"the id of one run; found mine, which two runs have: .*To fix: give the folder"):
+            command("mine", server(*found), console)
+    jobs.status(run.storage.url, server(*found), console)
+    assert "job a" in console.file.getvalue() and "job b" not in console.file.getvalue()
+
+
 def test_a_run_whose_folder_cannot_be_seen_is_told_by_its_jobs(run, console):
     job = FakeJob("other", metadata={"run_id": "other", "run_folder": "nowhere://bucket/other"})
     jobs.status("other", server(job), console)
