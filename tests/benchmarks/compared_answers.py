@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.compared_answers
 
-compared_answers.jsonl has a pair of answers a line. Two readers, blind to the models, chose `a`, `b` or `tie` by a written guide
-that puts truth first; one saw `a` first, the other `b`. Equal answers were not shown, and count as ties.
+compared_answers.jsonl has a pair of answers a line. Two readers, blind to the models, chose `a`, `b` or `tie` by a written
+guide that puts truth first; one saw `a` first, the other `b`. Equal answers were not shown, and count as ties.
 """
 
 # ruff: noqa: T201
@@ -29,8 +29,9 @@ def rows(lines: list[Line]) -> Iterator[str]:
         asked = [line for line in lines if line["suite"] == suite]
         counts = [Counter(line["better"][reader] for line in asked) for reader in (0, 1)]
         told = ", ".join(f"{each['b']} : {each['a']} : {each['tie']}" for each in counts)
-        by_seed = [[line for line in asked if line["seed"] == seed] for seed in sorted({line["seed"] for line in asked})]
-        yield f"| {suite}, n {len(asked)} | {told} | {_told(_wins(asked))} | {', '.join(_told(each) for each in map(_wins, by_seed))} |"
+        seeds = sorted({line["seed"] for line in asked})
+        by_seed = ", ".join(_told(_wins([line for line in asked if line["seed"] == seed])) for seed in seeds)
+        yield f"| {suite}, n {len(asked)} | {told} | {_told(_wins(asked))} | {by_seed} |"
 
 
 def agreement(lines: list[Line]) -> tuple[int, int]:
