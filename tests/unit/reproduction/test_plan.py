@@ -176,6 +176,25 @@ def test_a_chat_model_in_a_folder_that_was_changed_is_asked_again(tmp_path):
     assert before.isdisjoint(keys_of_row())
 
 
+@pytest.mark.parametrize(
+    ("file", "table", "anew"),
+    [("judging.jsonl", "3", {"sft", "run"}), ("people.jsonl", "1", {"sft", "run"}), ("people-prompts.jsonl", "1", {"run"})],
+)
+def test_a_file_of_the_papers_jobs_that_was_changed_makes_models_anew(file, table, anew, tmp_path, monkeypatch):
+    def planned() -> set[str]:
+        plan = Plan(SCALES["paper"], 1, lambda job, more: load(JOBS / "paper" / job, more), contents)
+        plan.add(TABLES[table])
+        return {step.key for step in steps(plan)}
+
+    monkeypatch.chdir(tmp_path)  # where the jobs name it
+    found = []
+    for text in ("{}", "{ }"):
+        (tmp_path / file).write_text(text)
+        found.append(planned())
+    kinds = [{key.rpartition("-")[0] for key in keys} for keys in (found[1] - found[0], found[0] & found[1])]
+    assert kinds == [anew, {"sft", "run"} - anew]
+
+
 def test_directions_has_each_kind_of_dpo_from_each_fine_tuning():
     rows = {system.name for system in TABLES["directions"].rows}
     kinds = ("DPO", "DPO^fact", "DPO^flame")
