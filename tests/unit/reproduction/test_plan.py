@@ -121,10 +121,11 @@ def test_the_note_on_table_7_says_what_its_pairs_have_beside_the_papers():
     assert all(words in note for words in ("F@3", "not by precision", "no pair of facts is dropped", "a gap of 1"))
 
 
-def test_the_small_model_classifies_no_sentences_and_the_table_says_why():
-    cells = [cell for cell in plan_of(scale="cpu").add(TABLES["6-dpo"]).cells if cell.system == of.BY_SENTENCE]
-    assert cells and all("recall 0.0 %" in cell.lacks and not cell.keys for cell in cells)
-    assert any(step.config.factuality.sentences == "fact_based" for step in steps(plan_of("6-dpo")))
+@pytest.mark.parametrize(("scale", "by"), [("paper", []), ("cpu", ["sentences"])])
+def test_one_row_of_table_6_classifies_sentences_by_the_model_or_by_the_built_in_set(scale, by):
+    (step,) = [step for step in steps(plan_of("6-dpo", scale=scale)) if step.config.factuality.sentences == "fact_based"]
+    assert [source.source for source in step.config.factuality.sentence_labels] == by
+    assert step.config.factuality.asks_verifier is (scale == "paper")
 
 
 @pytest.mark.parametrize("scale", SCALES)
