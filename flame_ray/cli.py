@@ -113,7 +113,11 @@ def score(
     set_: Set = None,
     format_: Annotated[Format, typer.Option("--format", help="table: also print the records.")] = Format.JSONL,
     on_bad_line: Annotated[
-        BadLine, typer.Option("--on-bad-line", help="skip: report a malformed line and continue. fail: refuse the file.")
+        BadLine,
+        typer.Option(
+            "--on-bad-line",
+            help="skip: report a malformed line and continue, up to score.max_bad_lines. fail: refuse the file.",
+        ),
     ] = BadLine.SKIP,
 ) -> None:
     """Score responses for factuality. Each record holds the facts, their evidence and verdicts, and the precision."""

@@ -61,10 +61,19 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(rf"\1{HIDDEN}", text)
 
 
+def names_secret(variable: str) -> bool:
+    """Whether the value of a variable is a secret, by its name.
+
+    >>> names_secret("HF_TOKEN"), names_secret("HF_TOKEN_PATH")
+    (True, False)
+    """
+    return bool(_VARIABLE.search(variable))
+
+
 @cache
 def secret_variables() -> Mapping[str, str]:
     """By their values, the variables that this process was started with; the longest first, as one may hold another."""
-    found = {value.strip(): name for name, value in os.environ.items() if _VARIABLE.search(name)}
+    found = {value.strip(): name for name, value in os.environ.items() if names_secret(name)}
     return {value: found[value] for value in sorted(found, key=len, reverse=True) if len(value) >= _LEAST}
 
 

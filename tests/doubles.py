@@ -476,6 +476,7 @@ class FakeMetrics:
 
         self.steps: list[tuple[int, int, StepReport, bool]] = []
         self.others: list[tuple[str, Any]] = []  # what else it was told, by the method
+        self.rounds: list[Mapping[str, Any]] = []
 
     def stage(self, name, round, running):
         self.stages.append((name, round, running))
@@ -501,6 +502,7 @@ class FakeMetrics:
 
     def round(self, summary):
         self.others.append(("round", summary["round"]))
+        self.rounds.append(summary)
 
 
 class FakeStages:

@@ -40,7 +40,7 @@ def submit(
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option("--env", help="A variable of this shell, such as HF_TOKEN, that the job gets too. May be repeated."),
+        typer.Option("--env", help="A variable of this shell that the job gets too; Ray logs it in clear. May be repeated."),
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not follow the log until the run ends.")] = False,
 ) -> None:

@@ -1,6 +1,8 @@
 """The arguments and options that commands share, and the words that options take."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,14 +73,67 @@ class Kind(StrEnum):
     SENTENCES = "sentences"
 
 
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # click's, of which Typer has a copy of its own
+
+
 class Commands(TyperGroup):
-    """All commands. A value that an option does not take is refused in the words of every other message, not in Python's."""
+    """All commands. Words that they do not take are refused in the words of every other message, not in Typer's."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _own_words():
+            return super().make_context(*given, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _own_words():
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            raise bad_value(error) from error
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            raise ConfigError("a command of flame-ray", _with_nearest(args[0], names), "`flame-ray --help` lists them")
+        return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    try:
+        yield
+    except USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # it holds the page of help
+            raise
+        raise bad_usage(error) from error
+
+
+def bad_usage(error: Any) -> ConfigError:
+    """What is wrong with the words after a command, by the error of Typer."""
+    command = error.ctx.command_path if error.ctx else "flame-ray"
+    more = f"`{command} --help` says more"
+    match type(error).__name__:
+        case "MissingParameter":
+            return _missing(error, more)
+        case "NoSuchOption":
+            found = _with_nearest(error.option_name, [name for each in error.ctx.command.params for name in each.opts])
+            return ConfigError(f"an option of `{command}`", found, f"correct it; {more}")
+        case "BadOptionUsage" if "requires an argument" in error.message:
+            return ConfigError(f"a value for {error.option_name}", "none", f"write it after {error.option_name}; {more}")
+        case "BadOptionUsage":
+            return ConfigError(f"{error.option_name} without a value", "one", f"leave it out; {more}")
+    if isinstance(error, typer.BadParameter):
+        return bad_value(error)
+    words = error.message.partition("extra argument(s) (")[2].removesuffix(")") or error.message
+    return ConfigError(f"no further words for `{command}`", without_secrets(words), f"leave them out, or quote a blank; {more}")
+
+
+def _missing(error: Any, more: str) -> ConfigError:
+    """The help of an argument or an option says what it may be."""
+    name = error.param.opts[0]
+    runs = "`ls runs` lists the runs here; " if name in ("run", "runs") else ""
+    return ConfigError(f"{name} ({(error.param.help or '').rstrip('.')})", "none", f"give it; {runs}{more}")
+
+
+def _with_nearest(word: str, names: Iterable[str]) -> str:
+    near = get_close_matches(word, list(names), n=1)
+    return without_secrets(word) + (f" (did you mean {near[0]}?)" if near else "")
 
 
 def bad_value(error: typer.BadParameter) -> ConfigError:

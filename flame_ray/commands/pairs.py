@@ -7,7 +7,7 @@ any tuning, the first one's as the better side.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,27 @@ def pairs(run: str, out: Path, console: Console, over: str | None = None) -> Non
         rows = list(_elicited(folder, find_run(over, "the run whose answers are rejected"), left_out))
     if not rows:
         raise _no_pairs(folder, over, left_out)
-    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in types_first(rows))
+    write_file(out, lines.encode(), "--out")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(row["kind"] for row in rows).items()))
     lost = f"; left out: {_listed(left_out)}" if +left_out else ""
     console.print(f"{len(rows)} pairs ({kinds}{lost}): {out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def types_first(rows: Sequence[Row]) -> list[Row]:
+    """The rows, beginning with those that first have a value in some column, so that the first few show every column's type.
+
+    `datasets` takes the types of a JSONL file from its first 10 MB. A column that has only nulls there may have no value later.
+
+    >>> types_first([{"a": 1, "b": None}, {"a": 2, "b": None}, {"a": 3, "b": 0.5}])
+    [{'a': 1, 'b': None}, {'a': 3, 'b': 0.5}, {'a': 2, 'b': None}]
+    """
+    typed, first, others = set[str](), list[Row](), list[Row]()
+    for row in rows:
+        named = {name for name, value in row.items() if value is not None}
+        (others if named <= typed else first).append(row)
+        typed |= named
+    return first + others
 
 
 def _trained(folder: RunFolder) -> Iterator[Row]:

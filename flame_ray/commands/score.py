@@ -5,7 +5,7 @@ bounded number of lines is in memory, however long the input is. A run that was 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -112,7 +112,7 @@ def score_file(config: Config, request: ScoreRequest, console: Console, tables: 
     check_address(config.cluster)
     check_corpus(config.factuality.corpus, config.factuality.title_column, config.factuality.text_column)
     check_checker_model(config.factuality)
-    digest, lines = _examine(request.responses, request.strict)
+    digest, lines = _examine(request.responses, request.strict, config.score.max_bad_lines)
     output = Output(console, tables if request.table else None)
     with ResumableFile(request.out, _made_by(config, digest)) as file:
         if file.last:
@@ -146,7 +146,10 @@ def _score(config: Config, tasks: Iterator[tuple[Row, Task]], file: ResumableFil
 
 def _made_by(config: Config, digest: str) -> dict[str, Any]:
     """What the scores depend on, as far as it is known before anything starts. `digest` is the sha256 of the input."""
-    return facts_made_by(config) | {"responses": {"sha256": digest}, "score": config.score.model_dump(mode="json")}
+    return facts_made_by(config) | {
+        "responses": {"sha256": digest},
+        "score": config.score.model_dump(mode="json", exclude={"max_bad_lines"}),
+    }
 
 
 def facts_made_by(config: Config) -> dict[str, Any]:
@@ -174,25 +177,40 @@ def facts_contents(config: Config) -> dict[str, str]:
     return contents
 
 
-def _examine(path: Path, strict: bool) -> tuple[str, int]:
-    """The sha256 and the number of lines of the input. Raises DataError if it cannot be read; `strict`, at a bad line."""
+def _examine(path: Path, strict: bool, most: float = 1.0) -> tuple[str, int]:
+    """The sha256 and the number of lines of the input.
+
+    Raises DataError if it cannot be read, at a bad line if `strict`, or for a larger share than `most` of bad lines.
+    """
     try:
         digest = sha256_of(path)
         with path.open("rb") as file:
             lines = sum(1 for _ in file)
     except OSError as error:
         raise DataError("a file of responses", f"{path}: {error.strerror}", "correct --responses") from error
-    for row in read_jsonl(path) if strict else ():
-        task_of(row)
+    bad = list[DataError]()
+    good = sum(1 for _ in _readable(path, 0, _raise if strict else bad.append))
+    if good and len(bad) > most * (good + len(bad)):  # of a file without a good line, `score_file` says that
+        found = f"{len(bad)} of {good + len(bad)} in {path}; the first: {bad[0].found}"
+        fix = f"{bad[0].fix}, or --set score.max_bad_lines=1 to skip any number"
+        raise DataError(f"malformed lines up to a share of {most:g} (score.max_bad_lines)", found, fix)
     return digest, lines
+
+
+def _raise(error: DataError) -> None:
+    raise error
 
 
 def _tasks(path: Path, after: int, output: Output) -> Iterator[tuple[Row, Task]]:
     """The rows after line `after` with their tasks. Rows that cannot be read are skipped, and reported."""
-    for row in read_jsonl(path, after, output.skip):
+    return _readable(path, after, output.skip)
+
+
+def _readable(path: Path, after: int, skip: Callable[[DataError], None]) -> Iterator[tuple[Row, Task]]:
+    for row in read_jsonl(path, after, skip):
         try:
             task = task_of(row)
         except DataError as error:
-            output.skip(error)
+            skip(error)
         else:
             yield row, task

@@ -22,7 +22,7 @@ from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
 from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
-from flame_ray.shown import without_secrets
+from flame_ray.shown import names_secret, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 MARGIN_S = 60  # to end the actors, beside what a step and a checkpoint may take
@@ -59,6 +59,8 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
     narrow_token()
     if not render(console, *_checked(config, run, files, server)):
         return PlacementError.exit_code
+    if secrets := [name for name in environment if names_secret(name)]:
+        _say(console, "warning", f"Ray logs {', '.join(secrets)} in clear on each node: better the environment of the nodes")
     order = Order(
         submission=free_submission(run.id, server, run.folder),
         entrypoint=shlex.join(run.command),
@@ -178,4 +180,8 @@ def _say_sent(console: Console, run: PlannedRun, order: Order, server: JobServer
         "stop": f"flame-ray stop {run.id} (a checkpoint has {order.environment[STOP_WAIT]} s)",
     }
     for name, value in sent.items():
-        console.print(f"{name:<7} {value}", highlight=False, markup=False, soft_wrap=True)
+        _say(console, name, value)
+
+
+def _say(console: Console, name: str, value: str) -> None:
+    console.print(f"{name:<7} {value}", highlight=False, markup=False, soft_wrap=True)

@@ -182,12 +182,14 @@ class JudgeConfig(EngineWorkers):
 
 
 class ScoreConfig(Settings):
-    """The two scores that `flame-ray score` prints beside precision: FActScore, and F1@K."""
+    """How `flame-ray score` reads its file, and the two scores that it prints beside precision: FActScore, and F1@K."""
 
     gamma: Annotated[float, Field(ge=0)] = 10.0
     """A response with fewer facts is penalized; FActScore's authors: 10."""
     recall_at: Positive = 64
     """K, the number of supported facts that is wanted; SAFE: 64."""
+    max_bad_lines: Fraction = 0.5
+    """Malformed lines are skipped up to this share of the file's lines; with more, the file is refused. 1: no limit."""
 
 
 class PairsConfig(Settings):

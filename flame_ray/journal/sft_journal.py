@@ -42,7 +42,7 @@ class SftJournal:
     def __init__(self, run: RunFolder, run_id: str, screen: Screen, metrics: Metrics, trained: bool = False):
         self._run, self._id, self._trained = run, run_id, trained
         self._screen, self._shards, self._timeline = screen, Shards(run.storage), Timeline(run, screen, metrics)
-        self._steps = StepLog(run.storage, metrics)
+        self._metrics, self._steps = metrics, StepLog(run.storage, metrics)
 
     def wrap(self, stages: SftStages) -> SftStages:
         """The same stages, recorded. A stage that an earlier process has finished returns what it stored."""
@@ -82,7 +82,9 @@ class SftJournal:
         """`left_out`: of the sources, by reason. The model gets its card."""
         timings = {"timings": self._timeline.seconds(ROUND)}
         shown = self._shards.read(ROUND, "shown", ShownCounts) if self._shards.has(ROUND, "shown") else None
-        self._write("complete", sft_summary(report, left_out, shown) | timings)
+        summary = sft_summary(report, left_out, shown) | timings
+        self._metrics.round({"round": ROUND} | summary)
+        self._write("complete", summary)
         write_cards(self._run, ROUND)
 
     def _write(self, status: str, more: dict[str, Any]) -> None:
@@ -112,6 +114,7 @@ class SftJournal:
             groups_P = stage.counted(elicit(left, seeds_D), len(prompts_P), len(done))
             for group in self._shards.store(ROUND, "elicited", groups_P):
                 stage.add(answers=len(group.responses_G), cut_off=sum(each.truncated for each in group.responses_G))
+                self._metrics.sampled(group, behind=0)
                 yield group
 
     def _train(self, train: Callable[[Demonstrations], SftTraining], demonstrations_D: Demonstrations) -> SftTraining:

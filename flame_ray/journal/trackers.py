@@ -59,7 +59,7 @@ class Trackers:
         self._trackers = dict(trackers or {})
 
     def log(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        finite = {_plain(name): value for name, value in values.items() if math.isfinite(value)}
+        finite = {_plain(without_secrets(name)): value for name, value in values.items() if math.isfinite(value)}
         for name, tracker in list(self._trackers.items()):
             with self._giving_up(name):
                 tracker.log(group, step, finite)

@@ -136,3 +136,16 @@ def test_a_finished_run_can_be_audited(tiny_run, flame, tmp_path):
         assert found["round"] == was
         assert found["precision"]["value"] == pytest.approx(found["own"]["value"])
         assert found["debiased"]["value"] == pytest.approx(found["own"]["value"])
+
+
+def test_a_finished_run_has_a_page_with_every_held_out_answer_of_it(tiny_run, flame, tmp_path):
+    page = tmp_path / "report.html"
+    done = flame("report", tiny_run.folder, "--out", page, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+    assert data
+    answers = json.loads(data[1])
+    assert {side["round"] for side in answers["sides"]} >= {0, 2}
+    rows = [row for row in table(tiny_run, 0, "heldout_prompts") if row["split"] == "heldout"]
+    assert {prompt["text"] for prompt in answers["prompts"]} == {row["text"] for row in rows} != set()
+    assert all(None not in prompt["answers"] for prompt in answers["prompts"])

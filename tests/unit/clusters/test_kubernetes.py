@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 import typer
+import yaml
 from pydantic import ValidationError
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
@@ -183,6 +184,21 @@ def test_the_password_of_redis_is_made_by_a_command_and_stands_in_no_file():
     made = f"create secret generic {secret.name} --from-literal={secret.key}="
     assert made in (FOLDER / "namespace.yaml").read_text(encoding="utf-8")
     assert all(document["kind"] != "Secret" for _, document in OBJECTS)
+
+
+def test_the_lines_that_give_containers_the_hubs_token_are_ones_of_a_container_and_name_the_secret_that_is_made():
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
+    lines = yaml.safe_load(block)
+    for name in RAY_FILES:
+        for group, pod in pods(name).items():
+            container = pod.containers[0]
+            assert container.env == [] and container.name in ("ray-head", "ray-worker"), group
+            given = type(container).model_validate(container.model_dump(by_alias=True, exclude_unset=True) | lines)
+            (variable,) = given.env
+            secret = variable.value_from.secret_key_ref
+            assert variable.name == "HF_TOKEN"
+            assert f"create secret generic {secret.name} --from-file={secret.key}=" in readme
 
 
 def test_network_policies_let_in_rays_own_pods_and_to_others_only_metrics_and_a_jobs_state():

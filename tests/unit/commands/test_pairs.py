@@ -3,6 +3,7 @@
 import io
 import json
 
+import datasets
 import pytest
 from rich.console import Console
 
@@ -137,3 +138,16 @@ def test_a_run_of_another_format_is_refused(make_run, written, tmp_path):
     (tmp_path / "mine" / "environment.json").write_text('{"format": 3}')
     with pytest.raises(StorageError, match="of format 3"):
         written()
+
+
+def test_a_long_file_whose_first_pairs_lack_a_score_is_read_by_datasets(make_run, written, tmp_path, monkeypatch):
+    """`datasets` reads a file in parts: 10 MB, or here 2 kB. The first part decides the type of each column."""
+    shards = make_run()
+    for round in range(1, 9):
+        trained(shards, round, PERU, kind=INSTRUCTION, scores=(4.0, 2.5), factuality=(None, None))
+    trained(shards, 9, CHILE, factuality=(0.75, 0.5))
+    rows, _ = written()
+    assert [row["round"] for row in rows] == [1, 9, 2, 3, 4, 5, 6, 7, 8]
+    files, options = str(tmp_path / "pairs.jsonl"), {"chunksize": 1000, "cache_dir": str(tmp_path / "cache")}
+    table = datasets.load_dataset("json", data_files=files, split="train", **options)
+    assert table["chosen_factuality"][:3] == [None, 0.75, None]

@@ -152,3 +152,23 @@ def test_the_totals_average_over_responses_with_a_precision_and_counts_the_other
     assert words.startswith("4 scored at ")
     assert "mean precision 0.500 (n 2)" in words and "8 facts (1 failed), 1 abstained, 1 missing, 0 lines skipped" in words
     assert str(Totals()) == "nothing is left to score"
+
+
+@pytest.mark.parametrize(("bad", "share", "refused"), [(6, None, True), (5, None, False), (2, 0.1, True), (6, 0.6, False)])
+def test_a_file_with_too_many_malformed_lines_is_refused_before_anything_starts(path, bad, share, refused):
+    config = Config() if share is None else Config.model_validate({"score": {"max_bad_lines": share}})
+    write(path, *[b'{"prompt": "torn'] * (bad - 1), {"prompt": "no response"}, *[GOOD] * (10 - bad))
+    out = path.with_name("out.jsonl")
+    if refused:
+        with pytest.raises(
+            DataError, match=rf"share of 0\..*found {bad} of 10 in .*the first: .*score\.max_bad_lines=1"
+        ):
+            scoring.score_file(config, scoring.ScoreRequest(path, out), Console(), Console())
+        assert not out.exists()
+    else:
+        assert scoring._examine(path, False, config.score.max_bad_lines)[1] == 10
+
+
+def test_another_limit_of_malformed_lines_resumes_the_same_file():
+    other = Config.model_validate({"score": {"max_bad_lines": 1}})
+    assert scoring._made_by(other, "digest") == scoring._made_by(Config(), "digest")

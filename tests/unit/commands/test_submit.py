@@ -72,6 +72,16 @@ def test_a_job_is_sent_with_a_run_id_that_its_submission_and_its_metadata_share(
     assert f"flame-ray stop {run}" in printed
 
 
+def test_a_secret_that_a_job_would_carry_into_rays_logs_has_a_line_of_warning(job, monkeypatch):
+    values = {"HF_TOKEN": "hush-hush", "HF_TOKEN_PATH": "/secrets/hub", "WANDB_API_KEY": "silence", "REGION": "eu"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    _, _, printed = sent(Server(), SubmitRequest(job, environment=tuple(values), follow=False))
+    [warning] = [line for line in printed.splitlines() if line.startswith("warning")]
+    assert "Ray logs HF_TOKEN, WANDB_API_KEY in clear" in warning and not [each for each in values.values() if each in printed]
+    assert "\nwarning" not in sent(Server(), SubmitRequest(job, environment=("REGION",), follow=False))[2]
+
+
 def test_the_time_to_stop_can_be_set_by_the_shell(job, monkeypatch):
     monkeypatch.setenv(STOP_WAIT, "7")
     _, order, _ = sent(Server(), SubmitRequest(job, environment=(STOP_WAIT,), follow=False))

@@ -84,6 +84,16 @@ def test_the_summary_says_what_was_learned_and_how_the_loss_fell(tmp_path, metri
     assert found["timings"].keys() == {"classify", "elicit", "train", "save"}
 
 
+def test_the_gauges_count_each_answer_once_and_the_trackers_hear_how_it_ended(tmp_path, metrics, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_RECORDS", 1)
+    with pytest.raises(RuntimeError):
+        process(tmp_path, metrics, Work(dies_before="elicit p4"))
+    process(tmp_path, metrics, Work())
+    assert metrics.others == [("sampled", 0)] * 3 + [("round", 1)]
+    (told,) = metrics.rounds
+    assert (told["training"]["loss"], told["elicited"]["answers"]) == (0.5, 3)
+
+
 @pytest.mark.parametrize("unit", DONE)
 def test_a_process_that_goes_on_repeats_nothing_that_is_stored_and_learns_the_same(tmp_path, metrics, unit):
     whole = Work()

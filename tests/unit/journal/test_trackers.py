@@ -237,3 +237,17 @@ def test_wandb_keeps_the_run_offline_under_its_id_for_a_later_sync(folder, quiet
 def assert_no_secret(folder) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files and [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_a_name_with_a_password_in_it_such_as_a_source_of_prompts_is_told_without_it():
+    told = {}
+
+    class Telling:
+        errors = ()
+
+        def log(self, group, step, values):
+            told.update(values)
+
+    Trackers({"one": Telling()}).log("round", 1, {"examples/by_source/s3://me:hunter2@host/a.jsonl": 3.0})
+    (name,) = told
+    assert "hunter2" not in name and name.startswith("examples/by_source/s3")

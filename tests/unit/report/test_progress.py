@@ -182,3 +182,15 @@ def test_a_terminal_has_bars_and_no_such_lines():
     with closing(screen.begin("round 1 train")):
         assert written.shows("round 1 train")
     assert "goes on" not in written.getvalue()
+
+
+def test_a_job_that_says_nothing_of_it_has_such_a_line_every_30_seconds_at_least():
+    waits = []
+
+    class Ended(threading.Event):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            return True
+
+    Screen(Console(file=Written()))._remind(Ended())
+    assert waits and 0 < waits[0] <= 30
