@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from flame_ray.cluster.capacity import sft_roles
-from flame_ray.commands.score import facts_contents
 from flame_ray.config import Config
 from flame_ray.engines.chat_template import chat_template
-from flame_ray.engines.embedder import MINILM, embedder_identity
+from flame_ray.engines.embedder import MINILM
 from flame_ray.engines.models import JUDGE_WEIGHTS, SMOLLM2
 from flame_ray.prompts.embedding_classifier import SENTENCE_LABELS, labels_digest
 from flame_ray.rewards.factuality.check import rules_version
@@ -75,14 +74,3 @@ def _folder(setting: str, name: str | None) -> dict[str, str]:
     folder = Path(name or "").expanduser()
     is_folder = name not in (None, SMOLLM2, MINILM) and folder.is_dir()
     return {setting: content_digest(folder, samples=True)} if is_folder else {}
-
-
-def sampling_contents(config: Config) -> dict[str, str]:
-    """What tells the content of what the settings only name, beside the policy, the judge, the prompts and the corpus."""
-    contents = facts_contents(config)
-    if config.judge.kind.is_trained and config.judge.preferences:
-        contents["judge.preferences"] = sha256_of(Path(config.judge.preferences).expanduser() / JUDGE_WEIGHTS)
-    if config.classify.by == "embedding":
-        embedder = config.classify.embedder
-        contents["classify"] = f"{labels_digest(config.classify.labels)} {embedder_identity(embedder)}"
-    return contents

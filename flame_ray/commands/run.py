@@ -15,14 +15,14 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from flame_ray import __version__
 from flame_ray.cluster.capacity import check_capacity, roles
 from flame_ray.cluster.connect import check_address, connected
 from flame_ray.cluster.figures import namespace
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.cluster.submitted import ROOT, require_lasting
-from flame_ray.commands.contents import run_contents, sampling_contents
+from flame_ray.commands.contents import run_contents
 from flame_ray.commands.job_command import job_command
+from flame_ray.commands.sharing import shared_round
 from flame_ray.config import Config, EngineWorkers
 from flame_ray.config.load import parse_config
 from flame_ray.config.rewards import LEAST_VERIFIER_LENGTH
@@ -50,7 +50,6 @@ from flame_ray.journal.environment import describe_code, describe_environment
 from flame_ray.journal.journal import Journal
 from flame_ray.journal.run_folder import RESERVE_BYTES, RunFolder, check_not_hidden, run_id
 from flame_ray.journal.shards import Shards
-from flame_ray.journal.shared_samples import SharedSamples, samples_key
 from flame_ray.journal.telemetry import Metrics
 from flame_ray.journal.trackers import check_trackers, tracking
 from flame_ray.learner.checkpoints import BEST, Checkpoints
@@ -66,10 +65,8 @@ from flame_ray.prompts.lengths import check_classification, fitting
 from flame_ray.prompts.load import LoadedPrompts, check_development, digests, load_prompts, prompt_digests
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_closing_table
-from flame_ray.rewards.factuality.check.finetuned import VERSION
-from flame_ray.rewards.factuality.corpus import check_corpus, signature
+from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.factuality.names import pinned_models
-from flame_ray.rewards.factuality.records import FORMAT
 from flame_ray.round import Stages, on_given_pairs, run_rounds
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
@@ -130,7 +127,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.note_code(describe_code(), from_round=checkpoints.trained() + 1)
         with closing(screen.begin("check the job")):
             inputs = _check(config, folder, is_new=not resume)
-            shared = _shared_samples(config, inputs, name)
+            shared = shared_round(config, inputs.policy, inputs.judge, inputs.models, name)
             classified = classification_cache(inputs.judge.identity(config.judge_variables))
         ray_here = connected(config.cluster, namespace(name, os.getpid()))
         dashboard = stack.enter_context(screen.entering(CONNECT, ray_here))
@@ -146,8 +143,6 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
                 stack.enter_context(take_lease(folder))
                 folder.create(config, describe_environment(ray.cluster_resources()) | inputs.noted)
                 advise(advice)
-                if shared and shared.take_over(folder.storage):
-                    log.info("the samples and scores of round 1 are those of an earlier run in %s", config.run.samples)
         choice = checkpoints.choice()
         chosen = choice.round if choice else -1
         trackers = screen.entering("start the trackers", tracking(config, folder, name, screen))
@@ -156,11 +151,12 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         journal = Journal(folder, name, screen, metrics, checkpoints.trained(), chosen)
         journal.left_out = inputs.prompts.left_out
         decode = _decoder(config, inputs.policy.folder)
-        stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode, journal.stepped)
+        known = shared.known if shared else None
+        stages = ClusterStages(workers, config, classified, checkpoints, journal.advance, decode, journal.stepped, known)
         with closing(screen.begin("resume")):
             made = _resumed(stages, folder, checkpoints)
         made = on_given_pairs(made, inputs.pairs) if inputs.pairs else made
-        recorded = journal.wrap(shared.keeping(made, folder.storage) if shared else made, config.pipeline.stream)
+        recorded = journal.wrap(shared.keeping(made) if shared else made, config.pipeline.stream)
         reports = _record(journal, config, recorded, inputs.prompts.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
@@ -313,19 +309,6 @@ def _resumed(stages: ClusterStages, folder: RunFolder, checkpoints: Checkpoints)
         stages.save(checkpoints.start())
         stages.sync(checkpoints.start())
     return stages.stages()
-
-
-def _shared_samples(config: Config, inputs: Inputs, name: str) -> SharedSamples | None:
-    if config.run.samples is None or inputs.pairs:
-        return None
-    require_lasting("run.samples", config.run.samples, "--set run.samples=/shared/path, or s3://bucket/path")
-    factuality = config.factuality
-    corpus = signature(factuality.corpus, factuality.title_column, factuality.text_column)
-    models = [inputs.policy.identity(config.model.chat_template_kwargs), inputs.judge.identity(config.judge_variables)]
-    contents = [corpus, models, [asdict(prompt) for prompt in inputs.prompts.prompts], [__version__, FORMAT, VERSION]]
-    if others := sampling_contents(config):
-        contents.append(others)
-    return SharedSamples(Storage(config.run.samples), samples_key(config, inputs.models, contents), name)
 
 
 def _record(journal: Journal, config: Config, stages: Stages, prompts: tuple[Prompt, ...]) -> list[RoundReport]:

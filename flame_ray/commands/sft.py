@@ -19,8 +19,9 @@ from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.contents import sft_contents
 from flame_ray.commands.job_command import job_command
 from flame_ray.commands.run import locate_run, take_lease
+from flame_ray.commands.sharing import shared_samples
 from flame_ray.config import Config
-from flame_ray.controller.sft_stages import SftClusterStages
+from flame_ray.controller.sft_stages import SftClusterStages, elicitation_plan
 from flame_ray.doctor.disks import checkpoint_room
 from flame_ray.elicitation.prompts import check_seeds, check_sources
 from flame_ray.engines.chat import ChatTokenizer
@@ -96,6 +97,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             folder.note_code(describe_code(), from_round=checkpoints.trained() + 1)
         with closing(screen.begin("check the job")):
             inputs = check_sft(config, folder, is_new=not resume)
+            shared = shared_samples(config, elicitation_plan(config), inputs.policy, name)
         ray_here = connected(config.cluster, namespace(name, os.getpid()))
         stack.enter_context(screen.entering(CONNECT, ray_here))
         for role in sft_roles(config):  # one after another
@@ -120,6 +122,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             stepped=journal.stepped,
             note_shown=journal.note_shown,
             show_workers=metrics.workers,
+            shared=shared,
         )
         with journal.recorded(), made as stages:
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))

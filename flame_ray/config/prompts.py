@@ -11,7 +11,9 @@ class PromptSource(Settings):
     """One set of prompts. A column `split` with the words train, dev and heldout, where there is one, decides the split."""
 
     source: str
-    """factbook or open-ended (both built in), a JSONL, JSON or Parquet file, or a `datasets` name."""
+    """factbook or open-ended (built in; also sentences, for `factuality.sentence_labels`), a JSONL, JSON or Parquet file, or
+    a `datasets` name.
+    """
     column: str = "prompt"
     """The column of the instruction: a text, or a chat whose first request is taken. Where there is no column `prompt`, chats
     are found in `messages` and `conversations`.
@@ -40,7 +42,7 @@ class PromptSource(Settings):
     def settings_are_read(self) -> "PromptSource":
         of_rows = ("column", "input_column", "label_column", "heldout_fraction")
         unread = [name for name in of_rows if getattr(self, name) != type(self).model_fields[name].default]
-        if unread and self.source in ("factbook", "open-ended"):
+        if unread and self.source in ("factbook", "open-ended", "sentences"):
             raise ValueError(f"{self.source} has columns, labels and splits of its own: leave {', '.join(unread)} out")
         return self
 

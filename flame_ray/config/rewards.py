@@ -31,8 +31,9 @@ class FactualityConfig(Workers):
     SmolLM2-135M cannot tell them.
     """
     sentence_labels: tuple[PromptSource, ...] = ()
-    """For fact_based: sets of sentences, each with its `column` and `label_column`, from whose vectors (`embedder`) a light
-    classifier learns. Only their training part is learned. Without any, the verifier is asked.
+    """For fact_based: sets of sentences, from whose vectors (`embedder`) a light classifier learns: `sentences`, which is built
+    in, or others, each with its `column` and `label_column`. Only their training part is learned. Without any, the verifier is
+    asked.
     """
     sentence_threshold: Fraction = 0.5
     """A sentence is fact-based when the classifier, or the model of yes and no, gives yes this probability."""

@@ -19,8 +19,8 @@ class RunConfig(Settings):
     driver installed.
     """
     samples: Changeable[str | None] = None
-    """A folder or URL in which runs share the samples and scores of their first round, where all that decides these is the
-    same. null: each run makes its own.
+    """A folder or URL in which runs share the samples and scores of their first round, and fine-tunings what the model answers
+    itself, each where all that decides it is the same. null: each makes its own.
     """
     seed: int = 0
     """The seed of all random numbers of the run."""

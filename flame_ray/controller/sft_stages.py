@@ -20,6 +20,7 @@ from flame_ray.engines.models import KnownModel, prompt_limit
 from flame_ray.engines.text_config import longest
 from flame_ray.errors import Interrupted
 from flame_ray.journal.sft_journal import ROUND
+from flame_ray.journal.shared_samples import SharedSamples
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.learner.demonstrations import demonstration_examples
 from flame_ray.learner.durable import DurableLearner
@@ -41,7 +42,8 @@ class SftClusterStages(ExitStack):
     """Binds the stages to actors. As a context it ends the learner, which trains and then saves.
 
     `judge`: the model that is asked which seeds need facts; `classified` keeps its answers. `storage`: the run's folder.
-    `note_shown` is called with what few-shot prompts show, before any is answered.
+    `note_shown` is called with what few-shot prompts show, before any is answered. `shared`: where answers are kept for other
+    fine-tunings, and found.
     """
 
     config: Config
@@ -54,6 +56,7 @@ class SftClusterStages(ExitStack):
     stepped: Stepped = field(default=lambda round, report: None)
     note_shown: Callable[[ShownCounts], None] = field(default=lambda shown: None)
     show_workers: Show = field(default=lambda *standing: None)
+    shared: SharedSamples | None = None
     _learner: DurableLearner | None = None
 
     def __post_init__(self) -> None:
@@ -78,11 +81,14 @@ class SftClusterStages(ExitStack):
         by_id = {prompt.id: prompt for prompt in prompts_P}
         yield from (Group(by_id[id], ()) for id, few_shot in shown.items() if few_shot is None)
         texts_P = [as_prompt(by_id[id], few_shot) for id, few_shot in shown.items() if few_shot is not None]
+        for group in self.shared.sampled(texts_P, self._sampled) if self.shared else self._sampled(texts_P):
+            yield Group(by_id[group.prompt.id], group.responses_G)
+
+    def _sampled(self, texts_P: Sequence[Prompt]) -> Iterator[Group]:
         with Scope(self.config) as scope:
             samplers = start_samplers(scope, self.policy.ref)
             scope.event_loop.start(watch(Watched((samplers,)), self.show_workers))
-            for group in RolloutPool(samplers).generate(texts_P, self.plan()):
-                yield Group(by_id[group.prompt.id], group.responses_G)
+            yield from RolloutPool(samplers).generate(texts_P, elicitation_plan(self.config))
 
     def train(self, demonstrations_D: Sequence[Demonstration]) -> SftTraining:
         config = self.config
@@ -120,23 +126,25 @@ class SftClusterStages(ExitStack):
             self.stepped(ROUND, at.report)
         raise_if_interrupted()
 
-    def plan(self) -> SamplingPlan:
-        rollout, elicit = self.config.rollout, self.config.sft.elicit
-        return SamplingPlan(
-            ROUND,
-            self.config.run.seed,
-            elicit.samples,
-            elicit.max_tokens,
-            rollout.temperature,
-            rollout.top_p,
-            rollout.top_k,
-            chat=False,
-            stop=STOP,
-        )
-
     def few_shots(self, prompts_P: Sequence[Prompt], seeds_D: Sequence[Demonstration]) -> dict[str, FewShot | None]:
         """The few-shot prompt of each instruction, by its id."""
         folder, model = self.policy.folder, self.config.model
         limit = prompt_limit(folder, model, self.config.sft.elicit.max_tokens) - 1
         length = ChatTokenizer(folder, model).length
         return PromptMaker(seeds_D, self.config, length, limit).few_shots(prompts_P)
+
+
+def elicitation_plan(config: Config) -> SamplingPlan:
+    """How the model is asked for its own answers."""
+    rollout, elicit = config.rollout, config.sft.elicit
+    return SamplingPlan(
+        ROUND,
+        config.run.seed,
+        elicit.samples,
+        elicit.max_tokens,
+        rollout.temperature,
+        rollout.top_p,
+        rollout.top_k,
+        chat=False,
+        stop=STOP,
+    )

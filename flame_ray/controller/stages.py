@@ -57,6 +57,7 @@ from flame_ray.weights import Canary, CanaryLogps, Push
 log = logging.getLogger(__name__)
 Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
 Stepped = Callable[[int, StepReport], None]  # the round, and its optimizer step
+Known = Callable[[str, Group], Sequence[RewardResult] | None]  # the results [G] of a reward that were kept of these responses
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 MOST_ASKED = 4096  # prompts that wait to be classified, at most
@@ -67,7 +68,8 @@ class ClusterStages:
     """Binds the stages to the workers of one run. `advance` is called with the progress of training and evaluation, `stepped`
     with each optimizer step.
 
-    `decode`: from the policy's token ids to their text, for a loss that counts sentences.
+    `decode`: from the policy's token ids to their text, for a loss that counts sentences. `known`: results that other runs have
+    kept, which are not computed again.
     """
 
     def __init__(
@@ -79,8 +81,9 @@ class ClusterStages:
         advance: Advance,
         decode: Decode | None = None,
         stepped: Stepped = lambda round, report: None,
+        known: Known | None = None,
     ):
-        self._workers, self._config, self._decode = workers, config, decode
+        self._workers, self._config, self._decode, self._known = workers, config, decode, known
         self._classified, self._checkpoints, self._advance, self._note_step = classified, checkpoints, advance, stepped
         self._classifier = InstructionClassifier(config.classify, self._ask)
         self._gpus = share_gpus(config, workers.rollouts, workers.judge, workers.learner)
@@ -124,11 +127,7 @@ class ClusterStages:
         return found
 
     def sample(self, prompts_P: Sequence[Prompt], round: int) -> Iterator[Group]:
-        config = self._config.rollout
-        plan = SamplingPlan(
-            round, self._config.run.seed, config.samples, config.max_tokens, config.temperature, config.top_p, config.top_k
-        )
-        for group in self._workers.rollouts.generate(prompts_P, plan):
+        for group in self._workers.rollouts.generate(prompts_P, sampling_plan(self._config, round)):
             self._check_staleness(group, round)
             yield group
 
@@ -140,10 +139,14 @@ class ClusterStages:
     def _submit(self, round: int, group: Group) -> Future:
         """The results, by name, of each reward that applies to the group's prompt."""
         applying = {reward: pool for reward, pool in self._workers.rewards.items() if reward.applies_to(group.prompt)}
-        label = f"round {round} score"
-        return gather(
-            {reward.name: pool.submit("score", self._as_seen(reward, group), label=label) for reward, pool in applying.items()}
-        )
+        return gather({reward.name: self._results(reward, pool, group, round) for reward, pool in applying.items()})
+
+    def _results(self, reward: type[Reward], pool: WorkerPool, group: Group, round: int) -> Future:
+        if (known := self._known and self._known(reward.name, group)) is None:
+            return pool.submit("score", self._as_seen(reward, group), label=f"round {round} score")
+        found: Future = Future()
+        found.set_result(known)
+        return found
 
     def _as_seen(self, reward: type[Reward], group: Group) -> Group:
         """What a reward is given. A judge that compares gets the answer of an evaluation with that of round 0 beside it."""
@@ -333,6 +336,14 @@ class PooledModel:
             return self._pool.submit("choose", chat, tuple(words), label="classify")
 
         return [answer.result() for _, answer in bounded_map(ask, chats, MOST_ASKED, ordered=True)]
+
+
+def sampling_plan(config: Config, round: int) -> SamplingPlan:
+    """How a round samples what it learns from."""
+    rollout = config.rollout
+    return SamplingPlan(
+        round, config.run.seed, rollout.samples, rollout.max_tokens, rollout.temperature, rollout.top_p, rollout.top_k
+    )
 
 
 def _scored(group: Group, answers: Mapping[str, Future]) -> ScoredGroup:

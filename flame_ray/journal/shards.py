@@ -48,19 +48,7 @@ class Shards:
 
     def store(self, round: int, kind: str, stream: Iterable[Record]) -> Iterator[Record]:
         """Passes a stream on, each record after it is stored. New shards follow those of earlier processes."""
-        number = len(self._storage.names(_folder(round, kind)))
-        shard: list[Record] = []
-        opened = 0.0
-        for record in stream:
-            opened = opened if shard else time.monotonic()
-            shard.append(record)
-            if len(shard) >= SHARD_RECORDS or time.monotonic() - opened >= SHARD_S:
-                save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", shard)
-                yield from shard
-                shard, number = [], number + 1
-        if shard:
-            save(self._storage, f"{_folder(round, kind)}/{number:06d}.json.gz", shard)
-            yield from shard
+        return append(self._storage, _folder(round, kind), stream)
 
     def write_pairs(self, round: int, pairs: PairSet) -> None:
         """The pairs and the single responses in shards, then their counts: `has(round, "pairs")` once all is there."""
@@ -79,6 +67,34 @@ class Shards:
     def remove(self, round: int, kind: str) -> None:
         """Removes a stream."""
         self._storage.remove(_folder(round, kind))
+
+
+def append(
+    storage: Storage, folder: str, stream: Iterable[Record], stored: Callable[[Record], Any | None] = lambda record: record
+) -> Iterator[Record]:
+    """Passes a stream on, each record after it is stored in a shard that follows those of the folder.
+
+    `stored`: what is stored of a record; None: nothing.
+    """
+    number = len(storage.names(folder))
+    for shard in _shards(stream):
+        if kept := [each for each in map(stored, shard) if each is not None]:
+            save(storage, f"{folder}/{number:06d}.json.gz", kept)
+            number += 1
+        yield from shard
+
+
+def _shards(stream: Iterable[Record]) -> Iterator[list[Record]]:
+    shard: list[Record] = []
+    opened = 0.0
+    for record in stream:
+        opened = opened if shard else time.monotonic()
+        shard.append(record)
+        if len(shard) >= SHARD_RECORDS or time.monotonic() - opened >= SHARD_S:
+            yield shard
+            shard = []
+    if shard:
+        yield shard
 
 
 def save(storage: Storage, name: str, records: Sequence[Any]) -> None:

@@ -1,6 +1,7 @@
 """One rank of the learner: an engine, the training that it does, and the weights that it gives away.
 
-`group.py` makes Ray actors of this class, and calls every method except `address` on all ranks.
+`group.py` makes Ray actors of this class, and calls every method except `address` on all ranks. The driver imports this module
+too, and needs no torch for it: what does is imported where a rank first uses it.
 """
 
 import os
@@ -9,25 +10,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from flame_ray.cluster.node import naming_node
 from flame_ray.config import LearnerConfig
 from flame_ray.engines.base import Continuation, Rendezvous
-from flame_ray.engines.batch import TrainingEngine
 from flame_ray.engines.models import ModelRef, resolve
-from flame_ray.engines.weight_chunks import WeightArrays, to_arrays
 from flame_ray.errors import EngineError
 from flame_ray.learner.data import Example
-from flame_ray.learner.losses import make_loss
 from flame_ray.learner.train_state import Progress
-from flame_ray.learner.training import Training
 from flame_ray.seeds import derived_seed
 from flame_ray.storage.local_copy import Folder, local_copy, write_folder
 from flame_ray.types import TrainingReport
 
 if TYPE_CHECKING:
+    import torch
+
+    from flame_ray.engines.batch import TrainingEngine
     from flame_ray.engines.device_transfer import DeviceSender
+    from flame_ray.engines.weight_chunks import WeightArrays
+    from flame_ray.learner.training import Training
 
 
 class LearnerActor:
@@ -55,9 +55,13 @@ class LearnerActor:
 
         `ranks_here`: how many ranks share this machine's cores. Raises StorageError if the state is damaged.
         """
-        torch.set_num_threads(self._config.own_threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
-        from flame_ray.engines.deepspeed_engine import DeepSpeedEngine  # here, because the driver imports this module too
+        import torch
 
+        from flame_ray.engines.deepspeed_engine import DeepSpeedEngine
+        from flame_ray.learner.losses import make_loss
+        from flame_ray.learner.training import Training
+
+        torch.set_num_threads(self._config.own_threads or max(1, len(os.sched_getaffinity(0)) // ranks_here))
         with local_copy(resume_from) as state:
             start = derived_seed(self._seed, "adapter")
             engine = DeepSpeedEngine(self._model, self._config, self._rank, init_method, start)
@@ -77,8 +81,10 @@ class LearnerActor:
         self._chunks = self.engine.merged.chunks(chunk_bytes)
         return len(self.engine.merged.chunk_ranges(chunk_bytes))
 
-    def export_chunk(self) -> WeightArrays | None:
+    def export_chunk(self) -> "WeightArrays | None":
         """The next part of the merged weights, from rank 0. The other ranks only take part in gathering it."""
+        from flame_ray.engines.weight_chunks import to_arrays
+
         chunk = next(self._chunks)
         return None if self._rank else to_arrays(chunk, self._config.dtype)
 
@@ -118,14 +124,14 @@ class LearnerActor:
             self.training.load(state)
 
     @property
-    def engine(self) -> TrainingEngine:
+    def engine(self) -> "TrainingEngine":
         return self._both()[0]
 
     @property
-    def training(self) -> Training:
+    def training(self) -> "Training":
         return self._both()[1]
 
-    def _both(self) -> tuple[TrainingEngine, Training]:
+    def _both(self) -> "tuple[TrainingEngine, Training]":
         if self._connected is None:
             raise EngineError("a connected learner", "none", "call connect first")
         return self._connected

@@ -20,7 +20,8 @@ from flame_ray.config import LearnerConfig
 from flame_ray.engines.batch import Batch, TrainingEngine
 from flame_ray.engines.model_files import disk_errors
 from flame_ray.errors import DataError, EngineError
-from flame_ray.learner.data import Example, digest, global_batches, micro_batches
+from flame_ray.learner.collate import micro_batches
+from flame_ray.learner.data import Example, digest, global_batches
 from flame_ray.learner.losses import Loss, StepObjective
 from flame_ray.learner.train_state import Progress, TrainState, read_train_state, write_train_state
 from flame_ray.seeds import derived_seed

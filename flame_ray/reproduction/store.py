@@ -1,7 +1,7 @@
 """What is done already, in one folder that all tables share: models, evaluations and failures, each by its job's key.
 
 models/<key>/       the folder of a run
-samples/<key>/      the samples and scores of runs that start from the same model alike
+samples/<key>/      what a model is asked alike: samples of runs, answers that fine-tunings elicit, and scores of samples
 evaluations/<key>/  what `flame-ray evaluate` wrote
 agreements/<key>.json   what `flame-ray agreement` wrote
 references/<key>.json   the baseline's answers, as reference outputs for others

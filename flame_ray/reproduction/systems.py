@@ -67,12 +67,12 @@ SCALES = {
         "cpu",
         {"biography": "factbook"},
         {CHAT: f"{_TOO_LARGE.format(7)}: --chat-model names another"}
-        | dict.fromkeys(("70B atomic facts, 5 supports", "70B atomic facts, 10 supports"), _TOO_LARGE.format(70))
-        | {
-            BY_SENTENCE: "SmolLM2-135M cannot tell which sentences carry facts: of 277 that do it finds none (recall 0.0 %, "
-            "tests/benchmarks/README.md), so that no sentence would be checked"
-        },
+        | dict.fromkeys(("70B atomic facts, 5 supports", "70B atomic facts, 10 supports"), _TOO_LARGE.format(70)),
         {
+            "6-dpo": (
+                "At this scale a classifier of embeddings says which sentences carry facts. Of others' labelled sentences, it "
+                "leaves out half of those without facts, and 15 % of those with facts (tests/benchmarks/README.md).",
+            ),
             "7": (
                 "At this scale the pairs of all rows also have the settings of dpo.yaml: facts are ranked by F@3 of those that "
                 "answer the question, and not by precision; the judge's scores are log-odds, so that no pair of facts is "

@@ -132,8 +132,9 @@ PILOT = (
     (of.PILOT_DPO_FS, of.PILOT_SFT_PT),
     (of.PILOT_DPO_RAG, of.PILOT_DPO_FS),
 )
-OWN_SAMPLES = (
-    "Rows share their SFT model and its evaluations. Each samples and scores its own responses; verdicts of models are kept."
+SHARED_BUT_FOR_CLASSES = (
+    "Rows share their SFT model, its evaluations, the samples that they learn from, and the judge's scores of these. Facts are "
+    "checked where a row's classes ask for it, and of one response once for all rows that check the same sentences."
 )
 SHARED_SAMPLES = "Rows share their SFT model, its evaluations, and the samples and scores that they learn from."
 
@@ -200,7 +201,7 @@ TABLES: Mapping[str, Table] = {
             (of.DPO_UNCLASSIFIED, of.DPO_CLASSIFIED, of.DPO_SENTENCES),
             (*WINS, *BIOGRAPHY),
             of.DPO,
-            (OWN_SAMPLES,),
+            (SHARED_BUT_FOR_CLASSES,),
             ((of.DPO_CLASSIFIED, of.DPO_UNCLASSIFIED), (of.DPO_SENTENCES, of.DPO_CLASSIFIED)),
         ),
         Table(

@@ -28,6 +28,12 @@
                       Facts that say nothing count as neither. All are about the Factbook, which the jobs take by default
     people            prompts for `prompts.sources`: a biography of each of FActScore's 500 other people, but of none whom the
                       suite `biography` asks about
+    people-answers    the same for `sft.sources`, with an answer: what `--corpus` says first of that person. It is any corpus of
+                      `factuality.corpus`; who is not the title of one of its rows is left out and counted
+    grades            for `flame-ray judge-examples --labels`: answers of the quickstart's policy, each with points for how it
+                      fares in readers' pairs. Only of prompts that `flame-ray train-judge` trains on
+    grade-pairs       the pairs of all its other prompts: --kind preferences. Both come in a random order, which is always the
+                      same, so that `head` draws from them
 
 Nothing is copied into the project: the data stays where it is. `--data FOLDER` says where, if not in ../shared/data.
 """
@@ -35,24 +41,42 @@ Nothing is copied into the project: the data stays where it is. `--data FOLDER` 
 # ruff: noqa: T201
 import argparse
 import json
+import random
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+ANSWER_PAIRS = Path(__file__).with_name("answer_pairs.jsonl")
+REASONS = {  # by points, what readers said: nothing else is known of an answer
+    4: "Readers find it clearly more helpful than another answer.",
+    3: "Readers find it slightly more helpful than another answer.",
+    2: "Readers find it slightly less helpful than another answer.",
+    1: "Readers find it clearly less helpful than another answer.",
+}
+POINTS = {(True, 2): 4, (True, 1): 3, (False, 1): 2, (False, 2): 1}  # by whether it is the better one, and how clearly
 Line = dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=[*LINES, *RESPONSES])
+    parser.add_argument("name", choices=[*LINES, *RESPONSES, PEOPLE_ANSWERS])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--summaries", type=Path)
+    parser.add_argument("--corpus")
     words = parser.parse_args()
-    lines = LINES[words.name](words.data) if words.name in LINES else RESPONSES[words.name](words.data, words.summaries)
+    if words.name == PEOPLE_ANSWERS and not words.corpus:
+        parser.error(f"{PEOPLE_ANSWERS} needs --corpus, such as wikimedia/wikipedia:20231101.en")
+    if words.name == PEOPLE_ANSWERS:
+        lines = people_answers(words.data, words.corpus)
+    elif words.name in LINES:
+        lines = LINES[words.name](words.data)
+    else:
+        lines = RESPONSES[words.name](words.data, words.summaries)
     for line in lines:
         print(json.dumps(line, ensure_ascii=False))
 
@@ -154,6 +178,43 @@ def sentences(data: Path) -> Iterator[Line]:
 
 def people(data: Path) -> Iterator[Line]:
     from flame_ray.evaluation.suites.biography import biography_prompt
+
+    for name in other_people(data):
+        yield {"prompt": biography_prompt(name)}
+
+
+def people_answers(data: Path, corpus: str) -> Iterator[Line]:
+    """Reads the corpus until everybody is found. The part of a page that is a heading, and what follows, is no answer."""
+    from flame_ray.evaluation.suites.biography import biography_prompt
+    from flame_ray.prompts.load import normal
+    from flame_ray.rewards.factuality.corpus import read_corpus
+
+    names = {normal(name): name for name in other_people(data)}
+    found: dict[str, str] = {}
+    for passage in read_corpus(corpus):
+        if (name := normal(passage.title)) in names:
+            found.setdefault(name, opening(passage.text))
+            if len(found) == len(names):
+                break
+    answers = {name: found[name] for name in names if found.get(name)}
+    said = f"{len(names) - len(answers)} of whom there is no page in {corpus}"
+    print(f"left out of {len(names)} people: {said}", file=sys.stderr)
+    for name, answer in answers.items():
+        yield {"prompt": biography_prompt(names[name]), "answer": answer}
+
+
+def opening(text: str) -> str:
+    """The lines before the first heading: one that ends in no full stop or the like.
+
+    >>> opening("She wrote the first program.\\n\\nEarly life\\nShe was born in London.")
+    'She wrote the first program.'
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "\n".join(takewhile(lambda line: line.endswith((".", "!", "?", '"', "”", ")")), lines))
+
+
+def other_people(data: Path) -> list[str]:
+    """FActScore's 500 people whom the suite `biography` does not ask about, each once."""
     from flame_ray.evaluation.suites.data import read_lines
     from flame_ray.prompts.load import normal
 
@@ -163,8 +224,37 @@ def people(data: Path) -> Iterator[Line]:
     tested = sum(normal(name) in asked for name in names)
     said = f"{tested} whom the suite biography asks about, {len(names) - tested - len(others)} repeated"
     print(f"left out of {len(names)} names: {said}", file=sys.stderr)
-    for name in others.values():
-        yield {"prompt": biography_prompt(name)}
+    return list(others.values())
+
+
+def grades(data: Path) -> Iterator[Line]:
+    """An answer of several pairs has the mean of its points. Ties say nothing of how good the two are."""
+    points: dict[tuple[str, str], list[int]] = {}
+    for row in readers_pairs(data, held_out=False):
+        for side in ("a", "b") if row["helpful"] != "tie" else ():
+            points.setdefault((row["prompt"], row[side]), []).append(POINTS[row["helpful"] == side, row["strength"]])
+    for (prompt, response), given in points.items():
+        score = round(sum(given) / len(given))
+        yield {"prompt": prompt, "response": response, "rationale": REASONS[score], "score": score}
+
+
+def grade_pairs(data: Path) -> Iterator[Line]:
+    for row in readers_pairs(data, held_out=True):
+        group = "fact prompts" if row["fact_prompt"] else "open-ended"
+        yield {name: row[name] for name in ("prompt", "a", "b", "helpful")} | {"group": group}
+
+
+def readers_pairs(data: Path, held_out: bool) -> list[Line]:
+    """The pairs of the prompts that `flame-ray train-judge` keeps aside, or of all others, in random order."""
+    from flame_ray.config.reward_training import TrainJudgeConfig
+    from flame_ray.evaluation.labels import read_preferences
+    from flame_ray.reward_training.preference_training import split_preferences
+
+    files = (data / "policy_pairs" / "policy_pairs.jsonl", ANSWER_PAIRS)
+    labelled = [each for path in files for each in read_preferences(path)]
+    wanted = set(map(id, split_preferences(labelled, TrainJudgeConfig().aside)[held_out]))
+    pairs = [row for row, each in zip(chain(*map(rows, files)), labelled, strict=True) if id(each) in wanted]
+    return random.Random(1).sample(pairs, len(pairs))
 
 
 LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
@@ -182,7 +272,10 @@ LINES: dict[str, Callable[[Path], Iterator[Line]]] = {
     "instructions": instructions,
     "sentences": sentences,
     "people": people,
+    "grades": grades,
+    "grade-pairs": grade_pairs,
 }
+PEOPLE_ANSWERS = "people-answers"  # the only one that reads a corpus
 
 
 def factscore(data: Path, summaries: Path | None) -> Iterator[Line]:

@@ -23,7 +23,8 @@ from flame_ray.engines.logps import token_logps
 from flame_ray.engines.models import SMOLLM2, ModelRef, resolve_model
 from flame_ray.engines.packing import sharing_prompts
 from flame_ray.journal.shards import Shards
-from flame_ray.learner.data import global_batches, micro_batches, pair_examples
+from flame_ray.learner.collate import micro_batches
+from flame_ray.learner.data import global_batches, pair_examples
 from flame_ray.storage.filesystem import Storage
 
 

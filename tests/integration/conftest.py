@@ -1,15 +1,14 @@
 """Shared by the integration tests: the small model, one Ray in this process, and one whole run that others must equal."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flame_ray.config import ModelConfig
 from tests.integration.gate import Gate
-from tests.integration.runs import REFERENCE, REPOSITORY, FinishedRun, words_of
+from tests.integration.listening import listeners
+from tests.integration.quickstart import QuickstartRun
+from tests.integration.runs import FinishedRun
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,17 +27,15 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """`make quickstart`, two rollout actors and two learner ranks, small enough for a test; made once for all that read it."""
-    root = tmp_path_factory.mktemp("runs")
-    overrides = words_of(REFERENCE | {"run.root": str(root), "run.id": "tiny"})
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    quoted = " ".join(f"'{word}'" for word in overrides)
-    if Path(sys.prefix) == REPOSITORY / ".venv":
-        command = ["make", "quickstart", f"ARGS={quoted}"]
-    else:
-        command = [sys.executable, "-m", "flame_ray", "run", "jobs/quickstart.yaml", *overrides]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1000)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return FinishedRun(done.stdout, root / "tiny")
+    run = QuickstartRun(tmp_path_factory.mktemp("runs"), "tiny", {"cluster.dashboard": "true"})
+    run.start()
+    try:
+        run.wait_for(run.under_way, "its first stage")
+        listening = listeners(run.processes(""))
+        assert run.finish() == 0, run.printed
+    finally:
+        run.end()
+    return FinishedRun(run.printed, run.folder, listening)
 
 
 @pytest.fixture(scope="session")

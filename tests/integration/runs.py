@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from tests.integration.listening import Listener
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # In float32, where a sample does not depend on what else is in its batch: a run that loses workers samples in other batches,
 # and in bfloat16 about one response in some hundred would then differ.
@@ -32,10 +34,11 @@ REFERENCE = {
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that ended well: what it printed, and its folder."""
+    """A run that ended well: what it printed, its folder, and the sockets that listened while it ran."""
 
     printed: str
     folder: Path
+    listening: frozenset[Listener]
 
     @property
     def shown(self) -> str:

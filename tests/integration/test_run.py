@@ -52,6 +52,18 @@ def test_the_screen_shows_one_line_a_stage_and_a_closing_table(tiny_run):
     assert any("factual precision" in line for line in lines)
 
 
+# Of the processes whose sockets the table of what listens has on every interface.
+ROWS = ("gcs_server", "raylet", "ray::", "/ray/", "ray-dashboard", "VLLM::", "flame-ray run", "flame_ray run")
+
+
+def test_the_run_opens_to_others_only_what_the_table_of_what_listens_says(tiny_run):
+    """`Keep it closed` in clusters/README.md: the dashboard is on loopback; Ray's other servers and the ranks' may not be."""
+    dashboard = re.search(r"dashboard \S*:(\d+)", tiny_run.printed)
+    assert dashboard and {each.open for each in tiny_run.listening if each.port == int(dashboard[1])} == {False}
+    others = [each for each in tiny_run.listening if each.open and not any(row in each.title for row in ROWS)]
+    assert others == []
+
+
 def test_the_folder_holds_settings_environment_and_metrics(tiny_run):
     config = parse_config(yaml.safe_load((tiny_run.folder / "config.yaml").read_text()), "config.yaml")
     assert config.rollout.workers == 2 and config.learner.workers == 2

@@ -3,14 +3,22 @@
 import ast
 import importlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from flame_ray.config.load import load_config
+from flame_ray.config.reward_training import TrainJudgeConfig
+from flame_ray.evaluation.labels import read_judgements, read_preferences
+from flame_ray.prompts.demonstrations import load_demonstrations
+from flame_ray.prompts.load import load_prompts
 from flame_ray.reproduction.tables import TABLES
+from flame_ray.reward_training.preference_training import split_preferences
 from tests.benchmarks import convert, overlap, small_tables
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+JOBS = FOLDER.parents[1] / "jobs" / "paper"
 
 
 def imported(path: Path) -> list[tuple[str, str]]:
@@ -29,7 +37,9 @@ def test_everything_that_a_benchmark_imports_is_there(path):
             importlib.import_module(f"{module}.{name}")
 
 
-def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(tmp_path, capsys):
+@pytest.fixture
+def names(tmp_path):
+    """A folder with the names of people whom the suite asks about, and of others."""
     files = {
         "factscore_labeled/prompt_entities.txt": "Ada Lovelace\nAlan  Turing\n",
         "openfactcheck/entities_unlabelled_500.txt": "Grace Hopper\nalan turing \n\nEmmy Noether\nGrace Hopper\n",
@@ -37,9 +47,70 @@ def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(tmp_pa
     for name, text in files.items():
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
-    found = [line["prompt"] for line in convert.people(tmp_path)]
-    assert found == ["Tell me a bio of Grace Hopper.", "Tell me a bio of Emmy Noether."]
+    return tmp_path
+
+
+PEOPLE = ["Tell me a bio of Grace Hopper.", "Tell me a bio of Emmy Noether."]
+
+
+def write_lines(path: Path, lines: Iterable[dict]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_nobody_whom_the_suite_asks_about_is_among_the_people_to_train_on(names, capsys):
+    assert [line["prompt"] for line in convert.people(names)] == PEOPLE
     assert capsys.readouterr().err == "left out of 4 names: 1 whom the suite biography asks about, 1 repeated\n"
+
+
+def test_the_answers_about_people_are_what_the_corpus_says_first_before_any_heading(names, capsys):
+    said = {
+        "Alan Turing": "He is asked about.",
+        "Emmy noether": "She proved a theorem.\nIt is hers (1918)\n\nEarly life \n\nShe was born in Erlangen.",
+        "Peru": "A country.",
+    }
+    pages = [*said.items(), ("Emmy Noether", "Another page.")]
+    write_lines(names / "wiki.jsonl", ({"title": title, "text": text} for title, text in pages))
+    found = list(convert.people_answers(names, str(names / "wiki.jsonl")))
+    assert found == [{"prompt": PEOPLE[1], "answer": "She proved a theorem.\nIt is hers (1918)"}]
+    said = f"left out of 2 people: 1 of whom there is no page in {names / 'wiki.jsonl'}\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_the_jobs_of_the_pilot_read_what_is_made_of_people(names, monkeypatch):
+    monkeypatch.chdir(names)  # where the jobs name it
+    write_lines(names / "wiki.jsonl", ({"title": name, "text": f"{name} lived."} for name in ("Grace Hopper", "Emmy Noether")))
+    write_lines(names / "people.jsonl", convert.people_answers(names, "wiki.jsonl"))
+    others = [{"prompt": f"Tell me a bio of person {i}."} for i in range(98)]  # of two people, none might be held out
+    write_lines(names / "people-prompts.jsonl", [*convert.people(names), *others])
+    for job in ("pilot-sft", "pilot-few-shot"):
+        found = load_demonstrations(load_config(JOBS / f"{job}.yaml").sft.sources)
+        assert [(each.prompt.text, each.is_seed) for each in found.demonstrations] == [(prompt, True) for prompt in PEOPLE]
+    asked = load_prompts(load_config(JOBS / "pilot-dpo.yaml").prompts).prompts
+    assert {*PEOPLE} < {prompt.text for prompt in asked} and len(asked) == 100
+
+
+def test_grades_are_of_the_prompts_that_a_judge_is_trained_on_and_the_pairs_of_all_others(tmp_path, monkeypatch):
+    def pair(prompt: str, a: str, b: str, helpful: str, strength: int) -> dict:
+        return {"prompt": prompt, "a": a, "b": b, "helpful": helpful, "strength": strength, "fact_prompt": False}
+
+    rows = [pair(f"Question {i}?", "good", "bad", "a", 2) for i in range(40)]
+    rows += [pair(row["prompt"], "good", "fair", "a", 1) for row in rows]
+    rows += [pair(row["prompt"], "even", "odd", "tie", 0) for row in rows[:40]]
+    (tmp_path / "policy_pairs").mkdir()
+    write_lines(tmp_path / "policy_pairs" / "policy_pairs.jsonl", rows[:60])
+    write_lines(tmp_path / "answer_pairs.jsonl", rows[60:])
+    monkeypatch.setattr(convert, "ANSWER_PAIRS", tmp_path / "answer_pairs.jsonl")
+    grades, pairs = list(convert.grades(tmp_path)), list(convert.grade_pairs(tmp_path))
+    trained, measured = ({row["prompt"] for row in some} for some in (grades, pairs))
+    assert trained and measured and not trained & measured and len(trained | measured) == 40
+    write_lines(tmp_path / "pairs.jsonl", rows)
+    train, aside = split_preferences(read_preferences(tmp_path / "pairs.jsonl"), TrainJudgeConfig().aside)
+    assert [{each.pair.prompt.text for each in part} for part in (train, aside)] == [trained, measured]
+    scores = {(grade["response"], grade["score"], grade["rationale"]) for grade in grades}
+    assert scores == {("good", 4, convert.REASONS[4]), ("fair", 2, convert.REASONS[2]), ("bad", 1, convert.REASONS[1])}
+    assert len(grades) == 3 * len(trained) and len(pairs) == 3 * len(measured)
+    write_lines(tmp_path / "grades.jsonl", grades)
+    assert len(read_judgements(tmp_path / "grades.jsonl")) == len(grades)
 
 
 def test_a_pair_that_gpt4_did_not_judge_is_left_out(tmp_path):

@@ -207,7 +207,8 @@ def test_the_papers_fine_tuning_states_the_papers_hyper_parameters():
     config = load_config(JOBS_FOLDER / "paper" / "sft.yaml")
     learner, elicit = config.learner, config.sft.elicit
     assert (learner.loss, learner.steps, learner.batch_pairs, learner.lr, learner.lr_final) == ("nll", 500, 32, 1e-6, 1e-7)
-    assert (elicit.samples, elicit.shots, sum(source.limit for source in config.sft.sources)) == (10, 5, 3200)
+    seeds, judging = config.sft.sources
+    assert (elicit.samples, elicit.shots, seeds.limit, judging.limit) == (10, 5, 3200, 1630)
     assert (learner.lora, config.model.max_length, config.run.save_merged) == (None, 4096, True)
     # Of the paper's 2048, five answers of people would leave no room; 4096 are all that this model takes.
 
@@ -227,8 +228,8 @@ def test_the_papers_pilot_says_how_many_people_it_trains_on_and_how_often():
 @pytest.mark.parametrize(("few_shot", "fine_tuning"), [("few-shot", "sft"), ("pilot-few-shot", "pilot-sft")])
 def test_the_model_before_any_tuning_is_evaluated_after_the_seeds_of_its_fine_tuning(scale, few_shot, fine_tuning):
     asked, tuned = (load_config(JOBS_FOLDER / scale / f"{name}.yaml") for name in (few_shot, fine_tuning))
-    sources = [[source.model_copy(update={"label_column": None}) for source in each.sft.sources] for each in (asked, tuned)]
-    assert sources[0] == sources[1]
+    seeds = [[each for each in config.sft.sources if each.seed] for config in (asked, tuned)]
+    assert seeds[0] and [[each.model_copy(update={"label_column": None}) for each in some] for some in seeds] == [seeds[0]] * 2
     names = ("shots", "similarity", "embedder")
     assert all(getattr(asked.sft.elicit, name) == getattr(tuned.sft.elicit, name) for name in names)
     assert asked.suites.ask == "few_shot"

@@ -1,5 +1,6 @@
 """A tiny random Llama, and learners of it that cost no process each."""
 
+import gc
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -96,28 +97,45 @@ def start(cluster, model_path):
         group.stop()
 
 
-@pytest.fixture(scope="session")
-def learner(local_ray, model_path):
-    """A group made anew inside the processes of one before it, which is of no use from then on: a tenth of a start.
+def leave_out_of_garbage_collection(group: LearnerGroup) -> None:
+    """All that exists in its processes: most is the packages' own, and DeepSpeed looks through it whenever it starts."""
+    ray.get([actor.__ray_call__.remote(lambda rank: gc.freeze()) for actor in group.actors], timeout=120)
 
-    The processes end with Ray.
+
+class Standing:
+    """Makes a group anew inside the processes of one with as many ranks, which is of no use from then on: a tenth of a start.
+
+    The processes start with the first such group and end with Ray, or when they are stopped.
     """
-    standing: dict[int, LearnerGroup] = {}
 
-    def make(resume_from: Path | None = None, **settings) -> LearnerGroup:
+    def __init__(self, model_path: str):
+        self._model, self._groups = model_path, dict[int, LearnerGroup]()
+
+    def __call__(self, resume_from: Path | None = None, **settings) -> LearnerGroup:
         config = LearnerConfig(**{**BASE, **settings})
         ranks = config.workers
-        if ranks not in standing:
-            standing[ranks] = start_group(model_path, f"standing-{ranks}", workers=ranks, micro_batch_pairs=1)
+        if ranks not in self._groups:
+            self._groups[ranks] = start_group(self._model, f"standing-{ranks}", resume_from, **settings)
+            leave_out_of_garbage_collection(self._groups[ranks])
+            return self._groups[ranks]
+        group, model = self._groups[ranks], reference(self._model)
 
         def renew(actor, rank):
-            actor.__init__(reference(model_path), config, rank, SEED)
+            actor.__init__(model, config, rank, SEED)
             actor.connect("", resume_from=resume_from)
 
-        ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(standing[ranks].actors)], timeout=120)
-        return replace(standing[ranks], checkpoint_steps=config.checkpoint_steps)
+        ray.get([actor.__ray_call__.remote(renew, rank) for rank, actor in enumerate(group.actors)], timeout=120)
+        return replace(group, checkpoint_steps=config.checkpoint_steps)
 
-    return make
+    def stop(self, group: LearnerGroup) -> None:
+        """End its processes. The next group with as many ranks starts others, of the same names."""
+        group.stop()
+        self._groups.pop(len(group.actors), None)
+
+
+@pytest.fixture(scope="session")
+def learner(local_ray, model_path) -> Standing:
+    return Standing(model_path)
 
 
 @pytest.fixture(scope="session")

@@ -10,21 +10,20 @@ import ray
 from flame_ray.config import LearnerConfig, LoraConfig
 from flame_ray.engines.models import reference
 from flame_ray.errors import ConfigError, EngineError, LearnerDied, PlacementError, StorageError
+from flame_ray.learner import actor
 from flame_ray.learner.group import LearnerGroup, Timeouts
-from tests.integration.learner.ranks import process_of
+from tests.integration.learner.ranks import name_of, process_of
 
 SETTINGS = {"workers": 2, "zero_stage": 1, "micro_batch_pairs": 1, "checkpoint_steps": 1}
 
 
-def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_round(
-    start, learner, make_examples, weights, tmp_path
-):
+def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_round(learner, make_examples, weights, tmp_path):
     examples = make_examples(9)
     undisturbed = learner(**SETTINGS)
     report, expected = undisturbed.train(examples, round=1), weights(undisturbed)
 
-    group = start(name="mortal", **SETTINGS)
-    victim = process_of(group.actors[1])
+    group = learner(**SETTINGS)
+    victim, name = process_of(group.actors[1]), name_of(group.actors[1])
     states = []
 
     def remember(step):
@@ -35,20 +34,22 @@ def test_a_rank_that_dies_is_told_apart_and_a_new_group_of_its_name_ends_the_rou
         if at.done == at.total - 1:
             os.kill(victim, signal.SIGKILL)
 
-    with pytest.raises(LearnerDied, match="learner rank died") as caught:
-        group.train(examples, round=1, on_step=kill, on_checkpoint=remember)
-    assert isinstance(caught.value, EngineError)
-    with pytest.raises(LearnerDied):
-        group.train(examples, round=1)
-    group.stop()
-    group.stop()
+    try:
+        with pytest.raises(LearnerDied, match="learner rank died") as caught:
+            group.train(examples, round=1, on_step=kill, on_checkpoint=remember)
+        assert isinstance(caught.value, EngineError)
+        with pytest.raises(LearnerDied):
+            group.train(examples, round=1)
+    finally:
+        learner.stop(group)
+    learner.stop(group)
 
     last = [state for state in states if state.exists()][-1]
-    successor = start(resume_from=last, name="mortal", **SETTINGS)
+    successor = learner(resume_from=last, **SETTINGS)
+    assert (name_of(successor.actors[1]), process_of(successor.actors[1]) == victim) == (name, False)
     assert successor.train(examples, round=1) == report
     found = weights(successor)
     assert all(value.equal(expected[name]) for name, value in found.items())
-    successor.stop()
 
 
 @pytest.mark.parametrize(("dies", "expected"), [(True, LearnerDied), (False, RuntimeError)])
@@ -82,9 +83,19 @@ def test_a_damaged_state_is_refused_by_its_file_before_anything_is_placed(start,
         ray.get_actor("never-0")
 
 
-def test_a_start_that_fails_leaves_no_actor_behind(start):
+def test_an_adapter_of_layers_that_the_model_lacks_is_refused_by_their_name(learner):
     with pytest.raises(ConfigError, match="no_such_layer"):
-        start(name="absent", lora=LoraConfig(target_modules="no_such_layer"))
+        learner(lora=LoraConfig(target_modules="no_such_layer"))
+
+
+def test_a_start_that_fails_leaves_no_actor_behind(cluster, model_path):
+    class Refuses(actor.LearnerActor):
+        def connect(self, *given):
+            raise ConfigError("layers of the model", "no_such_layer", "name others")
+
+    config = LearnerConfig(batch_pairs=2, micro_batch_pairs=1, cpus=0.1)
+    with pytest.raises(ConfigError, match="no_such_layer"):
+        LearnerGroup.start(reference(model_path), config, seed=0, options={"name": "absent"}, actor=Refuses)
     with pytest.raises(ValueError, match="absent-0"):
         ray.get_actor("absent-0")
 

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from flame_ray.commands.judge_examples import agreeing, judge_examples, ranked_examples, without_excess
@@ -48,21 +47,19 @@ def test_each_grade_is_a_row_with_the_rubrics_question_and_an_answer_that_reads_
     assert said.startswith("3 examples of judging (2 of score 0, 1 of score 5): ")
 
 
-def test_the_examples_are_what_the_shipped_job_learns_beside_its_seeds_as_they_are(made, tmp_path, monkeypatch):
-    job = load_config(JOBS / "sft-judge.yaml")
+@pytest.mark.parametrize("file", ["sft-judge.yaml", *(f"paper/{name}.yaml" for name in ("sft", "sft-fact", "sft-flame"))])
+def test_the_examples_are_what_a_shipped_job_learns_beside_its_seeds_as_they_are(made, tmp_path, monkeypatch, file):
+    _, learned = load_config(JOBS / file).sft.sources
     rows, _ = made(*GRADES)
     (tmp_path / "eft.jsonl").rename(tmp_path / "judging.jsonl")
     monkeypatch.chdir(tmp_path)  # where the job names them
-    found = load_demonstrations(job.sft.sources)
+    found = load_demonstrations([DemonstrationSource(source="seeds", label_column="facts"), learned])
     judging = [each for each in found.demonstrations if each.source == "judging.jsonl"]
     assert [(each.prompt.id, each.prompt.text, each.answer) for each in judging] == [
         (row["id"], row["prompt"].strip(), row["answer"]) for row in rows
     ]
     assert not any(each.is_seed for each in judging) and not found.left_out
     assert {prompt.id for prompt in seed_prompts(found.demonstrations)}.isdisjoint(row["id"] for row in rows)
-    paper = (JOBS / "paper" / "sft.yaml").read_text(encoding="utf-8").splitlines()
-    (commented,) = [yaml.safe_load(line.strip(" #"))[0] for line in paper if "source: judging.jsonl" in line]
-    assert DemonstrationSource.model_validate(commented) == job.sft.sources[1]
 
 
 def test_two_files_of_examples_are_sources_of_one_fine_tuning(made, tmp_path):

@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from rich.console import Console
 
 from flame_ray.commands import run as run_module
 from flame_ray.commands.contents import run_contents
-from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, _shared_samples, locate_run, run
+from flame_ray.commands.run import Inputs, _as_it_began, _check, _resumed, locate_run, run
+from flame_ray.commands.sharing import shared_round
 from flame_ray.config import Config
 from flame_ray.config.load import parse_config
 from flame_ray.engines import hub
@@ -208,14 +208,6 @@ def test_for_fdpo_a_pair_of_a_file_that_prefers_the_less_factual_side_is_turned_
     for loss, chosen in (("dpo", "word"), ("fdpo", "word word")):
         (pair,) = _check(job(**sections, learner={"loss": loss}), new(tmp_path), is_new=True).pairs.pairs_D
         assert (pair.chosen.text, pair.flipped) == (chosen, loss == "fdpo")
-
-
-def test_a_run_on_given_pairs_shares_no_samples(job, folder, tmp_path):
-    config = job(**given(folder, ("word", "word", "word word")))
-    config = config.model_copy(update={"run": config.run.model_copy(update={"samples": str(tmp_path)})})
-    inputs = _check(config, new(tmp_path), is_new=True)
-    assert _shared_samples(config, inputs, "mine") is None
-    assert _shared_samples(config, replace(inputs, pairs=None), "mine") is not None
 
 
 def test_a_prompt_must_leave_room_for_the_answers_of_the_evaluation_too(job, tmp_path):
@@ -486,23 +478,28 @@ def test_the_loss_of_the_other_command_alone_is_no_job_of_it(job, tmp_path):
     assert _check(job(learner={"loss": "nll", "packing": True}), new(tmp_path), is_new=True).prompts
 
 
+def shared_keys(config: Config, inputs: Inputs) -> dict[str, str] | None:
+    """By what they are of, the keys of what the run shares."""
+    if (shared := shared_round(config, inputs.policy, inputs.judge, inputs.models, "mine")) is None:
+        return None
+    assert shared.samples.shelf.root.url == config.run.samples and shared.samples.shelf.run_id == "mine"
+    return {"samples": shared.samples.shelf.key} | {name: each.shelf.key for name, each in shared.scores.items()}
+
+
 def test_runs_of_one_model_that_learn_otherwise_share_their_samples_if_they_are_told_where(job, folder, tmp_path):
     def shared(**sections):
         config = job(**sections)
-        return _shared_samples(config, _check(config, new(tmp_path), is_new=True), "mine")
+        return shared_keys(config, _check(config, new(tmp_path), is_new=True))
 
     where = {"run": {"samples": str(tmp_path / "samples")}}
     assert shared() is None
     before = shared(**where, learner={"loss": "ipo"})
-    assert (before.root.url, before.run_id, before.key) == (str(tmp_path / "samples"), "mine", shared(**where).key)
-    (folder / "model.safetensors").write_bytes(make_weights(b"other weights"))
-    keys = [before.key, shared(**where).key]
+    assert before == shared(**where)
     (folder.parent / "corpus.jsonl").write_text(json.dumps({"title": "a title", "text": "another text"}) + "\n")
-    keys.append(shared(**where).key)
-    others = [json.dumps({"prompt": f"word {i}", "facts": True}) + "\n" for i in range(10)]
-    (folder.parent / "prompts.jsonl").write_text("".join(others))
-    keys.append(shared(**where).key)
-    assert len(set(keys)) == 4
+    corpus = shared(**where)
+    assert {name for name in before if before[name] != corpus[name]} == {"factuality"}
+    (folder / "model.safetensors").write_bytes(make_weights(b"other weights"))
+    assert not set(corpus.values()) & set(shared(**where).values())
 
 
 @pytest.fixture
@@ -540,24 +537,33 @@ def deciding(job, folder, tmp_path) -> tuple[Config, dict[str, Path]]:
     return config, files
 
 
-@pytest.mark.parametrize("what", ["model.chat_template", "factuality.checker_model", "judge.preferences", "classify.labels"])
-def test_runs_share_no_samples_where_a_file_that_decides_them_has_changed(deciding, folder, what):
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("model.chat_template", {"samples", "instruction", "factuality"}),
+        ("factuality.checker_model", {"factuality"}),
+        ("factuality.sentence_labels", {"factuality"}),
+        ("judge.preferences", {"instruction"}),
+        ("classify.labels", set()),
+    ],
+)
+def test_runs_share_nothing_that_a_file_decides_which_has_changed(deciding, folder, what, changed):
     config, files = deciding
 
-    def key():
-        inputs = Inputs(look_up(str(folder), config.model), look_up(str(folder), config.model), LoadedPrompts((), {}, {}), {})
-        return _shared_samples(config, inputs, "mine").key
+    def keys():
+        known = look_up(str(folder), config.model)
+        return shared_keys(config, Inputs(known, known, LoadedPrompts((), {}, {}), {}))
 
-    before = key()
-    assert key() == before
+    before = keys()
+    assert keys() == before
     files[what].write_text(files[what].read_text() + json.dumps({"prompt": "Who?", "facts": True}))
-    assert key() != before
+    assert {name for name, key in keys().items() if key != before[name]} == changed
 
 
 def test_a_relative_folder_of_samples_is_refused_in_a_submitted_job(job, submitted, tmp_path):
     config = job(run={"samples": "samples"})
     with pytest.raises(ConfigError, match=r"for run\.samples, as this job was submitted"):
-        _shared_samples(config, _check(config, new(tmp_path), is_new=True), "mine")
+        shared_keys(config, _check(config, new(tmp_path), is_new=True))
 
 
 def test_the_address_of_a_job_server_is_refused_before_the_models_are_looked_for(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,17 +14,18 @@ from transformers import PreTrainedTokenizerFast
 
 from flame_ray.config.load import parse_config
 from flame_ray.controller import sft_stages
-from flame_ray.controller.sft_stages import SftClusterStages
+from flame_ray.controller.sft_stages import SftClusterStages, elicitation_plan
 from flame_ray.controller.watch import Watched
 from flame_ray.controller.workers import Scope
 from flame_ray.elicitation.few_shot import STOP
 from flame_ray.engines.models import look_up
 from flame_ray.errors import DataError
+from flame_ray.journal.shared_samples import SharedSamples, Shelf
 from flame_ray.learner.checkpoints import Checkpoints
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
-from flame_ray.types import ShownCounts
-from tests.builders import make_demonstration, make_prompt
+from flame_ray.types import Group, ShownCounts
+from tests.builders import make_demonstration, make_group, make_prompt, make_response
 
 SEEDS = [make_demonstration(f"What is the capital of {name}?", f"It is {name} City.") for name in ("Peru", "Chad", "Fiji")]
 ASKED = make_prompt("cuba", "What is the capital of Cuba?")
@@ -119,9 +122,44 @@ def test_passages_of_the_corpus_are_shown_before_the_instruction(stages, tmp_pat
 
 def test_sampling_continues_plain_text_up_to_the_next_example_as_the_settings_of_rollout_say(stages):
     rollout = {"temperature": 0.6, "top_p": 0.8, "top_k": 5}
-    plan = stages(rollout=rollout, run={"seed": 3}, sft={"elicit": {"samples": 10, "max_tokens": 8}}).plan()
+    plan = elicitation_plan(stages(rollout=rollout, run={"seed": 3}, sft={"elicit": {"samples": 10, "max_tokens": 8}}).config)
     assert (plan.samples, plan.max_tokens, plan.chat, plan.stop) == (10, 8, False, STOP)
     assert (plan.seed, plan.temperature, plan.top_p, plan.top_k) == (3, 0.6, 0.8, 5)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The texts that samplers were started for, call by call: doubles answer each by one word."""
+    calls = []
+
+    def generate(texts_P, plan):
+        calls.append([prompt.text for prompt in texts_P])
+        return (make_group(make_response(f"own {prompt.id}", prompt=prompt.id), prompt=prompt) for prompt in texts_P)
+
+    monkeypatch.setattr(sft_stages, "Scope", lambda config: nullcontext(SimpleNamespace(event_loop=SimpleNamespace(start=id))))
+    monkeypatch.setattr(sft_stages, "watch", lambda *given: None)
+    monkeypatch.setattr(sft_stages, "start_samplers", lambda *given: None)
+    monkeypatch.setattr(sft_stages, "RolloutPool", lambda pool: SimpleNamespace(generate=generate))
+    return calls
+
+
+def test_a_fine_tuning_elicits_only_what_no_other_has_elicited_by_the_same_prompt(stages, asked, tmp_path):
+    def elicit(prompts_P, seeds=SEEDS, run="mine", **sections):
+        made, told = stages(**sections), []
+        made.shared = SharedSamples(Shelf(Storage(tmp_path / "samples"), "key", run, Group))
+        made.note_shown = told.append
+        return {group.prompt.id: group for group in made.elicit(prompts_P, seeds)}, told[0]
+
+    oman, cuba = make_prompt("oman", "What is the capital of Oman?"), replace(ASKED, fact_based=True)
+    elicit([ASKED], run="flame")
+    found, shown = elicit([cuba, oman], run="fact")
+    assert [len(texts) for texts in asked] == [1, 1] and "Oman?" in asked[1][0]
+    assert {id: group.responses_G[0].text for id, group in found.items()} == {"cuba": "own cuba", "oman": "own oman"}
+    assert found["cuba"].prompt == cuba and shown.prompts == 2  # also what is taken over is shown
+    elicit([oman, ASKED], run="again")
+    assert len(asked) == 2, "samplers were started for nothing"
+    elicit([ASKED], SEEDS[1:], run="with other demonstrations")
+    assert len(asked) == 3
 
 
 def test_each_stage_shows_how_its_workers_stand_while_it_has_them(stages, monkeypatch):

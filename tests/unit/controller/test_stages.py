@@ -143,7 +143,9 @@ class FakeLearner:
 class Bound:
     """Stages with fakes around them."""
 
-    def __init__(self, folder: Path, judge=judged, factuality=checked, decode=None, backend="backtranslation", **settings):
+    def __init__(
+        self, folder: Path, judge=judged, factuality=checked, decode=None, backend="backtranslation", known=None, **settings
+    ):
         self.rollouts, self.learner = FakeRollouts(), FakeLearner()
         self.judge, self.factuality = FakePool(judge), FakePool(factuality)
         rewards: Any = {JudgeActor: self.judge, FactualityActor: self.factuality}
@@ -155,7 +157,7 @@ class Bound:
         checkpoints, cache = Checkpoints(folder / "checkpoints"), Cache(folder / "classified.jsonl")
         self.learner.checkpoints = self.checkpoints = checkpoints
         self.stages = ClusterStages(
-            workers, config, cache, checkpoints, self._hear, decode, lambda *told: self.steps.append(told)
+            workers, config, cache, checkpoints, self._hear, decode, lambda *told: self.steps.append(told), known
         )
 
     def _hear(self, *told) -> None:
@@ -201,6 +203,17 @@ def test_a_prompt_that_needs_facts_has_both_rewards_and_any_other_the_judges_alo
     assert [scored.rewards["factuality"].response_id for scored in first.scored_G] == ids
     assert [set(scored.rewards) for scored in second.scored_G] == [{"instruction"}]
     assert [item.prompt.id for _, item in made.factuality.asked] == ["facts"]
+
+
+def test_what_is_known_of_a_reward_is_not_asked_again_and_the_other_reward_is(bound):
+    kept = {"instruction": [make_score(7.0), make_score(8.0)]}
+    made = bound(known=lambda reward, group: kept.get(reward) if group.prompt == FACTS else None)
+    facts, poem = made.stages.score([group(FACTS, 0, 0), group(POEM, 0, 0)], 1)
+    assert [each.rewards["instruction"].value for each in facts.scored_G] == [7.0, 8.0]
+    assert all(isinstance(each.rewards["factuality"], FactScore) for each in facts.scored_G)
+    assert [item.prompt for _, item in made.judge.asked] == [POEM] and [
+        each.rewards["instruction"].value for each in poem.scored_G
+    ] == [0, 1]
 
 
 def test_a_group_is_scored_before_the_next_one_comes(bound):

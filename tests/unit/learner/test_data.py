@@ -11,7 +11,8 @@ from flame_ray.engines.base import Continuation
 from flame_ray.engines.batch import left_padded
 from flame_ray.engines.packing import packed, sharing_prompts
 from flame_ray.errors import DataError
-from flame_ray.learner.data import collate, digest, filled_up, global_batches, graded_examples, micro_batches, pair_examples
+from flame_ray.learner.collate import collate, micro_batches
+from flame_ray.learner.data import digest, filled_up, global_batches, graded_examples, pair_examples
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.dpo import Dpo
 from flame_ray.types import FACTUALITY, INSTRUCTION, WEIGHTED, CheckedSentence, Pair, Response, SideFacts

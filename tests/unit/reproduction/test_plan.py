@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from flame_ray.config.load import lasting, load_config
+from flame_ray.controller.sft_stages import elicitation_plan
+from flame_ray.controller.stages import sampling_plan
+from flame_ray.journal.shared_samples import samples_key, scores_key
 from flame_ray.reproduction import systems as of
 from flame_ray.reproduction.figures import PAPER
 from flame_ray.reproduction.named_files import contents
 from flame_ray.reproduction.plan import Plan, PlannedEvaluation, PlannedStep
 from flame_ray.reproduction.systems import SCALES
 from flame_ray.reproduction.tables import EQUAL_LENGTH, TABLES, WIN_RATE, with_chat_model
+from flame_ray.types import FACTUALITY, INSTRUCTION
 
 JOBS = Path(__file__).parents[3] / "jobs"
 
@@ -41,6 +45,27 @@ def suites(plan: Plan) -> list[str]:
 
 def keys(plan: Plan, table: str, system: str) -> set[str]:
     return {key for cell in plan.add(TABLES[table]).cells if cell.system == system for key in cell.keys}
+
+
+def samples(step: PlannedStep) -> str:
+    return samples_key(step.config, sampling_plan(step.config, 1), {})
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_all_fine_tunings_elicit_under_one_key(scale):
+    made = [step for step in steps(plan_of("1", "2", "6-sft", scale=scale)) if step.config.sft.elicits]
+    assert len(made) == 5  # SFT^fact, SFT^flame, the mixture, and both of the pilot
+    assert len({samples_key(step.config, elicitation_plan(step.config), {}) for step in made}) == 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_rows_with_other_classes_share_samples_and_scores_and_only_fewer_sentences_are_other_facts(scale):
+    made = [step for step in steps(plan_of("3", "6-dpo", "7", scale=scale)) if step.command == "run"]
+    assert len({(step.after, samples(step)) for step in made}) == 2  # of SFT and of SFT^flame
+    of_sft = [step for step in made if step.after == made[0].after]
+    kept = {name: {scores_key(step.config, name, samples(step), {}) for step in of_sft} for name in (INSTRUCTION, FACTUALITY)}
+    by_sentence = {step.config.factuality.sentences for step in of_sft}
+    assert (len(kept[INSTRUCTION]), len(kept[FACTUALITY])) == (1, len(by_sentence))
 
 
 def test_table_3_needs_two_models_by_fine_tuning_and_five_from_them():
@@ -96,10 +121,11 @@ def test_the_note_on_table_7_says_what_its_pairs_have_beside_the_papers():
     assert all(words in note for words in ("F@3", "not by precision", "no pair of facts is dropped", "a gap of 1"))
 
 
-def test_the_small_model_classifies_no_sentences_and_the_table_says_why():
-    cells = [cell for cell in plan_of(scale="cpu").add(TABLES["6-dpo"]).cells if cell.system == of.BY_SENTENCE]
-    assert cells and all("recall 0.0 %" in cell.lacks and not cell.keys for cell in cells)
-    assert any(step.config.factuality.sentences == "fact_based" for step in steps(plan_of("6-dpo")))
+@pytest.mark.parametrize(("scale", "by"), [("paper", []), ("cpu", ["sentences"])])
+def test_one_row_of_table_6_classifies_sentences_by_the_model_or_by_the_built_in_set(scale, by):
+    (step,) = [step for step in steps(plan_of("6-dpo", scale=scale)) if step.config.factuality.sentences == "fact_based"]
+    assert [source.source for source in step.config.factuality.sentence_labels] == by
+    assert step.config.factuality.asks_verifier is (scale == "paper")
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -174,6 +200,25 @@ def test_a_chat_model_in_a_folder_that_was_changed_is_asked_again(tmp_path):
     assert before and before == keys_of_row()
     (tmp_path / "config.json").write_text("{ }")
     assert before.isdisjoint(keys_of_row())
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "anew"),
+    [("judging.jsonl", "3", {"sft", "run"}), ("people.jsonl", "1", {"sft", "run"}), ("people-prompts.jsonl", "1", {"run"})],
+)
+def test_a_file_of_the_papers_jobs_that_was_changed_makes_models_anew(file, table, anew, tmp_path, monkeypatch):
+    def planned() -> set[str]:
+        plan = Plan(SCALES["paper"], 1, lambda job, more: load(JOBS / "paper" / job, more), contents)
+        plan.add(TABLES[table])
+        return {step.key for step in steps(plan)}
+
+    monkeypatch.chdir(tmp_path)  # where the jobs name it
+    found = []
+    for text in ("{}", "{ }"):
+        (tmp_path / file).write_text(text)
+        found.append(planned())
+    kinds = [{key.rpartition("-")[0] for key in keys} for keys in (found[1] - found[0], found[0] & found[1])]
+    assert kinds == [anew, {"sft", "run"} - anew]
 
 
 def test_directions_has_each_kind_of_dpo_from_each_fine_tuning():

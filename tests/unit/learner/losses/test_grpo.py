@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from flame_ray.engines.base import Continuation
-from flame_ray.learner.data import Example, collate
+from flame_ray.learner.collate import collate
+from flame_ray.learner.data import Example
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.grpo import Grpo
 

@@ -6,7 +6,8 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from flame_ray.engines.base import Continuation
-from flame_ray.learner.data import Example, collate, global_batches, micro_batches
+from flame_ray.learner.collate import collate, micro_batches
+from flame_ray.learner.data import Example, global_batches
 from flame_ray.learner.losses import StepObjective
 from flame_ray.learner.losses.nll import Nll
 from tests.unit.learner.forward import summed_logps
