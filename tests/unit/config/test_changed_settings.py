@@ -93,7 +93,7 @@ CHANGEABLE = {
     *(f"learner.{name}" for name in ("gradient_checkpointing", "checkpoint_steps")),
     *(f"cluster.{name}" for name in ("address", "dashboard", "object_store_gib")),
     *(f"cluster.{name}_timeout_s" for name in ("start", "result", "step", "save", "push")),
-    *("weights.backend", "weights.chunk_mib", "score.gamma", "score.recall_at"),
+    *("weights.backend", "weights.chunk_mib", "score.gamma", "score.max_bad_lines", "score.recall_at"),
     *(f"suites.{name}" for name in ("ask", "limit", "max_tokens", "max_length", "shots", "compare", "max_unread")),
     *(f"suites.{name}" for name in ("biography", "longfact", "alpaca", "fava", "truthfulqa", "mmlu", "gsm8k", "labelled")),
     *(f"train_checker.{name}" for name in ("twins", "labels", "licences", "aside", "mixed", "epochs")),
