@@ -160,9 +160,7 @@ def test_a_file_with_too_many_malformed_lines_is_refused_before_anything_starts(
     write(path, *[b'{"prompt": "torn'] * (bad - 1), {"prompt": "no response"}, *[GOOD] * (10 - bad))
     out = path.with_name("out.jsonl")
     if refused:
-        with pytest.raises(
-            DataError, match=rf"share of 0\..*found {bad} of 10 in .*the first: .*score\.max_bad_lines=1"
-        ):
+        with pytest.raises(DataError, match=rf"share of 0\..*found {bad} of 10 in .*the first: .*score\.max_bad_lines=1"):
             scoring.score_file(config, scoring.ScoreRequest(path, out), Console(), Console())
         assert not out.exists()
     else:
