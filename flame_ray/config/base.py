@@ -47,7 +47,7 @@ LONGEST_NAME = 255  # bytes of a file's or a folder's name, on the filesystems t
 
 STORES = "s3a?|gc?s|abfss?|az|adl"  # protocols whose URLs begin with a bucket or the like
 MISTYPED_URL = re.compile(
-    rf"[a-z][\w+.-]*:/(?!/).*|(?:{STORES}|file|https?|hdfs):(?!/).*|(?:{STORES})(?://|:///).*|(?:{STORES})://", re.I | re.DOTALL
+    rf"[a-z][\w+.-]*:/(?!/)\S*|(?:{STORES}|file|https?|hdfs):(?!/)\S*|(?:{STORES})(?://|:///)\S*|(?:{STORES})://", re.I
 )
 
 
@@ -65,7 +65,7 @@ def is_mistyped_url(text: str) -> bool:
 
     >>> [is_mistyped_url(text) for text in ("s3:/b/runs", "s3//b/runs", "gs:b", "s3:///runs", "file:/runs")]
     [True, True, True, True, True]
-    >>> [is_mistyped_url(text) for text in ("s3://b/runs", "file:///runs", "./s3:/runs", "runs", "owner/name@main")]
+    >>> [is_mistyped_url(text) for text in ("s3://b/runs", "file:///runs", "./s3:/runs", "owner/name@main", "file: notes")]
     [False, False, False, False, False]
     """
     return MISTYPED_URL.fullmatch(text) is not None

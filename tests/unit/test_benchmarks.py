@@ -15,7 +15,7 @@ from flame_ray.prompts.demonstrations import load_demonstrations
 from flame_ray.prompts.load import load_prompts
 from flame_ray.reproduction.tables import TABLES
 from flame_ray.reward_training.preference_training import split_preferences
-from tests.benchmarks import convert, overlap, small_tables
+from tests.benchmarks import compared_answers, convert, overlap, small_tables
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 JOBS = FOLDER.parents[1] / "jobs" / "paper"
@@ -166,6 +166,14 @@ def test_the_precision_of_the_small_tables_in_the_readme_is_what_the_command_pri
     levels = [line.removesuffix(" |") for line in told if " - " not in line]
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert len(levels) > 4 and [line for line in levels if f"\n{line} |" not in readme] == []
+
+
+def test_the_comparisons_of_answers_in_the_readme_are_what_the_command_prints():
+    lines = [json.loads(line) for line in compared_answers.KEPT.read_text(encoding="utf-8").splitlines()]
+    told = [row.partition(" | ")[2] for row in compared_answers.rows(lines) if "n " in row]
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert len(told) == 2 and [cells for cells in told if cells not in readme] == []
+    assert "{} of the {} pairs shown".format(*compared_answers.agreement(lines)) in readme
 
 
 def test_a_small_table_counts_the_answers_of_all_seeds_and_names_what_was_not_kept():
