@@ -46,11 +46,8 @@ def _instruction_score(scored: ScoredResponse, config: EvaluationConfig) -> floa
 
 
 def _f_at_k(score: FactScore, config: EvaluationConfig) -> float | None:
-    """0 for a response that abstains, because it tells nothing; none where recall might be higher but for failed checks.
-
-    All facts count, as in precision: SAFE (arXiv 2403.18802) leaves those out that do not answer the prompt.
-    """
-    return 0.0 if score.abstained else f_at_of(score, config.recall_at, config.recall_weight)
+    """All facts count, as in precision: SAFE (arXiv 2403.18802) leaves those out that do not answer the prompt."""
+    return f_at_of(score, config.recall_at, config.recall_weight)
 
 
 def _relevant_facts(score: FactScore, config: EvaluationConfig) -> float | None:

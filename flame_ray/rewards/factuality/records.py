@@ -52,8 +52,8 @@ def record_of(row: Row, result: FactScore | Missing, config: ScoreConfig) -> dic
     `sentence` of a fact is an index into them, from 0, and `relevant` says whether the fact answers the prompt. `interval` is
     Wilson's 95 % interval of `precision`. `factscore` (precision with FActScore's length penalty) and `f1_at_k` are lower for a
     response that says little, and null where facts on which the checker failed might raise them (`failed` counts those; no
-    other count has them). All four are null when no fact counts. `missing` says why the reward failed; then every count is
-    null, as a failed reward is not 0.
+    other count has them). When no fact counts, `f1_at_k` is 0 and the other three are null. `missing` says why the reward
+    failed; then every count is null, as a failed reward is not 0.
     """
     record = {"line": row.number} | findings(result, config)
     columns = {}

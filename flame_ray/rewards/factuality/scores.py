@@ -9,13 +9,16 @@ def f_at(k: int, weight: float, supported: int, facts: int) -> float:
     """F-beta of precision and recall at K; `weight` is beta, and recall at K is `supported / k`, at most 1.
 
     With beta 1 this is F1@K (Wei et al. 2024, SAFE, arXiv 2403.18802, section 5), which there counts only facts that answer the
-    prompt: whoever calls decides which facts count. A response cannot raise it by saying less.
+    prompt: whoever calls decides which facts count. A response cannot raise it by saying less: without a supported fact it is
+    0, also for one that states nothing.
 
     >>> f_at(3, 1.0, supported=3, facts=3), f_at(3, 1.0, supported=1, facts=1), round(f_at(2, 0.5, supported=2, facts=4), 3)
     (1.0, 0.5, 0.556)
     """
+    if not supported:
+        return 0.0
     precision, recall, square = supported / facts, min(supported / k, 1.0), weight**2
-    return (1 + square) * precision * recall / (square * precision + recall) if supported else 0.0
+    return (1 + square) * precision * recall / (square * precision + recall)
 
 
 def length_penalty(facts: int, gamma: float) -> float:
@@ -28,9 +31,9 @@ def length_penalty(facts: int, gamma: float) -> float:
 
 
 def f_at_of(score: FactScore, k: int, weight: float) -> float | None:
-    """F-beta at K of a response; None if no fact counts, or if facts on which the checker failed might raise its recall."""
+    """F-beta at K of a response; None if facts on which the checker failed might raise its recall."""
     is_low = score.failed > 0 and score.supported < k
-    return None if is_low or not score.counted else f_at(k, weight, score.supported, score.counted)
+    return None if is_low else f_at(k, weight, score.supported, score.counted)
 
 
 def factscore_of(score: FactScore, gamma: float) -> float | None:

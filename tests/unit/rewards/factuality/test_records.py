@@ -103,10 +103,15 @@ def test_a_record_says_of_each_sentence_whether_there_was_anything_to_verify():
     ]
 
 
-def test_a_response_that_abstains_has_no_precision_and_is_not_missing():
+def test_a_response_that_abstains_has_no_precision_an_f1_of_0_and_is_not_missing():
     record = record_of(row(prompt="Peru?", response=""), result(), SCORE)
     assert record["abstained"] is True
-    assert record["precision"] is record["interval"] is record["factscore"] is record["f1_at_k"] is record["missing"] is None
+    assert record["precision"] is record["interval"] is record["factscore"] is record["missing"] is None
+    assert record["f1_at_k"] == 0.0
+
+
+def test_a_response_whose_facts_could_not_be_checked_has_no_f1():
+    assert record_of(row(prompt="Peru?"), result(VerdictLabel.ERROR), SCORE)["f1_at_k"] is None
 
 
 def test_figures_that_a_failed_fact_might_change_are_null_and_the_precision_is_that_of_the_others():
