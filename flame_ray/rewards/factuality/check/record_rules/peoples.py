@@ -9,9 +9,12 @@ from flame_ray.rewards.factuality.text import fold
 
 
 def share_of_people(name: str, record: Record) -> float:
-    """The percentage of a people; NaN of one that the record does not name, since peoples go by several names."""
-    shares = [percent(item) for item in _items(record) if _is_named(name, item)]
-    return sum(shares) if shares else math.nan
+    """The percentage of a people; NaN of one that the record does not name, since peoples go by several names, and of one of
+    which it counts `other Arab` alone.
+    """
+    items = [item for item in _items(record) if _is_named(name, item)]
+    is_told = bool(items) and not any(item.startswith("other") for item in items)
+    return sum(map(percent, items)) if is_told else math.nan
 
 
 def largest_people_beside(name: str, record: Record) -> float:

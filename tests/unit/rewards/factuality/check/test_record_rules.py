@@ -107,6 +107,13 @@ def test_a_country_has_a_coast_on_the_seas_of_its_record():
     told = ("Congo has a coast on the Atlantic Ocean", "Congo has a coast, which is located in the Atlantic Ocean")
     all_are(SUPPORTED, congo, *told, "Congo touches the Atlantic Ocean")
     all_are(SUPPORTED, KAZAKHSTAN, "Kazakhstan borders the Caspian Sea", "Kazakhstan has a coastline on the Caspian Sea")
+    isles = made(
+        "Isles",
+        Coastline="9 km",
+        Climate="mild",
+        Location="islands in the Atlantic Ocean; note - Isles does not border the Red Sea",
+    )
+    all_are(None, isles, "Isles borders the Red Sea")
     both = "Peru has a coast on the Pacific Ocean"
     all_are(SUPPORTED, PERU, both, "Peru has a long coastline along the South Pacific Ocean")
     all_are(None, PERU, f"{both} and the Caribbean Sea", f"{both}, and is rich", "Peru touches the Atlantic Ocean")

@@ -67,7 +67,7 @@ def test_what_is_the_largest_is_supported_where_no_more_is_said():
     all_are(None, UNTOLD, "Christianity is the main religion of Untold", "Most people in Untold speak French")
 
 
-def test_what_few_have_or_fewer_than_another_is_not_that_of_most():
+def test_what_fewer_have_than_another_is_not_that_of_most():
     all_are(CONTRADICTED, ARLAND, "Most people in Arland are Muslim", "The majority of Arlanders speak Swahili")
     all_are(CONTRADICTED, ARLAND, "Most Arlanders are Tolo", "English is spoken by most people in Arland")
     all_are(None, ARLAND, "Most visitors to Arland are Muslim", "Most people in Arland who pray are Muslim")
@@ -113,6 +113,8 @@ def test_a_religion_is_no_language_nor_both_at_once():
             True,
         ),
         ("French, Wolof", "", "Wolof", math.nan, 0, None),
+        ("Serbian 42.9%, Montenegrin (official) 37%", "", "Serbian", 42.9, 37, False),
+        ("Serbian 42.9%, Montenegrin (official) 37%", "", "Croatian", 42.9, 0, True),
         ("Dutch (official), Frisian (official in Fryslan province)", "", "Frisian", math.nan, 0, None),
     ],
 )
@@ -127,3 +129,6 @@ def test_the_share_of_a_people_is_that_of_all_items_with_its_name():
     assert share_of_people("Tolo", ARLAND) == share_of_people("Tolos", ARLAND) == 29.5
     assert largest_people_beside("Tolo", ARLAND) == 55
     assert math.isnan(share_of_people("Greek", ARLAND))
+    assert math.isnan(
+        share_of_people("Arab", made("Arland", "Arlander", Ethnic_groups="Arlander 30%, other Arab 27%, Asian 40%"))
+    )
