@@ -12,7 +12,7 @@ from flame_ray.rewards.factuality.check.record_rules.religions import FAITHS, co
 from flame_ray.rewards.factuality.check.record_rules.statements import names_of
 from flame_ray.rewards.factuality.check.records import Record
 
-MOST = 50.0  # percent of people
+FEW, MOST = 25.0, 50.0  # percent of people: what so few have is not that of most; what more have is
 ENDS = r"(?=$|[,;.]| (?:and|with|which|who|while|but|followed)\b)"
 DEGREE = (
     r"(?:main|largest|biggest|dominant|predominant|primary|principal"
@@ -124,8 +124,8 @@ def makes_up_the_largest(statement: str, record: Record) -> bool:
 
 
 def makes_up_most_people(statement: str, record: Record) -> bool:
-    """Whether more people have another thing than the one that most are said to have."""
-    return any(share.own < share.beside for share, _ in _shares(_most, statement, record))
+    """Whether few people, or fewer than have another thing, have the one that most are said to have."""
+    return any(share.own < max(share.beside, FEW) for share, _ in _shares(_most, statement, record))
 
 
 def only_names_the_largest(statement: str, record: Record) -> bool:

@@ -67,11 +67,14 @@ def test_what_is_the_largest_is_supported_where_no_more_is_said():
     all_are(None, UNTOLD, "Christianity is the main religion of Untold", "Most people in Untold speak French")
 
 
-def test_what_fewer_have_than_another_is_not_that_of_most():
+def test_what_few_have_or_fewer_than_another_is_not_that_of_most():
     all_are(CONTRADICTED, ARLAND, "Most people in Arland are Muslim", "The majority of Arlanders speak Swahili")
     all_are(CONTRADICTED, ARLAND, "Most Arlanders are Tolo", "English is spoken by most people in Arland")
     all_are(None, ARLAND, "Most visitors to Arland are Muslim", "Most people in Arland who pray are Muslim")
     all_are(None, UNTOLD, "Most people in Untold are Muslim", "Most Untolders are Tolo")
+    all_are(CONTRADICTED, made("Arland", "Arlander", Religions="Muslim 6%, none 94%"), "Most people in Arland are Muslim")
+    several = made("Arland", "Arlander", Languages="French 44%, Swahili 31%, other 25%")
+    all_are(None, several, "Most people in Arland speak French")  # who speak another at home may speak it, too
 
 
 def test_people_who_speak_a_language_are_not_a_people_of_that_name():
