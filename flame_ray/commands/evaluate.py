@@ -23,6 +23,7 @@ from flame_ray.commands.evaluate_harness import check_installed, run_harness, sa
 from flame_ray.commands.evaluate_pools import Pools, with_corpus
 from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
+from flame_ray.commands.judge_pool import judge_model
 from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config, PipelineConfig, WeightsConfig
@@ -32,12 +33,9 @@ from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import (
     KnownModel,
-    check_chat,
     check_checker_model,
-    check_judge_model,
     check_prompts,
     load_tokenizer,
-    look_up,
     prompt_limit,
 )
 from flame_ray.engines.text_config import longest
@@ -103,7 +101,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     with closing(screen.begin("check the suites")):
         suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
         model, config = find_model(request.model, _serving(config))
-        judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
+        judge = judge_model(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
         _check(suites, model, config)
         if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
             _check_room(judge, config)
@@ -276,15 +274,6 @@ def _serving(config: Config) -> Config:
 def _asks_judge(suite: Suite | HarnessSuite, config: Config) -> bool:
     classifies = isinstance(suite, Suite) and suite.only_fact_based and config.classify.by != "embedding"
     return classifies or (isinstance(suite, Suite) and suite.measure.needs == "comparison")
-
-
-def _judge(config: Config) -> KnownModel:
-    """The judge's model. Raises ModelError if it cannot be used."""
-    check_judge_model(config.judge)
-    named = config.judge.model
-    judge = look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
-    check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
-    return judge
 
 
 def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:

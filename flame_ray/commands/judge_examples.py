@@ -14,7 +14,7 @@ from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.evaluate_stages import KeptResults, Written, judged_by
-from flame_ray.commands.judge_pool import Chat, answering, judge_model
+from flame_ray.commands.judge_pool import Chat, answers_of, judge_model, judges
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config
 from flame_ray.engines.base import Sample
@@ -111,9 +111,8 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
     found = {text: each.sample for text, each in kept.find([chat[0]["content"] for chat in chats]).items()}
     left = {chat[0]["content"]: chat for chat in chats if chat[0]["content"] not in found}
     if left:
-        judge = answering(config, model, AFTER_INTERRUPT, screen)
-        with judge as answer, closing(screen.begin("grade answers")) as bar:
-            for chat, sample in bar.counted(answer(left.values()), len(left)):
+        with judges(config, model, AFTER_INTERRUPT, screen) as pool, closing(screen.begin("grade answers")) as bar:
+            for chat, sample in bar.counted(answers_of(pool, left.values(), config), len(left)):
                 found[chat[0]["content"]] = sample
                 kept.keep(chat[0]["content"], Written(sample))
     return found
