@@ -54,7 +54,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, result_content, result_note, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.judge.rubric import rubric_messages
-from flame_ray.shown import without_secrets
+from flame_ray.shown import say, without_secrets
 from flame_ray.storage.atomic import json_digest, write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
@@ -112,7 +112,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
         results = [_evaluated(suite, context) for suite in suites]
     tables.print(suites_table(model.name, results))
     for folder in dict.fromkeys(request.folder(suite.name, model) for suite in suites):
-        console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"written to {folder}")
     return results
 
 
@@ -141,7 +141,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     write_file(folder / ANSWERS, lines.encode(), "--out")
     if note := result_note(result):
-        context.console.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(context.console, note)
     if isinstance(suite, Suite):
         _check_read(suite, result, context.config, folder)
     about = {"model": context.model.name, "settings": made_by, "packages": installed_versions()}

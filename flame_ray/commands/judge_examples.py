@@ -26,6 +26,7 @@ from flame_ray.prompts.split import stable_fraction
 from flame_ray.prompts.trees import RankedAnswers, ranked_answers
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.judge.rubric import follows_ranks, judging_example, parse_score, rubric_messages
+from flame_ray.shown import say
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: judgements that are done are kept"
@@ -129,4 +130,4 @@ def _write(judgements: Iterable[LabelledJudgement], out: Path, console: Console,
         scores[f"{each.score:g}"] += 1
     write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
     shares = ", ".join(f"{count} of score {score}" for score, count in sorted(scores.items(), key=lambda item: float(item[0])))
-    console.print(f"{len(rows)} examples of judging ({shares}{more}): {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{len(rows)} examples of judging ({shares}{more}): {out}")

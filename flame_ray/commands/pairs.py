@@ -19,6 +19,7 @@ from flame_ray.journal.run_folder import CONFIG, RunFolder, find_run
 from flame_ray.journal.sft_journal import ROUND
 from flame_ray.journal.shards import Shards
 from flame_ray.sft import ELICITED
+from flame_ray.shown import say
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import Group, Pair, PromptSet, Response
 
@@ -45,7 +46,7 @@ def pairs(run: str, out: Path, console: Console, over: str | None = None) -> Non
     write_file(out, lines.encode(), "--out")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(row["kind"] for row in rows).items()))
     lost = f"; left out: {_listed(left_out)}" if +left_out else ""
-    console.print(f"{len(rows)} pairs ({kinds}{lost}): {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{len(rows)} pairs ({kinds}{lost}): {out}")
 
 
 def types_first(rows: Sequence[Row]) -> list[Row]:

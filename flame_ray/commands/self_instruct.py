@@ -30,6 +30,7 @@ from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, Instru
 from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
+from flame_ray.shown import say
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import Prompt, Response
 
@@ -59,7 +60,7 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     if not maker.made:
         fix = "set model.policy to a model that follows instructions, or raise self_instruct.patience"
         raise DataError("new instructions", str(progress), fix)
-    console.print(f"{progress}: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{progress}: {out}")
 
 
 def _check_is_ours(out: Path, log: Path) -> None:

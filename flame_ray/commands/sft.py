@@ -48,6 +48,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
 from flame_ray.sft import Mixture, run_sft
+from flame_ray.shown import say
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import DemonstrationSet, SftReport
 
@@ -128,7 +129,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
         journal.complete(report, inputs.demonstrations.left_out)
     print_sft_table(console, report)
-    console.print(f"run {name}: {folder.storage.url}; the model is in {report.model}", markup=False, soft_wrap=True)
+    say(console, f"run {name}: {folder.storage.url}; the model is in {report.model}")
     return report
 
 

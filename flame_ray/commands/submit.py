@@ -22,7 +22,7 @@ from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
 from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
-from flame_ray.shown import names_secret, without_secrets
+from flame_ray.shown import names_secret, say, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 MARGIN_S = 60  # to end the actors, beside what a step and a checkpoint may take
@@ -184,4 +184,4 @@ def _say_sent(console: Console, run: PlannedRun, order: Order, server: JobServer
 
 
 def _say(console: Console, name: str, value: str) -> None:
-    console.print(f"{name:<7} {value}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{name:<7} {value}")

@@ -1,4 +1,4 @@
-"""A pool without a run: the connection has the command's name, only the pool's own roles need room, and all ends with the block."""
+"""A pool without a run: the command's name, room for its own roles alone, and an end with the block."""
 
 import io
 from contextlib import contextmanager
