@@ -124,8 +124,8 @@ def by_embedding(classifier: EmbeddingClassifier, labelled: Sequence[LabelledTex
 
 
 def _compare_sentences(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
-    labelled, factuality = read_texts(path, "sentence"), config.factuality.model_copy(update={"sentences": "fact_based"})
-    config = config.model_copy(update={"factuality": factuality})
+    labelled, config = read_texts(path, "sentence"), config.replaced("factuality", sentences="fact_based")
+    factuality = config.factuality
     about: dict[str, Any] = {"texts": "sentences", "threshold": factuality.sentence_threshold, "left_out": 0}
     if factuality.sentence_labels:
         trained = by_embedding(open_sentence_classifier(factuality), labelled, factuality.sentence_threshold)

@@ -20,7 +20,7 @@ from flame_ray import __version__
 from flame_ray.cluster.connect import check_address
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.evaluate_harness import check_installed, run_harness, sample_rows
-from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluate_pools import Pools
 from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
 from flame_ray.commands.judge_pool import judge_model
@@ -85,8 +85,7 @@ class EvaluateRequest:
     def suite(self, name: str, config: Config) -> Suite | HarnessSuite:
         """Raises DataError or ConfigError if its data is not there."""
         if self.references and name == "alpaca-eval":
-            suites = config.suites.model_copy(update={"alpaca": str(self.references)})
-            config = config.model_copy(update={"suites": suites})
+            config = config.replaced("suites", alpaca=str(self.references))
         return make_suite(name, config)
 
 
@@ -226,7 +225,7 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
     if suite.measure.needs == "facts":
         counting: dict[str, Any] = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
         counting |= {"as_safe": True} if suite.measure == FactMeasure(as_safe=True) else {}
-        made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
+        made_by |= {**facts_made_by(config.replaced("factuality", corpus=suite.corpus or "")), "counting": counting}
     if suite.measure.needs == "comparison":
         how = {
             "how": config.suites.compare,
@@ -267,8 +266,8 @@ def _check_read(suite: Suite, result: SuiteResult, config: Config, folder: Path)
 
 def _serving(config: Config) -> Config:
     """The settings for samplers that stand alone, with the suites' own length in place of the training's."""
-    model = config.model.model_copy(update={"max_length": config.suites.max_length})
-    return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
+    alone = config.model_copy(update={"weights": WeightsConfig(), "pipeline": PipelineConfig()})
+    return alone.replaced("model", max_length=config.suites.max_length)
 
 
 def _asks_judge(suite: Suite | HarnessSuite, config: Config) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from flame_ray import __version__
 from flame_ray.cluster.streams import bounded_map
-from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluate_pools import Pools
 from flame_ray.commands.evaluated_model import EvaluatedModel
 from flame_ray.commands.judge_pool import Chat, answers_of, results_of
 from flame_ray.commands.score import facts_made_by
@@ -117,7 +117,7 @@ class EvaluationStages:
             return self._pools.factuality(corpus).scores((task, task) for task in tasks)
 
         tasks = [Task(*each) for each in zip(prompts_P, responses_P, strict=True)]
-        kept = KeptResults("facts", FactScore, facts_made_by(with_corpus(self._config, corpus)))
+        kept = KeptResults("facts", FactScore, facts_made_by(self._config.replaced("factuality", corpus=corpus)))
         found = self._complete("check facts", kept, tasks, _text_of, check)
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 

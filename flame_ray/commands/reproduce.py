@@ -210,9 +210,9 @@ class Carrier:
 
     def _placed(self, step: PlannedStep) -> Config:
         """The step's settings with the places that its key leaves out."""
-        config = _with(step.config, "run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
-        config = _with(config, "pairs", file=str(self._store.pairs(step))) if step.pairs else config
-        return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
+        config = step.config.replaced("run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
+        config = config.replaced("pairs", file=str(self._store.pairs(step))) if step.pairs else config
+        return config.replaced("model", policy=self._store.model(step.after)) if step.after else config
 
 
 def absent_data(plan: Plan) -> dict[str, FlameError]:
@@ -288,7 +288,3 @@ def _notes(planned: PlannedTable, stand_ins: Mapping[str, str]) -> Iterator[str]
         if asked in stand_ins:
             stand_in = f"At this scale {stand_ins[asked]} stands in for `{asked}`"
             yield f"{stand_in}: our figures and the paper's are of different questions."
-
-
-def _with(config: Config, section: str, **settings: Any) -> Config:
-    return config.model_copy(update={section: getattr(config, section).model_copy(update=settings)})

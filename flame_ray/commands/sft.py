@@ -160,7 +160,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
             judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
         check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     _check_elicitation(config, policy)
-    once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
+    once = config.replaced("run", rounds=1)
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(once, policy))
     contents = sft_contents(config)

@@ -75,8 +75,8 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
 
 def _checked(config: Config, run: PlannedRun, files: Sequence[Path], server: JobServer) -> tuple:
     """Of a run that is resumed by its whole path, the root is where it is, as for the run itself."""
-    placed = config.run.model_copy(update={"root": run.folder.rpartition("/")[0] or "/"})
-    checks, site = examine_submission(config.model_copy(update={"run": placed}), files, server)
+    placed = config.replaced("run", root=run.folder.rpartition("/")[0] or "/")
+    checks, site = examine_submission(placed, files, server)
     return checks, None, site
 
 
