@@ -56,6 +56,7 @@ from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.judge.rubric import rubric_messages
 from flame_ray.shown import say, without_secrets
 from flame_ray.storage.atomic import json_digest, write_file
+from flame_ray.storage.jsonl import write_jsonl
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
@@ -137,8 +138,7 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     if (folder / RESULT).is_file():
         return result_of_content(json.loads((folder / RESULT).read_bytes()))
     result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)
-    lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-    write_file(folder / ANSWERS, lines.encode(), "--out")
+    write_jsonl(folder / ANSWERS, rows, "--out")
     if note := result_note(result):
         say(context.console, note)
     if isinstance(suite, Suite):

@@ -4,7 +4,6 @@ They come from people's grades, or from people's ranks: then a model grades the 
 follow the ranks (EFT: Yuan et al. 2024, arXiv 2401.10020, section 3.1).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -27,7 +26,7 @@ from flame_ray.prompts.trees import RankedAnswers, ranked_answers
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.judge.rubric import follows_ranks, judging_example, parse_score, rubric_messages
 from flame_ray.shown import say
-from flame_ray.storage.atomic import write_file
+from flame_ray.storage.jsonl import write_jsonl
 
 AFTER_INTERRUPT = "give the same command again: judgements that are done are kept"
 Ask = Callable[[Config, Sequence[Chat], Screen], dict[str, Sample | None]]  # chats of one message -> answers by its text
@@ -128,6 +127,6 @@ def _write(judgements: Iterable[LabelledJudgement], out: Path, console: Console,
         prompt, answer = judging_example(each.instruction, each.response, each.rationale, each.score)
         rows.append({"id": id_of_text(prompt, "judging"), "prompt": prompt, "answer": answer})
         scores[f"{each.score:g}"] += 1
-    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+    write_jsonl(out, rows, "--out")
     shares = ", ".join(f"{count} of score {score}" for score, count in sorted(scores.items(), key=lambda item: float(item[0])))
     say(console, f"{len(rows)} examples of judging ({shares}{more}): {out}")

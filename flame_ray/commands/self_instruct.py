@@ -5,7 +5,6 @@ what it would have made otherwise. `out` is written at the end, also of a comman
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -31,7 +30,7 @@ from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
 from flame_ray.shown import say
-from flame_ray.storage.atomic import write_file
+from flame_ray.storage.jsonl import write_jsonl
 from flame_ray.types import Prompt, Response
 
 AFTER_INTERRUPT = "run the same command again: it continues after the last batch"
@@ -136,8 +135,7 @@ def _sampler(samplers: WorkerPool, config: Config) -> Answer:
 
 def _write(out: Path, instructions: Sequence[str]) -> None:
     """One row an instruction. Its id is made from its text, so that several such files can be sources of one job."""
-    rows = ({"id": id_of_text(text, "self-instruct"), "prompt": text} for text in instructions)
-    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+    write_jsonl(out, ({"id": id_of_text(text, "self-instruct"), "prompt": text} for text in instructions), "--out")
 
 
 def _made_by(config: Config, policy: KnownModel, seeds: Sequence[str]) -> dict[str, Any]:
