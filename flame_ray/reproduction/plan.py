@@ -30,8 +30,8 @@ class PlannedStep:
     command: Literal["sft", "run"]
     job: str
     config: Config
-    after: str | None = None
-    pairs: tuple[str, str] | None = None
+    after: str | None
+    pairs: tuple[str, str] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class PlannedEvaluation:
     model: str
     is_made: bool
     config: Config
-    against: str | None = None
+    against: str | None
 
     @property
     def needs(self) -> tuple[str, ...]:
