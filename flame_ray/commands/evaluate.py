@@ -189,10 +189,8 @@ def measured(suite: Suite, answered_P: Sequence[Answered], config: Config) -> Su
     missing = Counter(reason for each in answered_P if (reason := each.missing))
     figures = {**suite.measure.figures(answered_P, config), **lengths(answered_P, config)}
     found, failed = _judgements(answered_P), _checked(answered_P).failed
-    noted = (
-        {f"judgements of {found.read + found.unread} without a score that can be read": found.unread} if found.unread else {}
-    )
-    noted |= {FAILED: failed} if failed else {}
+    noted = {f"judgements of {found.read + found.unread} without a score that can be read": found.unread, FAILED: failed}
+    noted = {what: count for what, count in noted.items() if count}
     return SuiteResult(suite.name, len(answered_P), figures, dict(missing), noted)
 
 

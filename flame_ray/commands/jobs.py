@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -141,20 +141,13 @@ def _signal(owner: Owner, target: Target) -> None:
     os.kill(owner.pid, signal.SIGTERM)
 
 
-def _wait(target: Target, job: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
+def _wait(target: Target, submitted: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
     """Until the job, if it is one, and the run have ended; a line every 30 s says that they have not.
 
     Raises PlacementError if the head is silent for too long.
     """
     started = said = time.monotonic()
-    failures = 0
-    while True:
-        try:
-            job, failures = target.server.look(job.id) if job and target.server else None, 0
-        except PlacementError:
-            failures += 1
-            if failures == TRIES:
-                raise
+    for job in _looks(target, submitted):
         found = target.status()
         if (job is None or job.has_ended) and not (found and found.state is State.RUNNING):
             break
@@ -168,6 +161,19 @@ def _wait(target: Target, job: Submission | None, console: Console, sleep: Calla
         _say_end_of_job(job, target, target.server, console)
     elif found:
         _say_end(found, console)
+
+
+def _looks(target: Target, job: Submission | None) -> Iterator[Submission | None]:
+    """The job, again and again, as the head last told it. Raises PlacementError if the head is silent TRIES times in a row."""
+    failures = 0
+    while True:
+        try:
+            job, failures = target.server.look(job.id) if job and target.server else None, 0
+        except PlacementError:
+            failures += 1
+            if failures == TRIES:
+                raise
+        yield job
 
 
 def _say_end_of_job(job: Submission, target: Target, server: JobServer, console: Console) -> None:
