@@ -16,6 +16,7 @@ from flame_ray.journal.run_record import RunReader
 from flame_ray.report.page.answers import MOST_ANSWERS, drawn, packed
 from flame_ray.report.page.page import Page, render
 from flame_ray.report.page.records import RunRecord
+from flame_ray.shown import say
 from flame_ray.storage.atomic import write_file
 
 FILE = "report.html"
@@ -58,7 +59,7 @@ def write_report(request: ReportRequest, console: Console) -> None:
         write_file(out, text.encode(), "--out")
     where = folders[0].storage.at(FILE) if out is None else out
     size = len(text.encode()) / 2**20
-    console.print(f"written to {where} ({size:.1f} MiB)", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"written to {where} ({size:.1f} MiB)")
 
 
 def serve_report(request: ReportRequest, port: int, console: Console) -> None:

@@ -22,7 +22,7 @@ from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
 from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
-from flame_ray.shown import names_secret, without_secrets
+from flame_ray.shown import names_secret, say, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 MARGIN_S = 60  # to end the actors, beside what a step and a checkpoint may take
@@ -75,8 +75,8 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
 
 def _checked(config: Config, run: PlannedRun, files: Sequence[Path], server: JobServer) -> tuple:
     """Of a run that is resumed by its whole path, the root is where it is, as for the run itself."""
-    placed = config.run.model_copy(update={"root": run.folder.rpartition("/")[0] or "/"})
-    checks, site = examine_submission(config.model_copy(update={"run": placed}), files, server)
+    placed = config.replaced("run", root=run.folder.rpartition("/")[0] or "/")
+    checks, site = examine_submission(placed, files, server)
     return checks, None, site
 
 
@@ -184,4 +184,4 @@ def _say_sent(console: Console, run: PlannedRun, order: Order, server: JobServer
 
 
 def _say(console: Console, name: str, value: str) -> None:
-    console.print(f"{name:<7} {value}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{name:<7} {value}")

@@ -30,8 +30,8 @@ class PlannedStep:
     command: Literal["sft", "run"]
     job: str
     config: Config
-    after: str | None = None
-    pairs: tuple[str, str] | None = None
+    after: str | None
+    pairs: tuple[str, str] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class PlannedEvaluation:
     model: str
     is_made: bool
     config: Config
-    against: str | None = None
+    against: str | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -231,8 +231,7 @@ class Plan:
         """The same of a model that the system names, where that is a folder."""
         if system.model is None:
             return {}
-        named = config.model_copy(update={"model": config.model.model_copy(update={"policy": system.model})})
-        found = self._contents(named, None)
+        found = self._contents(config.replaced("model", policy=system.model), None)
         return {"model": found["model.policy"]} if "model.policy" in found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:
