@@ -1,7 +1,7 @@
 """Checks commands of others, as the documents tell a person to type them, without running any.
 
-Ray, pip, the hub's client and our own scripts parse their own words. A tool that is no Python package is checked by a list of its
-options, by the files that it reads, and by the objects that `clusters/kubernetes` makes.
+Ray, pip, the client of the hub and our own scripts parse their own words. Other tools have a list of their options here; the files
+that they read, and the objects of `clusters/kubernetes` that they name, must be there.
 """
 
 import importlib

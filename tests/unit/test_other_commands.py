@@ -1,5 +1,6 @@
 """What the documents and the files of `clusters` and `jobs` tell a person to type into other tools is what these tools take."""
 
+import doctest
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -8,6 +9,7 @@ from itertools import chain
 import pytest
 import yaml
 
+from tests.unit import shell
 from tests.unit.clusters.kubernetes import manifests
 from tests.unit.clusters.launches import ray_cluster
 from tests.unit.other_commands import BASICS, REPOSITORY, WRAPPERS, check, known
@@ -25,21 +27,8 @@ FILES = [
 # What a person puts in: the same name for the same thing throughout.
 PLACEHOLDER = r"<[a-z][^<>|&]*>|(?<![\w$\-{\"])[A-Z]{3,}(?:-[A-Z]+)*(?![\w=}\"-])"
 PLACEHOLDERS = {"<another run id>", "<another sft run>", "<run id or folder>", "<run id>", "<sft run>"}
-PLACEHOLDERS |= {
-    "BUCKET",
-    "CLUSTER",
-    "FACTS",
-    "FILE",
-    "FOLDER",
-    "HEAD",
-    "JOB",
-    "JOBID",
-    "PINS",
-    "PROJECT-REPLACE-ME",
-    "RUN",
-    "SET",
-}
-PLACEHOLDERS |= {"YOUR-ADDRESS"}
+PLACEHOLDERS |= {"BUCKET", "CLUSTER", "FACTS", "FILE", "FOLDER", "HEAD", "JOB", "JOBID", "PINS"}
+PLACEHOLDERS |= {"PROJECT-REPLACE-ME", "RUN", "SET", "YOUR-ADDRESS"}
 SIGNALS = {"TERM"}
 
 
@@ -193,6 +182,10 @@ def test_a_command_that_its_tool_would_not_take_is_found(line):
     with pytest.raises(AssertionError):
         for words in simple_commands(line):
             check(words)
+
+
+def test_the_example_of_a_split_line_is_what_it_shows():
+    assert doctest.testmod(shell) == (0, 1)
 
 
 def test_the_tools_without_a_check_of_their_words_come_with_every_shell():
