@@ -1,6 +1,6 @@
 """Checks commands of others, as the documents tell a person to type them, without running any.
 
-Ray, pip, the client of the hub and our own scripts parse their own words. Other tools have a list of their options here; the files
+Ray, pip, the client of the hub and our own scripts parse their own words. Of other tools the options are listed here; the files
 that they read, and the objects of `clusters/kubernetes` that they name, must be there.
 """
 
