@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -67,7 +67,7 @@ def status(name: str, server: JobServer | None, console: Console) -> None:
     found, jobs = target.status(), target.jobs()
     if found is None and not jobs:
         read_status(find_run(name, "the run to look at"))  # raises, with the path
-    lines = status_lines(found) if found else {"run": target.run, "record": "no folder that can be seen from here"}
+    lines = status_lines(found) if found else {"run": target.run, "record": _without_record(target.run, jobs)}
     for job in jobs:
         code = "" if job.exit_code is None else f", exit code {job.exit_code}"
         lines[f"job {job.id}"] = f"{job.status}{code}"
@@ -75,6 +75,13 @@ def status(name: str, server: JobServer | None, console: Console) -> None:
         lines["jobs"] = f"{', '.join(found.submissions)} (--address of their cluster shows more)"
     for label, value in lines.items():
         say(console, f"{label:<9} {value}")
+
+
+def _without_record(run: str, jobs: Sequence[Submission]) -> str:
+    """Of a run, or of another command that `ray job submit` has sent under a name."""
+    if any("run_folder" in each.metadata for each in jobs):
+        return "no folder that can be seen from here"
+    return f"none that can be seen from here; `flame-ray logs {run}` shows what it says"
 
 
 def status_lines(status: RunStatus) -> dict[str, str]:
@@ -183,7 +190,9 @@ def _say_end_of_job(job: Submission, target: Target, server: JobServer, console:
         left = f"{target.run} is as before, {before.state}" if before else "there is nothing to resume"
         line = f"{job.id} had not begun when it was stopped: {left}"
     else:
-        line = f"{target.run} has ended with exit code {exit_code_of(job, server, _path(target))}"
+        code = exit_code_of(job, server, _path(target))
+        advice = f"; `flame-ray logs {target.run}` says how to go on" if code == Interrupted.exit_code else ""
+        line = f"{target.run} has ended with exit code {code}{advice}"
     say(console, line)
 
 

@@ -92,11 +92,20 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
         words.append(f"--set=run.id={name}")
         load_config(request.job, (*request.settings, f"run.id={name}"))  # a long run.name leaves no room for the time
     words += ["--resume", request.resume] if request.resume else []
-    command = ("python", "-m", "flame_ray", job_command(config), _inside(request.job).as_posix(), *words)
+    command = ("python", "-m", "flame_ray", _command(config), _inside(request.job).as_posix(), *words)
     if any(without_secrets(word) != word for word in command):
         fix = "take it out of --set: give the nodes their credentials, or pass a variable of them by --env"
         raise ConfigError("a command without passwords, which Ray's dashboard shows", "one in --set or --resume", fix)
     return PlannedRun(name, folder, command)
+
+
+def _command(config: Config) -> str:
+    """Raises ConfigError for a job of another command, with the way in which a cluster gets that one."""
+    try:
+        return job_command(config)
+    except ConfigError as error:
+        fix = f"{error.fix}; a cluster gets another command by `ray job submit`, as clusters/README.md says"
+        raise ConfigError(error.expected, error.found, fix) from error
 
 
 def _folder(config: Config, resume: str | None) -> str:
