@@ -12,8 +12,16 @@ from flame_ray.rewards.factuality.check.record_rules.coast import (
     makes_up_a_coast,
     only_says_that_it_has_its_coast,
     only_says_that_it_has_no_coast,
+    only_says_what_sea_it_touches,
 )
 from flame_ray.rewards.factuality.check.record_rules.exports import makes_up_an_export
+from flame_ray.rewards.factuality.check.record_rules.joint import takes_a_religion_for_a_language
+from flame_ray.rewards.factuality.check.record_rules.largest import (
+    makes_up_an_official_language,
+    makes_up_most_people,
+    makes_up_the_largest,
+    only_names_the_largest,
+)
 from flame_ray.rewards.factuality.check.record_rules.people import (
     joins_others,
     makes_up_a_language,
@@ -43,6 +51,7 @@ Rule = Callable[[str, Record], bool]
 
 COAST_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (only_says_that_it_has_its_coast, VerdictLabel.SUPPORTED),
+    (only_says_what_sea_it_touches, VerdictLabel.SUPPORTED),
     (denies_its_coast, VerdictLabel.CONTRADICTED),
     (makes_up_a_coast, VerdictLabel.CONTRADICTED),
     (only_says_that_it_has_no_coast, VerdictLabel.SUPPORTED),
@@ -59,6 +68,11 @@ OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (makes_up_a_language, VerdictLabel.CONTRADICTED),
     (makes_up_a_religion, VerdictLabel.CONTRADICTED),
     (makes_up_a_majority, VerdictLabel.CONTRADICTED),
+    (makes_up_the_largest, VerdictLabel.CONTRADICTED),
+    (makes_up_most_people, VerdictLabel.CONTRADICTED),
+    (makes_up_an_official_language, VerdictLabel.CONTRADICTED),
+    (takes_a_religion_for_a_language, VerdictLabel.CONTRADICTED),
+    (only_names_the_largest, VerdictLabel.SUPPORTED),
     (makes_up_heights, VerdictLabel.CONTRADICTED),
     (makes_up_sunshine, VerdictLabel.NOT_FOUND),
     (turns_a_sea, VerdictLabel.CONTRADICTED),

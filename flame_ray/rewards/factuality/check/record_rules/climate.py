@@ -22,12 +22,14 @@ MEDITERRANEAN = re.compile(
 DESERT = re.compile(r"\b(?:desert|arid|semi-?arid|semi-?desert)\b")
 DRY_AND_HUMID = re.compile(r"\b(?:dry|arid)\b[^;]*\bhigh humidity|\btropical and dry\b")
 HUMID = re.compile(r"\bhigh humidity\b|\bhumid\b")
+WARM = re.compile(r"\b(?:warm|hot)\b(?! (?:springs?|welcome|hospitality|waters?|people|culture|drinks?))")
 # What of a record's climate leaves each of these open.
 MAY_BE_TROPICAL = re.compile("tropic|equatorial|monsoon")
 MAY_BE_SUBTROPICAL = re.compile("sub-?tropic|varies|temperate|cool|mild|moderat|divers|altitude|highland")
 MAY_BE_MEDITERRANEAN = re.compile("Mediterranean|dry")
 MAY_BE_DRY = re.compile(r"desert|arid|\bdry|drought|steppe|savanna")
 MAY_BE_HUMID = re.compile("humid|tropic|damp|rain|wet|cloud|marine|maritim|moist|monsoon|equator|snow")
+MAY_BE_WARM = re.compile("hot|warm|tropic|equator|desert|arid|Mediterranean|sun|monsoon|mild winter|varie")
 HIGH_LATITUDE = re.compile(r"\bhigh latitudes?\b")
 HIGHEST_LOW_LATITUDE = 35  # degrees
 WARMTH = {
@@ -59,6 +61,7 @@ def makes_up_a_climate(statement: str, record: Record) -> bool:
         (TROPICAL.search(statement) is not None and _lies_far_from_the_tropics(record) and not MAY_BE_TROPICAL.search(climate))
         or _is_out(SUBTROPICAL, MAY_BE_SUBTROPICAL, statement, climate)
         or _is_out(MEDITERRANEAN, MAY_BE_MEDITERRANEAN, statement, values_of(record, ("Climate", "Location")))
+        or _is_out(WARM, MAY_BE_WARM, statement, climate)
         or _is_out(DESERT, MAY_BE_DRY, statement, values_of(record, DRY_FIELDS))
         or _is_out(HUMID, MAY_BE_HUMID, statement, climate)
         or (HIGH_LATITUDE.search(statement) is not None and _is_low(record))

@@ -2,7 +2,7 @@
 
 import re
 
-from flame_ray.rewards.factuality.check.record_rules.statements import COUNTRY, NEGATED, says_of
+from flame_ray.rewards.factuality.check.record_rules.statements import COUNTRY, NEGATED, says_of, values_of
 from flame_ray.rewards.factuality.check.records import Record
 
 BARE_COAST = re.compile(
@@ -32,6 +32,14 @@ BARE_LANDLOCKED = re.compile(
     r"|(?:does not|doesn't|do not) (?:have an? coast(?:line)?|touch an? (?:sea|ocean)(?: or an? (?:sea|ocean))?)"
     r"|(?:is|are) not a coastal (?:country|nation|state))"
 )
+WATER = r"(?:the )?(?P<water{}>(?:[A-Z][a-z]+ )+(?:Sea|Ocean|Gulf))"
+ITS_SEA = re.compile(
+    r" (?:does )?(?:(?:has|have) an? (?:\w+ )?coast(?:line)?(?:,? which is(?: located)? (?:in|on|along)"
+    rf"|,? which is the coast of| on| along)|touch(?:es)?|borders?|is bordered by|lies on)"
+    rf" {WATER.format('')}(?: and {WATER.format('_too')})?"
+)
+SEA_FIELDS = ("Location", "Coastline", "Coastline, note", "Elevation, lowest point")
+NOTE = re.compile(r"; note -[^;]*")  # `although The Bahamas does not border the Caribbean Sea`
 NOT_LANDLOCKED = re.compile(r"(?: not|n't)(?: (?!only\b|just\b|merely\b)[\w]+)? landlocked\b")
 
 
@@ -52,6 +60,15 @@ def _is_water_of(record: Record, said: str) -> bool:
 def only_says_that_it_has_its_coast(statement: str, record: Record) -> bool:
     said = says_of(record, statement)
     return _has_coast(record) is True and BARE_COAST.fullmatch(said) is not None and _is_water_of(record, said)
+
+
+def only_says_what_sea_it_touches(statement: str, record: Record) -> bool:
+    """Whether a statement says no more than that the country has a coast on seas that the record names. A sea without an outlet
+    counts where the record names it, though it calls the country landlocked.
+    """
+    found, named = ITS_SEA.fullmatch(says_of(record, statement)), NOTE.sub("", values_of(record, SEA_FIELDS))
+    waters = [water for water in found.groupdict().values() if water] if found else []
+    return bool(waters) and all(water in named for water in waters)
 
 
 def only_says_that_it_has_no_coast(statement: str, record: Record) -> bool:

@@ -47,6 +47,7 @@ LEARNT = re.compile(r"\b(?:foreign|second|taught|learn\w*|stud(?:y|ied|ies))\b")
 OTHERS = re.compile(r"\b(?:other|indigenous|native|local|dialects|more than|over \d)\b")
 LANGUAGE_FIELDS = ("Languages", "Languages, note", "Ethnic groups", "Demographic profile")
 NAME_ENDS = r"(?=$|[,;./()]| (?:and|or|as|is|are|in|languages?|dialects?)\b)"
+LANGUAGE_ALONE = rf"\b(?:{'|'.join(sorted(LANGUAGES, key=len, reverse=True))})\b"
 LANGUAGE = re.compile(rf"\b(?:{'|'.join(LANGUAGES)}){NAME_ENDS}")
 FAITH = rf"\b(?:{'|'.join(sorted(FAITHS, key=len, reverse=True))})(?=s?\b(?! Jud| Jew))"
 MOSTLY = re.compile(

@@ -49,6 +49,12 @@ def largest_beside(religion: str, record: Record) -> float:
     return max((share for share in others if not math.isnan(share)), default=0.0)
 
 
+def comes_first(religion: str, record: Record) -> bool:
+    """Whether the first item of the record's list, the largest one, is on the religion."""
+    first = ITEM.match(fold(record.fields.get("Religions", "")))
+    return first is not None and _names(religion)(re.sub(BRACKETS, "", first[0])) is not None
+
+
 def is_named(religion: str, record: Record) -> bool:
     """Whether the record names the religion at all."""
     return _names(religion)(fold(record.fields.get("Religions", ""))) is not None
@@ -76,16 +82,16 @@ def _shares(item: str, names_it: Callable[[str], object]) -> Iterator[float]:
     """The percentages of followers in an item: that of the whole item, or those in its brackets."""
     whole = re.sub(BRACKETS, "", item)
     if names_it(whole):
-        yield _percent(whole)
+        yield percent(whole)
     elif not re.match("other(?! Christian)|none|unspecified", whole):
         inside = " ".join(re.findall(BRACKETS, item))
-        yield from (_percent(each) for each in re.split(r"[,;(]| and ", inside) if names_it(each))
+        yield from (percent(each) for each in re.split(r"[,;(]| and ", inside) if names_it(each))
 
 
-def _percent(text: str) -> float:
+def percent(text: str) -> float:
     """The figure of an item; 0 of a bound, NaN where there is none.
 
-    >>> [_percent(text) for text in ("Muslim 80-85%", "Hindu <1%", "Roman Catholic")]
+    >>> [percent(text) for text in ("Muslim 80-85%", "Hindu <1%", "Roman Catholic")]
     [85.0, 0.0, nan]
     """
     figures = [float(each) for each in re.findall(r"\d*\.?\d+", text)]

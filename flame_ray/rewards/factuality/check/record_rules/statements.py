@@ -29,7 +29,7 @@ def _names(heading: str) -> str:
     """A pattern of the names in a record's heading: those of the country, and those of its people."""
     title, _, others = fold(heading).replace("’", "'").partition(" (")
     names = {title.removeprefix("The "), *others.rstrip(")").split("; ")} - {""}
-    return rf"(?:[Tt]he )?(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))})(?![\w-])"
+    return rf"(?:[Tt]he )?(?:{'|'.join(sorted(map(re.escape, names), key=len, reverse=True))})s?(?![\w-])"  # `Peruvians`
 
 
 def names_of(record: Record) -> str:
@@ -38,7 +38,7 @@ def names_of(record: Record) -> str:
 
 def is_about(record: Record, statement: str) -> bool:
     """Whether a statement is on the record's country, and neither on a part of it nor on several countries."""
-    named = re.search(rf"(?:^(?:In )?|\b(?:in|of) ){names_of(record)}(?! [A-Z])", statement)
+    named = re.search(rf"(?:^(?:In |Most )?|\b(?:in|of) ){names_of(record)}(?! [A-Z])", statement)
     if named is None or PART.search(statement[: named.start()]) or statement.startswith("'s neighbo", named.end()):
         return False
     return not re.match(rf"(?:,? (?:and|or|as well as)|,) (?:the )?{COUNTRY}", statement[named.end() :])

@@ -88,7 +88,7 @@ def test_a_country_with_a_coast_has_one_and_is_not_landlocked():
         CONTRADICTED, PERU, "Peru is landlocked", "Peru is a small landlocked country in South America", "Peru has no coast"
     )
     all_are(CONTRADICTED, PERU, "Peru does not touch a sea or an ocean")
-    more = ("Peru has a coast on the Pacific Ocean", "Peru has a coast and many ports", "Peru's coast is long")
+    more = ("Peru has a coast and many ports", "Peru's coast is long", "Peru has a coast on the Caribbean Sea")
     all_are(None, PERU, *more, "Peru is bordered by landlocked Bolivia", "Peru does not have a coast on the Atlantic Ocean")
 
 
@@ -98,6 +98,26 @@ def test_a_landlocked_country_has_no_coast():
     all_are(SUPPORTED, NEPAL, "Nepal is landlocked", "Nepal has no coast", "Nepal does not touch a sea")
     all_are(None, NEPAL, "Nepal is not only landlocked", "Nepal has no coast and no harbour")
     all_are(None, KAZAKHSTAN, "Kazakhstan has a coast", "Kazakhstan is landlocked", "Kazakhstan touches a sea or an ocean")
+
+
+def test_a_country_has_a_coast_on_the_seas_of_its_record():
+    congo = made(
+        "Congo", Coastline="37 km", Location="Central Africa, northeast of Angola", Elevation__lowest_point="Atlantic Ocean 0 m"
+    )
+    told = ("Congo has a coast on the Atlantic Ocean", "Congo has a coast, which is located in the Atlantic Ocean")
+    all_are(SUPPORTED, congo, *told, "Congo touches the Atlantic Ocean")
+    all_are(SUPPORTED, KAZAKHSTAN, "Kazakhstan borders the Caspian Sea", "Kazakhstan has a coastline on the Caspian Sea")
+    isles = made(
+        "Isles",
+        Coastline="9 km",
+        Climate="mild",
+        Location="islands in the Atlantic Ocean; note - Isles does not border the Red Sea",
+    )
+    all_are(None, isles, "Isles borders the Red Sea")
+    both = "Peru has a coast on the Pacific Ocean"
+    all_are(SUPPORTED, PERU, both, "Peru has a long coastline along the South Pacific Ocean")
+    all_are(None, PERU, f"{both} and the Caribbean Sea", f"{both}, and is rich", "Peru touches the Atlantic Ocean")
+    all_are(CONTRADICTED, NEPAL, "Nepal borders the Indian Ocean")
 
 
 def test_a_language_that_the_record_does_not_have_is_refuted_under_any_of_its_names():
@@ -132,9 +152,8 @@ def test_a_religion_that_is_absent_rare_or_among_others_is_not_common():
 
 
 def test_a_majority_belongs_to_the_largest_religion():
-    all_are(
-        None, PERU, "Peru is predominantly Christian", "The majority of people in Peru are Catholic", "Peru is mostly desert"
-    )
+    all_are(None, PERU, "Peru is predominantly Christian", "Peru is mostly desert")
+    all_are(SUPPORTED, PERU, "The majority of people in Peru are Catholic")
     all_are(CONTRADICTED, PERU, "Peru is predominantly Protestant", "Peru is a predominantly Muslim country")
     all_are(None, NEPAL, "Nepal is predominantly Hindu", "Nepal has a majority Hindu population and a mainly Muslim minority")
     all_are(

@@ -243,6 +243,8 @@ def test_an_export_that_no_list_and_no_overview_names_is_not_found(factbook, lab
                 "Czechia has a temperate climate with mild winters and cool summers",
                 "Tajikistan has a climate with cool summers",
                 "Kenya has a tropical climate with a high latitude",
+                "Finland is known for its warm climate",
+                "The weather in Latvia is generally warm and humid",
             ),
         ),
         (
@@ -259,6 +261,9 @@ def test_an_export_that_no_list_and_no_overview_names_is_not_found(factbook, lab
                 "Finland is a country at a high latitude",
                 "Finland imports fruit from countries with a tropical climate",
                 "The climate of Spain is Mediterranean",
+                "The weather in Latvia is wet, and its people give a warm welcome",
+                "The climate of Czechia is temperate, with warm springs",
+                "The weather in Georgia is warm",
             ),
         ),
     ],
