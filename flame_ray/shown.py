@@ -8,7 +8,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # actors show text too, and need no console
+    from rich.console import Console
 
 # Signs that reorder the text around them (Unicode, annex 9) and could make a false fact look like a true one.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -155,6 +158,11 @@ def _acts(char: str) -> bool:
 
 def _escape(char: str) -> str:
     return f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}"
+
+
+def say(console: "Console", text: str) -> None:
+    """Print text as it is: nothing in it is markup, and a line, which may hold a path to copy, is never broken."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class ShownFormatter(logging.Formatter):

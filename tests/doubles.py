@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest, Weights
 from flame_ray.errors import EngineError
-from flame_ray.report.progress import Screen
+from flame_ray.report.progress import Screen, working
 from flame_ray.round import Stages
 from flame_ray.types import (
     INSTRUCTION,
@@ -311,6 +311,11 @@ class SeenScreen(Screen):
     @property
     def labels(self) -> list[str]:
         return [bar.label for bar in self._without_bar]
+
+    @property
+    def reminders(self) -> list[tuple[str, int, str]]:
+        """What a line each half minute would tell now: the label, how much is done, and the note."""
+        return [(bar.label, bar.done, bar.note) for bar in working(self._without_bar)]
 
 
 @dataclass

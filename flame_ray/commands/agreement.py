@@ -33,7 +33,7 @@ from flame_ray.evaluation.preferences import ComparedPair, preference_agreement
 from flame_ray.prompts.embedding_classifier import EmbeddingClassifier, open_classifier, open_sentence_classifier
 from flame_ray.report.agreement import claims_table, classification_table, preferences_table, responses_table
 from flame_ray.report.progress import Screen
-from flame_ray.shown import hide_secrets
+from flame_ray.shown import hide_secrets, say
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import FactScore, Missing
 
@@ -54,7 +54,7 @@ def agreement_with(
         content = hide_secrets({"kind": kind, "labels": str(labels), **found})
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         write_file(out, f"{text}\n".encode(), "--out")
-        console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"written to {out}")
     return found
 
 
@@ -124,8 +124,8 @@ def by_embedding(classifier: EmbeddingClassifier, labelled: Sequence[LabelledTex
 
 
 def _compare_sentences(config: Config, path: Path, screen: Screen) -> dict[str, Any]:
-    labelled, factuality = read_texts(path, "sentence"), config.factuality.model_copy(update={"sentences": "fact_based"})
-    config = config.model_copy(update={"factuality": factuality})
+    labelled, config = read_texts(path, "sentence"), config.replaced("factuality", sentences="fact_based")
+    factuality = config.factuality
     about: dict[str, Any] = {"texts": "sentences", "threshold": factuality.sentence_threshold, "left_out": 0}
     if factuality.sentence_labels:
         trained = by_embedding(open_sentence_classifier(factuality), labelled, factuality.sentence_threshold)

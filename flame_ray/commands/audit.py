@@ -25,6 +25,7 @@ from flame_ray.journal.telemetry import audit_text
 from flame_ray.report.audit import print_audit, round_findings
 from flame_ray.report.sheet import Item, Sheet, sheet_files
 from flame_ray.rewards.factuality.corpus import read_corpus
+from flame_ray.shown import say
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.types import Passage, VerdictLabel
 
@@ -210,4 +211,4 @@ def _notes(readers: list[Reader], agreement: list[ReaderAgreement], drawn: list[
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    say(console, line)

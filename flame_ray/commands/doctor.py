@@ -86,7 +86,7 @@ def _examine_run(config: Config, shapes: dict[str, ModelShape | None], site: Sit
 
 def _examine_sft(config: Config, shapes: dict[str, ModelShape | None], site: Site) -> _Examined:
     """Of `flame-ray sft`, whose roles come one after another."""
-    once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
+    once = config.replaced("run", rounds=1)
     plan_of, names = _planner(shapes, 0, *(longest_demonstration(config) or ())), sft_roles(config)
     needs: list[Check] = []
     for name in names:

@@ -20,9 +20,10 @@ from flame_ray import __version__
 from flame_ray.cluster.connect import check_address
 from flame_ray.cluster.interrupt import interruptible
 from flame_ray.commands.evaluate_harness import check_installed, run_harness, sample_rows
-from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluate_pools import Pools
 from flame_ray.commands.evaluate_stages import EvaluationStages, answers_made_by, judged_by
 from flame_ray.commands.evaluated_model import EvaluatedModel, find_model
+from flame_ray.commands.judge_pool import judge_model
 from flame_ray.commands.out import check_out_folder
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config, PipelineConfig, WeightsConfig
@@ -32,12 +33,9 @@ from flame_ray.engines.chat import ChatTokenizer
 from flame_ray.engines.chat_template import render_chat
 from flame_ray.engines.models import (
     KnownModel,
-    check_chat,
     check_checker_model,
-    check_judge_model,
     check_prompts,
     load_tokenizer,
-    look_up,
     prompt_limit,
 )
 from flame_ray.engines.text_config import longest
@@ -56,8 +54,9 @@ from flame_ray.report.progress import Screen
 from flame_ray.report.suites import answer_row, result_content, result_note, result_of_content, suites_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.judge.rubric import rubric_messages
-from flame_ray.shown import without_secrets
+from flame_ray.shown import say, without_secrets
 from flame_ray.storage.atomic import json_digest, write_file
+from flame_ray.storage.jsonl import write_jsonl
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept"
 MALFORMED = "malformed rows of the whole data"
@@ -87,8 +86,7 @@ class EvaluateRequest:
     def suite(self, name: str, config: Config) -> Suite | HarnessSuite:
         """Raises DataError or ConfigError if its data is not there."""
         if self.references and name == "alpaca-eval":
-            suites = config.suites.model_copy(update={"alpaca": str(self.references)})
-            config = config.model_copy(update={"suites": suites})
+            config = config.replaced("suites", alpaca=str(self.references))
         return make_suite(name, config)
 
 
@@ -103,7 +101,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
     with closing(screen.begin("check the suites")):
         suites = [request.suite(name, config) for name in dict.fromkeys(request.suites)]
         model, config = find_model(request.model, _serving(config))
-        judge = _judge(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
+        judge = judge_model(config) if any(_asks_judge(suite, config) for suite in suites) else model.base
         _check(suites, model, config)
         if any(isinstance(suite, Suite) and suite.measure.needs == "comparison" for suite in suites):
             _check_room(judge, config)
@@ -114,7 +112,7 @@ def evaluate(config: Config, request: EvaluateRequest, console: Console, tables:
         results = [_evaluated(suite, context) for suite in suites]
     tables.print(suites_table(model.name, results))
     for folder in dict.fromkeys(request.folder(suite.name, model) for suite in suites):
-        console.print(f"written to {folder}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"written to {folder}")
     return results
 
 
@@ -140,10 +138,9 @@ def _evaluated(suite: Suite | HarnessSuite, context: Context) -> SuiteResult:
     if (folder / RESULT).is_file():
         return result_of_content(json.loads((folder / RESULT).read_bytes()))
     result, rows = _measured(suite, context) if isinstance(suite, Suite) else _run(suite, context)
-    lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-    write_file(folder / ANSWERS, lines.encode(), "--out")
+    write_jsonl(folder / ANSWERS, rows, "--out")
     if note := result_note(result):
-        context.console.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(context.console, note)
     if isinstance(suite, Suite):
         _check_read(suite, result, context.config, folder)
     about = {"model": context.model.name, "settings": made_by, "packages": installed_versions()}
@@ -192,10 +189,8 @@ def measured(suite: Suite, answered_P: Sequence[Answered], config: Config) -> Su
     missing = Counter(reason for each in answered_P if (reason := each.missing))
     figures = {**suite.measure.figures(answered_P, config), **lengths(answered_P, config)}
     found, failed = _judgements(answered_P), _checked(answered_P).failed
-    noted = (
-        {f"judgements of {found.read + found.unread} without a score that can be read": found.unread} if found.unread else {}
-    )
-    noted |= {FAILED: failed} if failed else {}
+    noted = {f"judgements of {found.read + found.unread} without a score that can be read": found.unread, FAILED: failed}
+    noted = {what: count for what, count in noted.items() if count}
     return SuiteResult(suite.name, len(answered_P), figures, dict(missing), noted)
 
 
@@ -228,7 +223,7 @@ def suite_made_by(suite: Suite, context: Context) -> dict[str, Any]:
     if suite.measure.needs == "facts":
         counting: dict[str, Any] = {"gamma": config.score.gamma, "recall_at": config.score.recall_at}
         counting |= {"as_safe": True} if suite.measure == FactMeasure(as_safe=True) else {}
-        made_by |= {**facts_made_by(with_corpus(config, suite.corpus or "")), "counting": counting}
+        made_by |= {**facts_made_by(config.replaced("factuality", corpus=suite.corpus or "")), "counting": counting}
     if suite.measure.needs == "comparison":
         how = {
             "how": config.suites.compare,
@@ -269,22 +264,13 @@ def _check_read(suite: Suite, result: SuiteResult, config: Config, folder: Path)
 
 def _serving(config: Config) -> Config:
     """The settings for samplers that stand alone, with the suites' own length in place of the training's."""
-    model = config.model.model_copy(update={"max_length": config.suites.max_length})
-    return config.model_copy(update={"model": model, "weights": WeightsConfig(), "pipeline": PipelineConfig()})
+    alone = config.model_copy(update={"weights": WeightsConfig(), "pipeline": PipelineConfig()})
+    return alone.replaced("model", max_length=config.suites.max_length)
 
 
 def _asks_judge(suite: Suite | HarnessSuite, config: Config) -> bool:
     classifies = isinstance(suite, Suite) and suite.only_fact_based and config.classify.by != "embedding"
     return classifies or (isinstance(suite, Suite) and suite.measure.needs == "comparison")
-
-
-def _judge(config: Config) -> KnownModel:
-    """The judge's model. Raises ModelError if it cannot be used."""
-    check_judge_model(config.judge)
-    named = config.judge.model
-    judge = look_up(named or config.model.policy, config.model, "judge.model" if named else "model.policy")
-    check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
-    return judge
 
 
 def _maker(config: Config, model: EvaluatedModel) -> PromptMaker | None:

@@ -53,7 +53,7 @@ class Pools:
     def factuality(self, corpus: str) -> FactualityWorkers:
         """They check facts on this corpus."""
         if corpus not in self._factuality:
-            config = with_corpus(self._config, corpus)
+            config = self._config.replaced("factuality", corpus=corpus)
             pool = self._start("fact checkers", ("factuality", "verifier"), start_factuality, config)
             self._factuality[corpus] = FactualityWorkers(pool, IN_FLIGHT * config.factuality.workers)
         return self._factuality[corpus]
@@ -72,8 +72,3 @@ class Pools:
             started = start(scope)
             bar.end("ready")
         return started
-
-
-def with_corpus(config: Config, corpus: str) -> Config:
-    """The settings, in which facts are checked on another corpus."""
-    return config.model_copy(update={"factuality": config.factuality.model_copy(update={"corpus": corpus})})

@@ -14,14 +14,13 @@ from typing import Any, Generic, TypeVar
 
 from flame_ray import __version__
 from flame_ray.cluster.streams import bounded_map
-from flame_ray.commands.evaluate_pools import Pools, with_corpus
+from flame_ray.commands.evaluate_pools import Pools
 from flame_ray.commands.evaluated_model import EvaluatedModel
-from flame_ray.commands.judge_pool import Chat, results_of
+from flame_ray.commands.judge_pool import Chat, answers_of, results_of
 from flame_ray.commands.score import facts_made_by
 from flame_ray.config import Config
 from flame_ray.config.load import lasting
 from flame_ray.controller.stages import PooledModel
-from flame_ray.controller.workers import JUDGE_BATCH
 from flame_ray.elicitation.few_shot import STOP
 from flame_ray.elicitation.prompts import PromptMaker, as_prompt
 from flame_ray.engines.base import Continuation, Message, Sample, SampleRequest
@@ -35,7 +34,7 @@ from flame_ray.prompts.classify import classification_cache, classify
 from flame_ray.prompts.decide import InstructionClassifier
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.rollout.pool import AHEAD, RolloutPool
+from flame_ray.rollout.pool import RolloutPool, window_of
 from flame_ray.rollout.sampling import greedy_plan
 from flame_ray.storage.atomic import json_digest, sha256_of
 from flame_ray.storage.cache import Cache, cache_dir, node_file
@@ -118,7 +117,7 @@ class EvaluationStages:
             return self._pools.factuality(corpus).scores((task, task) for task in tasks)
 
         tasks = [Task(*each) for each in zip(prompts_P, responses_P, strict=True)]
-        kept = KeptResults("facts", FactScore, facts_made_by(with_corpus(self._config, corpus)))
+        kept = KeptResults("facts", FactScore, facts_made_by(self._config.replaced("factuality", corpus=corpus)))
         found = self._complete("check facts", kept, tasks, _text_of, check)
         return [replace(each, response_id=_id(prompt)) for prompt, each in zip(prompts_P, found, strict=True)]
 
@@ -166,7 +165,7 @@ class EvaluationStages:
 
         def weigh(asked: Sequence[Continuation]) -> Iterator[tuple[Continuation, Weighed]]:
             pool, choices = self._pools.samplers(), _choices(asked)
-            window = AHEAD * pool.limits.batch * pool.limits.workers
+            window = window_of(pool)
             alone = [each for each in asked if len(each.token_ids) > 1 or each.prompt_token_ids not in choices]
             for each, future in bounded_map(lambda each: pool.submit("weigh", each), alone, window):
                 yield each, Weighed(tuple(future.result()))
@@ -183,8 +182,7 @@ class EvaluationStages:
 
         def write(asked: Sequence[SampleRequest]) -> Iterator[tuple[SampleRequest, Sample]]:
             pool = self._pools.samplers()
-            window = AHEAD * pool.limits.batch * pool.limits.workers
-            for each, future in bounded_map(lambda each: pool.submit("write", each), asked, window):
+            for each, future in bounded_map(lambda each: pool.submit("write", each), asked, window_of(pool)):
                 yield each, future.result()
 
         kept = KeptResults("continued", Sample, answers_made_by(self._config, self._model))
@@ -194,15 +192,12 @@ class EvaluationStages:
         """By asking the judge which of the two is better, in each order."""
         sides = [(prompt, response.text, references[prompt.id]) for prompt, response in pairs]
         chats: list[Chat] = [reasoned_messages(prompt.text, *texts) for prompt, a, b in sides for texts in ((a, b), (b, a))]
-        max_tokens = self._config.judge.max_tokens
 
         def ask(asked: Sequence[Chat]) -> Iterator[tuple[Chat, Written]]:
-            pool = self._pools.judge()
-            window = 4 * JUDGE_BATCH * self._config.judge.workers
-            for chat, future in bounded_map(lambda chat: pool.submit("write", chat, max_tokens), asked, window):
-                yield chat, Written(future.result())
+            return ((chat, Written(sample)) for chat, sample in answers_of(self._pools.judge(), asked, self._config))
 
-        kept = KeptResults("verdicts", Written, self._judged_by() | {"max_tokens": max_tokens})
+        made_by = judged_by(self._config, self._judge) | {"max_tokens": self._config.judge.max_tokens}
+        kept = KeptResults("verdicts", Written, made_by)
         written = self._complete("compare answers", kept, chats, lambda chat: chat[0]["content"], ask)
         results = [compared(a.sample, b.sample) for a, b in zip(written[::2], written[1::2], strict=True)]
         return [
@@ -215,17 +210,14 @@ class EvaluationStages:
         groups = [Group(prompt, (response, _reference(prompt, references[prompt.id]))) for prompt, response in pairs]
 
         def judge(asked: Sequence[Group]) -> Iterator[tuple[Group, Comparison | Missing]]:
-            results = results_of(self._pools.judge(), asked, 4 * JUDGE_BATCH * self._config.judge.workers)
-            yield from ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
+            results = results_of(self._pools.judge(), asked, self._config)
+            return ((group, _better(*result)) for group, result in zip(asked, results, strict=True))
 
-        made_by = self._judged_by() | {"judge": self._config.judge.model_dump(mode="json")}
+        made_by = judged_by(self._config, self._judge) | {"judge": self._config.judge.model_dump(mode="json")}
         if self._config.judge.backend == "rubric":
             made_by["counts"] = "unread"  # without which earlier versions kept them
         kept = KeptResults("scores", Comparison, made_by)
         return self._complete("judge answers", kept, groups, _judged_texts, judge)
-
-    def _judged_by(self) -> MadeBy:
-        return judged_by(self._config, self._judge)
 
     def _complete(
         self,

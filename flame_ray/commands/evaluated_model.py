@@ -45,7 +45,7 @@ def find_model(name: str, config: Config) -> tuple[EvaluatedModel, Config]:
     began = parse_config(run.settings(), run.storage.at(CONFIG))
     fields = ("policy", "revision", "dtype", "trust_remote_code", "chat_template", "chat_template_kwargs")
     kept = {field: getattr(began.model, field) for field in fields}
-    config = config.model_copy(update={"model": config.model.model_copy(update=kept)})
+    config = config.replaced("model", **kept)
     base = look_up(run.models().get("model.policy", began.model.policy), config.model)
     stored = _delivered(run, began.learner.dtype)
     identity = fingerprint(base.folder) if stored is None else _identity(base, stored)

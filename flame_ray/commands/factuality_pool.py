@@ -1,22 +1,20 @@
 """Factuality workers without a run, for `flame-ray score`, `agreement` and `evaluate`."""
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from flame_ray.cluster.capacity import check_capacity
-from flame_ray.cluster.connect import connected
-from flame_ray.cluster.interrupt import interruptible, result_of
+from flame_ray.cluster.interrupt import result_of
 from flame_ray.cluster.pool import WorkerPool
 from flame_ray.cluster.streams import bounded_map
+from flame_ray.commands.pools import started
 from flame_ray.config import Config
-from flame_ray.controller.workers import FACTUALITY_BATCH, Scope, start_factuality
+from flame_ray.controller.workers import FACTUALITY_BATCH, start_factuality
 from flame_ray.engines.models import check_checker_model
 from flame_ray.errors import WorkLost
-from flame_ray.report.progress import CONNECT, Screen
+from flame_ray.report.progress import Screen
 from flame_ray.rewards.factuality.reward import FactTask, Task
 from flame_ray.types import FactScore, Missing, Verdict, VerdictLabel
 
@@ -66,13 +64,10 @@ def factuality_workers(
     and read it only when something asks for passages.
     """
     check_checker_model(config.factuality)
-    ray_here = screen.entering(CONNECT, connected(config.cluster, f"factuality-{os.getpid()}"))
-    with interruptible(after_interrupt), ray_here:
-        check_capacity(config, only=("factuality", "verifier"))
-        with Scope(config) as scope, closing(screen.begin("start actors")) as bar:
-            pool = start_factuality(scope, corpus)
-            bar.end("ready")
-            yield FactualityWorkers(pool, IN_FLIGHT * config.factuality.workers)
+    roles = ("factuality", "verifier")
+    pool = started(config, roles, lambda scope: start_factuality(scope, corpus), "factuality", after_interrupt, screen)
+    with pool as workers:
+        yield FactualityWorkers(workers, IN_FLIGHT * config.factuality.workers)
 
 
 def _result(future: Future, lost: Any) -> Any:

@@ -11,7 +11,7 @@ from flame_ray.cluster.submitted import told_exit_code
 from flame_ray.errors import StorageError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.journal.run_status import has_record, read_status
-from flame_ray.shown import HIDDEN, escaped, without_secrets
+from flame_ray.shown import HIDDEN, escaped, say, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 DETACHED = 130  # as a shell says of Ctrl-C
@@ -23,13 +23,12 @@ def follow_run(server: JobServer, submission: str, run: str, folder: str | None,
     try:
         ended = follow(server, submission, show_log, partial(_remind, console))
     except KeyboardInterrupt:
-        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-        say(f"\n{submission} goes on. Follow it: flame-ray logs {run} --follow; end it: flame-ray stop {run}")
+        say(console, f"\n{submission} goes on. Follow it: flame-ray logs {run} --follow; end it: flame-ray stop {run}")
         return DETACHED
     code = exit_code_of(ended, server, folder)
-    console.print(f"{submission} has ended: {ended.status}, exit code {code}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{submission} has ended: {ended.status}, exit code {code}")
     if ended.exit_code is None and ended.message:
-        console.print(ended.message, highlight=False, markup=False, soft_wrap=True)
+        say(console, ended.message)
     return code
 
 
@@ -40,7 +39,7 @@ def show_log(text: str) -> None:
 
 
 def _remind(console: Console, job: Submission) -> None:
-    console.print(f"{job.id}: {job.status}; {job.message}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{job.id}: {job.status}; {job.message}")
 
 
 def exit_code_of(job: Submission, server: JobServer, folder: str | None) -> int:

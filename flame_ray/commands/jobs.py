@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from flame_ray.commands.follow import DETACHED, exit_code_of, follow_run, had_be
 from flame_ray.errors import ConfigError, FlameError, Interrupted, PlacementError, StorageError
 from flame_ray.journal.run_folder import RunFolder, find_run
 from flame_ray.journal.run_status import RunStatus, State, has_record, read_status
+from flame_ray.shown import say
 from flame_ray.storage.lease import Owner
 
 POLL_S, REMIND_S = 1.0, 30.0
@@ -66,14 +67,21 @@ def status(name: str, server: JobServer | None, console: Console) -> None:
     found, jobs = target.status(), target.jobs()
     if found is None and not jobs:
         read_status(find_run(name, "the run to look at"))  # raises, with the path
-    lines = status_lines(found) if found else {"run": target.run, "record": "no folder that can be seen from here"}
+    lines = status_lines(found) if found else {"run": target.run, "record": _without_record(target.run, jobs)}
     for job in jobs:
         code = "" if job.exit_code is None else f", exit code {job.exit_code}"
         lines[f"job {job.id}"] = f"{job.status}{code}"
     if found and found.submissions and not target.server:
         lines["jobs"] = f"{', '.join(found.submissions)} (--address of their cluster shows more)"
     for label, value in lines.items():
-        console.print(f"{label:<9} {value}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{label:<9} {value}")
+
+
+def _without_record(run: str, jobs: Sequence[Submission]) -> str:
+    """Of a run, or of another command that `ray job submit` has sent under a name."""
+    if any("run_folder" in each.metadata for each in jobs):
+        return "no folder that can be seen from here"
+    return f"none that can be seen from here; `flame-ray logs {run}` shows what it says"
 
 
 def status_lines(status: RunStatus) -> dict[str, str]:
@@ -126,7 +134,7 @@ def stop(name: str, server: JobServer | None, console: Console, sleep: Callable[
         _wait(target, job, console, sleep)
     except KeyboardInterrupt:
         line = f"\n{target.run} is told to stop, and stores its state without this command. See: flame-ray status {target.run}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)
         return DETACHED
     return 0
 
@@ -140,20 +148,13 @@ def _signal(owner: Owner, target: Target) -> None:
     os.kill(owner.pid, signal.SIGTERM)
 
 
-def _wait(target: Target, job: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
+def _wait(target: Target, submitted: Submission | None, console: Console, sleep: Callable[[float], None]) -> None:
     """Until the job, if it is one, and the run have ended; a line every 30 s says that they have not.
 
     Raises PlacementError if the head is silent for too long.
     """
     started = said = time.monotonic()
-    failures = 0
-    while True:
-        try:
-            job, failures = target.server.look(job.id) if job and target.server else None, 0
-        except PlacementError:
-            failures += 1
-            if failures == TRIES:
-                raise
+    for job in _looks(target, submitted):
         found = target.status()
         if (job is None or job.has_ended) and not (found and found.state is State.RUNNING):
             break
@@ -162,11 +163,24 @@ def _wait(target: Target, job: Submission | None, console: Console, sleep: Calla
             said = time.monotonic()
             stages = ", ".join(f"round {each.round} {each.stage}" for each in found.stages) if found else ""
             line = f"waiting for the end of {target.run}: {said - started:.0f} s; {stages or 'it stores its state'}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(console, line)
     if job and target.server and not (found and found.is_of(job.id)):
         _say_end_of_job(job, target, target.server, console)
     elif found:
         _say_end(found, console)
+
+
+def _looks(target: Target, job: Submission | None) -> Iterator[Submission | None]:
+    """The job, again and again, as the head last told it. Raises PlacementError if the head is silent TRIES times in a row."""
+    failures = 0
+    while True:
+        try:
+            job, failures = target.server.look(job.id) if job and target.server else None, 0
+        except PlacementError:
+            failures += 1
+            if failures == TRIES:
+                raise
+        yield job
 
 
 def _say_end_of_job(job: Submission, target: Target, server: JobServer, console: Console) -> None:
@@ -176,8 +190,10 @@ def _say_end_of_job(job: Submission, target: Target, server: JobServer, console:
         left = f"{target.run} is as before, {before.state}" if before else "there is nothing to resume"
         line = f"{job.id} had not begun when it was stopped: {left}"
     else:
-        line = f"{target.run} has ended with exit code {exit_code_of(job, server, _path(target))}"
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+        code = exit_code_of(job, server, _path(target))
+        advice = f"; `flame-ray logs {target.run}` says how to go on" if code == Interrupted.exit_code else ""
+        line = f"{target.run} has ended with exit code {code}{advice}"
+    say(console, line)
 
 
 def _say_end(status: RunStatus, console: Console) -> None:
@@ -187,7 +203,7 @@ def _say_end(status: RunStatus, console: Console) -> None:
         fix = f"continue with --resume {status.id}: it goes on from the last piece of work that it stored"
         raise StorageError(f"run {status.id} to have ended by its own record", found, fix)
     advice = f"; continue with --resume {status.id}" if status.exit_code == Interrupted.exit_code else ""
-    console.print(f"{status.id} has ended: {status.state}{advice}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{status.id} has ended: {status.state}{advice}")
 
 
 def _path(target: Target) -> str | None:
@@ -201,5 +217,5 @@ def reached(connect: Callable[[], JobServer], name: str, given: bool, console: C
     except FlameError as error:
         if given or not has_record(find_run(name, "the run")):
             raise
-        console.print(f"without the job server: {error.found}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"without the job server: {error.found}")
         return None

@@ -4,7 +4,6 @@ They come from people's grades, or from people's ranks: then a model grades the 
 follow the ranks (EFT: Yuan et al. 2024, arXiv 2401.10020, section 3.1).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from flame_ray.cluster.connect import check_address
 from flame_ray.commands.evaluate_stages import KeptResults, Written, judged_by
-from flame_ray.commands.judge_pool import Chat, answering, judge_model
+from flame_ray.commands.judge_pool import Chat, answers_of, judge_model, judges
 from flame_ray.commands.out import check_out_file
 from flame_ray.config import Config
 from flame_ray.engines.base import Sample
@@ -26,7 +25,8 @@ from flame_ray.prompts.split import stable_fraction
 from flame_ray.prompts.trees import RankedAnswers, ranked_answers
 from flame_ray.report.progress import Screen
 from flame_ray.rewards.judge.rubric import follows_ranks, judging_example, parse_score, rubric_messages
-from flame_ray.storage.atomic import write_file
+from flame_ray.shown import say
+from flame_ray.storage.jsonl import write_jsonl
 
 AFTER_INTERRUPT = "give the same command again: judgements that are done are kept"
 Ask = Callable[[Config, Sequence[Chat], Screen], dict[str, Sample | None]]  # chats of one message -> answers by its text
@@ -111,9 +111,8 @@ def ask_judge(config: Config, chats: Sequence[Chat], screen: Screen) -> dict[str
     found = {text: each.sample for text, each in kept.find([chat[0]["content"] for chat in chats]).items()}
     left = {chat[0]["content"]: chat for chat in chats if chat[0]["content"] not in found}
     if left:
-        judge = answering(config, model, AFTER_INTERRUPT, screen)
-        with judge as answer, closing(screen.begin("grade answers")) as bar:
-            for chat, sample in bar.counted(answer(left.values()), len(left)):
+        with judges(config, model, AFTER_INTERRUPT, screen) as pool, closing(screen.begin("grade answers")) as bar:
+            for chat, sample in bar.counted(answers_of(pool, left.values(), config), len(left)):
                 found[chat[0]["content"]] = sample
                 kept.keep(chat[0]["content"], Written(sample))
     return found
@@ -128,6 +127,6 @@ def _write(judgements: Iterable[LabelledJudgement], out: Path, console: Console,
         prompt, answer = judging_example(each.instruction, each.response, each.rationale, each.score)
         rows.append({"id": id_of_text(prompt, "judging"), "prompt": prompt, "answer": answer})
         scores[f"{each.score:g}"] += 1
-    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+    write_jsonl(out, rows, "--out")
     shares = ", ".join(f"{count} of score {score}" for score, count in sorted(scores.items(), key=lambda item: float(item[0])))
-    console.print(f"{len(rows)} examples of judging ({shares}{more}): {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{len(rows)} examples of judging ({shares}{more}): {out}")

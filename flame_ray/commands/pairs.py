@@ -4,7 +4,6 @@ The pairs are those that a run has trained on; or, of two fine-tunings, the answ
 any tuning, the first one's as the better side.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,8 @@ from flame_ray.journal.run_folder import CONFIG, RunFolder, find_run
 from flame_ray.journal.sft_journal import ROUND
 from flame_ray.journal.shards import Shards
 from flame_ray.sft import ELICITED
-from flame_ray.storage.atomic import write_file
+from flame_ray.shown import say
+from flame_ray.storage.jsonl import write_jsonl
 from flame_ray.types import Group, Pair, PromptSet, Response
 
 PAIRS = re.compile(r"rounds/(\d{4,})/pairs\.json\.gz")
@@ -41,11 +41,10 @@ def pairs(run: str, out: Path, console: Console, over: str | None = None) -> Non
         rows = list(_elicited(folder, find_run(over, "the run whose answers are rejected"), left_out))
     if not rows:
         raise _no_pairs(folder, over, left_out)
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in types_first(rows))
-    write_file(out, lines.encode(), "--out")
+    write_jsonl(out, types_first(rows), "--out")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(row["kind"] for row in rows).items()))
     lost = f"; left out: {_listed(left_out)}" if +left_out else ""
-    console.print(f"{len(rows)} pairs ({kinds}{lost}): {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{len(rows)} pairs ({kinds}{lost}): {out}")
 
 
 def types_first(rows: Sequence[Row]) -> list[Row]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +20,11 @@ from flame_ray.journal.run_folder import RunFolder, find_run
 from flame_ray.journal.run_status import check_record
 from flame_ray.learner.checkpoints import BEST, MODELS, Checkpoints
 from flame_ray.storage.local_copy import Folder, folder_of, local_copy
-from flame_ray.types import Lineage, Where
+from flame_ray.types import BaseModel, Lineage, Where
 
+ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 MODEL_FILES = (
-    *("model*.safetensors", "model.safetensors.index.json", "adapter_model.safetensors", "adapter_config.json", "config.json"),
+    *("model*.safetensors", "model.safetensors.index.json", ADAPTER_WEIGHTS, ADAPTER_CONFIG, "config.json"),
     *("generation_config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
     *("chat_template.*", "spiece.model", "sentencepiece.bpe.model"),
 )
@@ -49,26 +50,35 @@ class Hub(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PushRequest:
-    """`round`: its number, or best; None: the best one, or the last if the run chose none. `merged`: the whole model."""
+    """`round`: its number, or best; None: the best one, or the last if the run chose none. `merged`: the whole model.
+
+    `base`: the repo that holds the base model of an adapter that was trained on a folder.
+    """
 
     run: str
     repo: str
     round: str | None = None
     private: bool = True
     merged: bool = False
+    base: str | None = None
 
 
 def push(request: PushRequest, console: Console, hub: Hub | None = None) -> None:
     """A second call replaces what the first uploaded. Raises a FlameError before anything is sent, or if the hub refuses."""
-    _check_repo(request.repo)
+    for repo in (request.repo, request.base):
+        _check_repo(repo)
     run = find_run(request.run, "the run whose model is pushed")
     check_record(run)
     round, folder, kind = saved_model(run, request)
     lineage = lineage_of(run, round)
+    check_base(lineage.base, kind, request.base)
     hub = hub or connected()
+    if request.base:
+        with _asking(request.base):
+            lineage = replace(lineage, base=base_on_hub(hub, lineage, request.base))
     with local_copy(folder) as here, TemporaryDirectory(prefix="flame-ray-") as made:
         assert here is not None
-        stage(here, Path(made), described(lineage, kind))
+        stage(here, Path(made), described(lineage, kind) | (_on_base(here, lineage.base) if request.base else {}))
         with _asking(request.repo):
             _prepare(hub, request, lineage)
             message = f"Round {round} of run {lineage.run}"
@@ -78,8 +88,50 @@ def push(request: PushRequest, console: Console, hub: Hub | None = None) -> None
             )
     seen = "private" if request.private else "public"
     console.print(f"round {round}, {kind}: {getattr(done, 'repo_url', request.repo)} ({seen})", markup=False, soft_wrap=True)
-    if lineage.base.where is Where.FOLDER and kind == "adapter":
-        console.print(f"others need its base model, the folder {lineage.base.name}: push that too, or --merged", markup=False)
+
+
+def check_base(base: BaseModel, kind: str, named: str | None) -> None:
+    """Raises ConfigError for an adapter on a folder if no repo is named in its place, and for a name that nothing needs."""
+    needs = kind == "adapter" and base.where is Where.FOLDER
+    if needs and named is None:
+        expected, found = "an adapter whose base model others can load", f"one on {base.name}, a folder of whoever trained it"
+        fix = "push that model too and name its repo by --base OWNER/NAME, or push the whole model by --merged"
+        raise ConfigError(expected, found, fix)
+    if named is not None and not needs:
+        found = f"--base {named} for " + (
+            f"an adapter on {base.name}" if kind == "adapter" else "a whole model, which needs none"
+        )
+        raise ConfigError("--base only for an adapter that was trained on a folder", found, "leave --base out")
+
+
+def base_on_hub(hub: Hub, lineage: Lineage, repo: str) -> BaseModel:
+    """The base model as its repo has it now. Raises StorageError unless that is a whole model, and the one that was trained on.
+
+    The second is only known of a model that flame-ray made and pushed, by its lineage.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    fix = "push the model that the adapter was trained on, whole (--merged), and name that repo"
+    try:
+        info = hub.repo_info(repo)
+    except RepositoryNotFoundError:
+        raise StorageError(f"the base model in {repo}", "no such repo, or no right to read it", fix) from None
+    names = {each.rfilename for each in info.siblings or ()}
+    if "config.json" not in names or not any(map(is_weights, names - {ADAPTER_WEIGHTS})):
+        raise StorageError(f"a whole model in {repo}", "an adapter" if ADAPTER_CONFIG in names else "none", fix)
+    made = next((each for each in lineage.ancestors if each.run != lineage.run), None)
+    if made is not None and LINEAGE in names:
+        found = _lineage_in(Path(hub.hf_hub_download(repo, LINEAGE, revision=info.sha)))
+        if (found.get("run"), found.get("round")) != (made.run, made.round):
+            other = f"round {found.get('round')} of the run {found.get('run')}"
+            raise StorageError(f"round {made.round} of the run {made.run} in {repo}", other, fix)
+    return BaseModel(repo, Where.HUB, info.sha, lineage.base.license)
+
+
+def _on_base(adapter: Path, base: BaseModel) -> dict[str, str]:
+    """The adapter's configuration, which names its base model by that repo and commit."""
+    config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    return {ADAPTER_CONFIG: json.dumps(config | {"base_model_name_or_path": base.name, "revision": base.revision}, indent=2)}
 
 
 def saved_model(run: RunFolder, request: PushRequest) -> tuple[int, Folder, str]:
@@ -112,7 +164,8 @@ def _number(run: RunFolder, round: str | None) -> int:
 
 
 def stage(source: Path, target: Path, texts: Mapping[str, str]) -> None:
-    """Fill `target` with links to the files of the model, and with `texts`. What else lies beside them stays here.
+    """Fill `target` with links to the files of the model, and with `texts`, which replace files of their names. What else lies
+    beside them stays here.
 
     Raises StorageError for links, and for weights that are missing or damaged.
     """
@@ -122,7 +175,7 @@ def stage(source: Path, target: Path, texts: Mapping[str, str]) -> None:
     if not any(is_weights(path.name) for path in files):
         raise StorageError("weights as *.safetensors", f"none in {source}", "resume the run, which saves the model again")
     check_whole(source)
-    for path in files:
+    for path in (each for each in files if each.name not in texts):
         (target / path.name).symlink_to(path.absolute())
     for name, text in texts.items():
         (target / name).write_text(text, encoding="utf-8")
@@ -156,26 +209,30 @@ def _prepare(hub: Hub, request: PushRequest, lineage: Lineage) -> None:
     names = {each.rfilename for each in info.siblings or ()}
     if names <= OF_A_NEW_REPO:
         return
-    owner = _run_in(Path(hub.hf_hub_download(request.repo, LINEAGE, revision=info.sha))) if LINEAGE in names else None
+    owner = None
+    if LINEAGE in names:
+        owner = _lineage_in(Path(hub.hf_hub_download(request.repo, LINEAGE, revision=info.sha))).get("run")
     if owner != lineage.run:
         found = f"a model of the run {owner}" if owner else "other files"
         fix = "choose another name, or empty that repo"
         raise StorageError(f"{request.repo} to be new, empty or of the run {lineage.run}", found, fix)
 
 
-def _run_in(path: Path) -> str | None:
+def _lineage_in(path: Path) -> dict[str, Any]:
+    """What anybody may have written: {} for what is no lineage."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["run"])
-    except (ValueError, KeyError, TypeError):
-        return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _visible(private: bool) -> str:
     return "private" if private else "public"
 
 
-def _check_repo(repo: str) -> None:
-    if not is_id(repo):
+def _check_repo(repo: str | None) -> None:
+    if repo is not None and not is_id(repo):
         raise ConfigError("a repo's name on the hub, such as owner/name", repr(repo), "use letters, digits, `-`, `_` and `.`")
 
 

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from rich.console import Console
 
 from flame_ray.errors import ConfigError, FlameError
+from flame_ray.shown import say
 
 HOST = "127.0.0.1"
 HEADERS = {
@@ -44,7 +45,7 @@ def serve(page: LivePage, port: int, console: Console) -> None:
     """Prints the address and serves until Ctrl-C. Raises ConfigError if the port is taken, FlameError if there is no page."""
     page.get()
     with make_server(page, port, secrets.token_urlsafe(24)) as server:
-        console.print(f"{server.address}  (Ctrl-C ends it)", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{server.address}  (Ctrl-C ends it)")
         try:
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:

@@ -36,6 +36,7 @@ from flame_ray.reproduction.results import FilledTable, Found, fill
 from flame_ray.reproduction.store import NOT_DONE, Store
 from flame_ray.reproduction.systems import SCALES, Scale
 from flame_ray.reproduction.tables import AGREEMENT, tables_named, with_chat_model
+from flame_ray.shown import say
 from flame_ray.storage.atomic import write_file
 
 AFTER_INTERRUPT = "give the same command again: what is done is kept, and what was begun is resumed"
@@ -140,7 +141,7 @@ class Carrier:
                 self._check_store(job.config)
                 jobs = (job, *(each for each in plan.beside(job) if self._can_do(each, plan)))
                 names = ", ".join(each.key for each in jobs)
-                self._console.print(f"job {place} of {len(plan.jobs)}: {names}", markup=False, highlight=False, soft_wrap=True)
+                say(self._console, f"job {place} of {len(plan.jobs)}: {names}")
                 self._carry_out(jobs)
         return self._failed
 
@@ -167,7 +168,7 @@ class Carrier:
             if len(jobs) == 1:
                 self._failed[jobs[0].key] = error
                 self._store.fail(jobs[0].key, f"{jobs[0].key}: {error}")
-                self._console.print(f"{jobs[0].key} failed: {error}", markup=False, highlight=False, soft_wrap=True)
+                say(self._console, f"{jobs[0].key} failed: {error}")
             for job in jobs if len(jobs) > 1 else ():
                 if not self._store.is_done(job):
                     self._carry_out((job,))
@@ -209,9 +210,9 @@ class Carrier:
 
     def _placed(self, step: PlannedStep) -> Config:
         """The step's settings with the places that its key leaves out."""
-        config = _with(step.config, "run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
-        config = _with(config, "pairs", file=str(self._store.pairs(step))) if step.pairs else config
-        return _with(config, "model", policy=self._store.model(step.after)) if step.after else config
+        config = step.config.replaced("run", root=str(self._store.models), id=step.key, samples=str(self._store.samples))
+        config = config.replaced("pairs", file=str(self._store.pairs(step))) if step.pairs else config
+        return config.replaced("model", policy=self._store.model(step.after)) if step.after else config
 
 
 def absent_data(plan: Plan) -> dict[str, FlameError]:
@@ -275,11 +276,11 @@ def write_tables(
         text = markdown(each, [*notes[each.table.name], *scale.notes.get(each.table.name, ())])
         write_file(out / f"{each.table.name}.md", text.encode(), "--out")
         write_file(out / f"{each.table.name}.csv", csv_text([each]).encode(), "--out")
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
         if each.table.name == FIGURE:
             helpful, factual = (measure.name for measure in each.table.measures[:2])
             write_file(out / f"{FIGURE}.svg", svg(dots(each), factual, helpful).encode(), "--out")
-    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
+    say(console, f"written to {out}")
 
 
 def _notes(planned: PlannedTable, stand_ins: Mapping[str, str]) -> Iterator[str]:
@@ -287,7 +288,3 @@ def _notes(planned: PlannedTable, stand_ins: Mapping[str, str]) -> Iterator[str]
         if asked in stand_ins:
             stand_in = f"At this scale {stand_ins[asked]} stands in for `{asked}`"
             yield f"{stand_in}: our figures and the paper's are of different questions."
-
-
-def _with(config: Config, section: str, **settings: Any) -> Config:
-    return config.model_copy(update={section: getattr(config, section).model_copy(update=settings)})

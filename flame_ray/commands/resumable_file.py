@@ -15,6 +15,7 @@ from flame_ray.config.load import differences
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.shown import hide_secrets
 from flame_ray.storage.atomic import storage_errors, write_file
+from flame_ray.storage.jsonl import json_line
 
 FIX = "give another --out, or remove this file and start again"
 
@@ -66,9 +67,8 @@ class ResumableFile:
     def append(self, record: dict[str, Any]) -> None:
         """Writes a record. A kill of this process afterwards does not lose it."""
         assert self._file is not None
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
         with storage_errors(self._path, setting="--out"):
-            self._file.write(line.encode("utf-8"))
+            self._file.write(json_line(record).encode())
             self._file.flush()
 
     def records(self) -> Iterator[dict[str, Any]]:

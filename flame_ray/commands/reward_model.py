@@ -15,7 +15,7 @@ from flame_ray.journal.environment import describe_environment
 from flame_ray.report.progress import Screen
 from flame_ray.reward_training.training import Advance
 from flame_ray.rewards.factuality.check import Checker
-from flame_ray.shown import hide_secrets
+from flame_ray.shown import hide_secrets, say
 from flame_ray.storage.atomic import write_file
 from flame_ray.types import LabelledClaim
 
@@ -64,4 +64,4 @@ def write_model(out: Path, file: str, weights: bytes, card_file: str, card: Mapp
     """Puts the weights and their card into the folder, in place of older ones, and says where. Raises StorageError."""
     write_file(out / file, weights, "--out")
     write_file(out / card_file, f"{json.dumps(hide_secrets(card), indent=1, allow_nan=False)}\n".encode(), "--out")
-    console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"written to {out}")

@@ -68,6 +68,7 @@ from flame_ray.report.summary import print_closing_table
 from flame_ray.rewards.factuality.corpus import check_corpus
 from flame_ray.rewards.factuality.names import pinned_models
 from flame_ray.round import Stages, on_given_pairs, run_rounds
+from flame_ray.shown import say
 from flame_ray.storage.cache import Cache
 from flame_ray.storage.filesystem import Storage
 from flame_ray.storage.lease import Lease
@@ -160,7 +161,7 @@ def _run(config: Config, console: Console, resume: str | None, advise: Callable[
         reports = _record(journal, config, recorded, inputs.prompts.prompts)
     print_closing_table(console, reports)
     best = f"; the best round is in {folder.storage.at(BEST)}" if config.run.select == "best" else ""
-    console.print(f"run {name}: {folder.storage.url}{best}{_skipped(reports)}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"run {name}: {folder.storage.url}{best}{_skipped(reports)}")
     return reports
 
 

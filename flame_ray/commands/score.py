@@ -29,7 +29,7 @@ from flame_ray.rewards.factuality.corpus import check_corpus, signature
 from flame_ray.rewards.factuality.names import model_contents, verifier_content
 from flame_ray.rewards.factuality.records import FORMAT, record_of, task_of
 from flame_ray.rewards.factuality.reward import Task
-from flame_ray.shown import printable
+from flame_ray.shown import printable, say
 from flame_ray.storage.atomic import sha256_of
 from flame_ray.storage.jsonl import Row, read_jsonl
 
@@ -89,7 +89,7 @@ class Output:
         self.console, self._tables, self.totals = console, tables, Totals()
 
     def say(self, words: str) -> None:
-        self.console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
+        say(self.console, printable(words))
 
     def skip(self, error: DataError) -> None:
         self.totals.skipped += 1

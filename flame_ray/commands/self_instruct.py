@@ -5,32 +5,32 @@ what it would have made otherwise. `out` is written at the end, also of a comman
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from os import getpid
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from flame_ray import __version__
-from flame_ray.cluster.capacity import check_capacity
-from flame_ray.cluster.connect import check_address, connected
-from flame_ray.cluster.interrupt import interruptible, raise_if_interrupted
+from flame_ray.cluster.connect import check_address
+from flame_ray.cluster.interrupt import raise_if_interrupted
+from flame_ray.cluster.pool import WorkerPool
 from flame_ray.commands.out import check_out_file
+from flame_ray.commands.pools import started
 from flame_ray.commands.resumable_file import FIX, ResumableFile
 from flame_ray.config import Config
-from flame_ray.controller.workers import Scope, start_samplers
+from flame_ray.controller.workers import start_samplers
 from flame_ray.engines.models import KnownModel, check_prompts, look_up
 from flame_ray.errors import DataError, StorageError
 from flame_ray.prompts.load import id_of_text
 from flame_ray.prompts.self_instruct import UNREADABLE, InstructionBatch, InstructionMaker, load_seeds
-from flame_ray.report.progress import CONNECT, Screen
+from flame_ray.report.progress import Screen
 from flame_ray.rollout.pool import RolloutPool
 from flame_ray.rollout.sampling import SamplingPlan
-from flame_ray.storage.atomic import write_file
+from flame_ray.shown import say
+from flame_ray.storage.jsonl import write_jsonl
 from flame_ray.types import Prompt, Response
 
 AFTER_INTERRUPT = "run the same command again: it continues after the last batch"
@@ -59,7 +59,7 @@ def self_instruct(config: Config, out: Path, console: Console) -> None:
     if not maker.made:
         fix = "set model.policy to a model that follows instructions, or raise self_instruct.patience"
         raise DataError("new instructions", str(progress), fix)
-    console.print(f"{progress}: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{progress}: {out}")
 
 
 def _check_is_ours(out: Path, log: Path) -> None:
@@ -113,21 +113,17 @@ class Progress:
 
 def _make(config: Config, policy: KnownModel, progress: Progress, screen: Screen) -> None:
     wanted = config.self_instruct.instructions
-    ray_here = screen.entering(CONNECT, connected(config.cluster, f"self-instruct-{getpid()}"))
-    with interruptible(AFTER_INTERRUPT), ray_here:
-        check_capacity(config, only=("rollout",))
-        with Scope(config) as scope:
-            with closing(screen.begin("start actors")) as bar:
-                rollouts = RolloutPool(start_samplers(scope, policy.ref))
-                bar.end("ready")
-            with closing(screen.begin("make instructions")) as bar:
-                for made in progress.batches(_sampler(rollouts, config)):
-                    bar.advance(min(made, wanted), wanted)
-                    raise_if_interrupted()
+    pool = started(
+        config, ("rollout",), lambda scope: start_samplers(scope, policy.ref), "self-instruct", AFTER_INTERRUPT, screen
+    )
+    with pool as samplers, closing(screen.begin("make instructions")) as bar:
+        for made in progress.batches(_sampler(samplers, config)):
+            bar.advance(min(made, wanted), wanted)
+            raise_if_interrupted()
 
 
-def _sampler(rollouts: RolloutPool, config: Config) -> Answer:
-    sampling, max_tokens = config.rollout, config.self_instruct.max_tokens
+def _sampler(samplers: WorkerPool, config: Config) -> Answer:
+    sampling, max_tokens, rollouts = config.rollout, config.self_instruct.max_tokens, RolloutPool(samplers)
 
     def answer(prompts_P: Sequence[Prompt], batch: int) -> list[Response]:
         plan = SamplingPlan(batch, config.run.seed, 1, max_tokens, sampling.temperature, sampling.top_p, sampling.top_k)
@@ -139,8 +135,7 @@ def _sampler(rollouts: RolloutPool, config: Config) -> Answer:
 
 def _write(out: Path, instructions: Sequence[str]) -> None:
     """One row an instruction. Its id is made from its text, so that several such files can be sources of one job."""
-    rows = ({"id": id_of_text(text, "self-instruct"), "prompt": text} for text in instructions)
-    write_file(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), "--out")
+    write_jsonl(out, ({"id": id_of_text(text, "self-instruct"), "prompt": text} for text in instructions), "--out")
 
 
 def _made_by(config: Config, policy: KnownModel, seeds: Sequence[str]) -> dict[str, Any]:

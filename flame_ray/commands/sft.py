@@ -48,6 +48,7 @@ from flame_ray.prompts.embedding_classifier import check_classifier
 from flame_ray.report.progress import CONNECT, Screen
 from flame_ray.report.summary import print_sft_table
 from flame_ray.sft import Mixture, run_sft
+from flame_ray.shown import say
 from flame_ray.storage.filesystem import Storage
 from flame_ray.types import DemonstrationSet, SftReport
 
@@ -128,7 +129,7 @@ def _sft(config: Config, console: Console, resume: str | None, advise: Callable[
             report = run_sft(journal.wrap(stages.stages()), inputs.demonstrations.demonstrations, mixture_of(config))
         journal.complete(report, inputs.demonstrations.left_out)
     print_sft_table(console, report)
-    console.print(f"run {name}: {folder.storage.url}; the model is in {report.model}", markup=False, soft_wrap=True)
+    say(console, f"run {name}: {folder.storage.url}; the model is in {report.model}")
     return report
 
 
@@ -159,7 +160,7 @@ def check_sft(config: Config, folder: RunFolder, is_new: bool) -> SftInputs:
             judge = look_up(began.get("judge.model", config.judge.model), config.model, "judge.model")
         check_chat(judge.folder, config.model, config.judge_variables, "judge.chat_template_kwargs")
     _check_elicitation(config, policy)
-    once = config.model_copy(update={"run": config.run.model_copy(update={"rounds": 1})})
+    once = config.replaced("run", rounds=1)
     if is_new:
         folder.check_room(RESERVE_BYTES + checkpoint_room(once, policy))
     contents = sft_contents(config)

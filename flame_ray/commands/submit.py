@@ -22,7 +22,7 @@ from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.environment import git_commit
 from flame_ray.journal.run_folder import RunFolder, check_not_hidden, run_id
 from flame_ray.journal.run_status import has_record
-from flame_ray.shown import names_secret, without_secrets
+from flame_ray.shown import names_secret, say, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 MARGIN_S = 60  # to end the actors, beside what a step and a checkpoint may take
@@ -75,8 +75,8 @@ def submit(request: SubmitRequest, server: JobServer, console: Console) -> int:
 
 def _checked(config: Config, run: PlannedRun, files: Sequence[Path], server: JobServer) -> tuple:
     """Of a run that is resumed by its whole path, the root is where it is, as for the run itself."""
-    placed = config.run.model_copy(update={"root": run.folder.rpartition("/")[0] or "/"})
-    checks, site = examine_submission(config.model_copy(update={"run": placed}), files, server)
+    placed = config.replaced("run", root=run.folder.rpartition("/")[0] or "/")
+    checks, site = examine_submission(placed, files, server)
     return checks, None, site
 
 
@@ -92,11 +92,20 @@ def plan(config: Config, request: SubmitRequest) -> PlannedRun:
         words.append(f"--set=run.id={name}")
         load_config(request.job, (*request.settings, f"run.id={name}"))  # a long run.name leaves no room for the time
     words += ["--resume", request.resume] if request.resume else []
-    command = ("python", "-m", "flame_ray", job_command(config), _inside(request.job).as_posix(), *words)
+    command = ("python", "-m", "flame_ray", _command(config), _inside(request.job).as_posix(), *words)
     if any(without_secrets(word) != word for word in command):
         fix = "take it out of --set: give the nodes their credentials, or pass a variable of them by --env"
         raise ConfigError("a command without passwords, which Ray's dashboard shows", "one in --set or --resume", fix)
     return PlannedRun(name, folder, command)
+
+
+def _command(config: Config) -> str:
+    """Raises ConfigError for a job of another command, with the way in which a cluster gets that one."""
+    try:
+        return job_command(config)
+    except ConfigError as error:
+        fix = f"{error.fix}; a cluster gets another command by `ray job submit`, as clusters/README.md says"
+        raise ConfigError(error.expected, error.found, fix) from error
 
 
 def _folder(config: Config, resume: str | None) -> str:
@@ -184,4 +193,4 @@ def _say_sent(console: Console, run: PlannedRun, order: Order, server: JobServer
 
 
 def _say(console: Console, name: str, value: str) -> None:
-    console.print(f"{name:<7} {value}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"{name:<7} {value}")

@@ -19,9 +19,13 @@ def push(
     ] = None,
     private: Annotated[bool, typer.Option("--private/--public", help="Who can see the repo.")] = True,
     merged: Annotated[bool, typer.Option("--merged", help="The whole model, in place of the adapter.")] = False,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="OWNER/NAME", help="The repo of the base model, for an adapter trained on a folder."),
+    ] = None,
 ) -> None:
     """Upload a model of a run to the Hugging Face Hub, with its card. It needs HF_TOKEN, or a login by `hf auth login`."""
     from flame_ray.commands.push import PushRequest
     from flame_ray.commands.push import push as upload
 
-    upload(PushRequest(run, repo, round_, private, merged), PlainConsole(stderr=True))
+    upload(PushRequest(run, repo, round_, private, merged, base), PlainConsole(stderr=True))

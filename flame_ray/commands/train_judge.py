@@ -48,7 +48,7 @@ def train_judge_command(config: Config, out: Path, console: Console, tables: Con
         )
     with storage_errors(out.absolute(), setting="--out"):
         out.mkdir(parents=True, exist_ok=True)
-    with closing(screen.begin(READ)):
+    with closing(screen.begin("add off-topic pairs")):
         pairs = with_off_topic(train, settings.off_topic, seed)
     with progress(screen, "preferences", len(pairs)) as advance:
         model = train_judge(pairs, settings, seed, advance)

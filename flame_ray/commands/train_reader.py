@@ -32,6 +32,7 @@ from flame_ray.reward_training.record_training import (
 from flame_ray.rewards.factuality.check import LexicalChecker
 from flame_ray.rewards.factuality.check.finetuned import SHIPPED, FinetunedChecker
 from flame_ray.rewards.factuality.corpus import load_corpus
+from flame_ray.shown import say
 from flame_ray.storage.atomic import sha256_of, storage_errors
 from flame_ray.types import Claim, Fact, LabelledClaim, VerdictLabel
 
@@ -59,7 +60,7 @@ def train_reader_command(config: Config, out: Path, console: Console, tables: Co
         if not (out / CHECKER_WEIGHTS).is_file():
             shutil.copy(SHIPPED / CHECKER_WEIGHTS, out / CHECKER_WEIGHTS)
             told = f"no model of prose in {out}: it gets the one that ships"
-            console.print(told, highlight=False, markup=False, soft_wrap=True)
+            say(console, told)
     with progress(screen, "records", sum(len(each.statements) for each in train)) as advance:
         tokenizer, model = train_reader(with_made_statements(train, settings.made, seed), settings, out, seed, advance)
     with closing(screen.begin(MEASURE)), TemporaryDirectory() as scratch:

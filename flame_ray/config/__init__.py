@@ -12,6 +12,8 @@
 Ranges live in the types. A setting that a resumed run may change says so beside itself: `Changeable[...]`.
 """
 
+from typing import Any
+
 from pydantic import JsonValue, model_validator
 
 from flame_ray.config.base import Changeable, EngineWorkers, Settings, Workers
@@ -85,6 +87,14 @@ class Config(Settings):
     self_instruct: Changeable[SelfInstructConfig] = SelfInstructConfig()
     train_checker: Changeable[TrainCheckerConfig] = TrainCheckerConfig()
     train_judge: Changeable[TrainJudgeConfig] = TrainJudgeConfig()
+
+    def replaced(self, section: str, **settings: Any) -> "Config":
+        """The same job with other settings in one section. They are taken as they are: nothing checks them.
+
+        >>> Config().replaced("run", rounds=7, seed=1).run.rounds
+        7
+        """
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=settings)})
 
     @property
     def judge_variables(self) -> dict[str, JsonValue]:

@@ -54,11 +54,11 @@ def did_you_mean(path: str, model: type[BaseModel]) -> str:
     return f" (did you mean {', '.join(close[:-2])}{', ' * (len(close) > 2)}{' or '.join(close[-2:])}?)" if close else ""
 
 
-def _by_meaning(path: str, model: type[BaseModel], most: int = 3) -> list[str]:
-    """The settings whose meaning has all words of a name, such as `learning_rate`."""
+def _by_meaning(path: str, model: type[BaseModel]) -> list[str]:
+    """The first three settings whose meaning has all words of a name, such as `learning_rate`."""
     words = path.rpartition(".")[2].lower().split("_")
     settings = (setting for section in sections(model) for setting in section.settings)
-    return [each.path for each in settings if len(words) > 1 and all(word in each.meaning.lower() for word in words)][:most]
+    return [each.path for each in settings if len(words) > 1 and all(word in each.meaning.lower() for word in words)][:3]
 
 
 def _fault(item: Any, model: type[BaseModel]) -> tuple[str, str]:

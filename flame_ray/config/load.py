@@ -1,7 +1,9 @@
 """Reads a job file into a `Config`, and says which settings differ between two of them."""
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +95,13 @@ def differences(before: dict, after: dict) -> list[str]:
 
 def lasting(tree: dict) -> dict[str, Any]:
     """By their paths, the settings that decide what is computed: all but those that a resumed run may change."""
-    free = set(changeable_paths())
+    free = _all_changeable()
     return {path: value for path, value in leaves(tree).items() if free.isdisjoint(_prefixes(path))}
+
+
+@cache
+def _all_changeable() -> frozenset[str]:
+    return frozenset(changeable_paths())
 
 
 def changeable_paths(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -144,7 +151,7 @@ def _with_bases(path: Path) -> dict[Path, dict[str, Any]]:
 def _read(path: Path, named_by: Path | None) -> dict[str, Any]:
     text = _text(path, named_by)
     try:
-        tree = parse_yaml(text)
+        tree = copy.deepcopy(_parsed(text))
     except BadYaml as error:
         raise ConfigError("a job file in YAML", f"{path}:{error.line}: {error.reason}", "correct that line") from error
     if tree is None:
@@ -153,6 +160,12 @@ def _read(path: Path, named_by: Path | None) -> dict[str, Any]:
         found = f"{path} holds {kind_of(tree)}"
         raise ConfigError("sections such as `run:` and `rollout:`", found, "see jobs/quickstart.yaml")
     return tree
+
+
+@lru_cache(64)
+def _parsed(text: str) -> Any:
+    """Many jobs have one base, which is parsed once."""
+    return parse_yaml(text)
 
 
 def _text(path: Path, named_by: Path | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from flame_ray.advantages import choose_best, grade
 from flame_ray.cluster.figures import count_lookups
@@ -55,13 +56,16 @@ from flame_ray.types import (
 from flame_ray.weights import Canary, CanaryLogps, Push
 
 log = logging.getLogger(__name__)
-Advance = Callable[[str, int, int, int], None]  # (stage, round, done, total)
 Stepped = Callable[[int, StepReport], None]  # the round, and its optimizer step
 Known = Callable[[str, Group], Sequence[RewardResult] | None]  # the results [G] of a reward that were kept of these responses
 CANARY_PAIRS = 12  # some 1,000 tokens
 MOST_PENDING = 256  # groups that wait for their scores, at most
 MOST_ASKED = 4096  # prompts that wait to be classified, at most
 CHOOSE = {"pairs": build_pairs, "graded": grade, "answers": choose_best}  # by what the loss trains on
+
+
+class Advance(Protocol):
+    def __call__(self, stage: str, round: int, done: int, total: int | None, note: str = "") -> None: ...
 
 
 class ClusterStages:
@@ -242,10 +246,11 @@ class ClusterStages:
         config = self._config.evaluation
         plan = greedy_plan(round, config.max_tokens or self._config.rollout.max_tokens)
         groups_P = self._workers.rollouts.generate(prompts_P, plan, urgent=True)
-        counted_P: Iterable[Group] = self._counted(groups_P, stage, round, len(prompts_P))
+        told = _HeldOutProgress(partial(self._advance, stage, round), len(prompts_P))
+        answered_P: Iterable[Group] = told.answered(groups_P)
         if not self._config.pipeline.stream:
-            counted_P = tuple(counted_P)
-        scored = {group.prompt.id: group.scored_G[0] for group in self.score(counted_P, round)}
+            answered_P = tuple(answered_P)
+        scored = {group.prompt.id: group.scored_G[0] for group in told.scored(self.score(answered_P, round))}
         scored_P = tuple(scored[prompt.id] for prompt in prompts_P)
         if round == 0:
             self.know_first(scored_P)
@@ -317,10 +322,26 @@ class ClusterStages:
                 "report this bug: a sampler served before it was brought up to date",
             )
 
-    def _counted(self, groups_P: Iterable[Group], stage: str, round: int, total: int) -> Iterator[Group]:
-        for done, group in enumerate(groups_P, start=1):
-            self._advance(stage, round, done, total)
+
+class _HeldOutProgress:
+    """Tells `advance` how many held-out prompts are scored, which is what is done, and how many are answered."""
+
+    def __init__(self, advance: Callable[[int, int, str], None], total: int):
+        self._advance, self._total = advance, total
+        self._answered = self._scored = 0
+
+    def answered(self, groups_P: Iterable[Group]) -> Iterator[Group]:
+        for self._answered, group in enumerate(groups_P, start=1):
+            self._tell()
             yield group
+
+    def scored(self, groups_P: Iterable[ScoredGroup]) -> Iterator[ScoredGroup]:
+        for self._scored, group in enumerate(groups_P, start=1):
+            self._tell()
+            yield group
+
+    def _tell(self) -> None:
+        self._advance(self._scored, self._total, f"{self._answered} answered")
 
 
 class PooledModel:

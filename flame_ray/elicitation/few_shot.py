@@ -19,8 +19,8 @@ class FewShot:
     text: str
     shots: int
     passages: int
-    shots_left_out: int = 0
-    passages_left_out: int = 0
+    shots_left_out: int
+    passages_left_out: int
 
 
 def few_shot_prompt(instruction: str, nearest: Sequence[Demonstration], passages_K: Sequence[Passage] = ()) -> str:

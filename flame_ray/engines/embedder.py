@@ -30,7 +30,7 @@ class Embedder:
     (`pip install 'flame-ray[dense]'`).
     """
 
-    def __init__(self, model: str = MINILM, setting: str = SETTING):
+    def __init__(self, model: str, setting: str = SETTING):
         self._model, self._name = _load(embedder_folder(model, setting)), model
         self.width = int(self._model.get_embedding_dimension())
 

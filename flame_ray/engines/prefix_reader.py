@@ -112,20 +112,16 @@ class PrefixReader:
 
         With `keep`, what was read of a prefix is kept for the next time.
         """
-        parts: list[tuple[int, list[int], Asked]] = []  # the place of a prefix, and those of some of its continuations
-        for place, (prefix, continuations) in enumerate(asked):
-            order = sorted(range(len(continuations)), key=lambda number: tuple(continuations[number]))  # beginnings meet
-            for start in range(0, len(order), MOST_TOGETHER):
-                numbers = order[start : start + MOST_TOGETHER]
-                parts.append((place, numbers, (prefix, [continuations[number] for number in numbers])))
-        lengths = [sum(map(len, ids)) + (0 if keep else len(prefix)) for _, _, (prefix, ids) in parts]
+        parts = [part for place, each in enumerate(asked) for part in _parts(place, *each)]
+        lengths = [sum(map(len, part.continuations)) + (0 if keep else len(part.prefix)) for part in parts]
         found = [np.zeros((len(continuations), self._model.head.out_features), np.float32) for _, continuations in asked]
         with torch.inference_mode(), short_floats():
-            for passed in ([parts[number] for number in numbers] for numbers in _passes(lengths)):
-                reads = [self._known(prefix) if keep else None for _, _, (prefix, _) in passed]
-                logits = self._model.together([part for _, _, part in passed], reads, PASS_TOKENS).float().numpy()
-                for (place, numbers, _), those in zip(passed, _split(logits, [len(each[1]) for each in passed]), strict=True):
-                    found[place][numbers] = those
+            for numbers in _passes(lengths):
+                passed = [parts[number] for number in numbers]
+                reads = [self._known(part.prefix) if keep else None for part in passed]
+                logits = self._model.together([part.asked for part in passed], reads, PASS_TOKENS).float().numpy()
+                for part, rows in zip(passed, _split(logits, [len(part.numbers) for part in passed]), strict=True):
+                    found[part.place][part.numbers] = rows
         return found
 
     def _known(self, prefix: Sequence[int]) -> Read:
@@ -135,6 +131,28 @@ class PrefixReader:
         """By block, the keys and values of a prefix in at most 16 bits, and the dtype that they had."""
         blocks = self._model.blocks(input_ids=torch.tensor([prefix]), use_cache=True).past_key_values.layers
         return [(_halved(each.keys), _halved(each.values), each.keys.dtype) for each in blocks]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A prefix, whose place among those that are asked is `place`, with some of its continuations, by their `numbers`."""
+
+    place: int
+    prefix: Sequence[int]
+    numbers: list[int]
+    continuations: list[Sequence[int]]
+
+    @property
+    def asked(self) -> Asked:
+        return self.prefix, self.continuations
+
+
+def _parts(place: int, prefix: Sequence[int], continuations: Sequence[Sequence[int]]) -> Iterator[_Part]:
+    """A prefix as often as MOST_TOGETHER asks. Continuations that begin alike stay together."""
+    order = sorted(range(len(continuations)), key=lambda number: tuple(continuations[number]))
+    for start in range(0, len(order), MOST_TOGETHER):
+        numbers = order[start : start + MOST_TOGETHER]
+        yield _Part(place, prefix, numbers, [continuations[number] for number in numbers])
 
 
 def _passes(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ class ClassifiedText:
 
     label: bool
     probability: float
-    group: str | None = None
+    group: str | None
 
 
 def classification_agreement(texts: Sequence[ClassifiedText], threshold: float) -> Results:

@@ -61,7 +61,7 @@ class Journal:
         self._rounds: list[dict[str, Any]] = []
 
     @property
-    def advance(self) -> Callable[[str, int, int, int | None], None]:
+    def advance(self) -> Callable[..., None]:
         return self._timeline.advance
 
     @property
@@ -154,7 +154,8 @@ class Journal:
             yield group
         groups_P = groups_P if stream else self._all_sampled(groups_P, round)
         with self._timeline.stage("score", round) as stage:
-            new = (group for group in _without_waiting(groups_P, stage) if group.prompt.id not in done)
+            sampled_P = _noted(_without_waiting(groups_P, stage), stage)
+            new = (group for group in sampled_P if group.prompt.id not in done)
             scored_P = stage.counted(score(new, round), None, len(done))
             for scored in self._shards.store(round, "scored", scored_P):
                 failures.add(scored.scored_G)
@@ -293,6 +294,13 @@ def _without_waiting(stream: Iterable[Item], stage: RunningStage) -> Iterator[It
         if not stage.counts:
             stage.restart()
         yield item
+
+
+def _noted(groups_P: Iterable[Group], stage: RunningStage) -> Iterator[Group]:
+    """Passes what is sampled on to a stage, whose reminders say how much that is."""
+    for count, group in enumerate(groups_P, start=1):
+        stage.bar.note = f"{count} sampled"
+        yield group
 
 
 def _behind(group: Group, newest: int) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from flame_ray.journal.run_folder import CONFIG, ENVIRONMENT, LATER_CODE, SUMMAR
 from flame_ray.journal.step_log import read_steps
 from flame_ray.report.page.records import Answer, CheckedFact, Metrics, Question, RoundRecord, RunRecord, Side, StageTime
 from flame_ray.report.summary import EVALUATION_METRICS, interval_of
+from flame_ray.storage.filesystem import Storage
 from flame_ray.types import Passage, Split, VerdictLabel
 
 COUNTS = ("steps", "pairs", "tokens", "reference", "seconds")  # of a training, beside its loss and the metrics of that
@@ -34,34 +35,38 @@ class RunReader:
         self._run = run
         _check_kind(run)
         self._config = run.settings()
-        _check_version(run, self._config)
+        check_version(run, self._config, SHOWN)
+        _check_judge(run, self._config)
 
     @property
     def url(self) -> str:
         return self._run.storage.url
 
+    @property
+    def id(self) -> str:
+        return self._run.summary().get("run_id") or self.url.rpartition("/")[2]
+
     def version(self) -> str:
         """Another one whenever the run has gone on."""
-        parts = [self._run.storage.read(name) for name in (SUMMARY, TIMELINE) if self._run.storage.exists(name)]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+        return digest_of(self._run.storage, (SUMMARY, TIMELINE))
 
     def record(self) -> RunRecord:
         summary, config = self._run.summary(), self._config
         rounds = tuple(_rounds(summary.get("rounds", [])))
         return RunRecord(
-            id=summary.get("run_id") or self._run.storage.url.rpartition("/")[2],
+            id=self.id,
             status=summary.get("status", "running"),
             planned=config["run"]["rounds"],
             seconds=summary.get("wall_seconds"),
             rounds=rounds,
-            stages=tuple(StageTime(*(each[name] for name in STAGE)) for each in self._run.read_json(TIMELINE, [])),
+            stages=stages_of(self._run),
             about=self._about(),
             judge=JUDGES[config["judge"]["backend"]].unit,
             measure=self._measure(),
             best=summary.get("best_round"),
             error=summary.get("error"),
             audit=summary.get("audit"),
-            steps=_by_name(read_steps(self._run.storage)),
+            steps=by_name(read_steps(self._run.storage), NO_CURVE),
         )
 
     def questions(self) -> tuple[Question, ...]:
@@ -78,11 +83,10 @@ class RunReader:
 
     def _about(self) -> dict[str, str]:
         """What the run was made with, in the order in which it is shown."""
-        config, made = self._config, self._run.read_json(ENVIRONMENT, {})
+        config = self._config
         model, judge, facts, learner = (config[name] for name in ("model", "judge", "factuality", "learner"))
-        machine = made.get("machine", {})
         found = {
-            "model": made.get("models", {}).get("model.policy", model["policy"]),
+            "model": self._run.models().get("model.policy", model["policy"]),
             "loss": f"{learner['loss']}, {'LoRA' if learner['lora'] else 'all parameters'}",
             "judge": " ".join(filter(None, (judge["backend"], judge["model"]))),
             "checker": " ".join(filter(None, (facts["checker"], facts["checker_model"]))),
@@ -90,8 +94,7 @@ class RunReader:
             "prompts a round": str(config["prompts"]["per_round"]),
             "samples a prompt": str(config["rollout"]["samples"]),
             "seed": str(config["run"]["seed"]),
-            "flame-ray": "; ".join(filter(None, [_code(made), *map(_code, made.get(LATER_CODE, ()))])),
-            "machine": ", ".join(filter(None, (machine.get("processor"), _counted(machine.get("cores"), "cores")))),
+            **made_on(self._run),
         }
         return {name: value for name, value in found.items() if value}
 
@@ -155,33 +158,57 @@ class RunReader:
         return found
 
 
-def _by_name(lines: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float | None, ...]]:
-    """The figures of all steps that a curve shows, in the order of the steps."""
-    names = dict.fromkeys(name for line in lines for name in line if name not in NO_CURVE)
+def digest_of(storage: Storage, names: Iterable[str]) -> str:
+    """Another one whenever one of these files is."""
+    parts = [storage.read(name) for name in names if storage.exists(name)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def stages_of(run: RunFolder) -> tuple[StageTime, ...]:
+    return tuple(StageTime(*(each[name] for name in STAGE)) for each in run.read_json(TIMELINE, []))
+
+
+def made_on(run: RunFolder) -> dict[str, str]:
+    """The code and the machine, in words; an empty text for what is not known."""
+    made = run.read_json(ENVIRONMENT, {})
+    machine = made.get("machine", {})
+    return {
+        "flame-ray": "; ".join(filter(None, [_code(made), *map(_code, made.get(LATER_CODE, ()))])),
+        "machine": ", ".join(filter(None, (machine.get("processor"), _counted(machine.get("cores"), "cores")))),
+    }
+
+
+def by_name(lines: Sequence[Mapping[str, Any]], left_out: Collection[str]) -> dict[str, tuple[float | None, ...]]:
+    """The figures of all steps but those `left_out`, in the order of the steps."""
+    names = dict.fromkeys(name for line in lines for name in line if name not in left_out)
     return {name: tuple(line.get(name) for line in lines) for name in names}
 
 
 def _check_kind(run: RunFolder) -> None:
-    expected, fix = "the folder of a run of `flame-ray run`", "give the folder of a run, such as runs/<run id>"
-    if not run.storage.exists(CONFIG):
-        found = (
-            f"{run.storage.url}, which `flame-ray evaluate` wrote" if _is_evaluation(run) else f"no {run.storage.at(CONFIG)}"
-        )
-        raise StorageError(expected, found, fix)
-    if run.settings().get("sft", {}).get("sources"):
-        raise StorageError(expected, f"{run.storage.url}, which `flame-ray sft` wrote; its summary.json has its figures", fix)
+    if run.storage.exists(CONFIG):
+        return
+    found = f"{run.storage.url}, which `flame-ray evaluate` wrote" if _is_evaluation(run) else f"no {run.storage.at(CONFIG)}"
+    fix = "give the folder of a run, such as runs/<run id>"
+    raise StorageError("the folder of a run of `flame-ray run` or `flame-ray sft`", found, fix)
 
 
-def _check_version(run: RunFolder, config: Mapping[str, Any]) -> None:
-    """Raise StorageError for settings of another version: one that is shown here is missing, or the judge is not known."""
-    made = run.read_json(ENVIRONMENT, {}).get("flame_ray") or "that its environment.json names"
-    expected, fix = "a run whose settings this version knows", f"show it with the version that made it, {made}"
-    at, known = run.storage.at(CONFIG), leaves(dict(config))
+def check_version(run: RunFolder, config: Mapping[str, Any], shown: Sequence[str]) -> None:
+    """Raises StorageError for settings of another version: one that is shown here is missing."""
+    known = leaves(dict(config))
     sections = {path.rpartition(".")[0] for path in known}
-    if missing := next((path for path in SHOWN if path not in known and path not in sections), None):
-        raise StorageError(expected, f"no {missing} in {at}", fix)
+    if missing := next((path for path in shown if path not in known and path not in sections), None):
+        raise _other_version(run, f"no {missing}")
+
+
+def _check_judge(run: RunFolder, config: Mapping[str, Any]) -> None:
     if (judge := config["judge"]["backend"]) not in JUDGES:
-        raise StorageError(expected, f"judge.backend {typed(judge)}, none of {', '.join(JUDGES)}, in {at}", fix)
+        raise _other_version(run, f"judge.backend {typed(judge)}, none of {', '.join(JUDGES)},")
+
+
+def _other_version(run: RunFolder, found: str) -> StorageError:
+    made = run.read_json(ENVIRONMENT, {}).get("flame_ray") or "that its environment.json names"
+    fix = f"show it with the version that made it, {made}"
+    return StorageError("a run whose settings this version knows", f"{found} in {run.storage.at(CONFIG)}", fix)
 
 
 def _is_evaluation(run: RunFolder) -> bool:

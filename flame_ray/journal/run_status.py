@@ -33,11 +33,11 @@ class RunStatus:
     url: str
     state: State
     owner: Owner | None
-    rounds: tuple[int, ...] = ()
-    planned: int = 0
-    stages: tuple[Span, ...] = ()
-    error: str | None = None
-    submissions: tuple[str, ...] = ()
+    rounds: tuple[int, ...]
+    planned: int
+    stages: tuple[Span, ...]
+    error: str | None
+    submissions: tuple[str, ...]
 
     @property
     def exit_code(self) -> int | None:

@@ -29,7 +29,7 @@ class SortedGroups:
     process. Memory holds where: some 300 bytes a group. Raises StorageError if the disk is full.
     """
 
-    def __init__(self, folder: Path | None = None):
+    def __init__(self, folder: Path | None):
         self._setting = "run.root" if folder else "TMPDIR"
         self._folder = str(folder or tempfile.gettempdir())
         self._places: list[_Place] = []

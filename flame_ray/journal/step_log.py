@@ -16,10 +16,15 @@ STEPS, PARTS = "steps.jsonl", "steps"
 PART = 100
 
 
+def step_files(storage: Storage) -> list[str]:
+    return [*storage.names(STEPS), *storage.names(PARTS)]  # an earlier version wrote the first to object stores too
+
+
 def read_steps(storage: Storage) -> list[dict[str, Any]]:
     """The lines, without one that a kill has cut off."""
-    names = [*storage.names(STEPS), *storage.names(PARTS)]  # an earlier version wrote the first to object stores too
-    lines = [line for name in names for line in storage.read(name).decode("utf-8", "replace").splitlines(keepends=True)]
+    lines = [
+        line for name in step_files(storage) for line in storage.read(name).decode("utf-8", "replace").splitlines(keepends=True)
+    ]
     steps = [json.loads(line) for line in lines if line.endswith("\n")]
     return [*{(step["round"], step["step"]): step for step in steps}.values()]
 

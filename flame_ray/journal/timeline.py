@@ -60,7 +60,7 @@ class RunningStage:
         """Passes a stream on and shows its progress. `done`: how many items earlier processes have finished."""
         for item in stream:
             done += 1
-            self.bar.advance(done, total)
+            self.bar.advance(done, total, self.bar.note)
             yield item
 
     def line(self) -> str:
@@ -93,9 +93,9 @@ class Timeline:
                 total[span.stage] = _rounded(total.get(span.stage, 0.0) + span.end - span.start)
         return total
 
-    def advance(self, name: str, round: int, done: int, total: int | None) -> None:
+    def advance(self, name: str, round: int, done: int, total: int | None, note: str = "") -> None:
         if running := self._running.get((name, round)):
-            running.bar.advance(done, total)
+            running.bar.advance(done, total, note)
 
     @contextmanager
     def stage(self, name: str, round: int) -> Iterator[RunningStage]:

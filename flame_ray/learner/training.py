@@ -41,7 +41,7 @@ class Training:
         loss: Loss,
         config: LearnerConfig,
         seed: int,
-        resume_from: Path | None = None,
+        resume_from: Path | None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._engine, self._loss, self._config, self._seed, self._clock = engine, loss, config, seed, clock

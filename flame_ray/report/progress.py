@@ -1,11 +1,11 @@
 """Shows the progress of a command: on a terminal a bar for each running stage, and everywhere a line for each finished one.
 
-Where there is no terminal, as in the log of a job, each running stage also has a line every half minute.
+Where there is no terminal, as in the log of a job, each stage that is at work also has a line every half minute.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ class Bar:
         self.done: int = 0
         self.total: int | None = None
         self.note = ""
+        self.thread = threading.get_ident()
         self._screen = screen
         self.task = screen.show(self)
 
@@ -62,11 +63,16 @@ class Bar:
         line = f"{self.label:<18} {self.seconds:6.1f} s  {note}"
         self._screen.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known how far the stage is."""
+        return bool(self.done or self.note)
+
     def remind(self) -> None:
         """Say how far the stage is."""
         of_all = f"{self.done} of {self.total}" if self.total else str(self.done)
         note = f", {self.note}" if self.note else ""
-        self.say(f"goes on: {of_all} done{note}" if self.done else "goes on")
+        self.say(f"goes on: {of_all} done{note}" if self.is_told else "goes on")
 
 
 class Screen:
@@ -130,5 +136,15 @@ class Screen:
 
     def _remind(self, ended: threading.Event) -> None:
         while not ended.wait(self._remind_s):
-            for bar in list(self._without_bar):
+            for bar in working(list(self._without_bar)):
                 bar.remind()
+
+
+def working(bars: Sequence[Bar]) -> list[Bar]:
+    """Of the bars, in the order in which they began, those whose own work goes on.
+
+    One that has told nothing yet waits for a later one of its thread: a stage for the stream that it reads, or a list of
+    answers for the actors that give them.
+    """
+    told = enumerate(bars, start=1)
+    return [bar for later, bar in told if bar.is_told or all(each.thread != bar.thread for each in bars[later:])]

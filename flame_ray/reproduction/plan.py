@@ -30,8 +30,8 @@ class PlannedStep:
     command: Literal["sft", "run"]
     job: str
     config: Config
-    after: str | None = None
-    pairs: tuple[str, str] | None = None
+    after: str | None
+    pairs: tuple[str, str] | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class PlannedEvaluation:
     model: str
     is_made: bool
     config: Config
-    against: str | None = None
+    against: str | None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -113,6 +113,7 @@ class Plan:
         self._scale, self._seeds, self._load, self._contents = scale, seeds, load, contents
         self._evaluated: dict[Evaluated, Config] = {}
         self._made: dict[tuple[Step, int, str | None], PlannedStep] = {}
+        self._asked: dict[tuple[System, str | None, str, str | None], PlannedEvaluation] = {}
 
     def add(self, table: Table) -> PlannedTable:
         """Adds the jobs of a table that no other has asked for."""
@@ -206,14 +207,19 @@ class Plan:
         return PlannedStep(key, step.command, step.job, config, after, pairs)
 
     def _evaluation(self, system: System, steps: Sequence[PlannedStep], suite: str, against: str | None) -> PlannedEvaluation:
+        asked = (system, steps[-1].key if steps else None, suite, against)
+        if asked not in self._asked:
+            self._asked[asked] = self._planned_evaluation(*asked)
+            self.jobs.setdefault(self._asked[asked].key, self._asked[asked])
+        return self._asked[asked]
+
+    def _planned_evaluation(self, system: System, made: str | None, suite: str, against: str | None) -> PlannedEvaluation:
         job = self._scale.jobs.get(suite, system.evaluated.job)
         config = self._config_of(replace(system.evaluated, job=job))
-        model = steps[-1].key if steps else system.model or config.model.policy
+        model = made or system.model or config.model.policy
         files = self._files(config, suite) | self._folder_of(system, config)
         key = f"{suite}-{json_digest([suite, model, against, _evaluates(config) | files])}"
-        planned = PlannedEvaluation(key, suite, model, bool(steps), config, against)
-        self.jobs.setdefault(key, planned)
-        return planned
+        return PlannedEvaluation(key, suite, model, made is not None, config, against)
 
     def _agreement(self, system: System) -> PlannedAgreement:
         config = self._config_of(system.evaluated)
@@ -231,8 +237,7 @@ class Plan:
         """The same of a model that the system names, where that is a folder."""
         if system.model is None:
             return {}
-        named = config.model_copy(update={"model": config.model.model_copy(update={"policy": system.model})})
-        found = self._contents(named, None)
+        found = self._contents(config.replaced("model", policy=system.model), None)
         return {"model": found["model.policy"]} if "model.policy" in found else {}
 
     def _config_of(self, evaluated: Evaluated) -> Config:

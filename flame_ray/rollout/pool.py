@@ -13,6 +13,11 @@ from flame_ray.weights import Agreement, Push
 AHEAD = 4  # batches that are queued for each worker, so that none waits for work
 
 
+def window_of(pool: WorkerPool) -> int:
+    """How many sequences are under way at once."""
+    return AHEAD * pool.limits.batch * pool.limits.workers
+
+
 class RolloutPool:
     """The rollout workers as one object."""
 
@@ -22,8 +27,7 @@ class RolloutPool:
     def generate(self, prompts_P: Sequence[Prompt], plan: SamplingPlan, urgent: bool = False) -> Iterator[Group]:
         """Yield each prompt's group [G], in the order in which they finish. `urgent` prompts go before those already queued."""
         submit = partial(self._submit, plan=plan, urgent=urgent)
-        window = max(1, AHEAD * self.pool.limits.batch * self.pool.limits.workers // plan.samples)
-        for _, future in bounded_map(submit, prompts_P, window):
+        for _, future in bounded_map(submit, prompts_P, max(1, window_of(self.pool) // plan.samples)):
             yield future.result()
 
     def push(self, push: Push) -> Agreement | None:

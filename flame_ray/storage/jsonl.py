@@ -1,15 +1,16 @@
-"""Reads JSONL files of any length in little memory: one JSON object a line, in UTF-8, perhaps after a byte order mark."""
+"""JSONL: one JSON object a line, in UTF-8. A file of any length, perhaps after a byte order mark, is read in little memory."""
 
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flame_ray.errors import DataError
 from flame_ray.shown import as_json, kind_of
+from flame_ray.storage.atomic import write_file
 from flame_ray.storage.text_files import each_name_once, reason
 
 MAX_LINE = 64 * 2**20  # bytes: a file without line breaks does not fill the memory
@@ -43,6 +44,16 @@ class Row:
     def unusable(self, expected: str, value: Any) -> DataError:
         """The error that shows a value of this row beside what was expected of it."""
         return DataError(expected, f"{self.where}: {as_json(value)}", FIX)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]], setting: str) -> None:
+    """Replaces a file, as `write_file` does. Raises StorageError, and ValueError for a number that JSON has not."""
+    write_file(path, "".join(map(json_line, rows)).encode(), setting)
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """A row as a line of a file, with its end."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_unicode(columns: dict[str, Any], where: str) -> None:

@@ -178,7 +178,7 @@ class Lease:
 _OWNER = TypeAdapter(Owner)
 
 
-def live_owner(storage: Storage, clock: Clock | None = None) -> Owner | None:
+def live_owner(storage: Storage, clock: Clock | None) -> Owner | None:
     """The process that owns a run and lives, as far as can be seen from here. Raises StorageError if it cannot be read."""
     now = (clock or Clock()).now()
     owner = _read_owner(storage)

@@ -6,6 +6,7 @@ store a folder is complete once its manifest is there.
 
 import hashlib
 import os
+import random
 import shutil
 import stat
 import tempfile
@@ -23,6 +24,7 @@ from flame_ray.storage.atomic import MANIFEST, atomic_folder, storage_errors, ve
 from flame_ray.storage.filesystem import Storage
 
 POLL_S = 0.1
+LAST_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,16 @@ def local_copy(folder: Folder | None) -> Iterator[Path | None]:
         yield _inside(copy, folder)
     finally:
         lock.release()
-        with suppress(Timeout), lock.write_lock(blocking=False):  # nobody reads it any more
+        _remove_unread(copy, lock)
+
+
+def _remove_unread(copy: Path, lock: ReadWriteLock) -> None:
+    """Remove the copy if nobody reads it any more. Two that end together each find the other asking: they ask again."""
+    for _ in range(LAST_LOOKS):
+        with suppress(Timeout), lock.write_lock(blocking=False):
             shutil.rmtree(copy, ignore_errors=True)
+            return
+        time.sleep(POLL_S * random.random())
 
 
 def _share(folder: RemoteFolder, copy: Path, lock: ReadWriteLock) -> None:

@@ -194,6 +194,7 @@ NEEDS_MORE = {
     "--labels anna.jsonl",
     "--over",
     "--address",
+    "stop tables",  # a job of a cluster
     "--ranked",
     "--whole-records",
     "s3://",

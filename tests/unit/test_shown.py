@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from rich.table import Table
 
 from flame_ray.config.load import parse_config
@@ -17,7 +18,7 @@ from flame_ray.errors import DataError
 from flame_ray.journal.run_folder import RunFolder
 from flame_ray.report.console import PlainConsole, show_traces
 from flame_ray.report.progress import Screen
-from flame_ray.shown import BIDI_CONTROLS, ShownFormatter, hide_secrets, shown, without_secrets
+from flame_ray.shown import BIDI_CONTROLS, ShownFormatter, hide_secrets, say, shown, without_secrets
 from flame_ray.storage.filesystem import Storage
 
 CLEAR = "a\x1b[2J\x07\rb"  # clears a terminal
@@ -160,3 +161,9 @@ def test_every_command_prints_by_the_console_that_spells_control_codes_out():
     package = Path(__file__).resolve().parents[2] / "flame_ray"
     found = {str(path.relative_to(package)): calls_of(path) for path in package.rglob("*.py")}
     assert {name: calls - {"flush", "isatty"} for name, calls in found.items() if calls - {"flush", "isatty"}} == SEE_TO_IT
+
+
+def test_what_is_said_is_no_markup_and_a_long_path_stays_on_one_line():
+    screen = io.StringIO()
+    say(Console(file=screen, width=20, force_terminal=True), "written to [red]/a/long path/that is/copied[/red]/1")
+    assert screen.getvalue() == "written to [red]/a/long path/that is/copied[/red]/1\n"

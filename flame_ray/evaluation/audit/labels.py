@@ -141,16 +141,15 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     text = read_text(path, "a CSV file in UTF-8", "correct its path or its permissions")
     heading = text.partition("\n")[0]
     table = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count), strict=True)
-    names: list[str] | None = None
-    begin = 1
+    begin = 1  # the line in which the next row begins
     try:
+        names = [name.strip() for name in next(table, [])]
+        begin = table.line_num + 1
         for cells in table:
-            where, begin, number = f"{path}:{begin}", table.line_num + 1, begin
-            if names is None:
-                names = [name.strip() for name in cells]
-            elif any(cell.strip() for cell in cells[len(names) :]):
-                raise DataError(f"{len(names)} cells, as in the first line", f"{where}: {len(cells)}", FIX)
-            elif any(cell.strip() for cell in cells):
-                yield Row(where, number, dict(zip(names, cells, strict=False)))
+            number, begin = begin, table.line_num + 1
+            if any(cell.strip() for cell in cells[len(names) :]):
+                raise DataError(f"{len(names)} cells, as in the first line", f"{path}:{number}: {len(cells)}", FIX)
+            if any(cell.strip() for cell in cells):
+                yield Row(f"{path}:{number}", number, dict(zip(names, cells, strict=False)))
     except csv.Error as error:  # such as a quotation mark that is never closed, which would swallow all further rows
         raise DataError("a CSV file", f"{path}:{begin}: {error}", FIX) from error

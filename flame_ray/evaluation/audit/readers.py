@@ -26,16 +26,16 @@ class ReaderAgreement:
 
 def agreements(readers: Sequence[Reader]) -> list[ReaderAgreement]:
     """Of each two readers, on every column that one of the facts has from both, and on the label in any case."""
-    found = []
-    for one, other in combinations(readers, 2):
-        both = [(answer, other.answers[id]) for id, answer in one.answers.items() if id in other.answers]
-        for column in COLUMNS:
-            values = [(getattr(a, column), getattr(b, column)) for a, b in both]
-            known = [(a, b) for a, b in values if a is not None and b is not None]
-            if known or column == "label":
-                same = sum(a == b for a, b in known) / len(known) if known else None
-                found.append(ReaderAgreement((one.name, other.name), column, same, kappa(known), len(known)))
-    return found
+    found = (_agreement(one, other, column) for one, other in combinations(readers, 2) for column in COLUMNS)
+    return [each for each in found if each.n or each.column == "label"]
+
+
+def _agreement(one: Reader, other: Reader, column: str) -> ReaderAgreement:
+    both = [(answer, other.answers[id]) for id, answer in one.answers.items() if id in other.answers]
+    values = [(getattr(a, column), getattr(b, column)) for a, b in both]
+    known = [(a, b) for a, b in values if a is not None and b is not None]
+    share = sum(a == b for a, b in known) / len(known) if known else None
+    return ReaderAgreement((one.name, other.name), column, share, kappa(known), len(known))
 
 
 def kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:

@@ -230,6 +230,8 @@ function take(page) {
   const open = opened(), focus = focused(), chosen = current?.text, shown = JSON.stringify([current && both(current).map(({ hay, ...rest }) => rest)]);
   byId("sections").replaceChildren(...page.getElementById("sections").childNodes);
   [...byId("sections").querySelectorAll("details")].forEach((each, place) => { each.open = open[place] ?? false; });
+  const [links, now] = [document, page].map((each) => each.querySelector("header nav"));
+  if (links.textContent !== now.textContent) links.replaceChildren(...now.childNodes);  // a fine-tuning gets sections as it goes on
   document.querySelector("footer p").textContent = page.querySelector("footer p").textContent;
   data = JSON.parse(page.getElementById("data").textContent);
   begin();

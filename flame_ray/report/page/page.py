@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from flame_ray.report.page.markup import el, html, plain
-from flame_ray.report.page.records import RunRecord
+from flame_ray.report.page.records import RunRecord, SftRecord
 from flame_ray.report.page.sections import sections
 
 POLICY = "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; form-action 'none'"
@@ -19,7 +19,8 @@ POLICY = "default-src 'none'; script-src '{script}'; style-src '{style}'; base-u
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page shows. `answers`: as `answers.packed` gives them, and `prompts` how many held-out prompts there are.
+    """What the page shows of runs and of fine-tunings (`tuned`). `answers`: as `answers.packed` gives them, and `prompts` how
+    many held-out prompts there are.
 
     `made`: when and by which version. `version`: of a page that follows its runs, another one whenever these have gone on; None
     for a file.
@@ -30,22 +31,27 @@ class Page:
     prompts: int
     made: str
     version: str | None = None
+    tuned: tuple[SftRecord, ...] = ()
+
+    @property
+    def names(self) -> str:
+        return ", ".join([*(each.id for each in self.runs), *(each.id for each in self.tuned)])
 
 
 def render(page: Page) -> str:
     """The whole file."""
     style, script = _asset("page.css"), _asset("page.js")
-    title = f"flame-ray: {', '.join(run.id for run in page.runs)}"
     policy = POLICY.format(script=_digest(script), style=_digest(style)) + ("; connect-src 'self'" if page.version else "")
     left_out = page.prompts - len(page.answers["prompts"])
     data = {"version": page.version, "left_out": left_out, "after": _delivered(page), **page.answers}
     filled = {
         "POLICY": policy,
-        "TITLE": html(el("title", title)),
+        "TITLE": html(el("title", f"flame-ray: {page.names}")),
         "STYLE": style,
-        "NAMES": html(el("small", ", ".join(run.id for run in page.runs))),
-        "LINKS": html(*_links(found := sections(page.runs))),
+        "NAMES": html(el("small", page.names)),
+        "LINKS": html(*_links(found := sections(page.runs, page.tuned), page)),
         "SECTIONS": html(*found),
+        "HIDDEN": "" if page.runs else " hidden",
         "MADE": html(el("p", page.made)),
         "DATA": json_text(data),
         "SCRIPT": script,
@@ -60,13 +66,17 @@ def json_text(data: Mapping[str, Any]) -> str:
 
 def _delivered(page: Page) -> int:
     """The place among the sides of what the first run delivers: its best round, or else its last one."""
+    if not page.runs:
+        return 0
     places = {side["round"]: place for place, side in enumerate(page.answers["sides"]) if side["run"] == plain(page.runs[0].id)}
     return places.get(page.runs[0].best, max(places.values(), default=0))
 
 
-def _links(found: Sequence[Element]) -> list[Element]:
+def _links(found: Sequence[Element], page: Page) -> list[Element]:
     titled = [(section.get("id"), next(section.iter("h2")).text or "") for section in found]
-    return [el("a", plain(title), href=f"#{id}") for id, title in (*titled, ("answers", "Answers"))]
+    if page.runs:  # fine-tunings have no held-out answers
+        titled.append(("answers", "Answers"))
+    return [el("a", plain(title), href=f"#{id}") for id, title in titled]
 
 
 def _asset(name: str) -> str:

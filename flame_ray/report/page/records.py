@@ -1,4 +1,4 @@
-"""What the page shows of a run: the records that the journal reads from its folder."""
+"""What the page shows of a run or of a fine-tuning: the records that the journal reads from its folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +67,42 @@ class RunRecord:
     def trained(self) -> tuple[RoundRecord, ...]:
         """Round 0 and those that have weights of their own: a skipped round repeats what was measured before it."""
         return tuple(each for each in self.rounds if not each.is_skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedSource:
+    """How many answers of a source a fine-tuning learns, and how many tokens these have; None: not counted yet."""
+
+    name: str
+    answers: int
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SftRecord:
+    """One fine-tuning. `about`, `seconds` and `steps` are as a run's. `training`: its counts and its mean loss, by name.
+
+    `seeds`: how many instructions may be classified and answered by the model itself, of which `fact_based` need facts; None:
+    not known yet, or not asked. `asked`: to how many the model answered itself, with `shown` in its prompts. `left_out`: of the
+    sources, and `own_left_out`: of the model's own answers, both by reason.
+    """
+
+    id: str
+    status: str
+    seconds: float | None
+    stages: tuple[StageTime, ...]
+    about: Mapping[str, str]
+    sources: tuple[LearnedSource, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    seeds: int | None = None
+    fact_based: int | None = None
+    asked: int = 0
+    own_answers: int = 0
+    own_left_out: Mapping[str, int] = field(default_factory=dict)
+    shown: Mapping[str, int] = field(default_factory=dict)
+    training: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    steps: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,24 @@
 """The sections of the page that need no script: what ran, the figures as charts and as tables, and the audit."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from flame_ray.report.audit import COLUMNS, ROWS, finding_text
+from flame_ray.report.page import fine_tuning
 from flame_ray.report.page.curves import metric_charts, training_charts
 from flame_ray.report.page.gantt import timeline
 from flame_ray.report.page.markup import el, folded, table
 from flame_ray.report.page.pair_yield import yields
 from flame_ray.report.page.paths import path_figure
 from flame_ray.report.page.plots import interval_words, letter, series
-from flame_ray.report.page.records import RoundRecord, RunRecord
-from flame_ray.report.page.step_curves import step_charts
+from flame_ray.report.page.records import RoundRecord, RunRecord, SftRecord
+from flame_ray.report.page.step_curves import Placed, step_charts
 from flame_ray.report.summary import EVALUATION_METRICS, interval_text, number
 
+Shown = TypeVar("Shown", bound=RunRecord | SftRecord)
 STATUS = {
     "complete": "complete",
     "running": "not finished: it runs, or its process was killed",
@@ -28,35 +31,50 @@ NOTE = (
 )
 
 
-def sections(runs: Sequence[RunRecord]) -> list[Element]:
-    """All of them, in the order of the page."""
-    return [
-        _section("runs", "Runs", *(_run(place, run, len(runs)) for place, run in enumerate(runs))),
-        _section("figure", "Helpfulness against factuality", *_figures(runs)),
-        _section("curves", "Round by round", *_curves(runs)),
-        _section("pairs", "Pairs", *_each(runs, yields)),
-        _section("timeline", "Timeline", *_each(runs, timeline)),
-        _section("tables", "Tables", *_each(runs, _tables)),
-        _section("audit", "Audit by people", *_each(runs, _audit)),
-    ]
+def sections(runs: Sequence[RunRecord], tuned: Sequence[SftRecord] = ()) -> list[Element]:
+    """Those that these runs and fine-tunings have, in the order of the page. The fine-tunings stand behind the runs."""
+    return [*_sections(runs, tuned)]
 
 
-def _section(id: str, title: str, *children: Element) -> Element:
+def _sections(runs: Sequence[RunRecord], tuned: Sequence[SftRecord]) -> Iterator[Element]:
+    shown: list[RunRecord | SftRecord] = [*runs, *tuned]
+    placed = list(enumerate(tuned, start=len(runs)))
+    yield _section("runs", "Runs", *(_card(place, each, len(shown)) for place, each in enumerate(shown)))
+    each_of = partial(_each, several=len(shown) > 1)
+    if runs:
+        yield _section("figure", "Helpfulness against factuality", *_figures(runs))
+        yield _section("curves", "Round by round", *_curves(runs))
+        yield _section("pairs", "Pairs", *each_of(runs, yields))
+    if charts := list(fine_tuning.curves(placed)):
+        yield _section("training", "Fine-tuning, step by step", _legend(placed), *charts)
+    if mixed := [each for each in tuned if each.sources]:
+        yield _section("mixture", "What was learned", *each_of(mixed, fine_tuning.mixture))
+    if lacking := [each for each in tuned if fine_tuning.has_left_out(each)]:
+        yield _section("left-out", "What was left out", *each_of(lacking, fine_tuning.left_out))
+    yield _section("timeline", "Timeline", *each_of(shown, timeline))
+    if runs:
+        yield _section("tables", "Tables", *each_of(runs, _tables))
+        yield _section("audit", "Audit by people", *each_of(runs, _audit))
+
+
+def _section(id: str, title: str, *children: Element | None) -> Element:
     return el("section", el("h2", title, id=f"{id}-title"), *children, id=id, aria_labelledby=f"{id}-title")
 
 
-def _each(runs: Sequence[RunRecord], show: Any) -> Iterator[Element]:
+def _each(runs: Sequence[Shown], show: Callable[[Shown], Element], several: bool) -> Iterator[Element]:
     for run in runs:
-        if len(runs) > 1:
+        if several:
             yield el("h3", run.id)
         yield show(run)
 
 
-def _run(place: int, run: RunRecord, of: int) -> Element:
-    """What a run is, where it stands, and what it reached."""
+def _card(place: int, run: RunRecord | SftRecord, of: int) -> Element:
+    """What a run or a fine-tuning is, where it stands, and what it reached."""
     name = f"{letter(place)}: {run.id}" if of > 1 else run.id
-    done = max((each.round for each in run.rounds), default=None)
-    reached = "before its first evaluation" if done is None else f"round {done} of {run.planned}"
+    if isinstance(run, RunRecord):
+        reached, headline = _reached(run), _headline(run)
+    else:
+        reached, headline = fine_tuning.reached(run), fine_tuning.headline(run)
     seconds = "" if run.seconds is None else f"; {_duration(run.seconds)} of run time"
     head = el("h3", el("span", class_=f"swatch {series(place)}"), name)
     state = el("p", el("strong", STATUS.get(run.status, run.status)), f"; {reached}{seconds}", class_=f"state {run.status}")
@@ -67,10 +85,15 @@ def _run(place: int, run: RunRecord, of: int) -> Element:
         head,
         state,
         error,
-        _headline(run),
+        headline,
         folded("What it was made with", about),
         class_="card",
     )
+
+
+def _reached(run: RunRecord) -> str:
+    done = max((each.round for each in run.rounds), default=None)
+    return "before its first evaluation" if done is None else f"round {done} of {run.planned}"
 
 
 def _headline(run: RunRecord) -> Element | None:
@@ -112,7 +135,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _legend(runs: Sequence[tuple[int, RunRecord]]) -> Element | None:
+def _legend(runs: Sequence[Placed]) -> Element | None:
     if len(runs) < 2:
         return None
     items = (el("li", el("span", class_=f"swatch {series(place)}"), f"{letter(place)}: {run.id}") for place, run in runs)
@@ -163,7 +186,7 @@ def _curves(runs: Sequence[RunRecord]) -> Iterator[Element]:
     if training := list(training_charts(runs)):
         yield el("h3", "Training; means over a round's pairs, of which a run keeps no interval")
         yield el("div", *training, class_="charts")
-    if steps := list(step_charts(runs)):
+    if steps := list(step_charts(list(enumerate(runs)))):
         yield folded("Training, step by step, each before its update", el("div", *steps, class_="charts"))
 
 

@@ -249,15 +249,25 @@ def without_support(row: dict) -> dict:
 
 def assert_same_run(broken: ChaosRun, calm: ChaosRun | FinishedRun) -> None:
     """Every prompt answered once, every pair trained once, and all as in a run that nothing disturbed."""
-    broken.assert_all_hit()
     for round in range(1, len(calm.summary["rounds"])):
-        prompts = [row["prompt_id"] for row in calm.table(f"{round:04d}/prompts.parquet")]
-        samples = [row["response_id"] for row in broken.table(f"{round:04d}/responses.parquet")]
-        assert len(samples) == len(set(samples)) == len(prompts) * int(REFERENCE["rollout.samples"])
-        for name in ("prompts", "responses", "pairs", "facts", "heldout_responses"):
-            found, expected = (run.table(f"{round:04d}/{name}.parquet") for run in (broken, calm))
-            assert [without_support(row) for row in found] == [without_support(row) for row in expected], (round, name)
+        assert_same_round(broken, calm, round)
+        assert_same_rows(broken, calm, f"{round:04d}/heldout_responses.parquet")
     assert _counts(broken.summary) == _counts(calm.summary)
+
+
+def assert_same_round(broken: ChaosRun, calm: ChaosRun | FinishedRun, round: int) -> None:
+    """Every prompt answered once, and the pairs that are trained are those of a round that nothing disturbed."""
+    broken.assert_all_hit()
+    prompts = [row["prompt_id"] for row in calm.table(f"{round:04d}/prompts.parquet")]
+    samples = [row["response_id"] for row in broken.table(f"{round:04d}/responses.parquet")]
+    assert len(samples) == len(set(samples)) == len(prompts) * int(REFERENCE["rollout.samples"])
+    for name in ("prompts", "responses", "pairs", "facts"):
+        assert_same_rows(broken, calm, f"{round:04d}/{name}.parquet")
+
+
+def assert_same_rows(broken: ChaosRun, calm: ChaosRun | FinishedRun, table: str) -> None:
+    found, expected = broken.table(table), calm.table(table)
+    assert [without_support(row) for row in found] == [without_support(row) for row in expected], table
 
 
 def _counts(summary: dict) -> dict:

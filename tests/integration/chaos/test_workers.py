@@ -1,4 +1,6 @@
-"""Workers are split, slow, or both: the run neither stops nor forgets nor repeats anything. Deaths: test_submit.py."""
+"""Workers die, are split, or slow: the run neither stops nor forgets nor repeats anything. (test_submit.py has the deaths of a
+sampler and a checker in one round; test_soak.py kills the judge too.)
+"""
 
 import threading
 import time
@@ -23,6 +25,17 @@ def test_a_run_outlives_a_process_of_an_engine_that_is_split_over_several(chaos)
     answers = [row["response_id"] for row in chaos.table("0001/responses.parquet")]
     assert sorted(answers) == sorted(f"1/{prompt}/{index}" for prompt in prompts for index in range(4))
     assert {row["weight_version"] for row in chaos.table("0001/heldout_responses.parquet")} == {1}
+
+
+def test_a_run_outlives_a_death_in_each_kind_of_stage_and_ends_as_if_nothing_had_happened(chaos, calm):
+    chaos.settings = {"factuality.cache": "false"}  # verdicts on disk would leave no work to be hit
+    chaos.start()
+    chaos.kill("ray::FactualityActor.score", when=lambda: "score 1" in chaos.under_way())
+    chaos.kill("ray::LearnerActor.advance")
+    chaos.wait_for_file("rounds/0002/prompts.json.gz")
+    chaos.kill(GENERATES)  # its successor must get the weights of round 1 before it serves
+    assert chaos.finish() == 0, chaos.printed
+    assert_same_run(chaos, calm)
 
 
 def test_a_sampler_that_dies_before_training_is_replaced_by_one_with_the_initial_weights(chaos, calm):

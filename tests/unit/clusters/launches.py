@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,21 @@ class Plan:
 
 def cluster(name: str, without: Sequence[str] = ()) -> AutoscalingConfig:
     """A cluster file as the autoscaler on its head reads it; `without` takes away types of node."""
-    tree = next(yaml.safe_load_all((REPOSITORY / "clusters" / name).read_text(encoding="utf-8")))
+    tree = written(name)
     tree = as_launched(tree) if "provider" in tree else _derive_autoscaling_config_from_ray_cr(ray_cluster(tree))
     for kind in without:
         del tree["available_node_types"][kind]
     return AutoscalingConfig(tree, skip_content_hash=True)
+
+
+def written(name: str) -> dict[str, Any]:
+    """The first document of a cluster file, which may be changed."""
+    return copy.deepcopy(_read(name))
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    return next(yaml.safe_load_all((REPOSITORY / "clusters" / name).read_text(encoding="utf-8")))
 
 
 def as_launched(tree: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +74,7 @@ def ray_cluster(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def hosts(head: str, kinds: Mapping[str, Mapping[str, Any]]) -> AutoscalingConfig:
     """Machines that are there already, by kind with their resources and labels: Ray can start none."""
-    tree = yaml.safe_load((REPOSITORY / "clusters" / "aws.yaml").read_text(encoding="utf-8"))
+    tree = written("aws.yaml")
     none = {"node_config": {}, "min_workers": 0, "max_workers": 0}
     tree |= {"head_node_type": head, "available_node_types": {name: none | kind for name, kind in kinds.items()}}
     return AutoscalingConfig(tree, skip_content_hash=True)

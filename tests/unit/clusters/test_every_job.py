@@ -1,5 +1,7 @@
 """Every role of every job has nodes that are meant for it, on every cluster of clusters/ and by every command."""
 
+from functools import cache
+
 import pytest
 
 from flame_ray.cluster.capacity import roles, sft_roles
@@ -17,6 +19,7 @@ HERE = ("train-checker", "train-judge")  # they train in the command's own proce
 PLACED = [path for path in JOBS if lines(path)[0].split()[2] not in HERE]
 FACTS = ("factuality", "verifier")
 
+loaded = cache(load_config)
 of_each_job = pytest.mark.parametrize("path", **names(PLACED))
 
 
@@ -33,12 +36,12 @@ def together(command: str, config: Config) -> list[tuple[str, ...]]:
 
 
 def plans(path, nodes, running=()) -> list[Plan]:
-    config, command = load_config(path), lines(path)[0].split()[2]
+    config, command = loaded(path), lines(path)[0].split()[2]
     return [plan(config, nodes, running, only) for only in together(command, config)]
 
 
 def asks_gpu(path) -> dict[str, bool]:
-    return {name: section.gpus > 0 for name, section in roles(load_config(path)).items()}
+    return {name: section.gpus > 0 for name, section in roles(loaded(path)).items()}
 
 
 @of_each_job

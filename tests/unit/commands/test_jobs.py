@@ -93,6 +93,29 @@ def test_a_run_whose_folder_cannot_be_seen_is_told_by_its_jobs(run, console):
     assert "job other RUNNING" in console.file.getvalue()
 
 
+def test_another_command_that_was_sent_under_a_name_is_looked_at_followed_and_stopped_by_it(run, console, capsys):
+    """As clusters/README.md sends `reproduce` and `evaluate`: its second job has an id of its own, and the same name."""
+    sent = {"run_id": "tables"}
+    first = FakeJob("tables", "STOPPED", None, 1, metadata=sent, pieces=["flame-ray has ended with exit code 75\n"])
+    second = FakeJob("tables-2", "RUNNING", None, 2, metadata=sent, pieces=["job 1 of 3\n"])
+
+    def stopped(job: FakeJob) -> None:
+        job.status, job.pieces = "STOPPED", [*job.pieces, "flame-ray has ended with exit code 75\n"]
+
+    head = server(first, second, FakeJob("other"), stopped=stopped)
+    jobs.status("tables", head, console)
+    assert jobs.logs("tables", head, False, console) == 0
+    assert jobs.stop("tables", head, console) == 0
+    assert console.file.getvalue().splitlines() == [
+        "run       tables",
+        "record    none that can be seen from here; `flame-ray logs tables` shows what it says",
+        "job tables STOPPED",
+        "job tables-2 RUNNING",
+        "tables has ended with exit code 75; `flame-ray logs tables` says how to go on",
+    ]
+    assert capsys.readouterr().out == "job 1 of 3\n" and jobs.logs("tables", head, True, console) == 75
+
+
 @pytest.mark.parametrize("found", [None, server()])
 def test_a_run_that_nobody_knows_is_an_error_with_the_path(run, found, console):
     with pytest.raises(StorageError, match=r"the folder of a run; found no .*runs/nobody/config\.yaml"):
@@ -163,7 +186,7 @@ def test_a_stop_of_a_run_whose_folder_cannot_be_seen_believes_the_last_line_of_i
         job.status = "STOPPED"
 
     jobs.stop("other", server(job, stopped=stopped), console)
-    assert "other has ended with exit code 75" in console.file.getvalue()
+    assert "other has ended with exit code 75; `flame-ray logs other` says how to go on" in console.file.getvalue()
     job.status, job.pieces = "RUNNING", [f"{STARTS}round 1 sample\n"]
     with pytest.raises(StorageError, match="a run that says how it ended"):
         jobs.stop("other", server(job, stopped=stopped), console)
@@ -232,7 +255,8 @@ def test_a_stop_says_how_its_own_job_ended_and_not_the_one_before_it(run, consol
     end(run, "failed", FakeJob("raysubmit_1"))
     job = FakeJob("mine-2", metadata={"run_id": "mine"}, pieces=["flame-ray has ended with exit code 75\n"])
     jobs.stop(run.storage.url, server(FakeJob("raysubmit_1", "FAILED", 4), job, stopped=partial(end, run, None)), console)
-    assert console.file.getvalue() == "mine has ended with exit code 75\n"
+    said = "mine has ended with exit code 75; `flame-ray logs mine` says how to go on\n"
+    assert console.file.getvalue() == said
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from flame_ray.commands.push import PushRequest, push
 from flame_ray.errors import ConfigError, FlameError, StorageError
 from flame_ray.journal.lineage import write_cards
 from flame_ray.learner.checkpoints import Checkpoints
-from flame_ray.types import BaseModel, Origin, Where
+from flame_ray.types import Ancestor, BaseModel, Origin, Where
 from tests.fake_hub import FakeHub, refusal
 from tests.saved_runs import make_saved_run
 
@@ -138,9 +138,85 @@ def test_a_card_that_the_run_has_written_is_the_one_that_is_uploaded(tmp_path, h
     assert hub.repos[REPO][0]["README.md"] == run.storage.read("checkpoints/round-0002/adapter/README.md")
 
 
-def test_an_adapter_on_a_folder_is_pushed_with_a_word_about_the_folder(tmp_path, hub):
+# An adapter on a folder
+
+ON_FOLDER = Origin(BaseModel("./models/mine", Where.FOLDER, license="mit"), (Ancestor("tuned", 1),))
+TUNED = {"config.json": b"{}", "model.safetensors": b"", "lineage.json": b'{"run": "tuned", "round": 1}'}
+
+
+def test_an_adapter_on_a_folder_is_refused_before_the_hub_is_asked(tmp_path, hub):
+    make_saved_run(tmp_path, ON_FOLDER)
+    with pytest.raises(ConfigError, match=r"found one on \./models/mine, a folder.*--base OWNER/NAME, or.*--merged"):
+        pushed(tmp_path, hub)
+    assert hub.repos == {}
+
+
+def test_the_base_model_that_is_named_stands_in_the_configuration_the_card_and_the_lineage(tmp_path):
+    run, hub = make_saved_run(tmp_path, ON_FOLDER), FakeHub(tmp_path, {"me/tuned": (TUNED, True)})
+    kept = run.storage.read("checkpoints/round-0002/adapter/adapter_config.json")
+    pushed(tmp_path, hub, base="me/tuned")
+    config, card, lineage = (hub.repos[REPO][0][name] for name in ("adapter_config.json", "README.md", "lineage.json"))
+    assert json.loads(config) == {"base_model_name_or_path": "me/tuned", "revision": "a" * 40}
+    assert b"base_model: me/tuned" in card and b"from `me/tuned`" in card and b"models/mine" not in card
+    assert b"license: mit" in card
+    assert json.loads(lineage)["base"] == {"name": "me/tuned", "where": "hub", "revision": "a" * 40, "license": "mit"}
+    assert run.storage.read("checkpoints/round-0002/adapter/adapter_config.json") == kept  # the run's own stays
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (None, r"the base model in me/tuned; found no such repo"),
+        ({"README.md": b""}, r"a whole model in me/tuned; found none"),
+        ({"config.json": b"{}"}, r"a whole model in me/tuned; found none"),
+        (
+            {"adapter_config.json": b"{}", "adapter_model.safetensors": b"", "config.json": b"{}"},
+            r"a whole model in me/tuned; found an adapter.*--merged",
+        ),
+        (
+            TUNED | {"lineage.json": b'{"run": "other", "round": 1}'},
+            r"round 1 of the run tuned in me/tuned; found round 1 of.*other",
+        ),
+        (TUNED | {"lineage.json": b'{"run": "tuned", "round": 2}'}, r"round 1 of the run tuned in me/tuned; found round 2"),
+    ],
+)
+def test_a_repo_without_the_base_model_is_refused_and_nothing_is_made(files, said, tmp_path):
+    make_saved_run(tmp_path, ON_FOLDER)
+    hub = FakeHub(tmp_path, {} if files is None else {"me/tuned": (files, False)})
+    with pytest.raises(StorageError, match=said):
+        pushed(tmp_path, hub, base="me/tuned")
+    assert REPO not in hub.repos
+
+
+def test_a_base_model_that_people_made_is_believed(tmp_path):
     make_saved_run(tmp_path, Origin(BaseModel("./models/mine", Where.FOLDER)))
-    assert "others need its base model, the folder ./models/mine" in pushed(tmp_path, hub)
+    hub = FakeHub(tmp_path, {"me/base": ({"config.json": b"{}", "model.safetensors": b""}, False)})
+    pushed(tmp_path, hub, base="me/base")
+    assert files(hub) == FILES
+
+
+@pytest.mark.parametrize(
+    ("origin", "asked", "said"),
+    [
+        (ON_FOLDER, {"merged": True, "base": "me/tuned"}, r"--base me/tuned for a whole model, which needs none"),
+        (Origin(BaseModel("me/other", Where.HUB)), {"base": "me/tuned"}, r"--base me/tuned for an adapter on me/other"),
+        (ON_FOLDER, {"base": "../x"}, r"a repo's name on the hub"),
+    ],
+)
+def test_a_name_of_a_base_model_that_nothing_needs_is_refused(origin, asked, said, tmp_path, hub):
+    make_saved_run(tmp_path, origin, kinds=("adapter", "merged"))
+    with pytest.raises(ConfigError, match=said):
+        pushed(tmp_path, hub, **asked)
+    assert hub.repos == {}
+
+
+def test_a_whole_model_that_was_trained_on_a_folder_needs_no_base(tmp_path, hub):
+    make_saved_run(tmp_path, ON_FOLDER, kinds=("adapter", "merged"))
+    pushed(tmp_path, hub, merged=True)
+    assert "model.safetensors" in files(hub)
+
+
+# The repo
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from flame_ray.commands.report_live import LivePage, PageServer, make_server
 from flame_ray.errors import ConfigError, StorageError
 from flame_ray.journal.run_record import RunReader
 from flame_ray.types import VerdictLabel
+from tests.saved_fine_tunings import make_saved_fine_tuning
 
 YES, NO = VerdictLabel.SUPPORTED, VerdictLabel.CONTRADICTED
 TOKEN = "a-token"
@@ -71,6 +72,24 @@ def test_several_runs_share_a_file(copied, flame, tmp_path):
     sides = [("mine", 0), ("mine", 1), ("theirs", 0), ("theirs", 1)]
     assert [(side["run"], side["round"]) for side in found["sides"]] == sides
     assert [len(prompt["answers"]) for prompt in found["prompts"]] == [4, 4]
+
+
+def test_a_fine_tuning_has_a_page_in_its_folder_and_shares_one_with_a_run(run, flame, tmp_path):
+    tuned = make_saved_fine_tuning(tmp_path / "runs")
+    assert flame("report", "tuned", folder=tmp_path).returncode == 0
+    assert "What was learned" in (tuned.storage.local / "report.html").read_text()
+    assert flame("report", "tuned", "mine", "--out", "both.html", folder=tmp_path).returncode == 0
+    text = (tmp_path / "both.html").read_text()
+    assert "A: mine" in text and "B: tuned" in text and len(data(text)["prompts"]) == 2
+
+
+def test_an_evaluation_is_told_beside_what_a_page_shows(flame, tmp_path):
+    make_saved_fine_tuning(tmp_path / "runs")
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "result.json").write_text("{}")
+    done = flame("report", "tuned", "./scores", folder=tmp_path)
+    assert done.returncode == 6 and "`flame-ray run` or `flame-ray sft`; found" in done.stderr
+    assert "which `flame-ray evaluate` wrote" in done.stderr
 
 
 def test_a_run_and_its_copy_are_called_by_their_folders(copied, run, flame, tmp_path):

@@ -18,6 +18,7 @@ from flame_ray.errors import ConfigError, PlacementError, StorageError
 from flame_ray.journal.run_folder import SUBMISSIONS, RunFolder
 from flame_ray.storage.filesystem import Storage
 from tests.doubles import FakeJob, FakeJobClient
+from tests.unit.test_jobs import JOBS_FOLDER
 
 AT = "http://127.0.0.1:8265"
 
@@ -96,8 +97,18 @@ def test_a_fine_tuning_is_sent_as_one(job):
 
 def test_a_job_of_another_command_is_refused_with_the_command_to_use(job):
     job.write_text(job.read_text() + "train_judge: {labels: [pairs.jsonl]}\n")
-    with pytest.raises(ConfigError, match=r"found the section train_judge.*use `flame-ray train-judge JOB --out FOLDER`"):
+    refused = r"the section train_judge.*use `flame-ray train-judge JOB --out FOLDER`.*; a cluster gets .*`ray job submit`"
+    with pytest.raises(ConfigError, match=refused):
         sent(Server(), SubmitRequest(job))
+
+
+@pytest.mark.parametrize("name", ["cpu/evaluate.yaml", "cpu/agreement.yaml", "self-instruct.yaml", "train-checker.yaml"])
+def test_a_shipped_job_of_another_command_is_not_sent_as_a_run(monkeypatch, name):
+    monkeypatch.chdir(JOBS_FOLDER.parent)
+    server = Server()
+    with pytest.raises(ConfigError, match="by `ray job submit`"):
+        submit(SubmitRequest(Path("jobs", name), ("run.root=/shared/runs",)), server, Console(file=io.StringIO()))
+    assert server.client.sent == []
 
 
 def test_the_token_of_this_machine_is_narrowed_before_a_job_is_sent(job, monkeypatch, tmp_path):
@@ -118,6 +129,18 @@ def test_a_resumed_run_is_a_new_job_under_its_old_id(job):
     _, order, _ = sent(server, SubmitRequest(job, resume="a", follow=False))
     assert order["submission_id"] == "a-3" and order["metadata"]["run_id"] == "a"
     assert order["entrypoint"].endswith("run job.yaml --resume a")
+
+
+def test_a_fine_tuning_that_was_stopped_is_resumed_as_one_under_its_id(job, tmp_path):
+    job.write_text(job.read_text() + "sft: {sources: [{source: /a.jsonl}]}\nlearner: {loss: nll}\n")
+    folder = RunFolder(Storage(tmp_path / "runs" / "a"))
+    folder.create(load_config(job), {})
+    server = Server(FakeJob("a", "STOPPED", metadata={"run_id": "a", "run_folder": folder.storage.url}))
+    _, order, _ = sent(server, SubmitRequest(job, resume="a", follow=False))
+    assert order["entrypoint"].endswith("-m flame_ray sft job.yaml --resume a")
+    assert order["submission_id"] == "a-2" and order["metadata"]["run_folder"] == folder.storage.url
+    with pytest.raises(ConfigError, match=r"learner\.lr"):
+        sent(server, SubmitRequest(job, ("learner.lr=0.5",), resume="a"))
 
 
 def test_a_run_that_is_resumed_by_its_whole_path_needs_no_root(job, tmp_path):

@@ -638,7 +638,7 @@ def test_development_answers_decide_only_where_the_settings_ask_for_the_best_rou
     last, best = bound(), bound(run={"select": "best"})
     best.rollouts.groups = [group(FACTS, 0, round=0)]
     developed = {0: best.stages.stages().develop([FACTS], 0)}
-    assert best.heard == [("develop", 0, 1, 1)]
+    assert best.heard == [("develop", 0, 0, 1, "1 answered"), ("develop", 0, 1, 1, "1 answered")]
     assert best.stages.select(developed, None).best == 0
     assert last.stages.select({0: last.stages.stages().develop([], 0)}, None) is None
     last.stages.deliver(None)
@@ -655,7 +655,10 @@ def test_held_out_answers_are_greedy_urgent_and_in_the_order_of_their_prompts_wh
     assert [scored.response.id.prompt_id for scored in heldout.scored_P] == ["facts", "poem"]
     ((_, plan, urgent),) = made.rollouts.asked
     assert (plan.samples, plan.temperature, plan.max_tokens, urgent) == (1, 0.0, 17, True)
-    assert made.heard == [("evaluate", 3, 1, 2), ("evaluate", 3, 2, 2)]
+    done, notes = [told[2] for told in made.heard], [told[4] for told in made.heard]
+    assert {told[:2] + told[3:4] for told in made.heard} == {("evaluate", 3, 2)}
+    assert done == sorted(done) and done[-1] == 2 and 0 in done  # done is what is scored, and not what is answered
+    assert notes == sorted(notes) and notes[-1] == "2 answered"
     assert heldout.evaluation.prompts == 2
 
 

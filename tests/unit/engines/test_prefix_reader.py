@@ -31,6 +31,24 @@ def untrained():
     return tokenizer, model.eval()
 
 
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """A model whose head says something, and the reader of its file."""
+    folder = tmp_path_factory.mktemp("reader")
+    tokenizer, model = load_reader(RECORDS)
+    start_from(model, SHIPPED / "checker.safetensors")
+    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    save_reader(model.eval(), RECORDS, folder)
+    return tokenizer, model, RecordReader(folder)
+
+
+@pytest.fixture
+def stored(loaded):
+    """The same; the reader has read no prefix yet."""
+    loaded[2]._read.cache_clear()
+    return loaded
+
+
 def test_a_statement_sees_the_record_and_not_the_other_statements(untrained):
     tokenizer, model = untrained
     record, statements = encode(tokenizer, "Peru\nCapital, name: Lima", STATEMENTS)
@@ -67,11 +85,9 @@ def test_the_threshold_refuses_the_share_of_unsupported_statements_that_was_aske
     assert (logits[:5, 0] < 0).sum() == 3 and logits[5, 2] <= 1e-6
 
 
-def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_time(tmp_path, untrained):
-    tokenizer, model = untrained
-    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
-    save_reader(model, RECORDS, tmp_path)
-    reader, record = RecordReader(tmp_path), "Peru\nCapital, name: Lima"
+def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_time(stored):
+    tokenizer, model, reader = stored
+    record = "Peru\nCapital, name: Lima"
     with torch.inference_mode(), short_floats():
         expected = model(*encode(tokenizer, record, STATEMENTS)).float().numpy()
     (first,), (again,) = reader.logits([(record, STATEMENTS)]), reader.logits([(record, STATEMENTS[:1])])
@@ -79,9 +95,8 @@ def test_a_prefix_that_is_read_once_gives_the_logits_of_one_that_is_read_each_ti
     np.testing.assert_allclose(again, first[:1], atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
 
-def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_tokens_of_its_own(tmp_path, untrained):
-    tokenizer, model = untrained
-    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_tokens_of_its_own(stored):
+    tokenizer, model, reader = stored
     alike = [f"Statement: Peru is bordered by {name}." for name in ("Chile", "Brazil", "Chile", "Chile and Brazil")]
     record, statements = encode(tokenizer, "Peru\nCapital, name: Lima", [*alike, *STATEMENTS, "Statement: Peru"])
     laid = layout(len(record), statements)
@@ -90,18 +105,15 @@ def test_statements_that_begin_alike_share_tokens_and_are_judged_as_each_in_toke
     with torch.inference_mode():
         shared, apart = exact(record, statements), in_tokens_of_its_own(exact, record, statements)
     torch.testing.assert_close(shared, apart, atol=1e-5, rtol=1e-5)
-    save_reader(model, RECORDS, tmp_path)
-    reader = RecordReader(tmp_path)
     (logits,) = reader.logits_of_each([(record, statements * 11)], keep=True)  # more than one sequence
     expected = np.tile(reader.logits_of_each([(record, statements)], keep=True)[0], (11, 1))
     np.testing.assert_allclose(logits, expected, atol=0.1 if DTYPE is torch.bfloat16 else 1e-4)
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, tmp_path, untrained, keep):
+def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, stored, keep):
     """More continuations than a sequence holds, a prefix without any, and more sequences than a pass holds."""
-    tokenizer, model = untrained
-    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
+    tokenizer, model, reader = stored
     of_peru, of_kenya = (
         encode(tokenizer, text, STATEMENTS) for text in ("Peru\nCapital, name: Lima", "Kenya\nCoastline: 536 km")
     )
@@ -111,21 +123,18 @@ def test_prefixes_that_share_a_pass_have_the_logits_of_each_alone(monkeypatch, t
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
     monkeypatch.setattr(prefix_reader, "MOST_TOGETHER", 2)
     monkeypatch.setattr(prefix_reader, "PASS_TOKENS", 60)
-    save_reader(model, RECORDS, tmp_path)
     asked = [of_kenya, (of_peru[0], []), of_peru, of_kenya]
     with torch.inference_mode(), short_floats():
         expected = [model(*each).float().numpy() if each[1] else np.zeros((0, 3)) for each in asked]
-    for found, each in zip(RecordReader(tmp_path).logits_of_each(asked, keep), expected, strict=True):
+    for found, each in zip(reader.logits_of_each(asked, keep), expected, strict=True):
         np.testing.assert_allclose(found, each, atol=0.1 if DTYPE is torch.bfloat16 else 1e-2)
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_what_else_is_asked_changes_no_bit_of_a_logit(tmp_path, untrained, keep):
+def test_what_else_is_asked_changes_no_bit_of_a_logit(stored, keep):
     """A product of few rows is summed in another order than one of many: a resumed run asks in other groups than the first."""
-    tokenizer, model = untrained
-    torch.nn.init.normal_(model.head.weight, std=0.1, generator=torch.Generator().manual_seed(1))
-    save_reader(model, RECORDS, tmp_path)
-    reader, long = RecordReader(tmp_path), "\n".join(f"Line {number}: 536 km" for number in range(60))
+    tokenizer, _, reader = stored
+    long = "\n".join(f"Line {number}: 536 km" for number in range(60))
     records = ["Peru\nCapital, name: Lima", "Kenya\nCoastline: 536 km", f"Chad\n{long}", "Fiji\nCapital, name: Suva"]
     asked = [encode(tokenizer, text, STATEMENTS[: 1 + number % 3]) for number, text in enumerate(records)]
     together = reader.logits_of_each(asked, keep)

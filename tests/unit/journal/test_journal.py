@@ -308,6 +308,25 @@ def test_a_bar_runs_while_each_table_is_written_also_after_its_stage(metrics, fa
     assert screen.labels == []
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_while_a_round_samples_the_reminder_names_the_sampling_and_not_what_waits_for_it(stream, metrics, fake_stages):
+    screen, fake, seen = SeenScreen(), fake_stages(), {}
+
+    def sample(prompts_P, round):
+        seen["sample"] = screen.reminders
+        yield from fake.sample(prompts_P, round)
+
+    def score(groups_P, round):
+        for group in list(groups_P):
+            seen["score"] = screen.reminders
+            yield from fake.score([group], round)
+
+    journal = Journal(RunFolder(Storage(f"memory://{uuid.uuid4().hex}/run")), "mine", screen, metrics)
+    _record(journal, ONE_ROUND, journal.wrap(fake.stages(sample=sample, score=score), stream), PROMPTS)
+    assert seen["sample"] == [("round 1 sample", 0, "")]
+    assert seen["score"] == [("round 1 score", 0, "1 sampled")]
+
+
 def test_the_line_of_a_round_says_whether_pairs_or_responses_are_learned():
     made = make_pair_set(graded=[make_graded(kind="instruction", advantage=None)], dropped={"factuality: tie": 2}, truncated=1)
     assert _paired(made) == "1 responses; 1 of 2 responses truncated (50.0%); dropped: 2 factuality: tie"

@@ -198,11 +198,6 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     refused(tmp_path / "nothing", "nothing/config.yaml")
 
 
-def test_a_fine_tuning_is_told(tmp_path):
-    (tmp_path / "config.yaml").write_text("sft: {sources: [{source: seeds.jsonl}]}\n")
-    refused(tmp_path, "which `flame-ray sft` wrote")
-
-
 @pytest.mark.parametrize("folder", [".", "factbook-0123"])
 def test_an_evaluation_is_told(folder, tmp_path):
     (tmp_path / folder).mkdir(exist_ok=True)

@@ -170,6 +170,37 @@ def test_elsewhere_each_running_stage_has_a_line_again_and_again_until_it_ends()
         assert written.shows("round 3 train", "goes on")
 
 
+def test_what_only_waits_for_a_later_bar_of_its_thread_is_not_named():
+    screen = SeenScreen()
+    pair, score, sample = screen.begin("pair"), screen.begin("score"), screen.begin("sample")
+    assert screen.reminders == [("sample", 0, "")]
+    sample.advance(1, 9)
+    score.advance(0, None, "1 sampled")
+    assert screen.reminders == [("score", 0, "1 sampled"), ("sample", 1, "")]
+    sample.close()
+    score.close()
+    assert screen.reminders == [("pair", 0, "")]
+    pair.close()
+
+
+def test_a_bar_of_another_thread_is_named_beside_it():
+    screen = SeenScreen()
+    train = screen.begin("train")
+    other = threading.Thread(target=screen.begin, args=("sample",))
+    other.start()
+    other.join()
+    assert [label for label, *_ in screen.reminders] == ["train", "sample"]
+    train.close()
+
+
+def test_a_note_is_told_before_anything_is_done():
+    written = Written()
+    screen = Screen(Console(file=written, width=200), remind_s=0.02)
+    with closing(screen.begin("round 0 evaluate")) as bar:
+        bar.advance(0, 216, "120 answered")
+        assert written.shows("s  goes on: 0 of 216 done, 120 answered\n")
+
+
 def test_each_result_that_passes_is_a_step_of_the_bar():
     bar = SeenScreen().begin("check")
     seen = [(result, bar.done, bar.total) for result in bar.counted("abc", 3)]

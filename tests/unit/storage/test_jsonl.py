@@ -7,7 +7,7 @@ import pytest
 
 from flame_ray.errors import DataError
 from flame_ray.storage import jsonl
-from flame_ray.storage.jsonl import parse_line, read_jsonl
+from flame_ray.storage.jsonl import parse_line, read_jsonl, write_jsonl
 
 
 @pytest.fixture
@@ -135,3 +135,12 @@ def test_a_name_that_stands_twice_in_an_object_is_refused_where_json_would_lose_
     path.write_text(f'{{"prompt": "a"}}\n{line}\n')
     with pytest.raises(DataError, match=r"r\.jsonl:2: the name '(prompt|content)' twice in an object"):
         list(read_jsonl(path))
+
+
+def test_rows_are_written_as_they_are_read_and_a_number_that_json_has_not_replaces_nothing(tmp_path):
+    path, rows = tmp_path / "made" / "rows.jsonl", [{"text": "Gr\u00fc\u00dfe\n"}, {"text": "", "share": 0.5}]
+    write_jsonl(path, iter(rows), "--out")
+    assert path.read_text(encoding="utf-8") == '{"text": "Gr\u00fc\u00dfe\\n"}\n{"text": "", "share": 0.5}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_jsonl(path, [{"share": float("nan")}], "--out")
+    assert [row.columns for row in read_jsonl(path)] == rows

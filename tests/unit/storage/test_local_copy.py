@@ -126,6 +126,20 @@ def test_all_who_read_on_a_node_share_one_copy_which_the_last_removes(remote, sc
     assert left_in(scratch) == []
 
 
+def test_a_last_reader_whose_look_meets_that_of_another_looks_again(remote, scratch, monkeypatch):
+    write(remote)
+    taken, write_lock = iter([True]), module.ReadWriteLock.write_lock
+
+    def busy_once(lock, **how):
+        if next(taken, False):
+            raise module.Timeout("a lock")
+        return write_lock(lock, **how)
+
+    with local_copy(remote):
+        monkeypatch.setattr(module.ReadWriteLock, "write_lock", busy_once)
+    assert next(taken, None) is None and left_in(scratch) == []
+
+
 def test_a_reader_keeps_the_copy_and_a_killed_one_leaves_no_lock(remote, scratch):
     write(remote)
     hold = "import filelock, sys; x = filelock.ReadWriteLock(sys.argv[1]); x.acquire_read(); print('held', flush=True); input()"

@@ -111,12 +111,15 @@ def _next_clause(head: str, rest: str, mark: str, subject: str, topic: Topic) ->
     return ""
 
 
+OBJECT = re.compile(r"(?:the )?[A-Z]|(?:an?|its|their) ")  # of a verb that would be a noun before other words
+
+
 def _continues(head: str, rest: str) -> bool:
     """Whether a text begins with another verb of the subject: `Peru borders Chile` `and exports copper`"""
     verb = re.match(r"(?:(?:also|later|then|\w+ly) )?([a-z]+) ", rest)
     if not verb or not _agrees(head, rest[verb.start(1) :]):
         return False
-    known = verb[1] in VERBS or (verb[1] in ALSO_NOUNS and re.match(r"(?:the )?[A-Z]", rest[verb.end() :]))
+    known = verb[1] in VERBS or (verb[1] in ALSO_NOUNS and OBJECT.match(rest[verb.end() :]))
     main = first_verb(head)
     passive = main is not None and PASSIVE.match(head[main.start() :])
     if passive and (verb[1].endswith("ed") or verb[1] in PARTICIPLES):

@@ -263,7 +263,7 @@ def test_a_run_that_has_only_begun_has_no_empty_axes():
 
 def test_each_figure_of_the_steps_has_a_line_for_each_run_that_knows_it():
     mine = make_run(steps={"loss": (0.7, 0.6, 0.5), "gradient_norm": (2.0, None, 1.0)})
-    loss, norm = step_charts([mine, make_run(id="theirs", steps={"loss": (0.9, 0.8)})])
+    loss, norm = step_charts(list(enumerate([mine, make_run(id="theirs", steps={"loss": (0.9, 0.8)})])))
     assert [each.get("class") for each in having(loss, "path")] == ["path s0", "path s1"]
     assert [each.get("class") for each in having(norm, "path")] == ["path s0"]
     assert having(norm, "path")[0].get("d").count("L") == 1  # the step without a norm is left out
@@ -273,7 +273,7 @@ def test_each_figure_of_the_steps_has_a_line_for_each_run_that_knows_it():
 
 
 def test_of_many_steps_a_line_has_as_many_points_as_can_be_seen_and_ends_at_the_last():
-    (figure,) = step_charts([make_run(steps={"loss": tuple(float(step) for step in range(10_000))})])
+    (figure,) = step_charts(list(enumerate([make_run(steps={"loss": tuple(float(step) for step in range(10_000))})])))
     (line,) = having(figure, "path")
     assert 100 < line.get("d").count("L") < 300
     (drawing,) = figure.iter("svg")
@@ -281,4 +281,4 @@ def test_of_many_steps_a_line_has_as_many_points_as_can_be_seen_and_ends_at_the_
 
 
 def test_a_run_without_steps_has_no_such_chart():
-    assert list(step_charts([make_run(), make_run(steps={"gradient_norm": (None, None)})])) == []
+    assert list(step_charts(list(enumerate([make_run(), make_run(steps={"gradient_norm": (None, None)})])))) == []

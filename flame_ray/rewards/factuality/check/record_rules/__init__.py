@@ -31,6 +31,7 @@ from flame_ray.rewards.factuality.check.record_rules.people import (
 from flame_ray.rewards.factuality.check.record_rules.place import (
     borders_a_stranger,
     borders_itself,
+    counts_other_neighbours,
     has_another_capital,
     is_its_own_capital,
     lies_in_itself,
@@ -64,6 +65,7 @@ OTHER_RULES: tuple[tuple[Rule, VerdictLabel], ...] = (
     (lies_on_another_continent, VerdictLabel.CONTRADICTED),
     (borders_a_stranger, VerdictLabel.CONTRADICTED),
     (turns_a_border, VerdictLabel.CONTRADICTED),
+    (counts_other_neighbours, VerdictLabel.CONTRADICTED),
     (joins_others, VerdictLabel.CONTRADICTED),
     (makes_up_a_language, VerdictLabel.CONTRADICTED),
     (makes_up_a_religion, VerdictLabel.CONTRADICTED),

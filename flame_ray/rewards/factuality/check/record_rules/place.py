@@ -45,7 +45,10 @@ IN_CONTINENT = re.compile(
     r"(?P<where>North America|South America|Africa|Asia|Europe|Oceania|Antarctica)\b"
 )
 WITHIN = {"Middle East": "Asia", "Central America": "North America", "Caribbean": "North America", "Arctic": "North America"}
-BORDERS = "Land boundaries, border countries"
+BORDERS, LAND = "Land boundaries, border countries", "Land boundaries, total"
+NUMBERS = {
+    word: count for count, word in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=2)
+}
 PLACE_FIELDS = ("Location", "Map references", "Geographic overview", BORDERS, "Background")
 LISTED = re.compile(r"(?:, (?:and )?| (?:and|by|with) |: )(?:the )?")
 NEIGHBOUR = re.compile(rf"({COUNTRY})(?=$| (?:itself|to|on|in)\b)")
@@ -67,6 +70,11 @@ IN_DIRECTION = r"(?: (?:to|on|in) the [a-z-]+)?"
 ONLY_BORDERS = re.compile(
     r" (?:is (?:also )?bordered by|borders|shares? (?:(?:a|its) )?(?:land )?borders? with)"
     rf" (?P<what>{ONE_COUNTRY}{IN_DIRECTION}(?:(?:, and |, | and ){ONE_COUNTRY}{IN_DIRECTION})*)"
+)
+COUNTED = re.compile(
+    r"\b(?:shares? (?:(?:an?|its) )?(?:land )?borders? with|(?:is|are) (?:also )?bordered by|borders)"
+    rf" (?:a number of|(?P<count>several|many|multiple|numerous|various|{'|'.join(NUMBERS)}))"
+    r" (?:(?:other|different|neighbou?ring) )*(?:countries|nations|states)\b"
 )
 STATED = re.compile(rf"(?P<who>{COUNTRY})(?: (?:to|on|in) the (?P<direction>[a-z-]+))?")
 
@@ -99,6 +107,22 @@ def borders_a_stranger(statement: str, record: Record) -> bool:
         return bool(named) and record.fields.get("Land boundaries, total", "").startswith("0 km")
     place = values_of(record, PLACE_FIELDS)
     return any(names_none(place, COUNTRIES[each]) for each in named)
+
+
+def counts_other_neighbours(statement: str, record: Record) -> bool:
+    """Whether a statement gives the country several neighbours on land, and the record has one or none, or gives it a number of
+    them that is not the record's. A neighbour there may be a town or a territory, which need not be counted.
+    """
+    found = COUNTED.search(says_of(record, statement))
+    if found is None or BY_SEA.search(statement):
+        return False
+    if fold(record.fields.get(LAND, "")).startswith("0 km"):
+        return True
+    listed = record.fields.get(BORDERS, "").count(" km")
+    if not listed:
+        return False
+    stated = NUMBERS.get(found["count"] or "")
+    return listed < 2 if stated is None else not len(_border_lengths(record)) <= stated <= listed
 
 
 def _is_far(record: Record, country: str) -> bool:

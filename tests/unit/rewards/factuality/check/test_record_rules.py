@@ -200,6 +200,19 @@ def test_a_capital_has_its_name_in_some_spelling():
     all_are(None, NEPAL, "The capital of Nepal is Katmandu")
 
 
+def test_a_country_has_as_many_neighbours_as_its_record():
+    all_are(CONTRADICTED, LESOTHO, "Lesotho is bordered by several countries", "Lesotho borders two countries")
+    all_are(CONTRADICTED, PERU, "Peru shares a land border with three countries", "Peru is bordered by six other nations")
+    all_are(None, PERU, "Peru is bordered by several other countries", "Peru shares its land borders with five countries")
+    fields = {"Location": "Oceania", "Map_references": "Oceania", "Coastline": "1,129 km", "Land_boundaries__total": "0 km"}
+    island = made("Fiji", "Fijian", **fields)
+    all_are(
+        CONTRADICTED, island, "Fiji shares its land border with several countries", "Fiji is bordered by a number of states"
+    )
+    all_are(None, island, "Fiji shares maritime borders with several countries")
+    all_are(None, KUWAIT, "Kuwait shares a land border with several countries")
+
+
 def test_an_island_borders_no_country():
     island = made("Cuba", "Cuban", Location="Caribbean", Map_references="Caribbean", Land_boundaries__total="0 km")
     all_are(CONTRADICTED, island, "Cuba is bordered by Mexico to the west", "Cuba shares a land border with Haiti")

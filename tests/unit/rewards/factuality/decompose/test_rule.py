@@ -36,6 +36,9 @@ def test_other_lists_become_one_fact_for_each_item(text, items):
     ("text", "clauses"),
     [
         ("Peru borders Chile and is a member of the UN.", ["Peru borders Chile", "Peru is a member of the UN"]),
+        ("Fiji is located in the Pacific Ocean and shares its land border with several countries.",
+         ["Fiji is located in the Pacific Ocean", "Fiji shares its land border with several countries"]),
+        ("Peru is known for mines and exports of copper.", ["Peru is known for mines and exports of copper"]),
         ("Nigeria is a federal republic, with a population of 200 million.",
          ["Nigeria is a federal republic", "Nigeria has a population of 200 million"]),
         ("The capital of Kenya is Nairobi, which is home to 4 million people.",
