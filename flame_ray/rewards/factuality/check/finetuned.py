@@ -28,7 +28,7 @@ from flame_ray.types import Claim, Passage, Verdict, VerdictLabel
 SHIPPED = Path(__file__).with_name("finetuned_weights")  # the weights in the package
 EVIDENCE_WORDS = 110  # words of evidence that the model reads with a claim
 THRESHOLD = 0.5
-VERSION = 14  # raise it when the models' input, how the two logits are added, or a rule on records changes
+VERSION = 15  # raise it when the models' input, how the two logits are added, or a rule on records changes
 MIN_PROBABILITY = 1e-4  # a lexical score is kept this far from 0 and 1, so that its logit is finite
 NEIGHBOUR = 0.2  # share of its better neighbour's score that a line gains: a line with a pronoun lacks the name
 LENGTH = 0.02  # what each word of a line costs
