@@ -570,23 +570,18 @@ def checker(request) -> Checker:
     return LexicalChecker() if request.param == "lexical" else FinetunedChecker(FinetunedModel(SHIPPED), "shipped")
 
 
-@pytest.fixture(scope="module")
-def scores(checker) -> dict[str, FactScore]:
-    """By report. All are scored in one call, in which a model reads many facts at a time."""
+def score(checker: Checker, report: Report) -> FactScore:
     reward = FactualityReward(RuleDecomposer(), Evidence(FakeRetriever(), 1), checker)
-    return dict(zip((report.id for report in REPORTS), reward.score([task(report) for report in REPORTS]), strict=True))
-
-
-def task(report: Report) -> Task:
-    prompt = Prompt(id="asked", text=report.question)
     given = (Passage("given", "", report.evidence),)
-    return Task(prompt, make_response(report.response, prompt="asked"), given)
+    prompt = Prompt(id="asked", text=report.question)
+    (found,) = reward.score([Task(prompt, make_response(report.response, prompt="asked"), given)])
+    assert isinstance(found, FactScore), found
+    return found
 
 
 @pytest.mark.parametrize("report", [pytest.param(report, id=report.id) for report in REPORTS])
-def test_a_report_has_the_right_precision(checker, scores, report, request):
+def test_a_report_has_the_right_precision(checker, report, request):
     if isinstance(checker, FinetunedChecker) and report.id in NOT_YET_BY_SMALL:
         request.applymarker(pytest.mark.xfail(strict=True, reason="the weights of the small checker"))
-    found = scores[report.id]
-    assert isinstance(found, FactScore), found
+    found = score(checker, report)
     assert found.precision == report.precision, [(v.fact.text, v.label.value, v.score) for v in found.verdicts]
